@@ -1,0 +1,90 @@
+# Everything a newcomer runs. `make demo` shows a desktop; `make check` and `make test` judge a change.
+PYTHON ?= /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+DEMO_STATE ?= /var/lib/qvdnode-demo
+TEST_STATE ?= /var/lib/qvdnode-test
+UNIT := tests/unit tests/test_architecture.py tests/test_generated.py
+
+.PHONY: help setup packages lock demo purge check format test unit integration e2e soak bench docs fuzz
+help:
+	@echo "make demo      a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
+	@echo "make check     formatter, linters, types, architecture rules, unit tests"
+	@echo "make test      every test: unit, contract, integration, end to end"
+	@echo "make bench     all benchmarks (make bench-NAME for one); results in bench/results"
+	@echo "make soak      long runs: fuzzing and load"
+	@echo "make docs      write the generated pages again"
+	@echo "make purge     remove the demo's and the tests' state folders and .venv"
+
+setup: packages $(READY)
+
+packages:
+	@packaging/install-packages.sh debian-packages.txt
+
+$(READY): requirements-dev.txt pyproject.toml | packages
+	@echo "setup: virtual environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
+	$(VENV)-lock/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	  --strip-extras --no-header -o requirements.txt pyproject.toml
+	$(VENV)-lock/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	  --strip-extras --no-header --allow-unsafe --extra dev -o requirements-dev.txt pyproject.toml
+	@rm -rf $(VENV)-lock
+
+demo: setup
+	@$(BIN)/qvdnode demo $(ARGS)
+
+purge:
+	@test ! -x $(BIN)/qvdnode || $(BIN)/qvdnode purge --state-dir $(DEMO_STATE) --state-dir $(TEST_STATE)
+	rm -rf $(VENV)
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry .
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q $(UNIT)
+
+unit: $(READY)
+	$(BIN)/python -m pytest -q $(UNIT)
+
+integration: setup
+	$(BIN)/python -m pytest -q tests/contract tests/integration
+
+e2e: setup
+	$(BIN)/python -m pytest -q tests/e2e
+
+test: setup
+	$(BIN)/python -m pytest
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
+
+fuzz: $(READY)
+	$(BIN)/python -m fuzz.run
+
+soak: setup
+	$(BIN)/python -m fuzz.run --seconds 300
+
+bench: setup
+	@for script in $$(ls bench/*.py); do \
+	  name=$$(basename $$script .py); \
+	  grep -q '^def main' $$script && $(MAKE) --no-print-directory bench-$$name || true; \
+	done
+
+bench-%: setup
+	$(BIN)/python -m bench.$*

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs the Debian packages of a list file that are not there yet; does nothing when all are.
+set -eu
+list=$1
+missing=""
+for name in $(sed 's/#.*//' "$list"); do
+    state=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $name"
+done
+[ -n "$missing" ] || exit 0
+echo "setup: Debian packages:$missing"
+if [ "$(id -u)" != 0 ]; then
+    echo "setup: root is needed to install them: apt-get install$missing" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086  # a list of names
+if ! { apt-get -q update && apt-get -q -y install --no-install-recommends $missing; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "setup: apt-get failed; mend what it says and run make again" >&2
+    exit 1
+fi

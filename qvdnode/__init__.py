@@ -1,0 +1,1 @@
+"""A Linux virtual desktop farm, one asyncio process per host."""

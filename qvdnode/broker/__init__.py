@@ -1,0 +1,1 @@
+"""The front door for clients: TLS, the QVD protocol."""

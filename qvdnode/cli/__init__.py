@@ -1,0 +1,1 @@
+"""Commands for users, admins and operators."""

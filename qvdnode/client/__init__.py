@@ -1,0 +1,1 @@
+"""The program that shows a desktop on a user's display."""

@@ -1,0 +1,1 @@
+"""The node program: configuration and composition."""

@@ -1,0 +1,1 @@
+"""Linux: processes, mounts, cgroups, links, safe file access."""

@@ -1,0 +1,85 @@
+"""Child processes: the one home of asyncio's subprocess calls.
+
+Never a shell, never inherited descriptors or environment beyond what is named here.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qvdnode.model.errors import HostFailed, TimedOut
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A child that has ended."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    def last_words(self) -> str:
+        """The end of what it said on stderr, for a message to a person."""
+        return self.stderr.decode(errors="replace").strip()[-400:]
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """PATH and the C locale, plus what is given."""
+    base = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+    return {**base, **(extra or {})}
+
+
+async def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    limit_s: float = 60.0,
+    check: bool = True,
+) -> Finished:
+    """Run a program to its end; raises HostFailed on a bad exit (with `check`), TimedOut."""
+    words = tuple(str(word) for word in argv)
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=DEVNULL if stdin is None else PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=clean_environment(env),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+    try:
+        async with asyncio.timeout(limit_s):
+            stdout, stderr = await child.communicate(stdin)
+    except TimeoutError as error:
+        raise TimedOut(f"{words[0]} did not end within {limit_s:g} s") from error
+    finally:
+        await end(child, grace_s=0)
+    finished = Finished(words, child.returncode or 0, stdout, stderr)
+    if check and finished.returncode != 0:
+        raise HostFailed(f"{words[0]} failed ({finished.returncode}): {finished.last_words()}")
+    return finished
+
+
+async def end(child: Process, *, grace_s: float = 5.0) -> None:
+    """End a child that may still run: SIGTERM, then SIGKILL after `grace_s`."""
+    if child.returncode is not None:
+        return
+    if grace_s > 0:
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await child.wait()
+                return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()

@@ -1,0 +1,1 @@
+"""Desktop images: building, importing, root file systems for guests."""

@@ -1,0 +1,1 @@
+"""The words of the farm: frozen values and errors, no I/O."""

@@ -1,0 +1,114 @@
+"""What can go wrong, in the words of the farm.
+
+Each error has a stable `code` (docs/errors.md lists them) and a message that a person can act on.
+They are raised inside, and translated once per border: broker/handlers.py for QVD clients,
+admin/problem.py for REST, cli/exit_codes.py for commands. Bugs stay built-in exceptions.
+"""
+
+from typing import ClassVar
+
+
+class FarmError(Exception):
+    """Base of all expected errors; never raised itself."""
+
+    code: ClassVar[str] = "error"
+
+
+class Unauthenticated(FarmError):
+    """The credentials are wrong, or the account, its tenant or its token may not log in."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(FarmError):
+    """Known, but not allowed to do this."""
+
+    code = "forbidden"
+
+
+class NotFound(FarmError):
+    """No such thing, or none that the asker may know of."""
+
+    code = "not_found"
+
+
+class Invalid(FarmError):
+    """The request makes no sense as it is; `field` names the part to change."""
+
+    code = "invalid"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Conflict(FarmError):
+    """The thing exists already, is in use, or changed meanwhile."""
+
+    code = "conflict"
+
+
+class Throttled(FarmError):
+    """Too many attempts; nothing was checked."""
+
+    code = "throttled"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NodeFull(FarmError):
+    """No capacity for one more desktop; nothing was started."""
+
+    code = "node_full"
+
+
+class Unavailable(FarmError):
+    """A part that is needed is away for now (database, network, node); try again later."""
+
+    code = "unavailable"
+
+
+class TimedOut(FarmError):
+    """It did not happen within its limit; what was begun has been undone."""
+
+    code = "timed_out"
+
+
+class LeaseLost(FarmError):
+    """This node may not own the VM any more (another generation, or its lease ran out)."""
+
+    code = "lease_lost"
+
+
+class GuestFailed(FarmError):
+    """The guest or its desktop did not come up, or died; `step` names where."""
+
+    code = "guest_failed"
+
+    def __init__(self, message: str, *, step: str) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+class HostFailed(FarmError):
+    """The host refused something that is ours to arrange (mount, link, rule, disk)."""
+
+    code = "host_failed"
+
+
+class BadImage(FarmError):
+    """The image cannot be imported or used; the message says what is wrong with it."""
+
+    code = "bad_image"
+
+
+class BadConfig(FarmError):
+    """The configuration is wrong; `key` is the path of the key."""
+
+    code = "bad_config"
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key

@@ -1,0 +1,102 @@
+"""The farm's durable things, as read from the database: tenants, users, flavours, images, VMs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from qvdnode.model.ids import (
+    FlavourId,
+    Generation,
+    ImageId,
+    NodeId,
+    TenantId,
+    UserId,
+    VmId,
+)
+from qvdnode.model.vm_state import VmState
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A group of users and their things, isolated from others."""
+
+    id: TenantId
+    name: str
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person of one tenant. The password hash is never part of this value."""
+
+    id: UserId
+    tenant_id: TenantId
+    tenant: str
+    login: str
+    blocked: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A repository of versions of a root file system; `head_version` is the one that starts."""
+
+    id: ImageId
+    name: str
+    head_version: int | None
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """What kind of desktop: image, resources, driver, limits."""
+
+    id: FlavourId
+    tenant_id: TenantId
+    name: str
+    image_id: ImageId
+    image: str
+    driver: str
+    memory_mib: int
+    cpu_pct: int
+    """100 is one core."""
+    pids_max: int
+    disk_mib: int
+    home_mib: int
+    application: str | None
+    """The one program this flavour shows instead of a desktop, as a command the session runs."""
+    shell: str
+    locale: str
+    timezone: str
+    egress: bool
+    """Whether guests may open connections to the world behind the uplink."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """One user's machine of a flavour."""
+
+    id: VmId
+    tenant_id: TenantId
+    user_id: UserId
+    user_login: str
+    flavour_id: FlavourId
+    flavour: str
+    name: str
+    blocked: bool
+    is_application: bool
+    state: VmState
+    generation: Generation
+    owner_node: NodeId | None
+    error: str | None
+    """Why the last start failed, for people; cleared by the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopOrder:
+    """All that a start of one VM needs to know, read in one statement."""
+
+    vm: Vm
+    user: User
+    flavour: Flavour
+    image_version: int

@@ -1,0 +1,1 @@
+"""The guests' network and their confinement."""

@@ -1,0 +1,1 @@
+"""The relay between a client's stream and a guest's display."""

@@ -1,0 +1,1 @@
+"""Tools every part uses: clock, task ownership, undo."""

@@ -1,0 +1,64 @@
+"""Every task has an owner, and there are two kinds of failure.
+
+An essential task is a service without which its scope must not go on; an isolated one is a guest,
+a session or a request, whose failure is logged and stays inside. A bare TaskGroup would let one bad
+session end them all.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Owns every task of one scope; leaving the scope ends them all."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def essential(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a service without which the scope must not go on: its failure ends the scope."""
+        return self._own(self._group.create_task(work, name=f"{self.name}/{name}"))
+
+    def isolated(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run one guest, session or request: its failure is logged and stays inside."""
+        task_name = f"{self.name}/{name}"
+        return self._own(self._group.create_task(_contained(task_name, work), name=task_name))
+
+    def _own(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel(self) -> None:
+        """Ask every task of the scope to end."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def __aenter__(self) -> Self:
+        """Open the scope."""
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every task that is left and wait for it."""
+        self.cancel()
+        await self._group.__aexit__(kind, error, trace)
+
+
+async def _contained(name: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("task_failed", extra={"task": name})

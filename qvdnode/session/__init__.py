@@ -1,0 +1,1 @@
+"""Use cases: a user lists, connects to and stops desktops."""

@@ -1,0 +1,1 @@
+"""Logs with correlation ids, and the registry of metrics."""

@@ -1,0 +1,1 @@
+"""Certificates: made at first start, loaded, reloaded without a drop."""

@@ -1,0 +1,1 @@
+"""Guests: lifecycle, display, actors, drivers."""

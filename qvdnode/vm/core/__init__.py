@@ -1,0 +1,1 @@
+"""The tables of a guest's life and the pure translations to drivers."""

@@ -1,0 +1,1 @@
+"""Formats that cross a border, both ways, as pure functions and tables."""
