@@ -1,0 +1,145 @@
+"""What a user can do with desktops: list, connect, stop. The front doors call nothing else.
+
+While the database is away, what runs here can still be listed, reached and stopped: the fleet
+knows the orders its guests were started with.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qvdnode.db.user_tokens import UserTokens
+from qvdnode.db.vms import Vms
+from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import NotFound, Unavailable
+from qvdnode.model.farm import DesktopOrder, Vm
+from qvdnode.model.ids import VmId
+from qvdnode.model.principal import Principal
+from qvdnode.model.seat import Progress, Seat, Viewer
+from qvdnode.model.vm_state import ON_THE_WIRE
+from qvdnode.session import access
+from qvdnode.session.journal import SessionJournal
+from qvdnode.session.readiness import Readiness
+from qvdnode.session.slave_key import new_slave_key
+from qvdnode.vm.fleet import Fleet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTicket:
+    """One client attached to one display, until `Desktops.ended` gets it back."""
+
+    seat: Seat
+    journal_key: int
+    slave_key: str
+
+
+class Desktops:
+    """The use cases, over the fleet of this node and the database."""
+
+    def __init__(
+        self,
+        vms: Vms,
+        tokens: UserTokens,
+        fleet: Fleet,
+        journal: SessionJournal,
+        readiness: Readiness,
+    ) -> None:
+        self._vms = vms
+        self._tokens = tokens
+        self._fleet = fleet
+        self._journal = journal
+        self._readiness = readiness
+
+    async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
+        """The principal's desktops, or applications; what runs here if the database is away."""
+        try:
+            entries = await self._vms.desktops_of(principal.user_id, applications=applications)
+        except Unavailable:
+            entries = self._entries_here(principal, applications=applications)
+        if principal.only_vm is None:
+            return entries
+        return [entry for entry in entries if entry.id == principal.only_vm]
+
+    async def authorise(self, principal: Principal, vm_id: VmId) -> Vm:
+        """The VM, if this principal may use it; reads only. Raises NotFound, Forbidden."""
+        return (await self._order(principal, vm_id)).vm
+
+    async def connect(
+        self,
+        principal: Principal,
+        vm_id: VmId,
+        params: DisplayParams,
+        viewer: Viewer,
+        progress: Progress,
+        *,
+        source: str,
+    ) -> SessionTicket:
+        """A display ready to be dialled, started or resumed or taken over as need be.
+
+        Raises NotFound, Forbidden, NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then
+        nothing is left attached.
+        """
+        order = await self._order(principal, vm_id)
+        seat = await self._fleet.attach(order, params, viewer, progress)
+        key = self._journal.open(
+            vm_id, principal.user_id, source=source, client=params.client_type or params.os
+        )
+        return SessionTicket(seat, key, new_slave_key())
+
+    def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
+        """Give a ticket back once its stream has ended; the display suspends itself."""
+        self._fleet.detach(ticket.seat)
+        self._journal.close(
+            ticket.journal_key, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out
+        )
+
+    async def stop(self, principal: Principal, vm_id: VmId, progress: Progress) -> None:
+        """Stop the principal's VM; one that is stopped already is fine. Raises as `authorise`."""
+        await self._order(principal, vm_id)
+        progress("Stopping virtual machine")
+        await self._fleet.stop(vm_id)
+
+    async def issue_token(self, principal: Principal) -> tuple[int, str]:
+        """A token that logs this principal in for 24 hours: its id and its text."""
+        return await self._tokens.issue(principal)
+
+    def alive(self) -> bool:
+        """Whether desktops that run can be reached through this node."""
+        return self._readiness.serving
+
+    def ready(self) -> str | None:
+        """Why no desktop can be started here now, for a person; None when one can."""
+        return self._readiness.reason()
+
+    def _entries_here(self, principal: Principal, *, applications: bool) -> list[DesktopEntry]:
+        return [
+            DesktopEntry(
+                id=status.order.vm.id,
+                name=status.order.vm.name,
+                state=ON_THE_WIRE[status.state],
+                blocked=status.order.vm.blocked,
+                is_application=status.order.vm.is_application,
+            )
+            for status in self._fleet.statuses()
+            if status.order.vm.user_id == principal.user_id
+            and status.order.vm.is_application is applications
+        ]
+
+    async def _order(self, principal: Principal, vm_id: VmId) -> DesktopOrder:
+        try:
+            order = await self._vms.order(vm_id)
+        except NotFound:
+            order = None
+        except Unavailable:
+            status = self._fleet.status(vm_id)
+            if status is None:
+                raise
+            log.info("order_from_memory", extra={"vm": vm_id})
+            order = status.order
+        access.check(principal, vm_id, None if order is None else order.vm)
+        if order is None:
+            raise AssertionError("check refuses what does not exist")
+        return order

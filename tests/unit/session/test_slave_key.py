@@ -1,0 +1,13 @@
+"""The slave key of a session."""
+
+import re
+
+from qvdnode.session.slave_key import new_slave_key
+
+
+def test_it_is_what_clients_expect() -> None:
+    assert re.fullmatch(r"[A-Za-z0-9]{64}", new_slave_key())
+
+
+def test_no_two_are_alike() -> None:
+    assert len({new_slave_key() for _ in range(100)}) == 100
