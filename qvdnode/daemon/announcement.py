@@ -1,0 +1,41 @@
+"""`node.json`: how a running node tells programs on its host where it serves."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+FILE_NAME: Final = "node.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a program needs to find a node that serves on this host."""
+
+    pid: int
+    client_port: int
+    admin_port: int
+    fingerprint: str
+
+
+def publish(state_dir: Path, announcement: Announcement) -> None:
+    """Write the file, whole or not at all."""
+    temporary = state_dir / f".{FILE_NAME}.{os.getpid()}"
+    temporary.write_text(json.dumps(asdict(announcement)), encoding="utf-8")
+    temporary.replace(state_dir / FILE_NAME)
+
+
+def withdraw(state_dir: Path) -> None:
+    """Remove the file; fine if it is not there."""
+    (state_dir / FILE_NAME).unlink(missing_ok=True)
+
+
+def read(state_dir: Path) -> Announcement | None:
+    """What a node that serves from this state folder said, or None when none does."""
+    try:
+        said = json.loads((state_dir / FILE_NAME).read_text(encoding="utf-8"))
+        announcement = Announcement(**said)
+    except (OSError, ValueError, TypeError):
+        return None
+    return announcement if Path(f"/proc/{announcement.pid}").exists() else None

@@ -1,0 +1,116 @@
+"""Reads the configuration: defaults, then a TOML file, then the environment.
+
+The keys are the fields of the settings dataclasses; nothing is listed twice. An unknown key is
+refused by its path, a wrong value with the path and the reason. Environment variables are named
+QVDNODE_SECTION__KEY, such as QVDNODE_NODE__STATE_DIR.
+"""
+
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from qvdnode.daemon.config import DERIVED, Config
+from qvdnode.model.errors import BadConfig
+
+ENV_PREFIX: Final = "QVDNODE_"
+
+S = TypeVar("S")
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The whole configuration; raises BadConfig naming the key."""
+    raw = {} if path is None else read_file(path)
+    merge_environment(raw, environ)
+    return parse(raw)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises BadConfig when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfig(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path} is not valid TOML: {error}") from error
+
+
+def merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Put QVDNODE_SECTION__KEY variables over what the file says."""
+    for name, value in sorted(environ.items()):
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        table = raw.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise BadConfig(f"[{section}] must be a table", key=section)
+        table[key] = value
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """A Config from tables of plain values; raises BadConfig naming the key."""
+    known = {section.name: section for section in fields(Config)}
+    for name in raw:
+        if name not in known:
+            raise BadConfig(
+                f"unknown section [{name}]; there are {', '.join(sorted(known))}", key=name
+            )
+    hints = typing.get_type_hints(Config)
+    node = _section(hints["node"], "node", raw.get("node", {}), {})
+    derived = {name: getattr(node, name) for name in DERIVED}
+    others = {
+        name: _section(hints[name], name, raw.get(name, {}), derived)
+        for name in known
+        if name != "node"
+    }
+    return Config(node=node, **others)
+
+
+def settable(kind: type[Any]) -> list[Field[Any]]:
+    """The fields of a settings class that a section may set."""
+    owner = kind.__name__ == "NodeSettings"
+    return [item for item in fields(kind) if owner or item.name not in DERIVED]
+
+
+def _section(kind: type[S], name: str, table: object, derived: Mapping[str, object]) -> S:
+    if not isinstance(table, dict):
+        raise BadConfig(f"[{name}] must be a table", key=name)
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind} is no settings class")
+    try:
+        values = dict(_model(kind).model_validate(table))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([name, *(str(part) for part in first["loc"])])
+        if first["type"] == "extra_forbidden":
+            names = ", ".join(item.name for item in settable(kind))
+            raise BadConfig(f"unknown key {key}; [{name}] has {names}", key=key) from error
+        raise BadConfig(f"{key}: {first['msg']}", key=key) from error
+    wanted = {item.name for item in fields(kind)}
+    values.update({key: value for key, value in derived.items() if key in wanted})
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise BadConfig(f"[{name}] {error}", key=name) from error
+
+
+def _model(kind: type[Any]) -> type[BaseModel]:
+    hints = typing.get_type_hints(kind)
+    shape: dict[str, Any] = {
+        item.name: (hints[item.name], _default(item)) for item in settable(kind)
+    }
+    return create_model(
+        kind.__name__, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **shape
+    )
+
+
+def _default(item: Field[Any]) -> object:
+    if item.default is not MISSING:
+        return item.default
+    if item.default_factory is not MISSING:
+        return item.default_factory()
+    return ...

@@ -1,0 +1,75 @@
+"""Settings of the node itself: who it is, where it keeps things, what it listens on."""
+
+import re
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = re.compile(r"[a-z][a-z0-9]{0,4}|")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """The `[node]` section."""
+
+    name: str = field(default_factory=lambda: socket.gethostname().split(".")[0])
+    """The node's name in the farm; two nodes never share one."""
+    state_dir: Path = Path("/var/lib/qvdnode")
+    """Where images, homes, running guests, certificates and the embedded database are kept."""
+    prefix: str = ""
+    """Goes before the names of links, tables and containers, so that several nodes (a demo, tests)
+    can live on one host: at most five lower-case letters and digits."""
+    stop_guests: bool = False
+    """Whether a stop of the node stops its desktops too. By default they run on and are adopted."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not name a link or a folder."""
+        if not PREFIX.fullmatch(self.prefix):
+            raise ValueError("prefix must be at most five of a-z 0-9, starting with a letter")
+        if not self.state_dir.is_absolute():
+            raise ValueError("state_dir must be an absolute path")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where a listener is bound."""
+
+    address: str = "0.0.0.0"  # noqa: S104 - desktops are for the network
+    """Address to listen on; `::` for all of IPv6 and IPv4."""
+    port: int = 0
+    """TCP port; 0 takes any free one and tells it in node.json."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no port."""
+        if not 0 <= self.port <= 65_535:
+            raise ValueError("port must be 0..65535")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The `[tls]` section: the certificate that clients see."""
+
+    certificate: Path | None = None
+    """PEM file with the chain; without one the node makes its own at first start."""
+    key: Path | None = None
+    """PEM file with the private key of `certificate`."""
+    names: tuple[str, ...] = ()
+    """Names and addresses put into the node's own certificate, besides those of the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The `[log]` section."""
+
+    format: str = "text"
+    """`text` for a person, `json` for one object a line."""
+    level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
+
+    def __post_init__(self) -> None:
+        """Refuse unknown words."""
+        if self.format not in {"text", "json"}:
+            raise ValueError("format must be text or json")
+        if self.level not in {"debug", "info", "warning", "error"}:
+            raise ValueError("level must be debug, info, warning or error")

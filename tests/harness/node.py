@@ -1,0 +1,196 @@
+"""A real node in a process of its own, on a state folder and names of its own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tomllib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from qvdnode.daemon.announcement import Announcement, read
+from tests.harness.rest import Rest
+
+READY_LIMIT_S: Final = 60.0
+STOP_LIMIT_S: Final = 90.0
+
+
+@dataclass
+class NodeProcess:
+    """Starts, stops and kills one `qvdnode serve`."""
+
+    state_dir: Path
+    prefix: str
+    subnet: str
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    said: Announcement | None = None
+
+    @property
+    def log(self) -> Path:
+        """What the node wrote."""
+        return self.state_dir / "test-node.log"
+
+    def write_config(self) -> Path:
+        """The node's configuration file, from the defaults of a test and `settings`."""
+        sections: dict[str, dict[str, Any]] = {
+            "node": {
+                "name": f"test-{self.prefix}",
+                "state_dir": str(self.state_dir),
+                "prefix": self.prefix,
+            },
+            "clients": {"address": "127.0.0.1", "port": 0},
+            "admin": {"address": "127.0.0.1", "port": 0},
+            "network": {"subnet": self.subnet},
+            "log": {"format": "json", "level": "info"},
+        }
+        for name, table in self.settings.items():
+            sections.setdefault(name, {}).update(table)
+        text = "\n".join(
+            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in t.items())
+            for name, t in sections.items()
+        )
+        tomllib.loads(text)
+        path = self.state_dir / "node.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    async def start(self, *, wait: bool = True) -> None:
+        """Start the process and return when it serves."""
+        config = self.write_config()
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "qvdnode",
+                "serve",
+                "--config",
+                str(config),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        if wait:
+            await self.serving()
+
+    async def serving(self) -> Announcement:
+        """Wait for the node to announce itself."""
+        process = self.process
+        if process is None:
+            raise AssertionError("not started")
+        try:
+            async with asyncio.timeout(READY_LIMIT_S):
+                while True:
+                    said = read(self.state_dir)
+                    if said is not None and said.pid == process.pid:
+                        self.said = said
+                        return said
+                    if process.returncode is not None:
+                        raise AssertionError(f"the node ended: {self.last_words()}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"the node does not serve: {self.last_words()}") from None
+
+    def last_words(self) -> str:
+        """The end of the log."""
+        return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's events of one name."""
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and event.get("event") == name:
+                    found.append(event)
+        return found
+
+    @property
+    def client_port(self) -> int:
+        """Where QVD clients dial."""
+        assert self.said is not None
+        return self.said.client_port
+
+    @property
+    def admin_token(self) -> str:
+        """The first admin token."""
+        return (self.state_dir / "admin.token").read_text().strip()
+
+    def rest(self) -> Rest:
+        """A client of the node's REST, to be used as a context."""
+        assert self.said is not None
+        return Rest(f"https://127.0.0.1:{self.said.admin_port}", self.admin_token)
+
+    async def sigkill(self) -> None:
+        """End the process as a crash would; its guests run on."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to end, as systemd does; its exit code."""
+        if self.process is None:
+            return 0
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_LIMIT_S):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+                raise AssertionError(f"the node does not stop: {self.last_words()}") from None
+        return self.process.returncode or 0
+
+    async def remove(self) -> None:
+        """Stop the node with its guests and remove all that it made."""
+        if self.process is None or self.process.returncode is not None:
+            self.settings.setdefault("node", {})["stop_guests"] = True
+            if (self.state_dir / "pg").exists() or (self.state_dir / "state").exists():
+                await self.start()
+        else:
+            self.settings.setdefault("node", {})["stop_guests"] = True
+            if not self._stops_guests():
+                await self.stop()
+                await self.start()
+        await self.stop()
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
+    def _stops_guests(self) -> bool:
+        config = tomllib.loads((self.state_dir / "node.toml").read_text())
+        return bool(config["node"].get("stop_guests", False))
+
+
+def new_node(root: Path, **settings: dict[str, Any]) -> NodeProcess:
+    """A node that is not started yet, with names nobody else on this host has."""
+    tag = secrets.token_hex(2)
+    state_dir = root / f"node-{tag}"
+    state_dir.mkdir(parents=True)
+    state_dir.chmod(0o755)
+    number = int(tag, 16)
+    subnet = f"10.{200 + number % 50}.{(number // 50 % 125) * 2}.0/23"
+    return NodeProcess(state_dir, f"t{tag[:3]}", subnet, dict(settings))
+
+
+@contextlib.asynccontextmanager
+async def running_node(root: Path, **settings: dict[str, Any]) -> AsyncIterator[NodeProcess]:
+    """A node that serves, removed at the end with all that it made."""
+    node = new_node(root, **settings)
+    try:
+        await node.start()
+        yield node
+    finally:
+        await node.remove()
+
+
+def test_root() -> Path:
+    """Where test nodes keep their state: shifted ids can enter it, unlike the folders of pytest."""
+    return Path(os.environ.get("QVDNODE_TEST_STATE", "/var/lib/qvdnode-test")) / "run"
