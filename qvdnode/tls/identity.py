@@ -1,0 +1,165 @@
+"""The node's certificate: made at first start or supplied, served, reloaded without a drop."""
+
+import contextlib
+import os
+import ssl
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from qvdnode.model.errors import BadConfig
+from qvdnode.runtime.clock import Clock
+from qvdnode.telemetry.metrics import Gauge
+from qvdnode.tls.certificate import (
+    RENEW_BEFORE,
+    Identity,
+    key_pem,
+    new_key,
+    read_identity,
+    self_signed,
+)
+from qvdnode.tls.pin import fingerprint_of
+
+EXPIRES = Gauge(
+    "qvdnode_certificate_expires_timestamp_seconds", "When the served certificate runs out"
+)
+
+CERTIFICATE_FILE: Final = "node.crt"
+KEY_FILE: Final = "node.key"
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: forward secrecy and authenticated encryption only. 1.3 has no others."""
+
+
+class NodeIdentity:
+    """The certificate of this node and the TLS context that serves it.
+
+    Give both `certificate` and `key`, or neither: then an own pair is kept in `folder`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
+        if (certificate is None) != (key is None):
+            missing = "tls.key" if key is None else "tls.certificate"
+            raise BadConfig("certificate and key must be set together", key=missing)
+        self._folder = folder
+        self._clock = clock
+        self._supplied = certificate is not None
+        self._certificate = certificate or folder / CERTIFICATE_FILE
+        self._key = key or folder / KEY_FILE
+        self._identity: Identity | None = None
+        self._current = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._front: ssl.SSLContext | None = None
+
+    def ensure(
+        self, names: Sequence[str], addresses: Sequence[IPv4Address | IPv6Address] = ()
+    ) -> None:
+        """Make an own certificate if there is none or it runs out, and load what there is.
+
+        An existing one keeps its names when the host's change: clients have pinned it.
+        Raises BadConfig when supplied files cannot serve.
+        """
+        if not self._supplied and self._needs_making():
+            self._make(names, addresses)
+        self.reload()
+
+    def reload(self) -> None:
+        """Serve what the files hold now to new connections; open ones stay as they are.
+
+        Raises BadConfig when the files cannot serve; the old certificate then stays in use.
+        """
+        identity = self._read()
+        context = _server_context()
+        context.load_cert_chain(self._certificate, self._key, password=_refuse_passphrase)
+        self._identity, self._current = identity, context
+        EXPIRES.set(identity.expires_at.timestamp())
+
+    def context(self) -> ssl.SSLContext:
+        """The context for listeners, one for the life of the node; call `ensure` before."""
+        if self._front is None:
+            self._front = _server_context()
+            # Replacing the chain of a context in use leaves the old one in place when the kind of
+            # key differs, so every handshake picks the newest context instead.
+            self._front.sni_callback = self._pick
+        return self._front
+
+    def fingerprint(self) -> str:
+        """What clients pin: `SHA256:` and 64 hex digits; call `ensure` before."""
+        if self._identity is None:
+            raise RuntimeError("ensure() comes before fingerprint()")
+        return fingerprint_of(self._identity.leaf.public_bytes(Encoding.DER))
+
+    def _pick(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _front: ssl.SSLContext
+    ) -> None:
+        connection.context = self._current
+
+    def _read(self) -> Identity:
+        return read_identity(
+            _read_file(self._certificate, "tls.certificate"),
+            _read_file(self._key, "tls.key"),
+            self._clock.now(),
+        )
+
+    def _needs_making(self) -> bool:
+        if not self._certificate.exists():
+            return True
+        try:
+            left = self._read().expires_at - self._clock.now()
+        except BadConfig:
+            return True  # cut off in the middle of the first start, or expired
+        return left < RENEW_BEFORE
+
+    def _make(self, names: Sequence[str], addresses: Sequence[IPv4Address | IPv6Address]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = self._kept_key() or new_key()
+        certificate = self_signed(key, tuple(names) or ("localhost",), addresses, self._clock.now())
+        _write(self._key, key_pem(key), 0o600)
+        _write(self._certificate, certificate, 0o644)
+
+    def _kept_key(self) -> ec.EllipticCurvePrivateKey | None:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            key = load_pem_private_key(self._key.read_bytes(), password=None)
+            if isinstance(key, ec.EllipticCurvePrivateKey):
+                return key
+        return None
+
+
+def _server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
+
+
+def _refuse_passphrase() -> str:
+    raise BadConfig("the key is protected by a passphrase; store it without one", key="tls.key")
+
+
+def _read_file(path: Path, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadConfig(f"{path} cannot be read: {error.strerror}", key=key) from error
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Put a file in place whole, never readable by others for a moment."""
+    fresh = path.with_suffix(path.suffix + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
