@@ -1,0 +1,115 @@
+"""Furnishes a test node through its REST: an image, a flavour, users and their VMs."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from tests.harness.node import NodeProcess
+from tests.harness.qvd import QvdConnection
+from tests.harness.rest import Rest
+
+PASSWORD: Final = "correct horse"
+PIECE: Final = 1 << 20
+FLAVOUR: Final[dict[str, Any]] = {
+    "memory_mib": 512,
+    "cpu_pct": 200,
+    "disk_mib": 512,
+    "home_mib": 64,
+}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One user with one VM."""
+
+    node: NodeProcess
+    login: str
+    user_id: int
+    vm_id: int
+
+    def dial(self, password: str = PASSWORD) -> QvdConnection:
+        """A connection to the node's client port, to be used as a context."""
+        return QvdConnection(self.node.client_port, self.login, password)
+
+
+async def tar_of(folder: Path) -> AsyncIterator[bytes]:
+    """A folder as GNU tar streams it, owners and capabilities included."""
+    process = await asyncio.create_subprocess_exec(
+        "tar",
+        "--create",
+        "--numeric-owner",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--acls",
+        "--directory",
+        str(folder),
+        ".",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    while piece := await process.stdout.read(PIECE):
+        yield piece
+    if await process.wait() != 0:
+        raise AssertionError("tar failed")
+
+
+async def import_image(rest: Rest, name: str, root: Path) -> None:
+    """Import a root folder as the next version of an image."""
+    lines = await rest.call("POST", f"/images/{name}/versions", data=tar_of(root))
+    if '"version"' not in lines[-1]:
+        raise AssertionError(f"import failed: {lines[-1]}")
+
+
+async def make_flavour(rest: Rest, name: str, image: str, **changes: Any) -> int:
+    """A flavour of the default tenant; its id."""
+    tenant = (await rest.get("/tenants?name=default"))["items"][0]["id"]
+    body = {**FLAVOUR, "tenant_id": tenant, "name": name, "image": image, **changes}
+    return int((await rest.post("/flavours", body))["id"])
+
+
+async def make_desk(
+    node: NodeProcess, rest: Rest, login: str, flavour_id: int, tenant_id: int | None = None
+) -> Desk:
+    """A user with one VM called like the user."""
+    if tenant_id is None:
+        tenant_id = (await rest.get("/tenants?name=default"))["items"][0]["id"]
+    user = await rest.post("/users", {"tenant_id": tenant_id, "login": login, "password": PASSWORD})
+    vm = await rest.post("/vms", {"user_id": user["id"], "flavour_id": flavour_id, "name": login})
+    return Desk(node, login, int(user["id"]), int(vm["id"]))
+
+
+async def furnish(node: NodeProcess, image_root: Path, users: int) -> list[Desk]:
+    """Image, flavour and `users` desks on an empty node."""
+    async with node.rest() as rest:
+        await import_image(rest, "icewm", image_root)
+        flavour = await make_flavour(rest, "office", "icewm")
+        tag = hashlib.sha256(str(node.state_dir).encode()).hexdigest()[:4]
+        return [
+            await make_desk(node, rest, f"user{tag}{number}", flavour) for number in range(users)
+        ]
+
+
+async def vm_view(rest: Rest, vm_id: int) -> dict[str, Any]:
+    """What REST shows of a VM."""
+    view: dict[str, Any] = await rest.get(f"/vms/{quote(str(vm_id))}")
+    return view
+
+
+async def until_vm(rest: Rest, vm_id: int, limit_s: float = 30.0, **wanted: Any) -> dict[str, Any]:
+    """Wait until the VM's view has these values; the view."""
+    view: dict[str, Any] = {}
+    try:
+        async with asyncio.timeout(limit_s):
+            while True:
+                view = await vm_view(rest, vm_id)
+                if all(view[key] == value for key, value in wanted.items()):
+                    return view
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"VM {vm_id} is not {wanted} but {view}") from None
