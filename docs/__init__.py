@@ -1,0 +1,1 @@
+"""Pages for people, and the generator of those that are drawn from the code."""

@@ -1,0 +1,38 @@
+"""The one way to wait in a test: for a condition, with a deadline, never for luck."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+PAUSE_S: Final = 0.01
+
+T = TypeVar("T")
+
+
+async def until(
+    condition: Callable[[], T | Awaitable[T]], *, limit_s: float = 5.0, what: str = ""
+) -> T:
+    """What the condition gives once it is true; fails the test after `limit_s` seconds."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        outcome = condition()
+        value: T = await outcome if inspect.isawaitable(outcome) else outcome
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {limit_s:g} s for {what or condition}")
+        await asyncio.sleep(PAUSE_S)
+
+
+def until_sync(condition: Callable[[], T], *, limit_s: float = 5.0, what: str = "") -> T:
+    """The same for a test without a loop."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {limit_s:g} s for {what or condition}")
+        time.sleep(PAUSE_S)
