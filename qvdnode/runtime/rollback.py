@@ -1,5 +1,6 @@
 """Set-up that can be undone, in reverse, unless it is committed."""
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -10,7 +11,8 @@ class Rollback:
     """Collects one undo per step done; leaving the scope without `commit()` runs them in reverse.
 
     An undo that fails does not keep the others from running; its error is raised at the end,
-    with the original one as context.
+    with the original one as context. A cancellation that comes while undoing waits for the end of
+    it: half an undo would leak what the other half was to remove.
     """
 
     def __init__(self) -> None:
@@ -40,4 +42,21 @@ class Rollback:
         trace: TracebackType | None,
     ) -> None:
         """Undo what is not committed."""
+        undoing = asyncio.create_task(self._unwind(kind, error, trace), name="rollback")
+        interrupted: asyncio.CancelledError | None = None
+        while not undoing.done():
+            try:
+                await asyncio.wait((undoing,))
+            except asyncio.CancelledError as again:
+                interrupted = again
+        undoing.result()
+        if interrupted is not None:
+            raise interrupted
+
+    async def _unwind(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self._stack.__aexit__(kind, error, trace)

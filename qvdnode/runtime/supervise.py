@@ -21,20 +21,36 @@ class Supervisor:
         self.name = name
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     def essential(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a service without which the scope must not go on: its failure ends the scope."""
-        return self._own(self._group.create_task(work, name=f"{self.name}/{name}"))
+        return self._own(name, self._vital(work), work)
 
     def isolated(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run one guest, session or request: its failure is logged and stays inside."""
-        task_name = f"{self.name}/{name}"
-        return self._own(self._group.create_task(_contained(task_name, work), name=task_name))
+        return self._own(name, _contained(f"{self.name}/{name}", work), work)
 
-    def _own(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+    def _own(
+        self, name: str, wrapped: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]
+    ) -> asyncio.Task[None]:
+        # A group that ends refuses new tasks; whoever starts one then gets it back cancelled.
+        create = asyncio.create_task if self._closing else self._group.create_task
+        task = create(wrapped, name=f"{self.name}/{name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task cancelled before its first step never comes to its work, which then stays open.
+        task.add_done_callback(lambda _: work.close())
+        if self._closing:
+            task.cancel()
         return task
+
+    async def _vital(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            self._closing = True
+            raise
 
     def cancel(self) -> None:
         """Ask every task of the scope to end."""
@@ -52,7 +68,8 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End every task that is left and wait for it."""
+        """End every task that is left, or that these start while ending, and wait for it."""
+        self._closing = True
         self.cancel()
         await self._group.__aexit__(kind, error, trace)
 
