@@ -8,9 +8,10 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from qvdnode.model.errors import HostFailed, TimedOut
 
@@ -67,6 +68,82 @@ async def run(
     if check and finished.returncode != 0:
         raise HostFailed(f"{words[0]} failed ({finished.returncode}): {finished.last_words()}")
     return finished
+
+
+async def spawn_piped(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None
+) -> Process:
+    """Start a program with its three streams piped to us; the caller ends it.
+
+    Raises HostFailed when it is not installed.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *words,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=clean_environment(env),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+
+
+async def follow(
+    argv: Sequence[str | Path],
+    *,
+    on_line: Callable[[str], None],
+    env: Mapping[str, str] | None = None,
+    limit_s: float = 60.0,
+) -> None:
+    """Run a program, handing on each line of its stderr; raises HostFailed, TimedOut."""
+    words = tuple(str(word) for word in argv)
+    child = await spawn_piped(words, env=env)
+    if child.stdin is None or child.stdout is None or child.stderr is None:
+        raise HostFailed(f"{words[0]} has no pipes")
+    child.stdin.close()
+    last = ""
+    try:
+        async with asyncio.timeout(limit_s), asyncio.TaskGroup() as group:
+            swallowed = group.create_task(child.stdout.read())
+            async for raw in child.stderr:
+                last = raw.decode(errors="replace").strip() or last
+                on_line(last)
+        await asyncio.wait_for(asyncio.gather(swallowed, child.wait()), limit_s)
+    except TimeoutError as error:
+        raise TimedOut(f"{words[0]} did not end within {limit_s:g} s") from error
+    finally:
+        await end(child, grace_s=0)
+    if child.returncode != 0:
+        raise HostFailed(f"{words[0]} failed ({child.returncode}): {last}")
+
+
+async def spawn(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    output: int | IO[bytes] = DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> Process:
+    """Start a program that runs beside us, stdout and stderr to `output`; the caller ends it.
+
+    Raises HostFailed when it is not installed.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *words,
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=clean_environment(env),
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
 
 
 async def end(child: Process, *, grace_s: float = 5.0) -> None:
