@@ -1,0 +1,97 @@
+"""System calls that Python has no name for: mounts and their attributes, quota.
+
+Each raises OSError with the path it was about. All block; the GIL is released meanwhile.
+"""
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+MS_RDONLY: Final = 1
+MS_NOSUID: Final = 2
+MS_NODEV: Final = 4
+MS_NOEXEC: Final = 8
+MS_NOATIME: Final = 1 << 10
+MS_BIND: Final = 1 << 12
+MS_PRIVATE: Final = 1 << 18
+
+MNT_DETACH: Final = 2
+UMOUNT_NOFOLLOW: Final = 8
+
+MOUNT_ATTR_RDONLY: Final = 0x1
+MOUNT_ATTR_NOSUID: Final = 0x2
+MOUNT_ATTR_NODEV: Final = 0x4
+MOUNT_ATTR_IDMAP: Final = 0x0010_0000
+
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 442, 443
+_OPEN_TREE_CLONE: Final = 1
+_MOVE_MOUNT_F_EMPTY_PATH: Final = 4
+_AT_FDCWD: Final = -100
+_AT_EMPTY_PATH: Final = 0x1000
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: Path, kind: str, flags: int, options: str = "") -> None:
+    """mount(2)."""
+    _check(
+        _libc.mount(
+            source.encode(),
+            os.fsencode(target),
+            kind.encode(),
+            ctypes.c_ulong(flags),
+            options.encode() or None,
+        ),
+        target,
+    )
+
+
+def umount(target: Path, flags: int = 0) -> None:
+    """umount2(2), never through a symbolic link."""
+    _check(_libc.umount2(os.fsencode(target), flags | UMOUNT_NOFOLLOW), target)
+
+
+def clone_mount(source: Path) -> int:
+    """A descriptor of a detached, private copy of the mount that `source` is in, rooted there."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC
+    return _syscall(_OPEN_TREE, source, _AT_FDCWD, os.fsencode(source), ctypes.c_uint(flags))
+
+
+def set_mount_attributes(tree: int, what: Path, attributes: int, user_namespace: int = 0) -> None:
+    """mount_setattr(2) on a detached mount, which becomes private too."""
+    wanted = struct.pack("=QQQQ", attributes, 0, MS_PRIVATE, user_namespace)
+    _syscall(
+        _MOUNT_SETATTR, what, tree, b"", ctypes.c_uint(_AT_EMPTY_PATH), wanted,
+        ctypes.c_size_t(len(wanted)),
+    )  # fmt: skip
+
+
+def attach_mount(tree: int, target: Path) -> None:
+    """move_mount(2): put a detached mount into the tree of folders at `target`."""
+    _syscall(
+        _MOVE_MOUNT, target, tree, b"", _AT_FDCWD, os.fsencode(target),
+        ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
+    )  # fmt: skip
+
+
+def quotactl(folder: int, what: Path, command: int, project: int, block: bytes) -> bytes:
+    """quotactl_fd(2) on the file system that the open `folder` is in; the block as answered."""
+    buffer = ctypes.create_string_buffer(block, len(block))
+    _syscall(
+        _QUOTACTL_FD, what, ctypes.c_uint(folder), ctypes.c_uint(command), ctypes.c_uint(project),
+        buffer,
+    )  # fmt: skip
+    return buffer.raw
+
+
+def _syscall(number: int, what: Path, *arguments: object) -> int:
+    return _check(_libc.syscall(ctypes.c_long(number), *arguments), what)
+
+
+def _check(result: int, what: Path) -> int:
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), str(what))
+    return int(result)

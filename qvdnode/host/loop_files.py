@@ -1,0 +1,142 @@
+"""File systems of a limited size in sparse files, for hosts whose file system has no quota.
+
+The loop device frees itself with its last user, so that nothing is left when a node dies.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import mounts, process
+from qvdnode.model.errors import HostFailed, TimedOut
+
+_CONTROL: Final = Path("/dev/loop-control")
+_GET_FREE: Final = 0x4C82
+_CONFIGURE: Final = 0x4C0A
+_AUTOCLEAR, _DIRECT_IO = 4, 16
+_CONFIG: Final = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
+_TRIES: Final = 64
+_MIB: Final = 1024 * 1024
+
+
+async def make(path: Path, size_mib: int, *, journal: bool) -> None:
+    """Make an empty ext4 of that size at `path`; raises HostFailed, leaving nothing."""
+    try:
+        await asyncio.to_thread(_make_sparse, path, size_mib)
+        await process.run(["mke2fs", *_mke2fs_options(journal=journal), path])
+    except OSError as error:
+        raise HostFailed(f"{path} cannot be made: {error.strerror}") from error
+    except (HostFailed, TimedOut, asyncio.CancelledError):
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise
+
+
+def _make_sparse(path: Path, size_mib: int) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.truncate(handle, size_mib * _MIB)
+    finally:
+        os.close(handle)
+
+
+def _mke2fs_options(*, journal: bool) -> list[str]:
+    # Nothing is zeroed ahead: the file is new, and holes read as zeros.
+    options = ["-q", "-F", "-t", "ext4", "-m", "0", "-e", "remount-ro", "-E"]
+    options.append("lazy_itable_init=1,lazy_journal_init=1,nodiscard")
+    return [*options, "-J", "size=4"] if journal else [*options, "-O", "^has_journal"]
+
+
+async def mount(path: Path, target: Path) -> None:
+    """Mount the file system in `path` at `target`; raises HostFailed."""
+    try:
+        await asyncio.to_thread(_mount, path, target)
+    except OSError as error:
+        raise HostFailed(f"{path} cannot be mounted: {error.strerror}") from error
+
+
+async def repair(path: Path) -> None:
+    """Mend what a crash left in the file system in `path`; raises HostFailed if it cannot be."""
+    done = await process.run(["e2fsck", "-p", path], check=False, limit_s=600)
+    # 1: mended; 2: mended, and a mounted one would want a reboot. More means it is still broken.
+    if done.returncode > 2:
+        told = (done.stdout + done.stderr).decode(errors="replace").strip()[-400:]
+        raise HostFailed(f"{path} is damaged; run e2fsck on it: {told}")
+
+
+async def grow(path: Path, size_mib: int) -> None:
+    """Make the file system in `path`, which is not mounted, at least that large."""
+    try:
+        if not await asyncio.to_thread(_lengthen, path, size_mib * _MIB):
+            return
+    except OSError as error:
+        raise HostFailed(f"{path} cannot grow: {error.strerror}") from error
+    await process.run(["e2fsck", "-f", "-p", path], check=False, limit_s=600)
+    await process.run(["resize2fs", path], limit_s=600)
+
+
+def _lengthen(path: Path, size_bytes: int) -> bool:
+    if path.stat().st_size >= size_bytes:
+        return False
+    os.truncate(path, size_bytes)
+    return True
+
+
+def _mount(path: Path, target: Path) -> None:
+    device, handle = attach(path)
+    try:
+        # The inode tables are never zeroed in the background: the holes are zeros already.
+        mounts.filesystem(device, target, "ext4", "noinit_itable,discard")
+    finally:
+        os.close(handle)
+
+
+def attach(path: Path) -> tuple[Path, int]:
+    """A loop device on `path` and a descriptor that keeps it until it is mounted."""
+    backing = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for flags in (_AUTOCLEAR | _DIRECT_IO, _AUTOCLEAR):
+            try:
+                return _attach(backing, flags, path)
+            except OSError as error:
+                # Not every file system can do direct I/O; through the page cache works anywhere.
+                if error.errno != errno.EINVAL or flags == _AUTOCLEAR:
+                    raise
+    finally:
+        os.close(backing)
+    raise OSError(errno.EBUSY, "no loop device is free", str(path))
+
+
+def _attach(backing: int, flags: int, path: Path) -> tuple[Path, int]:
+    config = loop_config(backing, flags, path)
+    for _ in range(_TRIES):
+        device = Path(f"/dev/loop{_free_number()}")
+        handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(handle, _CONFIGURE, config)
+        except OSError as error:
+            os.close(handle)
+            # Somebody else was faster with this number.
+            if error.errno != errno.EBUSY:
+                raise
+        else:
+            return device, handle
+    raise OSError(errno.EBUSY, "no loop device is free", str(path))
+
+
+def _free_number() -> int:
+    control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(control, _GET_FREE)
+    finally:
+        os.close(control)
+
+
+def loop_config(backing: int, flags: int, path: Path) -> bytes:
+    """`struct loop_config` of linux/loop.h for a whole file with 4 KiB blocks."""
+    name = os.fsencode(path)[-63:]
+    numbers = (0, 0, 0, 0, 0)
+    return _CONFIG.pack(backing, 4096, *numbers, 0, 0, 0, flags, name, b"", b"", 0, 0, *([0] * 8))

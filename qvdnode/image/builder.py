@@ -1,0 +1,119 @@
+"""Builds a desktop image with mmdebstrap from the host's own package sources.
+
+What comes out says nothing about the machine that built it, nor where its packages came from.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import process
+from qvdnode.image.core import apt_sources
+from qvdnode.image.core.recipe import NEUTRAL_SOURCES, Recipe, build_argv, stage
+from qvdnode.model.errors import Conflict, HostFailed
+
+log = logging.getLogger(__name__)
+
+APT: Final = Path("/etc/apt")
+BUILD_LIMIT_S: Final = 1_800.0
+_PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy")
+_EMPTIED: Final = ("etc/machine-id", "etc/hostname", "etc/resolv.conf")
+_REMOVED: Final = ("var/lib/dbus/machine-id", "etc/apt/apt.conf.d/99mmdebstrap")
+_CLEARED: Final = ("var/log", "var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "tmp")
+
+BuildProgress = Callable[[int, str], None]
+"""Told how far the build is: percent, and a sentence."""
+
+
+async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
+    """Make the image's root file system at `dest`, which must not exist.
+
+    Takes about 40 s. Raises Conflict, HostFailed, TimedOut; then nothing is left at `dest`.
+    """
+    staging = dest.with_name(f".{dest.name}.building")
+    await asyncio.to_thread(_prepare, dest, staging)
+    try:
+        sources = await asyncio.to_thread(_host_sources, recipe.suite)
+        await _mmdebstrap(recipe, staging, sources, progress)
+        progress(97, "putting the session script in place")
+        await asyncio.to_thread(_finish, recipe, staging, dest)
+    except OSError as error:
+        raise HostFailed(f"the image could not be built at {dest}: {error}") from error
+    finally:
+        await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+    progress(100, "image built")
+    log.info("image_built", extra={"recipe": recipe.name, "folder": str(dest)})
+
+
+def _prepare(dest: Path, staging: Path) -> None:
+    if dest.exists():
+        raise Conflict(f"{dest} exists already")
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+async def _mmdebstrap(
+    recipe: Recipe, target: Path, sources: tuple[str, ...], progress: BuildProgress
+) -> None:
+    progress(0, f"building the image {recipe.name}")
+
+    def heard(line: str) -> None:
+        told = stage(line)
+        if told is not None:
+            progress(*told)
+
+    await process.follow(
+        build_argv(recipe, str(target), sources=sources),
+        on_line=heard,
+        env={name: os.environ[name] for name in _PROXIES if name in os.environ},
+        limit_s=BUILD_LIMIT_S,
+    )
+
+
+def _host_sources(suite: str) -> tuple[str, ...]:
+    found = [APT / "sources.list"]
+    if (APT / "sources.list.d").is_dir():
+        found += sorted((APT / "sources.list.d").iterdir())
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in found
+        if path.suffix in {".list", ".sources"} and path.is_file()
+    ]
+    return apt_sources.for_suite(texts, suite)
+
+
+def _finish(recipe: Recipe, root: Path, dest: Path) -> None:
+    for path, (content, mode) in recipe.files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod(mode)
+    _forget_origin(recipe.suite, root)
+    root.chmod(0o755)
+    os.sync()
+    root.rename(dest)
+
+
+def _forget_origin(suite: str, root: Path) -> None:
+    for name in _EMPTIED:
+        (root / name).unlink(missing_ok=True)
+        (root / name).write_text("", encoding="ascii")
+    for name in _REMOVED:
+        (root / name).unlink(missing_ok=True)
+    for name in _CLEARED:
+        _remove_files((root / name).rglob("*"))
+    for extra in (root / "etc/apt/sources.list.d").glob("*"):
+        extra.unlink()
+    (root / "etc/apt/sources.list").write_text(
+        NEUTRAL_SOURCES.format(suite=suite), encoding="ascii"
+    )
+
+
+def _remove_files(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()

@@ -1,0 +1,93 @@
+"""What an image that we build is made of, and the command that builds it; pure."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+LOCALE: Final = re.compile(r"[A-Za-z]{2,3}_[A-Z]{2}(@[a-z]+)?")
+
+NEUTRAL_SOURCES: Final = """\
+deb http://deb.debian.org/debian {suite} main
+deb http://deb.debian.org/debian {suite}-updates main
+deb http://deb.debian.org/debian-security {suite}-security main
+"""
+
+_LEFT_OUT: Final = (
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/doc/*",
+    "/usr/share/doc-base/*",
+    "/usr/share/lintian/*",
+    "/usr/share/locale/*",
+)
+_KEPT: Final = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A desktop image by name: Debian suite, packages, locales and files of our own."""
+
+    name: str
+    suite: str
+    packages: tuple[str, ...]
+    locales: tuple[str, ...]
+    files: Mapping[str, tuple[bytes, int]]
+    """Path in the image, without a leading slash -> content and mode."""
+
+    def digest(self) -> str:
+        """Twelve hex digits that change whenever the image would."""
+        state = hashlib.sha256(repr((self.suite, self.packages, self.locales)).encode())
+        state.update(repr(build_argv(self, "", sources=())).encode())
+        for path in sorted(self.files):
+            state.update(repr((path, self.files[path])).encode())
+        return state.hexdigest()[:12]
+
+
+def parse_packages(text: str) -> tuple[str, ...]:
+    """Names from a list file, one a line; raises ValueError naming a line that is none."""
+    names = [line.strip() for line in text.splitlines()]
+    names = [name for name in names if name and not name.startswith("#")]
+    for name in names:
+        if not PACKAGE.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a package")
+    return tuple(sorted(set(names)))
+
+
+def build_argv(recipe: Recipe, target: str, *, sources: Sequence[str]) -> list[str]:
+    """The mmdebstrap command line; without `sources` mmdebstrap's own default is used."""
+    words = ["mmdebstrap", "--variant=minbase", "--format=directory"]
+    words.append(f"--include={','.join(recipe.packages)}")
+    words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
+    words += [f"--dpkgopt=path-include={pattern}" for pattern in _KEPT]
+    for locale in recipe.locales:
+        if not LOCALE.fullmatch(locale):
+            raise ValueError(f"{locale!r} is not a locale")
+        language = locale.split("_", maxsplit=1)[0]
+        words.append(f"--dpkgopt=path-include=/usr/share/locale/{language}*")
+        words.append(
+            f'--customize-hook=chroot "$1" localedef -i {locale} -c -f UTF-8'
+            f" -A /usr/share/locale/locale.alias {locale}.UTF-8"
+        )
+    return [*words, recipe.suite, target, *sources]
+
+
+_STAGES: Final = (
+    ("running apt-get update", 5, "reading package lists"),
+    ("downloading packages", 12, "downloading packages"),
+    ("extracting archives", 30, "unpacking the minimal system"),
+    ("installing essential", 38, "installing the minimal system"),
+    ("installing remaining", 48, "installing the desktop"),
+    ("running --customize-hook", 85, "generating locales"),
+    ("cleaning package lists", 95, "cleaning up"),
+)
+
+
+def stage(line: str) -> tuple[int, str] | None:
+    """How far a line of mmdebstrap's output says the build is: percent and a sentence."""
+    for mark, percent, sentence in _STAGES:
+        if mark in line:
+            return percent, sentence
+    return None

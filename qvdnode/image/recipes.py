@@ -1,0 +1,33 @@
+"""The recipes that come with the program, read from the package's `guest` folder."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from qvdnode.image.core.recipe import Recipe, parse_packages
+
+SUITE: Final = "bookworm"
+LOCALES: Final = ("de_DE", "en_US", "es_ES", "fr_FR")
+SESSION_FOLDER: Final = "usr/lib/qvd"
+
+
+def icewm() -> Recipe:
+    """A small desktop: IceWM, a terminal, a file manager and an editor."""
+    guest = files("qvdnode.image") / "guest"
+    packages = (guest / "icewm" / "packages").read_text(encoding="utf-8")
+    contents = {f"{SESSION_FOLDER}/hooks.d/README": (_HOOKS, 0o644)}
+    contents |= _folder(guest / "qvd", SESSION_FOLDER, 0o755)
+    contents |= _folder(guest / "icewm", "etc/X11/icewm", 0o644)
+    del contents["etc/X11/icewm/packages"]
+    return Recipe("icewm", SUITE, parse_packages(packages), LOCALES, contents)
+
+
+_HOOKS: Final = b"Programs here are run by the session script with its verb as their argument.\n"
+
+
+def _folder(source: Traversable, target: str, mode: int) -> dict[str, tuple[bytes, int]]:
+    return {
+        f"{target}/{item.name}": (item.read_bytes(), mode)
+        for item in source.iterdir()
+        if item.is_file()
+    }
