@@ -1,0 +1,142 @@
+"""Network links, addresses and routes of the host, through netlink: the home of pyroute2."""
+
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import Any, Final
+
+from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped] # typed by this module
+from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+
+from qvdnode.model.errors import HostFailed
+
+SYSCTL_ROOT: Final = Path("/proc/sys/net")
+IPV4: Final = 2
+LOCAL_TABLE: Final = 255
+UNICAST: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network link as it is now."""
+
+    index: int
+    name: str
+    kind: str
+    """`bridge`, `veth`, `wireguard`...; empty for hardware."""
+    mac: str
+    master: int | None
+    """Index of the bridge it is a port of."""
+
+
+async def all_links() -> list[Link]:
+    """Every link of the namespace."""
+    async with _netlink("list the network links") as netlink:
+        return [_link(entry) async for entry in await netlink.link("dump")]
+
+
+async def find_link(name: str) -> Link | None:
+    """The link of that name."""
+    return next((link for link in await all_links() if link.name == name), None)
+
+
+async def addresses(link: Link) -> list[IPv4Interface]:
+    """The IPv4 addresses of a link."""
+    async with _netlink(f"read the addresses of {link.name}") as netlink:
+        return [
+            IPv4Interface((entry.get("address"), entry.get("prefixlen")))
+            async for entry in await netlink.addr("dump", family=IPV4)
+            if entry.get("index") == link.index
+        ]
+
+
+async def routes() -> list[tuple[IPv4Network, str]]:
+    """Where IPv4 networks are reached: destination and name of the link, of every table."""
+    known = {link.index: link.name for link in await all_links()}
+    found: list[tuple[IPv4Network, str]] = []
+    async with _netlink("read the routing tables") as netlink:
+        async for entry in await netlink.route("dump", family=IPV4):
+            if entry.get("type") != UNICAST or entry.get("table") == LOCAL_TABLE:
+                continue
+            destination = IPv4Network((entry.get("dst") or 0, entry.get("dst_len")))
+            hops = entry.get("multipath") or [entry]
+            found += [(destination, known.get(hop.get("oif"), "")) for hop in hops]
+    return found
+
+
+async def create_bridge(name: str, mac: str, address: IPv4Interface) -> None:
+    """Make a bridge without spanning tree and give it an address; it is not up yet."""
+    async with _netlink(f"make the bridge {name}") as netlink:
+        await netlink.link(
+            "add", ifname=name, kind="bridge", address=mac,
+            br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0,
+        )  # fmt: skip
+        index = (await netlink.link_lookup(ifname=name))[0]
+        await netlink.addr(
+            "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen
+        )
+
+
+async def set_up(name: str) -> None:
+    """Bring a link up."""
+    async with _netlink(f"bring {name} up") as netlink:
+        await netlink.link("set", ifname=name, state="up")
+
+
+async def attach(link: Link, bridge: Link) -> None:
+    """Make a link a port of a bridge."""
+    async with _netlink(f"attach {link.name} to {bridge.name}") as netlink:
+        await netlink.link("set", index=link.index, master=bridge.index)
+
+
+async def remove_link(name: str) -> bool:
+    """Remove a link (of a veth pair: both ends); False if there is none of that name."""
+    try:
+        async with _netlink(f"remove {name}") as netlink:
+            await netlink.link("del", ifname=name)
+    except NoSuchLink:
+        return False
+    return True
+
+
+class NoSuchLink(HostFailed):
+    """There is no link of that name (any more)."""
+
+
+def set_link_options(name: str, options: Mapping[str, int], *, root: Path = SYSCTL_ROOT) -> None:
+    """Write `family/option` settings of one link, such as `ipv4/arp_ignore`.
+
+    An option that this kernel does not have is left out; raises HostFailed.
+    """
+    for option, value in options.items():
+        family, _, leaf = option.partition("/")
+        path = root / family / "conf" / name / leaf
+        try:
+            path.write_text(f"{value}\n", encoding="ascii")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise HostFailed(f"{path} cannot be set to {value}: {error.strerror}") from error
+
+
+def _link(entry: Any) -> Link:  # noqa: ANN401 - pyroute2 has no types
+    return Link(
+        index=entry.get("index"),
+        name=entry.get("ifname"),
+        kind=entry.get(("linkinfo", "kind")) or "",
+        mac=entry.get("address") or "",
+        master=entry.get("master"),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _netlink(purpose: str) -> AsyncIterator[Any]:
+    try:
+        async with AsyncIPRoute() as netlink:
+            yield netlink
+    except NetlinkError as error:
+        kind = NoSuchLink if error.code == errno.ENODEV else HostFailed
+        raise kind(f"the kernel refused to {purpose}: {error.args[-1]}") from error

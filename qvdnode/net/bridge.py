@@ -1,0 +1,153 @@
+"""The guests' network on this host: bridge, forwarding, and peace with other firewalls."""
+
+import asyncio
+import logging
+from typing import Final
+
+from qvdnode.host import links
+from qvdnode.host.forwarding import Forwarding
+from qvdnode.host.links import Link
+from qvdnode.model.errors import HostFailed
+from qvdnode.net import foreign, surroundings
+from qvdnode.net.core import frame_rules, names, packet_rules, subnets
+from qvdnode.net.core.pool import AddressPool
+from qvdnode.net.core.table import Table
+from qvdnode.net.nft import Nft
+from qvdnode.net.settings import ForeignForward, NetSettings, Uplink
+from qvdnode.runtime.rollback import Rollback
+
+log = logging.getLogger(__name__)
+
+BRIDGE_OPTIONS: Final = {
+    "ipv6/disable_ipv6": 1,
+    "ipv6/accept_ra": 0,
+    "ipv6/autoconf": 0,
+    "ipv4/proxy_arp": 0,
+    "ipv4/rp_filter": 1,
+    "ipv4/accept_redirects": 0,
+    "ipv4/send_redirects": 0,
+    "ipv4/accept_source_route": 0,
+    # answer for the gateway's address only, not for the host's others
+    "ipv4/arp_ignore": 1,
+}
+
+
+class GuestNetwork:
+    """What all guests of an instance share. The rules about them are NftConfinement's."""
+
+    def __init__(self, settings: NetSettings, nft: Nft, forwarding: Forwarding) -> None:
+        self._settings = settings
+        self._nft = nft
+        self._forwarding = forwarding
+        self._address = AddressPool(settings.subnet).gateway
+
+    async def up(self) -> None:
+        """Make what is not there yet; safe to repeat; raises HostFailed, leaving nothing new."""
+        async with Rollback() as rollback:
+            await self._refuse_collision()
+            await self._bring_up_bridge(rollback)
+            if self._settings.uplink is not Uplink.NONE:
+                await asyncio.to_thread(self._forwarding.hold, self._settings.prefix)
+                rollback.undo(self._leave_forwarding)
+            await self._face_foreign_firewalls()
+            rollback.commit()
+        log.info(
+            "guest_network_up",
+            extra={"bridge": self._settings.bridge_name, "subnet": str(self._settings.subnet)},
+        )
+
+    async def down(self) -> None:
+        """Remove all of it, and the rules, once no guest is left; safe to repeat.
+
+        Raises HostFailed when guests are still attached; nothing is removed then.
+        """
+        await self._refuse_guests()
+        prefix = self._settings.prefix
+        await foreign.close_for_guests(self._nft, prefix)
+        for family in (frame_rules.FAMILY, packet_rules.FAMILY):
+            await self._nft.change(Table(family, names.table_name(prefix)).remove())
+        await self._leave_forwarding()
+        bridge = await links.find_link(self._settings.bridge_name)
+        if bridge is not None and self._is_ours(bridge):
+            await links.remove_link(bridge.name)
+
+    async def _refuse_collision(self) -> None:
+        known = await surroundings.routes()
+        route = subnets.collision(self._settings.subnet, known, own=self._settings.bridge_name)
+        if route is not None:
+            raise HostFailed(
+                f"the guests' subnet {self._settings.subnet} overlaps with {route.destination}, "
+                f"which this host reaches by {route.link}; choose another [network] subnet"
+            )
+
+    async def _bring_up_bridge(self, rollback: Rollback) -> None:
+        name = self._settings.bridge_name
+        bridge = await links.find_link(name)
+        if bridge is not None:
+            bridge = await self._checked(bridge)
+        if bridge is None:
+            await links.create_bridge(name, self._mac(), self._address)
+            rollback.undo(lambda: links.remove_link(name))
+        await asyncio.to_thread(links.set_link_options, name, BRIDGE_OPTIONS)
+        await links.set_up(name)
+
+    async def _checked(self, bridge: Link) -> Link | None:
+        """The bridge if it can be used as it is; None once an outdated one of ours is removed."""
+        if not self._is_ours(bridge):
+            raise HostFailed(
+                f"there is a link {bridge.name} that this node did not make; "
+                "remove it or give [network] another bridge"
+            )
+        found = await links.addresses(bridge)
+        if found == [self._address]:
+            return bridge
+        if await self._ports(bridge):
+            raise HostFailed(
+                f"guests are attached to {bridge.name}, whose addresses are "
+                f"{', '.join(map(str, found)) or 'none'} and not {self._address}; "
+                "stop them before [network] subnet is changed"
+            )
+        await links.remove_link(bridge.name)
+        return None
+
+    async def _refuse_guests(self) -> None:
+        bridge = await links.find_link(self._settings.bridge_name)
+        if bridge is None or not self._is_ours(bridge):
+            return
+        ports = await self._ports(bridge)
+        if ports:
+            raise HostFailed(
+                f"guests are still attached to {bridge.name}: {', '.join(sorted(ports))}"
+            )
+
+    async def _face_foreign_firewalls(self) -> None:
+        settings = self._settings
+        if settings.uplink is Uplink.NONE:
+            return
+        if settings.foreign_forward is ForeignForward.ACCEPT:
+            for dropper in await foreign.open_for_guests(
+                self._nft, settings.prefix, settings.bridge_name
+            ):
+                log.info("foreign_forward_opened", extra={"chain": str(dropper)})
+            return
+        for dropper in await foreign.droppers(self._nft):
+            log.warning(
+                "foreign_forward_drops",
+                extra={
+                    "chain": str(dropper),
+                    "mend": 'guests will not reach the world; set foreign_forward = "accept"',
+                },
+            )
+
+    async def _leave_forwarding(self) -> None:
+        if await asyncio.to_thread(self._forwarding.leave, self._settings.prefix):
+            log.info("forwarding_put_back")
+
+    async def _ports(self, bridge: Link) -> list[str]:
+        return [link.name for link in await links.all_links() if link.master == bridge.index]
+
+    def _is_ours(self, bridge: Link) -> bool:
+        return bridge.kind == "bridge" and bridge.mac == self._mac()
+
+    def _mac(self) -> str:
+        return names.bridge_mac(self._settings.prefix, self._settings.bridge_name)

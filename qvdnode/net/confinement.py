@@ -1,0 +1,184 @@
+"""What each guest may send and who may reach it: meets vm.ports.Confinement.
+
+The rules themselves are in core/frame_rules.py and core/packet_rules.py. Here they are put into the
+kernel, one transaction per change, and kept there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from qvdnode.host import links
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.guest import GuestPort
+from qvdnode.model.ids import VmId
+from qvdnode.net import surroundings
+from qvdnode.net.core import frame_rules, names, packet_rules
+from qvdnode.net.core.expressions import Json
+from qvdnode.net.core.frame_rules import Claim
+from qvdnode.net.core.pool import AddressPool
+from qvdnode.net.nft import MissingRules, Nft
+from qvdnode.net.settings import NetSettings
+from qvdnode.runtime.clock import Clock
+from qvdnode.telemetry.metrics import Gauge
+
+log = logging.getLogger(__name__)
+
+CONFINED = Gauge("qvdnode_confined_guests", "Guests that the packet rules know")
+DROPPED = Gauge(
+    "qvdnode_dropped_packets",
+    "Packets that the guests' rules dropped since the rules were made, by reason",
+    ["reason"],
+)
+
+
+class NftConfinement:
+    """Confinement by nftables: one bridge-family and one inet-family table per instance."""
+
+    def __init__(self, settings: NetSettings, nft: Nft) -> None:
+        self._settings = settings
+        self._nft = nft
+        self._pool = AddressPool(settings.subnet)
+        self._reserved: dict[VmId, GuestPort] = {}
+        self._confined: dict[str, GuestPort] = {}
+        """By link: the guests that stand in the kernel's sets."""
+        self._changing = asyncio.Lock()
+
+    async def reserve(self, vm_id: VmId, *, egress: bool) -> GuestPort:
+        """An address, MAC and link name for this VM; raises NodeFull."""
+        held = self._reserved.get(vm_id)
+        if held is not None:
+            port = replace(held, egress=egress)
+        else:
+            port = GuestPort(
+                link=names.link_name(self._settings.prefix, vm_id),
+                mac=names.guest_mac(self._settings.prefix, vm_id),
+                address=self._pool.reserve(vm_id),
+                gateway=self._pool.gateway.ip,
+                egress=egress,
+            )
+        self._reserved[vm_id] = port
+        return port
+
+    async def claim(self, vm_id: VmId, port: GuestPort) -> None:
+        """Mark a port as taken that an earlier process reserved; raises Conflict."""
+        self._pool.claim(vm_id, port.address.ip)
+        self._reserved[vm_id] = port
+
+    async def confine(self, port: GuestPort) -> None:
+        """Put the rules in place before the guest runs; raises HostFailed."""
+        async with self._changing:
+            before = self._confined.get(port.link)
+            commands = self._expel(before) if before not in {None, port} else []
+            try:
+                await self._nft.change([*commands, *self._admit(port)])
+            except MissingRules:
+                await self._install([*self._others(port.link), port])
+            self._remember([*self._others(port.link), port])
+
+    async def release(self, vm_id: VmId, port: GuestPort) -> None:
+        """Remove link and rules and free the address; safe to repeat; raises HostFailed."""
+        async with self._changing:
+            await links.remove_link(port.link)
+            try:
+                await self._nft.change(self._expel(port))
+            except MissingRules:
+                log.debug("rules_gone_already", extra={"link": port.link})
+            self._remember(self._others(port.link))
+            self._reserved.pop(vm_id, None)
+            self._pool.release(vm_id)
+
+    async def reconcile(self, ports: Sequence[GuestPort]) -> Sequence[str]:
+        """Make rules and links match exactly these ports; names the links removed."""
+        async with self._changing:
+            removed = await self._remove_stale_links({port.link for port in ports})
+            await self._install(ports)
+            self._remember(ports)
+            await self._attach(ports)
+        if removed:
+            log.info("stale_links_removed", extra={"links": removed})
+        return removed
+
+    async def check(self) -> bool:
+        """Put the rules back if a foreign hand took them away (True), and read the counters."""
+        async with self._changing:
+            try:
+                for reason, packets in (await self.dropped()).items():
+                    DROPPED.labels(reason).set(packets)
+            except MissingRules:
+                await self._install(list(self._confined.values()))
+                log.warning("rules_put_back", extra={"guests": len(self._confined)})
+                return True
+        return False
+
+    async def watch(self, clock: Clock, *, period_s: float = 10.0) -> None:
+        """Check for ever."""
+        while True:
+            await clock.sleep(period_s)
+            try:
+                await self.check()
+            except HostFailed as error:
+                log.warning("rules_not_checked", extra={"error": str(error)})
+
+    async def dropped(self) -> dict[str, int]:
+        """How many packets were dropped, by reason; raises MissingRules if the tables are gone."""
+        table = names.table_name(self._settings.prefix)
+        found: dict[str, int] = {}
+        for family in (frame_rules.FAMILY, packet_rules.FAMILY):
+            listing = await self._nft.listing({"counters": {"family": family, "table": table}})
+            counters = [item["counter"] for item in listing if "counter" in item]
+            if not counters:
+                raise MissingRules(f"the table {family} {table} is gone")
+            found.update({counter["name"]: counter["packets"] for counter in counters})
+        return found
+
+    async def _install(self, ports: Sequence[GuestPort]) -> None:
+        perimeter = await surroundings.perimeter(self._settings)
+        frames = frame_rules.frame_table(self._settings.prefix, [_claim(port) for port in ports])
+        packets = packet_rules.packet_table(
+            perimeter, [port.address.ip for port in ports if port.egress]
+        )
+        await self._nft.change([*frames.replace(), *packets.replace()])
+
+    async def _remove_stale_links(self, keep: set[str]) -> list[str]:
+        stale = [
+            link.name
+            for link in await links.all_links()
+            if names.is_guest_link(self._settings.prefix, link.name) and link.name not in keep
+        ]
+        return [name for name in stale if await links.remove_link(name)]
+
+    async def _attach(self, ports: Iterable[GuestPort]) -> None:
+        """Make guests ports of the bridge again, in case it was made anew under them."""
+        known = {link.name: link for link in await links.all_links()}
+        bridge = known.get(self._settings.bridge_name)
+        for port in ports:
+            link = known.get(port.link)
+            if link is not None and bridge is not None and link.master != bridge.index:
+                await links.attach(link, bridge)
+
+    def _admit(self, port: GuestPort) -> list[Json]:
+        prefix = self._settings.prefix
+        egress = packet_rules.allow_egress if port.egress else packet_rules.deny_egress
+        return [*frame_rules.admit(prefix, _claim(port)), *egress(prefix, port.address.ip)]
+
+    def _expel(self, port: GuestPort | None) -> list[Json]:
+        if port is None:
+            return []
+        prefix = self._settings.prefix
+        return [
+            *frame_rules.expel(prefix, _claim(port)),
+            *packet_rules.deny_egress(prefix, port.address.ip),
+        ]
+
+    def _others(self, link: str) -> list[GuestPort]:
+        return [port for port in self._confined.values() if port.link != link]
+
+    def _remember(self, ports: Iterable[GuestPort]) -> None:
+        self._confined = {port.link: port for port in ports}
+        CONFINED.set(len(self._confined))
+
+
+def _claim(port: GuestPort) -> Claim:
+    return Claim(port.link, port.mac, port.address.ip)

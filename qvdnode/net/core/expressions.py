@@ -1,0 +1,87 @@
+"""The words of nftables' JSON that the rule set is written with (man 5 libnftables-json).
+
+Each function returns one statement of a rule or one command of a transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any, Final
+
+Json = dict[str, Any]
+Value = str | int | bool | Sequence[str | int] | Json
+
+ACCEPT: Final[Json] = {"accept": None}
+DROP: Final[Json] = {"drop": None}
+MASQUERADE: Final[Json] = {"masquerade": None}
+IIFNAME: Final[Json] = {"meta": {"key": "iifname"}}
+OIFNAME: Final[Json] = {"meta": {"key": "oifname"}}
+SKUID: Final[Json] = {"meta": {"key": "skuid"}}
+NFPROTO: Final[Json] = {"meta": {"key": "nfproto"}}
+CT_STATE: Final[Json] = {"ct": {"key": "state"}}
+KNOWN_FLOW: Final = ("established", "related")
+
+
+def field(protocol: str, name: str) -> Json:
+    """A field of a header, as `field("ip", "saddr")`."""
+    return {"payload": {"protocol": protocol, "field": name}}
+
+
+def concat(*parts: Json) -> Json:
+    """Several things looked up as one, `a . b . c`."""
+    return {"concat": list(parts)}
+
+
+def masked(left: Json, mask: str) -> Json:
+    """`left & mask`."""
+    return {"&": [left, mask]}
+
+
+def equal(left: Json, right: Value) -> Json:
+    """The rule goes on if left equals right, or is among the values of a sequence or `@set`."""
+    return _match("==", left, right)
+
+
+def differ(left: Json, right: Value) -> Json:
+    """The rule goes on if left is none of right."""
+    return _match("!=", left, right)
+
+
+def known_flow() -> Json:
+    """The rule goes on for packets of a connection that was let through before."""
+    return {"match": {"op": "in", "left": CT_STATE, "right": list(KNOWN_FLOW)}}
+
+
+def count(reason: str) -> Json:
+    """Count the packet under a counter of the table."""
+    return {"counter": reason}
+
+
+def jump(chain: str) -> Json:
+    """Go on in another chain, and come back."""
+    return {"jump": {"target": chain}}
+
+
+def goto(chain: str) -> Json:
+    """Go on in another chain; its end is the end."""
+    return {"goto": {"target": chain}}
+
+
+def network(subnet: IPv4Network) -> Json:
+    """A network as a value."""
+    return {"prefix": {"addr": str(subnet.network_address), "len": subnet.prefixlen}}
+
+
+def add(kind: str, body: Mapping[str, object]) -> Json:
+    """Command: make an object of the rule set, unless it is there already."""
+    return {"add": {kind: dict(body)}}
+
+
+def delete(kind: str, body: Mapping[str, object]) -> Json:
+    """Command: remove an object; the transaction fails if it is not there."""
+    return {"delete": {kind: dict(body)}}
+
+
+def _match(op: str, left: Json, right: Value) -> Json:
+    if isinstance(right, str | int | dict):
+        return {"match": {"op": op, "left": left, "right": right}}
+    return {"match": {"op": op, "left": left, "right": {"set": list(right)}}}

@@ -1,0 +1,164 @@
+"""The inet-family table: whom guests may reach, and who may reach them.
+
+Rule 1: source addresses can be relied on here; frame_rules.py has dropped forged ones.
+Rule 2: nothing is judged but packets that come in or go out by the guests' bridge.
+Rule 3: whatever is not expressly allowed between a guest and anybody is dropped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from qvdnode.net.core import names
+from qvdnode.net.core.expressions import (
+    ACCEPT,
+    DROP,
+    IIFNAME,
+    MASQUERADE,
+    NFPROTO,
+    OIFNAME,
+    SKUID,
+    Json,
+    count,
+    differ,
+    equal,
+    field,
+    goto,
+    known_flow,
+    network,
+)
+from qvdnode.net.core.table import Chain, Hook, NamedSet, Table, elements
+
+FAMILY: Final = "inet"
+EGRESS: Final = "guests_with_egress"
+UPLINKS: Final = "uplinks"
+RESOLVERS: Final = "resolvers"
+ALLOWED: Final = "allowed_networks"
+DENIED: Final = "denied_networks"
+FILTER, SOURCE_NAT = 0, 100
+"""The usual priorities: other people's chains of the same hook are judged besides ours."""
+
+
+class PacketDrop(StrEnum):
+    """Why a packet was dropped; each has its counter."""
+
+    TO_NODE = "drop_to_node"
+    TO_GUEST = "drop_to_guest"
+    BETWEEN_GUESTS = "drop_between_guests"
+    NO_EGRESS = "drop_no_egress"
+    DENIED_NETWORK = "drop_denied_network"
+    NO_UPLINK = "drop_no_uplink"
+    FROM_HOST = "drop_from_host"
+
+
+@dataclass(frozen=True, slots=True)
+class Perimeter:
+    """What is the same for all guests of an instance."""
+
+    prefix: str
+    bridge: str
+    subnet: IPv4Network
+    display_port: int
+    node_uid: int
+    masquerade: bool
+    uplinks: Sequence[str]
+    resolvers: Sequence[IPv4Address]
+    allowed: Sequence[IPv4Network]
+    denied: Sequence[IPv4Network]
+
+
+def packet_table(perimeter: Perimeter, egress: Sequence[IPv4Address]) -> Table:
+    """The whole table; `egress` are the addresses of the guests that may reach the world."""
+    bridge = perimeter.bridge
+    return Table(
+        family=FAMILY,
+        name=names.table_name(perimeter.prefix),
+        counters=tuple(PacketDrop),
+        sets=(
+            NamedSet(EGRESS, "ipv4_addr", [str(address) for address in egress]),
+            NamedSet(UPLINKS, "ifname", list(perimeter.uplinks)),
+            NamedSet(RESOLVERS, "ipv4_addr", [str(address) for address in perimeter.resolvers]),
+            NamedSet(ALLOWED, "ipv4_addr", _networks(perimeter.allowed), intervals=True),
+            NamedSet(DENIED, "ipv4_addr", _networks(perimeter.denied), intervals=True),
+        ),
+        chains=(
+            Chain("from_guest", _from_guest(bridge)),
+            Chain("to_guest", _to_guest()),
+            Chain("to_node", _to_node(bridge), Hook("input", FILTER)),
+            Chain("through_node", _through_node(bridge), Hook("forward", FILTER)),
+            Chain("from_node", _from_node(perimeter), Hook("output", FILTER)),
+            Chain("uplink", _uplink(perimeter), Hook("postrouting", SOURCE_NAT, "nat")),
+        ),
+    )
+
+
+def allow_egress(prefix: str, address: IPv4Address) -> list[Json]:
+    """Commands that let a guest reach the world; right also if it may already."""
+    return [_egress("add", prefix, address)]
+
+
+def deny_egress(prefix: str, address: IPv4Address) -> list[Json]:
+    """Commands that take this away; right also if it is gone already."""
+    return [_egress("add", prefix, address), _egress("delete", prefix, address)]
+
+
+def _egress(verb: str, prefix: str, address: IPv4Address) -> Json:
+    return elements(verb, FAMILY, names.table_name(prefix), EGRESS, [str(address)])
+
+
+def _networks(subnets: Sequence[IPv4Network]) -> list[Json]:
+    return [network(subnet) for subnet in subnets]
+
+
+def _to_node(bridge: str) -> list[list[Json]]:
+    return [
+        [equal(IIFNAME, bridge), known_flow(), ACCEPT],
+        [equal(IIFNAME, bridge), count(PacketDrop.TO_NODE), DROP],
+    ]
+
+
+def _through_node(bridge: str) -> list[list[Json]]:
+    return [
+        [equal(IIFNAME, bridge), goto("from_guest")],
+        [equal(OIFNAME, bridge), goto("to_guest")],
+    ]
+
+
+def _from_guest(bridge: str) -> list[list[Json]]:
+    target = field("ip", "daddr")
+    return [
+        [equal(OIFNAME, bridge), count(PacketDrop.BETWEEN_GUESTS), DROP],
+        [equal(NFPROTO, "ipv6"), count(PacketDrop.NO_EGRESS), DROP],
+        [differ(field("ip", "saddr"), f"@{EGRESS}"), count(PacketDrop.NO_EGRESS), DROP],
+        [equal(field("udp", "dport"), 53), equal(target, f"@{RESOLVERS}"), ACCEPT],
+        [equal(field("tcp", "dport"), 53), equal(target, f"@{RESOLVERS}"), ACCEPT],
+        [equal(target, f"@{ALLOWED}"), ACCEPT],
+        [equal(target, f"@{DENIED}"), count(PacketDrop.DENIED_NETWORK), DROP],
+        [differ(OIFNAME, f"@{UPLINKS}"), count(PacketDrop.NO_UPLINK), DROP],
+        [ACCEPT],
+    ]
+
+
+def _to_guest() -> list[list[Json]]:
+    return [[known_flow(), ACCEPT], [count(PacketDrop.TO_GUEST), DROP]]
+
+
+def _from_node(perimeter: Perimeter) -> list[list[Json]]:
+    """The node opens displays, and its operator may ping; other users of the host get nowhere."""
+    to_guest = equal(OIFNAME, perimeter.bridge)
+    by_node = equal(SKUID, perimeter.node_uid)
+    return [
+        [to_guest, known_flow(), ACCEPT],
+        [to_guest, by_node, equal(field("tcp", "dport"), perimeter.display_port), ACCEPT],
+        [to_guest, by_node, equal(field("icmp", "type"), "echo-request"), ACCEPT],
+        [to_guest, count(PacketDrop.FROM_HOST), DROP],
+    ]
+
+
+def _uplink(perimeter: Perimeter) -> list[list[Json]]:
+    if not perimeter.masquerade:
+        return []
+    source = equal(field("ip", "saddr"), network(perimeter.subnet))
+    return [[source, differ(OIFNAME, perimeter.bridge), MASQUERADE]]

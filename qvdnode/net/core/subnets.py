@@ -1,0 +1,57 @@
+"""Where the guest network stands among the host's own networks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, collapse_addresses
+from typing import Final
+
+DEFAULT_ROUTE: Final = IPv4Network("0.0.0.0/0")
+METADATA: Final = IPv4Network("169.254.0.0/16")
+"""Link-local: where clouds keep credentials for whoever asks."""
+SUGGESTED: Final = IPv4Network("10.64.0.0/10")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A line of the host's routing table."""
+
+    destination: IPv4Network
+    link: str
+
+
+def collision(subnet: IPv4Network, routes: Iterable[Route], *, own: str) -> Route | None:
+    """The route that overlaps with the subnet, other than the default and that of link `own`."""
+    for route in routes:
+        foreign = route.link != own and route.destination != DEFAULT_ROUTE
+        if foreign and route.destination.overlaps(subnet):
+            return route
+    return None
+
+
+def default_links(routes: Iterable[Route]) -> tuple[str, ...]:
+    """The links that lead to the world."""
+    return tuple(sorted({route.link for route in routes if route.destination == DEFAULT_ROUTE}))
+
+
+def host_networks(routes: Iterable[Route], *, own: str) -> tuple[IPv4Network, ...]:
+    """What guests may not reach unless told otherwise: networks the host has a route of its own to,
+    because it stands in them or was told the way."""
+    found = {route.destination for route in routes if route.link != own}
+    found.discard(DEFAULT_ROUTE)
+    return tuple(collapse_addresses(found | {METADATA}))
+
+
+def unused(routes: Sequence[Route], *, prefixlen: int, seed: int) -> IPv4Network | None:
+    """A subnet that no route leads to, for demos and tests; None when all are taken."""
+    for subnet in _candidates(prefixlen, seed):
+        if collision(subnet, routes, own="") is None:
+            return subnet
+    return None
+
+
+def _candidates(prefixlen: int, seed: int) -> Iterator[IPv4Network]:
+    count = 2 ** (prefixlen - SUGGESTED.prefixlen)
+    size = 2 ** (32 - prefixlen)
+    for step in range(min(count, 1024)):
+        start = SUGGESTED.network_address + ((seed + step) % count) * size
+        yield IPv4Network((start, prefixlen))

@@ -1,0 +1,83 @@
+"""Settings of the guest network: the `[network]` section."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from qvdnode.net.core import names
+
+LINK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+SMALLEST_PREFIX: Final = 16
+LARGEST_PREFIX: Final = 29
+DEFAULT_SUBNET: Final = IPv4Network("10.117.0.0/20")
+
+
+class Uplink(StrEnum):
+    """How guests reach the world."""
+
+    NAT = "nat"
+    """Behind the node's own address."""
+    ROUTED = "routed"
+    """With their own addresses; the network knows the way back."""
+    NONE = "none"
+    """Not at all."""
+
+
+class ForeignForward(StrEnum):
+    """What to do about another firewall that drops what the host forwards."""
+
+    REPORT = "report"
+    """Say so in the log and in `qvdnode doctor`."""
+    ACCEPT = "accept"
+    """Put two accept rules of ours into its chain, and take them away at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetSettings:
+    """The `[network]` section."""
+
+    prefix: str = ""
+    """The instance's prefix, before the names of links, bridge and tables."""
+    bridge: str = ""
+    """Name of the bridge; empty takes `qvd0` with the instance's prefix before it."""
+    subnet: IPv4Network = DEFAULT_SUBNET
+    """Addresses of the guests; the first is the node's own. No route of the host may lead there."""
+    uplink: Uplink = Uplink.NAT
+    """How guests reach the world: `nat`, `routed` or `none`."""
+    uplink_interface: str | None = None
+    """The link that leads to the world; without one those of the default routes are taken."""
+    resolvers: tuple[IPv4Address, ...] = ()
+    """DNS resolvers of the guests; reachable even inside a denied network. Without any, guests
+    get those of the host that are not on the host itself."""
+    allowed_networks: tuple[IPv4Network, ...] = ()
+    """Networks that guests may reach although the host stands in them (file servers, printers)."""
+    denied_networks: tuple[IPv4Network, ...] = ()
+    """Networks that guests may not reach, besides those that the host stands in."""
+    foreign_forward: ForeignForward = ForeignForward.REPORT
+    """What to do when another firewall drops forwarded packets: `report` or `accept`."""
+    display_port: int = 4100
+    """TCP port of a guest's display."""
+    node_uid: int = 0
+    """The only user of the host that may open connections to guests."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work."""
+        if names.LINK_MARK in self.prefix:
+            raise ValueError("prefix must not contain qv, by which links of guests are told")
+        if not LINK_NAME.fullmatch(self.bridge_name) or self.bridge_name in {".", ".."}:
+            raise ValueError("bridge must be a link's name of at most 15 characters")
+        if names.is_guest_link(self.prefix, self.bridge_name):
+            raise ValueError("bridge must not look like the link of a guest")
+        if not SMALLEST_PREFIX <= self.subnet.prefixlen <= LARGEST_PREFIX:
+            raise ValueError(f"subnet must be between /{SMALLEST_PREFIX} and /{LARGEST_PREFIX}")
+        if not 1 <= self.display_port <= 65_535:
+            raise ValueError("display_port must be 1..65535")
+        if self.node_uid < 0:
+            raise ValueError("node_uid must not be negative")
+
+    @property
+    def bridge_name(self) -> str:
+        """Name of the bridge, given or derived."""
+        return self.bridge or names.bridge_name(self.prefix)

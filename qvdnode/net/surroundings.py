@@ -1,0 +1,67 @@
+"""What the host's own network looks like, as far as the guests' network must fit into it."""
+
+import asyncio
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import links
+from qvdnode.model.errors import HostFailed
+from qvdnode.net.core import resolvers, subnets
+from qvdnode.net.core.packet_rules import Perimeter
+from qvdnode.net.settings import NetSettings, Uplink
+
+RESOLV_CONFS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+
+
+async def routes() -> list[subnets.Route]:
+    """The host's IPv4 routes."""
+    return [subnets.Route(destination, link) for destination, link in await links.routes()]
+
+
+async def unused_subnet(*, prefixlen: int, seed: int) -> IPv4Network:
+    """A subnet that the host has no route to, for demos and tests; raises HostFailed."""
+    found = subnets.unused(await routes(), prefixlen=prefixlen, seed=seed)
+    if found is None:
+        raise HostFailed(f"no /{prefixlen} of {subnets.SUGGESTED} is free on this host")
+    return found
+
+
+async def guest_resolvers(settings: NetSettings) -> tuple[IPv4Address, ...]:
+    """The DNS resolvers to write into guests: those of the config, else the host's."""
+    if settings.resolvers:
+        return settings.resolvers
+    return await asyncio.to_thread(_host_resolvers)
+
+
+async def perimeter(settings: NetSettings) -> Perimeter:
+    """The bounds of the guests' network, from the config and the host's routes as they are now."""
+    known = await routes()
+    connected = settings.uplink is not Uplink.NONE
+    uplinks = subnets.default_links(known)
+    if settings.uplink_interface is not None:
+        uplinks = (settings.uplink_interface,)
+    host_networks = subnets.host_networks(known, own=settings.bridge_name)
+    return Perimeter(
+        prefix=settings.prefix,
+        bridge=settings.bridge_name,
+        subnet=settings.subnet,
+        display_port=settings.display_port,
+        node_uid=settings.node_uid,
+        masquerade=settings.uplink is Uplink.NAT,
+        uplinks=uplinks if connected else (),
+        resolvers=await guest_resolvers(settings) if connected else (),
+        allowed=settings.allowed_networks if connected else (),
+        denied=(*host_networks, *settings.denied_networks),
+    )
+
+
+def _host_resolvers() -> tuple[IPv4Address, ...]:
+    for path in RESOLV_CONFS:
+        try:
+            found = resolvers.usable(path.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        if found:
+            return found
+    return ()
