@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -120,7 +121,7 @@ async def follow(
         raise HostFailed(f"{words[0]} failed ({child.returncode}): {last}")
 
 
-async def spawn(
+async def launch(
     argv: Sequence[str | Path],
     *,
     env: Mapping[str, str] | None = None,
@@ -160,3 +161,38 @@ async def end(child: Process, *, grace_s: float = 5.0) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
+
+
+async def stream(
+    argv: Sequence[str | Path], *, chunk_bytes: int = 256 * 1024
+) -> AsyncGenerator[bytes, None]:
+    """What a program prints, as it comes; raises HostFailed after the last byte of a bad exit.
+
+    The program ends with the generator, also when nobody reads to the end.
+    """
+    words = tuple(str(word) for word in argv)
+    # A file, not a pipe: a program with much to complain about must not wait for a reader.
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *words,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=complaints,
+                env=clean_environment(),
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+        if child.stdout is None:
+            raise HostFailed(f"{words[0]} has no pipe")
+        try:
+            while chunk := await child.stdout.read(chunk_bytes):
+                yield chunk
+            await child.wait()
+        finally:
+            await end(child, grace_s=0)
+        if child.returncode != 0:
+            complaints.seek(0)
+            finished = Finished(words, child.returncode or 0, b"", complaints.read())
+            raise HostFailed(f"{words[0]} failed: {finished.last_words()}")

@@ -1,0 +1,166 @@
+"""Speaks REST with a node: pins its certificate, sends the token, turns problems into errors."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+from qvdnode.cli.node_address import digest_of
+from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.model.errors import FarmError, Forbidden, TimedOut, Unavailable
+
+Json = dict[str, Any]
+
+PREFIX: Final = "/api/v1"
+CONNECT_LIMIT_S: Final = 10.0
+ANSWER_LIMIT_S: Final = 600.0
+"""A start that waits in a queue may take minutes."""
+LINE_MAX_BYTES: Final = 64 * 1024
+PAGE: Final = 500
+FIRST_BAD_STATUS: Final = 400
+
+
+class Refused(FarmError):
+    """The node answered with a problem; `problem_code` is its stable code."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or "The node refused."))
+        self.problem_code = str(problem.get("code", "error"))
+        self.field = problem.get("field")
+
+
+class ApiClient:
+    """One node's API for the time of a command."""
+
+    def __init__(self, login: SavedLogin) -> None:
+        self._url = login.url + PREFIX
+        self._pin = aiohttp.Fingerprint(digest_of(login.fingerprint))
+        self._token = login.token
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._pin),
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_LIMIT_S, sock_read=ANSWER_LIMIT_S
+            ),
+            read_bufsize=LINE_MAX_BYTES,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def get(self, path: str, **query: object) -> Json:
+        """What is at the path; raises Refused, Unavailable, Forbidden for a changed pin."""
+        return await self.call("GET", path, query=query)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        query: Mapping[str, object] | None = None,
+    ) -> Json:
+        """One request; the JSON answer, {} when it has none. Raises as `get`."""
+        try:
+            async with self._session().request(
+                method, self._url + path, json=body, params=_plain(query or {})
+            ) as answer:
+                return await _content(answer)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(error) from error
+
+    async def items(self, path: str, *, limit: int | None = None, **query: object) -> list[Json]:
+        """The items of a list, page after page, at most `limit` of them."""
+        found: list[Json] = []
+        after: int | None = 0
+        while after is not None and (limit is None or len(found) < limit):
+            wanted = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = await self.get(path, limit=wanted, after=after, **query)
+            found += page["items"]
+            after = page["next_after"]
+        return found
+
+    async def import_image(
+        self, name: str, tar: AsyncIterator[bytes], *, note: str, progress: Callable[[int], None]
+    ) -> Json:
+        """Stream a tar in as a new version of an image; the version. Raises as `get`."""
+        try:
+            async with self._session().post(
+                f"{self._url}/images/{name}/versions",
+                data=tar,
+                params={"note": note},
+                headers={"Content-Type": "application/x-tar"},
+            ) as answer:
+                if answer.status >= FIRST_BAD_STATUS:
+                    return await _content(answer)
+                return await _outcome(answer, progress)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(error) from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            raise RuntimeError("use the client in `async with`")
+        return self._http
+
+
+def _plain(query: Mapping[str, object]) -> dict[str, str]:
+    """The query as text; what is None is not asked for."""
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in query.items()
+        if value is not None
+    }
+
+
+async def _content(answer: aiohttp.ClientResponse) -> Json:
+    text = await answer.text()
+    try:
+        said = json.loads(text) if text else {}
+    except ValueError as error:
+        raise Unavailable(f"This is no qvdnode: it answered {answer.status} without JSON.") from (
+            error
+        )
+    if answer.status >= FIRST_BAD_STATUS:
+        raise Refused(said)
+    return dict(said)
+
+
+async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], None]) -> Json:
+    """Read the lines of an import up to the one that says how it ended."""
+    while line := await answer.content.readline():
+        said = json.loads(line)
+        if said.get("problem"):
+            raise Refused(said["problem"])
+        if said.get("version"):
+            return dict(said["version"])
+        progress(int(said.get("progress") or 0))
+    raise Unavailable("The node ended the connection before the image was in.")
+
+
+def _unreachable(error: Exception) -> FarmError:
+    match error:
+        case aiohttp.ServerFingerprintMismatch():
+            return Forbidden(
+                "The node shows another certificate than the one you trusted: nothing was sent."
+                " If the node was set up anew, log in again: qvd login URL"
+            )
+        case aiohttp.ClientConnectorError():
+            return Unavailable(f"{error.host}:{error.port} cannot be reached: {error.strerror}.")
+        case TimeoutError():
+            return TimedOut("The node did not answer in time.")
+        case _:
+            return Unavailable(f"The connection to the node broke: {error}.")

@@ -1,0 +1,48 @@
+"""What commands exit with: errors of the farm as numbers for scripts."""
+
+from enum import IntEnum
+from typing import Final
+
+from qvdnode.model.errors import (
+    FarmError,
+    Forbidden,
+    Invalid,
+    NodeFull,
+    NotFound,
+    Throttled,
+    Unauthenticated,
+    Unavailable,
+)
+
+
+class ExitCode(IntEnum):
+    """The same for every command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    DENIED = 4
+    UNAVAILABLE = 5
+
+
+BY_CODE: Final[dict[str, ExitCode]] = {
+    Invalid.code: ExitCode.USAGE,
+    NotFound.code: ExitCode.NOT_FOUND,
+    Unauthenticated.code: ExitCode.DENIED,
+    Forbidden.code: ExitCode.DENIED,
+    Throttled.code: ExitCode.UNAVAILABLE,
+    NodeFull.code: ExitCode.UNAVAILABLE,
+    Unavailable.code: ExitCode.UNAVAILABLE,
+}
+"""By the stable code of the error, which REST's problems carry too; all others have failed."""
+
+
+def exit_code_of(error: FarmError) -> ExitCode:
+    """What a command that ends with this error exits with."""
+    return exit_code_for(error.code)
+
+
+def exit_code_for(code: str) -> ExitCode:
+    """What a command exits with for a problem of this code."""
+    return BY_CODE.get(code, ExitCode.FAILED)

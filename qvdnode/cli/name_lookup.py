@@ -1,0 +1,91 @@
+"""From what a person calls a thing to its number: `7`, `alice@acme`, `icewm@acme`, `alice/desk`.
+
+A word of digits only is a number. Tenants follow the last @; without one it is `default`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from qvdnode.model.errors import Invalid, NotFound
+
+DEFAULT_TENANT: Final = "default"
+
+
+class Lists(Protocol):
+    """The part of the API that looks things up."""
+
+    async def items(
+        self, path: str, *, limit: int | None = None, **query: object
+    ) -> list[dict[str, Any]]:
+        """The items of a list that match the query."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """A name within a tenant."""
+
+    name: str
+    tenant: str
+
+
+def split_tenant(text: str) -> Qualified:
+    """`alice@acme` as its two parts; the tenant is `default` when none is named."""
+    name, at, tenant = text.rpartition("@")
+    if not at:
+        return Qualified(text, DEFAULT_TENANT)
+    if not name or not tenant:
+        raise Invalid(f"{text}: write NAME@TENANT.")
+    return Qualified(name, tenant)
+
+
+async def tenant_id(api: Lists, text: str) -> int:
+    """The number of a tenant; raises NotFound."""
+    if is_number(text):
+        return int(text)
+    return _only(await api.items("/tenants", name=text), f"tenant {text}")
+
+
+async def user_id(api: Lists, text: str) -> int:
+    """The number of a user; raises NotFound."""
+    if is_number(text):
+        return int(text)
+    who = split_tenant(text)
+    tenant = await tenant_id(api, who.tenant)
+    found = await api.items("/users", tenant_id=tenant, login=who.name)
+    return _only(found, f"user {who.name} in tenant {who.tenant}")
+
+
+async def flavour_id(api: Lists, text: str) -> int:
+    """The number of a flavour; raises NotFound."""
+    if is_number(text):
+        return int(text)
+    what = split_tenant(text)
+    tenant = await tenant_id(api, what.tenant)
+    found = await api.items("/flavours", tenant_id=tenant, name=what.name)
+    return _only(found, f"flavour {what.name} in tenant {what.tenant}")
+
+
+async def vm_id(api: Lists, text: str) -> int:
+    """The number of a VM, by number, NAME or LOGIN[@TENANT]/NAME; raises NotFound, Invalid."""
+    if is_number(text):
+        return int(text)
+    owner, slash, name = text.rpartition("/")
+    if not slash:
+        return _only(await api.items("/vms", name=name), f"VM {name}")
+    user = await user_id(api, owner)
+    return _only(await api.items("/vms", user_id=user, name=name), f"VM {name} of {owner}")
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is meant as an id."""
+    return text.isascii() and text.isdigit()
+
+
+def _only(found: list[dict[str, Any]], what: str) -> int:
+    if not found:
+        raise NotFound(f"There is no {what}.")
+    if len(found) > 1:
+        numbers = ", ".join(str(item["id"]) for item in found)
+        raise Invalid(f"There is more than one {what}: say which by its number ({numbers}).")
+    return int(found[0]["id"])

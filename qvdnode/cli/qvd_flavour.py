@@ -1,0 +1,151 @@
+"""`qvd flavour`: kinds of desktops."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from qvdnode.cli import name_lookup
+from qvdnode.cli.answer_tables import (
+    Column,
+    JsonFlag,
+    LimitOption,
+    YesFlag,
+    show_fields,
+    show_rows,
+    tell,
+)
+from qvdnode.cli.api_client import ApiClient, Json
+from qvdnode.cli.api_session import with_api
+
+app = typer.Typer(help="Flavours: kinds of desktops.", no_args_is_help=True)
+
+COLUMNS: Final = (
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("TENANT", "tenant_id"),
+    Column("IMAGE", "image"),
+    Column("MEMORY MIB", "memory_mib"),
+    Column("CPU %", "cpu_pct"),
+    Column("APPLICATION", "application"),
+)
+Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the flavour.")]
+Image = Annotated[str | None, typer.Option(help="Name of the image.")]
+MemoryMib = Annotated[int | None, typer.Option(min=64, help="Memory of a desktop, MiB.")]
+CpuPct = Annotated[int | None, typer.Option(min=5, help="100 is one core.")]
+PidsMax = Annotated[int | None, typer.Option(min=32, help="Most processes of a desktop.")]
+DiskMib = Annotated[int | None, typer.Option(min=64, help="Space outside home, MiB.")]
+HomeMib = Annotated[int | None, typer.Option(min=64, help="Space of a user's home, MiB.")]
+Application = Annotated[
+    str | None, typer.Option(help="Show this one program; an empty text for a desktop.")
+]
+Egress = Annotated[
+    bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
+]
+
+
+@app.command("list")
+def list_flavours(
+    *,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    limit: LimitOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List flavours."""
+
+    async def rows(api: ApiClient) -> list[Json]:
+        number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
+        return await api.items("/flavours", limit=limit, tenant_id=number)
+
+    show_rows(with_api(rows), COLUMNS, json=as_json)
+
+
+@app.command()
+def create(  # noqa: PLR0913 - one option per field of a flavour
+    flavour: Flavour,
+    *,
+    image: Annotated[str, typer.Option(help="Name of the image.")],
+    memory_mib: MemoryMib = None,
+    cpu_pct: CpuPct = None,
+    pids_max: PidsMax = None,
+    disk_mib: DiskMib = None,
+    home_mib: HomeMib = None,
+    application: Application = None,
+    egress: Egress = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a flavour."""
+    what = name_lookup.split_tenant(flavour)
+    given = _given(
+        image=image,
+        memory_mib=memory_mib,
+        cpu_pct=cpu_pct,
+        pids_max=pids_max,
+        disk_mib=disk_mib,
+        home_mib=home_mib,
+        application=application or None,
+        egress=egress,
+    )
+
+    async def work(api: ApiClient) -> Json:
+        tenant = await name_lookup.tenant_id(api, what.tenant)
+        body = {"tenant_id": tenant, "name": what.name, **given}
+        return await api.call("POST", "/flavours", body)
+
+    show_fields(with_api(work), json=as_json)
+
+
+@app.command()
+def change(  # noqa: PLR0913 - one option per field of a flavour
+    flavour: Flavour,
+    *,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    image: Image = None,
+    memory_mib: MemoryMib = None,
+    cpu_pct: CpuPct = None,
+    pids_max: PidsMax = None,
+    disk_mib: DiskMib = None,
+    home_mib: HomeMib = None,
+    application: Application = None,
+    egress: Egress = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change a flavour; running desktops take it at their next start."""
+    body = _given(
+        name=name,
+        image=image,
+        memory_mib=memory_mib,
+        cpu_pct=cpu_pct,
+        pids_max=pids_max,
+        disk_mib=disk_mib,
+        home_mib=home_mib,
+        egress=egress,
+    )
+    if application is not None:
+        body["application"] = application or None
+    show_fields(with_api(lambda api: _call(api, "PATCH", flavour, body)), json=as_json)
+
+
+@app.command()
+def show(flavour: Flavour, *, as_json: JsonFlag = False) -> None:
+    """Show a flavour."""
+    show_fields(with_api(lambda api: _call(api, "GET", flavour)), json=as_json)
+
+
+@app.command()
+def delete(flavour: Flavour, *, yes: YesFlag = False) -> None:
+    """Delete a flavour that no VM is of."""
+    if not yes:
+        typer.confirm(f"Delete flavour {flavour}?", abort=True)
+    with_api(lambda api: _call(api, "DELETE", flavour))
+    tell(f"Flavour {flavour} is deleted.")
+
+
+def _given(**options: object) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+async def _call(
+    api: ApiClient, method: str, flavour: str, body: dict[str, Any] | None = None
+) -> Json:
+    number = await name_lookup.flavour_id(api, flavour)
+    return await api.call(method, f"/flavours/{number}", body)

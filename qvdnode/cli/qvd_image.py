@@ -1,0 +1,110 @@
+"""`qvd image`: root file systems and their versions."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from qvdnode.cli.answer_tables import (
+    Column,
+    JsonFlag,
+    LimitOption,
+    YesFlag,
+    show_fields,
+    show_json,
+    show_rows,
+    tell,
+)
+from qvdnode.cli.api_client import ApiClient, Json
+from qvdnode.cli.api_session import with_api
+from qvdnode.cli.image_tar import tar_of
+
+app = typer.Typer(help="Images: root file systems and their versions.", no_args_is_help=True)
+
+COLUMNS: Final = (
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("HEAD", "head_version"),
+    Column("BYTES", "size_bytes"),
+    Column("SINCE", "created_at"),
+)
+VERSION_COLUMNS: Final = (
+    Column("VERSION", "version"),
+    Column("BYTES", "size_bytes"),
+    Column("SINCE", "created_at"),
+    Column("NOTE", "note"),
+)
+Image = Annotated[str, typer.Argument(help="Name of the image.")]
+
+
+@app.command("list")
+def list_images(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+    """List images."""
+    show_rows(with_api(lambda api: api.items("/images", limit=limit)), COLUMNS, json=as_json)
+
+
+@app.command()
+def show(image: Image, *, as_json: JsonFlag = False) -> None:
+    """Show an image and its versions."""
+
+    async def work(api: ApiClient) -> tuple[Json, Json]:
+        return await api.get(f"/images/{image}"), await api.get(f"/images/{image}/versions")
+
+    about, versions = with_api(work)
+    if as_json:
+        show_json({**about, "versions": versions["items"]})
+        return
+    show_fields(about, json=False)
+    show_rows(versions["items"], VERSION_COLUMNS, json=False)
+
+
+@app.command("import")
+def import_image(
+    image: Image,
+    path: Annotated[Path, typer.Argument(help="A tar file, or a folder with a root file system.")],
+    *,
+    note: Annotated[str, typer.Option(help="What to remember about this version.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring a root file system in as a new version, with owners, xattrs and capabilities."""
+    columns = (TextColumn("{task.description}"), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        total = path.stat().st_size if path.is_file() else None
+        task = bar.add_task(f"importing {image}", total=total)
+
+        async def work(api: ApiClient) -> Json:
+            return await api.import_image(
+                image,
+                tar_of(path),
+                note=note,
+                progress=lambda taken: bar.update(task, completed=taken),
+            )
+
+        version = with_api(work)
+    if as_json:
+        show_json(version)
+    else:
+        tell(f"Image {image} has version {version['version']} now; desktops start with it.")
+
+
+@app.command()
+def head(
+    image: Image,
+    version: Annotated[int, typer.Argument(min=1)],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Choose the version that desktops start with, such as an older one."""
+    body = {"version": version}
+    show_fields(with_api(lambda api: api.call("PUT", f"/images/{image}/head", body)), json=as_json)
+
+
+@app.command()
+def delete(image: Image, *, yes: YesFlag = False) -> None:
+    """Delete an image that no flavour uses, with all its versions."""
+    if not yes:
+        typer.confirm(f"Delete image {image} with all its versions?", abort=True)
+    with_api(lambda api: api.call("DELETE", f"/images/{image}"))
+    tell(f"Image {image} is deleted.")

@@ -1,0 +1,84 @@
+"""`qvd login` and `qvd logout`: which node, trusted by which pin, with which token."""
+
+import asyncio
+import os
+import ssl
+from typing import Annotated, Final
+
+import typer
+
+from qvdnode.cli import saved_login
+from qvdnode.cli.answer_tables import tell
+from qvdnode.cli.api_client import ApiClient
+from qvdnode.cli.api_session import told
+from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
+from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.cli.secret_input import read_token
+from qvdnode.model.errors import Invalid, Unavailable
+from qvdnode.tls.pin import fingerprint_of
+
+DIAL_LIMIT_S: Final = 10.0
+
+
+def login(
+    url: Annotated[str, typer.Argument(help="Where the node answers: https://NODE:8444")],
+    *,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="The node's fingerprint, as `qvdnode init` printed it.")
+    ] = None,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the API token from stdin.")
+    ] = False,
+) -> None:
+    """Log in to a node with an API token; later commands go there."""
+
+    async def work() -> SavedLogin:
+        node = parse_url(url)
+        pin = parse_fingerprint(fingerprint) if fingerprint else await _trusted(node, token_stdin)
+        fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin))
+        async with ApiClient(fresh) as api:
+            await api.get("/node")
+        saved_login.save(fresh, saved_login.config_folder(os.environ))
+        return fresh
+
+    tell(f"Logged in to {told(work).url}.")
+
+
+def logout() -> None:
+    """Forget the node and the token. The token stays valid: see `qvd token revoke`."""
+    was = saved_login.forget(saved_login.config_folder(os.environ))
+    tell("Logged out." if was else "You were not logged in.")
+
+
+async def _trusted(url: str, token_on_stdin: bool) -> str:  # noqa: FBT001 - one private caller
+    """The fingerprint the node shows, once the person has said that it is the right one."""
+    shown = await shown_fingerprint(url)
+    if token_on_stdin:
+        raise Invalid(
+            f"Nobody can confirm the certificate: add --fingerprint {shown} if that is the node's.",
+            field="fingerprint",
+        )
+    tell(f"The node shows a certificate with fingerprint {shown}")
+    typer.confirm("Is that the one `qvdnode init` printed?", abort=True)
+    return shown
+
+
+async def shown_fingerprint(url: str) -> str:
+    """The fingerprint of the certificate a node shows; nothing is sent to it."""
+    host, port = split_address(url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # it is judged by its fingerprint
+    try:
+        async with asyncio.timeout(DIAL_LIMIT_S):
+            _reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    except (OSError, TimeoutError) as error:
+        raise Unavailable(f"{host}:{port} cannot be reached: {error}.") from error
+    try:
+        tls = writer.get_extra_info("ssl_object")
+        der = tls.getpeercert(binary_form=True)
+    finally:
+        writer.close()
+    if not der:
+        raise Unavailable(f"{host}:{port} shows no certificate.")
+    return fingerprint_of(der)

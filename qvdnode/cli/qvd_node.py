@@ -1,0 +1,29 @@
+"""`qvd node`: the hosts of the farm."""
+
+from typing import Final
+
+import typer
+
+from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, show_fields, show_rows
+from qvdnode.cli.api_session import with_api
+
+app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
+
+COLUMNS: Final = (
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("ADDRESS", "address"),
+    Column("LAST SEEN", "seen_at"),
+)
+
+
+@app.command("list")
+def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+    """List all nodes of the farm."""
+    show_rows(with_api(lambda api: api.items("/nodes", limit=limit)), COLUMNS, json=as_json)
+
+
+@app.command()
+def show(*, as_json: JsonFlag = False) -> None:
+    """Show the node you are logged in to: what it is, carries and can carry."""
+    show_fields(with_api(lambda api: api.get("/node")), json=as_json)
