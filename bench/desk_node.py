@@ -1,0 +1,62 @@
+"""A real node with an IceWM image and users, for the benches that show desktops."""
+
+import asyncio
+import contextlib
+import statistics
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qvdnode.client.x11_watch import WindowWatcher
+from qvdnode.runtime.clock import SystemClock
+from tests.fixtures_image import build_if_missing
+from tests.harness.farm import Desk, furnish
+from tests.harness.node import NodeProcess, running_node, test_root
+from tests.harness.qvd import QvdConnection, Viewer
+from tests.harness.screen import xvfb
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A node, its desks and a screen that shows their windows."""
+
+    node: NodeProcess
+    desks: Sequence[Desk]
+    display: str
+    watcher: WindowWatcher
+
+
+@contextlib.asynccontextmanager
+async def stage(users: int, **settings: dict[str, Any]) -> AsyncIterator[Stage]:
+    """Everything that a bench of desktops needs, gone afterwards."""
+    root = await asyncio.to_thread(build_if_missing)
+    async with (
+        running_node(test_root(), **settings) as node,
+        xvfb(max_clients=2048) as display,
+        WindowWatcher(display, SystemClock()) as watcher,
+    ):
+        yield Stage(node, await furnish(node, root, users), display, watcher)
+
+
+@contextlib.asynccontextmanager
+async def shown(desk: Desk, stage: Stage) -> AsyncIterator[tuple[QvdConnection, Viewer]]:
+    """A desk's desktop on the stage's display, from the request on; ended at the end."""
+    folder = Path(stage.node.state_dir) / "viewers" / desk.login
+    async with desk.dial() as connection:
+        answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600")
+        if answer.status != 101:
+            raise AssertionError(f"{desk.login}: {answer.status} {answer.body!r}")
+        async with Viewer(connection, stage.display, folder) as viewer:
+            yield connection, viewer
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """The sample below which that share of all lies (nearest rank)."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def middle(samples: Sequence[float]) -> float:
+    """The median."""
+    return statistics.median(samples)

@@ -1,0 +1,114 @@
+"""What the node costs in memory: its process, per session, and per VM outside the guest.
+
+RSS of the node's process is read 60 s after the last of 100 sessions has had traffic. The slope per
+session is the growth of that RSS between 20 and 100 sessions. The slope per VM is the growth of
+the PSS of everything that is ours outside the guests: the node, the containers' monitors and the
+database's processes.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from bench import results_file
+from bench.desk_node import Stage, shown, stage
+
+SESSIONS: Final = 100
+STEP: Final = 20
+SETTLE_S: Final = 60.0
+LIMIT_S: Final = 300.0
+
+
+def rss_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line) / 1024
+
+
+def pss_mib(pid: int) -> float:
+    """Proportional share of a process, 0 if it has just ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    return (
+        next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+    )
+
+
+def ours(on: Stage) -> dict[str, list[int]]:
+    """Processes of this node outside its guests, by what they are."""
+    assert on.node.process is not None
+    state = str(on.node.state_dir)
+    found: dict[str, list[int]] = {"node": [on.node.process.pid], "monitor": [], "database": []}
+    masters: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if words.startswith("[lxc monitor]") and state in words:
+            found["monitor"].append(int(entry.name))
+        elif "postgres" in words and state in words:
+            masters.add(int(entry.name))
+    found["database"] = [*masters, *(child for pid in masters for child in children(pid))]
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Direct children of a process."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
+def sample(on: Stage, sessions: int) -> dict[str, float]:
+    """One row: sessions, RSS of the node, PSS of each kind of process."""
+    kinds = ours(on)
+    row = {kind: sum(pss_mib(pid) for pid in pids) for kind, pids in kinds.items()}
+    row["node_rss"] = rss_mib(kinds["node"][0])
+    row["sessions"] = sessions
+    return row
+
+
+def slope(rows: list[dict[str, float]], *keys: str) -> float:
+    """Least squares: growth of the sum of `keys` per session."""
+    xs = [row["sessions"] for row in rows]
+    ys = [sum(row[key] for key in keys) for row in rows]
+    x0, y0 = sum(xs) / len(xs), sum(ys) / len(ys)
+    rise = sum((x - x0) * (y - y0) for x, y in zip(xs, ys, strict=True))
+    return rise / sum((x - x0) ** 2 for x in xs)
+
+
+async def measure() -> None:
+    """Add sessions in steps, look after each, and once more when all has settled."""
+    rows: list[dict[str, float]] = []
+    async with stage(SESSIONS) as on, AsyncExitStack() as keep:
+        for number, desk in enumerate(on.desks, start=1):
+            await keep.enter_async_context(shown(desk, on))
+            await on.watcher.wait_new(LIMIT_S)
+            if number % STEP == 0:
+                await asyncio.sleep(5.0)
+                rows.append(sample(on, number))
+        await asyncio.sleep(SETTLE_S)
+        final = sample(on, SESSIONS)
+    results_file.write(
+        "memory",
+        {
+            "node_rss_mib": final["node_rss"],
+            "rss_per_session_mib": slope(rows, "node_rss"),
+            "per_vm_mib": slope(rows, "node", "monitor", "database"),
+        },
+        {"rows": rows, "final": final},
+    )
+
+
+def main() -> None:
+    """Run the bench."""
+    asyncio.run(measure())
+
+
+if __name__ == "__main__":
+    main()
