@@ -1,0 +1,135 @@
+"""The client: dial, log in, choose a desktop, show it, come back after a dropped link."""
+
+import random
+from dataclasses import dataclass
+
+from qvdnode.client import nx_proxy, qvd_link
+from qvdnode.client.core import display_facts
+from qvdnode.client.core.backoff import Backoff
+from qvdnode.client.core.choice import choose
+from qvdnode.client.core.refusal import PERMANENT
+from qvdnode.client.display import look_at
+from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.target import Target
+from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.errors import FarmError
+from qvdnode.model.ids import VmId
+from qvdnode.model.seat import Progress
+from qvdnode.runtime.clock import Clock
+from qvdnode.wire.qvd_client import basic_authorization
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where to log in, and as whom."""
+
+    target: Target
+    pin: str | None
+    """The certificate to insist on; None takes any (--insecure)."""
+    login: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Without the password: this may end in a log."""
+        return f"Account({self.target}, {self.login!r})"
+
+    @property
+    def authorization(self) -> str:
+        """The header's value; raises Invalid."""
+        return basic_authorization(self.login, self.password)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person asks of a connection; None is guessed from the display and the network."""
+
+    display: str
+    vm: str | None = None
+    fullscreen: bool = False
+    geometry: str | None = None
+    keyboard: str | None = None
+    link: str | None = None
+
+
+async def fingerprint_at(target: Target, clock: Clock) -> str:
+    """The fingerprint of the certificate shown there; nothing is sent. Raises Unavailable."""
+    async with await qvd_link.dial(target, None, clock) as link:
+        return link.fingerprint
+
+
+async def desktops_at(account: Account, clock: Clock) -> tuple[DesktopEntry, ...]:
+    """The account's desktops and applications. Raises Unauthenticated, Forbidden, Unavailable."""
+    async with await qvd_link.dial(account.target, account.pin, clock) as link:
+        return await link.desktops(account.authorization)
+
+
+class Client:
+    """Shows one desktop of one account on one display."""
+
+    def __init__(
+        self, account: Account, wishes: Wishes, tell: Progress, clock: Clock, rng: random.Random
+    ) -> None:
+        self._account = account
+        self._wishes = wishes
+        self._tell = tell
+        self._clock = clock
+        self._rng = rng
+        self._vm_id: VmId | None = None
+
+    async def run(self, backoff: Backoff) -> Ending:
+        """Show the desktop until it ends for good; a dropped link is dialled again.
+
+        Raises what the first connection raises; and after a drop, what cannot be mended by
+        waiting, or the last error once `backoff` gives up.
+        """
+        ending = await self._once()
+        while ending is Ending.DROPPED:
+            ending = await self._come_back(backoff)
+        return ending
+
+    async def _come_back(self, backoff: Backoff) -> Ending:
+        dropped_s = self._clock.monotonic_s()
+        attempt = 0
+        self._tell("The link dropped; the desktop runs on. Connecting again.")
+        while True:
+            await self._clock.sleep(backoff.delay_s(attempt, self._rng))
+            try:
+                return await self._once()
+            except PERMANENT:
+                raise
+            except FarmError as error:
+                if self._clock.monotonic_s() - dropped_s > backoff.give_up_s:
+                    raise
+                self._tell(f"{error} Trying again.")
+            attempt += 1
+
+    async def _once(self) -> Ending:
+        account = self._account
+        self._tell(f"Connecting to {account.target}")
+        async with await qvd_link.dial(account.target, account.pin, self._clock) as link:
+            if self._vm_id is None:
+                entries = await link.desktops(account.authorization)
+                chosen = choose(entries, self._wishes.vm)
+                self._vm_id = chosen.id
+                self._tell(f"Desktop {chosen.name} ({chosen.id}) is {chosen.state}")
+            query = await self._query(self._vm_id, link.round_trip_s)
+            first = await link.connect(query, account.authorization, self._tell)
+            self._tell("Connected")
+            return await nx_proxy.show(link, first, self._wishes.display)
+
+    async def _query(self, vm_id: VmId, round_trip_s: float) -> dict[str, str]:
+        wishes = self._wishes
+        facts = await look_at(wishes.display)
+        guessed = display_facts.geometry(facts.width, facts.height, fullscreen=wishes.fullscreen)
+        query = {
+            "id": str(vm_id),
+            "qvd.client.os": "linux",
+            "qvd.client.type": "qvdnode",
+            "qvd.client.geometry": wishes.geometry or guessed,
+            "qvd.client.fullscreen": "1" if wishes.fullscreen else "0",
+            "qvd.client.link": wishes.link or display_facts.link_class(round_trip_s),
+        }
+        keyboard = wishes.keyboard or facts.keyboard
+        if keyboard is not None:
+            query["qvd.client.keyboard"] = keyboard
+        return query

@@ -1,0 +1,153 @@
+"""Shows an NX stream on an X display: nxproxy, dialled into a socket only its user can reach.
+
+nxproxy has no password towards us, so the way in is a unix socket in a folder of mode 0700, one
+connection only, and the peer must be our own user. No slave channel is offered: a guest cannot
+call back into the client.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink
+from qvdnode.host import process
+from qvdnode.model.errors import Forbidden, TimedOut
+from qvdnode.runtime.supervise import Supervisor
+
+DIAL_LIMIT_S: Final = 10.0
+END_GRACE_S: Final = 1.0
+DISPLAY_NUMBER: Final = 40
+"""nxproxy wants one behind the last colon; with a unix socket it names nothing."""
+
+
+class Ending(StrEnum):
+    """Why a stream ended."""
+
+    CLOSED = "closed"
+    """The server said goodbye: stopped, logged out, or opened by another client."""
+    DROPPED = "dropped"
+    """The link went away without a goodbye."""
+    LEFT = "left"
+    """nxproxy ended: its X display is gone, or the person closed it."""
+
+
+async def show(link: QvdLink, first: bytes, display: str) -> Ending:
+    """Show the stream on the display until it ends; no process and no file is left.
+
+    Raises HostFailed when nxproxy is not installed or does not start.
+    """
+    async with _nxproxy(display) as (child, (reader, writer)):
+        writer.write(first)
+        endings: asyncio.Queue[Ending] = asyncio.Queue()
+        async with Supervisor("nx") as tasks:
+            _ = tasks.essential("up", _from_proxy(reader, link, endings))
+            _ = tasks.essential("down", _to_proxy(link, writer, endings))
+            _ = tasks.essential("exit", _exit(child, endings))
+            ending = await endings.get()
+            tasks.cancel()
+        return ending
+
+
+async def _from_proxy(
+    reader: asyncio.StreamReader, link: QvdLink, endings: "asyncio.Queue[Ending]"
+) -> None:
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(PIECE_BYTES):
+            try:
+                link.writer.write(piece)
+                await link.writer.drain()
+            except OSError:
+                # The other direction knows whether it was a goodbye.
+                return
+    endings.put_nowait(Ending.LEFT)
+
+
+async def _to_proxy(
+    link: QvdLink, writer: asyncio.StreamWriter, endings: "asyncio.Queue[Ending]"
+) -> None:
+    try:
+        while piece := await link.reader.read(PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
+    except OSError:
+        endings.put_nowait(Ending.DROPPED)
+        return
+    endings.put_nowait(Ending.CLOSED if link.said_goodbye else Ending.DROPPED)
+
+
+async def _exit(child: Process, endings: "asyncio.Queue[Ending]") -> None:
+    await child.wait()
+    endings.put_nowait(Ending.LEFT)
+
+
+@contextlib.asynccontextmanager
+async def _nxproxy(
+    display: str,
+) -> AsyncIterator[tuple[Process, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]:
+    with tempfile.TemporaryDirectory(prefix="qvd-") as folder, _listener(folder) as listener:
+        path = listener.getsockname()
+        with (Path(folder) / "nxproxy.log").open("w+b") as output:
+            child = await process.launch(
+                ["nxproxy", "-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}"],
+                env=_environment(display, folder),
+                output=output,
+            )
+            try:
+                streams = await _accept(listener, child, output.name)
+                try:
+                    yield child, streams
+                finally:
+                    streams[1].transport.abort()
+            finally:
+                await process.end(child, grace_s=END_GRACE_S)
+
+
+def _environment(display: str, folder: str) -> dict[str, str]:
+    # nxproxy keeps a folder under HOME and starts NX_CLIENT for dialogs; it gets neither.
+    return {
+        "DISPLAY": display,
+        "HOME": folder,
+        "NX_CLIENT": "/bin/false",
+        "XAUTHORITY": os.environ.get("XAUTHORITY") or str(Path.home() / ".Xauthority"),
+    }
+
+
+@contextlib.contextmanager
+def _listener(folder: str) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.settimeout(0)
+        listener.bind(f"{folder}/nx")
+        listener.listen(1)
+        yield listener
+
+
+async def _accept(
+    listener: socket.socket, child: Process, log_file: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(DIAL_LIMIT_S):
+            peer, _ = await loop.sock_accept(listener)
+    except TimeoutError as error:
+        said = await asyncio.to_thread(Path(log_file).read_text, errors="replace")
+        raise TimedOut(f"nxproxy ({child.pid}) did not start: {said[-300:].strip()}") from error
+    listener.close()
+    owner = _peer_uid(peer)
+    if owner != os.geteuid():
+        peer.close()
+        raise Forbidden(f"User {owner} tried to take this session's picture; it was refused.")
+    return await asyncio.open_unix_connection(sock=peer)
+
+
+def _peer_uid(peer: socket.socket) -> int:
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", credentials)
+    return int(uid)

@@ -1,0 +1,77 @@
+"""The certificates a person has accepted, one line per host: `host:port SHA256:...`.
+
+The file is the user's alone (0600), and plain text: forgetting a host is removing a line.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from qvdnode.client.target import Target
+from qvdnode.model.errors import Forbidden, Invalid
+from qvdnode.tls.pin import PREFIX
+
+
+def default_path(environ: Mapping[str, str], home: Path) -> Path:
+    """Where the pins are kept: under XDG_DATA_HOME."""
+    data = environ.get("XDG_DATA_HOME", "")
+    root = Path(data) if data.startswith("/") else home / ".local" / "share"
+    return root / "qvdnode" / "known_servers"
+
+
+class PinStore:
+    """The file of pins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def get(self, target: Target) -> str | None:
+        """The pin of a host, None when it was never accepted."""
+        return self._read().get(str(target))
+
+    def put(self, target: Target, pin: str) -> None:
+        """Remember a pin."""
+        pins = {**self._read(), str(target): pin}
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.writelines(f"{host} {pin}\n" for host, pin in sorted(pins.items()))
+        fresh.replace(self.path)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        fields = (line.split() for line in lines)
+        return {words[0]: words[1] for words in fields if len(words) == 2}
+
+
+def normal_pin(text: str) -> str:
+    """A fingerprint as people paste it (with or without SHA256: and colons); raises Invalid."""
+    digits = text.strip().removeprefix(PREFIX).replace(":", "").lower()
+    if len(digits) != 64 or any(c not in "0123456789abcdef" for c in digits):
+        raise Invalid("A pin is SHA256: and 64 hexadecimal digits.", field="pin")
+    return PREFIX + digits
+
+
+def demand(target: Target, seen: str, wanted: str) -> None:
+    """Raises Forbidden when the certificate seen is not the one wanted."""
+    if seen != wanted:
+        raise Forbidden(
+            f"The certificate of {target} is not the one expected; nothing was sent to it. "
+            f"Expected {wanted}, seen {seen}. If your administrator confirms the new one, connect "
+            "with --pin and the new fingerprint; otherwise somebody may be in between."
+        )
+
+
+def first_pin(store: PinStore, target: Target, seen: str, confirm: Callable[[str], bool]) -> str:
+    """Ask the person whether to trust a host met for the first time, and remember a yes.
+
+    Raises Forbidden on a no.
+    """
+    if not confirm(f"{target} is new here. Its certificate is\n  {seen}\nTrust it?"):
+        raise Forbidden(f"The certificate of {target} was not accepted; nothing was sent to it.")
+    store.put(target, seen)
+    return seen

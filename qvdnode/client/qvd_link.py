@@ -1,0 +1,202 @@
+"""One TLS connection to a node: dialled, its certificate read, asked, then handed to NX."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from qvdnode.client.core.refusal import error_of
+from qvdnode.client.pins import demand
+from qvdnode.client.target import Target
+from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.errors import TimedOut, Unavailable
+from qvdnode.model.seat import Progress
+from qvdnode.runtime.clock import Clock
+from qvdnode.tls.pin import fingerprint_of
+from qvdnode.wire.qvd_client import (
+    Answered,
+    AnswerReader,
+    BadAnswer,
+    Progressed,
+    Switched,
+    parse_desktops,
+    request_head,
+)
+
+DIAL_LIMIT_S: Final = 15.0
+ANSWER_LIMIT_S: Final = 60.0
+CONNECT_LIMIT_S: Final = 600.0
+PIECE_BYTES: Final = 1 << 16
+
+# A link that went silent is noticed after about 30 s: a laptop that was moved, a NAT that forgot.
+KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+
+
+class _Streams(asyncio.StreamReaderProtocol):
+    """Remembers whether the server said goodbye (TLS close_notify) or just went away."""
+
+    said_goodbye = False
+    tls: ssl.SSLObject | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.tls = transport.get_extra_info("ssl_object")
+        super().connection_made(transport)
+
+    def eof_received(self) -> bool | None:
+        # asyncio reports both ends of a stream alike; only after a goodbye does TLS read an end.
+        with contextlib.suppress(ssl.SSLError):
+            self.said_goodbye = self.tls is not None and self.tls.read(1) == b""
+        return super().eof_received()
+
+
+class QvdLink:
+    """A dialled connection; ends with its `async with` scope."""
+
+    def __init__(
+        self, target: Target, protocol: _Streams, streams: "Streams", round_trip_s: float
+    ) -> None:
+        self.target = target
+        self.round_trip_s = round_trip_s
+        self._protocol = protocol
+        self.reader, self.writer = streams
+        self._answers = AnswerReader()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that the server showed."""
+        tls = self.writer.get_extra_info("ssl_object")
+        der = tls.getpeercert(binary_form=True)
+        return fingerprint_of(der or b"")
+
+    @property
+    def said_goodbye(self) -> bool:
+        """Whether the server closed the stream on purpose. False for a link that dropped."""
+        return self._protocol.said_goodbye
+
+    async def desktops(self, authorization: str) -> tuple[DesktopEntry, ...]:
+        """The user's desktops and applications; raises as `refusal.error_of` and BadAnswer."""
+        found: tuple[DesktopEntry, ...] = ()
+        for path in ("/qvd/list_of_vm", "/qvd/list_of_applications"):
+            head = request_head(path, {}, authorization)
+            answer = await self._ask(head, _silent, ANSWER_LIMIT_S)
+            if isinstance(answer, Switched):
+                raise BadAnswer("The server switched protocols without being asked to.")
+            found += parse_desktops(answer.body)
+        return found
+
+    async def connect(
+        self, query: Mapping[str, str], authorization: str, progress: Progress
+    ) -> bytes:
+        """Ask for a display; afterwards the streams carry NX. Returns NX bytes that came along."""
+        head = request_head("/qvd/connect_to_vm", query, authorization, upgrade=True)
+        answer = await self._ask(head, progress, CONNECT_LIMIT_S)
+        if isinstance(answer, Answered):
+            raise BadAnswer("The server answered without switching to NX.")
+        return answer.rest
+
+    async def _ask(self, head: bytes, progress: Progress, limit_s: float) -> Answered | Switched:
+        try:
+            async with asyncio.timeout(limit_s):
+                self.writer.write(head)
+                return await self._final(progress)
+        except TimeoutError as error:
+            raise TimedOut(f"{self.target} did not answer within {limit_s:g} s.") from error
+        except (OSError, EOFError) as error:
+            raise Unavailable(f"{self.target} hung up: {error}") from error
+
+    async def _final(self, progress: Progress) -> Answered | Switched:
+        while piece := await self.reader.read(PIECE_BYTES):
+            for event in self._answers.receive(piece):
+                match event:
+                    case Progressed(sentence):
+                        progress(sentence)
+                    case Answered(status=200) | Switched():
+                        return event
+                    case Answered():
+                        raise error_of(event)
+        raise Unavailable(f"{self.target} hung up before it answered.")
+
+    async def __aenter__(self) -> Self:
+        """Nothing to do: it is dialled."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Hang up; what the server has not read yet is dropped."""
+        self.writer.transport.abort()
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def dial(target: Target, pin: str | None, clock: Clock) -> QvdLink:
+    """Dial and shake hands; with a pin, raises Forbidden when the certificate is another one.
+
+    Raises Unavailable when nobody answers there.
+    """
+    try:
+        async with asyncio.timeout(DIAL_LIMIT_S):
+            link = await _dial(target, clock)
+    except TimeoutError as error:
+        raise Unavailable(f"{target} does not answer.") from error
+    except ssl.SSLError as error:
+        raise Unavailable(f"{target} does not speak TLS as it should: {error.reason}") from error
+    except OSError as error:
+        raise Unavailable(f"{target} cannot be reached: {error.strerror or error}") from error
+    if pin is not None:
+        try:
+            demand(target, link.fingerprint, pin)
+        except BaseException:
+            link.writer.transport.abort()
+            raise
+    return link
+
+
+async def _dial(target: Target, clock: Clock) -> QvdLink:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=PIECE_BYTES)
+    protocol = _Streams(reader)
+    began_s = clock.monotonic_s()
+    plain, _ = await loop.create_connection(asyncio.Protocol, target.host, target.port)
+    # One round trip for TCP; what name lookup adds makes the guess careful, not wrong.
+    round_trip_s = clock.monotonic_s() - began_s
+    sock = plain.get_extra_info("socket")
+    for level, option, value in KEEPALIVE:
+        sock.setsockopt(level, option, value)
+    try:
+        transport = await loop.start_tls(plain, protocol, _context(), server_hostname=target.host)
+    except BaseException:
+        plain.abort()
+        raise
+    if transport is None:
+        raise ConnectionResetError("hung up")
+    protocol.connection_made(transport)
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    return QvdLink(target, protocol, (reader, writer), round_trip_s)
+
+
+def _context() -> ssl.SSLContext:
+    """TLS 1.2 or newer. The certificate's issuer does not matter: it is recognised by its pin."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _silent(sentence: str) -> None:
+    """Listings say nothing on their way."""

@@ -1,0 +1,118 @@
+"""Notices desktops' windows the moment they are mapped on a display, and photographs them."""
+
+import asyncio
+from types import TracebackType
+from typing import Final, Self
+
+from qvdnode.client.x11_link import X11Link
+from qvdnode.model.errors import TimedOut
+from qvdnode.runtime.clock import Clock
+from qvdnode.wire import png, x11
+
+DESKTOP_CLASS: Final = b"NXAgent"
+LOOK_AGAIN_S: Final = 0.1
+COLOURS_DRAWN: Final = 8
+"""A picture with at least so many colours is more than an empty root window."""
+
+
+class WindowWatcher:
+    """Counts the desktops' windows on a display, exactly, from when it is entered.
+
+    All are named alike, so they are told apart by order: each `wait_new` returns for one window
+    more. Several watchers and any number of clients may share a display.
+    """
+
+    def __init__(self, display: str, clock: Clock) -> None:
+        self._link = X11Link(display)
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        """Connect; windows that are there already are not new. Raises Unavailable."""
+        await self._link.__aenter__()
+        self._link.tell(x11.watch_children(self._link.screen.root))
+        # An answer to anything asked later means that the watch is on.
+        await self._link.ask(x11.children(self._link.screen.root))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        await self._link.__aexit__(kind, error, trace)
+
+    async def wait_new(self, limit_s: float) -> int:
+        """The id of a desktop's window that was mapped since; raises TimedOut, Unavailable."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    window = x11.mapped_window(await self._link.next_event())
+                    if window is not None and await self._is_desktop(window):
+                        return window
+        except TimeoutError as error:
+            raise TimedOut(f"No desktop's window appeared within {limit_s:g} s.") from error
+
+    async def count(self) -> int:
+        """How many desktops' windows are shown now."""
+        return len(await self.windows())
+
+    async def windows(self) -> tuple[int, ...]:
+        """The desktops' windows that are shown now, lowest first."""
+        root = await self._link.ask(x11.children(self._link.screen.root))
+        found = () if root is None else x11.parse_children(root)
+        return tuple([w for w in found if await self._is_desktop(w) and await self._shown(w)])
+
+    async def drawn(self, window: int, limit_s: float) -> bytes:
+        """A PNG of the screen once the window shows a desktop, not an empty background.
+
+        Raises TimedOut.
+        """
+        try:
+            async with asyncio.timeout(limit_s):
+                while not await self._has_content(window):
+                    await self._clock.sleep(LOOK_AGAIN_S)
+        except TimeoutError as error:
+            raise TimedOut(f"The desktop drew nothing within {limit_s:g} s.") from error
+        return await self.screenshot()
+
+    async def screenshot(self) -> bytes:
+        """A PNG of the whole screen."""
+        screen = self._link.screen
+        rgb = await self._pixels(screen.root, screen.width, screen.height)
+        return await asyncio.to_thread(png.encode_rgb, screen.width, screen.height, rgb or b"")
+
+    async def _has_content(self, window: int) -> bool:
+        size = await self._link.ask(x11.geometry(window))
+        if size is None:
+            return False
+        width, height = x11.parse_size(size)
+        rgb = await self._pixels(window, width, height)
+        if rgb is None:
+            return False
+        colours = {rgb[at : at + 3] for at in range(0, len(rgb), 3)}
+        return len(colours) >= COLOURS_DRAWN
+
+    async def _pixels(self, window: int, width: int, height: int) -> bytes | None:
+        reply = await self._link.ask(x11.image(window, width, height))
+        return None if reply is None else x11.rgb_of_image(reply, width * height)
+
+    async def _is_desktop(self, window: int) -> bool:
+        """Whether the window, or what a window manager has framed in it, is a desktop's."""
+        if await self._has_class(window):
+            return True
+        inside = await self._link.ask(x11.children(window))
+        framed = () if inside is None else x11.parse_children(inside)
+        for child in framed:
+            if await self._has_class(child):
+                return True
+        return False
+
+    async def _has_class(self, window: int) -> bool:
+        reply = await self._link.ask(x11.text_property(window, x11.WM_CLASS))
+        return reply is not None and DESKTOP_CLASS in x11.parse_property(reply).split(b"\0")
+
+    async def _shown(self, window: int) -> bool:
+        reply = await self._link.ask(x11.attributes(window))
+        return reply is not None and x11.is_viewable(reply)

@@ -1,0 +1,255 @@
+"""The client against a server on loopback, and a real nxagent shown by a real nxproxy on Xvfb."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from qvdnode.client.connect import Account, Client, Wishes, desktops_at, fingerprint_at
+from qvdnode.client.core.backoff import Backoff
+from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.target import Target
+from qvdnode.client.x11_watch import WindowWatcher
+from qvdnode.host import process
+from qvdnode.model.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from qvdnode.runtime.clock import SystemClock
+from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
+from tests.harness.screen import xvfb
+
+CLOCK = SystemClock()
+ROW = {"id": 7, "name": "desk", "state": "running", "blocked": 0, "is_application": 0}
+SWITCH = (
+    b"HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: Starting virtual machine\r\n\r\n"
+    b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: x\r\n\r\n"
+)
+QUICK = Backoff(first_s=0.01, longest_s=0.1, give_up_s=5.0)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[FakeQvdServer]:
+    async with fake_qvd_server(tmp_path) as fake:
+        fake.answers["/qvd/list_of_vm"] = answer(200, json.dumps([ROW]).encode())
+        fake.answers["/qvd/list_of_applications"] = answer(200, b"[]")
+        fake.answers["/qvd/connect_to_vm"] = SWITCH
+        yield fake
+
+
+def account(server: FakeQvdServer, pin: str | None = None) -> Account:
+    return Account(Target("127.0.0.1", server.port), pin, "alice@acme", "se:cret")
+
+
+async def test_a_login_lists_desktops(server: FakeQvdServer) -> None:
+    (entry,) = await desktops_at(account(server), CLOCK)
+    assert (entry.id, entry.name) == (7, "desk")
+    assert "Authorization: Basic YWxpY2VAYWNtZTpzZTpjcmV0\r\n" in server.heads[0]
+    assert server.connections == 1
+
+
+async def test_the_password_stays_here_when_the_certificate_changed(
+    server: FakeQvdServer,
+) -> None:
+    seen = await fingerprint_at(Target("127.0.0.1", server.port), CLOCK)
+    assert await desktops_at(account(server, seen), CLOCK)
+    server.heads.clear()
+    with pytest.raises(Forbidden, match="nothing was sent"):
+        await desktops_at(account(server, "SHA256:" + "0" * 64), CLOCK)
+    assert server.heads == []
+
+
+async def test_refusals_become_errors(server: FakeQvdServer) -> None:
+    server.answers["/qvd/list_of_vm"] = answer(401)
+    with pytest.raises(Unauthenticated):
+        await desktops_at(account(server), CLOCK)
+    server.answers["/qvd/list_of_vm"] = answer(503, b"The node is full, retry later.\r\n")
+    with pytest.raises(Unavailable, match="The node is full"):
+        await desktops_at(account(server), CLOCK)
+
+
+async def test_nobody_there_is_said() -> None:
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await fingerprint_at(Target("127.0.0.1", 1), CLOCK)
+
+
+async def test_a_server_without_tls_is_said(tmp_path: Path) -> None:
+    async def shout(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail ready\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(shout, "127.0.0.1", 0)
+    try:
+        with pytest.raises(Unavailable, match=r"TLS|cannot be reached"):
+            await fingerprint_at(Target("127.0.0.1", server.sockets[0].getsockname()[1]), CLOCK)
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def agent(folder: Path, number: int) -> AsyncIterator[int]:
+    """A real nxagent on an X display of that number, listening; the port."""
+    port = 5000 + number
+    log = folder / "agent.log"
+    with log.open("wb") as output:
+        child = await process.launch(
+            ["nxagent", "-ac", "-nolisten", "tcp", "-persistent", "-name", "QVD", f":{number}"],
+            env={
+                "HOME": str(folder),
+                "DISPLAY": f"nx/nx,link=lan,listen={port}:{number}",
+                "NX_CLIENT": "/bin/false",
+            },
+            output=output,
+        )
+    try:
+        await _until(lambda: b"Waiting for connection" in log.read_bytes())
+        yield port
+    finally:
+        await process.end(child, grace_s=2)
+
+
+def relay_to(port: int, server: FakeQvdServer, over: asyncio.Event) -> None:
+    """Let the server relay to nxagent until `over`, then close with a goodbye."""
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while piece := await source.read(65_536):
+                    sink.write(piece)
+                    await sink.drain()
+
+        pumps = [
+            asyncio.create_task(pump(reader, far_writer)),
+            asyncio.create_task(pump(far_reader, writer)),
+        ]
+        await over.wait()
+        far_writer.transport.abort()
+        for task in pumps:
+            task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+    server.stream = stream
+
+
+class Said(list[str]):
+    """Remembers what the client tells."""
+
+    def __call__(self, sentence: str) -> None:
+        """Another line."""
+        self.append(sentence)
+
+
+def client(server: FakeQvdServer, display: str, said: Said) -> Client:
+    return Client(
+        account(server), Wishes(display=display, vm="desk"), said, CLOCK,
+        random.Random(1),
+    )  # fmt: skip
+
+
+@pytest.mark.nx
+async def test_a_desktop_is_shown_and_ends_with_the_server(
+    server: FakeQvdServer, tmp_path: Path
+) -> None:
+    over, said = asyncio.Event(), Said()
+    async with xvfb() as display, agent(tmp_path, 171) as port:
+        relay_to(port, server, over)
+        async with WindowWatcher(display, CLOCK) as watcher:
+            assert await watcher.count() == 0
+            showing = asyncio.create_task(client(server, display, said).run(QUICK))
+            window = await watcher.wait_new(10)
+            assert await watcher.windows() == (window,)
+            assert (await watcher.screenshot()).startswith(b"\x89PNG")
+            over.set()
+            assert await showing is Ending.CLOSED
+    assert "Starting virtual machine" in said
+    head = next(head for head in server.heads if "connect_to_vm" in head)
+    assert "qvd.client.geometry=1064x666" in head
+    assert "qvd.client.link=lan" in head
+    assert "qvd.client.keyboard=pc105/us" in head
+
+
+@pytest.mark.nx
+async def test_a_dropped_link_is_dialled_again_and_a_takeover_is_not(
+    server: FakeQvdServer, tmp_path: Path
+) -> None:
+    said = Said()
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b" ")
+        if server.connections == 1:
+            writer.transport.abort()
+        elif server.connections == 2:
+            server.answers["/qvd/connect_to_vm"] = answer(503, b"Not yet.")
+            writer.get_extra_info("socket").shutdown(2)
+        else:
+            raise AssertionError("never closed with a goodbye")
+
+    server.stream = stream
+    async with xvfb() as display:
+        showing = asyncio.create_task(client(server, display, said).run(QUICK))
+        await _until(lambda: "Not yet. Trying again." in said)
+
+        async def goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b" ")
+
+        server.stream = goodbye
+        server.answers["/qvd/connect_to_vm"] = SWITCH
+        assert await showing is Ending.CLOSED
+    assert sum("link dropped" in sentence for sentence in said) == 2
+
+
+@pytest.mark.nx
+async def test_what_cannot_be_mended_ends_the_waiting(server: FakeQvdServer) -> None:
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b" ")
+        server.answers["/qvd/connect_to_vm"] = answer(404, b"There is no desktop 7.")
+        writer.transport.abort()
+
+    server.stream = drop
+    async with xvfb() as display:
+        with pytest.raises(NotFound):
+            await client(server, display, Said()).run(QUICK)
+
+
+@pytest.mark.nx
+async def test_a_cancelled_client_leaves_no_process(server: FakeQvdServer) -> None:
+    arrived = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b" ")
+        arrived.set()
+        await reader.read()
+
+    server.stream = hold
+    async with xvfb() as display:
+        showing = asyncio.create_task(client(server, display, Said()).run(QUICK))
+        async with asyncio.timeout(10):
+            await arrived.wait()
+        showing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await showing
+    assert not _children_named("nxproxy")
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(15):
+        while True:
+            if true():
+                return
+            await asyncio.sleep(0.01)
+
+
+def _children_named(name: str) -> list[int]:
+    """Processes of that name whose parent is this one."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, _, rest = stat.read_text().partition(" (")
+            comm, _, tail = rest.rpartition(") ")
+            if comm == name and int(tail.split()[1]) == os.getpid():
+                found.append(int(pid))
+    return found
