@@ -1,0 +1,34 @@
+"""Lets one more guest onto this host, or says why not. Meets vm.ports.Admission."""
+
+import logging
+from collections.abc import Callable
+
+from qvdnode.memopt.core.meminfo import HostMemory
+from qvdnode.memopt.core.promise import capacity_mib, refusal
+from qvdnode.memopt.settings import MemorySettings
+from qvdnode.telemetry.metrics import Counter, Gauge
+
+log = logging.getLogger(__name__)
+
+REFUSED = Counter("qvdnode_admissions_refused", "Starts refused for want of memory")
+CAPACITY = Gauge("qvdnode_memory_capacity_mib", "Memory that may be promised to desktops")
+PROMISED = Gauge("qvdnode_memory_promised_mib", "Memory promised to desktops at the last start")
+
+
+class HostAdmission:
+    """Judges by what is promised; `read` gives the host's memory now."""
+
+    def __init__(self, read: Callable[[], HostMemory], settings: MemorySettings) -> None:
+        self._read = read
+        self._settings = settings
+
+    def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
+        """Why a guest of that size does not fit beside what is promised, or None when it does."""
+        memory = self._read()
+        CAPACITY.set(capacity_mib(memory, self._settings))
+        PROMISED.set(promised_mib)
+        because = refusal(memory_mib, promised_mib, memory, self._settings)
+        if because is not None:
+            REFUSED.inc()
+            log.warning("start_refused", extra={"because": because, "promised_mib": promised_mib})
+        return because

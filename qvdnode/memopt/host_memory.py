@@ -1,0 +1,49 @@
+"""Reads what the kernel tells of the host's memory: /proc/meminfo, pressure, KSM."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from qvdnode.memopt.core.meminfo import HostMemory, Pressure, parse_meminfo, parse_pressure
+from qvdnode.telemetry.metrics import Gauge
+
+PROC: Final = Path("/proc")
+KSM: Final = Path("/sys/kernel/mm/ksm")
+MIB: Final = 1024 * 1024
+
+TOTAL = Gauge("qvdnode_host_memory_total_bytes", "Memory of the host")
+AVAILABLE = Gauge("qvdnode_host_memory_available_bytes", "What the kernel could still give")
+SWAP_FREE = Gauge("qvdnode_host_swap_free_bytes", "Swap that is not used")
+KSM_PAGES = Gauge("qvdnode_host_ksm_pages_sharing", "Pages that KSM saved; 0 while it is off")
+
+
+class HostMemoryReader:
+    """The host's memory, read anew at each call; the calls take microseconds and do not block."""
+
+    def __init__(self, proc: Path = PROC, ksm: Path = KSM) -> None:
+        self._proc = proc
+        self._ksm = ksm
+
+    def memory(self) -> HostMemory:
+        """Total, available and swap."""
+        return parse_meminfo((self._proc / "meminfo").read_text(encoding="ascii"))
+
+    def pressure(self, resource: str) -> Pressure:
+        """The pressure on `cpu`, `memory` or `io`; none where the kernel does not measure it."""
+        with suppress(OSError):
+            text = (self._proc / "pressure" / resource).read_text(encoding="ascii")
+            return parse_pressure(text)
+        return Pressure()
+
+    def ksm_pages_sharing(self) -> int:
+        """How many pages are saved by sharing equal ones; 0 where there is no KSM."""
+        with suppress(OSError, ValueError):
+            return int((self._ksm / "pages_sharing").read_text(encoding="ascii"))
+        return 0
+
+    def show(self) -> None:
+        """Have the metrics read the host at each scrape."""
+        TOTAL.set_function(lambda: self.memory().total_mib * MIB)
+        AVAILABLE.set_function(lambda: self.memory().available_mib * MIB)
+        SWAP_FREE.set_function(lambda: self.memory().swap_free_mib * MIB)
+        KSM_PAGES.set_function(self.ksm_pages_sharing)

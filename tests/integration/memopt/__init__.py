@@ -1,0 +1,1 @@
+"""memopt against the running kernel."""

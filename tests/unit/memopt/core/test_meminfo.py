@@ -1,0 +1,45 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qvdnode.memopt.core.meminfo import HostMemory, Pressure, parse_meminfo, parse_pressure
+
+MEMINFO = """\
+MemTotal:       24689804 kB
+MemFree:         1024000 kB
+MemAvailable:   20971520 kB
+SwapTotal:       2097152 kB
+SwapFree:        1048576 kB
+HugePages_Total:       0
+"""
+
+
+def test_the_kernels_table_is_read_in_mib() -> None:
+    assert parse_meminfo(MEMINFO) == HostMemory(24111, 20480, 2048, 1024)
+
+
+def test_a_host_without_swap_has_none() -> None:
+    assert parse_meminfo("MemTotal: 2048 kB\nMemAvailable: 1024 kB\n") == HostMemory(2, 1, 0, 0)
+
+
+def test_a_table_without_total_is_an_error() -> None:
+    with pytest.raises(KeyError, match="MemTotal"):
+        parse_meminfo("MemFree: 1 kB\n")
+
+
+def test_pressure_is_read() -> None:
+    text = (
+        "some avg10=1.50 avg60=0.10 avg300=0.00 total=12\n"
+        "full avg10=0.25 avg60=0.00 avg300=0.00 total=3\n"
+    )
+    assert parse_pressure(text) == Pressure(1.5, 0.25)
+
+
+@pytest.mark.parametrize("text", ["", "some\n", "some avg10=what\n", "full avg60=1\n"])
+def test_untold_pressure_is_none(text: str) -> None:
+    assert parse_pressure(text) == Pressure()
+
+
+@given(st.floats())
+def test_pressure_is_a_percentage(value: float) -> None:
+    assert 0 <= parse_pressure(f"some avg10={value}\n").some_pct <= 100

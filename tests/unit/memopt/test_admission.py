@@ -1,0 +1,15 @@
+from qvdnode.memopt.admission import HostAdmission
+from qvdnode.memopt.core.meminfo import HostMemory
+from qvdnode.memopt.settings import MemorySettings
+
+
+def test_the_host_is_asked_at_each_start() -> None:
+    readings = [HostMemory(4096, 4096, 0, 0), HostMemory(4096, 100, 0, 0)]
+    admission = HostAdmission(lambda: readings.pop(0), MemorySettings())
+    assert admission.refuse(512, 0) is None
+    assert "only 100 MiB are available" in str(admission.refuse(512, 0))
+
+
+def test_promises_count_and_not_use() -> None:
+    admission = HostAdmission(lambda: HostMemory(4096, 4096, 0, 0), MemorySettings())
+    assert "0 MiB are not promised" in str(admission.refuse(512, 3072))
