@@ -21,7 +21,7 @@ class BadGreeting(Exception):
     """What the client sent is not the start of an NX stream; the text says why."""
 
 
-def greeting_length(received: bytes) -> int | None:
+def greeting_length(received: bytes | bytearray) -> int | None:
     """How many bytes the greeting takes at the start of `received`, None while it is incomplete.
 
     Raises BadGreeting as soon as no continuation can make it one.

@@ -1,0 +1,73 @@
+"""Where what went wrong becomes an answer that QVD clients know.
+
+One of the two request boundaries, where nothing may pass uncaught.
+"""
+
+import logging
+import math
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from qvdnode.model.errors import (
+    Conflict,
+    FarmError,
+    Forbidden,
+    GuestFailed,
+    Invalid,
+    LeaseLost,
+    NodeFull,
+    NotFound,
+    Throttled,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from qvdnode.wire.qvd_answers import CHALLENGE, Answer, sentence
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STATUS: Final[dict[type[FarmError], int]] = {
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Invalid: 400,
+    TimedOut: 408,
+    GuestFailed: 500,
+    NodeFull: 503,
+    Unavailable: 503,
+    LeaseLost: 503,
+    Conflict: 503,
+    # 429 means nothing to old clients; with 503 they show the sentence.
+    Throttled: 503,
+}
+UNEXPECTED: Final = "Something went wrong on the server; its log says what. Try again later."
+
+
+async def answered(work: Awaitable[T]) -> T | Answer:
+    """What the work gives, or the answer for what it raised."""
+    try:
+        return await work
+    except FarmError as error:
+        log.info("request_refused", extra={"code": error.code, "because": str(error)})
+        return answer_for(error)
+    except Exception:
+        log.exception("request_failed")
+        return sentence(500, UNEXPECTED)
+
+
+def answer_for(error: FarmError) -> Answer:
+    """The status of that kind of error, and its sentence."""
+    match error:
+        case Unauthenticated():
+            return sentence(401, str(error), CHALLENGE)
+        case Throttled():
+            wait_s = max(1, math.ceil(error.retry_after_s))
+            return sentence(503, str(error), ("Retry-After", str(wait_s)))
+        case Invalid(field="id"):
+            return sentence(422, str(error))
+        case _:
+            pass
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    return sentence(status, str(error))

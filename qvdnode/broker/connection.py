@@ -1,0 +1,294 @@
+"""One client's connection: the shell around wire.qvd_conversation. Requests go to handlers.py."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from qvdnode.broker.boundary import answered
+from qvdnode.broker.handlers import Handlers, Request
+from qvdnode.broker.login import ConnectionLogin
+from qvdnode.broker.settings import BrokerSettings
+from qvdnode.proxy.guest_end import GuestBuffer
+from qvdnode.proxy.relay import Relay
+from qvdnode.runtime.clock import Clock
+from qvdnode.session.desktops import Desktops, SessionTicket
+from qvdnode.telemetry.correlation import correlated
+from qvdnode.tls.server_stream import ServerStream
+from qvdnode.wire.qvd1 import BadHead, RequestHead
+from qvdnode.wire.qvd_answers import sentence
+from qvdnode.wire.qvd_conversation import Conversation, State
+
+log = logging.getLogger(__name__)
+
+PROGRESS_EVERY_S: Final = 2.0
+"""How often a waiting client hears from us: some give up on a silent connection."""
+
+
+class Watcher(Protocol):
+    """Who keeps the register of connections: the endpoint."""
+
+    def connection_opened(self, connection: "Connection") -> None:
+        """A client has connected."""
+        ...
+
+    def connection_proven(self, connection: "Connection") -> None:
+        """It has sent a whole request."""
+        ...
+
+    def connection_lost(self, connection: "Connection") -> None:
+        """It is gone."""
+        ...
+
+    def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run the work of one connection, contained."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionParts:
+    """What all connections of an endpoint share."""
+
+    handlers: Handlers
+    desktops: Desktops
+    new_login: Callable[[str], ConnectionLogin]
+    clock: Clock
+    settings: BrokerSettings
+    guest_buffer: GuestBuffer
+
+
+class Connection:
+    """Satisfies tls.server_stream.StreamOwner and, towards the VM's actor, model.seat.Viewer."""
+
+    __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
+                 "_stream", "_taken_over", "_task", "_watcher", "deadline_s",
+                 "proven")  # fmt: skip
+
+    def __init__(self, parts: ConnectionParts, watcher: Watcher) -> None:
+        self.deadline_s = parts.clock.monotonic_s() + parts.settings.head_limit_s
+        """When the endpoint is to call `time_up`, by the monotonic clock."""
+        self.proven = False
+        """Whether a whole request has come."""
+        self._parts = parts
+        self._watcher = watcher
+        self._conversation = Conversation()
+        self._stream: ServerStream | None = None
+        self._login: ConnectionLogin | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._relay: Relay | None = None
+        self._repeat: asyncio.TimerHandle | None = None
+        self._sentence = ""
+        self._taken_over = ""
+        self._full = False
+
+    def attach(self, stream: ServerStream) -> None:
+        """Set the stream that this connection owns, before the loop uses it."""
+        self._stream = stream
+
+    @property
+    def source(self) -> str:
+        """The client's address."""
+        return self._tls.peer
+
+    def stream_opened(self) -> None:
+        """A client has connected."""
+        self._watcher.connection_opened(self)
+
+    def stream_ready(self) -> None:
+        """Its handshake is done; the time for the first head goes on running."""
+
+    def stream_data(self, data: bytes) -> None:
+        """The client sent this."""
+        try:
+            head = self._conversation.receive(data)
+        except BadHead as error:
+            self._refuse(error)
+            return
+        if head is not None:
+            self._begin(head)
+        elif self._conversation.mid_head and self.deadline_s > self._head_deadline_s():
+            self.deadline_s = self._head_deadline_s()
+
+    def stream_eof(self) -> None:
+        """The client sends no more. None of the old clients half-closes: it has left."""
+        self._client_left()
+        self._tls.close()
+        self._farewell()
+
+    def stream_lost(self) -> None:
+        """The connection is gone."""
+        self._client_left()
+        self._watcher.connection_lost(self)
+
+    def stream_full(self) -> None:
+        """The client does not read its answers."""
+        self._full = True
+        self._tls.pause_reading()
+
+    def stream_drained(self) -> None:
+        """The client has caught up."""
+        self._full = False
+        self._tls.resume_reading()
+        if self._task is None:
+            request = self._next_request()
+            if request is not None:
+                self._begin(request)
+
+    def time_up(self) -> None:
+        """The deadline has passed: of a head, of idleness, or of a goodbye."""
+        if self._conversation.state is State.CLOSING:
+            self._tls.abort()
+        elif self._conversation.mid_head:
+            self._refuse(BadHead(400, "The request was not sent in time."))
+        else:
+            self._conversation.client_left()
+            self._tls.close()
+            self._farewell()
+
+    def evict(self, reason: str) -> None:
+        """End the client's session, because it was taken over, the VM stops, or the node does."""
+        if self._relay is not None:
+            self._relay.evict(reason)
+        elif self._task is not None:
+            self._taken_over = reason
+            self._task.cancel()
+        else:
+            self._tls.close()
+            self._farewell()
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        self._tls.abort()
+
+    @property
+    def _tls(self) -> ServerStream:
+        if self._stream is None:
+            raise RuntimeError("attach() comes first")
+        return self._stream
+
+    def _begin(self, head: RequestHead) -> None:
+        if not self.proven:
+            self.proven = True
+            self._watcher.connection_proven(self)
+            self._login = self._parts.new_login(self.source)
+        self.deadline_s = math.inf
+        self._task = self._watcher.spawn("request", self._converse(head))
+
+    async def _converse(self, head: RequestHead) -> None:
+        """Answer this request and those that were sent behind it."""
+        request: RequestHead | None = head
+        try:
+            while request is not None:
+                with correlated():
+                    await self._serve(request)
+                request = self._next_request()
+        except asyncio.CancelledError:
+            if not self._taken_over:
+                raise
+            self._quiet()
+            if self._conversation.state in (State.ANSWERING, State.WAITING):
+                self._tls.write(self._conversation.answer(sentence(503, self._taken_over)))
+            self._tls.close()
+            self._farewell()
+        finally:
+            self._task = None
+
+    async def _serve(self, head: RequestHead) -> None:
+        if self._login is None:
+            raise RuntimeError("a request is served once the connection is proven")
+        request = Request(head, self._login, self.source, self._progress, self)
+        try:
+            outcome = await answered(self._parts.handlers.handle(request))
+        finally:
+            self._quiet()
+        if isinstance(outcome, SessionTicket):
+            await self._hand_over(outcome)
+            return
+        self._tls.write(self._conversation.answer(outcome))
+        if self._conversation.state is State.CLOSING:
+            self._tls.close()
+            self._farewell()
+
+    def _next_request(self) -> RequestHead | None:
+        if self._conversation.state is not State.READING or self._full:
+            return None
+        try:
+            request = self._conversation.next_request()
+        except BadHead as error:
+            self._refuse(error)
+            return None
+        if request is None:
+            limit_s = self._parts.settings.idle_limit_s
+            if self._conversation.mid_head:
+                limit_s = self._parts.settings.head_limit_s
+            self.deadline_s = self._parts.clock.monotonic_s() + limit_s
+        return request
+
+    async def _hand_over(self, ticket: SessionTicket) -> None:
+        """Send the 101 and relay to the end; the ticket is given back whatever happens."""
+        stream = self._tls
+        relay = Relay(stream, self._parts.guest_buffer, self._parts.settings.relay)
+        self._relay = relay
+        try:
+            # A loop turn of its own keeps the 101 out of the segment of the last 102.
+            await asyncio.sleep(0)
+            stream.write(self._conversation.upgrade(ticket.slave_key))
+            log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
+            await relay.run(ticket.seat.address, self._conversation.take_stream())
+        finally:
+            reason = relay.reason or "the client disconnected"
+            self._parts.desktops.ended(
+                ticket, reason=reason, bytes_in=relay.bytes_in, bytes_out=relay.bytes_out
+            )
+            log.info("stream_ended", extra={"vm": ticket.seat.vm_id, "because": reason})
+            self._relay = None
+            stream.owner = self
+            if relay.stream_is_lost:
+                self.stream_lost()
+            else:
+                self._conversation.client_left()
+                stream.close()
+                self._farewell()
+
+    def _progress(self, sentence: str) -> None:
+        """Show a sentence to the waiting client, now if it is new, and again and again."""
+        if sentence != self._sentence:
+            self._sentence = sentence
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._repeat is not None:
+            self._repeat.cancel()
+        self._repeat = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._tell)
+        if not self._full and self._conversation.state in (State.ANSWERING, State.WAITING):
+            self._tls.write(self._conversation.progress(self._sentence))
+
+    def _quiet(self) -> None:
+        self._sentence = ""
+        if self._repeat is not None:
+            self._repeat.cancel()
+            self._repeat = None
+
+    def _refuse(self, error: BadHead) -> None:
+        log.info("head_refused", extra={"source": self.source, "because": str(error)})
+        self._cancel()
+        self._tls.write(self._conversation.refuse(error))
+        self._tls.close()
+        self._farewell()
+
+    def _client_left(self) -> None:
+        self._conversation.client_left()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        self._quiet()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _farewell(self) -> None:
+        self.deadline_s = self._parts.clock.monotonic_s() + self._parts.settings.farewell_limit_s
+
+    def _head_deadline_s(self) -> float:
+        return self._parts.clock.monotonic_s() + self._parts.settings.head_limit_s

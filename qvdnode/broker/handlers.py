@@ -1,0 +1,126 @@
+"""What each path of the QVD protocol does: check, call the use case, give the answer.
+
+The order of the checks is the wire's: 404 for the path, 401, 422 for the id, 404 and 403 for the
+VM, 403 for the parameters, 426; nothing is changed before all have passed.
+"""
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from qvdnode.broker.login import ConnectionLogin
+from qvdnode.model.errors import NotFound, Unavailable
+from qvdnode.model.ids import VmId
+from qvdnode.model.principal import Principal
+from qvdnode.model.seat import Progress, Viewer
+from qvdnode.session.desktops import Desktops, SessionTicket
+from qvdnode.wire.qvd1 import RequestHead
+from qvdnode.wire.qvd_answers import UPGRADE_TO, Answer, desktop_list, json_object, sentence
+from qvdnode.wire.qvd_params import DisplayRequest, parse_display, parse_id
+
+log = logging.getLogger(__name__)
+
+UPGRADE_WANTED: Final = sentence(
+    426,
+    "connect_to_vm needs the headers Connection: Upgrade and Upgrade: QVD/1.0.",
+    ("Upgrade", UPGRADE_TO),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, and the connection it came on as far as a handler needs it."""
+
+    head: RequestHead
+    login: ConnectionLogin
+    source: str
+    progress: Progress
+    viewer: Viewer
+
+
+Outcome = Answer | SessionTicket
+Route = Callable[[Request], Awaitable[Outcome]]
+UserRoute = Callable[[Request, Principal], Awaitable[Outcome]]
+
+
+class Handlers:
+    """The routes, over the use cases."""
+
+    def __init__(self, desktops: Desktops) -> None:
+        self._desktops = desktops
+        self._user_routes: dict[str, UserRoute] = {
+            "/qvd/list_of_vm": self._list_desktops,
+            "/qvd/list_of_applications": self._list_applications,
+            "/qvd/connect_to_vm": self._connect,
+            "/qvd/stop_vm": self._stop,
+            "/qvd/authenticate_user": self._authenticate,
+            "/qvd/create_auth_token": self._create_token,
+        }
+
+    async def handle(self, request: Request) -> Outcome:
+        """The answer, or the ticket of a desktop that is ready; raises FarmError."""
+        path = request.head.path
+        if path == "/qvd/ping":
+            return self._ping()
+        route = self._user_routes.get(path)
+        if route is None:
+            raise NotFound("There is nothing at this path; a QVD client is to ask here.")
+        principal = await request.login.principal(request.head.headers.get("authorization", ""))
+        return await route(request, principal)
+
+    def _ping(self) -> Answer:
+        if not self._desktops.alive():
+            raise Unavailable("This node does not serve desktops now.")
+        return sentence(200, "I am alive!")
+
+    async def _list_desktops(self, _request: Request, principal: Principal) -> Answer:
+        return desktop_list(await self._desktops.entries(principal, applications=False))
+
+    async def _list_applications(self, _request: Request, principal: Principal) -> Answer:
+        return desktop_list(await self._desktops.entries(principal, applications=True))
+
+    async def _connect(self, request: Request, principal: Principal) -> Outcome:
+        vm_id, wanted = await self._checked(request, principal)
+        if not asks_for_upgrade(request.head):
+            return UPGRADE_WANTED
+        if wanted.ignored:
+            log.info("client_options_ignored", extra={"vm": vm_id, "keys": wanted.ignored})
+        request.progress(f"Preparing desktop {vm_id}")
+        return await self._desktops.connect(
+            principal,
+            vm_id,
+            wanted.params,
+            request.viewer,
+            request.progress,
+            source=request.source,
+        )
+
+    async def _stop(self, request: Request, principal: Principal) -> Answer:
+        vm_id, _ = await self._checked(request, principal)
+        await self._desktops.stop(principal, vm_id, request.progress)
+        return sentence(200, "Machine stopped")
+
+    async def _authenticate(self, request: Request, principal: Principal) -> Answer:
+        if dict(request.head.query).get("store_auth") != "1":
+            return json_object()
+        token_id, _ = await self._desktops.issue_token(principal)
+        return json_object(auth_params_id=token_id)
+
+    async def _create_token(self, _request: Request, principal: Principal) -> Answer:
+        token_id, token = await self._desktops.issue_token(principal)
+        encoded = base64.encodebytes(token.encode()).decode("ascii")
+        return json_object(auth_params_id=token_id, auth_token=encoded)
+
+    async def _checked(self, request: Request, principal: Principal) -> tuple[VmId, DisplayRequest]:
+        """Everything that can be refused before something is changed."""
+        vm_id = parse_id(request.head.query)
+        await self._desktops.authorise(principal, vm_id)
+        return vm_id, parse_display(request.head.query)
+
+
+def asks_for_upgrade(head: RequestHead) -> bool:
+    """Whether the headers ask for the NX stream, by the exact words that clients send."""
+    connection = [word.strip().lower() for word in head.headers.get("connection", "").split(",")]
+    return "upgrade" in connection and head.headers.get("upgrade", "").upper() == UPGRADE_TO

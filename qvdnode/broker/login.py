@@ -1,0 +1,48 @@
+"""Who speaks on one connection: the check of a login, remembered as long as the connection lives.
+
+Clients send their credentials with each request. The same bytes again mean the same principal,
+for a limited time, so that somebody who is blocked does not go on for ever.
+"""
+
+from qvdnode.auth.authenticator import Authenticator
+from qvdnode.model.errors import Unauthenticated
+from qvdnode.model.principal import Principal
+from qvdnode.runtime.clock import Clock
+from qvdnode.wire.qvd_credentials import BasicLogin, parse_authorization
+
+
+class ConnectionLogin:
+    """The login of one connection."""
+
+    __slots__ = ("_authenticator", "_check_s", "_clock", "_header", "_principal", "_source",
+                 "_until_s")  # fmt: skip
+
+    def __init__(
+        self, authenticator: Authenticator, clock: Clock, source: str, check_s: float
+    ) -> None:
+        self._authenticator = authenticator
+        self._clock = clock
+        self._source = source
+        self._check_s = check_s
+        self._header = ""
+        self._until_s = 0.0
+        self._principal: Principal | None = None
+
+    async def principal(self, header: str) -> Principal:
+        """Who that Authorization header is; raises Unauthenticated, Throttled, Unavailable."""
+        now_s = self._clock.monotonic_s()
+        if self._principal is not None and header == self._header and now_s < self._until_s:
+            return self._principal
+        self._principal = None
+        if not header:
+            raise Unauthenticated("Log in with your user name and password.")
+        found = await self._check(header)
+        self._header, self._until_s, self._principal = header, now_s + self._check_s, found
+        return found
+
+    async def _check(self, header: str) -> Principal:
+        match parse_authorization(header):
+            case BasicLogin(login, password):
+                return await self._authenticator.basic(login, password, source=self._source)
+            case bearer:
+                return await self._authenticator.bearer(bearer.token, source=self._source)

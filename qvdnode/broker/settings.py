@@ -1,0 +1,37 @@
+"""Where QVD clients are listened for, and the limits that one client or many may not pass."""
+
+from dataclasses import dataclass, field
+
+from qvdnode.proxy.settings import RelaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """The listener for clients."""
+
+    address: str = "0.0.0.0"  # desktops are for the network
+    port: int = 8443
+    """0 takes any free port."""
+    head_limit_s: float = 15.0
+    """For TLS and the first whole request head, and for each later head from its first byte."""
+    idle_limit_s: float = 900.0
+    """Between two requests: old clients keep the connection while their user chooses a desktop."""
+    farewell_limit_s: float = 5.0
+    """For a client to take its last answer."""
+    unfinished_per_source: int = 256
+    """Connections of one address that have not sent one whole request."""
+    unfinished_total: int = 1024
+    connections_max: int = 20_000
+    login_check_s: float = 60.0
+    """How long a kept connection goes on with a login before it is checked again."""
+    relay: RelaySettings = field(default_factory=RelaySettings)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot serve."""
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port must be 0..65535")
+        for name in ("head_limit_s", "idle_limit_s", "farewell_limit_s", "login_check_s"):
+            if not 0.1 <= getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} must be 0.1..86400 seconds")
+        if not 1 <= self.unfinished_per_source <= self.unfinished_total <= self.connections_max:
+            raise ValueError("unfinished_per_source, unfinished_total, connections_max must grow")

@@ -1,0 +1,110 @@
+"""The guest's end of a relayed stream: a TCP connection to its display."""
+
+import asyncio
+import socket
+from typing import Final, Protocol
+
+from qvdnode.model.seat import DisplayAddress
+
+RECEIVE_BYTES: Final = 256 * 1024
+WRITE_HIGH_BYTES: Final = 128 * 1024
+"""More waiting than this towards the guest, and the client is not read from."""
+KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+)
+"""An end that vanished without a word is noticed after 90 s."""
+
+
+class GuestOwner(Protocol):
+    """Who the guest's bytes are for. Calls come from the loop and must not block or raise."""
+
+    def guest_data(self, data: memoryview) -> None:
+        """The guest sent this; valid during the call only."""
+        ...
+
+    def guest_eof(self) -> None:
+        """The guest will send no more."""
+        ...
+
+    def guest_lost(self) -> None:
+        """The connection is gone; the last call."""
+        ...
+
+    def guest_full(self) -> None:
+        """More waits for the guest than should."""
+        ...
+
+    def guest_drained(self) -> None:
+        """There is room again."""
+        ...
+
+
+class GuestBuffer:
+    """The memory that all guest connections of one loop read into, one after another."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
+
+
+class GuestEnd(asyncio.BufferedProtocol):
+    """One connection to a guest's display."""
+
+    __slots__ = ("_owner", "_view")
+
+    def __init__(self, owner: GuestOwner, buffer: GuestBuffer) -> None:
+        self._owner = owner
+        self._view = buffer.view
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        keep_alive(transport)
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Called by the loop."""
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by the loop: so many bytes are in the buffer."""
+        self._owner.guest_data(self._view[:nbytes])
+
+    def eof_received(self) -> bool:
+        """Called by the loop; stays open for what the client still says."""
+        self._owner.guest_eof()
+        return True
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._owner.guest_lost()
+
+    def pause_writing(self) -> None:
+        """Called by the loop."""
+        self._owner.guest_full()
+
+    def resume_writing(self) -> None:
+        """Called by the loop."""
+        self._owner.guest_drained()
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel notice an end that vanished."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        for level, option, value in KEEPALIVE:
+            connection.setsockopt(level, option, value)
+
+
+async def dial(
+    address: DisplayAddress, owner: GuestOwner, buffer: GuestBuffer, limit_s: float
+) -> asyncio.Transport:
+    """A connection to the display; raises OSError or TimeoutError."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(limit_s):
+        transport, _ = await loop.create_connection(
+            lambda: GuestEnd(owner, buffer), address.host, address.port
+        )
+    return transport

@@ -1,0 +1,203 @@
+"""Carries one NX stream between a client's TLS connection and its desktop's display.
+
+The guest is dialled only once the client's greeting is whole (wire/nx_greeting.py says why). After
+that bytes are copied both ways as they come; an end that cannot keep up holds the other one back.
+"""
+
+import asyncio
+import logging
+
+from qvdnode.model.seat import DisplayAddress
+from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
+from qvdnode.proxy.guest_end import GuestBuffer, dial, keep_alive
+from qvdnode.proxy.settings import RelaySettings
+from qvdnode.telemetry.metrics import Counter, Gauge
+from qvdnode.tls.server_stream import ServerStream
+from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
+
+log = logging.getLogger(__name__)
+
+STREAMS = Gauge("qvdnode_relay_streams", "NX streams being relayed")
+BYTES = Counter("qvdnode_relay_bytes_total", "Bytes of ended NX streams", ["direction"])
+
+
+class Relay:
+    """One stream, from the 101 to its end. `reason`, `bytes_in` and `bytes_out` tell how it went.
+
+    It becomes the owner of the client's stream while it runs (tls.server_stream.StreamOwner), and
+    satisfies model.seat.Viewer.
+    """
+
+    # Five owners' calls each from two ends, and one per session: slots keep it small.
+    __slots__ = ("_buffer", "_copying", "_early", "_ended", "_greeted", "_guest", "_settings",
+                 "_state", "_stream", "_timer", "bytes_in", "bytes_out", "reason",
+                 "stream_is_lost")  # fmt: skip
+
+    def __init__(self, stream: ServerStream, buffer: GuestBuffer, settings: RelaySettings) -> None:
+        self.reason = ""
+        self.bytes_in = 0
+        """From the client to the guest."""
+        self.bytes_out = 0
+        self.stream_is_lost = False
+        """Whether the client's connection went away while the relay had it."""
+        self._stream = stream
+        self._buffer = buffer
+        self._settings = settings
+        self._state = RelayState.GREETING
+        self._copying = False
+        self._early = bytearray()
+        self._guest: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._greeted = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def run(self, address: DisplayAddress, first: bytes) -> None:
+        """Relay until the stream ends; `first` is what the client sent before it saw the 101.
+
+        The client's connection is left closing, the guest's is gone; no expected error is raised.
+        """
+        self._stream.owner = self
+        if self._stream.transport is not None:
+            keep_alive(self._stream.transport)
+        with STREAMS.track_inprogress():
+            try:
+                self._limit(self._settings.greeting_limit_s)
+                self.stream_data(first)
+                await self._greeted.wait()
+                if self._state is RelayState.DIALLING:
+                    await self._dial(address)
+                await self._ended.wait()
+            finally:
+                self._happened(RelayEvent.EVICTED)  # nothing, unless this task was cancelled
+        BYTES.labels("in").inc(self.bytes_in)
+        BYTES.labels("out").inc(self.bytes_out)
+
+    def evict(self, reason: str) -> None:
+        """End the stream for that reason; its display suspends itself."""
+        self._happened(RelayEvent.EVICTED, because=reason)
+
+    async def _dial(self, address: DisplayAddress) -> None:
+        self._limit(None)
+        self._stream.pause_reading()
+        try:
+            guest = await dial(address, self, self._buffer, self._settings.dial_limit_s)
+        except (OSError, TimeoutError) as error:
+            log.warning("display_unreachable", extra={"address": address, "because": str(error)})
+            timed_out = isinstance(error, TimeoutError)
+            self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
+            return
+        if self._state is not RelayState.DIALLING:  # evicted, or the client has left
+            guest.abort()
+            return
+        self._guest = guest
+        self._happened(RelayEvent.DIALLED)
+        self.stream_data(bytes(self._early))
+        self._early.clear()
+        self._stream.resume_reading()
+
+    def stream_data(self, data: bytes) -> None:
+        """The client sent this."""
+        if self._copying and self._guest is not None:
+            self.bytes_in += len(data)
+            self._guest.write(data)
+        elif self._state in (RelayState.GREETING, RelayState.DIALLING):
+            self._early += data
+            if self._state is RelayState.GREETING:
+                self._greet()
+
+    def guest_data(self, data: memoryview) -> None:
+        """The guest sent this."""
+        self.bytes_out += len(data)
+        self._stream.write(data)
+
+    def stream_opened(self) -> None:
+        """Long past when a relay takes over."""
+
+    def stream_ready(self) -> None:
+        """Long past when a relay takes over."""
+
+    def stream_eof(self) -> None:
+        """The client sends no more."""
+        self._happened(RelayEvent.CLIENT_EOF)
+
+    def stream_lost(self) -> None:
+        """The client's connection is gone."""
+        self.stream_is_lost = True
+        self._happened(RelayEvent.CLIENT_LOST)
+
+    def stream_full(self) -> None:
+        """The client reads slower than the guest writes."""
+        if self._guest is not None and not self._guest.is_closing():
+            self._guest.pause_reading()
+
+    def stream_drained(self) -> None:
+        """The client has caught up."""
+        if self._guest is not None and not self._guest.is_closing():
+            self._guest.resume_reading()
+
+    def guest_eof(self) -> None:
+        """The guest sends no more."""
+        self._happened(RelayEvent.GUEST_EOF)
+
+    def guest_lost(self) -> None:
+        """The guest's connection is gone."""
+        self._guest = None
+        self._happened(RelayEvent.GUEST_LOST)
+
+    def guest_full(self) -> None:
+        """The guest reads slower than the client writes."""
+        self._stream.pause_reading()
+
+    def guest_drained(self) -> None:
+        """The guest has caught up."""
+        self._stream.resume_reading()
+
+    def _greet(self) -> None:
+        try:
+            if greeting_length(self._early) is not None:
+                self._happened(RelayEvent.GREETED)
+        except BadGreeting as error:
+            self._happened(RelayEvent.BAD_GREETING, because=str(error))
+
+    def _happened(self, event: RelayEvent, *, because: str = "") -> None:
+        before = self._state
+        after = step(before, event)
+        if after is None:
+            return
+        self._state = after
+        self._copying = after is RelayState.COPYING
+        match after:
+            case RelayState.DIALLING:
+                self._greeted.set()
+            case RelayState.CLIENT_DONE:
+                self._finish_guest()
+            case RelayState.GUEST_DONE:
+                self._limit(self._settings.rest_limit_s)
+                self._stream.close()
+            case RelayState.ENDED:
+                self.reason = because or reason(before, event)
+                self._end()
+            case _:
+                pass
+
+    def _finish_guest(self) -> None:
+        self._limit(self._settings.rest_limit_s)
+        if self._guest is not None and not self._guest.is_closing():
+            self._guest.write_eof()
+
+    def _end(self) -> None:
+        self._limit(None)
+        self._stream.close()
+        if self._guest is not None:
+            # What the guest would not take by now is of no use to a display that suspends.
+            self._guest.abort()
+        self._greeted.set()
+        self._ended.set()
+
+    def _limit(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, self._happened, RelayEvent.TIME_UP)

@@ -1,0 +1,223 @@
+"""The server's end of one TLS connection over a plain TCP transport.
+
+The loop's own TLS keeps about half a MiB per connection and hides connections until their handshake
+is done. Here all connections of a loop receive into one buffer, ciphertext passes OpenSSL in
+pieces, so that its buffers stay small, and a connection is known from its first moment.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from typing import Final, Protocol
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BYTES: Final = 256 * 1024
+"""What one read of a socket can give; the buffer is shared by all streams of a loop."""
+PIECE_BYTES: Final = 64 * 1024
+"""How much passes OpenSSL at once: its memory buffers never grow beyond that and do not shrink."""
+RECORD_BYTES: Final = 16 * 1024
+"""The plaintext of a TLS record, which is what one read of OpenSSL gives."""
+WRITE_HIGH_BYTES: Final = 128 * 1024
+"""More waiting than this, and the owner is asked to pause."""
+
+
+class StreamOwner(Protocol):
+    """Who the plaintext belongs to. Calls come from the loop and must not block or raise."""
+
+    def stream_opened(self) -> None:
+        """A client has connected; its handshake is still to come."""
+        ...
+
+    def stream_ready(self) -> None:
+        """The handshake is done."""
+        ...
+
+    def stream_data(self, data: bytes) -> None:
+        """The client sent this."""
+        ...
+
+    def stream_eof(self) -> None:
+        """The client will send no more; it may still read."""
+        ...
+
+    def stream_lost(self) -> None:
+        """The connection is gone, for whatever reason; the last call."""
+        ...
+
+    def stream_full(self) -> None:
+        """More waits to be sent than should; write less until `stream_drained`."""
+        ...
+
+    def stream_drained(self) -> None:
+        """There is room again."""
+        ...
+
+
+class ReceiveBuffer:
+    """The memory that all streams of one loop read into, one after another."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
+
+
+class ServerStream(asyncio.BufferedProtocol):
+    """One connection: ciphertext of the transport on one side, plaintext of its owner on the other.
+
+    The owner can be changed at any time, which is how a relay takes a connection over.
+    """
+
+    __slots__ = ("_closing", "_eof", "_in", "_lost", "_out", "_ready", "_tls", "_transport",
+                 "_view", "owner", "peer")  # fmt: skip
+
+    def __init__(self, context: ssl.SSLContext, buffer: ReceiveBuffer, owner: StreamOwner) -> None:
+        self.owner = owner
+        self.peer = ""
+        """The client's address, without its port."""
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._view = buffer.view
+        self._transport: asyncio.Transport | None = None
+        self._ready = False
+        self._eof = False
+        self._closing = False
+        self._lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream needs a two-way transport")
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if peer else "?"
+        self.owner.stream_opened()
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Called by the loop."""
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by the loop: so much ciphertext is in the buffer."""
+        view = self._view
+        if nbytes <= PIECE_BYTES:
+            self._take(view[:nbytes])
+        else:
+            for start in range(0, nbytes, PIECE_BYTES):
+                self._take(view[start : min(start + PIECE_BYTES, nbytes)])
+
+    def eof_received(self) -> bool:
+        """Called by the loop: the client closed its side of TCP."""
+        if not self._ready:
+            return False
+        self._ended()
+        return True
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._lost = True
+        self.owner.stream_lost()
+
+    def pause_writing(self) -> None:
+        """Called by the loop."""
+        self.owner.stream_full()
+
+    def resume_writing(self) -> None:
+        """Called by the loop."""
+        self.owner.stream_drained()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send plaintext, in TLS records of its own; dropped once the stream closes."""
+        if self._closing or self._lost or self._transport is None:
+            return
+        try:
+            if len(data) <= PIECE_BYTES:
+                self._tls.write(data)
+                self._transport.write(self._out.read())
+                return
+            view = memoryview(data)
+            for start in range(0, len(view), PIECE_BYTES):
+                self._tls.write(view[start : start + PIECE_BYTES])
+                self._transport.write(self._out.read())
+        except ssl.SSLError as error:
+            self._broken(error)
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the client; what has arrived may still be delivered."""
+        if self._transport is not None and not self._closing and not self._lost:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take from the client again."""
+        if self._transport is not None and not self._closing and not self._lost:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Say goodbye, send what waits, then end the connection. Safe to repeat."""
+        if self._closing or self._lost or self._transport is None:
+            return
+        self._closing = True
+        if self._ready:
+            with contextlib.suppress(ssl.SSLError):  # the client's goodbye need not have come
+                self._tls.unwrap()
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once; what waits is lost. Safe to repeat."""
+        self._closing = True
+        if self._transport is not None and not self._lost:
+            self._transport.abort()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The TCP side, for socket options."""
+        return self._transport
+
+    def _take(self, ciphertext: memoryview) -> None:
+        if self._closing:
+            return
+        self._in.write(ciphertext)
+        try:
+            if not self._ready:
+                self._shake_hands()
+            self._deliver()
+        except ssl.SSLWantReadError:
+            pass  # in the middle of a handshake or of a record
+        except ssl.SSLError as error:
+            self._broken(error)
+        if self._out.pending:  # handshake, session tickets, an update of keys
+            self._flush()
+
+    def _shake_hands(self) -> None:
+        self._tls.do_handshake()
+        self._ready = True
+        self._flush()
+        self.owner.stream_ready()
+
+    def _deliver(self) -> None:
+        """Hand on what can be decrypted; asks first, since an exception per message costs."""
+        while (self._in.pending or self._tls.pending()) and not self._closing:
+            data = self._tls.read(RECORD_BYTES)
+            if not data:  # close_notify
+                self._ended()
+                return
+            self.owner.stream_data(data)
+
+    def _ended(self) -> None:
+        if not self._eof and not self._closing:
+            self._eof = True
+            self.owner.stream_eof()
+
+    def _flush(self) -> None:
+        if self._out.pending and self._transport is not None and not self._lost:
+            self._transport.write(self._out.read())
+
+    def _broken(self, error: ssl.SSLError) -> None:
+        log.debug("tls_broken", extra={"source": self.peer, "because": str(error)})
+        self._flush()  # the alert that tells the client why
+        self._closing = True
+        if self._transport is not None and not self._lost:
+            self._transport.close()
