@@ -1,81 +1,22 @@
 """What the fleet needs of the world. Each Protocol is met in daemon/build.py."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import (
+    GuestMemory,
+    GuestPort,
+    GuestProcess,
+    GuestRoot,
+    GuestSpec,
+    IdRange,
+)
 from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.recovery import Decision, FoundGuest, OwnedRow
 from qvdnode.model.vm_state import VmState
-
-
-@dataclass(frozen=True, slots=True)
-class IdRange:
-    """The host ids that a guest's ids 0..count-1 are mapped to."""
-
-    start: int
-    count: int = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class GuestPort:
-    """How a guest is attached to the network: what it may claim to be, and nothing else."""
-
-    link: str
-    """Name of the host's end of the veth pair."""
-    mac: str
-    address: IPv4Interface
-    gateway: IPv4Address
-    egress: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GuestRoot:
-    """A root file system made for one generation of one VM."""
-
-    root: Path
-    """The mounted overlay, handed to the driver."""
-    home: Path
-    """The user's home, already mapped to the guest's id range."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuestSpec:
-    """One start of one VM, complete: what a driver turns into a guest."""
-
-    vm_id: VmId
-    generation: Generation
-    name: str
-    """Name of the container or machine, unique on the host."""
-    hostname: str
-    ids: IdRange
-    port: GuestPort
-    root: GuestRoot
-    run_folder: Path
-    """Shared with the guest at /run/qvd; written by the guest, so never trusted."""
-    memory_mib: int
-    cpu_pct: int
-    pids_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class GuestProcess:
-    """A launched guest as the host sees it; pid and start time together name it for good."""
-
-    pid: int
-    """The guest's PID 1, in the host's numbering."""
-    started_ticks: int
-    """Field 22 of /proc/PID/stat."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuestMemory:
-    """What the guest's cgroup is charged with."""
-
-    used_bytes: int
-    limit_bytes: int
+from qvdnode.vm.core.display import DisplayEvent
 
 
 class GuestDriver(Protocol):
@@ -91,6 +32,10 @@ class GuestDriver(Protocol):
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Signal a process of the guest by its guest pid; False if it is gone or not its own."""
+        ...
+
+    async def wait_display(self, spec: GuestSpec, pid: int) -> None:
+        """Return once that process of the guest, by its guest pid, is gone; at once if it is."""
         ...
 
     async def wait_exit(self, process: GuestProcess) -> None:
@@ -115,6 +60,56 @@ class GuestDriver(Protocol):
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End and remove guests of this instance whose name is not in `keep`; name them."""
+        ...
+
+
+class RunFolders(Protocol):
+    """The small folders that guests share with the node; what is in them is only a hint."""
+
+    def path(self, vm_id: VmId) -> Path:
+        """Where the VM's folder is, made or not."""
+        ...
+
+    async def create(self, vm_id: VmId, ids: IdRange) -> None:
+        """A new, empty folder in place of whatever was there; raises HostFailed."""
+        ...
+
+    async def remove(self, vm_id: VmId) -> None:
+        """Undo `create`; safe to repeat."""
+        ...
+
+    async def adopt(self, vm_id: VmId) -> bool:
+        """Whether the folder that an earlier process made is still in place."""
+        ...
+
+    async def sweep(self, keep: Sequence[VmId]) -> Sequence[str]:
+        """Remove the folders of VMs that are not in `keep`; name them."""
+        ...
+
+    def write_params(self, vm_id: VmId, content: bytes) -> None:
+        """Replace the parameters of the session script; raises HostFailed."""
+        ...
+
+    def follow(
+        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+    ) -> Callable[[], None]:
+        """Report what the display's log holds, now and whenever it grows; the answer ends it."""
+        ...
+
+    def history(self, vm_id: VmId) -> Sequence[DisplayEvent]:
+        """What the display's log tells, from its beginning."""
+        ...
+
+    def trim(self, vm_id: VmId) -> None:
+        """Shorten the log of a suspended display when it has grown long."""
+        ...
+
+    def display_pid(self, vm_id: VmId) -> int | None:
+        """The guest pid that the session script noted for the display."""
+        ...
+
+    def log_tail(self, vm_id: VmId) -> str:
+        """The end of the display's and the session script's logs, for a person."""
         ...
 
 
@@ -192,4 +187,14 @@ class Admission(Protocol):
 
     def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
         """Why a guest of that size does not fit, for a person, or None when it does."""
+        ...
+
+
+class Recovery(Protocol):
+    """Decides what to do about what a node finds when it comes up."""
+
+    def __call__(
+        self, rows: Sequence[OwnedRow] | None, found: Sequence[FoundGuest]
+    ) -> Sequence[Decision]:
+        """Decisions in the order to act on them; `rows` is None while the database is away."""
         ...

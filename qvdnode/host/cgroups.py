@@ -1,0 +1,127 @@
+"""Control groups of guests, on pure v2 and on hosts with v1 controllers, behind one interface.
+
+Guests live outside the service's own group, so that restarting the service does not end them.
+Everything is a short read or write of the kernel's own files.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+MOUNTED_AT: Final = Path("/sys/fs/cgroup")
+DEPTH_MAX: Final = 8
+"""Groups below a guest's own are the guest's to make; deeper ones are not ours to walk."""
+
+
+class Layout(StrEnum):
+    """How the host has its controllers."""
+
+    V2 = "v2"
+    V1 = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroups:
+    """The host's hierarchies, found once."""
+
+    layout: Layout
+    hierarchies: tuple[Path, ...]
+    """Where each is mounted; one for v2."""
+
+    def processes(self, group: str) -> set[int]:
+        """The pids in that group and below it."""
+        pids: set[int] = set()
+        # On v1 a process sits in one group of each hierarchy; the pids agree, so one will do
+        # that has the group at all.
+        for folder in self._folders(group):
+            for below in _walk(folder):
+                pids |= _pids(below)
+            if pids:
+                break
+        return pids
+
+    def exists(self, group: str) -> bool:
+        """Whether any hierarchy has that group."""
+        return any(True for _ in self._folders(group))
+
+    def kill(self, group: str) -> int:
+        """SIGKILL to every process in that group and below; how many there were."""
+        pids = self.processes(group)
+        for folder in self._folders(group):
+            with contextlib.suppress(OSError):
+                (folder / "cgroup.kill").write_text("1", encoding="ascii")
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
+    def remove(self, group: str) -> None:
+        """Remove that group and those below it; one that still has processes stays."""
+        for folder in list(self._folders(group)):
+            for below in reversed(list(_walk(folder))):
+                with contextlib.suppress(OSError):
+                    below.rmdir()
+
+    def children(self, group: str) -> set[str]:
+        """Names of the groups right below."""
+        names: set[str] = set()
+        for folder in self._folders(group):
+            names |= {entry.name for entry in folder.iterdir() if entry.is_dir()}
+        return names
+
+    def memory(self, group: str) -> tuple[int, int]:
+        """Bytes charged to that group and its limit; zeros when it is gone."""
+        for folder in self._folders(group):
+            for used, limit in (
+                ("memory.current", "memory.max"),
+                ("memory.usage_in_bytes", "memory.limit_in_bytes"),
+            ):
+                if (folder / used).exists():
+                    return _number(folder / used), _number(folder / limit)
+        return 0, 0
+
+    def _folders(self, group: str) -> Iterator[Path]:
+        return (hierarchy / group for hierarchy in self.hierarchies if (hierarchy / group).is_dir())
+
+
+def probe(mounted_at: Path = MOUNTED_AT) -> Cgroups:
+    """What this host has."""
+    if (mounted_at / "cgroup.controllers").exists():
+        return Cgroups(Layout.V2, (mounted_at,))
+    found = sorted(
+        entry
+        for entry in mounted_at.iterdir()
+        if not entry.is_symlink() and (entry / "cgroup.procs").exists()
+    )
+    # v2 beside v1 has no controllers but can kill; the memory hierarchy tells most.
+    return Cgroups(Layout.V1, tuple(found))
+
+
+def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
+    yield folder
+    if depth < DEPTH_MAX:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(folder):
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(Path(entry.path), depth + 1)
+
+
+def _pids(folder: Path) -> set[int]:
+    try:
+        text = (folder / "cgroup.procs").read_text(encoding="ascii")
+    except OSError:
+        return set()
+    return {int(line) for line in text.split() if line != "0"}
+
+
+def _number(path: Path) -> int:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdigit() else 0

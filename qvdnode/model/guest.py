@@ -1,0 +1,79 @@
+"""One start of one VM in concrete terms: ids, network port, root file system, limits."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import TYPE_CHECKING
+
+from qvdnode.model.ids import Generation, VmId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """The host ids that a guest's ids 0..count-1 are mapped to."""
+
+    start: int
+    count: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPort:
+    """How a guest is attached to the network: what it may claim to be, and nothing else."""
+
+    link: str
+    """Name of the host's end of the veth pair."""
+    mac: str
+    address: IPv4Interface
+    gateway: IPv4Address
+    egress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRoot:
+    """A root file system made for one generation of one VM."""
+
+    root: "Path"
+    """The mounted overlay, handed to the driver."""
+    home: "Path"
+    """The user's home, already mapped to the guest's id range."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """One start of one VM, complete: what a driver turns into a guest."""
+
+    vm_id: VmId
+    generation: Generation
+    name: str
+    """Name of the container or machine, unique on the host."""
+    hostname: str
+    account: str
+    """The user's account in the guest, and the name of its folder below /home."""
+    ids: IdRange
+    port: GuestPort
+    root: GuestRoot
+    run_folder: "Path"
+    """Shared with the guest at /run/qvd; written by the guest, so never trusted."""
+    memory_mib: int
+    cpu_pct: int
+    pids_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestProcess:
+    """A launched guest as the host sees it; pid and start time together name it for good."""
+
+    pid: int
+    """The guest's PID 1, in the host's numbering."""
+    started_ticks: int
+    """Field 22 of /proc/PID/stat."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestMemory:
+    """What the guest's cgroup is charged with."""
+
+    used_bytes: int
+    limit_bytes: int

@@ -1,0 +1,114 @@
+"""How a guest lives: one table for every driver, no I/O.
+
+Rule 1: every change of a guest's state is a row of TRANSITIONS.
+Rule 2: CLEANING is entered only from KILLING, so nothing is unmounted under a running process.
+Rule 3: this file does not know which driver runs the guest.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from qvdnode.model.vm_state import VmState as S
+from qvdnode.vm.core.effects import Effect
+
+
+class GuestEvent(StrEnum):
+    """What can happen to a guest."""
+
+    START_ASKED = "start_asked"
+    """Somebody wants it to run."""
+    STOP_ASKED = "stop_asked"
+    """Somebody wants it to end."""
+    LAUNCHED = "launched"
+    """Its PID 1 runs."""
+    DISPLAY_LISTENS = "display_listens"
+    """Its display waits for the first client."""
+    BRING_UP_FAILED = "bring_up_failed"
+    """A step of the bring-up failed, or it took too long."""
+    DISPLAY_DIED = "display_died"
+    """The desktop or nxagent is gone for good."""
+    EXITED = "exited"
+    """PID 1 is gone."""
+    LIMIT_PASSED = "limit_passed"
+    """It did not end by itself in time."""
+    LEASE_LOST = "lease_lost"
+    """This node may not run it any more."""
+    NOTHING_LEFT = "nothing_left"
+    """No process of the guest is left."""
+    CLEANED = "cleaned"
+    """Nothing of it is left on the host."""
+    CLEANED_AFTER_FAILURE = "cleaned_after_failure"
+    """The same, but it ended because a bring-up failed."""
+    FOUND_RUNNING = "found_running"
+    """An earlier process of this node left it running, whole."""
+    FOUND_BROKEN = "found_broken"
+    """An earlier process of this node left parts of it."""
+
+
+E = GuestEvent
+
+TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
+    S.STOPPED: {
+        E.START_ASKED: S.PREPARING,
+        E.FOUND_RUNNING: S.RUNNING,
+        E.FOUND_BROKEN: S.KILLING,
+    },
+    S.PREPARING: {
+        E.LAUNCHED: S.BOOTING,
+        E.STOP_ASKED: S.KILLING,
+        E.BRING_UP_FAILED: S.KILLING,
+        E.LEASE_LOST: S.KILLING,
+    },
+    S.BOOTING: {
+        E.DISPLAY_LISTENS: S.RUNNING,
+        E.STOP_ASKED: S.STOPPING,
+        E.BRING_UP_FAILED: S.KILLING,
+        E.DISPLAY_DIED: S.KILLING,
+        E.EXITED: S.KILLING,
+        E.LEASE_LOST: S.KILLING,
+    },
+    S.RUNNING: {
+        E.STOP_ASKED: S.STOPPING,
+        E.DISPLAY_DIED: S.STOPPING,
+        E.EXITED: S.KILLING,
+        E.LEASE_LOST: S.KILLING,
+    },
+    S.STOPPING: {
+        E.EXITED: S.KILLING,
+        E.LIMIT_PASSED: S.KILLING,
+        E.LEASE_LOST: S.KILLING,
+    },
+    S.KILLING: {
+        E.NOTHING_LEFT: S.CLEANING,
+    },
+    S.CLEANING: {
+        E.CLEANED: S.STOPPED,
+        E.CLEANED_AFTER_FAILURE: S.FAILED,
+    },
+    S.FAILED: {
+        E.START_ASKED: S.PREPARING,
+        E.STOP_ASKED: S.STOPPED,
+    },
+}
+
+ON_ENTRY: Final[dict[S, tuple[Effect, ...]]] = {
+    S.STOPPED: (Effect.RELEASE, Effect.ANSWER),
+    S.PREPARING: (Effect.BRING_UP,),
+    S.BOOTING: (Effect.RECORD,),
+    S.RUNNING: (Effect.RECORD, Effect.ANSWER),
+    S.STOPPING: (
+        Effect.CANCEL_BRING_UP,
+        Effect.EVICT_VIEWER,
+        Effect.RECORD,
+        Effect.SHUT_DOWN,
+    ),
+    S.KILLING: (Effect.CANCEL_BRING_UP, Effect.EVICT_VIEWER, Effect.RECORD, Effect.KILL),
+    S.CLEANING: (Effect.CLEAN,),
+    S.FAILED: (Effect.RELEASE, Effect.ANSWER),
+}
+
+
+def step(state: S, event: GuestEvent) -> tuple[S, tuple[Effect, ...]] | None:
+    """The next state and what to do on entering it, or None where the event means nothing."""
+    target = TRANSITIONS[state].get(event)
+    return None if target is None else (target, ON_ENTRY[target])
