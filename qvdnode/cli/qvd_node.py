@@ -13,7 +13,9 @@ COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
     Column("ADDRESS", "address"),
-    Column("LAST SEEN", "seen_at"),
+    Column("STATE", "state"),
+    Column("ALIVE", "alive"),
+    Column("SINCE", "joined_at"),
 )
 
 

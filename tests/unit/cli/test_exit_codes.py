@@ -1,0 +1,35 @@
+import pytest
+
+from qvdnode.cli.exit_codes import ExitCode, exit_code_for, exit_code_of
+from qvdnode.model.errors import (
+    Conflict,
+    FarmError,
+    Forbidden,
+    GuestFailed,
+    Invalid,
+    NodeFull,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Conflict("In use."), 1),
+        (GuestFailed("No display.", step="display"), 1),
+        (Invalid("Too long."), 2),
+        (NotFound("No such VM."), 3),
+        (Unauthenticated("Who?"), 4),
+        (Forbidden("Not yours."), 4),
+        (NodeFull("No room."), 5),
+        (Unavailable("Database away."), 5),
+    ],
+)
+def test_errors_end_commands_with_their_code(error: FarmError, code: int) -> None:
+    assert exit_code_of(error) == code
+
+
+def test_a_code_of_a_newer_node_has_failed() -> None:
+    assert exit_code_for("from_the_future") is ExitCode.FAILED

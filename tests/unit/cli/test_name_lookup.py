@@ -1,0 +1,82 @@
+from typing import Any
+
+import pytest
+
+from qvdnode.cli import name_lookup
+from qvdnode.cli.name_lookup import Qualified
+from qvdnode.model.errors import Invalid, NotFound
+
+
+class FarmOfTwoTenants:
+    """Two tenants, each with an alice who has a VM called desk."""
+
+    LISTS: dict[str, list[dict[str, Any]]] = {  # noqa: RUF012 - read only
+        "/tenants": [{"id": 1, "name": "default"}, {"id": 2, "name": "acme"}],
+        "/users": [
+            {"id": 11, "tenant_id": 1, "login": "alice"},
+            {"id": 12, "tenant_id": 2, "login": "alice"},
+        ],
+        "/flavours": [{"id": 21, "tenant_id": 2, "name": "icewm"}],
+        "/vms": [
+            {"id": 31, "user_id": 11, "name": "desk"},
+            {"id": 32, "user_id": 12, "name": "desk"},
+            {"id": 33, "user_id": 12, "name": "lab"},
+        ],
+    }
+
+    async def items(
+        self, path: str, *, limit: int | None = None, **query: object
+    ) -> list[dict[str, Any]]:
+        wanted = {key: value for key, value in query.items() if value is not None}
+        return [item for item in self.LISTS[path] if wanted.items() <= item.items()]
+
+
+FARM = FarmOfTwoTenants()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("alice", Qualified("alice", "default")),
+        ("alice@acme", Qualified("alice", "acme")),
+        ("a@b@acme", Qualified("a@b", "acme")),
+    ],
+)
+def test_the_tenant_follows_the_last_at_sign(text: str, parts: Qualified) -> None:
+    assert name_lookup.split_tenant(text) == parts
+
+
+@pytest.mark.parametrize("text", ["@acme", "alice@"])
+def test_half_a_name_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        name_lookup.split_tenant(text)
+
+
+async def test_numbers_are_taken_as_they_are() -> None:
+    assert await name_lookup.tenant_id(FARM, "99") == 99
+    assert await name_lookup.user_id(FARM, "99") == 99
+    assert await name_lookup.flavour_id(FARM, "99") == 99
+    assert await name_lookup.vm_id(FARM, "99") == 99
+
+
+async def test_names_are_looked_up_in_their_tenant() -> None:
+    assert await name_lookup.user_id(FARM, "alice") == 11
+    assert await name_lookup.user_id(FARM, "alice@acme") == 12
+    assert await name_lookup.flavour_id(FARM, "icewm@acme") == 21
+
+
+async def test_a_vm_is_found_by_a_name_only_one_has() -> None:
+    assert await name_lookup.vm_id(FARM, "lab") == 33
+
+
+async def test_a_vm_name_that_several_have_wants_its_owner() -> None:
+    with pytest.raises(Invalid, match="31, 32"):
+        await name_lookup.vm_id(FARM, "desk")
+    assert await name_lookup.vm_id(FARM, "alice@acme/desk") == 32
+
+
+async def test_an_unknown_name_is_not_found() -> None:
+    with pytest.raises(NotFound, match="bob in tenant default"):
+        await name_lookup.user_id(FARM, "bob")
+    with pytest.raises(NotFound, match="tenant nowhere"):
+        await name_lookup.flavour_id(FARM, "icewm@nowhere")
