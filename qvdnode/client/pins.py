@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qvdnode.client.target import Target
-from qvdnode.model.errors import Forbidden, Invalid
-from qvdnode.tls.pin import PREFIX
+from qvdnode.model.errors import Forbidden
 
 
 def default_path(environ: Mapping[str, str], home: Path) -> Path:
@@ -46,14 +45,6 @@ class PinStore:
             return {}
         fields = (line.split() for line in lines)
         return {words[0]: words[1] for words in fields if len(words) == 2}
-
-
-def normal_pin(text: str) -> str:
-    """A fingerprint as people paste it (with or without SHA256: and colons); raises Invalid."""
-    digits = text.strip().removeprefix(PREFIX).replace(":", "").lower()
-    if len(digits) != 64 or any(c not in "0123456789abcdef" for c in digits):
-        raise Invalid("A pin is SHA256: and 64 hexadecimal digits.", field="pin")
-    return PREFIX + digits
 
 
 def demand(target: Target, seen: str, wanted: str) -> None:

@@ -1,0 +1,33 @@
+"""Makes SIGTERM end a program as Ctrl-C does: by cancelling what it awaits, so that all unwinds."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run_to_signal(work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; None when SIGINT or SIGTERM ended it first."""
+
+    async def guarded() -> T | None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work)
+        asked = False
+
+        def stop() -> None:
+            nonlocal asked
+            asked = True
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not asked:
+                raise
+            return None
+
+    return asyncio.run(guarded())
