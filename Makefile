@@ -72,7 +72,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 docs: $(READY)
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 fuzz: $(READY)
 	$(BIN)/python -m fuzz.run

@@ -1,15 +1,13 @@
 """The configuration's reference, drawn from the settings classes."""
 
-import ast
 import inspect
-import itertools
 import typing
-from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from qvdnode.daemon.config import Config
 
+from docs.source_notes import attribute_docs, one_line
 from qvdnode.daemon.load import settable
 
 HEAD: Final = """\
@@ -39,19 +37,6 @@ def config_page() -> str:
     return "\n".join(parts)
 
 
-def attribute_docs(kind: type) -> Iterator[tuple[str, str]]:
-    """The strings that stand under the fields of a class."""
-    body = typing.cast(ast.ClassDef, ast.parse(inspect.getsource(kind)).body[0]).body
-    for item, below in itertools.pairwise(body):
-        if (
-            isinstance(item, ast.AnnAssign)
-            and isinstance(item.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-        ):
-            yield item.target.id, one_line(str(below.value.value))
-
-
 def type_name(kind: object) -> str:
     """A type as a person writes it."""
     text = kind.__name__ if isinstance(kind, type) else str(kind)
@@ -65,8 +50,3 @@ def default_of(item: Field[Any]) -> str:
     if item.default is not MISSING:
         return "none" if item.default is None else f"`{item.default}`"
     return "of this host" if item.default_factory is not MISSING else "**must be given**"
-
-
-def one_line(text: str | None) -> str:
-    """A docstring as one table cell."""
-    return " ".join((text or "").split()).replace("|", "\\|")

@@ -2,80 +2,100 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import REGISTRY
 
 import qvdnode
-from qvdnode.model import errors
+from docs.config_page import config_page
+from docs.source_notes import one_line
+from docs.states_page import states_page
+from qvdnode.admin import openapi
+from qvdnode.model.errors import FarmError
 
 FOLDER: Final = Path(__file__).parent
-NOTE: Final = (
-    "<!-- Written by docs/generate.py from the code; change that and run `make docs`. -->\n"
-)
-PROCESS_METRICS: Final = ("python_", "process_")
+NOTE: Final = "<!-- Drawn from the code: change that and run `make docs`. -->\n"
+FOREIGN_METRICS: Final = ("python_", "process_", "qvdnode_test_")
 
 
 def errors_page() -> str:
     """The codes that REST answers, logs and our client use."""
-    rows = [
-        f"| `{kind.code}` | {one_line(inspect.getdoc(kind))} |"
-        for kind in vars(errors).values()
-        if inspect.isclass(kind)
-        and issubclass(kind, errors.FarmError)
-        and kind is not errors.FarmError
-    ]
+    import_everything()
+    kinds = sorted(below(FarmError), key=lambda kind: kind.code)
+    rows = [f"| `{kind.code}` | {one_line(inspect.getdoc(kind))} |" for kind in kinds]
     head = (
-        "# Error codes\n\nStable words for what went wrong; the message beside it is for people.\n"
+        "# Error codes\n\nStable words for what went wrong; the message beside one is for people.\n"
     )
-    return "\n".join([NOTE + head, "| code | meaning |", "|---|---|", *rows, ""])
+    return "\n".join([head, "| code | meaning |", "|---|---|", *rows, ""])
 
 
 def metrics_page() -> str:
     """Every metric that `/metrics` shows."""
+    import_everything()
+    found = sorted(
+        (metric.name, metric.type, labels_of(collector), metric.documentation)
+        for collector in set(REGISTRY._collector_to_names)  # noqa: SLF001 - there is no other list
+        for metric in collector.collect()
+        if not metric.name.startswith(FOREIGN_METRICS)
+    )
+    rows = [f"| `{name}` | {kind} | {labels} | {text} |" for name, kind, labels, text in found]
+    head = """\
+# Metrics
+
+`GET /metrics` on the administrators' port, in Prometheus' text format, from loopback or with a
+bearer token. A counter's name ends in `_total` there. Those of the process (`process_*`,
+`python_*`) come along.
+"""
+    return "\n".join([head, "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def openapi_file() -> str:
+    """The REST interface, for programs."""
+    return json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def import_everything() -> None:
+    """Load every module, so that what they declare on import is known."""
     for module in pkgutil.walk_packages(qvdnode.__path__, "qvdnode."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found = sorted(
-        (metric.name, metric.type, metric.documentation, labels_of(collector))
-        for collector in set(REGISTRY._collector_to_names)  # noqa: SLF001 - there is no other list
-        for metric in collector.collect()
-        if not metric.name.startswith((*PROCESS_METRICS, "qvdnode_test_"))
-    )
-    rows = [f"| `{name}` | {kind} | {labels} | {text} |" for name, kind, text, labels in found]
-    head = (
-        "# Metrics\n\n`GET /metrics` on the administrators' port, in Prometheus' text format, from"
-        " loopback or\nwith a bearer token. Counters end in `_total` there. Those of the Python"
-        " process (`process_*`,\n`python_*`) come along.\n"
-    )
-    table = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
-    return "\n".join([NOTE + head, *table, *rows, ""])
+
+
+def below(kind: type[FarmError]) -> Iterator[type[FarmError]]:
+    """Every error class under this one."""
+    for child in kind.__subclasses__():
+        yield child
+        yield from below(child)
 
 
 def labels_of(collector: object) -> str:
-    """The label names of a metric, for people."""
+    """The label names of a metric."""
     return ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
 
 
-def one_line(text: str | None) -> str:
-    """A docstring as one table cell."""
-    return " ".join((text or "").split()).replace("|", "\\|")
-
-
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "config.md": config_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
+    "openapi.json": openapi_file,
+    "vm-states.md": states_page,
 }
+
+
+def content(name: str) -> str:
+    """What the file of that name should hold."""
+    return PAGES[name]() if name.endswith(".json") else NOTE + PAGES[name]()
 
 
 def main() -> int:
     """Write what differs."""
-    for name, page in PAGES.items():
-        path, text = FOLDER / name, page()
+    for name in PAGES:
+        path, text = FOLDER / name, content(name)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path}")

@@ -1,6 +1,8 @@
-"""What all tests share: how hypothesis behaves here."""
+"""What all tests share: fixtures of real servers and images, how hypothesis behaves here."""
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.fixtures_image", "tests.fixtures_postgres"]
 
 # A shared machine stalls now and then, which says nothing about the code under test.
 settings.register_profile(
