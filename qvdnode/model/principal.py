@@ -1,6 +1,7 @@
 """Who is asking, after authentication."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from qvdnode.model.ids import TenantId, UserId, VmId
 
@@ -23,3 +24,23 @@ class Operator:
 
     name: str
     token_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a user's password is checked against; stays between the database and auth."""
+
+    principal: Principal
+    password_hash: str = field(repr=False)
+    blocked: bool
+    """Whether the user or their tenant may not log in."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """Whom a user token logs in, and until when."""
+
+    principal: Principal
+    blocked: bool
+    """Whether the user or their tenant may not log in."""
+    expires_at: datetime

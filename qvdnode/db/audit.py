@@ -1,0 +1,90 @@
+"""The audit trail: who changed what. Entries are only ever added."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.model.listing import Listing, Page
+
+WRITE: Final = """
+INSERT INTO audit (actor, action, object_kind, object_id, detail, correlation)
+VALUES ($1, $2, $3, $4, $5::jsonb, $6)
+"""
+LIST: Final = """
+SELECT id, at, actor, action, object_kind, object_id, detail, correlation
+FROM audit
+WHERE id > $1
+  AND ($3::text IS NULL OR actor = $3)
+  AND ($4::text IS NULL OR object_kind = $4)
+  AND ($5::text IS NULL OR object_id = $5)
+ORDER BY id LIMIT $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, as it is made."""
+
+    actor: str
+    action: str
+    object_kind: str
+    object_id: str | None
+    detail: Mapping[str, Any]
+    correlation: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One change, as it is kept."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    object_kind: str
+    object_id: str | None
+    detail: Mapping[str, Any]
+    correlation: str
+
+
+class Audit:
+    """The table of changes."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def write(self, entry: AuditEntry) -> None:
+        """Add an entry."""
+        await self._db.execute(
+            WRITE,
+            entry.actor,
+            entry.action,
+            entry.object_kind,
+            entry.object_id,
+            json.dumps(dict(entry.detail), default=str),
+            entry.correlation,
+        )
+
+    async def list(
+        self,
+        page: Page,
+        *,
+        actor: str | None = None,
+        object_kind: str | None = None,
+        object_id: str | None = None,
+    ) -> Listing[AuditRecord]:
+        """One page of changes, oldest first."""
+        rows = await self._db.fetch(
+            LIST, page.after, limit_of(page), actor, object_kind, object_id, idempotent=True
+        )
+        return listing(rows, page, _convert)
+
+
+def _convert(row: asyncpg.Record) -> AuditRecord:
+    return AuditRecord(**{**dict(row), "detail": json.loads(row["detail"])})

@@ -1,0 +1,218 @@
+"""The embedded PostgreSQL: made, started, kept alive and ended by the node it belongs to.
+
+It runs as an account of its own, answers on a unix socket to root only, and outlives a node that
+was killed: the next one adopts it.
+"""
+
+import asyncio
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db import server_config
+from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
+from qvdnode.db.postmaster import READY, forget_dead_server, running_server
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.host.process import run
+from qvdnode.host.process_exit import wait_exit
+from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_account, own_folder
+from qvdnode.model.errors import FarmError, HostFailed, TimedOut
+from qvdnode.runtime.clock import Clock
+from qvdnode.telemetry.metrics import Counter
+
+log = logging.getLogger(__name__)
+
+ChangeListener = Callable[[bool], None]
+
+RESTARTS = Counter("qvdnode_embedded_database_restarts_total", "Starts after the server died")
+
+START_LIMIT_S: Final = 60.0
+"""Long enough to recover after a crash."""
+STOP_LIMIT_S: Final = 20.0
+BACK_OFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+STEADY_S: Final = 60.0
+"""A server that lived this long has recovered: the next death starts the back-off anew."""
+POLL_S: Final = 0.02
+LOG_MAX_BYTES: Final = 1_048_576
+SOCKETS: Final = Path("/run")
+EXTRA_CONNECTIONS: Final = 6
+"""Beside the node's own: a backup, an administrator, the superuser's reserve."""
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL under `pg/` of a state folder."""
+
+    def __init__(self, settings: DatabaseSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._folder = settings.state_dir / "pg"
+        self._data = self._folder / "data"
+        # a socket's path may be 107 bytes long, and a state folder's is anybody's guess
+        name = hashlib.sha256(str(self._data).encode()).hexdigest()[:10]
+        self._sockets = SOCKETS / f"qvdnode-pg-{name}"
+        self._pid = 0
+        self._account: SystemAccount | None = None
+        self._binaries: Binaries | None = None
+        self.adopted = False
+        """Whether the server ran already when `start` came."""
+        self.on_change: list[ChangeListener] = []
+        """Told when the server has died (False) and when it is back (True); must not block."""
+
+    async def start(self) -> str:
+        """Make the server if there is none, start it unless it runs, and return its DSN.
+
+        Raises HostFailed or TimedOut with what stands in the way; then nothing half-made is left.
+        """
+        account = await ensure_account(self._settings.system_user)
+        self._refuse_closed_folders(account)
+        own_folder(self._folder, account)
+        version = self._data / "PG_VERSION"
+        major = int(version.read_text()) if version.exists() else None
+        self._account = account
+        self._binaries = await usable_by(await find_binaries(major), account, self._folder)
+        self.adopted = running_server(self._data) is not None
+        if major is None:
+            await self._init()
+        await self._bring_up()
+        await self._make_database()
+        return server_config.dsn(self._sockets)
+
+    async def run(self) -> None:
+        """Start the server again whenever it dies, for ever, with growing pauses."""
+        deaths = 0
+        while True:
+            since_s = self._clock.monotonic_s()
+            await wait_exit(self._pid)
+            self._tell(alive=False)
+            if self._clock.monotonic_s() - since_s > STEADY_S:
+                deaths = 0
+            while True:
+                pause_s = BACK_OFF_S[min(deaths, len(BACK_OFF_S) - 1)]
+                log.warning("embedded_database_died", extra={"pid": self._pid, "pause_s": pause_s})
+                await self._clock.sleep(pause_s)
+                deaths += 1
+                try:
+                    await self._bring_up()
+                    break
+                except FarmError as error:
+                    log.warning("embedded_database_not_started", extra={"because": str(error)})
+            RESTARTS.inc()
+            self._tell(alive=True)
+
+    async def stop(self) -> None:
+        """End the server: politely, then at once. Cancel `run` before."""
+        if running_server(self._data) is not None:
+            for mode in ("fast", "immediate"):
+                limit = f"{STOP_LIMIT_S:.0f}"
+                finished = await self._as_account(
+                    "pg_ctl", "stop", "-D", self._data, "-m", mode, "-w", "-t", limit, check=False
+                )
+                if finished == 0:
+                    break
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _refuse_closed_folders(self, account: SystemAccount) -> None:
+        if (closed := closed_parent(self._folder, account)) is not None:
+            raise HostFailed(
+                f"The folder {closed} is closed to the account {account.name}, which runs the "
+                f"embedded database below it: `chmod o+x {closed}`, or choose another state_dir."
+            )
+
+    async def _init(self) -> None:
+        staging = self._data.with_name("data.new")
+        shutil.rmtree(staging, ignore_errors=True)
+        log.info("embedded_database_made", extra={"folder": str(self._data)})
+        try:
+            await self._as_account(
+                "initdb", "-D", staging, "-U", server_config.ROLE, "-E", "UTF8", "--locale=C",
+                "--auth-local=peer", "--auth-host=reject", "--wal-segsize=4", "--no-instructions",
+            )  # fmt: skip
+            staging.rename(self._data)
+        except (FarmError, OSError) as error:
+            raise HostFailed(
+                f"The embedded database cannot be made in {self._folder}: {error}"
+            ) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    async def _bring_up(self) -> None:
+        """A server that is ready for statements: the one that runs, or a new one."""
+        if running_server(self._data) is None:
+            await self._launch()
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                while (server := running_server(self._data)) is None or server.status != READY:
+                    await self._clock.sleep(POLL_S)
+        except TimeoutError as error:
+            raise TimedOut(
+                f"The embedded database is not ready after {START_LIMIT_S:g} s; see "
+                f"{self._log_file}."
+            ) from error
+        self._pid = server.pid
+        log.info("embedded_database_ready", extra={"pid": server.pid, "adopted": self.adopted})
+
+    async def _launch(self) -> None:
+        account, binaries = self._known()
+        forget_dead_server(self._data)
+        own_folder(self._sockets, account)
+        conf = server_config.postgresql_conf(
+            binaries.major, self._sockets, self._settings.connections_max + EXTRA_CONNECTIONS
+        )
+        (self._data / "postgresql.conf").write_text(conf)
+        (self._data / "pg_hba.conf").write_text(server_config.HBA)
+        (self._data / "pg_ident.conf").write_text(server_config.IDENT)
+        if self._log_file.exists() and self._log_file.stat().st_size > LOG_MAX_BYTES:
+            self._log_file.unlink()
+        try:
+            await self._as_account(
+                "pg_ctl", "start", "-D", self._data, "-l", self._log_file, "-s", "-w",
+                "-t", f"{START_LIMIT_S:.0f}",
+            )  # fmt: skip
+        except HostFailed as error:
+            raise HostFailed(
+                f"The embedded database does not start: {self._last_words() or error}"
+            ) from error
+
+    async def _make_database(self) -> None:
+        maintenance = server_config.dsn(self._sockets, server_config.MAINTENANCE_DATABASE)
+        try:
+            connection = await asyncpg.connect(maintenance, timeout=START_LIMIT_S)
+        except (OSError, asyncpg.PostgresError) as error:
+            raise HostFailed(f"The embedded database refuses this node: {error}") from error
+        try:
+            known = "SELECT 1 FROM pg_database WHERE datname = $1"
+            if await connection.fetchval(known, server_config.DATABASE) is None:
+                await connection.execute(f"CREATE DATABASE {server_config.DATABASE}")
+        except asyncpg.PostgresError as error:
+            raise HostFailed(f"The embedded database is not usable: {error}") from error
+        finally:
+            await connection.close()
+
+    async def _as_account(self, program: str, *args: str | Path, check: bool = True) -> int:
+        account, binaries = self._known()
+        argv = account.command(binaries.program(program), *args)
+        return (await run(argv, limit_s=START_LIMIT_S + 5, check=check)).returncode
+
+    def _known(self) -> tuple[SystemAccount, Binaries]:
+        if self._account is None or self._binaries is None:
+            raise HostFailed("The embedded database has not been started.")
+        return self._account, self._binaries
+
+    @property
+    def _log_file(self) -> Path:
+        return self._folder / "server.log"
+
+    def _last_words(self) -> str:
+        if not self._log_file.exists():
+            return ""
+        lines = self._log_file.read_text(errors="replace").splitlines()
+        return " / ".join(line for line in lines[-20:] if "FATAL" in line or "PANIC" in line)[-400:]
+
+    def _tell(self, *, alive: bool) -> None:
+        for tell in self.on_change:
+            tell(alive)

@@ -1,0 +1,66 @@
+"""Connects to whichever of several hosts takes writes: a loop of our own.
+
+asyncpg's own list always begins with the first host, gives one time limit to all of them, and stops
+at "too many connections" or "shutting down"; a black-holed first host would hide the others.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from qvdnode.db.dsn import place
+from qvdnode.db.raw import RawConnection
+from qvdnode.db.translation import AWAY
+from qvdnode.model.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+REFUSALS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Hosts:
+    """The hosts of one DSN, the one that answered last in front."""
+
+    def __init__(
+        self, dsns: Sequence[str], *, connect_limit_s: float, statement_limit_s: float
+    ) -> None:
+        self._order = deque(dsns)
+        self._limit_s = connect_limit_s
+        self._server_settings = {
+            "application_name": "qvdnode",
+            "statement_timeout": f"{statement_limit_s * 1000:.0f}",
+            "idle_in_transaction_session_timeout": "30s",
+        }
+
+    async def connect(self) -> RawConnection:
+        """A connection that takes writes; raises Unavailable once every host has had its turn."""
+        refused = []
+        for _ in range(len(self._order)):
+            dsn = self._order[0]
+            try:
+                return await self._connect_to(dsn)
+            except REFUSALS as error:  # TimeoutError is an OSError
+                self._demote(dsn)
+                refused.append(f"{place(dsn)}: {str(error) or type(error).__name__}")
+            except asyncio.CancelledError:
+                # the caller's patience ended during this host: the next call asks another
+                self._demote(dsn)
+                raise
+        log.debug("database_refused", extra={"hosts": refused})
+        raise Unavailable(AWAY) from ConnectionError("; ".join(refused))
+
+    async def _connect_to(self, dsn: str) -> RawConnection:
+        async with asyncio.timeout(self._limit_s):
+            return await asyncpg.connect(
+                dsn,
+                target_session_attrs=SessionAttribute.read_write,
+                server_settings=self._server_settings,
+            )
+
+    def _demote(self, dsn: str) -> None:
+        if self._order[0] == dsn:
+            self._order.rotate(-1)

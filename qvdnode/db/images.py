@@ -1,0 +1,123 @@
+"""Images and their versions. The files are image/'s; this is which exist and which one starts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import changed, found, row_count
+from qvdnode.model.errors import Conflict
+from qvdnode.model.farm import Image
+from qvdnode.model.ids import ImageId
+from qvdnode.model.listing import Listing, Page
+
+KIND: Final = "image"
+
+CREATE: Final = "INSERT INTO image (name) VALUES ($1) RETURNING id"
+SELECT: Final = """
+SELECT i.id, i.name, i.head_version, coalesce(v.size_bytes, 0) AS size_bytes, i.created_at
+FROM image i LEFT JOIN image_version v ON v.image_id = i.id AND v.version = i.head_version
+"""
+GET: Final = SELECT + "WHERE i.id = $1"
+BY_NAME: Final = SELECT + "WHERE i.name = $1"
+LIST: Final = SELECT + "WHERE i.id > $1 ORDER BY i.id LIMIT $2"
+LOCK: Final = "SELECT id FROM image WHERE id = $1 FOR UPDATE"
+ADD_VERSION: Final = """
+INSERT INTO image_version (image_id, version, size_bytes, note)
+SELECT $1, coalesce(max(version), 0) + 1, $2, $3 FROM image_version WHERE image_id = $1
+RETURNING version
+"""
+SET_HEAD: Final = """
+UPDATE image SET head_version = $2
+WHERE id = $1 AND EXISTS (SELECT 1 FROM image_version WHERE image_id = $1 AND version = $2)
+"""
+VERSIONS: Final = """
+SELECT version, size_bytes, note, created_at FROM image_version
+WHERE image_id = $1 ORDER BY version
+"""
+REMOVE_VERSION: Final = """
+DELETE FROM image_version v USING image i
+WHERE v.image_id = $1 AND v.version = $2 AND i.id = v.image_id
+  AND i.head_version IS DISTINCT FROM v.version
+"""
+DELETE: Final = "DELETE FROM image WHERE id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVersion:
+    """One version of an image."""
+
+    version: int
+    size_bytes: int
+    note: str
+    created_at: datetime
+
+
+class Images:
+    """The tables of images and their versions."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(self, name: str) -> Image:
+        """Make an image without versions; raises Conflict when the name is taken."""
+        return await self.get(ImageId(await self._db.fetchval(CREATE, name)))
+
+    async def get(self, image_id: ImageId) -> Image:
+        """One image; raises NotFound."""
+        row = await self._db.fetchrow(GET, image_id, idempotent=True)
+        return _convert(found(row, KIND, image_id))
+
+    async def by_name(self, name: str) -> Image:
+        """One image; raises NotFound."""
+        row = await self._db.fetchrow(BY_NAME, name, idempotent=True)
+        return _convert(found(row, KIND, name))
+
+    async def list(self, page: Page) -> Listing[Image]:
+        """One page of images."""
+        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
+        return listing(rows, page, _convert)
+
+    async def add_version(self, image_id: ImageId, *, size_bytes: int, note: str = "") -> int:
+        """Note a new version and return its number; it starts only once it is the head.
+
+        Raises NotFound.
+        """
+        async with self._db.transaction() as tx:
+            found(
+                await tx.fetchrow(LOCK, image_id), KIND, image_id
+            )  # versions are counted one by one
+            return int(await tx.fetchval(ADD_VERSION, image_id, size_bytes, note))
+
+    async def set_head(self, image_id: ImageId, version: int) -> None:
+        """Let this version start from now on; raises NotFound."""
+        tag = await self._db.execute(SET_HEAD, image_id, version, idempotent=True)
+        changed(tag, KIND, f"{image_id} with a version {version}")
+
+    async def versions(self, image_id: ImageId) -> tuple[ImageVersion, ...]:
+        """All versions, oldest first."""
+        rows = await self._db.fetch(VERSIONS, image_id, idempotent=True)
+        return tuple(ImageVersion(**dict(row)) for row in rows)
+
+    async def remove_version(self, image_id: ImageId, version: int) -> None:
+        """Forget a version, if there is one; raises Conflict for the head."""
+        tag = await self._db.execute(REMOVE_VERSION, image_id, version, idempotent=True)
+        if not row_count(tag) and (await self.get(image_id)).head_version == version:
+            raise Conflict("This version is the one that starts; make another the head first.")
+
+    async def delete(self, image_id: ImageId) -> None:
+        """Delete an image with its versions; raises Conflict while a flavour uses it, NotFound."""
+        changed(await self._db.execute(DELETE, image_id), KIND, image_id)
+
+
+def _convert(row: asyncpg.Record) -> Image:
+    return Image(
+        id=ImageId(row["id"]),
+        name=row["name"],
+        head_version=row["head_version"],
+        size_bytes=row["size_bytes"],
+        created_at=row["created_at"],
+    )

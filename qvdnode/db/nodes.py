@@ -1,0 +1,129 @@
+"""Nodes: who is in the farm, since when, and until when their lease runs.
+
+All times are the database's own; a node's clock is asked for nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import found, row_count
+from qvdnode.model.ids import NodeId
+from qvdnode.model.listing import Listing, Page
+
+KIND: Final = "node"
+LEASE_TTL_S: Final = 15.0
+
+# a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right
+JOIN: Final = """
+INSERT INTO node (name, address, boot_id, epoch, state, lease_until)
+VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4))
+ON CONFLICT (name) DO UPDATE SET
+    address = $2, epoch = node.epoch + 1, state = 'up',
+    lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
+RETURNING id, epoch, boot_id <> $3 AS rebooted
+"""
+RENEW: Final = """
+UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3)
+WHERE id = $1 AND epoch = $2 AND state = 'up'
+"""
+LEAVE: Final = """
+UPDATE node SET state = 'left', lease_until = clock_timestamp()
+WHERE id = $1 AND epoch = $2 AND state = 'up'
+"""
+FENCE: Final = """
+UPDATE node SET state = 'fenced', epoch = epoch + 1
+WHERE id = $1 AND state <> 'fenced'
+  AND lease_until + make_interval(secs => $2) < clock_timestamp()
+"""
+STOP_ALL: Final = """
+UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
+    error = 'The host was restarted.', state_since = clock_timestamp()
+WHERE owner_node = $1
+"""
+SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
+SELECT: Final = """
+SELECT id, name, address, boot_id, epoch, state, joined_at, lease_until,
+       state = 'up' AND lease_until > clock_timestamp() AS alive
+FROM node
+"""
+GET: Final = SELECT + "WHERE id = $1"
+LIST: Final = SELECT + "WHERE id > $1 ORDER BY id LIMIT $2"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeat:
+    """A node's place in the farm, for as long as one process of it lives."""
+
+    node_id: NodeId
+    epoch: int
+    rebooted: bool = False
+    """Whether the host was restarted since this node was last here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as the database knows it."""
+
+    id: NodeId
+    name: str
+    address: str
+    boot_id: str
+    epoch: int
+    state: str
+    joined_at: datetime
+    lease_until: datetime
+    alive: bool
+    """Whether its lease runs, by the database's clock."""
+
+
+class Nodes:
+    """The table of nodes."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def join(self, name: str, boot_id: str, address: str) -> NodeSeat:
+        """Take this node's place with a new epoch; an older process of it is fenced off by that."""
+        row = await self._db.fetchrow(JOIN, name, address, boot_id, LEASE_TTL_S, idempotent=True)
+        row = found(row, KIND, name)
+        return NodeSeat(NodeId(row["id"]), row["epoch"], row["rebooted"])
+
+    async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
+        """Lengthen the lease; False when another process has taken the place, or a fencer has."""
+        tag = await self._db.execute(RENEW, node_id, epoch, ttl_s, idempotent=True)
+        return row_count(tag) == 1
+
+    async def leave(self, node_id: NodeId, epoch: int) -> None:
+        """Say goodbye, with guests that may run on."""
+        await self._db.execute(LEAVE, node_id, epoch, idempotent=True)
+
+    async def fence(self, node_id: NodeId, grace_s: float) -> bool:
+        """Declare a node dead whose lease ended that long ago; its VMs may then be taken over."""
+        tag = await self._db.execute(FENCE, node_id, grace_s, idempotent=True)
+        return row_count(tag) == 1
+
+    async def reset_after_reboot(self, seat: NodeSeat, boot_id: str) -> int:
+        """Set the rows of VMs right that this node ran before the host restarted; how many."""
+        async with self._db.transaction() as tx:
+            tag = await tx.execute(STOP_ALL, seat.node_id)
+            await tx.execute(SET_BOOT_ID, seat.node_id, seat.epoch, boot_id)
+        return row_count(tag)
+
+    async def get(self, node_id: NodeId) -> Node:
+        """One node; raises NotFound."""
+        row = await self._db.fetchrow(GET, node_id, idempotent=True)
+        return _convert(found(row, KIND, node_id))
+
+    async def list(self, page: Page) -> Listing[Node]:
+        """One page of nodes."""
+        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
+        return listing(rows, page, _convert)
+
+
+def _convert(row: asyncpg.Record) -> Node:
+    return Node(**dict(row))

@@ -1,0 +1,141 @@
+"""Exactly one node runs a VM: guarded statements, with the generation as fencing token.
+
+The row of the node is locked against fencing first, since a guard that reads it in a snapshot could
+be overtaken; then one UPDATE takes the VM or does not. Every later write names the generation.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from qvdnode.db.nodes import NodeSeat
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import row_count
+from qvdnode.db.translation import AWAY, ChangedMeanwhile, CommitUnknown
+from qvdnode.model.errors import Conflict, LeaseLost, NotFound, Unavailable
+from qvdnode.model.ids import Generation, NodeId, VmId
+from qvdnode.model.vm_state import VmState
+
+log = logging.getLogger(__name__)
+
+TRIES: Final = 3
+
+HOLD_NODE: Final = """
+SELECT lease_until > clock_timestamp() AS alive FROM node
+WHERE id = $1 AND epoch = $2 AND state = 'up' FOR SHARE
+"""
+# our own row again: a release that never reached the database must not lock the VM for ever
+ACQUIRE: Final = """
+UPDATE vm SET owner_node = $2, owner_epoch = $3, gen = gen + 1, state = 'preparing',
+    error = NULL, state_since = clock_timestamp()
+WHERE id = $1 AND (
+    owner_node IS NULL
+    OR owner_node = $2
+    OR EXISTS (
+        SELECT 1 FROM node o
+        WHERE o.id = vm.owner_node AND o.state = 'fenced' AND o.epoch > vm.owner_epoch
+    )
+)
+AND EXISTS (
+    SELECT 1 FROM node n WHERE n.id = $2 AND n.epoch = $3 AND n.lease_until > clock_timestamp()
+)
+RETURNING gen
+"""
+READ: Final = "SELECT gen, owner_node, owner_epoch FROM vm WHERE id = $1"
+RECORD: Final = """
+UPDATE vm SET state = $4, error = $5, owner_epoch = $6, state_since = clock_timestamp()
+WHERE id = $1 AND gen = $2 AND owner_node = $3
+"""
+# repeated after a lost answer it finds no owner, and that is fine
+RELEASE: Final = """
+UPDATE vm SET owner_node = NULL, owner_epoch = NULL, state = $4, error = $5,
+    state_since = clock_timestamp()
+WHERE id = $1 AND gen = $2 AND (owner_node = $3 OR owner_node IS NULL)
+"""
+OWNED: Final = "SELECT id, gen, state FROM vm WHERE owner_node = $1 ORDER BY id"
+
+
+class Ownership:
+    """Satisfies vm.ports.VmStore for one node."""
+
+    def __init__(self, db: Database, node: NodeSeat) -> None:
+        self._db = db
+        self._node = node
+
+    async def acquire(self, vm_id: VmId) -> Generation:
+        """Claim the VM for this node; the new generation.
+
+        Raises NotFound, Conflict when another node runs it, LeaseLost when this node's own lease
+        has run out, Unavailable when the database is away. After any of these it is not claimed,
+        except by a commit whose answer was lost together with the database.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                return await self._acquire(vm_id)
+            except ChangedMeanwhile:
+                if left == 0:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    async def record(
+        self, vm_id: VmId, generation: Generation, state: VmState, *, error: str | None = None
+    ) -> None:
+        """Write the state; raises LeaseLost when the VM is not this node's any more."""
+        node_id, epoch = self._node.node_id, self._node.epoch
+        tag = await self._db.execute(
+            RECORD, vm_id, generation, node_id, state, error, epoch, idempotent=True
+        )
+        self._must_be_ours(tag, vm_id, generation)
+
+    async def release(
+        self, vm_id: VmId, generation: Generation, state: VmState, *, error: str | None = None
+    ) -> None:
+        """Give the VM up, its guest being seen gone; raises LeaseLost as `record` does."""
+        tag = await self._db.execute(
+            RELEASE, vm_id, generation, self._node.node_id, state, error, idempotent=True
+        )
+        self._must_be_ours(tag, vm_id, generation)
+
+    async def owned(self) -> Sequence[tuple[VmId, Generation, VmState]]:
+        """What the rows say this node runs."""
+        rows = await self._db.fetch(OWNED, self._node.node_id, idempotent=True)
+        return [(VmId(row["id"]), Generation(row["gen"]), VmState(row["state"])) for row in rows]
+
+    async def _acquire(self, vm_id: VmId) -> Generation:
+        node_id, epoch = self._node.node_id, self._node.epoch
+        generation: Generation | None = None
+        try:
+            async with self._db.transaction() as tx:
+                if not await tx.fetchval(HOLD_NODE, node_id, epoch):
+                    raise LeaseLost("This node's lease has run out; it starts nothing until then.")
+                found = await tx.fetchval(ACQUIRE, vm_id, node_id, epoch)
+                generation = None if found is None else Generation(found)
+        except CommitUnknown:
+            return await self._settle(vm_id, generation)
+        if generation is None:
+            raise await self._refusal(vm_id)
+        return generation
+
+    async def _settle(self, vm_id: VmId, generation: Generation | None) -> Generation:
+        """The commit's answer was lost: the row tells whether it happened."""
+        row = await self._db.fetchrow(READ, vm_id, idempotent=True)
+        mine = (generation, self._node.node_id, self._node.epoch)
+        if row is not None and generation is not None and tuple(row) == mine:
+            log.info("commit_settled", extra={"vm": vm_id, "generation": generation})
+            return generation
+        raise Unavailable(AWAY)
+
+    async def _refusal(self, vm_id: VmId) -> Conflict | NotFound | LeaseLost:
+        row = await self._db.fetchrow(READ, vm_id, idempotent=True)
+        if row is None:
+            return NotFound(f"There is no VM {vm_id}.")
+        owner: NodeId | None = row["owner_node"]
+        if owner is None or owner == self._node.node_id:
+            return LeaseLost("This node's lease ran out just now.")
+        return Conflict(f"VM {vm_id} runs on node {owner}.")
+
+    def _must_be_ours(self, tag: str, vm_id: VmId, generation: Generation) -> None:
+        if row_count(tag) != 1:
+            raise LeaseLost(
+                f"VM {vm_id} (generation {generation}) is not node {self._node.node_id}'s any more."
+            )

@@ -1,0 +1,296 @@
+"""The one way to the database: a pool that knows whether the database is there, and heals.
+
+asyncpg's pool is not used: it resets a connection with a round trip after every use, starts a task
+per acquisition, and neither notices a server that became read-only nor one that is gone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, Self, TypeVar
+
+import asyncpg
+
+from qvdnode.db.dsn import single_host_dsns
+from qvdnode.db.hosts import Hosts
+from qvdnode.db.raw import RawConnection as Raw
+from qvdnode.db.raw import RawTransaction
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.transaction import Transaction, guarded
+from qvdnode.db.translation import AWAY, BUSY, CommitUnknown, ConnectionBroken, Unanswered
+from qvdnode.model.errors import Unavailable
+from qvdnode.runtime.clock import Clock
+from qvdnode.telemetry.metrics import Counter, Gauge
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 1.0
+"""How long a caller waits for a connection to be made; while the database is away it learns so at
+once, except one caller per such time, who tries."""
+QUEUE_S: Final = 5.0
+"""How long a caller waits for one of the connections that are all in use."""
+HEAL_EVERY_S: Final = 0.5
+GRACE_S: Final = 1.0
+"""What the client grants a statement beyond the server's own limit."""
+
+AVAILABLE = Gauge("qvdnode_database_available", "1 while the database answers")
+LOST = Counter("qvdnode_database_connections_lost_total", "Connections found broken")
+
+
+class Database:
+    """A pool of connections to the farm's database."""
+
+    def __init__(
+        self, dsn: str, settings: DatabaseSettings, clock: Clock, rng: random.Random
+    ) -> None:
+        dsns = list(single_host_dsns(dsn))
+        rng.shuffle(dsns)  # so that the nodes of a farm don't all begin with the same host
+        self._hosts = Hosts(
+            dsns,
+            connect_limit_s=settings.connect_limit_s,
+            statement_limit_s=settings.statement_limit_s,
+        )
+        self._clock = clock
+        self._limit_s = settings.statement_limit_s + GRACE_S
+        self._slots = asyncio.Semaphore(settings.connections_max)
+        self._idle: list[Raw] = []
+        self._busy: set[Raw] = set()
+        self._expired: set[Raw] = set()
+        self._available = True
+        self._try_again_at = 0.0
+        self._away = asyncio.Event()
+        self._closed = False
+        self.on_change: list[Callable[[bool], None]] = []
+        """Told when the database goes away (False) and when it is back (True); must not block."""
+
+    @classmethod
+    async def open(
+        cls, dsn: str, settings: DatabaseSettings, clock: Clock, rng: random.Random
+    ) -> Self:
+        """A pool that has tried to connect; an absent database is no error, see `available`.
+
+        Raises BadConfig for a DSN that makes no sense.
+        """
+        database = cls(dsn, settings, clock, rng)
+        await database._heal_once()
+        return database
+
+    @property
+    def available(self) -> bool:
+        """Whether the database answered when it was last asked."""
+        return self._available
+
+    async def run(self) -> None:
+        """Look for the database while it is away, for ever."""
+        while True:
+            await self._away.wait()
+            if not await self._heal_once():
+                await self._clock.sleep(HEAL_EVERY_S)
+
+    async def close(self) -> None:
+        """Close every connection; those in use are cut."""
+        self._closed = True
+        for connection in (*self._idle, *self._busy):
+            connection.terminate()
+        self._idle.clear()
+
+    async def fetch(
+        self, sql: str, *args: object, idempotent: bool = False
+    ) -> list[asyncpg.Record]:
+        """All rows. An idempotent statement is sent once more when its connection was dead."""
+        return await self._with(
+            lambda raw: raw.fetch(sql, *args, timeout=self._limit_s), idempotent=idempotent
+        )
+
+    async def fetchrow(
+        self, sql: str, *args: object, idempotent: bool = False
+    ) -> asyncpg.Record | None:
+        """The first row, or None."""
+        return await self._with(
+            lambda raw: raw.fetchrow(sql, *args, timeout=self._limit_s), idempotent=idempotent
+        )
+
+    async def fetchval(self, sql: str, *args: object, idempotent: bool = False) -> Any:  # noqa: ANN401 - a column holds anything
+        """The first column of the first row, or None."""
+        return await self._with(
+            lambda raw: raw.fetchval(sql, *args, timeout=self._limit_s), idempotent=idempotent
+        )
+
+    async def execute(self, sql: str, *args: object, idempotent: bool = False) -> str:
+        """Run a statement and return its command tag, such as `DELETE 1`."""
+        return await self._with(
+            lambda raw: raw.execute(sql, *args, timeout=self._limit_s), idempotent=idempotent
+        )
+
+    @contextlib.asynccontextmanager
+    async def transaction(
+        self, *, isolation: str = "read_committed", limit_s: float | None = None
+    ) -> AsyncIterator[Transaction]:
+        """A transaction, committed at the end of the scope, rolled back by any error.
+
+        `limit_s` lifts the time limit of its statements. Raises CommitUnknown when the connection
+        dies while committing.
+        """
+        raw, transaction = await self._begin(isolation)
+        try:
+            if limit_s is not None:
+                with guarded():
+                    await raw.execute(f"SET LOCAL statement_timeout = {limit_s * 1000:.0f}")
+            yield Transaction(raw, self._limit_s if limit_s is None else limit_s + GRACE_S)
+        except BaseException as error:
+            await self._roll_back(raw, transaction, error)
+            raise
+        try:
+            with guarded():
+                await transaction.commit()
+        except BaseException as error:
+            self._put_back(raw, error)
+            if isinstance(error, Unavailable):
+                raise CommitUnknown(AWAY) from error
+            raise
+        self._put_back(raw, None)
+
+    async def _begin(self, isolation: str) -> tuple[Raw, RawTransaction]:
+        async def start(raw: Raw) -> RawTransaction:
+            transaction = raw.transaction(isolation=isolation)  # type: ignore[arg-type]  # a Literal
+            async with asyncio.timeout(self._limit_s):
+                await transaction.start()
+            return transaction
+
+        try:
+            return await self._lent(start)
+        except ConnectionBroken:
+            return await self._lent(start)
+
+    async def _roll_back(self, raw: Raw, transaction: RawTransaction, error: BaseException) -> None:
+        if isinstance(error, Unavailable | asyncio.CancelledError) or raw.is_closed():
+            self._put_back(raw, error)
+            return
+        try:
+            with guarded():
+                async with asyncio.timeout(self._limit_s):
+                    await transaction.rollback()
+        except BaseException as second:
+            self._put_back(raw, second)
+            if not isinstance(second, Unavailable):
+                raise
+        else:
+            self._put_back(raw, None)
+
+    async def _with(self, use: Callable[[Raw], Awaitable[T]], *, idempotent: bool) -> T:
+        try:
+            raw, result = await self._lent(use)
+        except ConnectionBroken:
+            if not idempotent:
+                raise
+            raw, result = await self._lent(use)
+        self._put_back(raw, None)
+        return result
+
+    async def _lent(self, use: Callable[[Raw], Awaitable[T]]) -> tuple[Raw, T]:
+        """Use a connection and keep it lent, unless the use fails."""
+        raw = await self._take()
+        try:
+            with guarded():
+                return raw, await use(raw)
+        except BaseException as error:
+            self._put_back(raw, error)
+            raise
+
+    async def _take(self) -> Raw:
+        if not self._available and not self._may_try():
+            raise Unavailable(AWAY)
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(QUEUE_S):
+                    await self._slots.acquire()
+            except TimeoutError as error:
+                raise Unavailable(BUSY) from error
+        else:
+            await self._slots.acquire()
+        try:
+            raw = self._idle_one() or await self._connect()
+        except BaseException:
+            self._slots.release()
+            raise
+        self._busy.add(raw)
+        return raw
+
+    def _put_back(self, raw: Raw, error: BaseException | None) -> None:
+        """Take a connection back; one that failed, or of a server that is gone, is thrown away."""
+        self._busy.discard(raw)
+        self._slots.release()
+        lost = isinstance(error, Unavailable | asyncio.CancelledError)
+        if isinstance(error, ConnectionBroken | Unanswered):
+            LOST.inc()
+            self._expire()
+        if lost or self._closed or raw in self._expired or raw.is_closed():
+            self._expired.discard(raw)
+            raw.terminate()
+            return
+        self._idle.append(raw)
+
+    def _expire(self) -> None:
+        """One connection broke: the others lead to the same server, so none is used again."""
+        self._expired.update(self._busy)
+        for raw in self._idle:
+            raw.terminate()
+        self._idle.clear()
+
+    def _idle_one(self) -> Raw | None:
+        while self._idle:
+            raw = self._idle.pop()
+            if not raw.is_closed():
+                return raw
+        return None
+
+    async def _connect(self) -> Raw:
+        if self._closed:
+            raise Unavailable("This node is stopping.")
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                raw = await self._hosts.connect()
+        except (Unavailable, TimeoutError) as error:
+            self._set_available(now=False)
+            raise Unavailable(AWAY) from error
+        self._set_available(now=True)
+        return raw
+
+    async def _heal_once(self) -> bool:
+        """Go round the hosts with all the time that takes."""
+        try:
+            self._idle.append(await self._hosts.connect())
+        except Unavailable as error:
+            log.info("database_not_found", extra={"because": str(error.__cause__)})
+            self._set_available(now=False)
+            return False
+        self._set_available(now=True)
+        return True
+
+    def _may_try(self) -> bool:
+        now = self._clock.monotonic_s()
+        if now < self._try_again_at:
+            return False
+        self._try_again_at = now + PATIENCE_S
+        return True
+
+    def _set_available(self, *, now: bool) -> None:
+        changed = self._available is not now
+        self._available = now
+        AVAILABLE.set(int(now))
+        if now:
+            self._away.clear()
+        else:
+            self._try_again_at = self._clock.monotonic_s() + PATIENCE_S
+            self._away.set()
+        if changed:
+            log.log(
+                logging.INFO if now else logging.WARNING,
+                "database_back" if now else "database_away",
+            )
+            for tell in self.on_change:
+                tell(now)

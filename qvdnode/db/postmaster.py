@@ -1,0 +1,64 @@
+"""Finds the server that runs on a data folder, also one that an earlier node started."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PID_FILE: Final = "postmaster.pid"
+READY: Final = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class PidFile:
+    """What a server writes about itself, line by line."""
+
+    pid: int
+    socket_folder: str
+    status: str
+
+
+def parse_pid_file(text: str) -> PidFile | None:
+    """The file's content, or None while it is not whole."""
+    lines = text.splitlines()
+    # pid, data folder, start time, port, socket folder, listen address, shared memory, status
+    if len(lines) < 8 or not lines[0].strip().isdecimal():
+        return None
+    return PidFile(int(lines[0]), lines[4].strip(), lines[7].strip())
+
+
+def running_server(data: Path) -> PidFile | None:
+    """The live server of exactly this data folder, or None.
+
+    A pid alone proves nothing after a crash or a reboot: the process must be a postgres that works
+    in this folder.
+    """
+    try:
+        found = parse_pid_file((data / PID_FILE).read_text())
+    except FileNotFoundError:
+        return None
+    if found is None or not serves(found.pid, data):
+        return None
+    return found
+
+
+def serves(pid: int, data: Path) -> bool:
+    """Whether that process is a postgres whose working folder is `data`."""
+    process = Path("/proc") / str(pid)
+    try:
+        # an upgrade may have replaced the program: then the link ends in " (deleted)"
+        program = (process / "exe").readlink().name.removesuffix(" (deleted)")
+        return program == "postgres" and (process / "cwd").readlink() == data.resolve()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def forget_dead_server(data: Path) -> None:
+    """Remove the pid file of a server that is gone.
+
+    PostgreSQL itself would refuse to start if the pid now belongs to another server of the same
+    account, such as a demo's.
+    """
+    if running_server(data) is None:
+        with contextlib.suppress(FileNotFoundError):
+            (data / PID_FILE).unlink()

@@ -1,0 +1,92 @@
+"""Sessions: who was attached to which display, from where, for how long."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import row_count
+from qvdnode.model.ids import NodeId, UserId, VmId
+from qvdnode.model.listing import Listing, Page
+
+OPENED: Final = """
+INSERT INTO session (vm_id, user_id, node_id, source, client) VALUES ($1, $2, $3, $4, $5)
+RETURNING id
+"""
+CLOSED: Final = """
+UPDATE session SET closed_at = clock_timestamp(), reason = $2, bytes_in = $3, bytes_out = $4
+WHERE id = $1 AND closed_at IS NULL
+"""
+CLOSE_STALE: Final = """
+UPDATE session SET closed_at = clock_timestamp(), reason = 'the node ended'
+WHERE node_id = $1 AND closed_at IS NULL
+"""
+LIST: Final = """
+SELECT id, vm_id, user_id, node_id, source, client, opened_at, closed_at, reason, bytes_in,
+       bytes_out
+FROM session
+WHERE id > $1
+  AND ($3::integer IS NULL OR vm_id = $3)
+  AND ($4::integer IS NULL OR user_id = $4)
+  AND (NOT $5::boolean OR closed_at IS NULL)
+ORDER BY id LIMIT $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One client attached to one display; open while `closed_at` is None."""
+
+    id: int
+    vm_id: VmId
+    user_id: UserId
+    node_id: NodeId
+    source: str
+    client: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    reason: str | None
+    bytes_in: int
+    bytes_out: int
+
+
+class Sessions:
+    """The table of sessions."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def opened(
+        self, vm_id: VmId, user_id: UserId, node_id: NodeId, *, source: str, client: str | None
+    ) -> int:
+        """Write that a client was attached; the row's id."""
+        return int(await self._db.fetchval(OPENED, vm_id, user_id, node_id, source, client))
+
+    async def closed(self, session_id: int, *, reason: str, bytes_in: int, bytes_out: int) -> None:
+        """Write that it ended, and why; the first time counts."""
+        await self._db.execute(CLOSED, session_id, reason, bytes_in, bytes_out, idempotent=True)
+
+    async def close_stale(self, node_id: NodeId) -> int:
+        """Close what an earlier process of this node left open; how many."""
+        return row_count(await self._db.execute(CLOSE_STALE, node_id, idempotent=True))
+
+    async def list(
+        self,
+        page: Page,
+        *,
+        vm_id: VmId | None = None,
+        user_id: UserId | None = None,
+        open_only: bool = False,
+    ) -> Listing[SessionRecord]:
+        """One page of sessions, oldest first."""
+        rows = await self._db.fetch(
+            LIST, page.after, limit_of(page), vm_id, user_id, open_only, idempotent=True
+        )
+        return listing(rows, page, _convert)
+
+
+def _convert(row: asyncpg.Record) -> SessionRecord:
+    return SessionRecord(**dict(row))

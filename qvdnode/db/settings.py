@@ -1,0 +1,34 @@
+"""Settings of the database connection, and of the embedded server where no other is named."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """The `[database]` section."""
+
+    dsn: str = ""
+    """`postgresql://user:password@host1:5432,host2:5432/name`; several hosts are tried in turn for
+    the one that takes writes. Empty: the node runs a PostgreSQL of its own in its state folder."""
+    connections_max: int = 10
+    """Most connections this node opens at once."""
+    connect_limit_s: float = 2.0
+    """Longest time spent on one host before the next is tried."""
+    statement_limit_s: float = 5.0
+    """Longest time one statement may take, in the server and on the way there and back."""
+    system_user: str = "qvdnode-pg"
+    """System account that the embedded server runs as; made if it is missing."""
+    state_dir: Path = Path("/var/lib/qvdnode")
+    """Where the embedded server lives, under `pg/`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work."""
+        if not 2 <= self.connections_max <= 100:
+            raise ValueError("connections_max must be 2..100")
+        if not 0.1 <= self.connect_limit_s <= 30:
+            raise ValueError("connect_limit_s must be 0.1..30")
+        if not 0.5 <= self.statement_limit_s <= 300:
+            raise ValueError("statement_limit_s must be 0.5..300")
+        if not self.system_user:
+            raise ValueError("system_user must name an account")

@@ -1,0 +1,61 @@
+"""Tenants: groups of users, isolated from one another."""
+
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import changed, found
+from qvdnode.model.farm import Tenant
+from qvdnode.model.ids import TenantId
+from qvdnode.model.listing import Listing, Page
+
+KIND: Final = "tenant"
+
+CREATE: Final = "INSERT INTO tenant (name) VALUES ($1) RETURNING id, name, blocked"
+GET: Final = "SELECT id, name, blocked FROM tenant WHERE id = $1"
+BY_NAME: Final = "SELECT id, name, blocked FROM tenant WHERE name = $1"
+LIST: Final = "SELECT id, name, blocked FROM tenant WHERE id > $1 ORDER BY id LIMIT $2"
+SET_BLOCKED: Final = "UPDATE tenant SET blocked = $2 WHERE id = $1"
+DELETE: Final = "DELETE FROM tenant WHERE id = $1"
+
+
+class Tenants:
+    """The table of tenants."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(self, name: str) -> Tenant:
+        """Make a tenant; raises Conflict when the name is taken."""
+        row = await self._db.fetchrow(CREATE, name)
+        return _convert(found(row, KIND, name))
+
+    async def get(self, tenant_id: TenantId) -> Tenant:
+        """One tenant; raises NotFound."""
+        row = await self._db.fetchrow(GET, tenant_id, idempotent=True)
+        return _convert(found(row, KIND, tenant_id))
+
+    async def by_name(self, name: str) -> Tenant:
+        """One tenant; raises NotFound."""
+        row = await self._db.fetchrow(BY_NAME, name, idempotent=True)
+        return _convert(found(row, KIND, name))
+
+    async def list(self, page: Page) -> Listing[Tenant]:
+        """One page of tenants."""
+        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
+        return listing(rows, page, _convert)
+
+    async def set_blocked(self, tenant_id: TenantId, *, blocked: bool) -> None:
+        """Let its users log in, or not; raises NotFound."""
+        tag = await self._db.execute(SET_BLOCKED, tenant_id, blocked, idempotent=True)
+        changed(tag, KIND, tenant_id)
+
+    async def delete(self, tenant_id: TenantId) -> None:
+        """Delete an empty tenant; raises Conflict while it has users or flavours, NotFound."""
+        changed(await self._db.execute(DELETE, tenant_id), KIND, tenant_id)
+
+
+def _convert(row: asyncpg.Record) -> Tenant:
+    return Tenant(id=TenantId(row["id"]), name=row["name"], blocked=row["blocked"])

@@ -1,0 +1,86 @@
+"""Turns what PostgreSQL and asyncpg raise into the farm's errors, once, with sentences."""
+
+from collections.abc import Callable
+from typing import Final
+
+import asyncpg
+
+from qvdnode.model.errors import Conflict, FarmError, Invalid, Unavailable
+
+AWAY: Final = (
+    "The database is away; running desktops go on, new ones can be started when it is back."
+)
+SLOW: Final = "The database took too long to answer; try again in a moment."
+BUSY: Final = "The database is busy; try again in a moment."
+MEANWHILE: Final = "Somebody else changed the same thing just now; try again."
+FULL: Final = "The database has no room left on its disk; its administrator must make some."
+
+SENTENCES: Final[dict[str, str]] = {
+    "tenant_name_key": "There is a tenant of that name already.",
+    "app_user_login_key": "The tenant has a user of that login already.",
+    "app_user_tenant_fkey": "The tenant still has users; delete them first.",
+    "flavour_name_key": "The tenant has a flavour of that name already.",
+    "flavour_tenant_fkey": "The tenant still has flavours; delete them first.",
+    "flavour_image_fkey": "A flavour still uses the image; change or delete it first.",
+    "image_name_key": "There is an image of that name already.",
+    "vm_name_key": "The user has a VM of that name already.",
+    "vm_user_fkey": "The user still has VMs; delete them first.",
+    "vm_flavour_fkey": "A VM is still of that flavour; delete it first.",
+    "api_token_name_key": "There is a token of that name already.",
+}
+"""What a broken constraint means. Rows are inserted by reading their parents in the same
+statement, so a broken foreign key always means that something is still in use."""
+
+
+class ConnectionBroken(Unavailable):
+    """The connection died; the statement may or may not have run."""
+
+
+class CommitUnknown(Unavailable):
+    """The connection died while committing: read the row again before doing anything."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Two transactions met; the same again will most likely work."""
+
+
+class Unanswered(Unavailable):
+    """The server said nothing within the limit, although it limits itself to less than that."""
+
+
+TABLE: Final[tuple[tuple[type[Exception], Callable[[], FarmError]], ...]] = (
+    (TimeoutError, lambda: Unanswered(SLOW)),  # before OSError, which it is one of
+    (OSError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.InterfaceError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.InternalClientError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.PostgresConnectionError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.AdminShutdownError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.CrashShutdownError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.CannotConnectNowError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.IdleInTransactionSessionTimeoutError, lambda: ConnectionBroken(AWAY)),
+    # the server was demoted: its connections are worth nothing
+    (asyncpg.ReadOnlySQLTransactionError, lambda: ConnectionBroken(AWAY)),
+    (asyncpg.QueryCanceledError, lambda: Unavailable(SLOW)),
+    (asyncpg.SerializationError, lambda: ChangedMeanwhile(MEANWHILE)),
+    (asyncpg.DeadlockDetectedError, lambda: ChangedMeanwhile(MEANWHILE)),
+    (asyncpg.DiskFullError, lambda: Unavailable(FULL)),
+    (asyncpg.InsufficientResourcesError, lambda: Unavailable(BUSY)),
+)
+"""The first row that fits wins."""
+
+
+def translate(error: Exception) -> FarmError | None:
+    """The farm's error for one raised by a statement, or None for a bug."""
+    # a value asyncpg cannot send is an InterfaceError too, but the connection is fine
+    if isinstance(error, asyncpg.DataError | ValueError):
+        return Invalid(f"The database refuses a value: {error}")
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return _constraint(error)
+    return next((make() for kind, make in TABLE if isinstance(error, kind)), None)
+
+
+def _constraint(error: asyncpg.IntegrityConstraintViolationError) -> FarmError:
+    name = getattr(error, "constraint_name", None) or ""
+    if isinstance(error, asyncpg.CheckViolationError | asyncpg.NotNullViolationError):
+        return Invalid(f"The database refuses a value ({name or error}).")
+    return Conflict(SENTENCES.get(name, f"It exists already or is still in use ({name})."))

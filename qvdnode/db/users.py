@@ -1,0 +1,103 @@
+"""Users, and what it takes to check a login. Password hashes leave only through `credentials`."""
+
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import changed, found
+from qvdnode.model.farm import User
+from qvdnode.model.ids import TenantId, UserId
+from qvdnode.model.listing import Listing, Page
+from qvdnode.model.principal import Credentials, Principal
+
+KIND: Final = "user"
+
+# the tenant is read in the same statement: an unknown one gives no row, and no foreign key error
+CREATE: Final = """
+INSERT INTO app_user (tenant_id, login, password_hash)
+SELECT t.id, $2, $3 FROM tenant t WHERE t.id = $1
+RETURNING id
+"""
+SELECT: Final = """
+SELECT u.id, u.tenant_id, t.name AS tenant, u.login, u.blocked, u.created_at
+FROM app_user u JOIN tenant t ON t.id = u.tenant_id
+"""
+GET: Final = SELECT + "WHERE u.id = $1"
+LIST: Final = (
+    SELECT
+    + """
+WHERE u.id > $1
+  AND ($3::integer IS NULL OR u.tenant_id = $3)
+  AND ($4::text IS NULL OR u.login = $4)
+ORDER BY u.id LIMIT $2
+"""
+)
+SET_BLOCKED: Final = "UPDATE app_user SET blocked = $2 WHERE id = $1"
+SET_PASSWORD_HASH: Final = "UPDATE app_user SET password_hash = $2 WHERE id = $1"
+DELETE: Final = "DELETE FROM app_user WHERE id = $1"
+CREDENTIALS: Final = """
+SELECT u.id, u.tenant_id, u.password_hash, u.blocked OR t.blocked AS blocked
+FROM app_user u JOIN tenant t ON t.id = u.tenant_id
+WHERE u.login = $1 AND t.name = $2
+"""
+
+
+class Users:
+    """The table of users."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(self, tenant_id: TenantId, login: str, password_hash: str) -> User:
+        """Make a user; raises NotFound for the tenant, Conflict when the login is taken."""
+        row = await self._db.fetchrow(CREATE, tenant_id, login, password_hash)
+        return await self.get(UserId(found(row, "tenant", tenant_id)["id"]))
+
+    async def get(self, user_id: UserId) -> User:
+        """One user; raises NotFound."""
+        row = await self._db.fetchrow(GET, user_id, idempotent=True)
+        return _convert(found(row, KIND, user_id))
+
+    async def list(
+        self, page: Page, *, tenant_id: TenantId | None = None, login: str | None = None
+    ) -> Listing[User]:
+        """One page of users."""
+        rows = await self._db.fetch(
+            LIST, page.after, limit_of(page), tenant_id, login, idempotent=True
+        )
+        return listing(rows, page, _convert)
+
+    async def set_blocked(self, user_id: UserId, *, blocked: bool) -> None:
+        """Let the user log in, or not; raises NotFound."""
+        tag = await self._db.execute(SET_BLOCKED, user_id, blocked, idempotent=True)
+        changed(tag, KIND, user_id)
+
+    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
+        """Change the password; raises NotFound."""
+        tag = await self._db.execute(SET_PASSWORD_HASH, user_id, password_hash, idempotent=True)
+        changed(tag, KIND, user_id)
+
+    async def delete(self, user_id: UserId) -> None:
+        """Delete a user; raises Conflict while they have VMs, NotFound."""
+        changed(await self._db.execute(DELETE, user_id), KIND, user_id)
+
+    async def credentials(self, login: str, tenant: str) -> Credentials | None:
+        """What a login is checked against; None for an unknown tenant or user."""
+        row = await self._db.fetchrow(CREDENTIALS, login, tenant, idempotent=True)
+        if row is None:
+            return None
+        principal = Principal(UserId(row["id"]), TenantId(row["tenant_id"]), login, tenant)
+        return Credentials(principal, row["password_hash"], row["blocked"])
+
+
+def _convert(row: asyncpg.Record) -> User:
+    return User(
+        id=UserId(row["id"]),
+        tenant_id=TenantId(row["tenant_id"]),
+        tenant=row["tenant"],
+        login=row["login"],
+        blocked=row["blocked"],
+        created_at=row["created_at"],
+    )

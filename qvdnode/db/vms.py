@@ -1,0 +1,180 @@
+"""VMs as people see them: whose they are, of which flavour. ownership.py says who runs them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+
+from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import changed, found, row_count
+from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.farm import DesktopOrder, Flavour, User, Vm
+from qvdnode.model.ids import (
+    FlavourId,
+    Generation,
+    ImageId,
+    NodeId,
+    TenantId,
+    UserId,
+    VmId,
+)
+from qvdnode.model.listing import Listing, Page
+from qvdnode.model.vm_state import ON_THE_WIRE, VmState, WireState
+
+KIND: Final = "VM"
+WIRE: Final[dict[str, WireState]] = {state.value: wire for state, wire in ON_THE_WIRE.items()}
+"""Straight from the row's word: the listing is the statement that is run most."""
+
+# user and flavour are read in the same statement: they must be of one tenant
+CREATE: Final = """
+INSERT INTO vm (user_id, flavour_id, name)
+SELECT u.id, f.id, $3 FROM app_user u JOIN flavour f ON f.tenant_id = u.tenant_id
+WHERE u.id = $1 AND f.id = $2
+RETURNING id
+"""
+COLUMNS: Final = """
+    v.id, u.tenant_id, v.user_id, u.login, v.flavour_id, f.name AS flavour, v.name, v.blocked,
+    f.application IS NOT NULL AS is_application, v.state, v.gen, v.owner_node, v.error
+"""
+FROM: Final = """
+FROM vm v JOIN app_user u ON u.id = v.user_id JOIN flavour f ON f.id = v.flavour_id
+"""
+GET: Final = f"SELECT {COLUMNS} {FROM} WHERE v.id = $1"
+LIST: Final = f"""
+SELECT {COLUMNS} {FROM}
+WHERE v.id > $1
+  AND ($3::integer IS NULL OR u.tenant_id = $3)
+  AND ($4::integer IS NULL OR v.user_id = $4)
+  AND ($5::text IS NULL OR v.state = $5)
+ORDER BY v.id LIMIT $2
+"""
+DESKTOPS_OF: Final = """
+SELECT v.id, v.name, v.state, v.blocked
+FROM vm v JOIN flavour f ON f.id = v.flavour_id
+WHERE v.user_id = $1 AND (f.application IS NOT NULL) = $2
+ORDER BY v.id
+"""
+ORDER: Final = f"""
+SELECT {COLUMNS},
+       t.name AS tenant, u.blocked AS user_blocked, u.created_at,
+       f.image_id, i.name AS image, i.head_version, f.driver, f.memory_mib, f.cpu_pct, f.pids_max,
+       f.disk_mib, f.home_mib, f.application, f.shell, f.locale, f.timezone, f.egress
+{FROM} JOIN tenant t ON t.id = u.tenant_id JOIN image i ON i.id = f.image_id
+WHERE v.id = $1
+"""
+SET_BLOCKED: Final = "UPDATE vm SET blocked = $2 WHERE id = $1"
+DELETE: Final = """
+DELETE FROM vm WHERE id = $1 AND owner_node IS NULL AND state IN ('stopped', 'failed')
+"""
+
+
+class Vms:
+    """The table of VMs, without its ownership columns."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(self, user_id: UserId, flavour_id: FlavourId, name: str) -> Vm:
+        """Make a stopped VM; raises NotFound for user or flavour, Conflict for the name."""
+        row = await self._db.fetchrow(CREATE, user_id, flavour_id, name)
+        if row is None:
+            raise NotFound(
+                f"There is no user {user_id}, or no flavour {flavour_id} in their tenant."
+            )
+        return await self.get(VmId(row["id"]))
+
+    async def get(self, vm_id: VmId) -> Vm:
+        """One VM; raises NotFound."""
+        return _vm(found(await self._db.fetchrow(GET, vm_id, idempotent=True), KIND, vm_id))
+
+    async def list(
+        self,
+        page: Page,
+        *,
+        tenant_id: TenantId | None = None,
+        user_id: UserId | None = None,
+        state: VmState | None = None,
+    ) -> Listing[Vm]:
+        """One page of VMs."""
+        rows = await self._db.fetch(
+            LIST, page.after, limit_of(page), tenant_id, user_id, state, idempotent=True
+        )
+        return listing(rows, page, _vm)
+
+    async def desktops_of(self, user_id: UserId, *, applications: bool) -> Sequence[DesktopEntry]:
+        """What the user sees in a client: desktops, or single applications."""
+        rows = await self._db.fetch(DESKTOPS_OF, user_id, applications, idempotent=True)
+        return [
+            DesktopEntry(vm_id, name, WIRE[state], blocked, applications)
+            for vm_id, name, state, blocked in rows
+        ]
+
+    async def order(self, vm_id: VmId) -> DesktopOrder:
+        """All that a start needs to know; raises NotFound, Conflict while no image is there."""
+        row = found(await self._db.fetchrow(ORDER, vm_id, idempotent=True), KIND, vm_id)
+        if row["head_version"] is None:
+            raise Conflict(f"Image {row['image']} has no version yet; import one first.")
+        return DesktopOrder(_vm(row), _user(row), _flavour(row), row["head_version"])
+
+    async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
+        """Let the user connect to it, or not; raises NotFound."""
+        tag = await self._db.execute(SET_BLOCKED, vm_id, blocked, idempotent=True)
+        changed(tag, KIND, vm_id)
+
+    async def delete(self, vm_id: VmId) -> None:
+        """Delete a VM; raises Conflict unless it is stopped, NotFound."""
+        if not row_count(await self._db.execute(DELETE, vm_id)):
+            vm = await self.get(vm_id)
+            raise Conflict(f"VM {vm_id} is {vm.state}; stop it first.")
+
+
+def _vm(row: asyncpg.Record) -> Vm:
+    return Vm(
+        id=VmId(row["id"]),
+        tenant_id=TenantId(row["tenant_id"]),
+        user_id=UserId(row["user_id"]),
+        user_login=row["login"],
+        flavour_id=FlavourId(row["flavour_id"]),
+        flavour=row["flavour"],
+        name=row["name"],
+        blocked=row["blocked"],
+        is_application=row["is_application"],
+        state=VmState(row["state"]),
+        generation=Generation(row["gen"]),
+        owner_node=None if row["owner_node"] is None else NodeId(row["owner_node"]),
+        error=row["error"],
+    )
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(
+        id=UserId(row["user_id"]),
+        tenant_id=TenantId(row["tenant_id"]),
+        tenant=row["tenant"],
+        login=row["login"],
+        blocked=row["user_blocked"],
+        created_at=row["created_at"],
+    )
+
+
+def _flavour(row: asyncpg.Record) -> Flavour:
+    return Flavour(
+        id=FlavourId(row["flavour_id"]),
+        tenant_id=TenantId(row["tenant_id"]),
+        name=row["flavour"],
+        image_id=ImageId(row["image_id"]),
+        image=row["image"],
+        driver=row["driver"],
+        memory_mib=row["memory_mib"],
+        cpu_pct=row["cpu_pct"],
+        pids_max=row["pids_max"],
+        disk_mib=row["disk_mib"],
+        home_mib=row["home_mib"],
+        application=row["application"],
+        shell=row["shell"],
+        locale=row["locale"],
+        timezone=row["timezone"],
+        egress=row["egress"],
+    )

@@ -1,0 +1,72 @@
+"""System accounts of our own, made when missing, and what such an account can reach."""
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host.process import run
+from qvdnode.model.errors import HostFailed
+
+NO_SHELL: Final = ("--no-create-home", "--shell", "/usr/sbin/nologin")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemAccount:
+    """An account without password, home and shell."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def command(self, *argv: str | Path) -> tuple[str, ...]:
+        """The command line that runs `argv` as this account, with nothing of root's left."""
+        words = ("setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups")
+        # the working folder may be one that the account cannot even look at
+        return (*words, "--", "env", "--chdir=/", *map(str, argv))
+
+
+async def ensure_account(name: str) -> SystemAccount:
+    """The account of that name, made if need be; raises HostFailed."""
+    if (found := _lookup(name)) is not None:
+        return found
+    made = await run(
+        ["useradd", "--system", "--user-group", "--home-dir", "/nonexistent", *NO_SHELL, name],
+        check=False,
+    )
+    # another node may have made it in the same moment: then ours failed, and it is there
+    if (found := _lookup(name)) is None:
+        raise HostFailed(f"The system account {name} cannot be made: {made.last_words()}")
+    return found
+
+
+def closed_parent(path: Path, account: SystemAccount) -> Path | None:
+    """The first folder on the way to `path` that the account may not pass, or None."""
+    for folder in reversed(path.absolute().parents):
+        status = folder.stat()
+        if status.st_uid == account.uid:
+            open_to_it = status.st_mode & stat.S_IXUSR
+        elif status.st_gid == account.gid:
+            open_to_it = status.st_mode & stat.S_IXGRP
+        else:
+            open_to_it = status.st_mode & stat.S_IXOTH
+        if not open_to_it:
+            return folder
+    return None
+
+
+def own_folder(path: Path, account: SystemAccount) -> None:
+    """Make a folder that only this account (and root) can enter, or make it so."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    os.chown(path, account.uid, account.gid)
+    path.chmod(0o700)
+
+
+def _lookup(name: str) -> SystemAccount | None:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return SystemAccount(name, entry.pw_uid, entry.pw_gid)
