@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, ValidationError, create_model
 
 from qvdnode.daemon.config import DERIVED, Config
 from qvdnode.model.errors import BadConfig
@@ -76,36 +76,55 @@ def settable(kind: type[Any]) -> list[Field[Any]]:
     return [item for item in fields(kind) if owner or item.name not in DERIVED]
 
 
-def _section(kind: type[S], name: str, table: object, derived: Mapping[str, object]) -> S:
+def _section(kind: type[S], path: str, table: object, derived: Mapping[str, object]) -> S:
     if not isinstance(table, dict):
-        raise BadConfig(f"[{name}] must be a table", key=name)
-    if not is_dataclass(kind):
-        raise TypeError(f"{kind} is no settings class")
-    try:
-        values = dict(_model(kind).model_validate(table))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([name, *(str(part) for part in first["loc"])])
-        if first["type"] == "extra_forbidden":
-            names = ", ".join(item.name for item in settable(kind))
-            raise BadConfig(f"unknown key {key}; [{name}] has {names}", key=key) from error
-        raise BadConfig(f"{key}: {first['msg']}", key=key) from error
-    wanted = {item.name for item in fields(kind)}
-    values.update({key: value for key, value in derived.items() if key in wanted})
+        raise BadConfig(f"[{path}] must be a table", key=path)
+    inner = {name: value for name, value in nested(kind).items() if name in table}
+    plain = {name: value for name, value in table.items() if name not in inner}
+    values = _checked(kind, path, plain)
+    for name, part in inner.items():
+        values[name] = _section(part, f"{path}.{name}", table[name], derived)
+    wanted = {item.name for item in fields(_dataclass(kind))}
+    values.update({name: value for name, value in derived.items() if name in wanted})
     try:
         return kind(**values)
     except ValueError as error:
-        raise BadConfig(f"[{name}] {error}", key=name) from error
+        raise BadConfig(f"[{path}] {error}", key=path) from error
 
 
-def _model(kind: type[Any]) -> type[BaseModel]:
+def nested(kind: type[Any]) -> dict[str, type[Any]]:
+    """The fields of a settings class that are sections of their own."""
+    hints = typing.get_type_hints(kind)
+    return {
+        item.name: hints[item.name]
+        for item in settable(kind)
+        if isinstance(hints[item.name], type) and is_dataclass(hints[item.name])
+    }
+
+
+def _checked(kind: type[Any], path: str, table: Mapping[str, object]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     shape: dict[str, Any] = {
-        item.name: (hints[item.name], _default(item)) for item in settable(kind)
+        item.name: (hints[item.name], _default(item))
+        for item in settable(kind)
+        if item.name not in nested(kind)
     }
-    return create_model(
-        kind.__name__, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **shape
-    )
+    model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **shape)
+    try:
+        return dict(model.model_validate(table))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([path, *(str(part) for part in first["loc"])])
+        if first["type"] == "extra_forbidden":
+            names = ", ".join(item.name for item in settable(kind))
+            raise BadConfig(f"unknown key {key}; [{path}] has {names}", key=key) from error
+        raise BadConfig(f"{key}: {first['msg']}", key=key) from error
+
+
+def _dataclass(kind: type[Any]) -> type[Any]:
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind} is no settings class")
+    return kind
 
 
 def _default(item: Field[Any]) -> object:

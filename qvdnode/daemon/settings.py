@@ -32,12 +32,12 @@ class NodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ListenSettings:
-    """Where a listener is bound."""
+class AdminSettings:
+    """The `[admin]` section: the listener for people, REST and metrics."""
 
-    address: str = "0.0.0.0"  # noqa: S104 - desktops are for the network
+    address: str = "0.0.0.0"
     """Address to listen on; `::` for all of IPv6 and IPv4."""
-    port: int = 0
+    port: int = 8444
     """TCP port; 0 takes any free one and tells it in node.json."""
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from qvdnode.model.vm_state import ON_THE_WIRE
 from qvdnode.session import access
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.place import StartChoice
 from qvdnode.session.slave_key import new_slave_key
 from qvdnode.vm.fleet import Fleet
 
@@ -46,12 +47,14 @@ class Desktops:
         fleet: Fleet,
         journal: SessionJournal,
         readiness: Readiness,
+        starts: StartChoice,
     ) -> None:
         self._vms = vms
         self._tokens = tokens
         self._fleet = fleet
         self._journal = journal
         self._readiness = readiness
+        self._starts = starts
 
     async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
         """The principal's desktops, or applications; what runs here if the database is away."""
@@ -83,6 +86,8 @@ class Desktops:
         nothing is left attached.
         """
         order = await self._order(principal, vm_id)
+        if self._fleet.status(vm_id) is None:
+            self._starts.choose(order)
         seat = await self._fleet.attach(order, params, viewer, progress)
         key = self._journal.open(
             vm_id, principal.user_id, source=source, client=params.client_type or params.os

@@ -1,0 +1,38 @@
+"""The whole configuration of a node: one settings class per section, composed once.
+
+A feature gets its own section and never sees the whole.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.broker.settings import BrokerSettings
+from qvdnode.cluster.settings import ClusterSettings
+from qvdnode.daemon.settings import AdminSettings, LogSettings, NodeSettings, TlsSettings
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.image.settings import ImageSettings
+from qvdnode.memopt.settings import MemorySettings
+from qvdnode.net.settings import NetSettings
+from qvdnode.vm.settings import VmSettings
+
+DERIVED: Final = frozenset({"state_dir", "prefix"})
+"""Fields of other sections that are taken from `[node]` and cannot be set on their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every section; each has defaults that serve."""
+
+    node: NodeSettings = field(default_factory=NodeSettings)
+    clients: BrokerSettings = field(default_factory=BrokerSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    vm: VmSettings = field(default_factory=VmSettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
+    network: NetSettings = field(default_factory=NetSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    log: LogSettings = field(default_factory=LogSettings)

@@ -1,0 +1,63 @@
+"""The configuration: defaults, file, environment; wrong keys are refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.load import merge_environment, parse
+from qvdnode.model.errors import BadConfig
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert parse({}) == Config()
+
+
+def test_a_section_gets_its_values_typed() -> None:
+    config = parse({"clients": {"port": 9000}, "network": {"subnet": "10.9.0.0/24"}})
+    assert config.clients.port == 9000
+    assert str(config.network.subnet) == "10.9.0.0/24"
+
+
+def test_state_folder_and_prefix_reach_the_sections_that_need_them() -> None:
+    config = parse({"node": {"state_dir": "/srv/q", "prefix": "t1"}})
+    assert config.image.state_dir == Path("/srv/q")
+    assert config.database.state_dir == Path("/srv/q")
+    assert config.network.prefix == "t1"
+
+
+def test_a_section_within_a_section() -> None:
+    assert parse({"clients": {"relay": {"dial_limit_s": 2}}}).clients.relay.dial_limit_s == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ({"nodes": {}}, "nodes"),
+        ({"node": {"stat_dir": "/x"}}, "node.stat_dir"),
+        ({"clients": {"relay": {"dial": 2}}}, "clients.relay.dial"),
+        ({"clients": {"port": "many"}}, "clients.port"),
+        ({"image": {"state_dir": "/elsewhere"}}, "image.state_dir"),
+        ({"clients": 3}, "clients"),
+        ({"node": {"prefix": "Too Long"}}, "node"),
+        ({"admin": {"port": 70_000}}, "admin"),
+        ({"log": {"level": "loud"}}, "log"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_path(raw: dict[str, Any], key: str) -> None:
+    with pytest.raises(BadConfig) as refusal:
+        parse(raw)
+    assert refusal.value.key == key
+
+
+def test_an_unknown_key_is_answered_with_those_there_are() -> None:
+    with pytest.raises(BadConfig, match="state_dir"):
+        parse({"node": {"stat_dir": "/x"}})
+
+
+def test_the_environment_goes_over_the_file() -> None:
+    raw: dict[str, Any] = {"node": {"name": "one", "prefix": "a"}}
+    merge_environment(raw, {"QVDNODE_NODE__NAME": "two", "PATH": "/bin", "QVDNODE_TEST": "x"})
+    config = parse(raw)
+    assert (config.node.name, config.node.prefix) == ("two", "a")
