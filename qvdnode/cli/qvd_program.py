@@ -3,6 +3,7 @@
 import typer
 
 from qvdnode.cli import (
+    connect_command,
     qvd_audit,
     qvd_flavour,
     qvd_image,
@@ -21,6 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.command("connect")(connect_command.connect)
+app.command("ls")(connect_command.ls)
+app.command("ls")(connect_command.ls)
+app.command("connect")(connect_command.connect)
 app.command("login")(qvd_login.login)
 app.command("logout")(qvd_login.logout)
 for name, part in (
