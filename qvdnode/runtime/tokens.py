@@ -14,4 +14,4 @@ def new_token() -> str:
 
 def digest(token: str) -> bytes:
     """What is kept of a token. No salt and no stretching: a token cannot be guessed."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

@@ -1,0 +1,56 @@
+"""Who administers the farm: holders of API tokens."""
+
+import secrets
+from typing import Final
+
+from qvdnode.auth.ports import ApiTokenStore
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
+from qvdnode.model.errors import Unauthenticated, Unavailable
+from qvdnode.model.principal import Operator
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.tokens import digest, new_token
+
+WRONG: Final = "The API token is unknown or was revoked; `qvd login` stores a new one."
+
+
+class Operators:
+    """Turns API tokens into operators, and makes tokens."""
+
+    def __init__(self, tokens: ApiTokenStore, clock: Clock, settings: AuthSettings) -> None:
+        self._tokens = tokens
+        self._settings = settings
+        self._verified: VerifiedCache[Operator] = VerifiedCache(
+            secrets.token_bytes(SECRET_BYTES), clock, settings.remember_max
+        )
+
+    async def operator(self, token: str) -> Operator:
+        """Whose token it is; raises Unauthenticated, and Unavailable when that cannot be known.
+
+        Always asks the database, since a token revoked on another node must stop here too; while
+        that is away, an operator who was here before can still look and stop things.
+        """
+        key = self._verified.key(token)
+        checkpoint = self._verified.checkpoint()
+        try:
+            found = await self._tokens.operator(digest(token))
+        except Unavailable:
+            found = self._verified.find(key, younger_than_s=self._settings.remember_away_s)
+            if found is None:
+                raise
+            return found
+        if found is None:
+            self._verified.refuse(key)
+            raise Unauthenticated(WRONG)
+        self._verified.remember(key, found, checkpoint)
+        return found
+
+    async def issue(self, name: str) -> tuple[int, str]:
+        """Make a token: its id and its text, which is kept nowhere; raises Conflict."""
+        token = new_token()
+        return await self._tokens.add(name, digest(token)), token
+
+    async def revoke(self, token_id: int) -> None:
+        """Make a token worthless at once; raises NotFound."""
+        await self._tokens.delete(token_id)
+        self._verified.forget(lambda operator: operator.token_id == token_id)
