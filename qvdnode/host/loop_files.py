@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -94,8 +95,33 @@ def _mount(path: Path, target: Path) -> None:
         os.close(handle)
 
 
+def device_of(path: Path) -> Path | None:
+    """The loop device that is on `path` already, or None."""
+    for told in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):
+            if told.read_text(encoding="utf-8").rstrip("\n") == str(path):
+                return Path("/dev") / told.parent.parent.name
+    return None
+
+
+def in_use(path: Path) -> bool:
+    """Whether a loop device is on `path`, so that its file system may be mounted somewhere."""
+    return device_of(path) is not None
+
+
 def attach(path: Path) -> tuple[Path, int]:
-    """A loop device on `path` and a descriptor that keeps it until it is mounted."""
+    """A loop device on `path` and a descriptor that keeps it until it is mounted.
+
+    One that is there already is used again: two devices on one file would destroy it, while a
+    device that is mounted twice is one file system.
+    """
+    there = device_of(path)
+    if there is not None:
+        handle = os.open(there, os.O_RDWR | os.O_CLOEXEC)
+        # Open now, it stays; but it may have been freed just before.
+        if device_of(path) == there:
+            return there, handle
+        os.close(handle)
     backing = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         for flags in (_AUTOCLEAR | _DIRECT_IO, _AUTOCLEAR):

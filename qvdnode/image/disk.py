@@ -1,0 +1,40 @@
+"""The floor of free disk space, under which nothing starts and nothing is imported."""
+
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import disk_space
+from qvdnode.model.errors import HostFailed, NodeFull
+from qvdnode.telemetry.metrics import Gauge
+
+FREE_MIB: Final = Gauge(
+    "qvdnode_disk_free_mebibytes", "Free space in the state folder, when last looked at."
+)
+
+
+class Floor:
+    """Watches the file system of the state folder."""
+
+    def __init__(self, folder: Path, floor_mib: int) -> None:
+        self._folder = folder
+        self._floor_mib = floor_mib
+
+    def require(self, what: str) -> None:
+        """Raise NodeFull when less than the floor is free; `what` is not done then. Blocks."""
+        refusal = self.refusal(what)
+        if refusal is not None:
+            raise NodeFull(refusal)
+
+    def refusal(self, what: str) -> str | None:
+        """Why `what` cannot be done for lack of space, for a person, or None. Blocks."""
+        try:
+            free = disk_space.free_mib(self._folder)
+        except OSError as error:
+            raise HostFailed(f"{self._folder} cannot be looked at: {error.strerror}") from error
+        FREE_MIB.set(free)
+        if free >= self._floor_mib:
+            return None
+        return (
+            f"{what} is refused: the node's disk is nearly full, {free} MiB are free in "
+            f"{self._folder} and {self._floor_mib} MiB are kept free (image.free_floor_mib)"
+        )

@@ -1,0 +1,142 @@
+"""The folders and mounts of one guest, made, joined and removed. Everything here blocks."""
+
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import mounts
+from qvdnode.image.layout import GuestFolders, Layout
+from qvdnode.model.errors import BadImage, HostFailed
+from qvdnode.model.guest import IdRange
+from qvdnode.model.ids import Generation, VmId
+
+RUN_SIZE_KIB: Final = 1024
+RUN_INODES: Final = 64
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def check_passable(folder: Path) -> None:
+    """Raise HostFailed naming the topmost folder on the way that guests could not pass."""
+    for step in reversed([folder, *folder.parents]):
+        if step.exists() and not step.stat().st_mode & stat.S_IXOTH:
+            raise HostFailed(
+                f"guests cannot pass {step}: run chmod o+x {step}, or choose another node.state_dir"
+            )
+
+
+def prepare(folders: GuestFolders, ids: IdRange) -> None:
+    """Make the empty folders of a guest; only root and the guest itself may pass them."""
+    try:
+        folders.folder.parent.mkdir(exist_ok=True)
+        folders.folder.parent.chmod(0o711)
+        folders.folder.mkdir()
+        os.chown(folders.folder, 0, ids.start)
+        folders.folder.chmod(0o710)
+        for point in (folders.lower, folders.disk, folders.root, folders.home):
+            point.mkdir()
+    except OSError as error:
+        raise HostFailed(f"{folders.folder} cannot be made: {error.strerror}") from error
+
+
+def join(folders: GuestFolders, run_folder: Path, account: str, ids: IdRange) -> None:
+    """Mount the overlay and the run folder, and make in the root what mounts will cover."""
+    try:
+        for folder in (folders.upper, folders.work):
+            folder.mkdir(mode=0o755)
+            os.chown(folder, ids.start, ids.start)
+        mounts.overlay(folders.lower, folders.upper, folders.work, folders.root)
+        run_folder.mkdir(parents=True, exist_ok=True)
+        mounts.unmount(run_folder)
+        mounts.tmpfs(
+            run_folder, size_kib=RUN_SIZE_KIB, inodes=RUN_INODES, owner=ids.start, mode=0o711
+        )
+    except OSError as error:
+        raise HostFailed(f"the root {folders.root} cannot be made: {error.strerror}") from error
+    make_inside(folders.root, ("home", account), ids)
+    make_inside(folders.root, ("run", "qvd"), ids)
+
+
+def make_inside(root: Path, parts: tuple[str, ...], ids: IdRange) -> None:
+    """Make a folder in a guest's root without following the image's links out of it."""
+    handle = os.open(root, _FOLDER)
+    try:
+        for part in parts:
+            handle = _enter(handle, part, ids)
+    except OSError as error:
+        raise BadImage(
+            f"/{'/'.join(parts)} cannot be made in the image: {error.strerror}"
+        ) from error
+    finally:
+        os.close(handle)
+
+
+def _enter(handle: int, part: str, ids: IdRange) -> int:
+    made = False
+    with suppress(FileExistsError):
+        os.mkdir(part, mode=0o755, dir_fd=handle)
+        made = True
+    inner = os.open(part, _FOLDER, dir_fd=handle)
+    if made:
+        os.fchown(inner, ids.start, ids.start)
+    os.close(handle)
+    return inner
+
+
+def tear_down(folders: GuestFolders, run_folder: Path) -> None:
+    """Undo `prepare`, `join` and what was mounted between; safe to repeat. Raises HostFailed."""
+    remove_guest(folders)
+    remove_run_folder(run_folder)
+
+
+def remove_guest(folders: GuestFolders) -> None:
+    """Unmount and delete the folders of one guest; its home is only unmounted."""
+    with _told(folders.folder):
+        _unmount_below(folders.folder)
+        folders.disk_file.unlink(missing_ok=True)
+        # Only what the guest wrote is deleted with its content. The others are mount points: an
+        # rmdir cannot hurt what a mount that we failed to see would hold, such as a home.
+        if folders.disk.exists():
+            shutil.rmtree(folders.disk)
+        for point in (folders.lower, folders.root, folders.home, folders.folder):
+            with suppress(FileNotFoundError):
+                point.rmdir()
+        with suppress(OSError):
+            folders.folder.parent.rmdir()
+
+
+def remove_run_folder(run_folder: Path) -> None:
+    """Unmount and delete a folder shared with a guest; safe to repeat."""
+    with _told(run_folder):
+        _unmount_below(run_folder)
+        with suppress(FileNotFoundError):
+            run_folder.rmdir()
+
+
+def _unmount_below(folder: Path) -> None:
+    for point in mounts.under(folder):
+        mounts.unmount(point)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HostFailed(f"{folder} cannot be removed: {error.strerror}") from error
+
+
+def stray_guests(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:
+    """Guests' folders that belong to none of `keep`."""
+    kept = {layout.guest(vm_id, generation) for vm_id, generation in keep}
+    found = [GuestFolders(path) for path in sorted(layout.vms.glob("*/*"))]
+    return [folders for folders in found if folders not in kept]
+
+
+def stray_run_folders(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[Path]:
+    """Run folders that belong to no VM of `keep`."""
+    kept = {layout.run_folder(vm_id) for vm_id, _ in keep}
+    return [path for path in sorted(layout.run.glob("*")) if path not in kept]

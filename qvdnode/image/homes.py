@@ -1,0 +1,91 @@
+"""Homes: one per user, kept, shown to each of the user's guests under that guest's ids.
+
+On disk a home belongs to uid 1000, as inside every guest; nobody else on the host can get at it,
+because the folder above it is root's alone. Its file system is mounted once per host, with the
+first guest that needs it, and unmounted with the last.
+"""
+
+import asyncio
+import logging
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import mounts
+from qvdnode.image.layout import Layout
+from qvdnode.image.size_limit import LimitedFolder, SizeLimit
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.ids import Generation, UserId, VmId
+
+log = logging.getLogger(__name__)
+
+HOME_UID: Final = 1000
+"""Owner of every home on disk, and the user's uid in every guest."""
+
+Holder = tuple[VmId, Generation]
+
+
+class Homes:
+    """Opens and closes homes, counting who uses them."""
+
+    def __init__(self, layout: Layout, project_base: int) -> None:
+        self._layout = layout
+        self._project_base = project_base
+        self._holders: defaultdict[UserId, set[Holder]] = defaultdict(set)
+        self._locks: defaultdict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def hold(self, user_id: UserId, holder: Holder, size_mib: int, limit: SizeLimit) -> Path:
+        """The user's home on disk, ready to be mounted for a guest; raises HostFailed."""
+        async with self._locks[user_id]:
+            folder = self._layout.home(user_id)
+            home = folder / "home"
+            if not self._holders[user_id] or not await asyncio.to_thread(home.is_dir):
+                await self._open(user_id, folder, size_mib, limit)
+            self._holders[user_id].add(holder)
+            return home
+
+    async def let_go(self, user_id: UserId, holder: Holder) -> None:
+        """The guest is gone; safe to repeat."""
+        async with self._locks[user_id]:
+            holders = self._holders[user_id]
+            holders.discard(holder)
+            if not holders:
+                await asyncio.to_thread(mounts.unmount, self._layout.home(user_id))
+
+    def adopt(self, user_id: UserId, holder: Holder) -> None:
+        """Count a guest that an earlier process started."""
+        self._holders[user_id].add(holder)
+
+    async def sweep(self) -> list[Path]:
+        """Unmount the homes that no guest uses; name their folders."""
+        unmounted: list[Path] = []
+        for point in await asyncio.to_thread(mounts.under, self._layout.homes):
+            held = point.name.isdecimal() and self._holders.get(UserId(int(point.name)))
+            if not held:
+                await asyncio.to_thread(mounts.unmount, point)
+                unmounted.append(point)
+        return unmounted
+
+    async def _open(self, user_id: UserId, folder: Path, size_mib: int, limit: SizeLimit) -> None:
+        wanted = LimitedFolder(
+            folder=folder,
+            file=self._layout.home_file(user_id),
+            project=self._project_base + 2 * user_id + 1,
+            size_mib=size_mib,
+            kept=True,
+        )
+        if not await asyncio.to_thread(mounts.is_mounted, folder):
+            await limit.open(wanted)
+        try:
+            await asyncio.to_thread(_home_folder, folder / "home")
+        except OSError as error:
+            await asyncio.to_thread(mounts.unmount, folder)
+            raise HostFailed(f"the home {folder} cannot be used: {error.strerror}") from error
+
+
+def _home_folder(home: Path) -> None:
+    if home.is_dir() and not home.is_symlink():
+        return
+    home.mkdir(mode=0o700)
+    os.chown(home, HOME_UID, HOME_UID)

@@ -1,0 +1,95 @@
+"""Where images, homes and guests are in the state folder. Names only: nothing is touched here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qvdnode.model.ids import Generation, ImageId, UserId, VmId
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFolders:
+    """The folders of one generation of one VM."""
+
+    folder: Path
+
+    @property
+    def lower(self) -> Path:
+        """The image's root, seen with the guest's ids; read-only."""
+        return self.folder / "lower"
+
+    @property
+    def disk_file(self) -> Path:
+        """The file that limits the size of what the guest writes, where quota does not."""
+        return self.folder / "disk.img"
+
+    @property
+    def disk(self) -> Path:
+        """What the guest writes."""
+        return self.folder / "disk"
+
+    @property
+    def upper(self) -> Path:
+        """The overlay's upper folder."""
+        return self.disk / "upper"
+
+    @property
+    def work(self) -> Path:
+        """The overlay's work folder."""
+        return self.disk / "work"
+
+    @property
+    def root(self) -> Path:
+        """The mounted overlay: the guest's root."""
+        return self.folder / "root"
+
+    @property
+    def home(self) -> Path:
+        """The user's home, seen with the guest's ids."""
+        return self.folder / "home"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths below one state folder."""
+
+    state_dir: Path
+
+    @property
+    def images(self) -> Path:
+        """All images."""
+        return self.state_dir / "images"
+
+    @property
+    def homes(self) -> Path:
+        """All homes."""
+        return self.state_dir / "homes"
+
+    @property
+    def vms(self) -> Path:
+        """All guests' folders."""
+        return self.state_dir / "vms"
+
+    @property
+    def run(self) -> Path:
+        """The folders shared with guests."""
+        return self.state_dir / "run"
+
+    def image_root(self, image_id: ImageId, version: int) -> Path:
+        """The root file system of one version of an image."""
+        return self.images / str(image_id) / str(version) / "rootfs"
+
+    def home_file(self, user_id: UserId) -> Path:
+        """The file with a user's home, where quota does not limit it."""
+        return self.homes / f"{user_id}.img"
+
+    def home(self, user_id: UserId) -> Path:
+        """The folder that holds a user's home; the home itself is `home` in it."""
+        return self.homes / str(user_id)
+
+    def guest(self, vm_id: VmId, generation: Generation) -> GuestFolders:
+        """The folders of one start of a VM."""
+        return GuestFolders(self.vms / str(vm_id) / str(generation))
+
+    def run_folder(self, vm_id: VmId) -> Path:
+        """The folder shared with a VM as /run/qvd."""
+        return self.run / str(vm_id)

@@ -1,0 +1,161 @@
+"""Root file systems of guests: an overlay on the image, fresh at each start, and the user's home.
+
+vms/<vm>/<generation>/  group: the guest's, so that only it and root may pass
+    lower   the image, with the guest's ids, read-only
+    disk    what the guest writes, limited to its flavour's size
+    root    both, as the guest sees them
+    home    the user's home, with the guest's ids
+run/<vm>    a small tmpfs, shared with the guest
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import mounts
+from qvdnode.host.idmap import IdMapper
+from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
+from qvdnode.image import guest_folders, size_limit
+from qvdnode.image.disk import Floor
+from qvdnode.image.homes import Homes
+from qvdnode.image.layout import GuestFolders, Layout
+from qvdnode.image.settings import ImageSettings
+from qvdnode.image.size_limit import LimitedFolder, SizeLimit
+from qvdnode.model.account import account_name
+from qvdnode.model.errors import BadImage
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestRoot, IdRange
+from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.runtime.rollback import Rollback
+from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.telemetry.metrics import Histogram
+
+log = logging.getLogger(__name__)
+
+MOUNT_SECONDS: Final = Histogram(
+    "qvdnode_rootfs_mount_seconds",
+    "Time to make the root and home of one guest.",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+
+
+class OverlayRootfs:
+    """Meets vm.ports.RootfsProvider with overlays; one for the node."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self._settings = settings
+        # Resolved, because that is how the kernel lists mounts.
+        self._layout = Layout(settings.state_dir.resolve())
+        self._floor = Floor(settings.state_dir, settings.free_floor_mib)
+        self._homes = Homes(self._layout, settings.quota_project_base)
+        self._ids = IdMapper()
+        self._limit: SizeLimit | None = None
+
+    async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
+        """A fresh root and the user's home for this generation.
+
+        Raises BadImage, HostFailed, and NodeFull when the disk is; then nothing is left.
+        """
+        with MOUNT_SECONDS.time():
+            async with Rollback() as rollback:
+                rollback.undo(lambda: self._undo(order.vm.id, order.user.id, generation))
+                made = await to_its_end(self._mount(order, generation, ids))
+                rollback.commit()
+        return made
+
+    async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+        """Undo `mount`, throw the root away and keep the home; safe to repeat."""
+        await to_its_end(self._undo(vm_id, user_id, generation))
+
+    async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
+        """Take over mounts an earlier process made; False if they are not whole."""
+        folders = self._layout.guest(vm_id, generation)
+        wanted = {folders.root, folders.home, self._layout.run_folder(vm_id)}
+        points = {mount.point for mount in await asyncio.to_thread(mounts.listed)}
+        if not wanted <= points:
+            return False
+        self._homes.adopt(user_id, (vm_id, generation))
+        return True
+
+    async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
+        """Remove mounts and folders of this state folder that belong to none of `keep`.
+
+        Call it once what is kept has been adopted. Names what was removed.
+        """
+        removed: list[Path] = []
+        for folders in await asyncio.to_thread(guest_folders.stray_guests, self._layout, keep):
+            await asyncio.to_thread(guest_folders.remove_guest, folders)
+            removed.append(folders.folder)
+        for folder in await asyncio.to_thread(guest_folders.stray_run_folders, self._layout, keep):
+            await asyncio.to_thread(guest_folders.remove_run_folder, folder)
+            removed.append(folder)
+        removed += await self._homes.sweep()
+        return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
+
+    def close(self) -> None:
+        """Let go of what is kept between starts; no mount changes."""
+        self._ids.close()
+
+    async def _mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
+        folders = self._layout.guest(order.vm.id, generation)
+        image = self._layout.image_root(order.flavour.image_id, order.image_version)
+        limit = await asyncio.to_thread(self._prepare, image, folders, ids)
+        holder = (order.vm.id, generation)
+        home = self._homes.hold(order.user.id, holder, order.flavour.home_mib, limit)
+        # Each is let run to its end, also when another fails: undoing must not race with doing.
+        done = await asyncio.gather(
+            self._bind_home(home, folders, ids),
+            self._bind_lower(image, folders, ids),
+            self._open_disk(folders, order, limit),
+            return_exceptions=True,
+        )
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+        account = account_name(order.user.login)
+        run_folder = self._layout.run_folder(order.vm.id)
+        await asyncio.to_thread(guest_folders.join, folders, run_folder, account, ids)
+        return GuestRoot(root=folders.root, home=folders.home)
+
+    def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
+        if not image.is_dir():
+            raise BadImage(f"there is no image at {image}: import it again")
+        self._floor.require("the start of a desktop")
+        guest_folders.check_passable(self._layout.vms)
+        guest_folders.prepare(folders, ids)
+        if self._limit is None:
+            self._limit = size_limit.choose(self._settings)
+        return self._limit
+
+    async def _bind_lower(self, image: Path, folders: GuestFolders, ids: IdRange) -> None:
+        attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV
+        await self._ids.bind(
+            image, folders.lower, start=ids.start, count=ids.count, attributes=attributes
+        )
+
+    async def _bind_home(self, home: Awaitable[Path], folders: GuestFolders, ids: IdRange) -> None:
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+        await self._ids.bind(
+            await home, folders.home, start=ids.start, count=ids.count, attributes=attributes
+        )
+
+    async def _open_disk(
+        self, folders: GuestFolders, order: DesktopOrder, limit: SizeLimit
+    ) -> None:
+        await limit.open(
+            LimitedFolder(
+                folder=folders.disk,
+                file=folders.disk_file,
+                project=self._settings.quota_project_base + 2 * order.vm.id,
+                size_mib=order.flavour.disk_mib,
+                kept=False,
+            )
+        )
+
+    async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+        folders = self._layout.guest(vm_id, generation)
+        run_folder = self._layout.run_folder(vm_id)
+        await asyncio.to_thread(guest_folders.tear_down, folders, run_folder)
+        await self._homes.let_go(user_id, (vm_id, generation))

@@ -1,0 +1,89 @@
+"""Folders of a limited size: by project quota, or by a loop-mounted file.
+
+Both make a private, empty folder owned by root, of which the caller uses folders inside.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from qvdnode.host import loop_files, project_quota
+from qvdnode.image.settings import ImageSettings, SizeLimits
+from qvdnode.model.errors import HostFailed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedFolder:
+    """One folder whose size is limited, and what is needed for either way."""
+
+    folder: Path
+    file: Path
+    """Where the loop file is, if it is done with one."""
+    project: int
+    """The project id, if it is done with quota."""
+    size_mib: int
+    kept: bool
+    """Whether it outlives its use: a home does, a root does not."""
+
+
+class SizeLimit(Protocol):
+    """A way of limiting the size of folders."""
+
+    async def open(self, wanted: LimitedFolder) -> None:
+        """Make the folder usable, with what it held before if it is kept; raises HostFailed."""
+        ...
+
+
+class LoopLimit:
+    """A file system in a sparse file, mounted at the folder."""
+
+    async def open(self, wanted: LimitedFolder) -> None:
+        """Make, mend or grow the file as needed, and mount it."""
+        await asyncio.to_thread(_private_folder, wanted.folder)
+        fresh = not await asyncio.to_thread(wanted.file.exists)
+        if fresh:
+            await loop_files.make(wanted.file, wanted.size_mib, journal=wanted.kept)
+        elif not await asyncio.to_thread(loop_files.in_use, wanted.file):
+            await loop_files.repair(wanted.file)
+            await loop_files.grow(wanted.file, wanted.size_mib)
+        await loop_files.mount(wanted.file, wanted.folder)
+        await asyncio.to_thread(wanted.folder.chmod, 0o700)
+
+
+class ProjectLimit:
+    """Quota of the file system that the folder is in."""
+
+    async def open(self, wanted: LimitedFolder) -> None:
+        """Make the folder and set its limit."""
+        try:
+            await asyncio.to_thread(_private_folder, wanted.folder)
+            await asyncio.to_thread(
+                project_quota.limit, wanted.folder, wanted.project, wanted.size_mib
+            )
+        except OSError as error:
+            raise HostFailed(
+                f"the quota of {wanted.folder} cannot be set: {error.strerror}"
+            ) from error
+
+
+def choose(settings: ImageSettings) -> SizeLimit:
+    """The way that the settings ask for and the state folder allows; raises HostFailed. Blocks."""
+    if settings.size_limits is SizeLimits.LOOP:
+        return LoopLimit()
+    if project_quota.available(settings.state_dir):
+        return ProjectLimit()
+    if settings.size_limits is SizeLimits.PROJECT:
+        raise HostFailed(
+            f"the file system of {settings.state_dir} has no project quota: mount it with prjquota "
+            "(ext4 with the feature project) or pquota (XFS), or set image.size_limits to auto"
+        )
+    return LoopLimit()
+
+
+def _private_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
