@@ -1,0 +1,91 @@
+"""The options of `qvdnode demo`."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from qvdnode.cli import demo
+from qvdnode.cli.demo_plan import DemoPlan
+from qvdnode.cli.demo_report import Report
+from qvdnode.cli.demo_traces import left_by
+from qvdnode.cli.exit_codes import ExitCode, exit_code_of
+from qvdnode.client.ending import run_to_signal
+from qvdnode.daemon.state_lock import StateLock
+from qvdnode.model.errors import Conflict, FarmError, HostFailed
+from qvdnode.runtime.clock import SystemClock
+
+STATE_DIR: Final = Path("/var/lib/qvdnode-demo")
+
+
+def demo_command(  # noqa: PLR0913 - one parameter is one option
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End after the first window.")] = False,
+    state_dir: Annotated[Path, typer.Option(help="Where all is kept.")] = STATE_DIR,
+    user: Annotated[str, typer.Option(help="Login of the demo's user.")] = "demo",
+    password: Annotated[str | None, typer.Option(help="Their password; else one is made.")] = None,
+    client_port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free.")] = 0,
+    admin_port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free.")] = 0,
+    screenshot: Annotated[Path | None, typer.Option(help="Where to put a PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show a desktop on this machine, from nothing; Ctrl-C leaves nothing running."""
+    if os.geteuid() != 0:
+        _fail("qvdnode demo starts containers and needs root: sudo make demo", ExitCode.DENIED)
+    plan = DemoPlan(
+        state_dir=state_dir.absolute(),
+        user=user,
+        password=password,
+        client_port=client_port,
+        admin_port=admin_port,
+        screenshot=None if screenshot is None else screenshot.absolute(),
+        once=once,
+    )
+    report = Report(SystemClock(), as_json=as_json)
+    try:
+        with _only_one(plan):
+            _run(plan, report)
+    except FarmError as error:
+        report.event("error", code=error.code, text=str(error))
+        _fail(str(error), exit_code_of(error))
+
+
+def _run(plan: DemoPlan, report: Report) -> None:
+    """The demo, and a look at what it left; raises what went wrong."""
+    clock = SystemClock()
+    try:
+        run_to_signal(demo.run(plan, report, clock, os.environ.get("DISPLAY")))
+    finally:
+        left = asyncio.run(left_by(plan, clock))
+        report.event("ended", left=left)
+        for thing in left:
+            report.say(f"Left on the running system: {thing}")
+    if left:
+        raise HostFailed(f"The demo could not remove all that it made; see {plan.log_file}")
+    report.doing("All that ran is gone")
+
+
+@contextlib.contextmanager
+def _only_one(plan: DemoPlan) -> Iterator[None]:
+    """Make the folder and hold it; raises Conflict when another demo has it."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    plan.folder.chmod(0o700)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(StateLock(plan.folder))
+        except Conflict as error:
+            raise Conflict(
+                f"Another demo uses {plan.state_dir}: end it, or give --state-dir."
+            ) from error
+        yield
+
+
+def _fail(sentence: str, code: ExitCode) -> None:
+    Console(stderr=True, highlight=False).print(f"[red]qvdnode:[/red] {escape(sentence)}")
+    raise typer.Exit(code)

@@ -1,0 +1,86 @@
+"""What a demo is called and where it keeps its things, derived from its state folder; pure.
+
+Two demos on one host never meet, and the same folder gives the same names each time, so that what
+a killed demo left is found again by the next one.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+SUBNET_PREFIX_LENGTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """One demo, as asked for."""
+
+    state_dir: Path
+    user: str
+    password: str | None
+    """None makes one up at the first run and keeps it."""
+    client_port: int
+    admin_port: int
+    screenshot: Path | None
+    once: bool
+
+    @property
+    def prefix(self) -> str:
+        """The instance's prefix: before names of links, tables and containers."""
+        return "d" + self._digest[:3]
+
+    @property
+    def seed(self) -> int:
+        """Where the search for a free subnet starts."""
+        return int(self._digest[:8], 16)
+
+    @property
+    def folder(self) -> Path:
+        """The demo's own files: configuration, logs, password, picture."""
+        return self.state_dir / "demo"
+
+    @property
+    def config_file(self) -> Path:
+        """The node's configuration."""
+        return self.folder / "node.toml"
+
+    @property
+    def log_file(self) -> Path:
+        """What the node writes."""
+        return self.folder / "node.log"
+
+    @property
+    def password_file(self) -> Path:
+        """The user's password, for the owner's eyes."""
+        return self.folder / "password"
+
+    @property
+    def token_file(self) -> Path:
+        """The administrator's token, written by the node."""
+        return self.state_dir / "admin.token"
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(str(self.state_dir).encode()).hexdigest()
+
+
+def config_text(plan: DemoPlan, subnet: IPv4Network) -> str:
+    """The node's configuration: loopback only, and nothing runs on when it stops."""
+    sections: dict[str, dict[str, object]] = {
+        "node": {
+            "name": f"demo-{plan.prefix}",
+            "state_dir": str(plan.state_dir),
+            "prefix": plan.prefix,
+            "stop_guests": True,
+        },
+        "clients": {"address": LOOPBACK, "port": plan.client_port},
+        "admin": {"address": LOOPBACK, "port": plan.admin_port},
+        "network": {"subnet": str(subnet)},
+    }
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        for name, table in sections.items()
+    )

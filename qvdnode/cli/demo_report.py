@@ -1,0 +1,55 @@
+"""What a demo tells: sentences for a person, or one JSON object a line for a program."""
+
+import json
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+
+from qvdnode.runtime.clock import Clock
+
+
+class Report:
+    """Tells the steps of a demo and how long each took."""
+
+    def __init__(self, clock: Clock, *, as_json: bool) -> None:
+        self._clock = clock
+        self._json = as_json
+        self._console = Console(highlight=False)
+        self._began_s = clock.monotonic_s()
+        self._step_s = self._began_s
+        self.steps: dict[str, float] = {}
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the demo was asked for."""
+        return self._clock.monotonic_s() - self._began_s
+
+    def doing(self, sentence: str) -> None:
+        """Something goes on."""
+        if self._json:
+            self.event("progress", text=sentence)
+        else:
+            self._console.print(f"[dim]{self.elapsed_s:7.2f} s  {escape(sentence)}[/dim]")
+
+    def done(self, step: str, sentence: str) -> None:
+        """A step is finished; its time counts from the end of the one before."""
+        now_s = self._clock.monotonic_s()
+        self.steps[step] = round(now_s - self._step_s, 3)
+        self._step_s = now_s
+        if self._json:
+            self.event("step", step=step, seconds=self.steps[step], text=sentence)
+        else:
+            took = f"[dim]({self.steps[step]:.2f} s)[/dim]"
+            self._console.print(f"{self.elapsed_s:7.2f} s  {escape(sentence)} {took}")
+
+    def event(self, name: str, **fields: object) -> None:
+        """A fact for programs; people are not told."""
+        if self._json:
+            sys.stdout.write(json.dumps({"event": name, **fields}) + "\n")
+            sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """A passage for people; programs are not told."""
+        if not self._json:
+            self._console.print(text, soft_wrap=True, markup=False)
