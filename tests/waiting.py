@@ -4,21 +4,35 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 PAUSE_S: Final = 0.01
 
 T = TypeVar("T")
 
 
+@overload
 async def until(
-    condition: Callable[[], T | Awaitable[T]], *, limit_s: float = 5.0, what: str = ""
-) -> T:
+    condition: Callable[[], Awaitable[T]], *, limit_s: float = ..., what: str = ...
+) -> T: ...
+
+
+@overload
+async def until(condition: Callable[[], T], *, limit_s: float = ..., what: str = ...) -> T: ...
+
+
+@overload
+async def until(
+    condition: Callable[[], Awaitable[T]], *, limit_s: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def until(condition: Callable[[], T], *, limit_s: float = ..., what: str = ...) -> T: ...
+async def until(condition: Callable[[], Any], *, limit_s: float = 5.0, what: str = "") -> Any:
     """What the condition gives once it is true; fails the test after `limit_s` seconds."""
     deadline = time.monotonic() + limit_s
     while True:
         outcome = condition()
-        value: T = await outcome if inspect.isawaitable(outcome) else outcome
+        value = await outcome if inspect.isawaitable(outcome) else outcome
         if value:
             return value
         if time.monotonic() > deadline:

@@ -17,6 +17,8 @@ SYSCTL_ROOT: Final = Path("/proc/sys/net")
 IPV4: Final = 2
 LOCAL_TABLE: Final = 255
 UNICAST: Final = 1
+ORDINARY_GROUPS: Final = 0xFFF8
+"""All reserved group addresses but the three that the kernel keeps for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,16 @@ async def routes() -> list[tuple[IPv4Network, str]]:
 
 
 async def create_bridge(name: str, mac: str, address: IPv4Interface) -> None:
-    """Make a bridge without spanning tree and give it an address; it is not up yet."""
+    """Make a bridge without spanning tree and give it an address; it is not up yet.
+
+    Frames to the reserved addresses 01:80:c2:00:00:0x are treated as any others. A bridge would
+    otherwise learn from some of them before any packet rule can judge whether they are forged.
+    """
     async with _netlink(f"make the bridge {name}") as netlink:
         await netlink.link(
             "add", ifname=name, kind="bridge", address=mac,
             br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0,
+            br_group_fwd_mask=ORDINARY_GROUPS,
         )  # fmt: skip
         index = (await netlink.link_lookup(ifname=name))[0]
         await netlink.addr(

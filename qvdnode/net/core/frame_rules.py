@@ -83,7 +83,7 @@ def frame_table(prefix: str, claims: Sequence[Claim]) -> Table:
             Chain("ipv4", _ipv4()),
             Chain("ipv6", _ipv6()),
             Chain("arrive", [[equal(IIFNAME, ours), goto("from_guest")]], Hook("prerouting", RAW)),
-            # Frames to the bridge's reserved addresses are learned from without passing prerouting.
+            # Frames to some reserved addresses are learned from without passing prerouting.
             Chain("learn", [[equal(IIFNAME, ours), goto("from_guest")]], Hook("input", RAW)),
             Chain("across", _across(ours), Hook("forward", RAW)),
             Chain("leave", _leave(ours), Hook("postrouting", RAW)),
