@@ -1,10 +1,11 @@
 """Set-up that can be undone, in reverse, unless it is committed."""
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
+
+from qvdnode.runtime.to_its_end import to_its_end
 
 
 class Rollback:
@@ -42,21 +43,4 @@ class Rollback:
         trace: TracebackType | None,
     ) -> None:
         """Undo what is not committed."""
-        undoing = asyncio.create_task(self._unwind(kind, error, trace), name="rollback")
-        interrupted: asyncio.CancelledError | None = None
-        while not undoing.done():
-            try:
-                await asyncio.wait((undoing,))
-            except asyncio.CancelledError as again:
-                interrupted = again
-        undoing.result()
-        if interrupted is not None:
-            raise interrupted
-
-    async def _unwind(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        await to_its_end(self._stack.__aexit__(kind, error, trace))

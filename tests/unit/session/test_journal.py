@@ -54,7 +54,7 @@ async def test_a_session_is_opened_and_closed() -> None:
     rows = Rows()
     book = SessionJournal(rows, NodeId(4), SystemClock())
     async with Supervisor("test") as tasks:
-        tasks.essential("journal", book.run())
+        _ = tasks.essential("journal", book.run())
         key = book.open(VmId(7), UserId(1), source="192.0.2.9", client="linux")
         book.close(key, reason="client closed", bytes_in=10, bytes_out=20)
         await book.flushed(5)
@@ -70,7 +70,7 @@ async def test_entries_wait_for_the_database_and_keep_their_order() -> None:
     clock = Impatient(rows)
     book = SessionJournal(rows, NodeId(4), clock)
     async with Supervisor("test") as tasks:
-        tasks.essential("journal", book.run())
+        _ = tasks.essential("journal", book.run())
         first = book.open(VmId(1), UserId(1), source="a", client=None)
         book.open(VmId(2), UserId(1), source="b", client=None)
         book.close(first, reason="gone", bytes_in=0, bytes_out=0)
@@ -88,7 +88,7 @@ async def test_a_row_that_is_refused_does_not_stop_the_others() -> None:
     rows.refuse_next = True
     book = SessionJournal(rows, NodeId(4), SystemClock())
     async with Supervisor("test") as tasks:
-        tasks.essential("journal", book.run())
+        _ = tasks.essential("journal", book.run())
         lost = book.open(VmId(1), UserId(1), source="a", client=None)
         book.close(lost, reason="gone", bytes_in=0, bytes_out=0)
         book.open(VmId(2), UserId(1), source="b", client=None)
