@@ -1,0 +1,58 @@
+"""How this node is doing, as placement and administrators want to know it."""
+
+import os
+from collections.abc import Callable
+
+from qvdnode.cluster.core.placement import Load
+from qvdnode.memopt.core.promise import capacity_mib
+from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.memopt.settings import MemorySettings
+from qvdnode.model.ids import NodeId
+from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.settings import VmSettings
+
+
+class OwnLoad:
+    """Meets cluster.ports.LoadSource for a farm of one node: its own figures, always fresh."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        memory: HostMemoryReader,
+        memory_settings: MemorySettings,
+        vm_settings: VmSettings,
+        here: Callable[[], NodeId | None],
+    ) -> None:
+        self._fleet = fleet
+        self._memory = memory
+        self._memory_settings = memory_settings
+        self._vm_settings = vm_settings
+        self._here = here
+
+    def loads(self) -> list[Load]:
+        """This node, once it has joined the farm."""
+        node_id = self._here()
+        if node_id is None:
+            return []
+        figures = self._fleet.figures()
+        reserve_mib = self._memory_settings.host_reserve_mib
+        promisable_mib = capacity_mib(self._memory.memory(), self._memory_settings)
+        return [
+            Load(
+                node_id=node_id,
+                total_mib=reserve_mib + promisable_mib,
+                reserve_mib=reserve_mib,
+                promised_mib=figures.promised_mib,
+                guests=figures.guests,
+                guests_max=self._vm_settings.guests_max,
+                starts_waiting=figures.starts_waiting,
+                starts_waiting_max=self._vm_settings.queue_max,
+                start_tokens=figures.start_tokens,
+                start_tokens_free=figures.start_tokens_free,
+                cores=os.cpu_count() or 1,
+                run_queue=os.getloadavg()[0],
+                cpu_some_pct=self._memory.pressure("cpu").some_pct,
+                memory_full_pct=self._memory.pressure("memory").full_pct,
+                io_some_pct=self._memory.pressure("io").some_pct,
+            )
+        ]

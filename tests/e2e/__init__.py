@@ -1,0 +1,1 @@
+"""Whole programs, end to end: real node, real database, real containers, real NX."""

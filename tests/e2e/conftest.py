@@ -1,0 +1,83 @@
+"""One node for the tests of this folder, with one image; each test makes its own users."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from qvdnode.client.x11_watch import WindowWatcher
+from qvdnode.runtime.clock import SystemClock
+from tests.harness.farm import Desk, import_image, make_desk, make_flavour
+from tests.harness.node import NodeProcess, running_node, test_root
+from tests.harness.rest import Rest
+from tests.harness.screen import xvfb
+
+NUMBERS = itertools.count(1)
+MakeDesk = Callable[[], Awaitable[Desk]]
+
+
+@dataclass
+class Screen:
+    """An X display and what watches it."""
+
+    display: str
+    watcher: WindowWatcher
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole programs get a longer limit, and share one loop and one node."""
+    for item in items:
+        if "tests/e2e" in str(item.path):
+            item.add_marker(pytest.mark.timeout(180))
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def node(icewm_root: Path) -> AsyncIterator[NodeProcess]:
+    """A node that serves, with the image `icewm` and the flavour `office`."""
+    if os.geteuid() != 0:
+        pytest.fail("end-to-end tests need root")
+    async with running_node(test_root()) as running:
+        async with running.rest() as rest:
+            await import_image(rest, "icewm", icewm_root)
+            await make_flavour(rest, "office", "icewm")
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def rest(node: NodeProcess) -> AsyncIterator[Rest]:
+    """The node's REST, as administrator."""
+    if node.process is None or node.process.returncode is not None:
+        await node.start()
+    async with node.rest() as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def make(node: NodeProcess, rest: Rest) -> AsyncIterator[MakeDesk]:
+    """Makes users with a VM each; their guests are stopped at the end."""
+    flavour = (await rest.get("/flavours?name=office"))["items"][0]["id"]
+    made: list[Desk] = []
+
+    async def one() -> Desk:
+        desk = await make_desk(node, rest, f"user{next(NUMBERS)}", flavour)
+        made.append(desk)
+        return desk
+
+    yield one
+    if node.process is None or node.process.returncode is not None:
+        await node.start()
+    async with node.rest() as fresh:
+        for desk in made:
+            await fresh.post(f"/vms/{desk.vm_id}/stop?wait=true")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def screen() -> AsyncIterator[Screen]:
+    """An Xvfb of the test's own."""
+    async with xvfb() as display, WindowWatcher(display, SystemClock()) as watcher:
+        yield Screen(display, watcher)

@@ -1,0 +1,157 @@
+"""A user's day: connect, see the desktop, lose the link, come back, change places, stop."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeDesk, Screen
+from tests.harness.farm import Desk, until_vm
+from tests.harness.qvd import QvdConnection, Viewer
+from tests.harness.rest import Rest
+from tests.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WINDOW_S = 60.0
+
+
+@asynccontextmanager
+async def viewing(
+    desk: Desk, screen: Screen, folder: Path, **params: str
+) -> AsyncIterator[tuple[QvdConnection, Viewer]]:
+    """The desk's desktop shown on the screen."""
+    async with desk.dial() as connection:
+        answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600", **params)
+        assert answer.status == 101, answer
+        async with Viewer(connection, screen.display, folder) as viewer:
+            await screen.watcher.wait_new(WINDOW_S)
+            yield connection, viewer
+
+
+async def test_a_stopped_desktop_starts_and_is_shown(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with desk.dial() as connection:
+        entries = await connection.ask("/qvd/list_of_vm?")
+        assert entries.status == 200
+        assert f'"id": {desk.vm_id}' in entries.body.decode()
+        answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600")
+        assert answer.status == 101
+        assert len(answer.headers["X-QVD-Slave-Key"]) == 64
+        assert any("Starting virtual machine" in said for said in answer.progress), answer.progress
+        async with Viewer(connection, screen.display, tmp_path):
+            window = await screen.watcher.wait_new(WINDOW_S)
+            picture = await screen.watcher.drawn(window, WINDOW_S)
+            assert picture.startswith(b"\x89PNG")
+            await until_vm(rest, desk.vm_id, state="running", display="connected")
+    await until_vm(rest, desk.vm_id, state="running", display="suspended")
+
+
+async def test_a_reconnect_finds_the_same_guest(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path):
+        first = await until_vm(rest, desk.vm_id, display="connected")
+    await until_vm(rest, desk.vm_id, display="suspended")
+    async with viewing(desk, screen, tmp_path):
+        second = await until_vm(rest, desk.vm_id, display="connected")
+    assert first["generation"] == second["generation"]
+
+
+async def test_the_newest_connection_takes_over(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path / "old") as (_, old):
+        before = await until_vm(rest, desk.vm_id, display="connected")
+        async with viewing(desk, screen, tmp_path / "new") as (_, new):
+            await asyncio.wait_for(old.over.wait(), 10)
+            after = await until_vm(rest, desk.vm_id, display="connected")
+            assert not new.over.is_set()
+    assert before["generation"] == after["generation"]
+
+
+async def test_two_clients_in_the_same_moment_start_one_guest(make: MakeDesk, rest: Rest) -> None:
+    desk = await make()
+    async with desk.dial() as one, desk.dial() as two:
+        answers = await asyncio.gather(one.connect(desk.vm_id), two.connect(desk.vm_id))
+        assert 101 in {answer.status for answer in answers}
+        assert {answer.status for answer in answers} <= {101, 503}
+        view = await until_vm(rest, desk.vm_id, state="running")
+        assert view["generation"] == 1
+
+
+async def test_stop_vm_ends_the_desktop(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path) as (_, viewer), desk.dial() as other:
+        answer = await other.ask(f"/qvd/stop_vm?id={desk.vm_id}")
+        assert (answer.status, answer.body) == (200, b"Machine stopped\r\n")
+        await asyncio.wait_for(viewer.over.wait(), 10)
+    await until_vm(rest, desk.vm_id, state="stopped")
+
+
+async def test_a_display_that_dies_is_noticed_and_the_next_connect_starts_afresh(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path) as (_, viewer):
+        view = await until_vm(rest, desk.vm_id, display="connected")
+        await until(lambda: kill_nxagent(desk, view["generation"]), what="nxagent to be found")
+        await asyncio.wait_for(viewer.over.wait(), 10)
+    await until_vm(rest, desk.vm_id, state="stopped", limit_s=60)
+    async with viewing(desk, screen, tmp_path):
+        again = await until_vm(rest, desk.vm_id, display="connected")
+    assert again["generation"] == view["generation"] + 1
+
+
+async def test_what_is_in_the_home_folder_is_kept(make: MakeDesk, rest: Rest) -> None:
+    desk = await make()
+    async with desk.dial() as connection:
+        assert (await connection.connect(desk.vm_id)).status == 101
+    file = f"home/{desk.login}/kept.txt"
+    for pid in guest_pids(desk):
+        root = Path(f"/proc/{pid}/root")
+        (root / file).write_text("a letter")
+        (root / "var/tmp/lost.txt").write_text("a draft")
+        break
+    await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
+    async with desk.dial() as connection:
+        assert (await connection.connect(desk.vm_id)).status == 101
+    root = Path(f"/proc/{guest_pids(desk)[0]}/root")
+    assert (root / file).read_text() == "a letter"
+    assert not (root / "var/tmp/lost.txt").exists()
+
+
+def guest_pids(desk: Desk) -> list[int]:
+    """Processes of the desk's guest, found by its host name, lowest (its PID 1) first."""
+    wanted = f"/vms/{desk.vm_id}/"
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                mounts = (entry / "mountinfo").read_text()
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            first = mounts.splitlines()[0] if mounts else ""
+            if f"{desk.node.state_dir}{wanted}" in first and words:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def kill_nxagent(desk: Desk, _generation: int) -> bool:
+    """Kill the guest's nxagent as a crash would; False if it is not found."""
+    for pid in guest_pids(desk):
+        if b"nxagent" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]:
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
