@@ -1,0 +1,124 @@
+"""Real children: what they get, how they end, what is left of them."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import process
+from qvdnode.model.errors import HostFailed, TimedOut
+from tests.waiting import until
+
+
+def alive(pid: int) -> bool:
+    """Whether the process still runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+async def test_a_program_is_run_to_its_end() -> None:
+    finished = await process.run(["cat"], stdin=b"hello")
+    assert (finished.returncode, finished.stdout) == (0, b"hello")
+
+
+async def test_a_child_gets_no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QVDNODE_SECRET", "hunter2")
+    finished = await process.run(["env"], env={"DISPLAY": ":7"})
+    names = {line.partition(b"=")[0] for line in finished.stdout.splitlines()}
+    assert names == {b"PATH", b"LC_ALL", b"DISPLAY"}
+
+
+async def test_a_child_gets_no_descriptor_of_ours(tmp_path: Path) -> None:
+    with (tmp_path / "secret").open("w") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        finished = await process.run(["ls", "-l", "/proc/self/fd"])
+    assert b"secret" not in finished.stdout
+
+
+async def test_a_bad_exit_is_told_in_its_own_words() -> None:
+    with pytest.raises(HostFailed, match=r"sh failed \(3\): no such thing"):
+        await process.run(["sh", "-c", "echo no such thing >&2; exit 3"])
+
+
+async def test_a_bad_exit_may_be_an_answer() -> None:
+    assert (await process.run(["false"], check=False)).returncode == 1
+
+
+async def test_a_missing_program_is_named() -> None:
+    with pytest.raises(HostFailed, match="no-such-program is not installed"):
+        await process.run(["no-such-program"])
+
+
+async def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 60 & echo $! $$ > {pids}; wait"
+    with pytest.raises(TimedOut, match=r"did not end within 0\.5 s"):
+        await process.run(["sh", "-c", script], limit_s=0.5)
+    started = [int(word) for word in pids.read_text().split()]
+    await until(lambda: not any(alive(pid) for pid in started), what=f"the end of {started}")
+    assert len(started) == 2
+
+
+async def test_a_cancelled_run_leaves_no_child(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    work = asyncio.create_task(process.run(["sh", "-c", f"echo $$ > {pid_file}; exec sleep 60"]))
+    text = await until(lambda: pid_file.exists() and pid_file.read_text().strip())
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert not alive(int(text))
+
+
+async def test_ending_asks_before_it_kills() -> None:
+    child = await process.launch(["sleep", "60"])
+    await process.end(child)
+    assert child.returncode == -signal.SIGTERM
+
+
+async def test_ending_kills_who_does_not_listen(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    child = await process.launch(["sh", "-c", f"trap '' TERM; : > {ready}; sleep 60"])
+    await until(ready.exists)
+    await process.end(child, grace_s=0.1)
+    assert child.returncode == -signal.SIGKILL
+
+
+async def test_ending_twice_is_fine() -> None:
+    child = await process.launch(["true"])
+    await child.wait()
+    await process.end(child)
+    assert child.returncode == 0
+
+
+async def test_an_exit_code_is_had_without_reading_a_word() -> None:
+    endless = "yes | head -c 10000000; exit 4"
+    assert await process.exit_code(["sh", "-c", endless]) == 4
+
+
+async def test_lines_are_followed_as_they_come() -> None:
+    lines: list[str] = []
+    await process.follow(["sh", "-c", "echo one >&2; echo two >&2"], on_line=lines.append)
+    assert lines == ["one", "two"]
+
+
+async def test_a_followed_program_that_fails_says_its_last_line() -> None:
+    with pytest.raises(HostFailed, match="two"):
+        await process.follow(["sh", "-c", "echo two >&2; exit 1"], on_line=lambda _line: None)
+
+
+async def test_output_is_streamed_whole() -> None:
+    size = 0
+    async for chunk in process.stream(["head", "-c", "3000000", "/dev/zero"]):
+        size += len(chunk)
+    assert size == 3_000_000
+
+
+async def test_a_stream_that_ends_badly_says_so() -> None:
+    with pytest.raises(HostFailed, match="broken tape"):
+        async for _chunk in process.stream(["sh", "-c", "echo data; echo broken tape >&2; exit 1"]):
+            pass
