@@ -1,0 +1,127 @@
+"""`qvdnode doctor`: gathers facts about this host, lets them be judged, and changes nothing."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cli import doctor_guests, doctor_network, doctor_system
+from qvdnode.cli.doctor_finding import Finding
+from qvdnode.cli.doctor_guests import DiskFacts, ProgramFacts
+from qvdnode.cli.doctor_network import NetworkFacts, PortFacts
+from qvdnode.daemon import announcement
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.state_folder import first_closed_parent
+from qvdnode.db.postgres_binaries import find_binaries
+from qvdnode.host import disk_space, forwarding, links, project_quota
+from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
+from qvdnode.model.errors import FarmError
+from qvdnode.net import foreign
+from qvdnode.net.core import names
+from qvdnode.net.nft import Nft
+from qvdnode.net.settings import ForeignForward
+from qvdnode.runtime.clock import Clock
+
+IDS_PER_GUEST: Final = 65_536
+PROGRAMS: Final = (
+    ("lxc-start", "--version"),
+    ("nxproxy", "-v"),
+    ("mmdebstrap", "--version"),
+    ("nft", "--version"),
+    ("mkfs.ext4", "-V"),
+)
+PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
+"""Beside the program in a clone; elsewhere packages are not looked at."""
+
+
+async def examine(config: Config, clock: Clock) -> list[Finding]:
+    """Every line; takes about a second. Tries mounts and packet rules for real if it is root."""
+    id_count = config.vm.id_slots * IDS_PER_GUEST
+    return [
+        *doctor_system.judge(await asyncio.to_thread(system.look), clock.now()),
+        *doctor_guests.ids(await asyncio.to_thread(accounts.look), config.vm.id_base, id_count),
+        *doctor_guests.disk(await _disk(config)),
+        *doctor_guests.programs(await _programs()),
+        *doctor_network.judge(await _network(config)),
+    ]
+
+
+async def _disk(config: Config) -> DiskFacts:
+    folder = await asyncio.to_thread(_nearest, config.node.state_dir)
+    return DiskFacts(
+        state_dir=folder,
+        free_mib=await asyncio.to_thread(disk_space.free_mib, folder),
+        floor_mib=config.image.free_floor_mib,
+        project_quota=await asyncio.to_thread(project_quota.available, folder),
+        closed_parent=await asyncio.to_thread(first_closed_parent, folder),
+        mapped_mount_refusal=await mapped_mounts.refusal(folder, config.vm.id_base, IDS_PER_GUEST),
+    )
+
+
+async def _programs() -> ProgramFacts:
+    postgres = None
+    with contextlib.suppress(FarmError):
+        postgres = (await find_binaries(None)).version
+    return ProgramFacts(
+        versions={argv[0]: await programs.version(*argv) for argv in PROGRAMS},
+        missing_packages=await programs.missing_packages(await asyncio.to_thread(_package_list)),
+        postgres=postgres,
+        own_environment=sys.prefix != sys.base_prefix,
+    )
+
+
+async def _network(config: Config) -> NetworkFacts:
+    refusal = await _rules_refusal()
+    droppers = [] if refusal else [str(item) for item in await foreign.droppers()]
+    bridge = config.network.bridge_name
+    clashes = [
+        link
+        for network, link in await links.routes()
+        if network.prefixlen > 0 and network.overlaps(config.network.subnet) and link != bridge
+    ]
+    said = await asyncio.to_thread(announcement.read, config.node.state_dir)
+    taken = set() if said is None else {said.client_port, said.admin_port}
+    listeners = (("clients", config.clients), ("admin", config.admin))
+    return NetworkFacts(
+        rules_refusal=refusal,
+        forwarding=await asyncio.to_thread(forwarding.enabled),
+        droppers=droppers,
+        accepts_past_droppers=config.network.foreign_forward is ForeignForward.ACCEPT,
+        subnet_clash=clashes[0] if clashes else None,
+        ports=[
+            PortFacts(
+                key=f"{section}.port",
+                address=listener.address,
+                port=listener.port,
+                refusal=ports.refusal(listener.address, listener.port),
+                ours=listener.port in taken,
+            )
+            for section, listener in listeners
+        ],
+    )
+
+
+async def _rules_refusal() -> str | None:
+    """Make and remove a table of a name nobody has."""
+    table = {"family": "inet", "name": f"{names.table_name('doctor')}_{os.getpid()}"}
+    nft = Nft()
+    try:
+        await nft.change([{"add": {"table": table}}])
+        await nft.change([{"delete": {"table": table}}])
+    except FarmError as error:
+        return str(error)
+    return None
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
+
+
+def _package_list() -> tuple[str, ...]:
+    try:
+        return programs.parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
+    except OSError:
+        return ()

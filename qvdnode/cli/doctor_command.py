@@ -1,0 +1,51 @@
+"""The options of `qvdnode doctor`, and how its findings are shown."""
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from qvdnode.cli.doctor import examine
+from qvdnode.cli.doctor_finding import Finding, Level
+from qvdnode.cli.exit_codes import ExitCode, exit_code_of
+from qvdnode.daemon.load import load
+from qvdnode.model.errors import FarmError
+from qvdnode.runtime.clock import SystemClock
+
+COLOURS: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+def doctor_command(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(help="The node's configuration; defaults without one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+) -> None:
+    """Say what this host can and cannot do, and how to mend it."""
+    try:
+        findings = asyncio.run(examine(load(config, os.environ), SystemClock()))
+    except FarmError as error:
+        Console(stderr=True, highlight=False).print(f"[red]qvdnode:[/red] {escape(str(error))}")
+        raise typer.Exit(exit_code_of(error)) from error
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _show(findings)
+    if any(finding.level is Level.ERROR for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(findings: list[Finding]) -> None:
+    console = Console(highlight=False)
+    for finding in findings:
+        mark = f"[{COLOURS[finding.level]}]{finding.level:<8}[/]"
+        console.print(f"{mark}{finding.subject:<18} {escape(finding.text)}", soft_wrap=True)
+        if finding.mend:
+            console.print(f"{'':27}[dim]{escape(finding.mend)}[/dim]", soft_wrap=True)

@@ -1,0 +1,142 @@
+"""Judges what desktops stand on: ids, mounts, disk, programs; pure."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cli.doctor_finding import Finding, error, ok, warning
+from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
+
+PYTHON_MIN: Final = (3, 11)
+PACKAGES: Final[Mapping[str, str]] = {"lxc-start": "lxc", "nxproxy": "nxproxy"}
+"""Programs nothing works without, and the Debian packages that bring them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """The file system of the state folder."""
+
+    state_dir: Path
+    """Or the folder nearest above it that exists."""
+    free_mib: int
+    floor_mib: int
+    project_quota: bool
+    closed_parent: Path | None
+    mapped_mount_refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFacts:
+    """What is installed."""
+
+    versions: Mapping[str, str | None]
+    """By program; None is not installed."""
+    missing_packages: tuple[str, ...] | None
+    postgres: str | None
+    """Version of the embedded database's programs, None without them."""
+    own_environment: bool
+    """Whether this Python is of a virtual environment."""
+
+
+def ids(facts: AccountFacts, start: int, count: int) -> list[Finding]:
+    """Whether the ids of guests are free, and root may hand them out."""
+    users = [owned for owned in facts.accounts if owned.meets(start, count)]
+    others = [
+        owned
+        for owned in (*facts.subuid, *facts.subgid)
+        if owned.owner not in {"root", "0"} and owned.meets(start, count)
+    ]
+    taken = ", ".join(sorted({owned.owner for owned in (*users, *others)}))
+    line = f"root:{start}:{count}"
+    missing = [
+        name
+        for name, ranges in (("/etc/subuid", facts.subuid), ("/etc/subgid", facts.subgid))
+        if not _allowed(ranges, start, count)
+    ]
+    return [
+        error("id ranges", f"Ids of guests belong to {taken}", "Set another vm.id_base.")
+        if taken
+        else ok("id ranges", f"{start} to {start + count - 1} belong to nobody else"),
+        warning(
+            "id delegation",
+            f"root has no line for guests in {' and '.join(missing)}",
+            f"The node adds it at its start; or add: {line}",
+        )
+        if missing
+        else ok("id delegation", "root may hand out the ids of guests"),
+    ]
+
+
+def disk(facts: DiskFacts) -> list[Finding]:
+    """Room, limits and reach of the state folder."""
+    where = f"in {facts.state_dir}"
+    return [
+        ok("disk", f"{facts.free_mib} MiB free {where}")
+        if facts.free_mib >= facts.floor_mib
+        else error(
+            "disk",
+            f"{facts.free_mib} MiB free {where}, and {facts.floor_mib} MiB are kept free",
+            "Free space, or set image.free_floor_mib lower.",
+        ),
+        ok("disk limits", "Project quota of the file system")
+        if facts.project_quota
+        else ok("disk limits", "Files of a limited size (the file system has no project quota)"),
+        ok("state folder", "Guests can pass the folders above it")
+        if facts.closed_parent is None
+        else error(
+            "state folder",
+            f"Guests cannot pass {facts.closed_parent}",
+            f"Run chmod o+x {facts.closed_parent}, or choose another node.state_dir.",
+        ),
+        ok("shifted mounts", "An overlay with shifted owners was mounted and removed")
+        if facts.mapped_mount_refusal is None
+        else error(
+            "shifted mounts",
+            facts.mapped_mount_refusal,
+            "Run as root, on a kernel of 5.19 or newer and a file system such as ext4 or xfs.",
+        ),
+    ]
+
+
+def programs(facts: ProgramFacts) -> list[Finding]:
+    """What is installed."""
+    found = [_program(name, version) for name, version in facts.versions.items()]
+    missing = facts.missing_packages
+    if missing is None:
+        found.append(
+            warning("packages", "This is no Debian: packages unknown", "See the programs above.")
+        )
+    elif missing:
+        names = " ".join(missing)
+        found.append(warning("packages", f"Not installed: {names}", "Run: make setup (as root)"))
+    else:
+        found.append(ok("packages", "All Debian packages are installed"))
+    found.append(
+        ok("PostgreSQL", f"Embedded, version {facts.postgres}")
+        if facts.postgres is not None
+        else error("PostgreSQL", "The embedded one is not installed", "Run: make setup")
+    )
+    return [*found, python(sys.version_info[:2], own_environment=facts.own_environment)]
+
+
+def python(version: tuple[int, int], *, own_environment: bool) -> Finding:
+    """The interpreter that runs this."""
+    text = f"{version[0]}.{version[1]}"
+    if version < PYTHON_MIN:
+        return error("Python", f"{text} is too old", "Use Python 3.11 or newer.")
+    if not own_environment:
+        return warning("Python", f"{text}, not in an environment of its own", "Run: make setup")
+    return ok("Python", f"{text} in an environment of its own")
+
+
+def _program(name: str, version: str | None) -> Finding:
+    package = PACKAGES.get(name, name)
+    if version is None:
+        return error(name, "It is not installed", f"Run: apt-get install {package}")
+    return ok(name, f"Version {version}")
+
+
+def _allowed(ranges: tuple[OwnedIds, ...], start: int, count: int) -> bool:
+    return any(owned.owner in {"root", "0"} and owned.holds(start, count) for owned in ranges)

@@ -1,0 +1,101 @@
+"""Judges the network: packet rules, forwarding, other firewalls, ports; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qvdnode.cli.doctor_finding import Finding, error, ok, warning
+
+
+@dataclass(frozen=True, slots=True)
+class PortFacts:
+    """One listener of the configuration."""
+
+    key: str
+    """The key that sets it, such as clients.port."""
+    address: str
+    port: int
+    refusal: str | None
+    """Why it cannot be listened on, None when it can."""
+    ours: bool
+    """Whether the node of this state folder listens there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """One look at the network."""
+
+    rules_refusal: str | None
+    """Why a table of our own could not be made, None when it could."""
+    forwarding: bool
+    droppers: Sequence[str]
+    """Chains of others that drop forwarded packets."""
+    accepts_past_droppers: bool
+    """Whether network.foreign_forward lets the node open them."""
+    subnet_clash: str | None
+    """Link whose route meets the guests' subnet, None when there is none."""
+    ports: Sequence[PortFacts]
+
+
+def judge(facts: NetworkFacts) -> list[Finding]:
+    """All about the network."""
+    return [
+        rules(facts.rules_refusal),
+        forwarding(on=facts.forwarding),
+        foreign(facts.droppers, accepts=facts.accepts_past_droppers),
+        subnet(facts.subnet_clash),
+        *map(port, facts.ports),
+    ]
+
+
+def rules(refusal: str | None) -> Finding:
+    """Whether guests can be confined."""
+    if refusal is None:
+        return ok("nftables", "A table was made and removed")
+    return error(
+        "nftables", refusal, "Run as root on a kernel with nftables; install libnftables1."
+    )
+
+
+def forwarding(*, on: bool) -> Finding:
+    """Whether the host passes packets on."""
+    if on:
+        return ok("forwarding", "IPv4 forwarding is on")
+    return ok("forwarding", "Off; a node switches it on while it runs, and back at its end")
+
+
+def foreign(droppers: Sequence[str], *, accepts: bool) -> Finding:
+    """Whether somebody else's firewall stands in the way of guests."""
+    if not droppers:
+        return ok("foreign firewalls", "None drops what the host forwards")
+    names = ", ".join(droppers)
+    if accepts:
+        return ok("foreign firewalls", f"{names} drop forwarded packets; the node opens them")
+    return warning(
+        "foreign firewalls",
+        f"Guests get no answers from outside: {names} drop forwarded packets",
+        'Set network.foreign_forward = "accept", or accept the guests\' bridge there.',
+    )
+
+
+def subnet(clash: str | None) -> Finding:
+    """Whether the guests' addresses are free."""
+    if clash is None:
+        return ok("guest addresses", "No other route leads there")
+    return error(
+        "guest addresses", f"Link {clash} has a route that meets network.subnet",
+        "Set network.subnet to a free range.",
+    )  # fmt: skip
+
+
+def port(facts: PortFacts) -> Finding:
+    """Whether one listener can be opened."""
+    subject = f"port {facts.port}"
+    if facts.port == 0:
+        return ok(facts.key, "Any free port")
+    if facts.ours:
+        return ok(subject, "Our node listens there")
+    if facts.refusal is None:
+        return ok(subject, "Free")
+    return error(
+        subject, f"{facts.address}:{facts.port}: {facts.refusal}", f"Set another {facts.key}."
+    )

@@ -1,0 +1,125 @@
+"""Judges the host itself: kernel, cgroups, memory, clock, devices; pure."""
+
+from datetime import datetime
+from typing import Final
+
+from qvdnode.cli.doctor_finding import Finding, error, ok, warning
+from qvdnode.host.probes.system import Kvm, SystemFacts
+
+KERNEL_MIN: Final = (5, 19)
+"""Idmapped lowers of overlays came with it."""
+MEMORY_MIN_MIB: Final = 2_048
+PLAUSIBLE_YEARS: Final = range(2024, 2100)
+
+
+def judge(facts: SystemFacts, now: datetime) -> list[Finding]:
+    """All about the host itself."""
+    return [
+        kernel(facts.release),
+        overlay(facts.file_systems),
+        control_groups(facts.cgroup_layout),
+        user_namespaces(facts.user_namespaces_max),
+        memory(facts.memory_mib),
+        swap(facts.swap_mib, zram=facts.zram),
+        same_page_merging(running=facts.ksm_running),
+        kvm(facts.kvm),
+        docker(running=facts.docker),
+        clock(now, synchronised=facts.clock_synchronised),
+    ]
+
+
+def kernel(release: str) -> Finding:
+    """The kernel's version."""
+    major, _, rest = release.partition(".")
+    minor = rest.partition(".")[0]
+    if not (major.isdigit() and minor.isdigit()):
+        return warning("kernel", f"Linux {release} has a version of its own kind", "Check by hand.")
+    if (int(major), int(minor)) < KERNEL_MIN:
+        return error("kernel", f"Linux {release} is too old", "Install Linux 5.19 or newer.")
+    return ok("kernel", f"Linux {release}")
+
+
+def overlay(file_systems: frozenset[str]) -> Finding:
+    """Whether overlays can be mounted."""
+    if "overlay" in file_systems:
+        return ok("overlay", "overlayfs is there")
+    return error("overlay", "This kernel has no overlayfs loaded", "Run: modprobe overlay")
+
+
+def control_groups(layout: str) -> Finding:
+    """How controllers are mounted."""
+    if layout == "v2":
+        return ok("cgroups", "Version 2")
+    if layout == "v1":
+        return warning(
+            "cgroups",
+            "Version 1 controllers are mounted; that works, with weaker memory limits",
+            "Boot with systemd.unified_cgroup_hierarchy=1.",
+        )
+    return error("cgroups", "No controllers are mounted", "Mount cgroup2 at /sys/fs/cgroup.")
+
+
+def user_namespaces(allowed: int) -> Finding:
+    """Whether guests can have users of their own."""
+    if allowed > 0:
+        return ok("user namespaces", f"Up to {allowed}")
+    return error(
+        "user namespaces",
+        "This host allows none",
+        "Run: sysctl -w user.max_user_namespaces=10000",
+    )
+
+
+def memory(mib: int) -> Finding:
+    """How much there is for desktops."""
+    if mib >= MEMORY_MIN_MIB:
+        return ok("memory", f"{mib} MiB")
+    return warning("memory", f"{mib} MiB is enough for one or two desktops", "Add memory.")
+
+
+def swap(mib: int, *, zram: bool) -> Finding:
+    """Where idle desktops' memory can go."""
+    if mib > 0:
+        return ok("swap", f"{mib} MiB")
+    mend = "Switch zram on, or add a swap file." if zram else "Add a swap file."
+    return warning("swap", "There is none: idle desktops keep all their memory", mend)
+
+
+def same_page_merging(*, running: bool | None) -> Finding:
+    """Whether equal pages of desktops are kept once."""
+    if running is None:
+        return warning("KSM", "This kernel cannot merge equal pages", "Use a kernel with KSM.")
+    if running:
+        return ok("KSM", "Equal pages are merged")
+    return ok("KSM", "Available, switched off")
+
+
+def kvm(found: Kvm) -> Finding:
+    """Whether virtual machines would be fast; containers do not need it."""
+    match found:
+        case Kvm.ANSWERS:
+            return ok("KVM", "/dev/kvm answers")
+        case Kvm.REFUSED:
+            return warning("KVM", "/dev/kvm is there but refuses", "Containers do not need it.")
+        case Kvm.ABSENT:
+            return ok("KVM", "Not there; containers do not need it")
+
+
+def docker(*, running: bool) -> Finding:
+    """Whether a Docker engine shares the host, whose firewall would matter."""
+    if running:
+        return ok("Docker", "An engine runs beside us; see foreign firewalls")
+    return ok("Docker", "No engine runs")
+
+
+def clock(now: datetime, *, synchronised: bool | None) -> Finding:
+    """Certificates and records need the right time."""
+    if now.year not in PLAUSIBLE_YEARS:
+        return error("clock", f"It says {now:%Y-%m-%d}", "Set the clock: timedatectl set-ntp true")
+    if not synchronised:
+        return warning(
+            "clock",
+            f"{now:%Y-%m-%d %H:%M} UTC, not known to be synchronised",
+            "Install chrony or systemd-timesyncd.",
+        )
+    return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, synchronised")

@@ -1,0 +1,68 @@
+"""Who has which ids on this host: users, and ranges handed out in subuid and subgid; blocking."""
+
+import grp
+import pwd
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SUBUID: Final = Path("/etc/subuid")
+SUBGID: Final = Path("/etc/subgid")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedIds:
+    """Ids start..start+count-1 belong to somebody."""
+
+    owner: str
+    start: int
+    count: int
+
+    def meets(self, start: int, count: int) -> bool:
+        """Whether any id is in both ranges."""
+        return self.start < start + count and start < self.start + self.count
+
+    def holds(self, start: int, count: int) -> bool:
+        """Whether the whole other range is in this one."""
+        return self.start <= start and start + count <= self.start + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """All ids that are somebody's."""
+
+    subuid: tuple[OwnedIds, ...]
+    subgid: tuple[OwnedIds, ...]
+    accounts: tuple[OwnedIds, ...]
+    """Users and groups of this host, one id each."""
+
+
+def look() -> AccountFacts:
+    """What /etc/subuid, /etc/subgid and the user database say."""
+    users = [OwnedIds(f"user {item.pw_name}", item.pw_uid, 1) for item in pwd.getpwall()]
+    groups = [OwnedIds(f"group {item.gr_name}", item.gr_gid, 1) for item in grp.getgrall()]
+    return AccountFacts(
+        subuid=tuple(parse_ranges(_lines(SUBUID))),
+        subgid=tuple(parse_ranges(_lines(SUBGID))),
+        accounts=tuple(users + groups),
+    )
+
+
+def parse_ranges(lines: Iterable[str]) -> list[OwnedIds]:
+    """The ranges of a subuid file; lines that are no ranges are passed over, as by the kernel's
+    tools."""
+    found = []
+    for line in lines:
+        owner, _, numbers = line.strip().partition(":")
+        start, _, count = numbers.partition(":")
+        if owner and start.isdigit() and count.isdigit():
+            found.append(OwnedIds(owner, int(start), int(count)))
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,118 @@
+"""The kernel and what it offers, read from its own files; blocking, but short."""
+
+import ctypes
+import fcntl
+import os
+import platform
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import cgroups
+
+PROC: Final = Path("/proc")
+SYS: Final = Path("/sys")
+KVM: Final = Path("/dev/kvm")
+DOCKER_SOCKET: Final = Path("/run/docker.sock")
+KVM_GET_API_VERSION: Final = 0xAE00
+TIMEX_BYTES: Final = 256
+TIMEX_STATUS_WORD: Final = 10
+"""Index of `status` among the 32-bit words of struct timex on 64-bit Linux."""
+STA_UNSYNC: Final = 0x40
+
+
+class Kvm(StrEnum):
+    """What /dev/kvm says."""
+
+    ABSENT = "absent"
+    REFUSED = "refused"
+    ANSWERS = "answers"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """One look at the kernel."""
+
+    release: str
+    file_systems: frozenset[str]
+    cgroup_layout: str
+    """v2, v1 or none."""
+    user_namespaces_max: int
+    ksm_running: bool | None
+    """None when the kernel has no KSM."""
+    swap_mib: int
+    zram: bool
+    memory_mib: int
+    kvm: Kvm
+    docker: bool
+    clock_synchronised: bool | None
+    """None when the kernel does not tell."""
+
+
+def look() -> SystemFacts:
+    """What this host has now."""
+    memory = _meminfo_mib((PROC / "meminfo").read_text(encoding="ascii"))
+    ksm = _text(SYS / "kernel/mm/ksm/run")
+    return SystemFacts(
+        release=platform.release(),
+        file_systems=parse_file_systems(_text(PROC / "filesystems") or ""),
+        cgroup_layout=_cgroup_layout(),
+        user_namespaces_max=int(_text(PROC / "sys/user/max_user_namespaces") or "0"),
+        ksm_running=None if ksm is None else ksm == "1",
+        swap_mib=memory.get("SwapTotal", 0),
+        zram=(SYS / "block/zram0").exists(),
+        memory_mib=memory.get("MemTotal", 0),
+        kvm=_kvm(),
+        docker=DOCKER_SOCKET.exists(),
+        clock_synchronised=_synchronised(),
+    )
+
+
+def parse_file_systems(text: str) -> frozenset[str]:
+    """The names in /proc/filesystems."""
+    return frozenset(line.split()[-1] for line in text.splitlines() if line.split())
+
+
+def _meminfo_mib(text: str) -> dict[str, int]:
+    rows = (line.split() for line in text.splitlines())
+    return {row[0].rstrip(":"): int(row[1]) // 1024 for row in rows if len(row) > 1}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _cgroup_layout() -> str:
+    try:
+        found = cgroups.probe()
+    except OSError:
+        return "none"
+    return str(found.layout) if found.hierarchies else "none"
+
+
+def _kvm() -> Kvm:
+    if not KVM.exists():
+        return Kvm.ABSENT
+    try:
+        handle = os.open(KVM, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return Kvm.REFUSED
+    try:
+        fcntl.ioctl(handle, KVM_GET_API_VERSION)
+    except OSError:
+        return Kvm.REFUSED
+    finally:
+        os.close(handle)
+    return Kvm.ANSWERS
+
+
+def _synchronised() -> bool | None:
+    words = (ctypes.c_int * (TIMEX_BYTES // 4))()
+    libc = ctypes.CDLL(None)
+    if libc.adjtimex(ctypes.byref(words)) < 0:
+        return None
+    return not words[TIMEX_STATUS_WORD] & STA_UNSYNC
