@@ -1,0 +1,77 @@
+"""Accounts and tokens in memory: what auth.ports promises, without a database."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from qvdnode.model.errors import Conflict, NotFound, Unavailable
+from qvdnode.model.ids import TenantId, UserId, VmId
+from qvdnode.model.principal import Credentials, Operator, Principal, TokenHolder
+from qvdnode.runtime.tokens import digest
+
+
+def principal(login: str, tenant: str = "default", *, user_id: int = 1) -> Principal:
+    """A principal of tenant 1."""
+    return Principal(UserId(user_id), TenantId(1), login, tenant)
+
+
+@dataclass(slots=True)
+class FakeAccounts:
+    """Satisfies CredentialStore and UserTokenStore; counts how often it is asked."""
+
+    users: dict[tuple[str, str], Credentials] = field(default_factory=dict)
+    tokens: dict[bytes, TokenHolder] = field(default_factory=dict)
+    away: bool = False
+    asked: int = 0
+
+    def add(self, who: Principal, password_hash: str, *, blocked: bool = False) -> None:
+        """Make or change a user."""
+        self.users[who.login, who.tenant] = Credentials(who, password_hash, blocked)
+
+    def give(self, token: str, who: Principal, expires_at: datetime, only_vm: int = 0) -> None:
+        """Issue a token."""
+        bound = VmId(only_vm) if only_vm else None
+        holder = Principal(who.user_id, who.tenant_id, who.login, who.tenant, bound)
+        self.tokens[digest(token)] = TokenHolder(holder, blocked=False, expires_at=expires_at)
+
+    async def credentials(self, login: str, tenant: str) -> Credentials | None:
+        """As CredentialStore."""
+        self._ask()
+        return self.users.get((login, tenant))
+
+    async def holder(self, token_digest: bytes) -> TokenHolder | None:
+        """As UserTokenStore."""
+        self._ask()
+        return self.tokens.get(token_digest)
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.away:
+            raise Unavailable("The database is away.")
+
+
+@dataclass(slots=True)
+class FakeApiTokens:
+    """Satisfies ApiTokenStore."""
+
+    rows: dict[bytes, Operator] = field(default_factory=dict)
+    away: bool = False
+
+    async def add(self, name: str, token_digest: bytes) -> int:
+        """As ApiTokenStore."""
+        if any(row.name == name for row in self.rows.values()):
+            raise Conflict("There is a token of that name already.")
+        self.rows[token_digest] = Operator(name, len(self.rows) + 1)
+        return len(self.rows)
+
+    async def operator(self, token_digest: bytes) -> Operator | None:
+        """As ApiTokenStore."""
+        if self.away:
+            raise Unavailable("The database is away.")
+        return self.rows.get(token_digest)
+
+    async def delete(self, token_id: int) -> None:
+        """As ApiTokenStore."""
+        found = [key for key, row in self.rows.items() if row.token_id == token_id]
+        if not found:
+            raise NotFound(f"There is no token {token_id}.")
+        del self.rows[found[0]]

@@ -1,0 +1,186 @@
+"""Logins, good and bad, with and without the database."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.model.errors import Throttled, Unauthenticated, Unavailable
+from qvdnode.model.ids import TenantId, UserId, VmId
+from tests.fakes.accounts import FakeAccounts, principal
+from tests.fakes.clock import ManualClock
+
+SOURCE = "192.0.2.1"
+ALICE = principal("alice")
+OTHER_ALICE = principal("alice", "acme", user_id=2)
+TOKEN = "t0ken"
+DAY = timedelta(hours=24)
+
+
+class Door:
+    """An authenticator with one user and all that is around it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.accounts = FakeAccounts()
+        self.hasher = PasswordHasher(threads=1)
+        self.settings = AuthSettings()
+        self.authenticator = Authenticator(
+            self.accounts, self.accounts, self.hasher, self.clock, self.settings
+        )
+
+    async def set_password(self, password: str, *, blocked: bool = False) -> None:
+        self.accounts.add(ALICE, await self.hasher.hash(password), blocked=blocked)
+
+    async def wrong(self, login: str = "alice", password: str = "wrong") -> None:
+        with pytest.raises(Unauthenticated):
+            await self.authenticator.basic(login, password, source=SOURCE)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    made = Door()
+    yield made
+    made.hasher.close()
+
+
+async def test_the_right_password_names_the_user(door: Door) -> None:
+    await door.set_password("secret")
+    assert await door.authenticator.basic("Alice@default", "secret", source=SOURCE) == ALICE
+
+
+async def test_users_of_the_same_login_in_two_tenants_are_two(door: Door) -> None:
+    await door.set_password("secret")
+    door.accounts.add(OTHER_ALICE, await door.hasher.hash("other"))
+    assert await door.authenticator.basic("alice#acme", "other", source=SOURCE) == OTHER_ALICE
+    await door.wrong("alice", "other")
+
+
+@pytest.mark.parametrize("login", ["alice", "bob", "alice@nowhere", "", "@", "\x00", "\udcff"])
+async def test_a_wrong_name_or_password_is_refused_alike(door: Door, login: str) -> None:
+    await door.set_password("secret")
+    await door.wrong(login)
+
+
+async def test_an_empty_password_is_refused(door: Door) -> None:
+    await door.set_password("secret")
+    await door.wrong("alice", "")
+
+
+async def test_a_blocked_user_is_refused(door: Door) -> None:
+    await door.set_password("secret", blocked=True)
+    await door.wrong("alice", "secret")
+
+
+async def test_a_good_login_is_not_asked_about_again_for_a_while(door: Door) -> None:
+    await door.set_password("secret")
+    for _ in range(3):
+        await door.authenticator.basic("alice", "secret", source=SOURCE)
+    assert door.accounts.asked == 1
+    door.clock.advance(door.settings.remember_s + 1)
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    assert door.accounts.asked == 2
+
+
+async def test_a_forgotten_user_is_asked_about_again(door: Door) -> None:
+    await door.set_password("secret")
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    await door.set_password("secret", blocked=True)
+    door.authenticator.forget(UserId(ALICE.user_id))
+    await door.wrong("alice", "secret")
+
+
+async def test_a_blocked_tenant_can_be_forgotten_as_a_whole(door: Door) -> None:
+    await door.set_password("secret")
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    door.authenticator.forget_tenant(TenantId(ALICE.tenant_id))
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    assert door.accounts.asked == 2
+
+
+async def test_parallel_connections_of_one_client_cost_one_check(door: Door) -> None:
+    await door.set_password("secret")
+    logins = [door.authenticator.basic("alice", "secret", source=SOURCE) for _ in range(10)]
+    assert await asyncio.gather(*logins) == [ALICE] * 10
+    assert door.accounts.asked == 1
+
+
+async def test_five_wrong_passwords_at_once_are_refused_and_the_sixth_is_throttled(
+    door: Door,
+) -> None:
+    await door.set_password("secret")
+    attempts = [door.authenticator.basic("alice", "wrong", source=SOURCE) for _ in range(6)]
+    outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds.count(Unauthenticated) == 5
+    assert kinds.count(Throttled) == 1
+
+
+async def test_the_right_password_still_works_from_elsewhere_during_an_attack(door: Door) -> None:
+    await door.set_password("secret")
+    for _ in range(5):
+        await door.wrong()
+    with pytest.raises(Throttled):
+        await door.authenticator.basic("alice", "secret", source=SOURCE)
+    assert await door.authenticator.basic("alice", "secret", source="192.0.2.9") == ALICE
+
+
+async def test_without_the_database_a_remembered_login_works_for_hours(door: Door) -> None:
+    await door.set_password("secret")
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    door.accounts.away = True
+    door.clock.advance(3 * 3600)
+    assert await door.authenticator.basic("alice", "secret", source=SOURCE) == ALICE
+    door.clock.advance(2 * 3600)
+    with pytest.raises(Unavailable):
+        await door.authenticator.basic("alice", "secret", source=SOURCE)
+
+
+async def test_without_the_database_a_new_login_is_told_so_and_never_throttled(door: Door) -> None:
+    door.accounts.away = True
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            await door.authenticator.basic("alice", "secret", source=SOURCE)
+
+
+async def test_a_changed_password_is_not_remembered_when_the_database_goes(door: Door) -> None:
+    await door.set_password("old")
+    await door.authenticator.basic("alice", "old", source=SOURCE)
+    await door.set_password("new")
+    door.clock.advance(door.settings.remember_s + 1)
+    await door.wrong("alice", "old")
+    door.accounts.away = True
+    with pytest.raises(Unavailable):
+        await door.authenticator.basic("alice", "old", source=SOURCE)
+
+
+async def test_a_token_names_its_user_and_its_vm(door: Door) -> None:
+    door.accounts.give(TOKEN, ALICE, door.clock.now() + DAY, only_vm=7)
+    found = await door.authenticator.bearer(TOKEN, source=SOURCE)
+    assert (found.user_id, found.only_vm) == (ALICE.user_id, VmId(7))
+
+
+async def test_an_unknown_token_is_refused(door: Door) -> None:
+    with pytest.raises(Unauthenticated):
+        await door.authenticator.bearer("rubbish", source=SOURCE)
+
+
+async def test_a_token_ends_even_while_the_database_is_away(door: Door) -> None:
+    door.accounts.give(TOKEN, ALICE, door.clock.now() + timedelta(minutes=10))
+    await door.authenticator.bearer(TOKEN, source=SOURCE)
+    door.accounts.away = True
+    door.clock.advance(9 * 60)
+    await door.authenticator.bearer(TOKEN, source=SOURCE)
+    door.clock.advance(2 * 60)
+    with pytest.raises(Unavailable):
+        await door.authenticator.bearer(TOKEN, source=SOURCE)
+
+
+async def test_nothing_remembered_shows_a_password(door: Door) -> None:
+    await door.set_password("hunter2secret")
+    await door.authenticator.basic("alice", "hunter2secret", source=SOURCE)
+    assert "hunter2secret" not in repr(vars(door.authenticator._verified))
