@@ -48,12 +48,10 @@ INSERT INTO flavour ({NAMES})
 SELECT {VALUES} FROM tenant t, image i WHERE t.id = $1 AND i.id = $3
 RETURNING id
 """
+PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 UPDATE: Final = f"""
-UPDATE flavour SET ({NAMES}) = (
-    SELECT {VALUES} FROM tenant t, image i WHERE t.id = $1 AND i.id = $3
-)
-WHERE id = ${len(COLUMNS) + 1} AND tenant_id = $1
-  AND EXISTS (SELECT 1 FROM image i WHERE i.id = $3)
+UPDATE flavour f SET ({NAMES}) = ({PARAMETERS}) FROM image i
+WHERE f.id = ${len(COLUMNS) + 1} AND f.tenant_id = $1 AND i.id = $3
 """
 SELECT: Final = """
 SELECT f.id, f.tenant_id, f.name, f.image_id, i.name AS image, f.driver, f.memory_mib, f.cpu_pct,

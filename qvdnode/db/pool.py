@@ -15,12 +15,13 @@ import asyncpg
 
 from qvdnode.db.dsn import single_host_dsns
 from qvdnode.db.hosts import Hosts
+from qvdnode.db.loan import Loan
 from qvdnode.db.raw import RawConnection as Raw
 from qvdnode.db.raw import RawTransaction
 from qvdnode.db.settings import DatabaseSettings
-from qvdnode.db.transaction import Transaction, guarded
-from qvdnode.db.translation import AWAY, BUSY, CommitUnknown, ConnectionBroken, Unanswered
-from qvdnode.model.errors import Unavailable
+from qvdnode.db.transaction import Transaction, TransactionScope, guarded
+from qvdnode.db.translation import AWAY, BUSY, ConnectionBroken, Unanswered
+from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Counter, Gauge
 
@@ -135,100 +136,75 @@ class Database:
         `limit_s` lifts the time limit of its statements. Raises CommitUnknown when the connection
         dies while committing.
         """
+        granted_s = self._limit_s if limit_s is None else limit_s + GRACE_S
         raw, transaction = await self._begin(isolation)
-        try:
-            if limit_s is not None:
-                with guarded():
-                    await raw.execute(f"SET LOCAL statement_timeout = {limit_s * 1000:.0f}")
-            yield Transaction(raw, self._limit_s if limit_s is None else limit_s + GRACE_S)
-        except BaseException as error:
-            await self._roll_back(raw, transaction, error)
-            raise
-        try:
-            with guarded():
-                await transaction.commit()
-        except BaseException as error:
-            self._put_back(raw, error)
-            if isinstance(error, Unavailable):
-                raise CommitUnknown(AWAY) from error
-            raise
-        self._put_back(raw, None)
+        with Loan(raw, self._put_back):
+            async with TransactionScope(raw, transaction, granted_s) as tx:
+                if limit_s is not None:
+                    await tx.execute(f"SET LOCAL statement_timeout = {limit_s * 1000:.0f}")
+                yield tx
 
     async def _begin(self, isolation: str) -> tuple[Raw, RawTransaction]:
-        async def start(raw: Raw) -> RawTransaction:
-            transaction = raw.transaction(isolation=isolation)  # type: ignore[arg-type]  # a Literal
-            async with asyncio.timeout(self._limit_s):
-                await transaction.start()
-            return transaction
-
         try:
-            return await self._lent(start)
+            return await self._begin_once(isolation)
         except ConnectionBroken:
-            return await self._lent(start)
+            return await self._begin_once(isolation)
 
-    async def _roll_back(self, raw: Raw, transaction: RawTransaction, error: BaseException) -> None:
-        if isinstance(error, Unavailable | asyncio.CancelledError) or raw.is_closed():
-            self._put_back(raw, error)
-            return
-        try:
+    async def _begin_once(self, isolation: str) -> tuple[Raw, RawTransaction]:
+        with contextlib.ExitStack() as undo:
+            raw = undo.enter_context(Loan(await self._take(), self._put_back))
+            transaction = raw.transaction(isolation=isolation)  # type: ignore[arg-type]  # a Literal
             with guarded():
                 async with asyncio.timeout(self._limit_s):
-                    await transaction.rollback()
-        except BaseException as second:
-            self._put_back(raw, second)
-            if not isinstance(second, Unavailable):
-                raise
-        else:
-            self._put_back(raw, None)
+                    await transaction.start()
+            undo.pop_all()
+        return raw, transaction
 
     async def _with(self, use: Callable[[Raw], Awaitable[T]], *, idempotent: bool) -> T:
         try:
-            raw, result = await self._lent(use)
+            return await self._once(use)
         except ConnectionBroken:
             if not idempotent:
                 raise
-            raw, result = await self._lent(use)
-        self._put_back(raw, None)
-        return result
+            return await self._once(use)
 
-    async def _lent(self, use: Callable[[Raw], Awaitable[T]]) -> tuple[Raw, T]:
-        """Use a connection and keep it lent, unless the use fails."""
-        raw = await self._take()
-        try:
-            with guarded():
-                return raw, await use(raw)
-        except BaseException as error:
-            self._put_back(raw, error)
-            raise
+    async def _once(self, use: Callable[[Raw], Awaitable[T]]) -> T:
+        with Loan(await self._take(), self._put_back) as raw, guarded():
+            return await use(raw)
 
     async def _take(self) -> Raw:
         if not self._available and not self._may_try():
             raise Unavailable(AWAY)
-        if self._slots.locked():
-            try:
-                async with asyncio.timeout(QUEUE_S):
-                    await self._slots.acquire()
-            except TimeoutError as error:
-                raise Unavailable(BUSY) from error
-        else:
-            await self._slots.acquire()
-        try:
+        await self._take_slot()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._slots.release)
             raw = self._idle_one() or await self._connect()
-        except BaseException:
-            self._slots.release()
-            raise
+            undo.pop_all()
         self._busy.add(raw)
         return raw
+
+    async def _take_slot(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with asyncio.timeout(QUEUE_S):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise Unavailable(BUSY) from error
 
     def _put_back(self, raw: Raw, error: BaseException | None) -> None:
         """Take a connection back; one that failed, or of a server that is gone, is thrown away."""
         self._busy.discard(raw)
         self._slots.release()
-        lost = isinstance(error, Unavailable | asyncio.CancelledError)
+        # after a refusal in the farm's words the connection is fine; after anything else, who knows
+        fine = error is None or (
+            isinstance(error, FarmError) and not isinstance(error, Unavailable)
+        )
         if isinstance(error, ConnectionBroken | Unanswered):
             LOST.inc()
             self._expire()
-        if lost or self._closed or raw in self._expired or raw.is_closed():
+        if not fine or self._closed or raw in self._expired or raw.is_closed():
             self._expired.discard(raw)
             raw.terminate()
             return

@@ -1,13 +1,16 @@
 """One transaction, in the farm's errors."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 import asyncpg
 
-from qvdnode.db.raw import RawConnection
-from qvdnode.db.translation import translate
+from qvdnode.db.raw import RawConnection, RawTransaction
+from qvdnode.db.translation import AWAY, CommitUnknown, translate
+from qvdnode.model.errors import Unavailable
 
 
 @contextlib.contextmanager
@@ -49,3 +52,40 @@ class Transaction:
         """Run a statement, or without arguments a whole script; returns the command tag."""
         with guarded():
             return await self.raw.execute(sql, *args, timeout=self._limit_s)
+
+
+class TransactionScope:
+    """Commits at the end, or rolls back after an error. Made by `Database.transaction`."""
+
+    def __init__(self, raw: RawConnection, transaction: RawTransaction, limit_s: float) -> None:
+        self._raw = raw
+        self._transaction = transaction
+        self._limit_s = limit_s
+
+    async def __aenter__(self) -> Transaction:
+        """What can be done inside."""
+        return Transaction(self._raw, self._limit_s)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raises CommitUnknown when the connection dies while committing."""
+        if error is None:
+            await self._commit()
+        elif isinstance(error, Unavailable | asyncio.CancelledError) or self._raw.is_closed():
+            return  # the connection is thrown away, and the server rolls back by itself
+        else:
+            with guarded():
+                async with asyncio.timeout(self._limit_s):
+                    await self._transaction.rollback()
+
+    async def _commit(self) -> None:
+        try:
+            with guarded():
+                async with asyncio.timeout(self._limit_s):
+                    await self._transaction.commit()
+        except Unavailable as error:
+            raise CommitUnknown(AWAY) from error

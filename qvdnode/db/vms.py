@@ -48,6 +48,7 @@ WHERE v.id > $1
   AND ($3::integer IS NULL OR u.tenant_id = $3)
   AND ($4::integer IS NULL OR v.user_id = $4)
   AND ($5::text IS NULL OR v.state = $5)
+  AND ($6::text IS NULL OR v.name = $6)
 ORDER BY v.id LIMIT $2
 """
 DESKTOPS_OF: Final = """
@@ -96,10 +97,11 @@ class Vms:
         tenant_id: TenantId | None = None,
         user_id: UserId | None = None,
         state: VmState | None = None,
+        name: str | None = None,
     ) -> Listing[Vm]:
         """One page of VMs."""
         rows = await self._db.fetch(
-            LIST, page.after, limit_of(page), tenant_id, user_id, state, idempotent=True
+            LIST, page.after, limit_of(page), tenant_id, user_id, state, name, idempotent=True
         )
         return listing(rows, page, _vm)
 

@@ -1,0 +1,31 @@
+"""One use of a pooled connection: it goes back at the end, with word of how the use went."""
+
+from collections.abc import Callable
+from types import TracebackType
+
+from qvdnode.db.raw import RawConnection
+
+GiveBack = Callable[[RawConnection, BaseException | None], None]
+
+
+class Loan:
+    """Leaving the scope gives the connection back."""
+
+    __slots__ = ("_give_back", "_raw")
+
+    def __init__(self, raw: RawConnection, give_back: GiveBack) -> None:
+        self._raw = raw
+        self._give_back = give_back
+
+    def __enter__(self) -> RawConnection:
+        """The connection."""
+        return self._raw
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        self._give_back(self._raw, error)
