@@ -1,7 +1,7 @@
 """Takes a DSN with several hosts apart, so that each can be tried by itself. Pure."""
 
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from qvdnode.model.errors import BadConfig
 
@@ -55,7 +55,13 @@ def _rebuilt(
     at = f"{account}@" if account else ""
     if name.startswith("/"):
         query = {**query, "host": name, "port": port or DEFAULT_PORT}
-        return urlunsplit((scheme, at, path, urlencode(query, safe="/"), ""))
+        return _joined(scheme, at, path, query)
     has_port = ":" in name.rpartition("]")[2]
     address = name if has_port else f"{name}:{port or DEFAULT_PORT}"
-    return urlunsplit((scheme, f"{at}{address}", path, urlencode(query, safe="/"), ""))
+    return _joined(scheme, f"{at}{address}", path, query)
+
+
+def _joined(scheme: str, netloc: str, path: str, query: dict[str, str]) -> str:
+    # urlunsplit would drop the slashes of an empty netloc
+    tail = f"?{urlencode(query, safe='/')}" if query else ""
+    return f"{scheme}://{netloc}{path}{tail}"

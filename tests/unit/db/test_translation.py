@@ -1,0 +1,51 @@
+"""What PostgreSQL says, in the farm's words."""
+
+import asyncpg
+import pytest
+
+from qvdnode.db.translation import (
+    SENTENCES,
+    ChangedMeanwhile,
+    ConnectionBroken,
+    Unanswered,
+    translate,
+)
+from qvdnode.model.errors import Conflict, FarmError, Invalid, Unavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (asyncpg.UniqueViolationError(""), Conflict),
+        (asyncpg.ForeignKeyViolationError(""), Conflict),
+        (asyncpg.CheckViolationError(""), Invalid),
+        (asyncpg.NotNullViolationError(""), Invalid),
+        (asyncpg.DataError(""), Invalid),
+        (asyncpg.CharacterNotInRepertoireError(""), Invalid),
+        (asyncpg.SerializationError(""), ChangedMeanwhile),
+        (asyncpg.DeadlockDetectedError(""), ChangedMeanwhile),
+        (asyncpg.DiskFullError(""), Unavailable),
+        (asyncpg.TooManyConnectionsError(""), Unavailable),
+        (asyncpg.QueryCanceledError(""), Unavailable),
+        (TimeoutError(), Unanswered),
+        (ConnectionResetError(), ConnectionBroken),
+        (asyncpg.ConnectionDoesNotExistError(""), ConnectionBroken),
+        (asyncpg.InterfaceError("connection is closed"), ConnectionBroken),
+        (asyncpg.AdminShutdownError(""), ConnectionBroken),
+        (asyncpg.CrashShutdownError(""), ConnectionBroken),
+        (asyncpg.CannotConnectNowError(""), ConnectionBroken),
+        (asyncpg.ReadOnlySQLTransactionError(""), ConnectionBroken),
+    ],
+)
+def test_each_kind_has_its_word(error: Exception, kind: type[FarmError]) -> None:
+    assert type(translate(error)) is kind
+
+
+def test_a_bug_stays_a_bug() -> None:
+    assert translate(asyncpg.UndefinedColumnError("")) is None
+
+
+def test_a_broken_constraint_says_what_to_do() -> None:
+    error = asyncpg.UniqueViolationError("")
+    error.constraint_name = "vm_name_key"
+    assert str(translate(error)) == SENTENCES["vm_name_key"]
