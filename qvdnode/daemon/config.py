@@ -19,6 +19,10 @@ from qvdnode.vm.settings import VmSettings
 DERIVED: Final = frozenset({"state_dir", "prefix"})
 """Fields of other sections that are taken from `[node]` and cannot be set on their own."""
 
+FIXED: Final = frozenset({"nameservers", "display_port"})
+"""Fields that the composition fills in: guests get the network's resolvers, and the display's port
+is a part of the contract with images."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -30,7 +34,9 @@ class Config:
     tls: TlsSettings = field(default_factory=TlsSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
-    vm: VmSettings = field(default_factory=VmSettings)
+    vm: VmSettings = field(
+        default_factory=lambda: VmSettings(state_dir=NodeSettings().state_dir, prefix="")
+    )
     image: ImageSettings = field(default_factory=ImageSettings)
     network: NetSettings = field(default_factory=NetSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from qvdnode.daemon.config import DERIVED, Config
+from qvdnode.daemon.config import DERIVED, FIXED, Config
+from qvdnode.daemon.settings import NodeSettings
 from qvdnode.model.errors import BadConfig
 
 ENV_PREFIX: Final = "QVDNODE_"
@@ -72,8 +73,8 @@ def parse(raw: Mapping[str, Any]) -> Config:
 
 def settable(kind: type[Any]) -> list[Field[Any]]:
     """The fields of a settings class that a section may set."""
-    owner = kind.__name__ == "NodeSettings"
-    return [item for item in fields(kind) if owner or item.name not in DERIVED]
+    hidden = frozenset[str]() if kind is NodeSettings else DERIVED | FIXED
+    return [item for item in fields(kind) if item.name not in hidden]
 
 
 def _section(kind: type[S], path: str, table: object, derived: Mapping[str, object]) -> S:

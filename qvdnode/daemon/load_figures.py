@@ -44,7 +44,7 @@ class OwnLoad:
                 reserve_mib=reserve_mib,
                 promised_mib=figures.promised_mib,
                 guests=figures.guests,
-                guests_max=self._vm_settings.guests_max,
+                guests_max=self._vm_settings.id_slots,
                 starts_waiting=figures.starts_waiting,
                 starts_waiting_max=self._vm_settings.queue_max,
                 start_tokens=figures.start_tokens,

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from qvdnode.db.nodes import Nodes, NodeSeat
+from qvdnode.db.nodes import NodeSeat
 from qvdnode.db.ownership import Ownership
 from qvdnode.model.errors import Unavailable
-from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import Clock
 
@@ -29,12 +29,10 @@ class Membership:
 
     def __init__(
         self,
-        nodes: Nodes,
         clock: Clock,
         join: Callable[[], Awaitable[NodeSeat]],
         ownership: Callable[[NodeSeat], Ownership],
     ) -> None:
-        self._nodes = nodes
         self._clock = clock
         self._join = join
         self._make_ownership = ownership
@@ -46,6 +44,10 @@ class Membership:
     def seat(self) -> NodeSeat | None:
         """Who this node is in the farm; None before it has joined."""
         return self._seat
+
+    def node_id(self) -> NodeId | None:
+        """This node's id; None before it has joined."""
+        return None if self._seat is None else self._seat.node_id
 
     async def try_join(self) -> bool:
         """One attempt; False while the database is away."""

@@ -1,4 +1,4 @@
-"""One node per state folder: a lock that the kernel drops when the process ends, however it ends."""
+"""One node per state folder: a lock that the kernel drops when its process ends."""
 
 import fcntl
 import os

@@ -20,8 +20,8 @@ from qvdnode.model.seat import Progress, Seat, Viewer
 from qvdnode.model.vm_state import ON_THE_WIRE
 from qvdnode.session import access
 from qvdnode.session.journal import SessionJournal
-from qvdnode.session.readiness import Readiness
 from qvdnode.session.place import StartChoice
+from qvdnode.session.readiness import Readiness
 from qvdnode.session.slave_key import new_slave_key
 from qvdnode.vm.fleet import Fleet
 

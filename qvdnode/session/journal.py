@@ -7,6 +7,7 @@ back; what does not fit is dropped with a log line, since a record is worth less
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -58,7 +59,9 @@ class Closed:
 class SessionJournal:
     """Takes entries at once, writes them one after another in its own task."""
 
-    def __init__(self, rows: SessionRows, node_id: NodeId, clock: Clock) -> None:
+    def __init__(
+        self, rows: SessionRows, node_id: Callable[[], NodeId | None], clock: Clock
+    ) -> None:
         self._rows = rows
         self._node_id = node_id
         self._clock = clock
@@ -108,13 +111,16 @@ class SessionJournal:
         self._wake.set()
 
     async def _write(self, entry: Opened | Closed) -> bool:
+        node_id = self._node_id()
+        if node_id is None:
+            return False
         try:
             match entry:
                 case Opened():
                     self._ids[entry.key] = await self._rows.opened(
                         entry.vm_id,
                         entry.user_id,
-                        self._node_id,
+                        node_id,
                         source=entry.source,
                         client=entry.client,
                     )

@@ -52,7 +52,7 @@ class Impatient(SystemClock):
 
 async def test_a_session_is_opened_and_closed() -> None:
     rows = Rows()
-    book = SessionJournal(rows, NodeId(4), SystemClock())
+    book = SessionJournal(rows, lambda: NodeId(4), SystemClock())
     async with Supervisor("test") as tasks:
         _ = tasks.essential("journal", book.run())
         key = book.open(VmId(7), UserId(1), source="192.0.2.9", client="linux")
@@ -68,7 +68,7 @@ async def test_entries_wait_for_the_database_and_keep_their_order() -> None:
     rows = Rows()
     rows.away = True
     clock = Impatient(rows)
-    book = SessionJournal(rows, NodeId(4), clock)
+    book = SessionJournal(rows, lambda: NodeId(4), clock)
     async with Supervisor("test") as tasks:
         _ = tasks.essential("journal", book.run())
         first = book.open(VmId(1), UserId(1), source="a", client=None)
@@ -86,7 +86,7 @@ async def test_entries_wait_for_the_database_and_keep_their_order() -> None:
 async def test_a_row_that_is_refused_does_not_stop_the_others() -> None:
     rows = Rows()
     rows.refuse_next = True
-    book = SessionJournal(rows, NodeId(4), SystemClock())
+    book = SessionJournal(rows, lambda: NodeId(4), SystemClock())
     async with Supervisor("test") as tasks:
         _ = tasks.essential("journal", book.run())
         lost = book.open(VmId(1), UserId(1), source="a", client=None)
@@ -98,7 +98,7 @@ async def test_a_row_that_is_refused_does_not_stop_the_others() -> None:
 
 async def test_what_does_not_fit_is_dropped(monkeypatch: Any) -> None:
     monkeypatch.setattr(journal, "WAITING_MAX", 2)
-    book = SessionJournal(Rows(), NodeId(4), SystemClock())
+    book = SessionJournal(Rows(), lambda: NodeId(4), SystemClock())
     for number in range(5):
         book.open(VmId(number), UserId(1), source="a", client=None)
     assert len(book._waiting) == 2

@@ -1,0 +1,59 @@
+"""`qvdnode init`: prepares a host before its first `serve`."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.daemon.first_start import initialise
+from qvdnode.daemon.load import load
+from qvdnode.model.errors import FarmError
+from qvdnode.runtime.clock import SystemClock
+
+DEFAULT_CONFIG: Final = Path("/etc/qvdnode/qvdnode.toml")
+TEMPLATE: Final = """\
+# Configuration of this node. Every key, with its default, is described in docs/config.md.
+# A key that does not exist is refused by its name when the node starts.
+
+[node]
+# name = "desk1"
+# state_dir = "/var/lib/qvdnode"
+
+[clients]
+# port = 8443
+
+[admin]
+# port = 8444
+
+[database]
+# One node needs nothing here: it runs a PostgreSQL of its own. A farm names its servers:
+# dsn = "postgresql://qvdnode:SECRET@db1:5432,db2:5432/qvdnode"
+"""
+
+
+def init_command(
+    config: Annotated[
+        Path, typer.Option("--config", help="Written with comments if it is not there.")
+    ] = DEFAULT_CONFIG,
+) -> None:
+    """Make configuration, state folder, certificate, database and the first admin token."""
+    try:
+        if not config.exists():
+            config.parent.mkdir(parents=True, exist_ok=True)
+            config.write_text(TEMPLATE, encoding="utf-8")
+            typer.echo(f"configuration  {config} (new)")
+        made = asyncio.run(initialise(load(config, os.environ), SystemClock()))
+    except FarmError as error:
+        typer.echo(f"qvdnode: {error}", err=True)
+        raise typer.Exit(exit_code_of(error)) from error
+    except OSError as error:
+        typer.echo(f"qvdnode: {config} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"certificate    {made.fingerprint}")
+    typer.echo(f"database       schema version {made.schema_version}")
+    typer.echo(f"admin token    {made.token_file.read_text().strip()}")
+    typer.echo(f"               kept in {made.token_file}, for root alone")
+    typer.echo(f"next           qvdnode serve --config {config}")

@@ -1,0 +1,51 @@
+"""`qvdnode purge`: removes the state folders of demos and tests, images and homes included."""
+
+import asyncio
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.daemon.state_lock import StateLock
+from qvdnode.host import mounts
+from qvdnode.image.rootfs import OverlayRootfs
+from qvdnode.image.settings import ImageSettings
+from qvdnode.model.errors import Conflict, FarmError
+
+
+def purge_command(
+    state_dir: Annotated[list[Path], typer.Option("--state-dir", help="May be repeated.")],
+) -> None:
+    """Remove state folders and all that is kept in them, homes too."""
+    if os.geteuid() != 0:
+        typer.echo("qvdnode: purge needs root", err=True)
+        raise typer.Exit(4)
+    for folder in state_dir:
+        if not folder.is_dir():
+            continue
+        try:
+            asyncio.run(_purge(folder.absolute()))
+        except FarmError as error:
+            typer.echo(f"qvdnode: {error}", err=True)
+            raise typer.Exit(exit_code_of(error)) from error
+        typer.echo(f"removed {folder}")
+
+
+async def _purge(folder: Path) -> None:
+    with StateLock(folder):
+        rootfs = OverlayRootfs(replace(ImageSettings(), state_dir=folder))
+        try:
+            await rootfs.sweep(())
+        finally:
+            rootfs.close()
+        left = mounts.under(folder)
+        if left:
+            raise Conflict(
+                f"{left[0]} is still mounted: end what uses it (qvdnode demo cleans up after a "
+                "crash when it is started again), then purge once more"
+            )
+        shutil.rmtree(folder)

@@ -1,0 +1,30 @@
+"""`qvdnode serve`: the node program."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.daemon.load import load
+from qvdnode.daemon.serve import serve
+from qvdnode.model.errors import FarmError
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.telemetry import logs
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML file; docs/config.md lists every key.")
+]
+
+
+def serve_command(config: ConfigFile = None) -> None:
+    """Run a node until SIGTERM or Ctrl-C; its desktops run on unless node.stop_guests is set."""
+    try:
+        settings = load(config, os.environ)
+        logs.setup(settings.log.format, settings.log.level)
+        uvloop.run(serve(settings, SystemClock()))
+    except FarmError as error:
+        typer.echo(f"qvdnode: {error}", err=True)
+        raise typer.Exit(exit_code_of(error)) from error

@@ -1,0 +1,251 @@
+"""The composition root: the only place that knows which class stands behind which Protocol."""
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Final
+
+from aiohttp import web
+
+from qvdnode.admin.app import build_app
+from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
+from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.operators import Operators
+from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.broker.endpoint import Endpoint
+from qvdnode.cluster.core.recovery import decide
+from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.daemon.announcement import Announcement
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.daemon.membership import Membership
+from qvdnode.db.api_tokens import ApiTokens
+from qvdnode.db.audit import Audit
+from qvdnode.db.flavours import Flavours
+from qvdnode.db.images import Images
+from qvdnode.db.nodes import Nodes
+from qvdnode.db.ownership import Ownership
+from qvdnode.db.pool import Database
+from qvdnode.db.sessions import Sessions
+from qvdnode.db.tenants import Tenants
+from qvdnode.db.user_tokens import UserTokens
+from qvdnode.db.users import Users
+from qvdnode.db.vms import Vms
+from qvdnode.host.boot import boot_id
+from qvdnode.host.forwarding import Forwarding
+from qvdnode.host.inotify import Inotify
+from qvdnode.image.disk import Floor
+from qvdnode.image.importer import Importer
+from qvdnode.image.rootfs import OverlayRootfs
+from qvdnode.memopt.admission import HostAdmission
+from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.net.bridge import GuestNetwork
+from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.nft import Nft
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.desktops import Desktops
+from qvdnode.session.journal import SessionJournal
+from qvdnode.session.place import StartChoice
+from qvdnode.session.readiness import Readiness
+from qvdnode.tls.identity import NodeIdentity
+from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.parts import FleetParts
+from qvdnode.vm.run_folder import TmpfsRunFolders
+
+GUEST_NAME: Final = "qvd"
+"""What the names of guests begin with, after the instance's prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is there before anything is built: the world, and what was read from it."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    identity: NodeIdentity
+    nameservers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Everything that daemon/serve.py starts and stops."""
+
+    surroundings: Surroundings
+    membership: Membership
+    nodes: Nodes
+    operators: Operators
+    sessions: Sessions
+    network: GuestNetwork
+    confinement: NftConfinement
+    rootfs: OverlayRootfs
+    importer: Importer
+    fleet: Fleet
+    journal: SessionJournal
+    readiness: Readiness
+    desktops: Desktops
+    endpoint: Endpoint
+    accounts: Accounts
+    memory: HostMemoryReader
+    inotify: Inotify
+
+
+def build(around: Surroundings) -> Node:
+    """Wire one node; nothing runs yet."""
+    config, clock, database = around.config, around.clock, around.database
+    nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
+    membership = Membership(
+        clock,
+        join=lambda: nodes.join(config.node.name, boot_id(), config.clients.address),
+        ownership=lambda seat: Ownership(database, seat),
+    )
+    nft = Nft()
+    confinement = NftConfinement(config.network, nft)
+    rootfs = OverlayRootfs(config.image)
+    memory = HostMemoryReader()
+    inotify = Inotify()
+    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify)
+    readiness = Readiness(
+        checks=[
+            membership.not_joined,
+            lambda: None if database.available else "The database is away.",
+            _disk_check(config),
+        ]
+    )
+    journal = SessionJournal(sessions, membership.node_id, clock)
+    choice = NodeChoice(
+        OwnLoad(fleet, memory, config.memory, config.vm, membership.node_id),
+        random.Random(secrets.randbits(64)),
+        sample=config.cluster.placement_sample,
+    )
+    desktops = Desktops(
+        vms,
+        UserTokens(database),
+        fleet,
+        journal,
+        readiness,
+        StartChoice(choice, membership.node_id),
+    )
+    accounts = _accounts(around)
+    endpoint = Endpoint(
+        desktops, accounts.authenticator, around.identity.context(), clock, config.clients
+    )
+    return Node(
+        surroundings=around,
+        membership=membership,
+        nodes=nodes,
+        operators=accounts.operators,
+        sessions=sessions,
+        network=GuestNetwork(config.network, nft, Forwarding()),
+        confinement=confinement,
+        rootfs=rootfs,
+        importer=Importer(config.image),
+        fleet=fleet,
+        journal=journal,
+        readiness=readiness,
+        desktops=desktops,
+        endpoint=endpoint,
+        accounts=accounts,
+        memory=memory,
+        inotify=inotify,
+    )
+
+
+def admin_application(
+    node: Node, announced: Announcement, supervisor: Supervisor
+) -> web.Application:
+    """The front door for people, once the ports are known that it tells of."""
+    around = node.surroundings
+    config, database = around.config, around.database
+    started_at = around.clock.now()
+
+    def facts() -> NodeFacts:
+        memory = node.memory.memory()
+        return NodeFacts(
+            name=config.node.name,
+            version=version("qvdnode"),
+            fingerprint=announced.fingerprint,
+            client_port=announced.client_port,
+            admin_port=announced.admin_port,
+            started_at=started_at,
+            memory_total_mib=memory.total_mib,
+            memory_available_mib=memory.available_mib,
+            memory_reserved_mib=config.memory.host_reserve_mib,
+            guests_max=config.vm.id_slots,
+            starts_at_once_max=config.vm.starts_at_once,
+        )
+
+    parts = AdminParts(
+        accounts=node.accounts,
+        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        records=Records(node.sessions, Audit(database)),
+        vms=Vms(database),
+        nodes=node.nodes,
+        fleet=node.fleet,
+        facts=facts,
+        not_ready=node.readiness.reason,
+        supervisor=supervisor,
+    )
+    return build_app(parts, around.clock)
+
+
+def _fleet(
+    around: Surroundings,
+    membership: Membership,
+    confinement: NftConfinement,
+    rootfs: OverlayRootfs,
+    memory: HostMemoryReader,
+    inotify: Inotify,
+) -> Fleet:
+    config = around.config
+    settings = replace(
+        config.vm,
+        prefix=config.node.prefix + GUEST_NAME,
+        nameservers=around.nameservers,
+        display_port=config.network.display_port,
+    )
+    driver = LxcDriver(
+        LxcSettings(
+            folder=config.node.state_dir / "lxc",
+            prefix=settings.prefix,
+            bridge=config.network.bridge_name,
+        )
+    )
+    return Fleet(
+        FleetParts(
+            driver=driver,
+            rootfs=rootfs,
+            confinement=confinement,
+            run_folders=TmpfsRunFolders(settings.run_folders, inotify),
+            store=membership,
+            admission=HostAdmission(memory.memory, config.memory),
+            recovery=decide,
+            clock=around.clock,
+            settings=settings,
+            boot_id=boot_id(),
+        )
+    )
+
+
+def _accounts(around: Surroundings) -> Accounts:
+    config, database, clock = around.config, around.database, around.clock
+    hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
+    users = Users(database)
+    api_tokens = ApiTokens(database)
+    return Accounts(
+        tenants=Tenants(database),
+        users=users,
+        authenticator=Authenticator(users, UserTokens(database), hasher, clock, config.auth),
+        hasher=hasher,
+        operators=Operators(api_tokens, clock, config.auth),
+        api_tokens=api_tokens,
+    )
+
+
+def _disk_check(config: Config) -> Callable[[], str | None]:
+    floor = Floor(config.node.state_dir, config.image.free_floor_mib)
+    return lambda: floor.refusal("start desktops")

@@ -1,0 +1,229 @@
+"""Starts a node in order, serves until it is told to stop, and stops it in reverse.
+
+What runs is adopted before anybody is served. The database may be away, now or later: then the
+node adopts from its own files, serves what runs, and joins the farm when it can.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from qvdnode.cluster.lease_keeper import LeaseKeeper
+from qvdnode.daemon import announcement, state_folder
+from qvdnode.daemon.announcement import Announcement
+from qvdnode.daemon.build import Node, Surroundings, admin_application, build
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.first_token import ensure_first_token
+from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.migrate import migrate
+from qvdnode.db.pool import Database
+from qvdnode.host.boot import boot_id
+from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.net.surroundings import guest_resolvers
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.tls.host_names import host_names
+from qvdnode.tls.identity import NodeIdentity
+
+log = logging.getLogger(__name__)
+
+JOURNAL_LIMIT_S: Final = 5.0
+ADMIN_GRACE_S: Final = 2.0
+JOIN_AGAIN_S: Final = 2.0
+
+
+async def serve(config: Config, clock: Clock) -> None:
+    """Run a node until SIGTERM or SIGINT; SIGHUP reloads the certificate.
+
+    Raises FarmError with what stands in the way of a start; then nothing is left running.
+    """
+    stop = asyncio.Event()
+    state_dir = config.node.state_dir
+    await asyncio.to_thread(state_folder.prepare, state_dir)
+    identity = _identity(config, clock)
+    with StateLock(state_dir):
+        _listen_to_signals(stop, identity)
+        async with Supervisor("node") as tasks, _database(config, clock, tasks) as database:
+            nameservers = tuple(str(a) for a in await guest_resolvers(config.network))
+            node = build(Surroundings(config, clock, database, identity, nameservers))
+            try:
+                await _serve_node(node, tasks, stop)
+            finally:
+                announcement.withdraw(state_dir)
+
+
+async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
+    config = node.surroundings.config
+    await node.network.up()
+    await node.importer.sweep()
+    joined = node.surroundings.database.available and await _join(node, tasks)
+    _ = tasks.essential("guests", node.fleet.run())
+    report = await node.fleet.adopt()
+    log.info("adopted", extra={"report": str(report)})
+    _ = tasks.essential("journal", node.journal.run())
+    _ = tasks.essential("rules", node.confinement.watch(node.surroundings.clock))
+    if not joined:
+        _ = tasks.essential("join", _join_later(node, tasks))
+    async with AsyncExitStack() as doors:
+        announced = await _open_doors(node, doors)
+        node.readiness.serving = True
+        announcement.publish(config.node.state_dir, announced)
+        log.info(
+            "serving",
+            extra={
+                "client_port": announced.client_port,
+                "admin_port": announced.admin_port,
+                "fingerprint": announced.fingerprint,
+            },
+        )
+        await stop.wait()
+        log.info("stopping", extra={"stop_guests": config.node.stop_guests})
+        node.readiness.serving = False
+    await _wind_down(node)
+
+
+async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
+    """Listen on both ports; leaving `doors` closes them and ends what came through."""
+    config, identity = node.surroundings.config, node.surroundings.identity
+    listener = _listen_to_people(config)
+    announced = Announcement(
+        pid=os.getpid(),
+        client_port=node.endpoint.listen(),
+        admin_port=listener.getsockname()[1],
+        fingerprint=identity.fingerprint(),
+    )
+    tasks = await doors.enter_async_context(Supervisor("doors"))
+    runner = web.AppRunner(
+        admin_application(node, announced, tasks),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=ADMIN_GRACE_S,
+    )
+    await runner.setup()
+    doors.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener, ssl_context=identity.context()).start()
+    _ = tasks.essential("clients", node.endpoint.run())
+    return announced
+
+
+def _listen_to_people(config: Config) -> socket.socket:
+    address, port = config.admin.address, config.admin.port
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server(
+            (address, port), family=family, backlog=128, dualstack_ipv6=address == "::"
+        )
+    except OSError as error:
+        raise HostFailed(
+            f"REST cannot be listened for on {address or '*'} port {port}: {error.strerror}. "
+            "Choose another [admin] address or port, or stop what uses it."
+        ) from error
+
+
+async def _wind_down(node: Node) -> None:
+    """The doors are closed: end or leave the guests, write what is to be written, let go."""
+    config = node.surroundings.config
+    await node.fleet.close(stop_guests=config.node.stop_guests)
+    await node.journal.flushed(JOURNAL_LIMIT_S)
+    seat = node.membership.seat
+    if seat is not None and config.node.stop_guests:
+        try:
+            await node.nodes.leave(seat.node_id, seat.epoch)
+        except Unavailable as error:
+            log.warning("left_unsaid", extra={"because": str(error)})
+    if config.node.stop_guests:
+        await node.network.down()
+    node.rootfs.close()
+    node.inotify.close()
+
+
+async def _join(node: Node, tasks: Supervisor) -> bool:
+    """Take the node's place in the farm; False while the database is away."""
+    around = node.surroundings
+    try:
+        await migrate(around.database)
+        if not await node.membership.try_join():
+            return False
+        seat = node.membership.seat
+        if seat is None:
+            return False
+        if seat.rebooted:
+            stopped = await node.nodes.reset_after_reboot(seat, boot_id())
+            log.info("rows_set_right_after_reboot", extra={"vms": stopped})
+        await node.sessions.close_stale(seat.node_id)
+        await ensure_first_token(node.operators, around.config.node.state_dir)
+    except Unavailable as error:
+        log.warning("join_waits", extra={"because": str(error)})
+        return False
+    keeper = LeaseKeeper(node.nodes, around.clock, around.config.cluster, seat.node_id, seat.epoch)
+    await keeper.renew()
+    node.readiness.checks.append(keeper.ran_out)
+    _ = tasks.essential("lease", keeper.run())
+    return True
+
+
+async def _join_later(node: Node, tasks: Supervisor) -> None:
+    """Join when the database is there, and set the rows right that could not be read before."""
+    while not await _join(node, tasks):
+        await node.surroundings.clock.sleep(JOIN_AGAIN_S)
+    await node.fleet.reconcile()
+
+
+@asynccontextmanager
+async def _database(config: Config, clock: Clock, tasks: Supervisor) -> AsyncIterator[Database]:
+    """The farm's database, or the node's own, for as long as the node lives."""
+    dsn = config.database.dsn
+    embedded = None if dsn else EmbeddedPostgres(config.database, clock)
+    watch: asyncio.Task[None] | None = None
+    if embedded is not None:
+        dsn = await embedded.start()
+        watch = tasks.essential("postgres", embedded.run())
+    try:
+        rng = random.Random(secrets.randbits(64))
+        database = await Database.open(dsn, config.database, clock, rng)
+        keeper = tasks.essential("database", database.run())
+        try:
+            yield database
+        finally:
+            keeper.cancel()
+            await database.close()
+    finally:
+        if embedded is not None and watch is not None:
+            watch.cancel()
+            await embedded.stop()
+
+
+def _identity(config: Config, clock: Clock) -> NodeIdentity:
+    identity = NodeIdentity(
+        config.node.state_dir / "tls",
+        clock,
+        certificate=config.tls.certificate,
+        key=config.tls.key,
+    )
+    identity.ensure(*host_names(config.tls.names))
+    return identity
+
+
+def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity) -> None:
+    def reload() -> None:
+        try:
+            identity.reload()
+        except FarmError as error:
+            log.warning("certificate_not_reloaded", extra={"because": str(error)})
+        else:
+            log.info("certificate_reloaded", extra={"fingerprint": identity.fingerprint()})
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
