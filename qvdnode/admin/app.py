@@ -1,0 +1,39 @@
+"""The application for people and programs that administer the farm: REST and probes.
+
+Run it with `access_log=None`: the boundary writes one line per request itself.
+"""
+
+import json
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from qvdnode.admin import boundary, openapi
+from qvdnode.admin.dispatch import BODY_MAX_BYTES, handler_of
+from qvdnode.admin.endpoint import JSON, route_path
+from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
+from qvdnode.admin.parts import PARTS, AdminParts
+from qvdnode.admin.probes import PROBES
+from qvdnode.runtime.clock import Clock
+
+
+def build_app(parts: AdminParts, clock: Clock) -> web.Application:
+    """The whole application, ready for a runner."""
+    app = web.Application(middlewares=[boundary.boundary(clock)], client_max_size=BODY_MAX_BYTES)
+    app[PARTS] = parts
+    app.on_response_prepare.append(boundary.stamp)
+    for prefix, endpoints in ((API_PREFIX, ENDPOINTS), ("", PROBES)):
+        for endpoint in endpoints:
+            path = route_path(prefix, endpoint.path)
+            app.router.add_route(endpoint.method, path, handler_of(endpoint))
+    app.router.add_route("GET", f"{API_PREFIX}/openapi.json", _document_handler())
+    return app
+
+
+def _document_handler() -> Handler:
+    body = json.dumps(openapi.document()).encode()
+
+    async def get_document(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type=JSON)
+
+    return get_document

@@ -1,0 +1,134 @@
+"""The request boundary: whatever a request does, it gets one well-formed answer and one log line.
+
+From the outside in: correlation id, measurement, the one catch-all. What a matched endpoint goes
+through after that is in dispatch.py.
+"""
+
+import logging
+import re
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from qvdnode.admin import problem
+from qvdnode.model.errors import FarmError, NotFound
+from qvdnode.runtime.clock import Clock
+from qvdnode.telemetry.correlation import correlated
+from qvdnode.telemetry.metrics import Counter, Histogram
+
+log = logging.getLogger(__name__)
+
+REQUESTS = Counter(
+    "qvdnode_admin_requests", "Requests for administrators", ["method", "path", "status"]
+)
+SECONDS = Histogram(
+    "qvdnode_admin_request_seconds", "How long they took to answer", ["method", "path"]
+)
+
+CORRELATION_HEADER: Final = "X-Correlation-ID"
+CORRELATION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What may come in from outside: it goes into logs and the audit trail."""
+QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: not worth a log line while all is well."""
+BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
+"""The answer whose head has been sent."""
+ITS_CORRELATION: Final = web.RequestKey("correlation", str)
+UNMATCHED: Final = "unmatched"
+WENT_AWAY: Final = 499
+"""Status in the log for a client that closed the connection before its answer."""
+
+
+def boundary(clock: Clock) -> Middleware:
+    """The outermost middleware of the application."""
+
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with correlated(given_correlation(request)) as correlation:
+            request[ITS_CORRELATION] = correlation
+            started = clock.monotonic_s()
+            status = WENT_AWAY
+            try:
+                response = await _answered(request, handler)
+                status = response.status
+            finally:
+                _measure(request, status, clock.monotonic_s() - started)
+            return response
+
+    return handle
+
+
+def given_correlation(request: web.Request) -> str | None:
+    """The caller's correlation id, if it is one that may be written down."""
+    given = request.headers.get(CORRELATION_HEADER, "")
+    return given if CORRELATION.fullmatch(given) else None
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except FarmError as error:
+        return problem.answer_error(error)
+    except web.HTTPException as error:
+        return _refused_by_router(error)
+    except ConnectionResetError:
+        raise  # the client is gone: nobody to answer
+    except Exception:
+        log.exception("admin_request_failed", extra={"path": request.path[:200]})
+        begun = request.get(BEGUN)
+        if begun is None:
+            return problem.answer(problem.internal_problem())
+        return _broken_off(request, begun)
+
+
+def _broken_off(request: web.Request, begun: web.StreamResponse) -> web.StreamResponse:
+    """A second answer must not follow on one that has begun: its end is a closed connection."""
+    if request.transport is not None:
+        request.transport.abort()
+    return begun
+
+
+def _refused_by_router(error: web.HTTPException) -> web.StreamResponse:
+    match error:
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            refusal = problem.MethodNotAllowed(f"This path takes {allowed}.")
+            return problem.answer(problem.problem_of(refusal), {"Allow": allowed})
+        case web.HTTPRequestEntityTooLarge():
+            return problem.answer_error(problem.BodyTooLarge("Send a smaller body."))
+        case web.HTTPNotFound():
+            return problem.answer_error(
+                NotFound("There is nothing at this path; /api/v1/openapi.json lists all paths.")
+            )
+        case _:
+            refusal_text = error.text or "The request cannot be read."
+            return problem.answer_error(problem.Malformed(refusal_text))
+
+
+def _measure(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    path = UNMATCHED if resource is None else resource.canonical
+    method = UNMATCHED if resource is None else request.method
+    REQUESTS.labels(method, path, str(status)).inc()
+    SECONDS.labels(method, path).observe(seconds)
+    if path in QUIET and status < 400:
+        return
+    log.info(
+        "admin_request",
+        extra={
+            "method": request.method[:16],
+            "path": request.path[:200],
+            "status": status,
+            "seconds": round(seconds, 4),
+            "source": request.remote,
+        },
+    )
+
+
+async def stamp(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, streamed ones too; a signal, run just before the head is sent."""
+    request[BEGUN] = response
+    response.headers[CORRELATION_HEADER] = request.get(ITS_CORRELATION, "")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "qvdnode"

@@ -1,0 +1,98 @@
+"""From a row of the endpoint table to a handler: who asks, what they say, the call, the answer."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+
+from qvdnode.admin.audit_trail import write_changes
+from qvdnode.admin.endpoint import JSON, AnyEndpoint, Asked, Permission
+from qvdnode.admin.parts import PARTS, AdminParts
+from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
+from qvdnode.admin.reading import NoBody, read_body, read_query
+from qvdnode.model.errors import Invalid, Unauthenticated
+from qvdnode.model.principal import Operator
+
+BODY_MAX_BYTES: Final = 64 * 1024
+"""Enough for every JSON body there is; streamed ones are not held in memory."""
+BODY_LIMIT_S: Final = 30.0
+TOKEN_MAX: Final = 256
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+NO_TOKEN: Final = "Send an API token in the header `Authorization: Bearer TOKEN`."
+
+
+def handler_of(endpoint: AnyEndpoint) -> Handler:
+    """The aiohttp handler that serves one endpoint."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        parts = request.app[PARTS]
+        operator = await _admit(parts, request, endpoint.permission)
+        query = read_query(endpoint.query, request.query.items())
+        body = await _body(request, endpoint)
+        asked: Asked[BaseModel, BaseModel] = Asked(
+            parts, request, operator, body, query, endpoint.status
+        )
+        try:
+            said = await endpoint.handler(asked)
+        finally:
+            await write_changes(parts.records.audit, endpoint.action, operator, asked.changes)
+        return _answer(said, asked.status)
+
+    return handle
+
+
+async def _admit(
+    parts: AdminParts, request: web.Request, permission: Permission
+) -> Operator | None:
+    match permission:
+        case Permission.ANYBODY:
+            return None
+        case Permission.OPERATOR_OR_LOOPBACK if request.remote in LOOPBACK:
+            return None
+        case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
+            return await parts.accounts.operators.operator(bearer_token(request))
+
+
+def bearer_token(request: web.Request) -> str:
+    """The token of the Authorization header; raises Unauthenticated when there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not token.isascii():
+        raise Unauthenticated(NO_TOKEN)
+    return token
+
+
+async def _body(request: web.Request, endpoint: AnyEndpoint) -> BaseModel:
+    if not endpoint.takes_json:
+        _check_media(request, endpoint)
+        return NoBody()
+    if endpoint.body is NoBody:
+        if request.can_read_body:
+            raise Invalid("This request has no body.", field="body")
+        return NoBody()
+    _check_media(request, endpoint)
+    try:
+        async with asyncio.timeout(BODY_LIMIT_S):
+            body: BaseModel = read_body(endpoint.body, await request.read())
+    except TimeoutError as error:
+        raise BodyTooSlow(f"The body did not arrive within {BODY_LIMIT_S:g} s.") from error
+    return body
+
+
+def _check_media(request: web.Request, endpoint: AnyEndpoint) -> None:
+    if request.content_type not in endpoint.body_media:
+        raise UnsupportedMedia(f"Send the body with `Content-Type: {endpoint.body_media[0]}`.")
+
+
+def _answer(said: BaseModel | web.StreamResponse | None, status: int) -> web.StreamResponse:
+    match said:
+        case None:
+            return web.Response(status=status)
+        case web.StreamResponse():
+            return said
+        case BaseModel():
+            return web.Response(
+                status=status, body=said.model_dump_json().encode(), content_type=JSON
+            )

@@ -1,0 +1,148 @@
+"""What an endpoint is: one row says its path, models, errors and permission.
+
+Routes (app.py) and the OpenAPI document (openapi.py) are both made from these rows, so they cannot
+differ. Handlers get an `Asked` and return a model; everything else is the boundary's.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final, Generic, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from qvdnode.admin.parts import AdminParts
+from qvdnode.model.errors import FarmError, NotFound
+from qvdnode.model.ids import MAX_WIRE_ID
+from qvdnode.model.principal import Operator
+
+B = TypeVar("B", bound=BaseModel)
+Q = TypeVar("Q", bound=BaseModel)
+
+JSON: Final = "application/json"
+TAR: Final = "application/x-tar"
+BYTES: Final = "application/octet-stream"
+NDJSON: Final = "application/x-ndjson"
+
+
+class Permission(Enum):
+    """Who may call an endpoint."""
+
+    ANYBODY = auto()
+    OPERATOR = auto()
+    """Whoever holds a valid API token."""
+    OPERATOR_OR_LOOPBACK = auto()
+    """As above, or any program on the node's own host."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathParam:
+    """A variable segment of a path: what it may look like, and how the document says so."""
+
+    pattern: str
+    schema: Mapping[str, Any]
+
+
+PATH_PARAMS: Final[dict[str, PathParam]] = {
+    "id": PathParam(r"\d{1,10}", {"type": "integer", "minimum": 1, "maximum": MAX_WIRE_ID}),
+    "name": PathParam(
+        r"[a-z0-9][a-z0-9._-]{0,63}",
+        {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
+    ),
+}
+"""A segment that does not look so matches no route, and is answered with 404."""
+
+
+class AnswerModel(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request changed, for the audit trail. Never holds a secret."""
+
+    kind: str
+    id: str
+    detail: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class Asked(Generic[B, Q]):
+    """One request, checked: who asks, the body and the query as models."""
+
+    parts: AdminParts
+    request: web.Request
+    operator: Operator | None
+    body: B
+    query: Q
+    status: int
+    """What the answer will say; a handler may choose another one its row names."""
+    changes: list[Change] = field(default_factory=list)
+
+    def id(self) -> int:
+        """The id in the path; raises NotFound beyond what an id can be."""
+        number = int(self.request.match_info["id"])
+        if not 1 <= number <= MAX_WIRE_ID:
+            raise NotFound(f"There is nothing with the number {number}.")
+        return number
+
+    def name(self) -> str:
+        """The name in the path."""
+        return self.request.match_info["name"]
+
+    def changed(self, kind: str, identity: int | str, **detail: object) -> None:
+        """Note a change for the audit trail; call it once the change is made."""
+        self.changes.append(Change(kind, str(identity), detail))
+
+
+Handler = Callable[[Asked[B, Q]], Awaitable[BaseModel | web.StreamResponse | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint(Generic[B, Q]):
+    """One method on one path."""
+
+    method: str
+    path: str
+    """Below /api/v1 (or below / for probes), with `{id}` or `{name}` segments."""
+    handler: Handler[B, Q]
+    summary: str
+    tag: str
+    body: type[B]
+    query: type[Q]
+    answer: type[BaseModel] | None = None
+    """None for 204."""
+    status: int = 200
+    other_statuses: tuple[int, ...] = ()
+    """Further good statuses with the same answer."""
+    errors: tuple[type[FarmError], ...] = ()
+    """Beyond those that every endpoint of its kind may answer with."""
+    permission: Permission = Permission.OPERATOR
+    action: str | None = None
+    """The audit action; None for endpoints that change nothing."""
+    body_media: tuple[str, ...] = (JSON,)
+    """What may come in; the first one is the one to use."""
+    answer_media: str = JSON
+
+    @property
+    def takes_json(self) -> bool:
+        """Whether the boundary reads the body; a streamed one is the handler's."""
+        return self.body_media == (JSON,)
+
+
+AnyEndpoint = Endpoint[Any, Any]
+
+
+def route_path(prefix: str, path: str) -> str:
+    """The path as aiohttp's router reads it, each variable with its pattern."""
+    for name, param in PATH_PARAMS.items():
+        path = path.replace("{" + name + "}", "{" + name + ":" + param.pattern + "}")
+    return prefix + path
+
+
+def variables(path: str) -> list[str]:
+    """The variable segments of a path, in order."""
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]

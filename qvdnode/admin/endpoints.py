@@ -1,0 +1,38 @@
+"""The table of all endpoints; each resource brings its rows."""
+
+from itertools import chain
+from typing import Final
+
+from qvdnode.admin.endpoint import AnyEndpoint
+from qvdnode.admin.routes import (
+    audit,
+    flavours,
+    image_import,
+    images,
+    nodes,
+    sessions,
+    tenants,
+    tokens,
+    users,
+    vm_actions,
+    vms,
+)
+
+API_PREFIX: Final = "/api/v1"
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
+    chain(
+        tenants.ENDPOINTS,
+        users.ENDPOINTS,
+        flavours.ENDPOINTS,
+        images.ENDPOINTS,
+        image_import.ENDPOINTS,
+        vms.ENDPOINTS,
+        vm_actions.ENDPOINTS,
+        sessions.ENDPOINTS,
+        nodes.ENDPOINTS,
+        audit.ENDPOINTS,
+        tokens.ENDPOINTS,
+    )
+)
+"""Everything under /api/v1; probes.py has what lies beside it."""

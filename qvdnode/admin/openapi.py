@@ -1,0 +1,130 @@
+"""The OpenAPI 3.1 document, made from the endpoint table."""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from qvdnode.admin.endpoint import JSON, PATH_PARAMS, AnyEndpoint, Permission, variables
+from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
+from qvdnode.admin.problem import (
+    KINDS,
+    MEDIA_TYPE,
+    BodyTooLarge,
+    Malformed,
+    Problem,
+    UnsupportedMedia,
+)
+from qvdnode.admin.reading import NoBody
+from qvdnode.model.errors import FarmError, Invalid, NotFound, Unauthenticated, Unavailable
+
+REF: Final = "#/components/schemas/{model}"
+ALWAYS: Final[tuple[type[FarmError], ...]] = (Invalid, Unavailable)
+WITH_JSON: Final[tuple[type[FarmError], ...]] = (Malformed, BodyTooLarge, UnsupportedMedia)
+
+Json = dict[str, Any]
+Mode = Literal["validation", "serialization"]
+
+
+def document() -> Json:
+    """The whole document, as plain values in a stable order."""
+    references, definitions = models_json_schema(_models(), ref_template=REF)
+    schemas = {(model, mode): value for (model, mode), value in references.items()}
+    paths: dict[str, Json] = {}
+    for endpoint in ENDPOINTS:
+        place = paths.setdefault(API_PREFIX + endpoint.path, {})
+        place[endpoint.method.lower()] = _operation(endpoint, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "qvdnode",
+            "version": version("qvdnode"),
+            "description": "Administration of a farm of Linux desktops. See docs/rest.md.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(definitions.get("$defs", {}).items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
+    """Every kind of problem this endpoint may answer with, by status."""
+    kinds: set[type[FarmError]] = {*ALWAYS, *endpoint.errors}
+    if endpoint.permission is not Permission.ANYBODY:
+        kinds.add(Unauthenticated)
+    if variables(endpoint.path):
+        kinds.add(NotFound)
+    if endpoint.body is not NoBody or not endpoint.takes_json:
+        kinds.update(WITH_JSON)
+    return tuple(sorted(kinds, key=lambda kind: (KINDS[kind].status, kind.code)))
+
+
+def _models() -> list[tuple[type[BaseModel], Mode]]:
+    found: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "serialization"): None}
+    for endpoint in ENDPOINTS:
+        if endpoint.body is not NoBody:
+            found[(endpoint.body, "validation")] = None
+        if endpoint.answer is not None:
+            found[(endpoint.answer, "serialization")] = None
+    return list(found)
+
+
+def _operation(endpoint: AnyEndpoint, schemas: dict[tuple[Any, Mode], Json]) -> Json:
+    operation: Json = {
+        "operationId": endpoint.handler.__name__,
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
+        "responses": _responses(endpoint, schemas),
+        "security": [] if endpoint.permission is Permission.ANYBODY else [{"token": []}],
+    }
+    if not endpoint.takes_json:
+        content: Json = {media: {} for media in endpoint.body_media}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif endpoint.body is not NoBody:
+        schema = schemas[(endpoint.body, "validation")]
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+    return operation
+
+
+def _path_parameters(endpoint: AnyEndpoint) -> Iterable[Json]:
+    for name in variables(endpoint.path):
+        schema = dict(PATH_PARAMS[name].schema)
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(endpoint: AnyEndpoint) -> Iterable[Json]:
+    schema = endpoint.query.model_json_schema()
+    for name, value in schema.get("properties", {}).items():
+        required = name in schema.get("required", ())
+        plain = _inlined(value, schema.get("$defs", {}))
+        yield {"name": name, "in": "query", "required": required, "schema": plain}
+
+
+def _inlined(schema: Json, definitions: Json) -> Json:
+    """A parameter's schema with the definitions it refers to put in place."""
+    if "$ref" in schema:
+        return dict(definitions[schema["$ref"].rpartition("/")[2]])
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_inlined(item, definitions) for item in schema["anyOf"]]}
+    return schema
+
+
+def _responses(endpoint: AnyEndpoint, schemas: dict[tuple[Any, Mode], Json]) -> Json:
+    responses: Json = {}
+    for status in (endpoint.status, *endpoint.other_statuses):
+        responses[str(status)] = {"description": "Done" if status != 202 else "Begun"}
+        if endpoint.answer is not None:
+            schema = schemas[(endpoint.answer, "serialization")]
+            responses[str(status)]["content"] = {endpoint.answer_media: {"schema": schema}}
+    by_status: dict[int, list[str]] = {}
+    for kind in possible_errors(endpoint):
+        by_status.setdefault(KINDS[kind].status, []).append(kind.code)
+    for status, codes in by_status.items():
+        content = {MEDIA_TYPE: {"schema": schemas[(Problem, "serialization")]}}
+        responses[str(status)] = {"description": "Codes: " + ", ".join(codes), "content": content}
+    return responses

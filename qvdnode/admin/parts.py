@@ -1,0 +1,91 @@
+"""What the front door for administrators stands on; daemon/build.py fills it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.operators import Operators
+from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.db.api_tokens import ApiTokens
+from qvdnode.db.audit import Audit
+from qvdnode.db.flavours import Flavours
+from qvdnode.db.images import Images
+from qvdnode.db.nodes import Nodes
+from qvdnode.db.sessions import Sessions
+from qvdnode.db.tenants import Tenants
+from qvdnode.db.users import Users
+from qvdnode.db.vms import Vms
+from qvdnode.image.importer import Importer
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What this node is and how much it carries, at the moment of asking."""
+
+    name: str
+    version: str
+    fingerprint: str
+    """Of the certificate that clients see."""
+    client_port: int
+    admin_port: int
+    started_at: datetime
+    memory_total_mib: int
+    memory_available_mib: int
+    memory_reserved_mib: int
+    """Kept for the host itself; never promised to guests."""
+    guests_max: int
+    starts_at_once_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Who may do what."""
+
+    tenants: Tenants
+    users: Users
+    authenticator: Authenticator
+    hasher: PasswordHasher
+    operators: Operators
+    api_tokens: ApiTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What desktops are made of."""
+
+    flavours: Flavours
+    images: Images
+    importer: Importer
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What happened."""
+
+    sessions: Sessions
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """Everything the routes use."""
+
+    accounts: Accounts
+    catalogue: Catalogue
+    records: Records
+    vms: Vms
+    nodes: Nodes
+    fleet: Fleet
+    facts: Callable[[], NodeFacts]
+    not_ready: Callable[[], str | None]
+    """Why no desktop can be started here now, for a person; None when one can."""
+    supervisor: Supervisor
+    """Owns starts and stops that nobody waits for."""
+
+
+PARTS: web.AppKey[AdminParts] = web.AppKey("parts", AdminParts)

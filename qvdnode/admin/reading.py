@@ -1,0 +1,85 @@
+"""From bytes and query strings to request models, refusing what is odd by its name.
+
+Messages never repeat a value: it may be a password.
+"""
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qvdnode.admin.problem import Malformed
+from qvdnode.model.errors import FarmError, Invalid
+from qvdnode.model.ids import MAX_WIRE_ID
+from qvdnode.model.listing import PAGE_SIZE, PAGE_SIZE_MAX, Page
+
+M = TypeVar("M", bound=BaseModel)
+
+UNKNOWN: Final = "extra_forbidden"
+NO_JSON: Final = "json_invalid"
+AFTER_MAX: Final = 2**63 - 1
+
+
+class RequestBody(BaseModel):
+    """Base of all request bodies: unknown fields are refused, and nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NoBody(RequestBody):
+    """The body of requests that have none."""
+
+
+class Query(BaseModel):
+    """Base of all query strings: unknown parameters are refused, values are text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoQuery(Query):
+    """The query of requests that have none."""
+
+
+class PageQuery(Query):
+    """Which part of a list: at most `limit` items whose id is greater than `after`."""
+
+    limit: int = Field(default=PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
+    after: int = Field(default=0, ge=0, le=AFTER_MAX)
+
+    def page(self) -> Page:
+        """The same, in the words of the model."""
+        return Page(limit=self.limit, after=self.after)
+
+
+IdFilter = Field(default=None, ge=1, le=MAX_WIRE_ID)
+
+
+def read_body(model: type[M], body: bytes) -> M:
+    """The body as that model; raises Malformed when it is no JSON, Invalid naming the field."""
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise _refusal(error, "") from error
+
+
+def read_query(model: type[M], pairs: Iterable[tuple[str, str]]) -> M:
+    """The query string as that model; raises Invalid naming the parameter."""
+    values: dict[str, str] = {}
+    for key, value in pairs:
+        if key in values:
+            raise Invalid("This parameter may be given once.", field=f"query.{key[:64]}")
+        values[key] = value
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(error, "query.") from error
+
+
+def _refusal(error: ValidationError, prefix: str) -> FarmError:
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    if first["type"] == NO_JSON:
+        return Malformed(f"The body must be JSON in UTF-8: {first['msg']}.")
+    field = prefix + ".".join(str(part)[:64] for part in first["loc"])
+    if first["type"] == UNKNOWN:
+        return Invalid(f"There is no {field} here.", field=field)
+    return Invalid(f"{field or 'The body'}: {first['msg']}.", field=field or None)

@@ -1,0 +1,77 @@
+"""/audit: who changed what, when. Entries are only ever added."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.fields import Word
+from qvdnode.admin.reading import NoBody, PageQuery
+from qvdnode.db.audit import AuditRecord
+
+
+class AuditView(AnswerModel):
+    """One change."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    object_kind: str
+    object_id: str | None
+    detail: dict[str, Any]
+    correlation: str
+
+
+class AuditList(AnswerModel):
+    """One page of changes."""
+
+    items: list[AuditView]
+    next_after: int | None
+
+
+class AuditQuery(PageQuery):
+    """Which changes."""
+
+    actor: Word | None = None
+    object_kind: Word | None = None
+    object_id: Word | None = None
+
+
+async def list_audit(asked: Asked[NoBody, AuditQuery]) -> AuditList:
+    """One page of changes, oldest first."""
+    query = asked.query
+    listing = await asked.parts.records.audit.list(
+        query.page(),
+        actor=query.actor,
+        object_kind=query.object_kind,
+        object_id=query.object_id,
+    )
+    return AuditList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+
+
+def view(record: AuditRecord) -> AuditView:
+    """The entry as REST shows it."""
+    return AuditView(
+        id=record.id,
+        at=record.at,
+        actor=record.actor,
+        action=record.action,
+        object_kind=record.object_kind,
+        object_id=record.object_id,
+        detail=dict(record.detail),
+        correlation=record.correlation,
+    )
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    Endpoint(
+        method="GET",
+        path="/audit",
+        handler=list_audit,
+        summary="List changes",
+        tag="audit",
+        body=NoBody,
+        query=AuditQuery,
+        answer=AuditList,
+    ),
+)

@@ -1,0 +1,166 @@
+"""/images: root file systems and their versions. image_import.py brings new ones in."""
+
+from datetime import datetime
+from typing import Final
+
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.fields import Id
+from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.db.images import ImageVersion
+from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.farm import Image
+
+
+class ImageView(AnswerModel):
+    """An image; `head_version` is the version that starts."""
+
+    id: int
+    name: str
+    head_version: int | None
+    size_bytes: int
+    created_at: datetime
+
+
+class ImageList(AnswerModel):
+    """One page of images."""
+
+    items: list[ImageView]
+    next_after: int | None
+
+
+class VersionView(AnswerModel):
+    """One version of an image."""
+
+    version: int
+    size_bytes: int
+    note: str
+    created_at: datetime
+
+
+class VersionList(AnswerModel):
+    """All versions of an image, oldest first."""
+
+    items: list[VersionView]
+
+
+class Head(RequestBody):
+    """Which version starts from now on."""
+
+    version: Id
+
+
+def view(image: Image) -> ImageView:
+    """The image as REST shows it."""
+    return ImageView(
+        id=image.id,
+        name=image.name,
+        head_version=image.head_version,
+        size_bytes=image.size_bytes,
+        created_at=image.created_at,
+    )
+
+
+def version_view(version: ImageVersion) -> VersionView:
+    """The version as REST shows it."""
+    return VersionView(
+        version=version.version,
+        size_bytes=version.size_bytes,
+        note=version.note,
+        created_at=version.created_at,
+    )
+
+
+async def list_images(asked: Asked[NoBody, PageQuery]) -> ImageList:
+    """One page of images."""
+    listing = await asked.parts.catalogue.images.list(asked.query.page())
+    return ImageList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+
+
+async def show_image(asked: Asked[NoBody, NoQuery]) -> ImageView:
+    """One image."""
+    return view(await asked.parts.catalogue.images.by_name(asked.name()))
+
+
+async def list_versions(asked: Asked[NoBody, NoQuery]) -> VersionList:
+    """All versions of an image."""
+    images = asked.parts.catalogue.images
+    image = await images.by_name(asked.name())
+    return VersionList(items=[version_view(item) for item in await images.versions(image.id)])
+
+
+async def set_head(asked: Asked[Head, NoQuery]) -> ImageView:
+    """Make another version the one that starts; VMs that run keep theirs until they stop."""
+    images = asked.parts.catalogue.images
+    image = await images.by_name(asked.name())
+    known = {item.version for item in await images.versions(image.id)}
+    if asked.body.version not in known:
+        raise NotFound(f"Image {image.name} has no version {asked.body.version}.")
+    await images.set_head(image.id, asked.body.version)
+    asked.changed("image", image.id, name=image.name, head_version=asked.body.version)
+    return view(await images.by_name(image.name))
+
+
+async def delete_image(asked: Asked[NoBody, NoQuery]) -> None:
+    """Delete an image with all its versions; raises Conflict while a flavour uses it."""
+    catalogue = asked.parts.catalogue
+    image = await catalogue.images.by_name(asked.name())
+    await catalogue.images.delete(image.id)
+    asked.changed("image", image.id, name=image.name)
+    await catalogue.importer.remove(image.id)
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    Endpoint(
+        method="GET",
+        path="/images",
+        handler=list_images,
+        summary="List images",
+        tag="images",
+        body=NoBody,
+        query=PageQuery,
+        answer=ImageList,
+    ),
+    Endpoint(
+        method="GET",
+        path="/images/{name}",
+        handler=show_image,
+        summary="Show an image",
+        tag="images",
+        body=NoBody,
+        query=NoQuery,
+        answer=ImageView,
+    ),
+    Endpoint(
+        method="GET",
+        path="/images/{name}/versions",
+        handler=list_versions,
+        summary="List the versions of an image",
+        tag="images",
+        body=NoBody,
+        query=NoQuery,
+        answer=VersionList,
+    ),
+    Endpoint(
+        method="PUT",
+        path="/images/{name}/head",
+        handler=set_head,
+        summary="Choose the version that starts",
+        tag="images",
+        body=Head,
+        query=NoQuery,
+        answer=ImageView,
+        action="image.head",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/images/{name}",
+        handler=delete_image,
+        summary="Delete an image that no flavour uses",
+        tag="images",
+        body=NoBody,
+        query=NoQuery,
+        status=204,
+        errors=(Conflict,),
+        action="image.delete",
+    ),
+)

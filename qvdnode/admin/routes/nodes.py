@@ -1,0 +1,141 @@
+"""/node: the node that answers, in full; /nodes: all nodes of the farm as the database has them."""
+
+from datetime import datetime
+from typing import Final
+
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.reading import NoBody, NoQuery, PageQuery
+from qvdnode.model.vm_state import DisplayState, VmState
+
+
+class NodeLoad(AnswerModel):
+    """What the node carries now."""
+
+    guests: dict[VmState, int]
+    """How many guests are in each state; states without a guest are left out."""
+    viewers: int
+    waiting: int
+    """Starts in the queue."""
+    memory_promised_mib: int
+    """The sum of the limits of the guests that run."""
+
+
+class NodeLimits(AnswerModel):
+    """What the node can carry."""
+
+    guests_max: int
+    starts_at_once_max: int
+    memory_total_mib: int
+    memory_available_mib: int
+    memory_reserved_mib: int
+
+
+class ThisNode(AnswerModel):
+    """The node that answers."""
+
+    name: str
+    version: str
+    fingerprint: str
+    client_port: int
+    admin_port: int
+    started_at: datetime
+    not_ready: str | None
+    """Why it cannot start desktops now; null when it can."""
+    load: NodeLoad
+    limits: NodeLimits
+
+
+class NodeView(AnswerModel):
+    """One node of the farm."""
+
+    id: int
+    name: str
+    address: str
+    state: str
+    alive: bool
+    """Whether its lease runs, by the database's clock."""
+    joined_at: datetime
+
+
+class NodeList(AnswerModel):
+    """All nodes."""
+
+    items: list[NodeView]
+    next_after: int | None
+
+
+async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
+    """The node that answers."""
+    facts = asked.parts.facts()
+    return ThisNode(
+        name=facts.name,
+        version=facts.version,
+        fingerprint=facts.fingerprint,
+        client_port=facts.client_port,
+        admin_port=facts.admin_port,
+        started_at=facts.started_at,
+        not_ready=asked.parts.not_ready(),
+        load=_load(asked),
+        limits=NodeLimits(
+            guests_max=facts.guests_max,
+            starts_at_once_max=facts.starts_at_once_max,
+            memory_total_mib=facts.memory_total_mib,
+            memory_available_mib=facts.memory_available_mib,
+            memory_reserved_mib=facts.memory_reserved_mib,
+        ),
+    )
+
+
+def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
+    guests: dict[VmState, int] = {}
+    viewers = waiting = promised_mib = 0
+    for status in asked.parts.fleet.statuses():
+        guests[status.state] = guests.get(status.state, 0) + 1
+        viewers += status.display is DisplayState.CONNECTED
+        waiting += status.queue_place is not None
+        if status.state is not VmState.STOPPED:
+            promised_mib += status.order.flavour.memory_mib
+    return NodeLoad(
+        guests=guests, viewers=viewers, waiting=waiting, memory_promised_mib=promised_mib
+    )
+
+
+async def list_nodes(asked: Asked[NoBody, PageQuery]) -> NodeList:
+    """All nodes of the farm."""
+    listing = await asked.parts.nodes.list(asked.query.page())
+    items = [
+        NodeView(
+            id=node.id,
+            name=node.name,
+            address=node.address,
+            state=node.state,
+            alive=node.alive,
+            joined_at=node.joined_at,
+        )
+        for node in listing.items
+    ]
+    return NodeList(items=items, next_after=listing.next_after)
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    Endpoint(
+        method="GET",
+        path="/node",
+        handler=show_node,
+        summary="Show the node that answers",
+        tag="nodes",
+        body=NoBody,
+        query=NoQuery,
+        answer=ThisNode,
+    ),
+    Endpoint(
+        method="GET",
+        path="/nodes",
+        handler=list_nodes,
+        summary="List all nodes",
+        tag="nodes",
+        body=NoBody,
+        query=PageQuery,
+        answer=NodeList,
+    ),
+)

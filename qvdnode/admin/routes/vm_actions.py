@@ -1,0 +1,164 @@
+"""What can be done with a VM: start, stop, disconnect its client, read its log.
+
+All are safe to repeat: starting what runs and stopping what is stopped answer 200.
+"""
+
+import logging
+from collections.abc import Awaitable
+from typing import Final
+
+from pydantic import Field
+
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.reading import NoBody, NoQuery, Query
+from qvdnode.admin.routes.vms import VmView, view
+from qvdnode.model.errors import (
+    Conflict,
+    FarmError,
+    GuestFailed,
+    HostFailed,
+    LeaseLost,
+    NodeFull,
+    TimedOut,
+)
+from qvdnode.model.farm import Vm
+from qvdnode.model.ids import VmId
+from qvdnode.model.vm_state import VmState
+
+log = logging.getLogger(__name__)
+
+BEGUN: Final = 202
+
+
+class WaitQuery(Query):
+    """Whether to answer at once or when it is done."""
+
+    wait: bool = Field(default=False, description="Answer when it is done; else 202 at once.")
+
+
+class Disconnected(AnswerModel):
+    """Whether there was a client to disconnect."""
+
+    disconnected: bool
+
+
+class VmLog(AnswerModel):
+    """The last lines of the VM's display and session."""
+
+    text: str
+
+
+async def start_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
+    """Start a VM without a client; raises NodeFull, GuestFailed, TimedOut when waited for."""
+    parts = asked.parts
+    order = await parts.vms.order(VmId(asked.id()))
+    if _state(asked, order.vm) is VmState.RUNNING:
+        return view(parts, order.vm)
+    work = parts.fleet.start(order, _say_nothing)
+    asked.changed("vm", order.vm.id, wait=asked.query.wait)
+    return await _do(asked, order.vm.id, "start", work)
+
+
+async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
+    """Stop a VM: its desktop is asked to end, then ended."""
+    parts = asked.parts
+    vm = await parts.vms.get(VmId(asked.id()))
+    if _state(asked, vm) is VmState.STOPPED:
+        return view(parts, vm)
+    work = parts.fleet.stop(vm.id)
+    asked.changed("vm", vm.id, wait=asked.query.wait)
+    return await _do(asked, vm.id, "stop", work)
+
+
+async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
+    """Disconnect the client, if there is one; the desktop goes on and can be reached again."""
+    vm = await asked.parts.vms.get(VmId(asked.id()))
+    disconnected = await asked.parts.fleet.disconnect(vm.id)
+    if disconnected:
+        asked.changed("vm", vm.id)
+    return Disconnected(disconnected=disconnected)
+
+
+async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
+    """The end of the VM's log; empty when it does not run here."""
+    vm = await asked.parts.vms.get(VmId(asked.id()))
+    return VmLog(text=await asked.parts.fleet.log_tail(vm.id))
+
+
+def _state(asked: Asked[NoBody, WaitQuery], vm: Vm) -> VmState:
+    status = asked.parts.fleet.status(vm.id)
+    return vm.state if status is None else status.state
+
+
+async def _do(
+    asked: Asked[NoBody, WaitQuery], vm_id: VmId, verb: str, work: Awaitable[None]
+) -> VmView:
+    if asked.query.wait:
+        await work
+    else:
+        _ = asked.parts.supervisor.isolated(f"{verb}-vm-{vm_id}", _unattended(vm_id, verb, work))
+        asked.status = BEGUN
+    return view(asked.parts, await asked.parts.vms.get(vm_id))
+
+
+async def _unattended(vm_id: VmId, verb: str, work: Awaitable[None]) -> None:
+    """Nobody waits: the reason of a failure goes to the log, and the VM's `error` has it too."""
+    try:
+        await work
+    except FarmError as error:
+        log.warning("vm_action_failed", extra={"vm": vm_id, "verb": verb, "because": str(error)})
+
+
+def _say_nothing(_sentence: str) -> None:
+    """Nobody watches: REST clients look at the VM's state instead."""
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    Endpoint(
+        method="POST",
+        path="/vms/{id}/start",
+        handler=start_vm,
+        summary="Start a VM",
+        tag="vms",
+        body=NoBody,
+        query=WaitQuery,
+        answer=VmView,
+        other_statuses=(BEGUN,),
+        errors=(Conflict, LeaseLost, NodeFull, GuestFailed, HostFailed, TimedOut),
+        action="vm.start",
+    ),
+    Endpoint(
+        method="POST",
+        path="/vms/{id}/stop",
+        handler=stop_vm,
+        summary="Stop a VM",
+        tag="vms",
+        body=NoBody,
+        query=WaitQuery,
+        answer=VmView,
+        other_statuses=(BEGUN,),
+        errors=(Conflict, LeaseLost, HostFailed, TimedOut),
+        action="vm.stop",
+    ),
+    Endpoint(
+        method="POST",
+        path="/vms/{id}/disconnect",
+        handler=disconnect_vm,
+        summary="Disconnect the client of a VM",
+        tag="vms",
+        body=NoBody,
+        query=NoQuery,
+        answer=Disconnected,
+        action="vm.disconnect",
+    ),
+    Endpoint(
+        method="GET",
+        path="/vms/{id}/log",
+        handler=show_log,
+        summary="Show the end of a VM's log",
+        tag="vms",
+        body=NoBody,
+        query=NoQuery,
+        answer=VmLog,
+    ),
+)

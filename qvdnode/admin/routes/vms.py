@@ -1,0 +1,214 @@
+"""/vms: users' machines: make, list, show, block, delete. vm_actions.py starts and stops them."""
+
+from typing import Final
+
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.fields import Id, Name
+from qvdnode.admin.parts import AdminParts
+from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.farm import Vm
+from qvdnode.model.ids import FlavourId, TenantId, UserId, VmId
+from qvdnode.model.vm_state import DisplayState, VmState
+
+
+class VmDraft(RequestBody):
+    """A VM to be."""
+
+    user_id: Id
+    flavour_id: Id
+    name: Name
+
+
+class VmChange(RequestBody):
+    """What may change about a VM."""
+
+    blocked: bool
+    """Nobody can connect to a blocked VM; it is offline for maintenance."""
+
+
+class VmView(AnswerModel):
+    """A VM with its state at this moment."""
+
+    id: int
+    name: str
+    tenant_id: int
+    user_id: int
+    user: str
+    flavour_id: int
+    flavour: str
+    blocked: bool
+    is_application: bool
+    state: VmState
+    display: DisplayState
+    queue_place: int | None
+    """Place in the queue of starts, from 1; null when it does not wait."""
+    viewer: bool
+    """Whether a client is attached."""
+    address: str | None
+    """The guest's address inside the node."""
+    generation: int
+    node_id: int | None
+    error: str | None
+    """Why the last start failed."""
+
+
+class VmDetail(VmView):
+    """One VM with what costs a look at the guest."""
+
+    memory_used_mib: int | None
+    memory_limit_mib: int | None
+
+
+class VmList(AnswerModel):
+    """One page of VMs."""
+
+    items: list[VmView]
+    next_after: int | None
+
+
+class VmQuery(PageQuery):
+    """Which VMs. `state` filters by what the database knows."""
+
+    tenant_id: int | None = IdFilter
+    user_id: int | None = IdFilter
+    name: Name | None = None
+    state: VmState | None = None
+
+
+def view(parts: AdminParts, vm: Vm) -> VmView:
+    """The VM as REST shows it: what runs here is asked, the rest is as the database has it."""
+    status = parts.fleet.status(vm.id)
+    return VmView(
+        id=vm.id,
+        name=vm.name,
+        tenant_id=vm.tenant_id,
+        user_id=vm.user_id,
+        user=vm.user_login,
+        flavour_id=vm.flavour_id,
+        flavour=vm.flavour,
+        blocked=vm.blocked,
+        is_application=vm.is_application,
+        state=vm.state if status is None else status.state,
+        display=DisplayState.OFF if status is None else status.display,
+        queue_place=None if status is None else status.queue_place,
+        viewer=status is not None and status.viewer,
+        address=None if status is None else status.address,
+        generation=vm.generation if status is None else status.generation,
+        node_id=vm.owner_node,
+        error=vm.error,
+    )
+
+
+async def detail(parts: AdminParts, vm: Vm) -> VmDetail:
+    """The VM with its memory."""
+    memory = await parts.fleet.memory(vm.id)
+    return VmDetail(
+        **view(parts, vm).model_dump(),
+        memory_used_mib=None if memory is None else memory.used_bytes >> 20,
+        memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
+    )
+
+
+async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:
+    """One page of VMs."""
+    query = asked.query
+    listing = await asked.parts.vms.list(
+        query.page(),
+        tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
+        user_id=None if query.user_id is None else UserId(query.user_id),
+        state=query.state,
+        name=query.name,
+    )
+    items = [view(asked.parts, vm) for vm in listing.items]
+    return VmList(items=items, next_after=listing.next_after)
+
+
+async def create_vm(asked: Asked[VmDraft, NoQuery]) -> VmView:
+    """Make a VM; raises NotFound for its user or flavour, Conflict when the name is taken."""
+    draft = asked.body
+    vm = await asked.parts.vms.create(
+        UserId(draft.user_id), FlavourId(draft.flavour_id), draft.name
+    )
+    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login, flavour=vm.flavour)
+    return view(asked.parts, vm)
+
+
+async def show_vm(asked: Asked[NoBody, NoQuery]) -> VmDetail:
+    """One VM."""
+    return await detail(asked.parts, await asked.parts.vms.get(VmId(asked.id())))
+
+
+async def change_vm(asked: Asked[VmChange, NoQuery]) -> VmView:
+    """Block or unblock a VM; a session that is open stays."""
+    vm_id = VmId(asked.id())
+    await asked.parts.vms.set_blocked(vm_id, blocked=asked.body.blocked)
+    asked.changed("vm", vm_id, blocked=asked.body.blocked)
+    return view(asked.parts, await asked.parts.vms.get(vm_id))
+
+
+async def delete_vm(asked: Asked[NoBody, NoQuery]) -> None:
+    """Delete a stopped VM; raises Conflict while it runs. The user's home stays."""
+    vm_id = VmId(asked.id())
+    await asked.parts.vms.delete(vm_id)
+    asked.changed("vm", vm_id)
+
+
+ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    Endpoint(
+        method="GET",
+        path="/vms",
+        handler=list_vms,
+        summary="List VMs",
+        tag="vms",
+        body=NoBody,
+        query=VmQuery,
+        answer=VmList,
+    ),
+    Endpoint(
+        method="POST",
+        path="/vms",
+        handler=create_vm,
+        summary="Make a VM",
+        tag="vms",
+        body=VmDraft,
+        query=NoQuery,
+        answer=VmView,
+        status=201,
+        errors=(NotFound, Conflict),
+        action="vm.create",
+    ),
+    Endpoint(
+        method="GET",
+        path="/vms/{id}",
+        handler=show_vm,
+        summary="Show a VM with its state",
+        tag="vms",
+        body=NoBody,
+        query=NoQuery,
+        answer=VmDetail,
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/vms/{id}",
+        handler=change_vm,
+        summary="Block or unblock a VM",
+        tag="vms",
+        body=VmChange,
+        query=NoQuery,
+        answer=VmView,
+        action="vm.change",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/vms/{id}",
+        handler=delete_vm,
+        summary="Delete a stopped VM",
+        tag="vms",
+        body=NoBody,
+        query=NoQuery,
+        status=204,
+        errors=(Conflict,),
+        action="vm.delete",
+    ),
+)

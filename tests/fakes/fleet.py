@@ -1,0 +1,103 @@
+"""A fleet whose guests are rows of a table: nothing is launched, all else is as in vm.fleet."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from qvdnode.vm.fleet import GuestStatus
+
+from qvdnode.model.errors import FarmError
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestMemory
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.seat import Progress
+from qvdnode.model.vm_state import DisplayState, VmState
+
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+LOG = "Session: Starting session at 'Thu Jan  1 00:00:00 2026'.\n"
+MIB = 1024 * 1024
+
+
+class FakeFleet:
+    """Satisfies what front doors ask of vm.fleet.Fleet."""
+
+    def __init__(self) -> None:
+        self._guests: dict[VmId, GuestStatus] = {}
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._refusals: list[FarmError] = []
+
+    def put(
+        self,
+        order: DesktopOrder,
+        state: VmState,
+        display: DisplayState = DisplayState.OFF,
+        *,
+        viewer: bool = False,
+        queue_place: int | None = None,
+    ) -> None:
+        """Let a guest be in that state."""
+        self._guests[order.vm.id] = GuestStatus(
+            order=order,
+            state=state,
+            display=display,
+            since=SINCE,
+            queue_place=queue_place,
+            generation=Generation(1),
+            viewer=viewer,
+            address="10.1.2.3",
+        )
+
+    def refuse(self, error: FarmError) -> None:
+        """Let the next start end like this."""
+        self._refusals.append(error)
+
+    def hold(self) -> None:
+        """Let starts and stops wait for `let_go`."""
+        self._gate.clear()
+
+    def let_go(self) -> None:
+        """Let them go on."""
+        self._gate.set()
+
+    def status(self, vm_id: VmId) -> GuestStatus | None:
+        """The guest's row."""
+        return self._guests.get(vm_id)
+
+    def statuses(self) -> Sequence[GuestStatus]:
+        """All rows."""
+        return list(self._guests.values())
+
+    async def start(self, order: DesktopOrder, progress: Progress) -> None:
+        """Preparing, then running; or the refusal."""
+        if self._refusals:
+            raise self._refusals.pop(0)
+        self.put(order, VmState.PREPARING)
+        await self._gate.wait()
+        progress("Running")
+        self.put(order, VmState.RUNNING, DisplayState.LISTENING)
+
+    async def stop(self, vm_id: VmId, *, limit_s: float = 1.0) -> None:
+        """Gone, when let go."""
+        await self._gate.wait()
+        self._guests.pop(vm_id, None)
+
+    async def disconnect(self, vm_id: VmId) -> bool:
+        """The viewer is gone; whether there was one."""
+        status = self._guests.get(vm_id)
+        if status is None or not status.viewer:
+            return False
+        self._guests[vm_id] = replace(status, viewer=False, display=DisplayState.SUSPENDED)
+        return True
+
+    async def log_tail(self, vm_id: VmId) -> str:
+        """A line for what runs."""
+        return LOG if vm_id in self._guests else ""
+
+    async def memory(self, vm_id: VmId) -> GuestMemory | None:
+        """Some of the limit."""
+        status = self._guests.get(vm_id)
+        if status is None:
+            return None
+        return GuestMemory(100 * MIB, status.order.flavour.memory_mib * MIB)

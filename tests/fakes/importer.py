@@ -1,0 +1,43 @@
+"""An importer that keeps nothing but sizes: bytes come in, versions are placed in a table."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from qvdnode.image.importer import Imported
+
+from qvdnode.model.errors import BadImage
+from qvdnode.model.ids import ImageId
+
+BROKEN = b"this is no tar"
+
+
+class FakeImporter:
+    """Satisfies what REST asks of image.importer.Importer."""
+
+    def __init__(self) -> None:
+        self.staged: set[Path] = set()
+        self.placed: dict[tuple[ImageId, int], int] = {}
+
+    async def import_tar(self, chunks: AsyncIterator[bytes], name: str) -> Imported:
+        """Take everything in; raises BadImage for BROKEN."""
+        size = 0
+        async for chunk in chunks:
+            if chunk.startswith(BROKEN):
+                raise BadImage("This is no tar file.")
+            size += len(chunk)
+        imported = Imported(Path(f"/staging/{name}-{len(self.staged)}"), size)
+        self.staged.add(imported.folder)
+        return imported
+
+    async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
+        """Let it be that version."""
+        self.staged.discard(imported.folder)
+        self.placed[image_id, version] = imported.size_bytes
+
+    async def discard(self, imported: Imported) -> None:
+        """Forget it."""
+        self.staged.discard(imported.folder)
+
+    async def remove(self, image_id: ImageId) -> None:
+        """Forget all versions."""
+        self.placed = {key: size for key, size in self.placed.items() if key[0] != image_id}

@@ -1,0 +1,84 @@
+"""Builds AdminParts on a real database with fakes for what needs a host."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from qvdnode.image.importer import Importer
+from qvdnode.vm.fleet import Fleet
+
+from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
+from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.operators import Operators
+from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.db.api_tokens import ApiTokens
+from qvdnode.db.audit import Audit
+from qvdnode.db.flavours import Flavours
+from qvdnode.db.images import Images
+from qvdnode.db.nodes import Nodes
+from qvdnode.db.pool import Database
+from qvdnode.db.sessions import Sessions
+from qvdnode.db.tenants import Tenants
+from qvdnode.db.user_tokens import UserTokens
+from qvdnode.db.users import Users
+from qvdnode.db.vms import Vms
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.supervise import Supervisor
+from tests.fakes.fleet import SINCE, FakeFleet
+from tests.fakes.importer import FakeImporter
+
+FACTS = NodeFacts(
+    name="node1",
+    version="0.1.0",
+    fingerprint="SHA256:" + "ab" * 32,
+    client_port=8443,
+    admin_port=8444,
+    started_at=SINCE,
+    memory_total_mib=16_384,
+    memory_available_mib=8_192,
+    memory_reserved_mib=1_024,
+    guests_max=100,
+    starts_at_once_max=4,
+)
+
+
+@dataclass
+class NotReady:
+    """Why no desktop can be started."""
+
+    reason: str | None = None
+
+    def __call__(self) -> str | None:
+        """The reason."""
+        return self.reason
+
+
+def make_parts(
+    database: Database,
+    fleet: FakeFleet,
+    importer: FakeImporter,
+    not_ready: NotReady,
+    supervisor: Supervisor,
+) -> AdminParts:
+    """Everything the routes use."""
+    clock, settings = SystemClock(), AuthSettings()
+    hasher = PasswordHasher(threads=1)
+    users, api_tokens = Users(database), ApiTokens(database)
+    return AdminParts(
+        accounts=Accounts(
+            tenants=Tenants(database),
+            users=users,
+            authenticator=Authenticator(users, UserTokens(database), hasher, clock, settings),
+            hasher=hasher,
+            operators=Operators(api_tokens, clock, settings),
+            api_tokens=api_tokens,
+        ),
+        catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
+        records=Records(Sessions(database), Audit(database)),
+        vms=Vms(database),
+        nodes=Nodes(database),
+        fleet=cast(Fleet, fleet),
+        facts=lambda: FACTS,
+        not_ready=not_ready,
+        supervisor=supervisor,
+    )

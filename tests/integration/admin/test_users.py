@@ -1,0 +1,112 @@
+from collections.abc import Callable
+
+import pytest
+
+from qvdnode.admin.parts import AdminParts
+from qvdnode.model.errors import Unauthenticated
+from tests.integration.admin.checked_api import CheckedApi
+from tests.integration.admin.furniture import PASSWORD, Furniture
+
+
+async def logs_in(parts: AdminParts, password: str) -> bool:
+    try:
+        principal = await parts.accounts.authenticator.basic("alice", password, source="10.0.0.9")
+    except Unauthenticated:
+        return False
+    return principal.login == "alice"
+
+
+async def test_a_user_logs_in_with_the_password_given_here(
+    api: CheckedApi, furniture: Furniture, parts: AdminParts
+) -> None:
+    assert await logs_in(parts, PASSWORD)
+    shown = await api.get(f"/users/{furniture.user_id}")
+    assert set(shown.body) == {"id", "tenant_id", "tenant", "login", "blocked", "created_at"}
+
+
+async def test_a_new_password_works_at_once_and_the_old_one_no_more(
+    api: CheckedApi, furniture: Furniture, parts: AdminParts
+) -> None:
+    assert await logs_in(parts, PASSWORD)
+    path = f"/users/{furniture.user_id}/password"
+    await api.call("PUT", path, {"password": "another one"}, status=204)
+    assert await logs_in(parts, "another one")
+    assert not await logs_in(parts, PASSWORD)
+
+
+async def test_a_blocked_user_is_out_at_once(
+    api: CheckedApi, furniture: Furniture, parts: AdminParts
+) -> None:
+    assert await logs_in(parts, PASSWORD)
+    path = f"/users/{furniture.user_id}"
+    assert (await api.call("PATCH", path, {"blocked": True}, status=200))["blocked"]
+    assert not await logs_in(parts, PASSWORD)
+    await api.call("PATCH", path, {"blocked": False}, status=200)
+    assert await logs_in(parts, PASSWORD)
+
+
+async def test_users_of_a_blocked_tenant_are_out_at_once(
+    api: CheckedApi, furniture: Furniture, parts: AdminParts
+) -> None:
+    assert await logs_in(parts, PASSWORD)
+    await api.call("PATCH", f"/tenants/{furniture.tenant_id}", {"blocked": True}, status=200)
+    assert not await logs_in(parts, PASSWORD)
+
+
+async def test_users_are_found_by_tenant_and_login(api: CheckedApi, furniture: Furniture) -> None:
+    found = await api.get("/users", tenant_id=furniture.tenant_id, login="alice")
+    assert [item["id"] for item in found["items"]] == [furniture.user_id]
+    assert (await api.get("/users", login="bob"))["items"] == []
+
+
+async def test_a_login_is_taken_once_per_tenant(api: CheckedApi, furniture: Furniture) -> None:
+    alice = {"tenant_id": furniture.tenant_id, "login": "alice", "password": "x"}
+    await api.post("/users", alice, 409)
+    acme = await api.post("/tenants", {"name": "acme"})
+    await api.post("/users", {**alice, "tenant_id": acme["id"]})
+
+
+async def test_a_user_of_no_tenant_is_not_made(api: CheckedApi) -> None:
+    body = {"tenant_id": 999_999, "login": "bob", "password": "x"}
+    assert (await api.post("/users", body, 404))["code"] == "not_found"
+
+
+async def test_a_user_with_a_vm_stays(api: CheckedApi, furniture: Furniture) -> None:
+    await api.call("DELETE", f"/users/{furniture.user_id}", status=409)
+    await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
+    await api.call("DELETE", f"/users/{furniture.user_id}", status=204)
+
+
+@pytest.mark.parametrize("login", ["", "Root", "a b", "-rf", "a@b", "a/b", "x" * 33, "ä"])
+async def test_a_login_that_is_no_account_name_is_refused(api: CheckedApi, login: str) -> None:
+    body = {"tenant_id": 1, "login": login, "password": "x"}
+    assert (await api.post("/users", body, 422))["field"] == "login"
+
+
+async def test_no_password_is_ever_answered_or_logged(
+    api: CheckedApi, furniture: Furniture, log_text: Callable[[], str]
+) -> None:
+    secret = "s3cret-that-must-not-appear"
+    path = f"/users/{furniture.user_id}/password"
+    await api.call("PUT", path, {"password": secret}, status=204)
+    body = {"tenant_id": furniture.tenant_id, "login": "bob", "password": secret}
+    bob = await api.post("/users", body)
+    await api.post("/users", body, 409)
+    for odd in (
+        {**body, "login": ["x"]},
+        {**body, "colour": secret},
+        {**body, "password": [secret]},
+        {**body, "password": secret * 20},
+        {**body, "password": {"value": secret}},
+        [secret],
+        secret,
+    ):
+        await api.post("/users", odd, 422)
+    await api.get(f"/users/{bob['id']}")
+    await api.get("/users")
+    audit = await api.get("/audit")
+    assert "user.password" in [item["action"] for item in audit["items"]]
+    said = "\n".join(api.texts) + log_text()
+    assert "admin_request" in said
+    assert secret not in said
+    assert "argon2" not in said

@@ -1,0 +1,108 @@
+from collections.abc import Callable
+
+from qvdnode.admin.parts import AdminParts
+from qvdnode.model.errors import Conflict, GuestFailed, NodeFull, TimedOut
+from qvdnode.model.ids import VmId
+from qvdnode.model.vm_state import DisplayState, VmState
+from tests.fakes.fleet import FakeFleet
+from tests.integration.admin.checked_api import CheckedApi
+from tests.integration.admin.furniture import Furniture, order_of
+from tests.waiting import until
+
+
+def running(fleet: FakeFleet, furniture: Furniture) -> bool:
+    status = fleet.status(VmId(furniture.vm_id))
+    return status is not None and status.state is VmState.RUNNING
+
+
+async def test_a_start_that_is_not_waited_for_is_answered_at_once(
+    api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    fleet.hold()
+    begun = await api.call("POST", f"/vms/{furniture.vm_id}/start", status=202)
+    assert begun["state"] in {"stopped", "preparing"}
+    fleet.let_go()
+    await until(lambda: running(fleet, furniture))
+
+
+async def test_a_start_that_is_waited_for_is_answered_when_it_runs(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    path = f"/vms/{furniture.vm_id}/start"
+    started = await api.call("POST", path, query={"wait": "true"}, status=200)
+    assert started["state"] == "running"
+
+
+async def test_starting_what_runs_is_fine(api: CheckedApi, furniture: Furniture) -> None:
+    path = f"/vms/{furniture.vm_id}/start"
+    await api.call("POST", path, query={"wait": "true"}, status=200)
+    assert (await api.call("POST", path, status=200))["state"] == "running"
+
+
+async def test_why_a_start_failed_is_answered(
+    api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    path = f"/vms/{furniture.vm_id}/start"
+    for error, status in (
+        (NodeFull("The node is full."), 503),
+        (GuestFailed("The desktop did not come up.", step="display"), 502),
+        (TimedOut("It took too long."), 504),
+        (Conflict("It is being stopped."), 409),
+    ):
+        fleet.refuse(error)
+        refused = await api.call("POST", path, query={"wait": "true"}, status=status)
+        assert (refused["code"], refused["detail"]) == (error.code, str(error))
+
+
+async def test_a_start_nobody_waits_for_fails_into_the_log(
+    api: CheckedApi, furniture: Furniture, fleet: FakeFleet, log_text: Callable[[], str]
+) -> None:
+    fleet.refuse(NodeFull("There is no room."))
+    await api.call("POST", f"/vms/{furniture.vm_id}/start", status=202)
+    await until(lambda: "There is no room." in log_text())
+    assert "Traceback" not in log_text()
+
+
+async def test_a_vm_is_stopped_and_stopping_again_is_fine(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    fleet.put(await order_of(parts, furniture), VmState.RUNNING, DisplayState.LISTENING)
+    path = f"/vms/{furniture.vm_id}/stop"
+    stopped = await api.call("POST", path, query={"wait": "true"}, status=200)
+    assert stopped["state"] == "stopped"
+    assert (await api.call("POST", path, status=200))["state"] == "stopped"
+
+
+async def test_a_client_is_disconnected_if_there_is_one(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    path = f"/vms/{furniture.vm_id}/disconnect"
+    assert (await api.call("POST", path, status=200)).body == {"disconnected": False}
+    fleet.put(
+        await order_of(parts, furniture), VmState.RUNNING, DisplayState.CONNECTED, viewer=True
+    )
+    assert (await api.call("POST", path, status=200)).body == {"disconnected": True}
+
+
+async def test_the_log_is_shown(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    path = f"/vms/{furniture.vm_id}/log"
+    assert (await api.get(path)).body == {"text": ""}
+    fleet.put(await order_of(parts, furniture), VmState.RUNNING, DisplayState.LISTENING)
+    assert "Session: Starting" in (await api.get(path))["text"]
+
+
+async def test_nothing_can_be_done_with_a_vm_that_is_not_there(api: CheckedApi) -> None:
+    for verb in ("start", "stop", "disconnect"):
+        await api.call("POST", f"/vms/999/{verb}", status=404)
+    await api.get("/vms/999/log", 404)
+
+
+async def test_an_action_takes_no_body_and_no_odd_parameters(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    path = f"/vms/{furniture.vm_id}/start"
+    assert (await api.call("POST", path, {"wait": True}, status=422))["field"] == "body"
+    odd = await api.call("POST", path, query={"force": "1"}, status=422)
+    assert odd["field"] == "query.force"

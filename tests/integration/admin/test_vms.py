@@ -1,0 +1,84 @@
+from qvdnode.admin.parts import AdminParts
+from qvdnode.model.vm_state import DisplayState, VmState
+from tests.fakes.fleet import FakeFleet
+from tests.integration.admin.checked_api import CheckedApi
+from tests.integration.admin.furniture import Furniture, order_of
+
+
+async def test_a_vm_that_does_not_run_is_shown_as_the_database_has_it(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    vm = (await api.get(f"/vms/{furniture.vm_id}")).body
+    assert (vm["state"], vm["display"], vm["viewer"]) == ("stopped", "off", False)
+    assert (vm["user"], vm["flavour"], vm["name"]) == ("alice", "office", "desk")
+    assert vm["memory_used_mib"] is None
+
+
+async def test_a_vm_that_runs_here_is_shown_as_it_is_now(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    fleet.put(
+        await order_of(parts, furniture), VmState.RUNNING, DisplayState.CONNECTED, viewer=True
+    )
+    vm = (await api.get(f"/vms/{furniture.vm_id}")).body
+    assert (vm["state"], vm["display"], vm["viewer"]) == ("running", "connected", True)
+    assert vm["address"] == "10.1.2.3"
+    assert (vm["memory_used_mib"], vm["memory_limit_mib"]) == (100, 512)
+    assert (await api.get("/vms"))["items"][0]["state"] == "running"
+
+
+async def test_the_place_in_the_queue_of_starts_is_shown(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    fleet.put(await order_of(parts, furniture), VmState.PREPARING, DisplayState.OFF, queue_place=3)
+    assert (await api.get(f"/vms/{furniture.vm_id}"))["queue_place"] == 3
+
+
+async def test_vms_are_found_by_tenant_user_name_and_state(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    for query in (
+        {"tenant_id": furniture.tenant_id},
+        {"user_id": furniture.user_id},
+        {"name": "desk"},
+        {"state": "stopped"},
+    ):
+        found = await api.get("/vms", **query)
+        assert [item["id"] for item in found["items"]] == [furniture.vm_id], query
+    for query in ({"tenant_id": 999}, {"user_id": 999}, {"name": "lab"}, {"state": "running"}):
+        assert (await api.get("/vms", **query))["items"] == [], query
+    assert (await api.get("/vms", 422, state="asleep"))["field"] == "query.state"
+
+
+async def test_a_vm_is_blocked_and_unblocked(api: CheckedApi, furniture: Furniture) -> None:
+    path = f"/vms/{furniture.vm_id}"
+    assert (await api.call("PATCH", path, {"blocked": True}, status=200))["blocked"]
+    assert not (await api.call("PATCH", path, {"blocked": False}, status=200))["blocked"]
+
+
+async def test_a_vm_is_deleted_once(api: CheckedApi, furniture: Furniture) -> None:
+    path = f"/vms/{furniture.vm_id}"
+    await api.call("DELETE", path, status=204)
+    await api.call("DELETE", path, status=404)
+
+
+async def test_a_user_and_a_flavour_of_different_tenants_make_no_vm(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    acme = await api.post("/tenants", {"name": "acme"})
+    bob = await api.post("/users", {"tenant_id": acme["id"], "login": "bob", "password": "hello"})
+    body = {"user_id": bob["id"], "flavour_id": furniture.flavour_id, "name": "desk"}
+    assert (await api.post("/vms", body, 404))["code"] == "not_found"
+
+
+async def test_a_name_is_taken_once_per_user(api: CheckedApi, furniture: Furniture) -> None:
+    body = {"user_id": furniture.user_id, "flavour_id": furniture.flavour_id, "name": "desk"}
+    await api.post("/vms", body, 409)
+    await api.post("/vms", {**body, "name": "lab"})
+
+
+async def test_numbers_beyond_an_id_are_not_found(api: CheckedApi) -> None:
+    for number in ("0", str(2**31), "9999999999"):
+        await api.get(f"/vms/{number}", 404)
+    for odd in ("x", "-1", "1.5", "99999999999", "%00"):
+        await api.get(f"/vms/{odd}", 404)
