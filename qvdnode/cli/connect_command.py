@@ -4,8 +4,9 @@ import os
 import random
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -35,13 +36,14 @@ Insecure = Annotated[
     bool, typer.Option("--insecure", help="Take any certificate, this once. Not on real networks.")
 ]
 PasswordFile = Annotated[
-    Path | None, typer.Option(help="Read the password from this file's first line.")
+    Path | None,
+    typer.Option(
+        help="Read the password from this file's first line; - for stdin.", allow_dash=True
+    ),
 ]
-PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from stdin.")
-]
+STDIN: Final = Path("-")
 
-SAID = {
+SAID: Final = {
     Ending.CLOSED: "The session ended: the desktop was stopped, left or opened from elsewhere.",
     Ending.LEFT: "The window was closed; the desktop runs on.",
     Ending.DROPPED: "The link dropped; the desktop runs on.",
@@ -55,14 +57,11 @@ def ls(
     pin: Pin = None,
     insecure: Insecure = False,
     password_file: PasswordFile = None,
-    password_stdin: PasswordStdin = False,
 ) -> None:
     """List your desktops."""
 
     def work() -> None:
-        account = _account(
-            host, user, _pin_wish(pin, insecure), _source(password_file, password_stdin)
-        )
+        account = _account(host, user, Trust(pin, insecure), password_file)
         found = _run(client.desktops_at(account, SystemClock()))
         for entry in found:
             blocked = "  (offline for maintenance)" if entry.blocked else ""
@@ -91,7 +90,6 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     pin: Pin = None,
     insecure: Insecure = False,
     password_file: PasswordFile = None,
-    password_stdin: PasswordStdin = False,
 ) -> None:
     """Show your desktop in a window. Closing the window leaves it running."""
 
@@ -100,9 +98,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         if not shown_on:
             raise Invalid("There is no X display: set DISPLAY or give --display.")
         wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
-        account = _account(
-            host, user, _pin_wish(pin, insecure), _source(password_file, password_stdin)
-        )
+        account = _account(host, user, Trust(pin, insecure), password_file)
         shown = Client(account, wishes, Line(), SystemClock(), random.Random())
         ending = _run(shown.run(Backoff(give_up_s=reconnect_for)))
         tell(SAID[ending])
@@ -118,40 +114,40 @@ class Line:
         Console(stderr=True, highlight=False).print(f"[dim]{escape(sentence)}[/dim]")
 
 
-def _pin_wish(pin: str | None, insecure: bool) -> str | None:  # noqa: FBT001 - private
-    """The pin given, "" for any certificate, None for the remembered one."""
-    if pin is not None and insecure:
-        raise Invalid("--pin and --insecure contradict each other.")
-    if insecure:
-        return ""
-    return None if pin is None else parse_fingerprint(pin)
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the person says about the server's certificate."""
+
+    pin: str | None
+    insecure: bool
+
+    def __post_init__(self) -> None:
+        """Refuse both at once."""
+        if self.pin is not None and self.insecure:
+            raise Invalid("--pin and --insecure contradict each other.", field="pin")
 
 
-def _source(file: Path | None, stdin: bool) -> Path | None:  # noqa: FBT001 - private
-    return Path("/dev/stdin") if stdin else file
-
-
-def _account(host: str, user: str, wish: str | None, source: Path | None) -> Account:
+def _account(host: str, user: str, trust: Trust, password_file: Path | None) -> Account:
     """Settles the certificate before it asks for the password."""
     target = parse_target(host)
-    pin = _settled(target, wish, may_ask=source != Path("/dev/stdin"))
-    return Account(target, pin, user, _password(user, target, source))
+    return Account(target, _settled(target, trust), user, _password(user, target, password_file))
 
 
-def _settled(target: Target, wish: str | None, *, may_ask: bool) -> str | None:
-    if wish == "":
+def _settled(target: Target, trust: Trust) -> str | None:
+    """The pin to insist on; None for any certificate. Raises Forbidden, Invalid, Unavailable."""
+    if trust.insecure:
         return None
     store = PinStore(pins.default_path(os.environ, Path.home()))
-    if wish is not None:
-        seen = _run(client.fingerprint_at(target, SystemClock()))
-        pins.demand(target, seen, wish)
-        store.put(target, wish)
-        return wish
     known = store.get(target)
-    if known is not None:
+    if known is not None and trust.pin is None:
         return known
     seen = _run(client.fingerprint_at(target, SystemClock()))
-    if not may_ask or not sys.stdin.isatty():
+    if trust.pin is not None:
+        wanted = parse_fingerprint(trust.pin)
+        pins.demand(target, seen, wanted)
+        store.put(target, wanted)
+        return wanted
+    if not sys.stdin.isatty():
         raise Invalid(
             f"{target} is new here and nobody can confirm its certificate: add --pin {seen} "
             "if that is the node's.",
@@ -160,16 +156,16 @@ def _settled(target: Target, wish: str | None, *, may_ask: bool) -> str | None:
     return pins.first_pin(store, target, seen, typer.confirm)
 
 
-def _password(user: str, target: Target, source: Path | None) -> str:
-    if source == Path("/dev/stdin"):
+def _password(user: str, target: Target, file: Path | None) -> str:
+    if file is None:
+        typed: str = typer.prompt(f"Password of {user} at {target}", hide_input=True)
+        return typed
+    if file == STDIN:
         return first_line()
-    if source is not None:
-        try:
-            return source.read_text(encoding="utf-8").splitlines()[0]
-        except (OSError, IndexError, ValueError) as error:
-            raise Invalid(f"There is no password in {source}.") from error
-    typed: str = typer.prompt(f"Password of {user} at {target}", hide_input=True)
-    return typed
+    try:
+        return file.read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError, ValueError) as error:
+        raise Invalid(f"There is no password in {file}.") from error
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

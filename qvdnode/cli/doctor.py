@@ -41,7 +41,7 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
     id_count = config.vm.id_slots * IDS_PER_GUEST
     return [
         *doctor_system.judge(await asyncio.to_thread(system.look), clock.now()),
-        *doctor_guests.ids(await asyncio.to_thread(accounts.look), config.vm.id_base, id_count),
+        doctor_guests.ids(await asyncio.to_thread(accounts.look), config.vm.id_base, id_count),
         *doctor_guests.disk(await _disk(config)),
         *doctor_guests.programs(await _programs()),
         *doctor_network.judge(await _network(config)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.doctor_finding import Finding, error, ok, warning
-from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
+from qvdnode.host.probes.accounts import AccountFacts
 
 PYTHON_MIN: Final = (3, 11)
 PACKAGES: Final[Mapping[str, str]] = {"lxc-start": "lxc", "nxproxy": "nxproxy"}
@@ -40,33 +40,18 @@ class ProgramFacts:
     """Whether this Python is of a virtual environment."""
 
 
-def ids(facts: AccountFacts, start: int, count: int) -> list[Finding]:
-    """Whether the ids of guests are free, and root may hand them out."""
-    users = [owned for owned in facts.accounts if owned.meets(start, count)]
-    others = [
-        owned
-        for owned in (*facts.subuid, *facts.subgid)
+def ids(facts: AccountFacts, start: int, count: int) -> Finding:
+    """Whether the ids of guests are free; root's own lines may name them, nobody else's."""
+    owners = (*facts.accounts, *facts.subuid, *facts.subgid)
+    taken = {
+        owned.owner
+        for owned in owners
         if owned.owner not in {"root", "0"} and owned.meets(start, count)
-    ]
-    taken = ", ".join(sorted({owned.owner for owned in (*users, *others)}))
-    line = f"root:{start}:{count}"
-    missing = [
-        name
-        for name, ranges in (("/etc/subuid", facts.subuid), ("/etc/subgid", facts.subgid))
-        if not _allowed(ranges, start, count)
-    ]
-    return [
-        error("id ranges", f"Ids of guests belong to {taken}", "Set another vm.id_base.")
-        if taken
-        else ok("id ranges", f"{start} to {start + count - 1} belong to nobody else"),
-        warning(
-            "id delegation",
-            f"root has no line for guests in {' and '.join(missing)}",
-            f"The node adds it at its start; or add: {line}",
-        )
-        if missing
-        else ok("id delegation", "root may hand out the ids of guests"),
-    ]
+    }
+    if taken:
+        names = ", ".join(sorted(taken))
+        return error("id ranges", f"Ids of guests belong to {names}", "Set another vm.id_base.")
+    return ok("id ranges", f"{start} to {start + count - 1} belong to nobody else")
 
 
 def disk(facts: DiskFacts) -> list[Finding]:
@@ -136,7 +121,3 @@ def _program(name: str, version: str | None) -> Finding:
     if version is None:
         return error(name, "It is not installed", f"Run: apt-get install {package}")
     return ok(name, f"Version {version}")
-
-
-def _allowed(ranges: tuple[OwnedIds, ...], start: int, count: int) -> bool:
-    return any(owned.owner in {"root", "0"} and owned.holds(start, count) for owned in ranges)

@@ -23,10 +23,6 @@ class OwnedIds:
         """Whether any id is in both ranges."""
         return self.start < start + count and start < self.start + self.count
 
-    def holds(self, start: int, count: int) -> bool:
-        """Whether the whole other range is in this one."""
-        return self.start <= start and start + count <= self.start + self.count
-
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
