@@ -56,13 +56,8 @@ def count(reason: str) -> Json:
     return {"counter": reason}
 
 
-def jump(chain: str) -> Json:
-    """Go on in another chain, and come back."""
-    return {"jump": {"target": chain}}
-
-
 def goto(chain: str) -> Json:
-    """Go on in another chain; its end is the end."""
+    """Go on in another chain, for good."""
     return {"goto": {"target": chain}}
 
 

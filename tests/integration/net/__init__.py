@@ -1,0 +1,1 @@
+"""Real network rules in namespaces of the tests' own."""

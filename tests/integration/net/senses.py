@@ -25,10 +25,11 @@ class Ear:
                 self._heard.append(self._socket.recv(65_535))
         return any(mark in data for data in self._heard)
 
-    def forget(self) -> None:
-        """Start anew."""
-        self.heard(b"\0")
+    def heard_anew(self, mark: bytes) -> bool:
+        """Whether something with this mark has arrived since this was last asked."""
+        found = self.heard(mark)
         self._heard.clear()
+        return found
 
 
 @contextlib.contextmanager
@@ -101,6 +102,14 @@ def tcp_listener(where: Namespace, port: int) -> Iterator[socket.socket]:
         listening.bind(("0.0.0.0", port))
         listening.listen()
         yield listening
+
+
+def received(where: socket.socket) -> bytes:
+    """What has come, if anything."""
+    try:
+        return where.recv(4096)
+    except BlockingIOError:
+        return b""
 
 
 async def assert_stopped(

@@ -217,14 +217,11 @@ async def test_forged_frames_do_not_reach_the_node(
 ) -> None:
     frame = forge(stage)
     with frame_ear(lab.node, lab.settings.bridge_name) as ear:
-
-        def arrived() -> bool:
-            heard = ear.heard(stage.mark)
-            ear.forget()
-            return heard
-
         await assert_stopped(
-            lab, lambda: send_frame(stage.attacker, "eth0", frame), arrived, reason=reason
+            lab,
+            lambda: send_frame(stage.attacker, "eth0", frame),
+            lambda: ear.heard_anew(stage.mark),
+            reason=reason,
         )
 
 
@@ -236,14 +233,11 @@ async def test_guests_do_not_reach_each_other_by_frames(
     to = stage.victim.port.mac if target == "unicast" else BROADCAST
     frame = ethernet(to, stage.mac, frames.IPV4, packet)
     with frame_ear(stage.victim, "eth0") as ear:
-
-        def arrived() -> bool:
-            heard = ear.heard(stage.mark)
-            ear.forget()
-            return heard
-
         await assert_stopped(
-            lab, lambda: send_frame(stage.attacker, "eth0", frame), arrived, reason="drop_neighbour"
+            lab,
+            lambda: send_frame(stage.attacker, "eth0", frame),
+            lambda: ear.heard_anew(stage.mark),
+            reason="drop_neighbour",
         )
 
 
@@ -277,12 +271,9 @@ async def test_no_guest_overhears_what_the_bridge_floods(lab: Lab, stage: Stage)
             flush_learned(lab)
             dialled.enter_context(Dialling(lab.node, address, 4100))
 
-        def overheard() -> bool:
-            heard = ear.heard(bytes.fromhex(mac.replace(":", "")))
-            ear.forget()
-            return heard
-
-        await assert_stopped(lab, dial, overheard, reason="drop_overheard")
+        await assert_stopped(
+            lab, dial, lambda: ear.heard_anew(frames.mac(mac)), reason="drop_overheard"
+        )
 
 
 async def test_a_guest_that_nobody_confined_can_send_nothing(lab: Lab) -> None:

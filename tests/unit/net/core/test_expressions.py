@@ -1,0 +1,31 @@
+"""The JSON that libnftables expects."""
+
+from ipaddress import IPv4Network
+
+from qvdnode.net.core import expressions as nft
+
+
+def test_a_sequence_becomes_an_anonymous_set_and_a_name_stays() -> None:
+    left = nft.field("tcp", "dport")
+    assert nft.equal(left, (1, 2))["match"]["right"] == {"set": [1, 2]}
+    assert nft.equal(left, "@ports")["match"]["right"] == "@ports"
+    assert nft.differ(left, 1)["match"] == {"op": "!=", "left": left, "right": 1}
+    assert nft.equal(left, right=True)["match"]["right"] is True
+
+
+def test_headers_concatenations_and_masks() -> None:
+    assert nft.field("ip", "saddr") == {"payload": {"protocol": "ip", "field": "saddr"}}
+    assert nft.concat(nft.IIFNAME, nft.SKUID) == {"concat": [nft.IIFNAME, nft.SKUID]}
+    assert nft.masked(nft.IIFNAME, "1") == {"&": [nft.IIFNAME, "1"]}
+
+
+def test_verdicts_and_statements() -> None:
+    assert nft.goto("a") == {"goto": {"target": "a"}}
+    assert nft.count("why") == {"counter": "why"}
+    assert nft.known_flow()["match"]["op"] == "in"
+
+
+def test_networks_and_commands() -> None:
+    assert nft.network(IPv4Network("10.0.0.0/8")) == {"prefix": {"addr": "10.0.0.0", "len": 8}}
+    assert nft.add("table", {"name": "t"}) == {"add": {"table": {"name": "t"}}}
+    assert nft.delete("table", {"name": "t"}) == {"delete": {"table": {"name": "t"}}}
