@@ -43,16 +43,3 @@ def write(name: str, figures: dict[str, float], raw: object) -> Path:
     for key, value in figures.items():
         print(f"{name}.{key:<{width}}  {value:,.4g}")
     return path
-
-
-def median(values: list[float]) -> float:
-    """The middle one; of two middles the mean."""
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The smallest value that at least `share` (0..1) of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from qvdnode.model.seat import DisplayAddress
 
@@ -60,8 +60,8 @@ class GuestEnd(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        # uvloop's transports are not of asyncio's classes, though they behave as them.
+        cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         keep_alive(transport)
 
     def get_buffer(self, _sizehint: int) -> memoryview:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,9 @@ class ServerStream(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream needs a two-way transport")
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        # uvloop's transports are not of asyncio's classes, though they behave as them.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else "?"
         self.owner.stream_opened()
