@@ -1,8 +1,6 @@
 """A user's day: connect, see the desktop, lose the link, come back, change places, stop."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeDesk, Screen
+from tests.e2e.guest_processes import guest_pids, kill_display
 from tests.harness.farm import Desk, until_vm
 from tests.harness.qvd import QvdConnection, Viewer
 from tests.harness.rest import Rest
-from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -105,7 +103,7 @@ async def test_a_display_that_dies_is_noticed_and_the_next_connect_starts_afresh
     desk = await make()
     async with viewing(desk, screen, tmp_path) as (_, viewer):
         view = await until_vm(rest, desk.vm_id, display="connected")
-        await until(lambda: kill_nxagent(desk, view["generation"]), what="nxagent to be found")
+        kill_display(desk)
         await asyncio.wait_for(viewer.over.wait(), 10)
     await until_vm(rest, desk.vm_id, state="stopped", limit_s=60)
     async with viewing(desk, screen, tmp_path):
@@ -129,29 +127,3 @@ async def test_what_is_in_the_home_folder_is_kept(make: MakeDesk, rest: Rest) ->
     root = Path(f"/proc/{guest_pids(desk)[0]}/root")
     assert (root / file).read_text() == "a letter"
     assert not (root / "var/tmp/lost.txt").exists()
-
-
-def guest_pids(desk: Desk) -> list[int]:
-    """Processes of the desk's guest, found by its host name, lowest (its PID 1) first."""
-    wanted = f"/vms/{desk.vm_id}/"
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                mounts = (entry / "mountinfo").read_text()
-                words = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            first = mounts.splitlines()[0] if mounts else ""
-            if f"{desk.node.state_dir}{wanted}" in first and words:
-                found.append(int(entry.name))
-    return sorted(found)
-
-
-def kill_nxagent(desk: Desk, _generation: int) -> bool:
-    """Kill the guest's nxagent as a crash would; False if it is not found."""
-    for pid in guest_pids(desk):
-        if b"nxagent" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]:
-            os.kill(pid, signal.SIGKILL)
-            return True
-    return False

@@ -1,0 +1,88 @@
+"""The node is killed under its desktops and started again."""
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeDesk, Screen
+from tests.e2e.guest_processes import guest_pids
+from tests.e2e.test_desktop import viewing
+from tests.harness.farm import until_vm
+from tests.harness.node import NodeProcess
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DESKTOPS = 20
+
+
+@pytest.mark.timeout(300)
+async def test_twenty_desktops_outlive_a_killed_node_and_their_clients_return(
+    node: NodeProcess, make: MakeDesk, screen: Screen, tmp_path: Path
+) -> None:
+    desks = [await make() for _ in range(DESKTOPS)]
+    async with AsyncExitStack() as clients:
+        for desk in desks:
+            await clients.enter_async_context(viewing(desk, screen, tmp_path / desk.login))
+        before = {desk.vm_id: guest_pids(desk) for desk in desks}
+        assert all(before.values())
+        await node.sigkill()
+    await node.start()
+    assert {desk.vm_id: guest_pids(desk)[0] for desk in desks} == {
+        vm_id: pids[0] for vm_id, pids in before.items()
+    }
+    async with AsyncExitStack() as clients, node.rest() as rest:
+        for desk in desks:
+            await clients.enter_async_context(viewing(desk, screen, tmp_path / desk.login))
+        for desk in desks:
+            view = await until_vm(rest, desk.vm_id, state="running", display="connected")
+            assert view["generation"] == 1
+        after = {desk.vm_id: set(guest_pids(desk)) for desk in desks}
+        for vm_id, pids in before.items():
+            assert desktop_programs(pids) <= after[vm_id], "a program of the desktop was lost"
+
+
+def desktop_programs(pids: list[int]) -> set[int]:
+    """Those of the processes that live on through a suspend: init, nxagent, the window manager."""
+    kept = set()
+    for pid in pids:
+        name = Path(f"/proc/{pid}/comm")
+        if name.exists() and name.read_text().strip() in {"nxagent", "icewm", "icewm-session"}:
+            kept.add(pid)
+    assert kept
+    return kept
+
+
+async def test_a_graceful_stop_leaves_desktops_running_too(
+    node: NodeProcess, make: MakeDesk, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path) as (_, viewer):
+        first = guest_pids(desk)[0]
+        assert await node.stop() == 0
+        await asyncio.wait_for(viewer.over.wait(), 10)
+    assert guest_pids(desk)[0] == first
+    await node.start()
+    async with viewing(desk, screen, tmp_path), node.rest() as rest:
+        view = await until_vm(rest, desk.vm_id, display="connected")
+        assert view["generation"] == 1
+    assert guest_pids(desk)[0] == first
+
+
+async def test_a_guest_that_ended_while_no_node_watched_is_set_right(
+    node: NodeProcess, make: MakeDesk, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path):
+        pass
+    await node.sigkill()
+    os.kill(guest_pids(desk)[0], signal.SIGKILL)
+    await node.start()
+    async with node.rest() as rest:
+        await until_vm(rest, desk.vm_id, state="stopped")
+    async with viewing(desk, screen, tmp_path), node.rest() as rest:
+        view = await until_vm(rest, desk.vm_id, display="connected")
+        assert view["generation"] == 2
