@@ -108,6 +108,9 @@ def _forget_origin(suite: str, root: Path) -> None:
         _remove_files((root / name).rglob("*"))
     for extra in (root / "etc/apt/sources.list.d").glob("*"):
         extra.unlink()
+    # A guest gets its devices from the driver; an image that brings some is refused at import.
+    shutil.rmtree(root / "dev")
+    (root / "dev").mkdir(mode=0o755)
     (root / "etc/apt/sources.list").write_text(
         NEUTRAL_SOURCES.format(suite=suite), encoding="ascii"
     )
