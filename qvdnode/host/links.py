@@ -1,5 +1,7 @@
 """Network links, addresses and routes of the host, through netlink: the home of pyroute2."""
 
+# tested-by: tests/integration/net/test_bridge.py
+
 import contextlib
 import errno
 from collections.abc import AsyncIterator, Mapping

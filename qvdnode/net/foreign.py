@@ -1,5 +1,7 @@
 """Other firewalls of the host that drop what it forwards: found, and opened where we may."""
 
+# tested-by: tests/integration/net/test_bridge.py
+
 from qvdnode.net.core import foreign
 from qvdnode.net.core.expressions import Json
 from qvdnode.net.core.foreign import Dropper

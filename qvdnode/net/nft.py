@@ -4,6 +4,8 @@ Each change is one transaction: it takes effect whole or not at all. The library
 threads and its calls take milliseconds, so they run one at a time in a worker thread.
 """
 
+# tested-by: tests/integration/net/test_confinement.py
+
 import asyncio
 import threading
 from collections.abc import Sequence
