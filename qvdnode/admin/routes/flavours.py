@@ -1,7 +1,7 @@
 """/flavours: kinds of desktops: which image, how much memory, which limits."""
 
 from dataclasses import fields, replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -148,7 +148,7 @@ async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
     return view(changed)
 
 
-def _changes(change: FlavourChange) -> dict[str, object]:
+def _changes(change: FlavourChange) -> dict[str, Any]:
     """What the body names; raises Invalid for a null where there must be a value."""
     named = change.model_dump(exclude_unset=True)
     for name, value in named.items():

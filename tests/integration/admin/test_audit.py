@@ -1,0 +1,47 @@
+from tests.integration.admin.checked_api import CheckedApi
+from tests.integration.admin.furniture import Furniture
+
+
+async def entries(api: CheckedApi, **query: object) -> list[tuple[str, str]]:
+    items = (await api.get("/audit", **query))["items"]
+    return [(item["action"], item["object_id"]) for item in items]
+
+
+async def test_every_change_is_recorded_and_nothing_else(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    vm = str(furniture.vm_id)
+    made = [
+        ("image.import", "1"),
+        ("flavour.create", str(furniture.flavour_id)),
+        ("user.create", str(furniture.user_id)),
+        ("vm.create", vm),
+    ]
+    assert await entries(api) == made
+    await api.get("/vms")
+    await api.call("DELETE", f"/users/{furniture.user_id}", status=409)
+    assert await entries(api) == made
+    path = f"/vms/{vm}"
+    await api.call("PATCH", path, {"blocked": True}, status=200)
+    await api.call("POST", f"{path}/start", query={"wait": "true"}, status=200)
+    await api.call("POST", f"{path}/start", status=200)
+    await api.call("POST", f"{path}/disconnect", status=200)
+    await api.call("POST", f"{path}/stop", query={"wait": "true"}, status=200)
+    await api.call("DELETE", path, status=204)
+    assert await entries(api, object_kind="vm", object_id=vm) == [
+        ("vm.create", vm),
+        ("vm.change", vm),
+        ("vm.start", vm),
+        ("vm.stop", vm),
+        ("vm.delete", vm),
+    ]
+
+
+async def test_an_entry_says_who_what_and_under_which_id(api: CheckedApi) -> None:
+    headers = {"X-Correlation-ID": "ticket-4711"}
+    await api.call("POST", "/tenants", {"name": "acme"}, headers=headers, status=201)
+    entry = (await api.get("/audit", actor="tests"))["items"][0]
+    assert (entry["actor"], entry["action"]) == ("tests", "tenant.create")
+    assert entry["correlation"] == "ticket-4711"
+    assert entry["detail"] == {"name": "acme"}
+    assert await entries(api, actor="nobody") == []

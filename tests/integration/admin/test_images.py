@@ -1,0 +1,35 @@
+from tests.integration.admin.checked_api import CheckedApi
+from tests.integration.admin.furniture import Furniture
+
+
+async def test_an_image_is_shown_with_its_versions(api: CheckedApi) -> None:
+    await api.import_image("icewm", note="first")
+    await api.import_image("icewm", note="second")
+    image = await api.get("/images/icewm")
+    versions = (await api.get("/images/icewm/versions"))["items"]
+    assert image["head_version"] == 2
+    assert image["size_bytes"] == versions[1]["size_bytes"]
+    assert [(item["version"], item["note"]) for item in versions] == [(1, "first"), (2, "second")]
+    assert [item["name"] for item in (await api.get("/images"))["items"]] == ["icewm"]
+
+
+async def test_an_older_version_can_be_the_one_that_starts(api: CheckedApi) -> None:
+    await api.import_image("icewm")
+    await api.import_image("icewm")
+    back = await api.call("PUT", "/images/icewm/head", {"version": 1}, status=200)
+    assert back["head_version"] == 1
+    await api.call("PUT", "/images/icewm/head", {"version": 9}, status=404)
+
+
+async def test_an_image_in_use_stays(api: CheckedApi, furniture: Furniture) -> None:
+    await api.call("DELETE", "/images/icewm", status=409)
+    await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
+    await api.call("DELETE", f"/flavours/{furniture.flavour_id}", status=204)
+    await api.call("DELETE", "/images/icewm", status=204)
+    await api.get("/images/icewm", 404)
+
+
+async def test_an_unknown_or_odd_name_is_not_found(api: CheckedApi) -> None:
+    for name in ("gone", "UPPER", "..", "%2e%2e%2fetc", "a" * 65, "-x"):
+        await api.get(f"/images/{name}/versions", 404)
+        await api.call("DELETE", f"/images/{name}", status=404)

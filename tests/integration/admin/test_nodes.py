@@ -1,0 +1,42 @@
+from qvdnode.admin.parts import AdminParts
+from qvdnode.model.vm_state import DisplayState, VmState
+from tests.fakes.fleet import FakeFleet
+from tests.integration.admin.checked_api import CheckedApi
+from tests.integration.admin.furniture import Furniture, order_of
+from tests.integration.admin.parts_for_tests import NotReady
+
+
+async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
+    node = (await api.get("/node")).body
+    assert node["name"] == "node1"
+    assert node["not_ready"] is None
+    assert node["load"] == {"guests": {}, "viewers": 0, "waiting": 0, "memory_promised_mib": 0}
+    assert node["limits"]["memory_total_mib"] == 16_384
+
+
+async def test_a_node_is_shown_with_what_it_carries(
+    parts: AdminParts,
+    api: CheckedApi,
+    furniture: Furniture,
+    fleet: FakeFleet,
+    not_ready: NotReady,
+) -> None:
+    order = await order_of(parts, furniture)
+    fleet.put(order, VmState.RUNNING, DisplayState.CONNECTED, viewer=True, queue_place=1)
+    not_ready.reason = "The disk is full."
+    node = (await api.get("/node")).body
+    assert node["not_ready"] == "The disk is full."
+    assert node["load"] == {
+        "guests": {"running": 1},
+        "viewers": 1,
+        "waiting": 1,
+        "memory_promised_mib": 512,
+    }
+
+
+async def test_all_nodes_of_the_farm_are_listed(api: CheckedApi, parts: AdminParts) -> None:
+    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    nodes = (await api.get("/nodes"))["items"]
+    assert [(item["name"], item["address"], item["alive"]) for item in nodes] == [
+        ("node1", "10.0.0.1", True)
+    ]

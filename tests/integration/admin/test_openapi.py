@@ -1,0 +1,20 @@
+import json
+
+from tests.integration.admin.checked_api import CheckedApi
+
+
+async def test_the_document_is_served_to_anybody(api: CheckedApi) -> None:
+    async with api.client.get("/api/v1/openapi.json") as answer:
+        assert answer.status == 200
+        document = await answer.json()
+    assert document["openapi"] == "3.1.0"
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in api.client.app.router.routes()  # type: ignore[union-attr] # has one
+        if route.resource is not None and route.resource.canonical.startswith("/api/v1/")
+    }
+    documented = {
+        (method.upper(), path) for path, place in document["paths"].items() for method in place
+    }
+    assert routes == documented | {("GET", "/api/v1/openapi.json")}
+    assert json.dumps(document)
