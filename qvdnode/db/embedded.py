@@ -18,8 +18,8 @@ from qvdnode.db import server_config
 from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
 from qvdnode.db.postmaster import READY, forget_dead_server, running_server
 from qvdnode.db.settings import DatabaseSettings
+from qvdnode.host.pidfd import wait_gone
 from qvdnode.host.process import run
-from qvdnode.host.process_exit import wait_exit
 from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_account, own_folder
 from qvdnode.model.errors import FarmError, HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
@@ -87,7 +87,7 @@ class EmbeddedPostgres:
         deaths = 0
         while True:
             since_s = self._clock.monotonic_s()
-            await wait_exit(self._pid)
+            await wait_gone(self._pid)
             self._tell(alive=False)
             if self._clock.monotonic_s() - since_s > STEADY_S:
                 deaths = 0

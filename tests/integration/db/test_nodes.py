@@ -1,0 +1,81 @@
+"""Nodes and their leases in PostgreSQL."""
+
+import pytest
+
+from qvdnode.db.nodes import Nodes
+from qvdnode.db.ownership import Ownership
+from qvdnode.db.pool import Database
+from qvdnode.db.vms import Vms
+from qvdnode.model.errors import NotFound
+from qvdnode.model.ids import NodeId
+from qvdnode.model.listing import Page
+from qvdnode.model.vm_state import VmState
+from tests.integration.db.sample import make_sample
+
+pytestmark = pytest.mark.postgres
+
+
+async def test_each_join_has_a_new_epoch_in_the_same_place(database: Database) -> None:
+    nodes = Nodes(database)
+    first = await nodes.join("one", "boot", "::1")
+    second = await nodes.join("one", "boot", "::2")
+    assert (second.node_id, second.epoch) == (first.node_id, first.epoch + 1)
+    node = await nodes.get(first.node_id)
+    assert (node.address, node.alive, node.state) == ("::2", True, "up")
+    assert (await nodes.list(Page())).items == (node,)
+
+
+async def test_only_the_newest_process_of_a_node_renews(database: Database) -> None:
+    nodes = Nodes(database)
+    old = await nodes.join("one", "boot", "::1")
+    new = await nodes.join("one", "boot", "::1")
+    assert not await nodes.renew(old.node_id, old.epoch)
+    assert await nodes.renew(new.node_id, new.epoch)
+
+
+async def test_a_node_whose_lease_runs_is_not_fenced(database: Database) -> None:
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot", "::1")
+    assert not await nodes.fence(seat.node_id, grace_s=0)
+
+
+async def test_a_fenced_node_neither_renews_nor_is_alive_until_it_joins_again(
+    database: Database,
+) -> None:
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot", "::1")
+    await nodes.renew(seat.node_id, seat.epoch, -5.0)
+    assert not await nodes.fence(seat.node_id, grace_s=60)
+    assert await nodes.fence(seat.node_id, grace_s=1)
+    assert not await nodes.renew(seat.node_id, seat.epoch)
+    assert not (await nodes.get(seat.node_id)).alive
+    again = await nodes.join("one", "boot", "::1")
+    assert again.epoch > seat.epoch + 1
+    assert (await nodes.get(seat.node_id)).alive
+
+
+async def test_a_node_that_leaves_is_not_alive(database: Database) -> None:
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot", "::1")
+    await nodes.leave(seat.node_id, seat.epoch)
+    assert not (await nodes.get(seat.node_id)).alive
+
+
+async def test_a_reboot_is_noticed_until_the_rows_are_set_right(database: Database) -> None:
+    vm = (await make_sample(database)).vm
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot-1", "::1")
+    assert not seat.rebooted
+    await Ownership(database, seat).acquire(vm.id)
+    for _ in range(2):  # a node that dies between the two steps must notice it again
+        seat = await nodes.join("one", "boot-2", "::1")
+        assert seat.rebooted
+    assert await nodes.reset_after_reboot(seat, "boot-2") == 1
+    found = await Vms(database).get(vm.id)
+    assert (found.state, found.owner_node) == (VmState.STOPPED, None)
+    assert not (await nodes.join("one", "boot-2", "::1")).rebooted
+
+
+async def test_an_unknown_node_is_not_found(database: Database) -> None:
+    with pytest.raises(NotFound):
+        await Nodes(database).get(NodeId(999))
