@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 from qvdnode.cli.exit_codes import exit_code_of
 from qvdnode.daemon.load import load
-from qvdnode.daemon.serve import serve
+from qvdnode.daemon.serve import run
 from qvdnode.model.errors import FarmError
-from qvdnode.runtime.clock import SystemClock
 from qvdnode.telemetry import logs
 
 ConfigFile = Annotated[
@@ -24,7 +22,7 @@ def serve_command(config: ConfigFile = None) -> None:
     try:
         settings = load(config, os.environ)
         logs.setup(settings.log.format, settings.log.level)
-        uvloop.run(serve(settings, SystemClock()))
+        run(settings)
     except FarmError as error:
         typer.echo(f"qvdnode: {error}", err=True)
         raise typer.Exit(exit_code_of(error)) from error

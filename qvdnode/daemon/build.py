@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
-from aiohttp import web
-
-from qvdnode.admin.app import build_app
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
@@ -94,6 +91,7 @@ class Node:
     inotify: Inotify
 
 
+# long: it is the list of the node's parts
 def build(around: Surroundings) -> Node:
     """Wire one node; nothing runs yet."""
     config, clock, database = around.config, around.clock, around.database
@@ -155,10 +153,8 @@ def build(around: Surroundings) -> Node:
     )
 
 
-def admin_application(
-    node: Node, announced: Announcement, supervisor: Supervisor
-) -> web.Application:
-    """The front door for people, once the ports are known that it tells of."""
+def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> AdminParts:
+    """What the front door for people uses, once the ports are known that it tells of."""
     around = node.surroundings
     config, database = around.config, around.database
     started_at = around.clock.now()
@@ -179,7 +175,7 @@ def admin_application(
             starts_at_once_max=config.vm.starts_at_once,
         )
 
-    parts = AdminParts(
+    return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(Flavours(database), Images(database), node.importer),
         records=Records(node.sessions, Audit(database)),
@@ -190,7 +186,6 @@ def admin_application(
         not_ready=node.readiness.reason,
         supervisor=supervisor,
     )
-    return build_app(parts, around.clock)
 
 
 def _fleet(

@@ -10,17 +10,17 @@ import os
 import random
 import secrets
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from aiohttp import web
+import uvloop
 
+from qvdnode.admin.listener import listen, serving
 from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.daemon import announcement, state_folder
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.daemon.build import Node, Surroundings, admin_application, build
+from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.state_lock import StateLock
@@ -28,9 +28,9 @@ from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.migrate import migrate
 from qvdnode.db.pool import Database
 from qvdnode.host.boot import boot_id
-from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
-from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.tls.host_names import host_names
 from qvdnode.tls.identity import NodeIdentity
@@ -38,8 +38,12 @@ from qvdnode.tls.identity import NodeIdentity
 log = logging.getLogger(__name__)
 
 JOURNAL_LIMIT_S: Final = 5.0
-ADMIN_GRACE_S: Final = 2.0
 JOIN_AGAIN_S: Final = 2.0
+
+
+def run(config: Config) -> None:
+    """Run a node in this process until it is told to stop; raises FarmError."""
+    uvloop.run(serve(config, SystemClock()))
 
 
 async def serve(config: Config, clock: Clock) -> None:
@@ -94,40 +98,20 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
 
 async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
     """Listen on both ports; leaving `doors` closes them and ends what came through."""
-    config, identity = node.surroundings.config, node.surroundings.identity
-    listener = _listen_to_people(config)
+    around = node.surroundings
+    people = listen(around.config.admin.address, around.config.admin.port)
+    doors.callback(people.close)
     announced = Announcement(
         pid=os.getpid(),
         client_port=node.endpoint.listen(),
-        admin_port=listener.getsockname()[1],
-        fingerprint=identity.fingerprint(),
+        admin_port=people.getsockname()[1],
+        fingerprint=around.identity.fingerprint(),
     )
     tasks = await doors.enter_async_context(Supervisor("doors"))
-    runner = web.AppRunner(
-        admin_application(node, announced, tasks),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=ADMIN_GRACE_S,
-    )
-    await runner.setup()
-    doors.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listener, ssl_context=identity.context()).start()
+    parts = admin_parts(node, announced, tasks)
+    await doors.enter_async_context(serving(parts, around.clock, people, around.identity.context()))
     _ = tasks.essential("clients", node.endpoint.run())
     return announced
-
-
-def _listen_to_people(config: Config) -> socket.socket:
-    address, port = config.admin.address, config.admin.port
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        return socket.create_server(
-            (address, port), family=family, backlog=128, dualstack_ipv6=address == "::"
-        )
-    except OSError as error:
-        raise HostFailed(
-            f"REST cannot be listened for on {address or '*'} port {port}: {error.strerror}. "
-            "Choose another [admin] address or port, or stop what uses it."
-        ) from error
 
 
 async def _wind_down(node: Node) -> None:
