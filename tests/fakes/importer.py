@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from qvdnode.image.importer import Imported
-
 from qvdnode.model.errors import BadImage
 from qvdnode.model.ids import ImageId
 
@@ -26,17 +25,17 @@ class FakeImporter:
                 raise BadImage("This is no tar file.")
             size += len(chunk)
         imported = Imported(Path(f"/staging/{name}-{len(self.staged)}"), size)
-        self.staged.add(imported.folder)
+        self.staged.add(imported.version_folder)
         return imported
 
     async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
         """Let it be that version."""
-        self.staged.discard(imported.folder)
+        self.staged.discard(imported.version_folder)
         self.placed[image_id, version] = imported.size_bytes
 
     async def discard(self, imported: Imported) -> None:
         """Forget it."""
-        self.staged.discard(imported.folder)
+        self.staged.discard(imported.version_folder)
 
     async def remove(self, image_id: ImageId) -> None:
         """Forget all versions."""

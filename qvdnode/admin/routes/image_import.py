@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
-from aiohttp import web
+from aiohttp import ClientError, web
 from pydantic import StringConstraints
 
 from qvdnode.admin.endpoint import BYTES, NDJSON, TAR, AnswerModel, AnyEndpoint, Asked, Endpoint
@@ -66,8 +66,8 @@ class TarBody:
                     await self._lines.write(ImportLine(progress=self._taken))
         except TimeoutError as error:
             raise TimedOut(f"Nothing came for {CHUNK_LIMIT_S:g} s; send it again.") from error
-        except web.HTTPException as error:
-            raise BadImage("The stream broke off.") from error
+        except (web.HTTPException, ClientError, ConnectionError) as error:
+            raise BadImage("The stream broke off; send it again.") from error
 
     async def _next(self) -> bytes:
         async with asyncio.timeout(CHUNK_LIMIT_S):
@@ -112,9 +112,10 @@ async def _import(asked: Asked[NoBody, ImportQuery], body: TarBody) -> VersionVi
         )
         rollback.undo(lambda: images.remove_version(image.id, number))
         await importer.place(imported, image.id, number)
-        await images.set_head(image.id, number)
         rollback.commit()
+    # From here on the version is there; if it cannot be made the head now, it can be later.
     asked.changed("image", image.id, name=image.name, version=number, note=asked.query.note)
+    await images.set_head(image.id, number)
     versions = await images.versions(image.id)
     return next(version_view(item) for item in versions if item.version == number)
 

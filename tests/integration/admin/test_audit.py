@@ -1,8 +1,10 @@
+from typing import Any
+
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import Furniture
 
 
-async def entries(api: CheckedApi, **query: object) -> list[tuple[str, str]]:
+async def entries(api: CheckedApi, **query: Any) -> list[tuple[str, str]]:
     items = (await api.get("/audit", **query))["items"]
     return [(item["action"], item["object_id"]) for item in items]
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 from qvdnode.admin.parts import AdminParts
 from qvdnode.model.ids import NodeId, UserId, VmId
 from tests.integration.admin.checked_api import CheckedApi
@@ -11,7 +13,7 @@ async def test_sessions_are_listed_by_vm_user_and_whether_they_are_open(
     await sessions.closed(first, reason="the client left", bytes_in=5, bytes_out=7)
     await sessions.opened(VmId(1), UserId(4), NodeId(3), source="10.0.0.8", client=None)
 
-    async def found(**query: object) -> list[str]:
+    async def found(**query: Any) -> list[str]:
         return [item["source"] for item in (await api.get("/sessions", **query))["items"]]
 
     assert await found() == ["10.0.0.9", "10.0.0.8"]
