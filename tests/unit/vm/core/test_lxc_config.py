@@ -1,0 +1,95 @@
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.vm.core.lxc_config import LxcHost, config_text
+
+GOLDEN = Path(__file__).parent / "golden"
+SPEC = GuestSpec(
+    vm_id=VmId(7),
+    generation=Generation(12),
+    name="qvd-7",
+    hostname="desk",
+    account="alice",
+    ids=IdRange(0x7000_0000),
+    port=GuestPort(
+        link="qv7",
+        mac="02:00:0a:75:00:07",
+        address=IPv4Interface("10.117.0.7/20"),
+        gateway=IPv4Address("10.117.0.1"),
+        egress=True,
+    ),
+    root=GuestRoot(
+        root=Path("/var/lib/qvdnode/vms/7/12/root"), home=Path("/var/lib/qvdnode/homes/5")
+    ),
+    run_folder=Path("/var/lib/qvdnode/run/7"),
+    memory_mib=512,
+    cpu_pct=150,
+    pids_max=400,
+)
+HYBRID = LxcHost(
+    bridge="qvd0",
+    group="qvdnode",
+    seccomp_profile="/opt/qvdnode/guest.seccomp",
+    apparmor=False,
+    unified=False,
+)
+UNIFIED = replace(HYBRID, apparmor=True, unified=True)
+
+
+@pytest.mark.parametrize(("host", "name"), [(HYBRID, "hybrid"), (UNIFIED, "unified")])
+def test_the_cage_is_the_one_that_was_reviewed(host: LxcHost, name: str) -> None:
+    """A change of the golden file is a change of what confines a guest: read it line by line."""
+    assert config_text(SPEC, host) == (GOLDEN / f"{name}.conf").read_text()
+
+
+def settings(host: LxcHost = HYBRID) -> dict[str, str]:
+    lines = config_text(SPEC, host).splitlines()
+    return dict(line.split(" = ", 1) for line in lines)
+
+
+def test_a_guest_is_never_root_on_the_host() -> None:
+    lines = [line for line in config_text(SPEC, HYBRID).splitlines() if "idmap" in line]
+    assert lines == ["lxc.idmap = u 0 1879048192 65536", "lxc.idmap = g 0 1879048192 65536"]
+
+
+@pytest.mark.parametrize("power", ["sys_admin", "net_admin", "sys_module", "mknod", "sys_ptrace"])
+def test_dangerous_powers_are_not_kept(power: str) -> None:
+    assert power not in settings()["lxc.cap.keep"].split()
+
+
+@pytest.mark.parametrize("host", [HYBRID, UNIFIED])
+def test_all_devices_are_denied_before_some_are_allowed(host: LxcHost) -> None:
+    lines = [line for line in config_text(SPEC, host).splitlines() if ".devices." in line]
+    assert lines[0].endswith(".devices.deny = a")
+    assert all(".devices.allow = c " in line for line in lines[1:])
+
+
+def test_the_limits_are_those_of_the_flavour() -> None:
+    unified = settings(UNIFIED)
+    assert unified["lxc.cgroup2.memory.max"] == str(512 * 1024 * 1024)
+    assert unified["lxc.cgroup2.cpu.max"] == "150000 100000"
+    assert unified["lxc.cgroup2.pids.max"] == "400"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        replace(SPEC, hostname="desk\nlxc.cap.keep = sys_admin"),
+        replace(SPEC, hostname="desk\n"),
+        replace(SPEC, account="../../etc"),
+        replace(SPEC, account="alice none bind"),
+        replace(SPEC, name=""),
+        replace(SPEC, run_folder=Path("/tmp/a b")),
+        replace(SPEC, port=replace(SPEC.port, link="qv7\nlxc.net.1.type = phys")),
+        replace(SPEC, root=replace(SPEC.root, home=Path("/homes/5\nx"))),
+        replace(SPEC, root=replace(SPEC.root, root=Path("relative"))),
+    ],
+)
+def test_nothing_can_add_a_line(spec: GuestSpec) -> None:
+    with pytest.raises(ValueError, match="cannot stand in a container's configuration"):
+        config_text(spec, HYBRID)

@@ -1,0 +1,71 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qvdnode.vm.core.display import DisplayEvent as E
+from qvdnode.vm.core.nxagent_log import LINE_MAX, LogParser
+
+LOG = b"""\
+NXAGENT - Version 3.5.99.26
+Loading keyboard map.
+Session: Starting session at 'Thu Jan  1 00:00:00 2026'.
+Info: Waiting for connection from any host on socket 'tcp:*:4100'.
+Info: Connection to remote proxy established.
+Session: Session started at 'Thu Jan  1 00:00:01 2026'.
+Session: Suspending session at 'Thu Jan  1 00:01:00 2026'.
+Session: Session suspended at 'Thu Jan  1 00:01:00 2026'.
+Session: Resuming session at 'Thu Jan  1 00:02:00 2026'.
+Info: Waiting for connection from any host on socket 'tcp:*:4100'.
+Session: Session resumed at 'Thu Jan  1 00:02:00 2026'.
+Session: Terminating session at 'Thu Jan  1 00:03:00 2026'.
+Session: Session terminated at 'Thu Jan  1 00:03:00 2026'.
+"""
+EVENTS = [E.BEGINS, E.LISTENS, E.CONNECTED, E.SUSPENDS, E.SUSPENDED, E.BEGINS, E.LISTENS,
+          E.CONNECTED, E.ENDS, E.GONE]  # fmt: skip
+
+
+def fed(*pieces: bytes) -> list[E]:
+    parser = LogParser()
+    return [event for piece in pieces for event in parser.feed(piece)]
+
+
+def test_a_whole_log_is_understood() -> None:
+    assert fed(LOG) == EVENTS
+
+
+def test_a_log_split_at_any_byte_is_the_same() -> None:
+    for cut in range(len(LOG) + 1):
+        assert fed(LOG[:cut], LOG[cut:]) == EVENTS
+
+
+def test_an_abort_is_an_end() -> None:
+    assert fed(b"Session: Aborting session at 'x'.\nSession: Session aborted at 'x'.\n") == [
+        E.ENDS,
+        E.GONE,
+    ]
+
+
+def test_a_sentence_in_the_middle_of_a_line_is_no_event() -> None:
+    assert fed(b"title: Session: Session suspended at 'now'.\n") == []
+
+
+def test_a_line_without_end_is_forgotten_and_the_next_one_heard() -> None:
+    parser = LogParser()
+    for _ in range(1000):
+        assert parser.feed(b"x" * LINE_MAX) == []
+    assert parser.feed(b"Session: Session suspended at 'x'.\n") == []
+    assert parser.feed(b"Session: Session suspended at 'x'.\n") == [E.SUSPENDED]
+
+
+def test_a_replaced_log_starts_with_a_new_line() -> None:
+    parser = LogParser()
+    assert parser.feed(b"Session: Sess") == []
+    parser.restart()
+    assert parser.feed(b"Session: Session suspended at 'x'.\n") == [E.SUSPENDED]
+
+
+@given(st.lists(st.binary(max_size=9000)))
+def test_whatever_a_guest_writes_costs_no_memory(pieces: list[bytes]) -> None:
+    parser = LogParser()
+    for piece in pieces:
+        parser.feed(piece)
+        assert len(parser._rest) <= LINE_MAX
