@@ -1,4 +1,5 @@
 """Furnishes the demo's node through REST: image, flavour, user, VM; what is there is used again."""
+# tested-by: tests/e2e/test_demo.py
 
 import asyncio
 import shutil

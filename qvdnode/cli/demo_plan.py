@@ -6,6 +6,7 @@ a killed demo left is found again by the next one.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -80,7 +81,9 @@ def config_text(plan: DemoPlan, subnet: IPv4Network) -> str:
         "admin": {"address": LOOPBACK, "port": plan.admin_port},
         "network": {"subnet": str(subnet)},
     }
-    return "\n".join(
-        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-        for name, table in sections.items()
-    )
+    return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in sections.items())
+
+
+def _lines(table: Mapping[str, object]) -> str:
+    # Plain values of JSON are plain values of TOML, but for escapes beyond 16 bits.
+    return "".join(f"{key} = {json.dumps(it, ensure_ascii=False)}\n" for key, it in table.items())

@@ -1,4 +1,5 @@
 """Where the demo shows its desktop: the person's X display, or an Xvfb of its own."""
+# tested-by: tests/e2e/test_demo.py
 
 import asyncio
 import contextlib

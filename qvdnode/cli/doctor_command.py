@@ -1,4 +1,5 @@
 """The options of `qvdnode doctor`, and how its findings are shown."""
+# tested-by: tests/integration/cli/test_doctor.py
 
 import asyncio
 import json

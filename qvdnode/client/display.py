@@ -1,4 +1,5 @@
 """What the X display in use tells about itself: screen size and keyboard."""
+# tested-by: tests/integration/client/test_connect.py
 
 from dataclasses import dataclass
 from typing import Final

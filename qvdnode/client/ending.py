@@ -18,8 +18,10 @@ def run_to_signal(work: Coroutine[Any, Any, T]) -> T | None:
 
         def stop() -> None:
             nonlocal asked
-            asked = True
-            task.cancel()
+            # A second Ctrl-C must not cut short the unwinding that the first one began.
+            if not asked:
+                asked = True
+                task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop)

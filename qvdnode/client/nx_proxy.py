@@ -4,6 +4,7 @@ nxproxy has no password towards us, so the way in is a unix socket in a folder o
 connection only, and the peer must be our own user. No slave channel is offered: a guest cannot
 call back into the client.
 """
+# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
 """One TLS connection to a node: dialled, its certificate read, asked, then handed to NX."""
+# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 import contextlib

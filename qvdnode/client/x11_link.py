@@ -1,4 +1,5 @@
 """A connection to an X server over its unix socket or TCP: requests out, replies and events in."""
+# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
 """Notices desktops' windows the moment they are mapped on a display, and photographs them."""
+# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 from types import TracebackType

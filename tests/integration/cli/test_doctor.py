@@ -1,0 +1,72 @@
+"""The doctor on this very host: it really tries, and leaves nothing behind."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import mounts, process
+from qvdnode.host.probes import mapped_mounts
+from qvdnode.net.nft import Nft
+
+IDS = 0x7000_0000
+
+
+async def doctor(*argv: str) -> process.Finished:
+    script = "from qvdnode.cli.qvdnode_program import main; main()"
+    return await process.run([sys.executable, "-c", script, "doctor", *argv], check=False)
+
+
+async def tables() -> list[str]:
+    return [item["table"]["name"] for item in await Nft().listing({"tables": None})]
+
+
+@pytest.mark.mounts
+@pytest.mark.nftables
+async def test_it_finds_what_this_host_can_do_and_leaves_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(
+        '[clients]\nport = 0\n[admin]\nport = 0\n[network]\nsubnet = "10.254.3.0/24"\n'
+    )
+    said = await doctor("--json", "--config", str(config))
+    findings = {item["subject"]: item for item in json.loads(said.stdout)}
+    for subject in ("kernel", "overlay", "shifted mounts", "nftables", "nxproxy", "lxc-start"):
+        assert findings[subject]["level"] == "ok", findings[subject]
+    assert said.returncode == any(item["level"] == "error" for item in findings.values())
+    assert not [name for name in await tables() if "doctor" in name]
+
+
+async def test_an_error_ends_with_1_and_a_mend(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    config = tmp_path / "node.toml"
+    config.write_text(
+        f'[node]\nstate_dir = "{closed}/state"\n[image]\nfree_floor_mib = 999999999\n'
+    )
+    said = await doctor("--config", str(config))
+    assert said.returncode == 1
+    assert b"chmod o+x" in said.stdout
+    assert b"Free space" in said.stdout
+
+
+async def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text("[clients]\nprot = 1\n")
+    said = await doctor("--config", str(config))
+    assert said.returncode != 0
+    assert b"clients.prot" in said.stderr
+
+
+@pytest.mark.mounts
+async def test_a_mount_is_tried_and_gone(tmp_path: Path) -> None:
+    assert await mapped_mounts.refusal(Path("/var/tmp"), IDS, 65_536) is None
+    assert not [point for point in mounts.under(Path("/var/tmp")) if ".doctor-" in str(point)]
+    assert not [
+        name
+        for name in await asyncio.to_thread(os.listdir, "/var/tmp")
+        if name.startswith(".doctor-")
+    ]
+    assert "cannot be written" in str(await mapped_mounts.refusal(tmp_path / "no", IDS, 65_536))

@@ -1,0 +1,83 @@
+"""What desktops stand on, judged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qvdnode.cli import doctor_guests
+from qvdnode.cli.doctor_finding import Finding, Level
+from qvdnode.cli.doctor_guests import DiskFacts, ProgramFacts
+from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
+
+START, COUNT = 0x7000_0000, 0x1000_0000
+DISK = DiskFacts(Path("/var/lib"), 9000, 2048, True, None, None)
+PROGRAMS = ProgramFacts({"lxc-start": "5.0.2", "nxproxy": "3.5"}, (), "18.4", own_environment=True)
+
+
+def worst(findings: list[Finding]) -> list[tuple[str, Level]]:
+    return [(item.subject, item.level) for item in findings if item.level is not Level.OK]
+
+
+def test_ids_of_guests_may_be_roots_and_nobody_elses() -> None:
+    alice, root = OwnedIds("alice", 100_000, 65_536), OwnedIds("root", START, COUNT)
+    fine = AccountFacts((alice, root), (root,), (OwnedIds("user alice", 1000, 1),))
+    assert doctor_guests.ids(fine, START, COUNT).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        AccountFacts((OwnedIds("bob", START + COUNT - 1, 5),), (), ()),
+        AccountFacts((), (OwnedIds("bob", 0, START + 1),), ()),
+        AccountFacts((), (), (OwnedIds("bob", START + 3, 1),)),
+    ],
+)
+def test_somebody_elses_id_among_them_is_an_error(facts: AccountFacts) -> None:
+    found = doctor_guests.ids(facts, START, COUNT)
+    assert found.level is Level.ERROR
+    assert "bob" in found.text
+
+
+def test_a_good_disk_has_nothing_to_mend() -> None:
+    assert worst(doctor_guests.disk(DISK)) == []
+    assert worst(doctor_guests.disk(replace(DISK, project_quota=False))) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "subject"),
+    [
+        (replace(DISK, free_mib=2047), "disk"),
+        (replace(DISK, closed_parent=Path("/root")), "state folder"),
+        (replace(DISK, mapped_mount_refusal="Operation not permitted"), "shifted mounts"),
+    ],
+)
+def test_each_lack_of_the_disk_is_an_error(facts: DiskFacts, subject: str) -> None:
+    assert worst(doctor_guests.disk(facts)) == [(subject, Level.ERROR)]
+
+
+def test_all_programs_are_fine() -> None:
+    assert worst(doctor_guests.programs(PROGRAMS)) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "subject", "level"),
+    [
+        (replace(PROGRAMS, versions={"lxc-start": None}), "lxc-start", Level.ERROR),
+        (replace(PROGRAMS, missing_packages=("xvfb",)), "packages", Level.WARNING),
+        (replace(PROGRAMS, missing_packages=None), "packages", Level.WARNING),
+        (replace(PROGRAMS, postgres=None), "PostgreSQL", Level.ERROR),
+        (replace(PROGRAMS, own_environment=False), "Python", Level.WARNING),
+    ],
+)
+def test_each_missing_program_is_told(facts: ProgramFacts, subject: str, level: Level) -> None:
+    assert worst(doctor_guests.programs(facts)) == [(subject, level)]
+
+
+def test_the_mend_names_the_package_of_a_program() -> None:
+    (found, *_) = doctor_guests.programs(replace(PROGRAMS, versions={"lxc-start": None}))
+    assert found.mend == "Run: apt-get install lxc"
+
+
+def test_an_old_python_is_an_error() -> None:
+    assert doctor_guests.python((3, 10), own_environment=True).level is Level.ERROR

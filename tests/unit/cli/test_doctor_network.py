@@ -1,0 +1,39 @@
+"""The network, judged."""
+
+from dataclasses import replace
+
+import pytest
+
+from qvdnode.cli import doctor_network
+from qvdnode.cli.doctor_finding import Level
+from qvdnode.cli.doctor_network import NetworkFacts, PortFacts
+
+PORT = PortFacts("clients.port", "0.0.0.0", 8443, None, ours=False)
+GOOD = NetworkFacts(None, True, (), False, None, (PORT,))
+BUSY = replace(PORT, refusal="Address already in use")
+DOCKER = ("ip filter FORWARD",)
+
+
+@pytest.mark.parametrize(
+    ("facts", "worst"),
+    [
+        (GOOD, []),
+        (replace(GOOD, forwarding=False), []),
+        (replace(GOOD, rules_refusal="Operation not permitted"), [("nftables", Level.ERROR)]),
+        (replace(GOOD, droppers=DOCKER), [("foreign firewalls", Level.WARNING)]),
+        (replace(GOOD, droppers=DOCKER, accepts_past_droppers=True), []),
+        (replace(GOOD, subnet_clash="eth0"), [("guest addresses", Level.ERROR)]),
+        (replace(GOOD, ports=(BUSY,)), [("port 8443", Level.ERROR)]),
+        (replace(GOOD, ports=(replace(BUSY, ours=True),)), []),
+        (replace(GOOD, ports=(replace(PORT, port=0),)), []),
+    ],
+)
+def test_each_lack_is_told(facts: NetworkFacts, worst: list[tuple[str, Level]]) -> None:
+    findings = doctor_network.judge(facts)
+    bad = [item for item in findings if item.level is not Level.OK]
+    assert [(item.subject, item.level) for item in bad] == worst
+    assert all(item.mend for item in bad)
+
+
+def test_a_foreign_firewall_is_named() -> None:
+    assert "ip filter FORWARD" in doctor_network.foreign(DOCKER, accepts=False).text
