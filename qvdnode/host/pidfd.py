@@ -23,14 +23,16 @@ def start_ticks(pid: int) -> int | None:
 
 
 def guest_pid(pid: int) -> int | None:
-    """The pid that a process has in its innermost namespace, or None when it is gone."""
+    """The pid that a process has one namespace below ours, or None when it is gone or in ours."""
     try:
         status = (PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     for line in status.splitlines():
         if line.startswith("NSpid:"):
-            return int(line.split()[-1])
+            pids = line.split()[1:]
+            # More than two: the guest has namespaces of its own, and so a sandboxed pid 1.
+            return int(pids[1]) if len(pids) > 1 else None
     return None
 
 

@@ -71,6 +71,24 @@ async def run(
     return finished
 
 
+async def exit_code(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, limit_s: float = 60.0
+) -> int:
+    """Run a program whose words nobody reads, and which may leave others behind; its exit code.
+
+    A program that runs in a guest could print without end, or leave a pipe of ours open for ever.
+    Raises HostFailed when it is not installed, TimedOut.
+    """
+    child = await launch(argv, env=env)
+    try:
+        async with asyncio.timeout(limit_s):
+            return await child.wait()
+    except TimeoutError as error:
+        raise TimedOut(f"{argv[0]} did not end within {limit_s:g} s") from error
+    finally:
+        await end(child, grace_s=0)
+
+
 async def spawn_piped(
     argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None
 ) -> Process:

@@ -93,11 +93,10 @@ class RunFolders(Protocol):
     def follow(
         self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
-        """Report what the display's log holds, now and whenever it grows; the answer ends it."""
-        ...
+        """Report what the display's log holds, once before this returns and whenever it grows.
 
-    def history(self, vm_id: VmId) -> Sequence[DisplayEvent]:
-        """What the display's log tells, from its beginning."""
+        The answer ends it. Raises HostFailed.
+        """
         ...
 
     def trim(self, vm_id: VmId) -> None:

@@ -7,7 +7,9 @@ class Effect(StrEnum):
     """One thing to do. Each is safe to repeat and none waits: what takes long reports back."""
 
     BRING_UP = "bring_up"
-    """Take a turn, make everything the guest needs, launch it and start its display."""
+    """Take a turn, make everything the guest needs and launch it."""
+    START_DISPLAY = "start_display"
+    """Run the session script and listen to the display's log and the guest's end."""
     CANCEL_BRING_UP = "cancel_bring_up"
     """End a bring-up that still runs; what it made is cleaned later."""
     EVICT_VIEWER = "evict_viewer"
@@ -22,5 +24,7 @@ class Effect(StrEnum):
     """Write the state to the VM's row, now or when the database is back."""
     RELEASE = "release"
     """Give the row up: no owner, final state."""
+    HAND_OVER = "hand_over"
+    """The desktop is there: the next start may have its turn."""
     ANSWER = "answer"
     """Answer those who waited for this state."""

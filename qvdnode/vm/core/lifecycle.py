@@ -94,8 +94,8 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
 ON_ENTRY: Final[dict[S, tuple[Effect, ...]]] = {
     S.STOPPED: (Effect.RELEASE, Effect.ANSWER),
     S.PREPARING: (Effect.BRING_UP,),
-    S.BOOTING: (Effect.RECORD,),
-    S.RUNNING: (Effect.RECORD, Effect.ANSWER),
+    S.BOOTING: (Effect.RECORD, Effect.START_DISPLAY),
+    S.RUNNING: (Effect.RECORD, Effect.HAND_OVER, Effect.ANSWER),
     S.STOPPING: (
         Effect.CANCEL_BRING_UP,
         Effect.EVICT_VIEWER,

@@ -1,0 +1,169 @@
+"""What a node does with the guests that an earlier process of it left behind.
+
+The state files tell what there was, the kernel what there is, the database whom it belongs to; the
+decision is taken elsewhere (ports.Recovery) and carried out here. Works while the database is away.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
+from qvdnode.model.vm_state import VmState
+from qvdnode.vm.bring_up import SharedParts
+from qvdnode.vm.core.guest_record import GuestRecord
+from qvdnode.vm.guest import Guest, from_record
+from qvdnode.vm.parts import FleetParts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionReport:
+    """What was found and done."""
+
+    adopted: tuple[VmId, ...]
+    ended: tuple[VmId, ...]
+    """Guests that could not be gone on with; their remains are being removed."""
+    released: tuple[VmId, ...]
+    """Rows that said something runs which does not."""
+    swept: tuple[str, ...]
+    """Things that belonged to no VM of ours."""
+    database: bool
+    """Whether the database could be asked."""
+    seconds: float
+
+
+class TakeOver(Protocol):
+    """Hands a found guest to its actor."""
+
+    def __call__(self, guest: Guest, *, whole: bool) -> None:
+        """Go on with it when it is whole, end it otherwise."""
+        ...
+
+
+async def adopt(parts: FleetParts, shared: SharedParts, take_over: TakeOver) -> AdoptionReport:
+    """Carry out the decisions; raises nothing that one guest alone could cause."""
+    began_s = parts.clock.monotonic_s()
+    records = {record.order.vm.id: record for record in shared.state_files.read_all()}
+    found = await _look(parts, list(records.values()))
+    rows = await _rows(parts)
+    decisions = parts.recovery(rows, list(found.values()))
+    adopted: list[VmId] = []
+    ended: list[VmId] = []
+    released: list[VmId] = []
+    for decision in decisions:
+        match decision:
+            case Adopt(vm_id=vm_id):
+                whole = await _claim(parts, shared, records[vm_id])
+                (adopted if whole else ended).append(vm_id)
+                take_over(from_record(records[vm_id]), whole=whole)
+            case EndGuest(vm_id=vm_id, because=because):
+                log.warning("guest_not_adopted", extra={"vm": vm_id, "because": because})
+                await _claim(parts, shared, records[vm_id])
+                ended.append(vm_id)
+                take_over(from_record(records[vm_id]), whole=False)
+            case MarkStopped(vm_id=vm_id, generation=generation):
+                if vm_id not in records:
+                    await _mark_stopped(parts, vm_id, generation)
+                released.append(vm_id)
+    kept = [records[vm_id] for vm_id in (*adopted, *ended)]
+    swept = await sweep(parts, kept)
+    report = AdoptionReport(
+        tuple(adopted),
+        tuple(ended),
+        tuple(released),
+        tuple(swept),
+        rows is not None,
+        parts.clock.monotonic_s() - began_s,
+    )
+    log.info(
+        "guests_adopted",
+        extra={
+            "adopted": len(adopted),
+            "ended": len(ended),
+            "released": len(released),
+            "swept": len(swept),
+            "seconds": round(report.seconds, 3),
+        },
+    )
+    return report
+
+
+async def sweep(parts: FleetParts, kept: Sequence[GuestRecord]) -> list[str]:
+    """Remove what carries this instance's names and belongs to none of the kept guests."""
+    prefix = parts.settings.prefix
+    vms = [record.order.vm.id for record in kept]
+    generations = [(record.order.vm.id, record.generation) for record in kept]
+    swept: list[str] = []
+    # Guests first: nothing is taken from under one that still runs.
+    for work in (
+        parts.driver.sweep([f"{prefix}-{vm_id}" for vm_id in vms]),
+        parts.confinement.reconcile([record.port for record in kept]),
+        parts.rootfs.sweep(generations),
+        parts.run_folders.sweep(vms),
+    ):
+        try:
+            swept += await work
+        except FarmError as error:
+            log.warning("sweep_failed", extra={"because": str(error)})
+    for name in swept:
+        log.warning("leftover_removed", extra={"what": name})
+    return swept
+
+
+async def release_unknown(parts: FleetParts, known: Callable[[], Collection[VmId]]) -> None:
+    """Once the database is back: release the rows of guests that an earlier process lost."""
+    while (rows := await _rows(parts)) is None:
+        await parts.clock.sleep(parts.settings.retry_s)
+    for row in rows:
+        if row.vm_id not in known():
+            await _mark_stopped(parts, row.vm_id, row.generation)
+
+
+async def _look(parts: FleetParts, records: Sequence[GuestRecord]) -> dict[VmId, FoundGuest]:
+    alive = await asyncio.gather(*(_is_alive(parts, record) for record in records))
+    return {
+        record.order.vm.id: FoundGuest(record.order.vm.id, record.generation, lives)
+        for record, lives in zip(records, alive, strict=True)
+    }
+
+
+async def _is_alive(parts: FleetParts, record: GuestRecord) -> bool:
+    if record.boot_id != parts.boot_id or record.process is None:
+        return False
+    vm_id = record.order.vm.id
+    spec = from_record(record).spec(parts.settings.prefix, parts.run_folders.path(vm_id))
+    return spec is not None and await parts.driver.find(spec) == record.process
+
+
+async def _rows(parts: FleetParts) -> list[OwnedRow] | None:
+    try:
+        owned = await parts.store.owned()
+    except Unavailable:
+        return None
+    return [OwnedRow(vm_id, generation) for vm_id, generation, _ in owned]
+
+
+async def _claim(parts: FleetParts, shared: SharedParts, record: GuestRecord) -> bool:
+    """Mark what the guest has as taken; whether everything of it is in place."""
+    vm_id = record.order.vm.id
+    try:
+        mine = shared.slots.claim(record.ids)
+        await parts.confinement.claim(vm_id, record.port)
+        mounted = await parts.rootfs.adopt(vm_id, record.order.user.id, record.generation)
+        return mine and mounted and await parts.run_folders.adopt(vm_id)
+    except FarmError as error:
+        log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(error)})
+        return False
+
+
+async def _mark_stopped(parts: FleetParts, vm_id: VmId, generation: Generation) -> None:
+    try:
+        await parts.store.release(vm_id, generation, VmState.STOPPED)
+    except FarmError as error:
+        log.warning("row_not_released", extra={"vm": vm_id, "because": str(error)})

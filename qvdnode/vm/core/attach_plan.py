@@ -1,0 +1,41 @@
+"""What to do next for the client that waits for a desktop. Pure.
+
+Asked again after everything that happens to the VM, so it keeps no memory of its own.
+"""
+
+from enum import StrEnum
+
+from qvdnode.model.vm_state import DisplayState, VmState
+
+
+class Move(StrEnum):
+    """The next thing to do for whoever waits."""
+
+    WAIT = "wait"
+    START = "start"
+    """Start the VM."""
+    EVICT = "evict"
+    """Close the stream of the client that is attached: the newest connection wins."""
+    RESUME = "resume"
+    """Tell the script the new wishes and send SIGHUP, which a suspended display takes as resume."""
+    SEAT = "seat"
+    """Let the client dial."""
+
+
+def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool) -> Move:
+    """The next move while somebody waits.
+
+    `seated`: another client is attached. `busy`: a resume is under way, or a display that lost its
+    client before the greeting is still watched.
+    """
+    if vm in {VmState.STOPPED, VmState.FAILED}:
+        return Move.START
+    if vm is not VmState.RUNNING:
+        return Move.WAIT
+    if seated:
+        return Move.EVICT
+    if busy:
+        return Move.WAIT
+    if display is DisplayState.LISTENING:
+        return Move.SEAT
+    return Move.RESUME if display is DisplayState.SUSPENDED else Move.WAIT

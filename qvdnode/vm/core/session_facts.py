@@ -1,0 +1,82 @@
+"""What a session script is told: the order, the client's wishes and the node's names as parameters.
+
+The script refuses characters that could mean something to a shell or to nxagent, so whatever comes
+from people is brought into its grammar here; docs/protocol/session-script.md has it.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.farm import DesktopOrder
+
+GUEST_UID: Final = 1000
+ACCOUNT_MAX: Final = 32
+CUSTOM_MAX: Final = 64
+CLIENT_KINDS: Final = {"windows": "windows", "winnt": "windows", "darwin": "macosx"}
+"""nxagent's word for the client's system; every other one speaks to it as linux does."""
+SYSTEM_ACCOUNTS: Final = frozenset({
+    "_apt", "backup", "bin", "daemon", "games", "gnats", "irc", "list", "lp", "mail", "man",
+    "messagebus", "news", "nobody", "proxy", "root", "sshd", "sync", "sys", "systemd-network",
+    "systemd-resolve", "uucp", "www-data",
+})  # fmt: skip
+"""Names that images give to accounts of their own."""
+
+
+def account_name(login: str) -> str:
+    """The account in the guest of a user with that login: the login, as far as Linux allows."""
+    name = re.sub(r"[^a-z0-9_.-]", "_", login.lower())[:ACCOUNT_MAX]
+    if not name or not ("a" <= name[0] <= "z" or name[0] == "_") or name in SYSTEM_ACCOUNTS:
+        name = f"u_{name}"[:ACCOUNT_MAX]
+    return name
+
+
+def host_name(vm_name: str, vm_id: int) -> str:
+    """The guest's host name: the VM's name, as far as DNS allows."""
+    name = re.sub(r"[^a-z0-9-]+", "-", vm_name.lower()).strip("-")[:63].strip("-")
+    return name or f"desktop-{vm_id}"
+
+
+def machine_id(prefix: str, vm_id: int) -> str:
+    """32 hexadecimal digits that stay with the VM, as its root file system does not."""
+    return hashlib.sha256(f"{prefix} machine {vm_id}".encode()).hexdigest()[:32]
+
+
+def session_params(
+    order: DesktopOrder, wishes: DisplayParams, *, prefix: str, nameservers: Sequence[str] = ()
+) -> dict[str, str]:
+    """The parameters of a start or resume; what nobody said is left out."""
+    account = account_name(order.user.login)
+    stated = {
+        "LOGIN": account,
+        "UID": str(GUEST_UID),
+        "HOME": f"/home/{account}",
+        "SHELL": order.flavour.shell,
+        "HOSTNAME": host_name(order.vm.name, order.vm.id),
+        "MACHINE_ID": machine_id(prefix, order.vm.id),
+        "LOCALE": order.flavour.locale,
+        "TIMEZONE": wishes.timezone or order.flavour.timezone,
+        "NAMESERVERS": " ".join(nameservers),
+        "KEYBOARD": wishes.keyboard or "",
+        "LINK": wishes.link,
+        "GEOMETRY": wishes.geometry or "",
+        "FULLSCREEN": "1" if wishes.fullscreen else "",
+        "CLIENT": CLIENT_KINDS.get((wishes.os or "linux").lower(), "linux"),
+        "APPLICATION": order.flavour.application or "",
+    }
+    known = {key: _printable(value) for key, value in stated.items() if value}
+    return {**_custom(wishes.custom), **known}
+
+
+def _custom(custom: dict[str, str]) -> dict[str, str]:
+    names = sorted(custom)[:CUSTOM_MAX]
+    return {
+        f"CUSTOM_{re.sub(r'[^A-Za-z0-9_]', '_', name)[:50]}": _printable(custom[name])[:1000]
+        for name in names
+    }
+
+
+def _printable(value: str) -> str:
+    return "".join(character for character in value if character >= " " and character != "\x7f")

@@ -1,0 +1,168 @@
+"""One guest's display as the actor sees it: its state, its log, its process, and how to move it."""
+
+import logging
+import signal
+from collections.abc import Callable, Sequence
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import FarmError, GuestFailed
+from qvdnode.model.guest import GuestSpec
+from qvdnode.model.vm_state import DisplayState
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm.core import display
+from qvdnode.vm.core.display import DisplayEvent
+from qvdnode.vm.core.session_facts import session_params
+from qvdnode.vm.guest import Guest
+from qvdnode.vm.parts import FleetParts
+from qvdnode.wire import session_params as session_file
+
+log = logging.getLogger(__name__)
+
+ALREADY_RUNNING = 4
+"""Exit code of the session script's `start`."""
+
+
+class DisplayLink:
+    """Belongs to one start of one VM. `heard` and `failed` post to the actor's mailbox."""
+
+    def __init__(
+        self,
+        parts: FleetParts,
+        guest: Guest,
+        tasks: Supervisor,
+        *,
+        heard: Callable[[Sequence[DisplayEvent]], None],
+        failed: Callable[[FarmError], None],
+    ) -> None:
+        self._parts = parts
+        self._guest = guest
+        self._tasks = tasks
+        self._heard = heard
+        self._failed = failed
+        self._vm_id = guest.order.vm.id
+        self._unfollow: Callable[[], None] | None = None
+        self._watched: int | None = None
+        self.state = DisplayState.OFF
+        self.ever_connected = False
+        self.tries = 0
+        self.busy = False
+        """A resume is under way."""
+
+    def follow(self) -> None:
+        """Begin to listen; what an adopted display said before counts as history."""
+        history: list[DisplayEvent] = []
+        live = False
+
+        def hear(events: Sequence[DisplayEvent]) -> None:
+            if live:
+                self._heard(events)
+            else:
+                history.extend(events)
+
+        self._unfollow = self._parts.run_folders.follow(self._vm_id, hear)
+        live = True
+        self.state, self.ever_connected = display.replay(history)
+        self._watch_process()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._unfollow is not None:
+            self._unfollow()
+            self._unfollow = None
+
+    def take(self, event: DisplayEvent) -> bool:
+        """Step the table; whether the state changed."""
+        target = display.step(self.state, event)
+        if target is None:
+            return False
+        log.debug("display_state", extra={"vm": self._vm_id, "state": target.value})
+        self.state = target
+        self.ever_connected = self.ever_connected or event is DisplayEvent.CONNECTED
+        if target in {DisplayState.LISTENING, DisplayState.CONNECTED}:
+            self._watch_process()
+        if target is DisplayState.OFF:
+            self._watched = None
+        if target is DisplayState.SUSPENDED:
+            self._parts.run_folders.trim(self._vm_id)
+        return True
+
+    def start(self, wishes: DisplayParams) -> None:
+        """Run the session script's `start`; the log tells the rest."""
+        self.tries += 1
+        self.take(DisplayEvent.START_ASKED)
+        _ = self._tasks.isolated("start-display", self._start(wishes))
+
+    def resume(self, wishes: DisplayParams) -> None:
+        """Run the session script's `resume`, then toggle; only a suspended display may be."""
+        self.busy = True
+        _ = self._tasks.isolated("resume-display", self._resume(wishes))
+
+    async def _start(self, wishes: DisplayParams) -> None:
+        clock = self._parts.clock
+        began = clock.monotonic_s()
+        try:
+            code = await self._script("start", wishes)
+            if code not in {0, ALREADY_RUNNING}:
+                raise _script_failed("start", code)
+        except FarmError as error:
+            self._failed(error)
+        finally:
+            self._guest.steps["session"] = clock.monotonic_s() - began
+
+    async def _resume(self, wishes: DisplayParams) -> None:
+        try:
+            code = await self._script("resume", wishes)
+            if code != 0:
+                raise _script_failed("resume", code)
+            await self._toggle()
+        except FarmError as error:
+            self._failed(error)
+        finally:
+            self.busy = False
+
+    async def _toggle(self) -> None:
+        # Nothing is awaited between the look at the state and the signal.
+        spec, pid = self._spec(), self._parts.run_folders.display_pid(self._vm_id)
+        if self.state is not DisplayState.SUSPENDED:
+            return
+        if pid is None or not await self._parts.driver.signal_display(spec, pid, signal.SIGHUP):
+            self._heard([DisplayEvent.GONE])
+            return
+        self._heard([DisplayEvent.RESUME_ASKED])
+
+    async def _script(self, verb: str, wishes: DisplayParams) -> int:
+        settings = self._parts.settings
+        params = session_params(
+            self._guest.order, wishes, prefix=settings.prefix, nameservers=settings.nameservers
+        )
+        self._parts.run_folders.write_params(self._vm_id, session_file.encode(params))
+        return await self._parts.driver.run_session(
+            self._spec(), verb, limit_s=settings.session_limit_s
+        )
+
+    def _spec(self) -> GuestSpec:
+        settings, folders = self._parts.settings, self._parts.run_folders
+        spec = self._guest.spec(settings.prefix, folders.path(self._vm_id))
+        if spec is None:
+            raise GuestFailed("The guest is gone.", step="session")
+        return spec
+
+    def _watch_process(self) -> None:
+        pid = self._parts.run_folders.display_pid(self._vm_id)
+        if pid is not None and pid != self._watched:
+            self._watched = pid
+            _ = self._tasks.isolated("watch-display", self._process_gone(pid))
+
+    async def _process_gone(self, pid: int) -> None:
+        await self._parts.driver.wait_display(self._spec(), pid)
+        if self._watched == pid:
+            # Its last words may still be on their way; after them this event means nothing.
+            self._heard([DisplayEvent.GONE])
+
+
+def _script_failed(verb: str, code: int) -> GuestFailed:
+    return GuestFailed(
+        f"The desktop could not be brought up: its session script's {verb} ended with {code}"
+        " (see the VM's log).",
+        step="session",
+    )

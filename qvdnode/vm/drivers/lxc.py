@@ -1,0 +1,200 @@
+"""Guests as unprivileged LXC containers, through LXC's own programs and the kernel's files.
+
+lxc-start and lxc-attach are all that is run, and neither stays: per guest there is one monitor.
+Everything else (is it there, which pid, end it) is read from and written to its control group.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import pidfd, process
+from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.model.errors import GuestFailed, HostFailed
+from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
+from qvdnode.vm.core import lxc_config
+
+log = logging.getLogger(__name__)
+
+SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
+START_LIMIT_S: Final = 30.0
+KILL_PAUSE_S: Final = 0.02
+KILL_LIMIT_S: Final = 10.0
+MONITOR_GRACE_S: Final = 2.0
+LOG_TAIL: Final = 600
+PROGRAMS: Final = Path("/usr/bin")
+SEARCH_PATH: Final = "/usr/sbin:/sbin"
+"""Without /usr/bin, LXC does not find newuidmap and, being root, writes the id map itself; with it,
+the ranges would have to stand in /etc/subuid for root."""
+
+
+@dataclass(frozen=True, slots=True)
+class LxcSettings:
+    """Where the driver keeps its files and how its guests are called."""
+
+    folder: Path
+    """LXC's own folder for this instance, below the state folder."""
+    prefix: str
+    """Every guest's name starts with it; `sweep` touches no other."""
+    bridge: str
+
+    @property
+    def group(self) -> str:
+        """The control group below which this instance's guests live."""
+        return f"{self.prefix}guests"
+
+
+class LxcDriver:
+    """Satisfies vm.ports.GuestDriver."""
+
+    def __init__(self, settings: LxcSettings, *, cgroups: Cgroups | None = None) -> None:
+        self._settings = settings
+        self._cgroups = cgroups or probe()
+        self._host = lxc_config.LxcHost(
+            bridge=settings.bridge,
+            group=settings.group,
+            seccomp_profile=str(Path(lxc_config.__file__).with_name("guest.seccomp")),
+            apparmor=Path("/sys/kernel/security/apparmor").is_dir(),
+            unified=self._cgroups.layout is Layout.V2,
+        )
+        settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+
+    async def launch(self, spec: GuestSpec) -> GuestProcess:
+        """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
+        config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
+        words.unlink(missing_ok=True)
+        config.write_text(lxc_config.config_text(spec, self._host), encoding="utf-8")
+        started = False
+        try:
+            code = await self._run(
+                "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words), "-l", "WARN",
+                limit_s=START_LIMIT_S,
+            )  # fmt: skip
+            guest = await self.find(spec) if code == 0 else None
+            started = guest is not None
+        finally:
+            if not started:
+                await self.kill(spec)
+        if guest is None:
+            raise GuestFailed(f"The container did not start: {_last_words(words)}", step="launch")
+        return guest
+
+    async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
+        """Run the verb as the guest's root, with nothing of ours in its environment."""
+        return await self._run(
+            "lxc-attach", spec.name, "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s
+        )
+
+    async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
+        """Signal the process of this guest that has that guest pid."""
+        host_pid = self._host_pid(spec, pid)
+        return host_pid is not None and pidfd.send(host_pid, _signal(signal))
+
+    async def wait_display(self, spec: GuestSpec, pid: int) -> None:
+        """Wait for the process of this guest that has that guest pid."""
+        host_pid = self._host_pid(spec, pid)
+        if host_pid is not None:
+            await pidfd.wait_gone(host_pid)
+
+    async def wait_exit(self, process: GuestProcess) -> None:
+        """Wait on a pidfd."""
+        await pidfd.wait_gone(process.pid, process.started_ticks)
+
+    async def power_off(self, spec: GuestSpec) -> None:
+        """SIGTERM to PID 1, which ends what is left and then itself."""
+        guest = await self.find(spec)
+        if guest is not None:
+            pidfd.send(guest.pid, signal.SIGTERM, guest.started_ticks)
+
+    async def kill(self, spec: GuestSpec) -> None:
+        """End guest and monitor and remove their groups; raises HostFailed if some stay."""
+        await self._end(spec.name)
+
+    async def find(self, spec: GuestSpec) -> GuestProcess | None:
+        """The first process of the guest's group: PID 1 in a namespace of its own."""
+        for pid in sorted(self._cgroups.processes(self._group(spec.name))):
+            ticks = pidfd.start_ticks(pid)
+            if ticks is not None and pidfd.guest_pid(pid) == 1:
+                return GuestProcess(pid, ticks)
+        return None
+
+    async def memory(self, spec: GuestSpec) -> GuestMemory:
+        """The group's charge and limit."""
+        return GuestMemory(*self._cgroups.memory(self._group(spec.name)))
+
+    async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
+        """End containers of this instance that nobody knows."""
+        names = {
+            name.removeprefix("monitor-") for name in self._cgroups.children(self._host.group)
+        } | {path.stem for path in self._settings.folder.glob(f"{self._settings.prefix}*.conf")}
+        strangers = sorted(
+            name for name in names - set(keep) if name.startswith(self._settings.prefix)
+        )
+        for name in strangers:
+            log.warning("stray_guest_ended", extra={"guest": name})
+            await self._end(name)
+        if not keep:
+            self._cgroups.remove(self._host.group)
+            self._cgroups.remove(lxc_config.pivot_group(self._host))
+        return strangers
+
+    async def _end(self, name: str) -> None:
+        group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
+        self._cgroups.kill(group)
+        try:
+            # The monitor sees its guest die and tidies up by itself; one that hangs is ended too.
+            await self._emptied(group, monitor, limit_s=MONITOR_GRACE_S)
+        except TimeoutError:
+            self._cgroups.kill(monitor)
+            try:
+                await self._emptied(group, monitor, limit_s=KILL_LIMIT_S)
+            except TimeoutError as error:
+                raise HostFailed(f"processes of {name} cannot be killed") from error
+        for left in (group, monitor):
+            self._cgroups.remove(left)
+        for kind in ("conf", "log"):
+            self._file(name, kind).unlink(missing_ok=True)
+
+    async def _emptied(self, *groups: str, limit_s: float) -> None:
+        async with asyncio.timeout(limit_s):
+            while any(self._cgroups.processes(group) for group in groups):
+                self._cgroups.kill(groups[0])
+                await asyncio.sleep(KILL_PAUSE_S)
+
+    async def _run(self, program: str, name: str, *options: str, limit_s: float) -> int:
+        folder = str(self._settings.folder)
+        return await process.exit_code(
+            [str(PROGRAMS / program), "-n", name, "-P", folder, *options],
+            env={"PATH": SEARCH_PATH},
+            limit_s=limit_s,
+        )
+
+    def _host_pid(self, spec: GuestSpec, guest_pid: int) -> int | None:
+        # A guest may lie about pids, so the pid is looked up among the guest's own processes.
+        if guest_pid <= 1:
+            return None
+        pids = self._cgroups.processes(self._group(spec.name))
+        return next((pid for pid in sorted(pids) if pidfd.guest_pid(pid) == guest_pid), None)
+
+    def _group(self, name: str) -> str:
+        return lxc_config.guest_group(self._host, name)
+
+    def _file(self, name: str, kind: str) -> Path:
+        return self._settings.folder / f"{name}.{kind}"
+
+
+def _signal(number: int) -> signal.Signals:
+    return signal.Signals(number)
+
+
+def _last_words(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return "LXC said nothing"
+    errors = [line for line in text.splitlines() if " ERROR " in line]
+    return " / ".join(errors)[:LOG_TAIL] or "LXC said nothing"

@@ -1,0 +1,174 @@
+"""All VMs of this node: finds or makes a VM's actor and hands it the question."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import NotFound, Unavailable
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import VmId
+from qvdnode.model.seat import Progress, Seat, Viewer
+from qvdnode.model.vm_state import VmState
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm import adoption
+from qvdnode.vm.actor import GuestActor
+from qvdnode.vm.adoption import AdoptionReport
+from qvdnode.vm.bring_up import SharedParts
+from qvdnode.vm.core.id_slots import IdSlots
+from qvdnode.vm.guest import Guest
+from qvdnode.vm.parts import FleetParts
+from qvdnode.vm.seating import Applicant
+from qvdnode.vm.start_limiter import StartLimiter
+from qvdnode.vm.state_file import StateFiles
+from qvdnode.vm.status import GuestStatus
+
+log = logging.getLogger(__name__)
+
+
+class Fleet:
+    """`run` must be running; `adopt` comes before anything else is asked."""
+
+    def __init__(self, parts: FleetParts) -> None:
+        settings = parts.settings
+        self._parts = parts
+        self._shared = SharedParts(
+            limiter=StartLimiter(settings.starts_at_once, settings.queue_max),
+            slots=IdSlots(settings.id_base, settings.id_slots),
+            state_files=StateFiles(settings.state_files),
+            promised_mib=self._promised_mib,
+        )
+        self._actors: dict[VmId, GuestActor] = {}
+        self._tasks: Supervisor | None = None
+        self._running = asyncio.Event()
+        self._closing = False
+
+    async def run(self) -> None:
+        """Own the actors, until cancelled; guests that run are left running."""
+        try:
+            async with Supervisor("fleet") as self._tasks:
+                self._running.set()
+                await asyncio.Event().wait()
+        finally:
+            self._running.clear()
+            self._tasks = None
+
+    async def attach(
+        self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
+    ) -> Seat:
+        """A display ready to be dialled: started, resumed or taken over as need be.
+
+        Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
+        """
+        actor = self._actor(order)
+        answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+        applicant = Applicant(order, params, viewer, progress, answer)
+        actor.post(partial(actor.attach, applicant))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if not actor.closed:
+                actor.post(partial(actor.withdraw, applicant))
+            raise
+
+    def detach(self, seat: Seat) -> None:
+        """The stream of that seat has ended; a stale one is ignored."""
+        actor = self._known(seat.vm_id)
+        if actor is not None:
+            actor.post(partial(actor.detach, seat.ticket))
+
+    async def start(self, order: DesktopOrder, progress: Progress) -> None:
+        """Return once the VM's desktop is up; raises as `attach`."""
+        actor = self._actor(order)
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        actor.post(partial(actor.start, order, progress, answer))
+        await answer
+
+    async def stop(self, vm_id: VmId) -> None:
+        """Return once nothing of the VM is left; one that does not run is fine."""
+        actor = self._known(vm_id)
+        if actor is None:
+            return
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        actor.post(partial(actor.stop, answer))
+        await answer
+
+    async def disconnect(self, vm_id: VmId) -> bool:
+        """Close the stream of the VM's client; False if it has none."""
+        actor = self._known(vm_id)
+        if actor is None:
+            return False
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        actor.post(partial(actor.disconnect, answer))
+        return await answer
+
+    def status(self, vm_id: VmId) -> GuestStatus | None:
+        """How the VM is, or None when it has nothing to do with this node now."""
+        actor = self._known(vm_id)
+        return None if actor is None else actor.status()
+
+    def statuses(self) -> Sequence[GuestStatus]:
+        """How all of them are."""
+        return [actor.status() for actor in self._actors.values() if not actor.closed]
+
+    async def log_tail(self, vm_id: VmId) -> str:
+        """The end of the VM's own logs; raises NotFound when it does not run here."""
+        status = self.status(vm_id)
+        if status is None or status.state not in {VmState.BOOTING, VmState.RUNNING}:
+            raise NotFound("This VM does not run here, so it has no log now.")
+        return self._parts.run_folders.log_tail(vm_id)
+
+    async def adopt(self) -> AdoptionReport:
+        """Go on with what an earlier process left, and clean what belongs to no VM of ours."""
+        await self._running.wait()
+        report = await adoption.adopt(self._parts, self._shared, self._take_over)
+        if not report.database and self._tasks is not None:
+            log.warning("adopted_without_database", extra={"guests": len(report.adopted)})
+            later = adoption.release_unknown(self._parts, self._actors.keys)
+            _ = self._tasks.isolated("release-rows", later)
+        return report
+
+    async def close(self, *, stop_guests: bool) -> None:
+        """Take no more starts; stop every guest, or those that are not up yet."""
+        self._closing = True
+        going = [
+            status.order.vm.id
+            for status in self.statuses()
+            if stop_guests or status.state is not VmState.RUNNING
+        ]
+        async with asyncio.TaskGroup() as group:
+            for vm_id in going:
+                _ = group.create_task(self.stop(vm_id), name=f"stop-vm-{vm_id}")
+        if stop_guests:
+            await adoption.sweep(self._parts, [])
+
+    def _take_over(self, guest: Guest, *, whole: bool) -> None:
+        actor = self._actor(guest.order)
+        actor.post(partial(actor.found, guest, whole=whole))
+
+    def _promised_mib(self) -> int:
+        return sum(actor.promised_mib for actor in self._actors.values())
+
+    def _known(self, vm_id: VmId) -> GuestActor | None:
+        actor = self._actors.get(vm_id)
+        return None if actor is None or actor.closed else actor
+
+    def _actor(self, order: DesktopOrder) -> GuestActor:
+        vm_id = order.vm.id
+        actor = self._known(vm_id)
+        if actor is not None:
+            return actor
+        if self._tasks is None or self._closing:
+            raise Unavailable("This node is starting or stopping; try again soon.")
+        actor = GuestActor(order, self._parts, self._shared)
+        self._actors[vm_id] = actor
+        _ = self._tasks.isolated(f"vm-{vm_id}", self._look_after(actor))
+        return actor
+
+    async def _look_after(self, actor: GuestActor) -> None:
+        try:
+            await actor.run()
+        finally:
+            if self._actors.get(actor.vm_id) is actor:
+                del self._actors[actor.vm_id]

@@ -1,0 +1,357 @@
+"""One VM's way through the tables: takes events, changes state, has the effects carried out.
+
+Called only from the actor's mailbox. What takes long runs in the actor's tasks and posts its end.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import FarmError, GuestFailed, TimedOut
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import Generation
+from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.telemetry.metrics import Counter, Histogram
+from qvdnode.vm import wind_down
+from qvdnode.vm.bring_up import BringUp, SharedParts
+from qvdnode.vm.core import lifecycle
+from qvdnode.vm.core.display import DisplayEvent
+from qvdnode.vm.core.effects import Effect
+from qvdnode.vm.core.lifecycle import GuestEvent
+from qvdnode.vm.display_link import DisplayLink
+from qvdnode.vm.guest import Guest
+from qvdnode.vm.parts import FleetParts
+from qvdnode.vm.row_writer import RowWriter
+from qvdnode.vm.timers import Timer, Timers
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = Histogram(
+    "qvdnode_vm_ready_seconds", "From leaving the queue to a display that listens"
+)
+FAILURES = Counter("qvdnode_vm_start_failures", "Starts of VMs that failed", ["code"])
+
+AT_REST: Final = frozenset({VmState.STOPPED, VmState.FAILED})
+COMING_UP: Final = frozenset({VmState.PREPARING, VmState.BOOTING})
+
+
+class Company(Protocol):
+    """Those who have to do with the VM: the actor's side that deals with people."""
+
+    def post(self, message: Callable[[], None]) -> None:
+        """Have a message handled after those that came before."""
+        ...
+
+    def tell(self, sentence: str) -> None:
+        """Show whoever waits what is going on."""
+        ...
+
+    def evict(self, reason: str) -> None:
+        """Close the stream of the attached client, if there is one."""
+        ...
+
+    def refuse(self, error: FarmError) -> None:
+        """Whoever waits now will not get what they wait for."""
+        ...
+
+    def answer(self) -> None:
+        """Answer those who waited for the state that was entered."""
+        ...
+
+
+class GuestLife:
+    """State, guest and display of one VM."""
+
+    def __init__(
+        self,
+        order: DesktopOrder,
+        parts: FleetParts,
+        shared: SharedParts,
+        tasks: Supervisor,
+        timers: Timers,
+        company: Company,
+    ) -> None:
+        self.order = order
+        self.wishes = DisplayParams()
+        """Of the client that waits or was attached last."""
+        self.state = VmState.STOPPED
+        self.since = parts.clock.now()
+        self.guest: Guest | None = None
+        self.display: DisplayLink | None = None
+        self.error: FarmError | None = None
+        """Why the last start failed."""
+        self.place: int | None = None
+        self._parts = parts
+        self._shared = shared
+        self._tasks = tasks
+        self._timers = timers
+        self._company = company
+        self._bring_up: BringUp | None = None
+        self._launched_s = self._begun_s = 0.0
+        self.row = RowWriter(
+            parts.store,
+            order.vm.id,
+            parts.clock,
+            retry_s=parts.settings.retry_s,
+            lease_lost=lambda generation: company.post(partial(self._lease_lost, generation)),
+        )
+        self._effects: dict[Effect, Callable[[], None]] = {
+            Effect.BRING_UP: self._start_bring_up,
+            Effect.START_DISPLAY: self._start_display,
+            Effect.CANCEL_BRING_UP: self._cancel_bring_up,
+            Effect.EVICT_VIEWER: lambda: company.evict("the desktop is being stopped"),
+            Effect.SHUT_DOWN: self._shut_down,
+            Effect.KILL: self._kill,
+            Effect.CLEAN: self._clean,
+            Effect.RECORD: self._record,
+            Effect.RELEASE: self._release,
+            Effect.HAND_OVER: self._hand_over,
+            Effect.ANSWER: company.answer,
+        }
+
+    # -- events --------------------------------------------------------------------------------
+
+    def happen(self, event: GuestEvent, error: FarmError | None = None) -> bool:
+        """Step the table and carry out what entering the state asks for; False if ignored."""
+        stepped = lifecycle.step(self.state, event)
+        if stepped is None:
+            return False
+        was, (self.state, effects) = self.state, stepped
+        self.since = self._parts.clock.now()
+        log.info(
+            "vm_state",
+            extra={
+                "vm": self.order.vm.id,
+                "was": was.value,
+                "state": self.state.value,
+                "event": event.value,
+            },
+        )
+        if error is not None:
+            self.error = error
+            FAILURES.labels(error.code).inc()
+            self._company.refuse(error)
+        for effect in effects:
+            self._effects[effect]()
+        return True
+
+    def adopt(self, guest: Guest, *, whole: bool) -> None:
+        """Go on with a guest that an earlier process left, or end it when it is not whole."""
+        self.guest, self.order = guest, guest.order
+        if not whole:
+            self.happen(GuestEvent.FOUND_BROKEN)
+            return
+        self.display = display = self._link(guest)
+        display.follow()
+        self.happen(GuestEvent.FOUND_RUNNING)
+        self._watch(guest)
+        if display.state is DisplayState.OFF:
+            self.happen(GuestEvent.DISPLAY_DIED)
+
+    def timer_fired(self, timer: Timer) -> None:
+        """A limit of ours has passed."""
+        limit_s = self._parts.settings.boot_limit_s
+        if timer is Timer.BOOT:
+            late = TimedOut(f"The desktop did not come up within {limit_s:g} seconds.")
+            self.happen(GuestEvent.BRING_UP_FAILED, late if self.state in COMING_UP else None)
+        elif timer is Timer.STOP:
+            self.happen(GuestEvent.LIMIT_PASSED)
+
+    # -- Listener of the bring-up; these come from its task ------------------------------------
+
+    def queued(self, place: int) -> None:
+        """It waits in line."""
+
+        def note() -> None:
+            self.place = place
+            self._company.tell(f"You are number {place} in the queue")
+
+        self._company.post(note)
+
+    def begun(self) -> None:
+        """Its turn has come."""
+
+        def note() -> None:
+            self.place = None
+            self._begun_s = self._parts.clock.monotonic_s()
+            if self.state is VmState.PREPARING:
+                self._timers.arm(Timer.BOOT, self._parts.settings.boot_limit_s)
+            self._company.tell("Starting virtual machine")
+
+        self._company.post(note)
+
+    def launched(self) -> None:
+        """The guest's PID 1 runs."""
+        self._company.post(partial(self._post_event, GuestEvent.LAUNCHED))
+
+    def failed(self, error: FarmError) -> None:
+        """A step failed."""
+
+        def note() -> None:
+            self.place = None
+            if self.state in COMING_UP:
+                log.warning("start_failed", extra={"vm": self.order.vm.id, "because": str(error)})
+                self.happen(GuestEvent.BRING_UP_FAILED, error)
+
+        self._company.post(note)
+
+    # -- effects -------------------------------------------------------------------------------
+
+    def _start_bring_up(self) -> None:
+        self.error = None
+        self.guest = Guest(self.order)
+        self._bring_up = BringUp(self._parts, self.guest, self.row, self._shared, self)
+        _ = self._tasks.isolated("bring-up", self._bring_up.run())
+
+    def _start_display(self) -> None:
+        if self.guest is None:
+            return
+        vm_id = self.order.vm.id
+        self._launched_s = self._parts.clock.monotonic_s()
+        self._watch(self.guest)
+        self.display = self._link(self.guest)
+        self._company.tell(f"Starting X session at VM {vm_id}")
+        try:
+            self.display.follow()
+        except FarmError as error:
+            self.failed(error)
+            return
+        self.display.start(self.wishes)
+        self._company.tell(f"Waiting for X session to come up on VM {vm_id}")
+
+    def _cancel_bring_up(self) -> None:
+        self.place = None
+        self._timers.disarm(Timer.BOOT)
+        if self._bring_up is not None:
+            self._bring_up.cancel()
+
+    def _hand_over(self) -> None:
+        self._timers.disarm(Timer.BOOT)
+        if self._bring_up is not None:
+            self._bring_up.over()
+            self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if self.guest is None:
+            return
+        now_s = self._parts.clock.monotonic_s()
+        self.guest.steps["listen"] = now_s - self._launched_s
+        READY_SECONDS.observe(now_s - self._begun_s)
+        steps = {f"{name}_s": round(seconds, 4) for name, seconds in self.guest.steps.items()}
+        log.info("desktop_ready", extra={"vm": self.order.vm.id, **steps})
+
+    def _shut_down(self) -> None:
+        self._timers.arm(Timer.STOP, self._parts.settings.stop_limit_s)
+        if self.guest is not None:
+            _ = self._tasks.isolated("shut-down", wind_down.shut_down(self._parts, self.guest))
+
+    def _kill(self) -> None:
+        self._timers.disarm(Timer.STOP)
+        if self.display is not None:
+            self.display.close()
+            self.display = None
+        _ = self._tasks.isolated("kill", self._killed())
+
+    async def _killed(self) -> None:
+        if self._bring_up is not None:
+            await self._bring_up.ended()
+        if self.guest is not None:
+            await wind_down.kill(self._parts, self.guest)
+        self._company.post(partial(self._post_event, GuestEvent.NOTHING_LEFT))
+
+    def _clean(self) -> None:
+        _ = self._tasks.isolated("clean", self._cleaned())
+
+    async def _cleaned(self) -> None:
+        if self.guest is not None:
+            await wind_down.clean(self._parts, self.guest, self._shared)
+        event = GuestEvent.CLEANED if self.error is None else GuestEvent.CLEANED_AFTER_FAILURE
+        self._company.post(partial(self._post_event, event))
+
+    def _record(self) -> None:
+        if self.guest is not None and self.guest.generation is not None:
+            self.row.record(self.guest.generation, self.state)
+
+    def _release(self) -> None:
+        error = None if self.error is None else str(self.error)
+        if self.guest is not None and self.guest.generation is not None:
+            self.row.release(self.guest.generation, self.state, error=error)
+        self.guest = self._bring_up = None
+
+    # -- what happens to guest and display -----------------------------------------------------
+
+    def _post_event(self, event: GuestEvent) -> None:
+        self.happen(event)
+
+    def _link(self, guest: Guest) -> DisplayLink:
+        def heard(events: Sequence[DisplayEvent]) -> None:
+            self._company.post(partial(self._display_heard, link, tuple(events)))
+
+        def failed(error: FarmError) -> None:
+            self._company.post(partial(self._display_failed, link, error))
+
+        link = DisplayLink(self._parts, guest, self._tasks, heard=heard, failed=failed)
+        return link
+
+    def _display_heard(self, link: DisplayLink, events: Sequence[DisplayEvent]) -> None:
+        for event in events:
+            if link is not self.display or not link.take(event):
+                continue
+            match link.state:
+                case DisplayState.LISTENING:
+                    self.happen(GuestEvent.DISPLAY_LISTENS)
+                case DisplayState.SUSPENDED:
+                    self._company.evict("the display let go of its client")
+                case DisplayState.OFF:
+                    self._display_off(link)
+                case _:
+                    pass
+
+    def _display_off(self, link: DisplayLink) -> None:
+        if self.state not in {VmState.BOOTING, VmState.RUNNING}:
+            return
+        # nxagent gives up when the very first client fails its greeting; nothing is lost by then.
+        if not link.ever_connected and link.tries < self._parts.settings.display_tries:
+            log.warning("display_restarted", extra={"vm": self.order.vm.id, "tries": link.tries})
+            link.start(self.wishes)
+        elif self.state is VmState.BOOTING:
+            early = GuestFailed("The desktop ended before it could be shown.", step="display")
+            self.happen(GuestEvent.BRING_UP_FAILED, early)
+        else:
+            log.info("desktop_ended", extra={"vm": self.order.vm.id})
+            self._company.evict("the desktop has ended")
+            self.happen(GuestEvent.DISPLAY_DIED)
+
+    def _display_failed(self, link: DisplayLink, error: FarmError) -> None:
+        if link is not self.display:
+            return
+        log.warning("display_failed", extra={"vm": self.order.vm.id, "because": str(error)})
+        if self.state is VmState.BOOTING:
+            self.happen(GuestEvent.BRING_UP_FAILED, error)
+        elif link.state in {DisplayState.OFF, DisplayState.STARTING}:
+            self.happen(GuestEvent.DISPLAY_DIED)
+        else:
+            self._company.refuse(error)
+
+    def _watch(self, guest: Guest) -> None:
+        if guest.process is not None:
+            _ = self._tasks.isolated("watch-guest", self._until_exit(guest))
+
+    async def _until_exit(self, guest: Guest) -> None:
+        if guest.process is not None:
+            await self._parts.driver.wait_exit(guest.process)
+        self._company.post(partial(self._exited, guest))
+
+    def _exited(self, guest: Guest) -> None:
+        if guest is self.guest:
+            booting = self.state is VmState.BOOTING
+            early = GuestFailed("The guest ended while it was coming up.", step="boot")
+            self.happen(GuestEvent.EXITED, early if booting else None)
+
+    def _lease_lost(self, generation: Generation) -> None:
+        if self.guest is not None and self.guest.generation == generation:
+            log.warning("vm_lease_lost", extra={"vm": self.order.vm.id})
+            self.happen(GuestEvent.LEASE_LOST)

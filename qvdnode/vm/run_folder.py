@@ -1,0 +1,171 @@
+"""The folders that guests share with the node, as small file systems in memory.
+
+A guest can fill or forge its own folder and hurts only itself: reads go through host.guest_files.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import mounts
+from qvdnode.host.guest_files import GuestFolder
+from qvdnode.host.inotify import REST_S, Inotify
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.guest import IdRange
+from qvdnode.model.ids import VmId
+from qvdnode.vm.core.display import DisplayEvent
+from qvdnode.vm.core.nxagent_log import LogParser
+
+log = logging.getLogger(__name__)
+
+SIZE_KIB: Final = 1024
+INODES: Final = 64
+LOG: Final = "nxagent.log"
+SCRIPT_LOG: Final = "session.log"
+PID: Final = "nxagent.pid"
+PARAMS: Final = "params"
+READ_MAX: Final = 64 * 1024
+"""Of a log at one look; a guest that writes more is read at the pace of inotify.REST_S."""
+HISTORY_MAX: Final = SIZE_KIB * 1024
+TAIL: Final = 16 * 1024
+TRIM_ABOVE: Final = 128 * 1024
+TRIMMED: Final = b"Session: Session suspended at an earlier time; the node cut the log.\n"
+"""Keeps the last state readable: a log is cut only while its display is suspended."""
+
+
+class TmpfsRunFolders:
+    """Satisfies vm.ports.RunFolders."""
+
+    def __init__(self, folder: Path, inotify: Inotify) -> None:
+        self._folder = folder
+        self._inotify = inotify
+
+    def path(self, vm_id: VmId) -> Path:
+        """Where the VM's folder is."""
+        return self._folder / str(vm_id)
+
+    async def create(self, vm_id: VmId, ids: IdRange) -> None:
+        """A new tmpfs that belongs to the guest's root."""
+        await asyncio.to_thread(self._create, self.path(vm_id), ids.start)
+
+    async def remove(self, vm_id: VmId) -> None:
+        """Unmount and remove."""
+        await asyncio.to_thread(_remove, self.path(vm_id))
+
+    async def adopt(self, vm_id: VmId) -> bool:
+        """Whether the tmpfs is mounted."""
+        return await asyncio.to_thread(mounts.is_mounted, self.path(vm_id))
+
+    async def sweep(self, keep: Sequence[VmId]) -> Sequence[str]:
+        """Remove folders of VMs that nobody knows."""
+        return await asyncio.to_thread(self._sweep, {str(vm_id) for vm_id in keep})
+
+    def write_params(self, vm_id: VmId, content: bytes) -> None:
+        """A new file, readable by the guest's root alone."""
+        path = self.path(vm_id)
+        with GuestFolder(path) as folder:
+            folder.replace(PARAMS, content, mode=0o400, owner=path.stat().st_uid)
+
+    def follow(
+        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+    ) -> Callable[[], None]:
+        """Read on whenever inotify says that the folder changed."""
+        reader = _LogReader(self.path(vm_id), heard)
+        stop = self._inotify.watch(self.path(vm_id), reader.read_on)
+        reader.read_all()
+
+        def end() -> None:
+            stop()
+            reader.close()
+
+        return end
+
+    def trim(self, vm_id: VmId) -> None:
+        """Cut a long log to one line; nxagent appends, so it goes on behind that."""
+        with GuestFolder(self.path(vm_id)) as folder:
+            piece = folder.read_from(LOG, inode=None, offset=0, limit=1)
+            if piece is not None and piece.size > TRIM_ABOVE:
+                folder.rewrite(LOG, TRIMMED)
+
+    def display_pid(self, vm_id: VmId) -> int | None:
+        """What the file says, if it is a pid at all."""
+        with GuestFolder(self.path(vm_id)) as folder:
+            content = (folder.read(PID, limit=16) or b"").strip()
+        return int(content) if content.isdigit() and len(content) <= 7 else None
+
+    def log_tail(self, vm_id: VmId) -> str:
+        """The ends of both logs, oldest file first."""
+        with GuestFolder(self.path(vm_id)) as folder:
+            pieces = [folder.tail(name, limit=TAIL) or b"" for name in (SCRIPT_LOG, LOG)]
+        return b"".join(pieces).decode(errors="replace")
+
+    def _create(self, path: Path, owner: int) -> None:
+        _remove(path)
+        try:
+            path.mkdir(mode=0o711, parents=True)
+            mounts.tmpfs(path, size_kib=SIZE_KIB, inodes=INODES, owner=owner, mode=0o755)
+        except OSError as error:
+            raise HostFailed(f"cannot make {path}: {error.strerror}") from error
+
+    def _sweep(self, keep: set[str]) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        strangers = sorted(path for path in self._folder.iterdir() if path.name not in keep)
+        for path in strangers:
+            _remove(path)
+        return [str(path) for path in strangers]
+
+
+class _LogReader:
+    """Follows one log through growth, cuts and replacement."""
+
+    def __init__(self, path: Path, heard: Callable[[Sequence[DisplayEvent]], None]) -> None:
+        self._folder = GuestFolder(path)
+        self._heard = heard
+        self._parser = LogParser()
+        self._inode: int | None = None
+        self._offset = 0
+        self._soon: asyncio.TimerHandle | None = None
+
+    def read_all(self) -> None:
+        """Report what is there, however long it is."""
+        self._read(HISTORY_MAX)
+
+    def read_on(self) -> None:
+        """Report what is new, a bounded piece at a time."""
+        self._read(READ_MAX)
+
+    def _read(self, limit: int) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        piece = self._folder.read_from(LOG, inode=self._inode, offset=self._offset, limit=limit)
+        if piece is None:
+            return
+        if piece.end - len(piece.content) != self._offset:
+            self._parser.restart()
+        self._inode, self._offset = piece.inode, piece.end
+        if piece.size > piece.end:
+            # Only the end of a flood can matter: no display says so much between two states.
+            self._offset = max(piece.end, piece.size - READ_MAX)
+            self._soon = asyncio.get_running_loop().call_later(REST_S, self.read_on)
+        events = self._parser.feed(piece.content)
+        if events:
+            self._heard(events)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._soon is not None:
+            self._soon.cancel()
+        self._folder.close()
+
+
+def _remove(path: Path) -> None:
+    try:
+        mounts.unmount(path)
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+    except OSError as error:
+        raise HostFailed(f"cannot remove {path}: {error.strerror}") from error

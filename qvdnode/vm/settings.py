@@ -1,0 +1,70 @@
+"""What the fleet can be told: limits, places and numbers, each with its unit in the name."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def _starts_for_this_host() -> int:
+    # A start is half waiting for the guest's own programs, so two per core keep the cores busy.
+    return 2 * (os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class VmSettings:
+    """Settings of the guests of one node."""
+
+    state_dir: Path
+    """The node's state folder."""
+    prefix: str = "qvd"
+    """Starts every name this instance gives on the host, so that several live side by side."""
+    id_base: int = 0x7000_0000
+    """First host id of the guests' ranges; a multiple of 65,536."""
+    id_slots: int = 4096
+    """How many ranges of 65,536 ids there are, so how many guests can run."""
+    display_port: int = 4100
+    """Where a guest's display listens: 4000 and its display number."""
+    nameservers: tuple[str, ...] = ()
+    """What guests ask for names."""
+    starts_at_once: int = field(default_factory=_starts_for_this_host)
+    """How many VMs are brought up at the same time; the others wait in a queue."""
+    queue_max: int = 1000
+    """How many may wait; beyond it the node says that it is full."""
+    boot_limit_s: float = 60.0
+    """From leaving the queue to a display that listens."""
+    session_limit_s: float = 20.0
+    """For one run of the session script."""
+    attach_limit_s: float = 15.0
+    """From a connect to a running VM to a display that listens for it."""
+    settle_s: float = 0.2
+    """How long a display that lost a client before its greeting is watched before the next one."""
+    stop_limit_s: float = 10.0
+    """For a guest to end by itself."""
+    display_tries: int = 3
+    """How often a display is started that ends before it ever had a client."""
+    retry_s: float = 1.0
+    """First pause after a failed clean-up or write to the database; doubles up to 30 s."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.id_base % 65_536 or self.id_base < 65_536:
+            raise ValueError("id_base must be a multiple of 65536, above the host's own ids")
+        if self.id_slots < 1 or self.id_base + self.id_slots * 65_536 > 2**32 - 65_536:
+            raise ValueError("id_slots must be at least 1 and the ranges must end below 2^32")
+        if not 1 <= self.display_port <= 65_535:
+            raise ValueError("display_port must be 1..65535")
+        if self.starts_at_once < 1 or self.queue_max < 0 or self.display_tries < 1:
+            raise ValueError("starts_at_once and display_tries must be at least 1")
+        limits = (self.boot_limit_s, self.session_limit_s, self.attach_limit_s, self.stop_limit_s)
+        if min(*limits, self.retry_s) <= 0 or self.settle_s < 0:
+            raise ValueError("limits must be over 0 seconds")
+
+    @property
+    def state_files(self) -> Path:
+        """One file per running VM."""
+        return self.state_dir / "state"
+
+    @property
+    def run_folders(self) -> Path:
+        """One small folder per running VM, shared with its guest."""
+        return self.state_dir / "run"

@@ -1,0 +1,80 @@
+"""At most so many VMs are brought up at once; the others wait in line and know their place."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from qvdnode.model.errors import NodeFull
+from qvdnode.telemetry.metrics import Gauge
+
+QUEUED = Gauge("qvdnode_vm_starts_queued", "VMs that wait for their turn to be brought up")
+STARTING = Gauge("qvdnode_vm_starts_running", "VMs that are being brought up")
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    moved: Callable[[int], None]
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class StartLimiter:
+    """First come, first served."""
+
+    def __init__(self, at_once: int, queue_max: int) -> None:
+        self._free = at_once
+        self._queue_max = queue_max
+        self._queue: deque[_Waiting] = deque()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, moved: Callable[[int], None]) -> AsyncIterator[None]:
+        """Hold a turn inside; `moved` hears the place in the queue, 1 is next, as it changes.
+
+        Raises NodeFull when too many wait already.
+        """
+        if self._free and not self._queue:
+            self._free -= 1
+        else:
+            await self._wait(moved)
+        STARTING.inc()
+        try:
+            yield
+        finally:
+            STARTING.dec()
+            self._pass_on()
+
+    @property
+    def queued(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    async def _wait(self, moved: Callable[[int], None]) -> None:
+        if len(self._queue) >= self._queue_max:
+            raise NodeFull(f"This node is full: {len(self._queue)} desktops wait to be started.")
+        mine = _Waiting(moved)
+        self._queue.append(mine)
+        QUEUED.set(len(self._queue))
+        moved(len(self._queue))
+        try:
+            await mine.turn.wait()
+        except asyncio.CancelledError:
+            if mine.turn.is_set():
+                # The turn came in the very moment in which nobody wanted it any more.
+                self._pass_on()
+            else:
+                self._queue.remove(mine)
+                self._tell()
+            raise
+
+    def _pass_on(self) -> None:
+        if self._queue:
+            self._queue.popleft().turn.set()
+            self._tell()
+        else:
+            self._free += 1
+
+    def _tell(self) -> None:
+        QUEUED.set(len(self._queue))
+        for place, waiting in enumerate(self._queue, start=1):
+            waiting.moved(place)

@@ -1,0 +1,31 @@
+"""What one may know about a VM of this node, as of now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import Generation
+from qvdnode.model.vm_state import DisplayState, VmState
+
+
+@dataclass(frozen=True, slots=True)
+class GuestStatus:
+    """A VM that runs here, comes up or goes away."""
+
+    order: DesktopOrder
+    state: VmState
+    display: DisplayState
+    since: datetime
+    """When it entered `state`."""
+    place: int | None
+    """In the start limiter's queue; 1 is next."""
+    generation: Generation | None
+    viewer: bool
+    """Whether a client is attached."""
+    error: str | None
+    """Why the last start failed."""
+    address: str | None
+    """The guest's IPv4 address."""
+    steps: Mapping[str, float]
+    """Seconds that each step of the start took."""

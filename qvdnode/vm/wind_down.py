@@ -1,0 +1,79 @@
+"""The way back: end a guest's processes, then undo what its bring-up made, newest first.
+
+Nothing here gives up: a step that fails is logged and tried again, more and more slowly, because
+what is left would be somebody's memory, address or disk for ever.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from qvdnode.model.errors import FarmError
+from qvdnode.telemetry.metrics import Counter
+from qvdnode.vm.bring_up import SharedParts
+from qvdnode.vm.guest import Guest
+from qvdnode.vm.parts import FleetParts
+
+log = logging.getLogger(__name__)
+
+RETRIES = Counter("qvdnode_vm_cleanup_retries", "Clean-up steps that failed and were tried again")
+
+PAUSE_MAX_S = 30.0
+
+
+async def shut_down(parts: FleetParts, guest: Guest) -> None:
+    """Ask desktop and guest to end by themselves; the actor sets the limit."""
+    spec = guest.spec(parts.settings.prefix, parts.run_folders.path(guest.order.vm.id))
+    if spec is None:
+        return
+    try:
+        await parts.driver.run_session(spec, "stop", limit_s=parts.settings.session_limit_s)
+        await parts.driver.power_off(spec)
+    except FarmError as error:
+        log.warning("shut_down_failed", extra={"vm": spec.vm_id, "because": str(error)})
+
+
+async def kill(parts: FleetParts, guest: Guest) -> None:
+    """Return once no process of the guest is left."""
+    spec = guest.spec(parts.settings.prefix, parts.run_folders.path(guest.order.vm.id))
+    if spec is not None:
+        await _insist(parts, guest, "kill", lambda: parts.driver.kill(spec))
+    guest.process = None
+
+
+async def clean(parts: FleetParts, guest: Guest, shared: SharedParts) -> None:
+    """Return once nothing of the guest is left on the host."""
+    vm, port, generation = guest.order.vm, guest.port, guest.generation
+    if port is not None:
+        await _insist(parts, guest, "network", lambda: parts.confinement.release(vm.id, port))
+        guest.port = None
+    if generation is not None and guest.ids is not None:
+        await _insist(parts, guest, "run_folder", lambda: parts.run_folders.remove(vm.id))
+        await _insist(
+            parts,
+            guest,
+            "mount",
+            lambda: parts.rootfs.unmount(vm.id, guest.order.user.id, generation),
+        )
+        guest.root = None
+        shared.slots.free(guest.ids)
+        guest.ids = None
+    shared.state_files.remove(vm.id)
+
+
+async def _insist(
+    parts: FleetParts, guest: Guest, step: str, undo: Callable[[], Awaitable[object]]
+) -> None:
+    pause_s = parts.settings.retry_s
+    while True:
+        try:
+            await undo()
+        except FarmError as error:
+            RETRIES.inc()
+            log.warning(
+                "cleanup_retried",
+                extra={"vm": guest.order.vm.id, "step": step, "because": str(error)},
+            )
+            await parts.clock.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, 2 * pause_s)
+        else:
+            return
