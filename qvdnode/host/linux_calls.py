@@ -25,7 +25,8 @@ MOUNT_ATTR_NOSUID: Final = 0x2
 MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_IDMAP: Final = 0x0010_0000
 
-_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 442, 443
+_OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 437, 442, 443
+_RESOLVE_IN_ROOT: Final = 0x10
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
 _AT_FDCWD: Final = -100
@@ -84,6 +85,17 @@ def quotactl(folder: int, what: Path, command: int, project: int, block: bytes) 
         buffer,
     )  # fmt: skip
     return buffer.raw
+
+
+def open_in_root(root: int, path: str, flags: int) -> int:
+    """openat2(2) with the open folder `root` as `/`: no link in `path` leads out of it."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+    return _syscall(_OPENAT2, Path(path), root, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+
+
+def sync_filesystem(handle: int, what: Path) -> None:
+    """syncfs(2): write out the whole file system that `handle` is in."""
+    _check(_libc.syncfs(handle), what)
 
 
 def _syscall(number: int, what: Path, *arguments: object) -> int:

@@ -1,0 +1,124 @@
+"""What may be in an image, entry by entry; pure. Every refusal is a BadImage with a sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from qvdnode.model.errors import BadImage
+
+IDS_OF_A_GUEST: Final = 65_536
+NAME_MAX: Final = 255
+PATH_MAX: Final = 4_095
+_MIB: Final = 1024 * 1024
+
+
+class Kind(StrEnum):
+    """What an entry is."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    SYMLINK = "symbolic link"
+    HARDLINK = "hard link"
+    FIFO = "FIFO"
+    DEVICE = "device node"
+    OTHER = "thing of an unknown kind"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of an image as it stands in the archive or folder."""
+
+    name: str
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    modified: float
+    """Seconds since 1970."""
+    size: int
+    target: str = ""
+    """Where a link points: as written for a symbolic one, a name of the image for a hard one."""
+    attributes: Mapping[str, bytes] = field(default_factory=dict)
+    """Extended attributes, capabilities among them."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts an image while it is read, and refuses one that is too large."""
+
+    max_entries: int
+    max_bytes: int
+    entries: int = 0
+    size_bytes: int = 0
+    seen: set[tuple[str, ...]] = field(default_factory=set)
+
+    def take(self, entry: Entry) -> tuple[str, ...]:
+        """Count one entry and give its path in parts, () for the root; raises BadImage."""
+        path = clean_path(entry.name)
+        _check_kind(entry)
+        self.entries += 1
+        self.size_bytes += entry.size if entry.kind is Kind.FILE else 0
+        if self.entries > self.max_entries:
+            raise BadImage(
+                f"more than {self.max_entries} files and folders (image.import_max_entries)"
+            )
+        if self.size_bytes > self.max_bytes:
+            raise BadImage(f"more than {self.max_bytes // _MIB} MiB (image.import_max_mib)")
+        if path in self.seen and entry.kind is not Kind.FOLDER:
+            raise BadImage(f"{entry.name!r} is there twice")
+        self.seen.add(path)
+        return path
+
+
+def clean_path(name: str) -> tuple[str, ...]:
+    """The parts of a name inside the image; raises BadImage where it could lead outside."""
+    if name.startswith("/"):
+        raise BadImage(f"{name!r} is an absolute path; make the archive from inside the root")
+    parts = tuple(part for part in name.split("/") if part not in {"", "."})
+    if ".." in parts:
+        raise BadImage(f"{name!r} leads out of the image")
+    if len(_raw(name)) > PATH_MAX or any(len(_raw(part)) > NAME_MAX for part in parts):
+        raise BadImage(f"{name[:60]!r}... is too long for a name")
+    if "\0" in name:
+        raise BadImage(f"{name!r} holds a zero byte")
+    if is_windows(parts):
+        raise BadImage("only Linux images can be imported, and this is a Windows one")
+    return parts
+
+
+def is_windows(parts: tuple[str, ...]) -> bool:
+    """Whether a path is one that every Windows system has and no Linux one."""
+    folded = tuple(part.lower() for part in parts[:3])
+    return "system32" in folded and "windows" in folded
+
+
+def _check_kind(entry: Entry) -> None:
+    if entry.kind is Kind.DEVICE:
+        raise BadImage(f"{entry.name!r} is a device node; images must not bring their own")
+    if entry.kind is Kind.OTHER:
+        raise BadImage(f"{entry.name!r} is a {entry.kind}")
+    if entry.kind is Kind.SYMLINK and not 0 < len(_raw(entry.target)) <= PATH_MAX:
+        raise BadImage(f"the link {entry.name!r} has no usable target")
+    if not (0 <= entry.uid < IDS_OF_A_GUEST and 0 <= entry.gid < IDS_OF_A_GUEST):
+        raise BadImage(
+            f"{entry.name!r} belongs to {entry.uid}:{entry.gid}; a guest has the ids below "
+            f"{IDS_OF_A_GUEST}"
+        )
+    if entry.size < 0:
+        raise BadImage(f"{entry.name!r} has a negative size")
+
+
+def kept_attribute(name: str) -> bool:
+    """Whether an extended attribute goes into the image; those of overlays never do."""
+    if name.startswith("user."):
+        return not name.startswith("user.overlay.")
+    return name in {
+        "security.capability",
+        "system.posix_acl_access",
+        "system.posix_acl_default",
+    }
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", errors="surrogateescape")

@@ -1,0 +1,255 @@
+"""Takes images in: unpacked beside, checked, then renamed into place; nothing half is ever visible.
+
+imported = await importer.import_tar(chunks, "icewm")
+await importer.place(imported, image_id, version)     # or importer.discard(imported)
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import process
+from qvdnode.image.core import foreign
+from qvdnode.image.disk import Floor
+from qvdnode.image.layout import Layout
+from qvdnode.image.settings import ImageSettings
+from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, TimedOut
+from qvdnode.model.ids import ImageId
+from qvdnode.telemetry.metrics import Counter
+
+log = logging.getLogger(__name__)
+
+IMPORTS: Final = Counter("qvdnode_image_imports", "Imports of images by outcome.", ["outcome"])
+STAGING_PREFIX: Final = ".staging-"
+REMOVED_PREFIX: Final = ".removed-"
+AT_ONCE: Final = 2
+_MIB: Final = 1024 * 1024
+
+ImportProgress = Callable[[int], None]
+"""Told how many bytes have been unpacked so far."""
+
+
+def _unheard(_size_bytes: int) -> None:
+    """For callers that don't show progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An image that is unpacked and checked, but not in place yet."""
+
+    version_folder: Path
+    size_bytes: int
+
+
+class Importer:
+    """Imports, places and removes images; one for the node."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self._settings = settings
+        self._layout = Layout(settings.state_dir.resolve())
+        self._floor = Floor(settings.state_dir, settings.free_floor_mib)
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def import_tar(
+        self, chunks: AsyncIterator[bytes], name: str, progress: ImportProgress = _unheard
+    ) -> Imported:
+        """Unpack a tar stream (plain, gzip, xz or zstd) that holds a root file system.
+
+        Raises BadImage with what is wrong with it, NodeFull, HostFailed, TimedOut; then nothing
+        is left.
+        """
+        first = await anext(chunks, b"")
+        options = ["--zstd"] if first.startswith(foreign.ZSTD) else []
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield first
+            async for chunk in chunks:
+                yield chunk
+
+        return await self._import(whole(), options, name, progress)
+
+    async def import_folder(
+        self, folder: Path, name: str, progress: ImportProgress = _unheard
+    ) -> Imported:
+        """Copy a root file system that lies in a folder; raises as `import_tar` does."""
+        return await self._import(None, ["--folder", str(folder)], name, progress)
+
+    async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
+        """Make an imported image visible as a version; raises Conflict if that is there."""
+        target = self._layout.image_root(image_id, version).parent
+        await asyncio.to_thread(_place, imported.version_folder, target)
+        log.info("image_placed", extra={"image": image_id, "version": version})
+
+    async def discard(self, imported: Imported) -> None:
+        """Throw away what was imported; fine when it was placed: then it stays."""
+        await self._delete(imported.version_folder)
+
+    async def remove(self, image_id: ImageId) -> None:
+        """Delete every version of an image; safe to repeat."""
+        folder = self._layout.images / str(image_id)
+        aside = self._layout.images / f"{REMOVED_PREFIX}{secrets.token_hex(8)}"
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(folder.rename, aside)
+        await self._delete(aside)
+
+    async def sweep(self) -> list[str]:
+        """Delete what imports of an earlier process left; call it before the first import."""
+        found = await asyncio.to_thread(_leftovers, self._layout.images)
+        for folder in found:
+            await self._delete(folder)
+        return [folder.name for folder in found]
+
+    async def _import(
+        self,
+        chunks: AsyncIterator[bytes] | None,
+        options: list[str],
+        name: str,
+        progress: ImportProgress,
+    ) -> Imported:
+        staging = self._layout.images / f"{STAGING_PREFIX}{secrets.token_hex(8)}"
+        done = False
+        try:
+            async with self._slots:
+                await asyncio.to_thread(self._stage, staging)
+                size_bytes = await self._unpack(staging / "rootfs", chunks, options, progress)
+            done = True
+        except FarmError as error:
+            IMPORTS.labels(error.code).inc()
+            raise
+        finally:
+            if not done:
+                await self._delete(staging)
+        IMPORTS.labels("done").inc()
+        log.info("image_imported", extra={"image": name, "size_bytes": size_bytes})
+        return Imported(staging, size_bytes)
+
+    def _stage(self, staging: Path) -> None:
+        self._floor.require("the import of an image")
+        try:
+            (staging / "rootfs").mkdir(parents=True)
+            staging.chmod(0o700)
+            (staging / "rootfs").chmod(0o755)
+        except OSError as error:
+            raise HostFailed(f"{staging} cannot be made: {error.strerror}") from error
+
+    async def _unpack(
+        self,
+        root: Path,
+        chunks: AsyncIterator[bytes] | None,
+        options: list[str],
+        progress: ImportProgress,
+    ) -> int:
+        limits = self._settings
+        child = await process.spawn_piped(
+            [
+                sys.executable, "-m", "qvdnode.image.unpack", root, str(limits.import_max_entries),
+                str(limits.import_max_mib * _MIB), str(limits.free_floor_mib), *options,
+            ]
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(limits.import_limit_s):
+                return await _talk(child, chunks, progress)
+        except TimeoutError as error:
+            raise TimedOut(f"the import took over {limits.import_limit_s:g} s") from error
+        finally:
+            await process.end(child, grace_s=0)
+
+    async def _delete(self, folder: Path) -> None:
+        if await asyncio.to_thread(folder.exists):
+            await process.run(["rm", "-rf", "--one-file-system", "--", folder], limit_s=600)
+
+
+async def _talk(
+    child: Process, chunks: AsyncIterator[bytes] | None, progress: ImportProgress
+) -> int:
+    """Feed the child and hear it out; the bytes it unpacked."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            said = group.create_task(_words(child))
+            answer = group.create_task(_answer(child, progress))
+            await _feed(child, chunks, answer, group)
+    except* FarmError as group_error:
+        raise _first(group_error) from None
+    told = answer.result()
+    if "done" in told:
+        return int(str(told["done"]))
+    if "refused" in told:
+        raise BadImage(str(told["refused"]))
+    raise HostFailed(str(told.get("failed") or f"the import broke down: {said.result()[-400:]}"))
+
+
+def _first(group: BaseExceptionGroup[FarmError]) -> FarmError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _feed(
+    child: Process,
+    chunks: AsyncIterator[bytes] | None,
+    answer: asyncio.Task[dict[str, object]],
+    group: asyncio.TaskGroup,
+) -> None:
+    if child.stdin is None:
+        return
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while chunks is not None:
+            coming = group.create_task(_next(chunks))
+            # A child that has answered wants no more of the stream.
+            await asyncio.wait((coming, answer), return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+                break
+            if not (chunk := coming.result()):
+                break
+            child.stdin.write(chunk)
+            await child.stdin.drain()
+        child.stdin.close()
+        await child.stdin.wait_closed()
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    """The next bytes that are some, or none at the end."""
+    async for chunk in chunks:
+        if chunk:
+            return chunk
+    return b""
+
+
+async def _answer(child: Process, progress: ImportProgress) -> dict[str, object]:
+    told: dict[str, object] = {}
+    if child.stdout is not None:
+        async for line in child.stdout:
+            told = json.loads(line)
+            if "bytes" in told:
+                progress(int(str(told["bytes"])))
+    return told
+
+
+async def _words(child: Process) -> str:
+    if child.stderr is None:
+        return ""
+    return (await child.stderr.read()).decode(errors="replace")
+
+
+def _place(staging: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    target.parent.chmod(0o700)
+    if target.exists():
+        raise Conflict(f"{target} exists already")
+    try:
+        staging.rename(target)
+    except OSError as error:
+        raise HostFailed(f"{target} cannot be made: {error.strerror}") from error
+
+
+def _leftovers(images: Path) -> list[Path]:
+    prefixes = (STAGING_PREFIX, REMOVED_PREFIX)
+    return [path for path in sorted(images.glob(".*")) if path.name.startswith(prefixes)]

@@ -1,0 +1,171 @@
+"""Writes an image's entries below a folder and nowhere else. Runs in the unpacking child.
+
+Every step goes from an open folder to the next without following links, so that no order of
+entries can make it leave the folder.
+"""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+from qvdnode.image.core.entry import Entry, Kind, clean_path
+from qvdnode.model.errors import BadImage
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK: Final = 1024 * 1024
+
+
+class TreeWriter:
+    """Writes one image into an empty folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.open(root, _FOLDER)
+        self._folder_times: dict[tuple[str, ...], float] = {}
+
+    def __enter__(self) -> Self:
+        """Open."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        os.close(self._root)
+
+    def write(self, path: tuple[str, ...], entry: Entry, content: IO[bytes] | None) -> None:
+        """Write one entry; raises BadImage where it fits nowhere, OSError where the disk fails."""
+        if not path:
+            self._finish(self._root, entry)
+            self._folder_times[path] = entry.modified
+            return
+        folder = self._enter(path[:-1])
+        try:
+            self._make(folder, path, entry, content)
+        except FileExistsError as error:
+            raise BadImage(f"{entry.name!r} collides with another entry") from error
+        finally:
+            os.close(folder)
+
+    def finish(self) -> None:
+        """Set the times of folders, which writing into them has changed."""
+        for path, modified in self._folder_times.items():
+            folder = self._enter(path)
+            try:
+                os.utime(folder, (modified, modified))
+            finally:
+                os.close(folder)
+
+    def _enter(self, path: tuple[str, ...]) -> int:
+        handle = os.dup(self._root)
+        for part in path:
+            outer = handle
+            try:
+                with suppress(FileExistsError):
+                    os.mkdir(part, mode=0o755, dir_fd=outer)
+                handle = os.open(part, _FOLDER, dir_fd=outer)
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+                    raise BadImage(f"{'/'.join(path)!r} leads through a link") from error
+                raise
+            finally:
+                os.close(outer)
+        return handle
+
+    def _make(
+        self, folder: int, path: tuple[str, ...], entry: Entry, content: IO[bytes] | None
+    ) -> None:
+        name = path[-1]
+        match entry.kind:
+            case Kind.FOLDER:
+                self._make_folder(folder, path, entry)
+            case Kind.FILE:
+                self._make_file(folder, name, entry, content)
+            case Kind.SYMLINK:
+                os.symlink(entry.target, name, dir_fd=folder)
+                self._finish_by_name(folder, name, entry)
+            case Kind.HARDLINK:
+                self._make_hard_link(folder, name, entry)
+            case Kind.FIFO:
+                os.mkfifo(name, mode=entry.mode, dir_fd=folder)
+                self._finish_by_name(folder, name, entry)
+            case Kind.DEVICE | Kind.OTHER:
+                raise BadImage(f"{entry.name!r} is a {entry.kind}")
+
+    def _make_folder(self, folder: int, path: tuple[str, ...], entry: Entry) -> None:
+        with suppress(FileExistsError):
+            os.mkdir(path[-1], mode=0o700, dir_fd=folder)
+        try:
+            handle = os.open(path[-1], _FOLDER, dir_fd=folder)
+        except NotADirectoryError as error:
+            raise BadImage(f"{entry.name!r} collides with another entry") from error
+        try:
+            self._finish(handle, entry)
+        finally:
+            os.close(handle)
+        self._folder_times[path] = entry.modified
+
+    def _make_file(self, folder: int, name: str, entry: Entry, content: IO[bytes] | None) -> None:
+        handle = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+        try:
+            written = 0 if content is None else _copy_sparse(content, handle)
+            if written != entry.size:
+                raise BadImage(f"the archive is cut off inside {entry.name!r}")
+            os.truncate(handle, entry.size)
+            self._finish(handle, entry)
+            os.utime(handle, (entry.modified, entry.modified))
+        finally:
+            os.close(handle)
+
+    def _make_hard_link(self, folder: int, name: str, entry: Entry) -> None:
+        target = clean_path(entry.target)
+        if not target:
+            raise BadImage(f"{entry.name!r} links to the root")
+        source = self._enter(target[:-1])
+        try:
+            facts = os.stat(target[-1], dir_fd=source, follow_symlinks=False)
+            if stat.S_ISDIR(facts.st_mode):
+                raise BadImage(f"{entry.name!r} is a hard link to a folder")
+            os.link(target[-1], name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError as error:
+            raise BadImage(
+                f"{entry.name!r} links to {entry.target!r}, which is not there"
+            ) from error
+        finally:
+            os.close(source)
+
+    def _finish_by_name(self, folder: int, name: str, entry: Entry) -> None:
+        os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        times = (entry.modified, entry.modified)
+        os.utime(name, times, dir_fd=folder, follow_symlinks=False)
+
+    def _finish(self, handle: int, entry: Entry) -> None:
+        # The owner first: a change of owner drops set-user-id bits and capabilities.
+        os.fchown(handle, entry.uid, entry.gid)
+        os.fchmod(handle, entry.mode)
+        for name, value in entry.attributes.items():
+            try:
+                os.setxattr(handle, name, value)
+            except OSError as error:
+                if error.errno not in {errno.ENOTSUP, errno.EINVAL}:
+                    raise
+                raise BadImage(f"the attribute {name} of {entry.name!r} is not usable") from error
+
+
+def _copy_sparse(content: IO[bytes], handle: int) -> int:
+    """Copy, leaving holes where there are only zeros; how many bytes there were."""
+    done = 0
+    while chunk := content.read(_CHUNK):
+        if not any(chunk):
+            done += len(chunk)
+            continue
+        os.pwrite(handle, chunk, done)
+        done += len(chunk)
+    return done

@@ -1,0 +1,109 @@
+"""The child that unpacks an image, so that the node's own process stays quick and small.
+
+    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--folder PATH | --zstd]
+
+Reads a tar on stdin, or a folder. Says on stdout, a JSON object a line: `{"bytes": N}` while it
+goes on, then `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
+"""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final, cast
+
+from qvdnode.host import disk_space, linux_calls
+from qvdnode.image import folder_entries, tar_entries, tree_check
+from qvdnode.image.core.entry import Entry, Tally
+from qvdnode.image.tree_writer import TreeWriter
+from qvdnode.model.errors import BadImage, HostFailed
+
+STEP_BYTES: Final = 16 * 1024 * 1024
+_NICE: Final = 10
+
+
+def main(arguments: list[str]) -> int:
+    """Unpack as the arguments say; the last line of stdout tells how it went."""
+    root, max_entries, max_bytes, floor_mib, *rest = arguments
+    os.nice(_NICE)
+    # Modes are set as they are in the image.
+    os.umask(0o077)
+    tally = Tally(max_entries=int(max_entries), max_bytes=int(max_bytes))
+    try:
+        _unpack(Path(root), _source(rest), tally, int(floor_mib))
+    except BadImage as error:
+        _tell(refused=str(error))
+    except tar_entries.BROKEN as error:
+        _tell(refused=f"the archive is broken or cut off: {error}")
+    except HostFailed as error:
+        _tell(failed=str(error))
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _tell(refused=f"a name is too long: {error.filename}")
+        else:
+            _tell(failed=f"the image cannot be written: {error.strerror}")
+    else:
+        _tell(done=tally.size_bytes)
+        return 0
+    return 1
+
+
+def _source(rest: list[str]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
+    if rest[:1] == ["--folder"]:
+        return folder_entries.entries(Path(rest[1]))
+    # Unbuffered: the reader on top buffers itself.
+    standard = cast(IO[bytes], os.fdopen(_unpacked_stdin(rest), "rb", buffering=0))
+    return tar_entries.entries(standard)
+
+
+def _unpacked_stdin(rest: list[str]) -> int:
+    if rest != ["--zstd"]:
+        return sys.stdin.fileno()
+    reading, writing = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
+    os.posix_spawnp("zstd", ["zstd", "-dcq"], os.environ, file_actions=actions)
+    os.close(writing)
+    return reading
+
+
+def _unpack(
+    root: Path,
+    source: Iterator[tuple[Entry, IO[bytes] | None]],
+    tally: Tally,
+    floor_mib: int,
+) -> None:
+    told = 0
+    with TreeWriter(root) as writer:
+        for entry, content in source:
+            writer.write(tally.take(entry), entry, content)
+            if tally.size_bytes - told >= STEP_BYTES:
+                told = tally.size_bytes
+                _tell(bytes=told)
+                _check_floor(root, floor_mib)
+        writer.finish()
+    tree_check.check(root)
+    _sync(root)
+
+
+def _check_floor(root: Path, floor_mib: int) -> None:
+    if disk_space.free_mib(root) < floor_mib:
+        raise HostFailed(f"the disk is nearly full: {floor_mib} MiB are kept free")
+
+
+def _sync(root: Path) -> None:
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        linux_calls.sync_filesystem(handle, root)
+    finally:
+        os.close(handle)
+
+
+def _tell(**fact: object) -> None:
+    sys.stdout.write(json.dumps(fact) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
