@@ -64,12 +64,13 @@ class GuestNetwork:
         await self._refuse_guests()
         prefix = self._settings.prefix
         await foreign.close_for_guests(self._nft, prefix)
-        for family in (frame_rules.FAMILY, packet_rules.FAMILY):
-            await self._nft.change(Table(family, names.table_name(prefix)).remove())
         await self._leave_forwarding()
+        # The bridge goes before the rules: while it is there, missing rules are put back.
         bridge = await links.find_link(self._settings.bridge_name)
         if bridge is not None and self._is_ours(bridge):
             await links.remove_link(bridge.name)
+        for family in (frame_rules.FAMILY, packet_rules.FAMILY):
+            await self._nft.change(Table(family, names.table_name(prefix)).remove())
 
     async def _refuse_collision(self) -> None:
         known = await surroundings.routes()

@@ -43,6 +43,8 @@ class NftConfinement:
         self._reserved: dict[VmId, GuestPort] = {}
         self._confined: dict[str, GuestPort] = {}
         """By link: the guests that stand in the kernel's sets."""
+        self._perimeter: packet_rules.Perimeter | None = None
+        """That of the rules which this process has made."""
         self._changing = asyncio.Lock()
 
     async def reserve(self, vm_id: VmId, *, egress: bool) -> GuestPort:
@@ -101,16 +103,21 @@ class NftConfinement:
         return removed
 
     async def check(self) -> bool:
-        """Put the rules back if a foreign hand took them away (True), and read the counters."""
+        """Read the counters, and set the rules right (True) where that has become necessary.
+
+        It has when a foreign hand took them away, or when the host's routes have changed: then
+        other networks are to be denied, or another link leads to the world.
+        """
         async with self._changing:
-            try:
-                for reason, packets in (await self.dropped()).items():
-                    DROPPED.labels(reason).set(packets)
-            except MissingRules:
-                await self._install(list(self._confined.values()))
-                log.warning("rules_put_back", extra={"guests": len(self._confined)})
-                return True
-        return False
+            bridge = await links.find_link(self._settings.bridge_name)
+            if self._perimeter is None or bridge is None:
+                return False
+            lost = not await self._read_counters()
+            if not lost and await surroundings.perimeter(self._settings) == self._perimeter:
+                return False
+            await self._install(list(self._confined.values()))
+            log.warning("rules_set_right", extra={"lost": lost, "guests": len(self._confined)})
+            return True
 
     async def watch(self, clock: Clock, *, period_s: float = 10.0) -> None:
         """Check for ever."""
@@ -140,6 +147,16 @@ class NftConfinement:
             perimeter, [port.address.ip for port in ports if port.egress]
         )
         await self._nft.change([*frames.replace(), *packets.replace()])
+        self._perimeter = perimeter
+
+    async def _read_counters(self) -> bool:
+        """Whether they are there."""
+        try:
+            for reason, packets in (await self.dropped()).items():
+                DROPPED.labels(reason).set(packets)
+        except MissingRules:
+            return False
+        return True
 
     async def _remove_stale_links(self, keep: set[str]) -> list[str]:
         stale = [

@@ -82,6 +82,31 @@ async def test_foreign_flush_is_noticed_and_mended(lab: Lab) -> None:
     assert rules_about(lab, guest.port.link)
 
 
+async def test_a_network_that_the_host_joins_later_is_denied_too(lab: Lab) -> None:
+    await lab.plug(1)
+    assert not await lab.confinement.check()
+    ip_batch("route add 172.16.5.0/24 via 198.51.100.9")
+    assert await lab.confinement.check()
+    assert "172.16.5.0/24" in ruleset(lab)
+    assert not await lab.confinement.check()
+
+
+async def test_a_network_that_was_taken_down_stays_so(lab: Lab) -> None:
+    await lab.network.down()
+    before = ruleset(lab)
+    assert not await lab.confinement.check()
+    assert ruleset(lab) == before
+
+
+async def test_rules_of_an_earlier_process_stay_until_they_are_reconciled(lab: Lab) -> None:
+    guest = await lab.plug(1)
+    before = ruleset(lab)
+    lab.rebuild()
+    assert not await lab.confinement.check()
+    assert ruleset(lab) == before
+    assert rules_about(lab, guest.port.link)
+
+
 async def test_next_guest_after_a_foreign_flush_finds_all_rules(lab: Lab) -> None:
     first = await lab.plug(1)
     flush(lab)
