@@ -1,4 +1,4 @@
-"""Our relay against HAProxy with one thread: TLS in front, TCP behind, the same certificate and cipher.
+"""Our relay against HAProxy with one thread: same certificate and cipher, TLS in front, TCP behind.
 
 Both run pinned to one core, the load to another. Rounds are interleaved; a figure is the ratio of
 the medians over all rounds. Bulk is from display to client over 4 streams; round trips are 1 KiB

@@ -144,10 +144,10 @@ def bulk(pairs: Pairs, total_bytes: int) -> float:
     received, wanted = 0, sum(left.values())
     with selectors.DefaultSelector() as ready:
         for display in pairs.displays:
-            display.setblocking(False)
+            display.settimeout(0)
             ready.register(display, selectors.EVENT_WRITE, "display")
         for client in pairs.clients:
-            client.tcp.setblocking(False)
+            client.tcp.settimeout(0)
             ready.register(client.tcp, selectors.EVENT_READ, "client")
         begun = time.perf_counter()
         while received < wanted:
@@ -170,20 +170,15 @@ def bulk(pairs: Pairs, total_bytes: int) -> float:
 def round_trips(pairs: Pairs, each: int) -> tuple[float, list[float]]:
     """1 KiB there and back, `each` times per stream: round trips per second, and each one's time
     in seconds."""
-    message = bytes(MESSAGE_BYTES)
     for client in pairs.clients:
-        client.records = []
-        for _ in range(each):
-            client.tls.write(message)
-            client.records.append(client.outgoing.read())
-        client.records.reverse()
+        _encrypt_ahead(client, each)
     times: list[float] = []
     with selectors.DefaultSelector() as ready:
         for display in pairs.displays:
-            display.setblocking(False)
+            display.settimeout(0)
             ready.register(display, selectors.EVENT_READ, None)
         for client in pairs.clients:
-            client.tcp.setblocking(False)
+            client.tcp.settimeout(0)
             ready.register(client.tcp, selectors.EVENT_READ, client)
         begun = time.perf_counter()
         running = len(pairs.clients)
@@ -201,6 +196,15 @@ def round_trips(pairs: Pairs, each: int) -> tuple[float, list[float]]:
                 elif _answered(key.data, times) and not _ask(key.data):
                     running -= 1
         return len(times) / (time.perf_counter() - begun), times
+
+
+def _encrypt_ahead(client: Client, count: int) -> None:
+    message = bytes(MESSAGE_BYTES)
+    client.records = []
+    for _ in range(count):
+        client.tls.write(message)
+        client.records.append(client.outgoing.read())
+    client.records.reverse()
 
 
 def _ask(client: Client) -> bool:

@@ -3,12 +3,12 @@
 Run by relay.py: `python -m bench.relay_server CERTIFICATE PORT DISPLAY_PORT`.
 """
 
-import asyncio
 import ssl
 import sys
 from typing import Final
 
 import uvloop
+
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.seat import DisplayAddress
