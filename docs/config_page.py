@@ -5,9 +5,8 @@ import typing
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
-from qvdnode.daemon.config import Config
-
 from docs.source_notes import attribute_docs, one_line
+from qvdnode.daemon.config import Config
 from qvdnode.daemon.load import settable
 
 HEAD: Final = """\

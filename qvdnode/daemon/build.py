@@ -97,7 +97,6 @@ def build(around: Surroundings) -> Node:
     config, clock, database = around.config, around.clock, around.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
     membership = Membership(
-        clock,
         join=lambda: nodes.join(config.node.name, boot_id(), config.clients.address),
         ownership=lambda seat: Ownership(database, seat),
     )

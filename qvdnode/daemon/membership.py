@@ -4,41 +4,35 @@ The fleet gets a VmStore at once; until the node has joined, every call of it sa
 that a node started during an outage adopts and serves what runs, and starts nothing.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from qvdnode.db.nodes import NodeSeat
-from qvdnode.db.ownership import Ownership
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
-from qvdnode.runtime.clock import Clock
+from qvdnode.vm.ports import VmStore
 
 log = logging.getLogger(__name__)
 
-RETRY_S: Final = 2.0
 NOT_JOINED: Final = (
     "The database is away since this node started: running desktops go on, new ones cannot start."
 )
 
 
 class Membership:
-    """Joins the farm, now or as soon as the database answers; a VmStore that waits for that."""
+    """Joins the farm when told to; a VmStore that says Unavailable until that has worked."""
 
     def __init__(
         self,
-        clock: Clock,
         join: Callable[[], Awaitable[NodeSeat]],
-        ownership: Callable[[NodeSeat], Ownership],
+        ownership: Callable[[NodeSeat], VmStore],
     ) -> None:
-        self._clock = clock
         self._join = join
         self._make_ownership = ownership
-        self._ownership: Ownership | None = None
+        self._ownership: VmStore | None = None
         self._seat: NodeSeat | None = None
-        self._joined = asyncio.Event()
 
     @property
     def seat(self) -> NodeSeat | None:
@@ -50,7 +44,7 @@ class Membership:
         return None if self._seat is None else self._seat.node_id
 
     async def try_join(self) -> bool:
-        """One attempt; False while the database is away."""
+        """One attempt; False while the database is away, and then it may be tried again."""
         try:
             seat = await self._join()
         except Unavailable as error:
@@ -58,19 +52,12 @@ class Membership:
             return False
         self._seat = seat
         self._ownership = self._make_ownership(seat)
-        self._joined.set()
         log.info("node_joined", extra={"node": seat.node_id, "epoch": seat.epoch})
         return True
 
-    async def join(self) -> NodeSeat:
-        """Try until it works."""
-        while not self._joined.is_set() and not await self.try_join():
-            await self._clock.sleep(RETRY_S)
-        return self._known()[0]
-
     def not_joined(self) -> str | None:
         """A readiness check."""
-        return None if self._joined.is_set() else NOT_JOINED
+        return NOT_JOINED if self._seat is None else None
 
     async def acquire(self, vm_id: VmId) -> Generation:
         """As VmStore."""
@@ -92,7 +79,7 @@ class Membership:
         """As VmStore."""
         return await self._known()[1].owned()
 
-    def _known(self) -> tuple[NodeSeat, Ownership]:
+    def _known(self) -> tuple[NodeSeat, VmStore]:
         if self._seat is None or self._ownership is None:
             raise Unavailable(NOT_JOINED)
         return self._seat, self._ownership

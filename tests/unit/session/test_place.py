@@ -1,0 +1,52 @@
+"""Where a desktop is started."""
+
+import random
+
+import pytest
+
+from qvdnode.cluster.core.placement import Load
+from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.model.errors import NodeFull, Unavailable
+from qvdnode.model.ids import NodeId
+from qvdnode.session.place import StartChoice
+from tests.fakes.orders import desktop_order
+from tests.unit.cluster.core.test_placement import node
+
+
+class Farm:
+    """What nodes tell of themselves."""
+
+    def __init__(self, *loads: Load) -> None:
+        self._loads = list(loads)
+
+    def loads(self) -> list[Load]:
+        return self._loads
+
+
+def choice(here: int | None, *loads: Load) -> StartChoice:
+    source = NodeChoice(Farm(*loads), random.Random(1))
+    return StartChoice(source, lambda: None if here is None else NodeId(here))
+
+
+def test_a_farm_of_one_starts_everything_itself() -> None:
+    choice(1, node(1)).choose(desktop_order())
+
+
+def test_a_full_node_starts_nothing() -> None:
+    with pytest.raises(NodeFull, match="MiB of memory are left"):
+        choice(1, node(1, promised_mib=64_500)).choose(desktop_order())
+
+
+def test_a_node_that_has_not_joined_starts_nothing() -> None:
+    with pytest.raises(Unavailable, match="database is away"):
+        choice(None).choose(desktop_order())
+
+
+def test_a_desktop_that_belongs_elsewhere_names_the_node() -> None:
+    with pytest.raises(Unavailable, match="starts on node 2"):
+        choice(1, node(1, draining=True), node(2)).choose(desktop_order())
+
+
+def test_the_driver_of_the_flavour_is_needed() -> None:
+    with pytest.raises(NodeFull, match="no driver lxc"):
+        choice(1, node(1, drivers=frozenset({"kvm"}))).choose(desktop_order())
