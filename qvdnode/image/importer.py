@@ -211,7 +211,8 @@ async def _feed(
                 break
             child.stdin.write(chunk)
             await child.stdin.drain()
-        child.stdin.close()
+    child.stdin.close()
+    with suppress(BrokenPipeError, ConnectionResetError):
         await child.stdin.wait_closed()
 
 
