@@ -1,0 +1,58 @@
+"""The schema, brought up to date."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from qvdnode.db.migrate import migrate, steps
+from qvdnode.db.pool import Database
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.model.errors import BadConfig
+from qvdnode.runtime.clock import SystemClock
+from tests.fixtures_postgres import PostgresServer
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def two_nodes(postgres_server: PostgresServer) -> AsyncIterator[tuple[Database, Database]]:
+    """Two nodes on one database that has nothing in it."""
+    name = f"test_{secrets.token_hex(4)}"
+    maintenance = await asyncpg.connect(postgres_server.maintenance_dsn)
+    await maintenance.execute(f"CREATE DATABASE {name}")
+    dsn = postgres_server.dsn.replace("/qvdnode?", f"/{name}?")
+    nodes = [
+        await Database.open(dsn, DatabaseSettings(), SystemClock(), random.Random(seed))
+        for seed in (1, 2)
+    ]
+    yield nodes[0], nodes[1]
+    for node in nodes:
+        await node.close()
+    await maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await maintenance.close()
+
+
+async def test_an_empty_database_gets_every_step_and_a_second_time_nothing(
+    two_nodes: tuple[Database, Database],
+) -> None:
+    for _ in range(2):
+        assert await migrate(two_nodes[0]) == len(steps())
+    assert await two_nodes[0].fetchval("SELECT count(*) FROM tenant") == 1
+
+
+async def test_two_nodes_that_start_at_once_take_turns(
+    two_nodes: tuple[Database, Database],
+) -> None:
+    assert await asyncio.gather(*map(migrate, two_nodes)) == [len(steps())] * 2
+    assert await two_nodes[0].fetchval("SELECT count(*) FROM tenant") == 1
+
+
+async def test_a_schema_newer_than_the_program_is_refused_untouched(database: Database) -> None:
+    await database.execute("UPDATE schema_version SET version = 9999")
+    with pytest.raises(BadConfig, match="9999"):
+        await migrate(database)
+    assert await database.fetchval("SELECT version FROM schema_version") == 9999

@@ -1,0 +1,159 @@
+"""Ownership under races and lost answers; what it promises in peace is in the contract tests."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from qvdnode.db.nodes import Nodes, NodeSeat
+from qvdnode.db.ownership import Ownership
+from qvdnode.db.pool import Database
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.model.errors import Conflict, LeaseLost, Unavailable
+from qvdnode.model.ids import Generation
+from qvdnode.runtime.clock import SystemClock
+from tests.integration.db.sample import make_sample
+
+pytestmark = pytest.mark.postgres
+
+NODES = 8
+
+
+async def seats(db: Database, count: int) -> list[NodeSeat]:
+    return [await Nodes(db).join(f"node{number}", "boot", "::1") for number in range(count)]
+
+
+async def test_of_many_nodes_at_once_exactly_one_gets_the_vm(database: Database) -> None:
+    vm = (await make_sample(database)).vm
+    owners = [Ownership(database, seat) for seat in await seats(database, NODES)]
+    outcomes = await asyncio.gather(
+        *(owner.acquire(vm.id) for owner in owners), return_exceptions=True
+    )
+    assert outcomes.count(Generation(1)) == 1
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == NODES - 1
+
+
+async def test_a_fencer_that_comes_first_makes_the_claim_fail(database: Database) -> None:
+    """The claim waits for the fencer's lock and then sees that the node is fenced."""
+    vm = (await make_sample(database)).vm
+    (seat,) = await seats(database, 1)
+    async with database.transaction() as fencer:
+        await fencer.execute(
+            "UPDATE node SET state = 'fenced', epoch = epoch + 1 WHERE id = $1", seat.node_id
+        )
+        claim = asyncio.ensure_future(Ownership(database, seat).acquire(vm.id))
+        done, _ = await asyncio.wait({claim}, timeout=0.3)
+        assert not done
+    with pytest.raises(LeaseLost):
+        await claim
+
+
+async def test_a_fencer_that_comes_second_waits_for_the_claim(database: Database) -> None:
+    (seat,) = await seats(database, 1)
+    nodes = Nodes(database)
+    await nodes.renew(seat.node_id, seat.epoch, -60)
+    async with database.transaction() as claim:
+        await claim.fetchval("SELECT 1 FROM node WHERE id = $1 FOR SHARE", seat.node_id)
+        fencing = asyncio.ensure_future(nodes.fence(seat.node_id, grace_s=0))
+        done, _ = await asyncio.wait({fencing}, timeout=0.3)
+        assert not done
+    assert await fencing
+
+
+async def test_a_lease_that_ran_out_claims_nothing(database: Database) -> None:
+    vm = (await make_sample(database)).vm
+    (seat,) = await seats(database, 1)
+    await Nodes(database).renew(seat.node_id, seat.epoch, -1)
+    with pytest.raises(LeaseLost):
+        await Ownership(database, seat).acquire(vm.id)
+
+
+async def test_an_older_process_of_the_same_node_claims_nothing(database: Database) -> None:
+    vm = (await make_sample(database)).vm
+    (old,) = await seats(database, 1)
+    await seats(database, 1)
+    with pytest.raises(LeaseLost):
+        await Ownership(database, old).acquire(vm.id)
+
+
+class CommitCutter:
+    """A relay before the server that cuts the connection once a COMMIT went through."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self.commits_before_cut = 0
+        """Cut after that many more commits; 0 is never."""
+        self.then_dead = False
+        """Whether nobody gets through after the cut."""
+        self._dead = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._dead:
+            writer.close()
+            return
+        down, up = await asyncio.open_unix_connection(self._socket)
+        async with asyncio.TaskGroup() as tasks:
+            back = tasks.create_task(self._pump(down, writer))
+            while data := await reader.read(65_536):
+                cut = b"COMMIT;" in data and self._counts()
+                if cut:
+                    back.cancel()
+                    await asyncio.wait({back})
+                up.write(data)
+                if cut:
+                    await down.read(1)  # the server has committed and says so, to nobody
+                    break
+            back.cancel()
+        writer.close()
+        up.close()
+
+    def _counts(self) -> bool:
+        self.commits_before_cut -= 1
+        self._dead = self.then_dead and self.commits_before_cut == 0
+        return self.commits_before_cut == 0
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+
+@asynccontextmanager
+async def cut_pool(dsn: str, folder: Path) -> AsyncIterator[tuple[Database, CommitCutter]]:
+    socket_folder = parse_qs(urlsplit(dsn).query)["host"][0]
+    cutter = CommitCutter(f"{socket_folder}/.s.PGSQL.5432")
+    server = await asyncio.start_unix_server(cutter.serve, folder / ".s.PGSQL.5432")
+    async with server:
+        pool = await Database.open(
+            dsn.replace(socket_folder, str(folder)), DatabaseSettings(), SystemClock(),
+            random.Random(1),
+        )  # fmt: skip
+        yield pool, cutter
+        await pool.close()
+
+
+async def test_a_claim_whose_answer_was_lost_is_found_in_its_row(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    async with cut_pool(postgres_dsn, tmp_path) as (pool, cutter):
+        vm = (await make_sample(pool)).vm
+        (seat,) = await seats(pool, 1)
+        cutter.commits_before_cut = 1
+        assert await Ownership(pool, seat).acquire(vm.id) == Generation(1)
+        assert cutter.commits_before_cut == 0
+
+
+async def test_a_claim_that_cannot_be_settled_is_no_claim_and_can_be_made_again(
+    postgres_dsn: str, database: Database, tmp_path: Path
+) -> None:
+    async with cut_pool(postgres_dsn, tmp_path) as (pool, cutter):
+        vm = (await make_sample(pool)).vm
+        (seat,) = await seats(pool, 1)
+        cutter.commits_before_cut, cutter.then_dead = 1, True
+        with pytest.raises(Unavailable):
+            await Ownership(pool, seat).acquire(vm.id)
+    assert await Ownership(database, seat).acquire(vm.id) == Generation(2)
