@@ -19,7 +19,7 @@ from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
 from qvdnode.db.postmaster import READY, forget_dead_server, running_server
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host.pidfd import wait_gone
-from qvdnode.host.process import run
+from qvdnode.host.process import exit_code, run
 from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_account, own_folder
 from qvdnode.model.errors import FarmError, HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
@@ -168,15 +168,13 @@ class EmbeddedPostgres:
         (self._data / "pg_ident.conf").write_text(server_config.IDENT)
         if self._log_file.exists() and self._log_file.stat().st_size > LOG_MAX_BYTES:
             self._log_file.unlink()
-        try:
-            await self._as_account(
-                "pg_ctl", "start", "-D", self._data, "-l", self._log_file, "-s", "-w",
-                "-t", f"{START_LIMIT_S:.0f}",
-            )  # fmt: skip
-        except HostFailed as error:
-            raise HostFailed(
-                f"The embedded database does not start: {self._last_words() or error}"
-            ) from error
+        # The server keeps what pg_ctl was given, so pg_ctl is given no pipe to wait for the end of.
+        starting = account.command(
+            binaries.program("pg_ctl"), "start", "-D", self._data, "-l", self._log_file, "-s", "-w",
+            "-t", f"{START_LIMIT_S:.0f}",
+        )  # fmt: skip
+        if await exit_code(starting, limit_s=START_LIMIT_S + 5) != 0:
+            raise HostFailed(f"The embedded database does not start: {self._last_words()}")
 
     async def _make_database(self) -> None:
         maintenance = server_config.dsn(self._sockets, server_config.MAINTENANCE_DATABASE)
