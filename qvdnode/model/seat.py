@@ -9,7 +9,7 @@ from qvdnode.model.ids import Generation, VmId
 class Progress(Protocol):
     """Where a use case tells the waiting client what is going on."""
 
-    def __call__(self, sentence: str) -> None:
+    def __call__(self, sentence: str, /) -> None:
         """Show one sentence to the client; must not block."""
         ...
 

@@ -1,0 +1,268 @@
+"""The use cases of a user's desktops, with the database there and away."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import Forbidden, GuestFailed, NodeFull, NotFound, Unavailable
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import Generation, NodeId, TenantId, UserId, VmId
+from qvdnode.model.principal import Principal
+from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
+from qvdnode.model.vm_state import VmState, WireState
+from qvdnode.session.desktops import Desktops
+from qvdnode.session.journal import SessionJournal
+from qvdnode.session.readiness import Readiness
+from tests.fakes.clock import ManualClock
+from tests.fakes.orders import desktop_order
+
+if TYPE_CHECKING:
+    from qvdnode.db.user_tokens import UserTokens
+    from qvdnode.db.vms import Vms
+    from qvdnode.session.place import StartChoice
+    from qvdnode.vm.fleet import Fleet
+
+ALICE = Principal(UserId(5), TenantId(1), "alice", "default")
+SEAT = Seat(VmId(7), Generation(1), DisplayAddress("10.117.0.7", 4100), ticket=1)
+
+
+class Rows:
+    """Satisfies what the use cases ask of db.vms.Vms."""
+
+    def __init__(self, *orders: DesktopOrder) -> None:
+        self.orders = {order.vm.id: order for order in orders}
+        self.away = False
+
+    async def desktops_of(self, user_id: UserId, *, applications: bool) -> Sequence[DesktopEntry]:
+        self._must_be_there()
+        return [
+            DesktopEntry(o.vm.id, o.vm.name, WireState.STOPPED, o.vm.blocked, applications)
+            for o in self.orders.values()
+            if o.vm.user_id == user_id and o.vm.is_application is applications
+        ]
+
+    async def order(self, vm_id: VmId) -> DesktopOrder:
+        self._must_be_there()
+        if vm_id not in self.orders:
+            raise NotFound(f"There is no VM {vm_id}.")
+        return self.orders[vm_id]
+
+    def _must_be_there(self) -> None:
+        if self.away:
+            raise Unavailable("The database is away.")
+
+
+class Status:
+    """As much of vm.status.GuestStatus as a listing reads."""
+
+    def __init__(self, order: DesktopOrder) -> None:
+        self.order = order
+        self.state = VmState.RUNNING
+
+
+class Guests:
+    """Satisfies what the use cases ask of vm.fleet.Fleet."""
+
+    def __init__(self) -> None:
+        self.running: dict[VmId, Status] = {}
+        self.fails = False
+        self.attached: list[VmId] = []
+        self.detached: list[Seat] = []
+        self.stopped: list[VmId] = []
+
+    def status(self, vm_id: VmId) -> Status | None:
+        return self.running.get(vm_id)
+
+    def statuses(self) -> Sequence[Status]:
+        return list(self.running.values())
+
+    async def attach(
+        self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
+    ) -> Seat:
+        if self.fails:
+            raise GuestFailed("The desktop did not come up.", step="display")
+        self.attached.append(order.vm.id)
+        return SEAT
+
+    def detach(self, seat: Seat) -> None:
+        self.detached.append(seat)
+
+    async def stop(self, vm_id: VmId) -> None:
+        self.stopped.append(vm_id)
+
+
+class SessionTable:
+    """Takes the journal's rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, object]] = []
+
+    async def opened(
+        self, vm_id: VmId, user_id: UserId, node_id: NodeId, *, source: str, client: str | None
+    ) -> int:
+        self.rows.append(("opened", (vm_id, user_id, source, client)))
+        return 1
+
+    async def closed(self, session_id: int, *, reason: str, bytes_in: int, bytes_out: int) -> None:
+        self.rows.append(("closed", (session_id, reason, bytes_in, bytes_out)))
+
+
+class Places:
+    """Satisfies what the use cases ask of session.place.StartChoice."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.asked: list[VmId] = []
+
+    def choose(self, order: DesktopOrder) -> None:
+        self.asked.append(order.vm.id)
+        if self.full:
+            raise NodeFull("This node is full.")
+
+
+class Nobody:
+    """A viewer that is never evicted here."""
+
+    def evict(self, reason: str) -> None:
+        raise AssertionError("nobody is evicted by a use case")
+
+
+class World:
+    """The use cases over fakes."""
+
+    def __init__(self, *orders: DesktopOrder) -> None:
+        self.rows, self.guests, self.places = Rows(*orders), Guests(), Places()
+        self.journal = SessionJournal(SessionTable(), lambda: NodeId(1), ManualClock())
+        self.readiness = Readiness()
+        self.said: list[str] = []
+        self.desktops = Desktops(
+            cast("Vms", self.rows),
+            cast("UserTokens", None),
+            cast("Fleet", self.guests),
+            self.journal,
+            self.readiness,
+            cast("StartChoice", self.places),
+        )
+
+    async def connect(self, vm_id: int = 7, who: Principal = ALICE) -> Seat:
+        ticket = await self.desktops.connect(
+            who, VmId(vm_id), DisplayParams(), Nobody(), self.said.append, source="192.0.2.1"
+        )
+        return ticket.seat
+
+
+async def test_a_user_sees_the_desktops_of_nobody_else() -> None:
+    world = World(desktop_order(7), desktop_order(8, user_id=6, login="bob"))
+    assert [e.id for e in await world.desktops.entries(ALICE, applications=False)] == [7]
+
+
+async def test_a_bound_login_sees_its_one_desktop() -> None:
+    world = World(desktop_order(7), desktop_order(8))
+    bound = replace(ALICE, only_vm=VmId(8))
+    assert [e.id for e in await world.desktops.entries(bound, applications=False)] == [8]
+
+
+async def test_without_the_database_what_runs_here_is_listed() -> None:
+    world = World(desktop_order(7), desktop_order(8))
+    world.guests.running[VmId(7)] = Status(desktop_order(7))
+    world.guests.running[VmId(9)] = Status(desktop_order(9, user_id=6, login="bob"))
+    world.rows.away = True
+    entries = await world.desktops.entries(ALICE, applications=False)
+    assert [(e.id, e.state) for e in entries] == [(7, WireState.RUNNING)]
+    assert await world.desktops.entries(ALICE, applications=True) == []
+
+
+async def test_a_stopped_desktop_is_placed_and_attached() -> None:
+    world = World(desktop_order(7))
+    assert await world.connect() == SEAT
+    assert world.places.asked == [7]
+    assert world.guests.attached == [7]
+
+
+async def test_a_running_desktop_needs_no_place() -> None:
+    world = World(desktop_order(7))
+    world.guests.running[VmId(7)] = Status(desktop_order(7))
+    world.places.full = True
+    await world.connect()
+    assert world.places.asked == []
+
+
+@pytest.mark.parametrize(
+    ("who", "refusal"),
+    [
+        (replace(ALICE, user_id=UserId(6)), Forbidden),
+        (replace(ALICE, tenant_id=TenantId(2)), NotFound),
+        (replace(ALICE, only_vm=VmId(8)), Forbidden),
+    ],
+)
+async def test_a_refusal_touches_nothing(who: Principal, refusal: type[Exception]) -> None:
+    world = World(desktop_order(7))
+    with pytest.raises(refusal):
+        await world.connect(who=who)
+    with pytest.raises(refusal):
+        await world.desktops.stop(who, VmId(7), world.said.append)
+    assert world.places.asked == []
+    assert world.guests.attached == world.guests.stopped == []
+    assert world.said == []
+
+
+async def test_a_desktop_that_is_not_there_is_not_found() -> None:
+    with pytest.raises(NotFound, match="no desktop 99"):
+        await World().connect(99)
+
+
+async def test_a_full_node_starts_nothing() -> None:
+    world = World(desktop_order(7))
+    world.places.full = True
+    with pytest.raises(NodeFull):
+        await world.connect()
+    assert world.guests.attached == []
+
+
+async def test_without_the_database_a_running_desktop_is_reached_and_no_other() -> None:
+    world = World(desktop_order(7), desktop_order(8))
+    world.guests.running[VmId(7)] = Status(desktop_order(7))
+    world.rows.away = True
+    assert await world.connect(7) == SEAT
+    with pytest.raises(Unavailable):
+        await world.connect(8)
+    with pytest.raises(Forbidden):
+        await world.connect(7, replace(ALICE, user_id=UserId(6)))
+
+
+async def test_a_failed_start_opens_no_session() -> None:
+    world = World(desktop_order(7))
+    world.guests.fails = True
+    with pytest.raises(GuestFailed):
+        await world.connect()
+    await world.journal.flushed(0.1)
+
+
+async def test_an_ended_stream_gives_the_seat_back() -> None:
+    world = World(desktop_order(7))
+    ticket = await world.desktops.connect(
+        ALICE, VmId(7), DisplayParams(), Nobody(), world.said.append, source="192.0.2.1"
+    )
+    world.desktops.ended(ticket, reason="client closed", bytes_in=1, bytes_out=2)
+    assert world.guests.detached == [SEAT]
+    assert len(ticket.slave_key) >= 32
+
+
+async def test_a_stop_says_what_it_does() -> None:
+    world = World(desktop_order(7))
+    await world.desktops.stop(ALICE, VmId(7), world.said.append)
+    assert world.guests.stopped == [7]
+    assert world.said == ["Stopping virtual machine"]
+
+
+def test_the_node_tells_whether_it_lives_and_starts() -> None:
+    world = World()
+    assert not world.desktops.alive()
+    assert world.desktops.ready() == "The node is starting or stopping."
+    world.readiness.serving = True
+    assert world.desktops.alive()
+    assert world.desktops.ready() is None
