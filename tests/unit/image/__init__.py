@@ -1,0 +1,1 @@
+"""Desktop images, without I/O."""

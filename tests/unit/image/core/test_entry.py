@@ -1,0 +1,106 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qvdnode.image.core.entry import Entry, Kind, Tally, clean_path, is_windows, kept_attribute
+from qvdnode.model.errors import BadImage
+
+FILE = Entry("etc/passwd", Kind.FILE, 0o644, 0, 0, 0.0, 10)
+
+
+def tally(max_entries: int = 100, max_bytes: int = 1_000) -> Tally:
+    return Tally(max_entries=max_entries, max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("./etc/passwd", ("etc", "passwd")), (".", ()), ("a//b/", ("a", "b")), ("...", ("...",))],
+)
+def test_names_are_taken_apart(name: str, parts: tuple[str, ...]) -> None:
+    assert clean_path(name) == parts
+
+
+@pytest.mark.parametrize(
+    "name", ["../etc/passwd", "a/../../b", "a/..", "/etc/passwd", "x" * 256, "a/" * 3000, "a\0b"]
+)
+def test_names_that_could_lead_outside_are_refused(name: str) -> None:
+    with pytest.raises(BadImage):
+        clean_path(name)
+
+
+@given(st.text(alphabet="./a\0", max_size=30))
+def test_a_clean_path_never_leads_up(name: str) -> None:
+    try:
+        parts = clean_path(name)
+    except BadImage:
+        return
+    assert not {"", ".", ".."} & set(parts)
+    assert not any("/" in part for part in parts)
+
+
+def test_a_windows_image_is_told_by_its_folders() -> None:
+    assert is_windows(("Windows", "System32", "ntdll.dll"))
+    assert is_windows(("c", "WINDOWS", "system32"))
+    assert not is_windows(("usr", "share", "windows"))
+    with pytest.raises(BadImage, match="only Linux images"):
+        clean_path("Windows/System32/kernel32.dll")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (replace(FILE, kind=Kind.DEVICE), "device node"),
+        (replace(FILE, kind=Kind.OTHER), "unknown kind"),
+        (replace(FILE, kind=Kind.SYMLINK), "no usable target"),
+        (replace(FILE, kind=Kind.SYMLINK, target="x" * 5000), "no usable target"),
+        (replace(FILE, uid=100_000), "100000"),
+        (replace(FILE, gid=-1), "ids below"),
+        (replace(FILE, size=-1), "negative"),
+        (replace(FILE, size=2_000), "import_max_mib"),
+    ],
+)
+def test_entries_that_no_guest_could_have_are_refused(broken: Entry, told: str) -> None:
+    with pytest.raises(BadImage, match=told):
+        tally().take(broken)
+
+
+def test_too_many_entries_are_refused() -> None:
+    counting = tally(max_entries=2)
+    counting.take(replace(FILE, name="a"))
+    counting.take(replace(FILE, name="b"))
+    with pytest.raises(BadImage, match="more than 2"):
+        counting.take(replace(FILE, name="c"))
+
+
+def test_sizes_add_up_but_only_those_of_files() -> None:
+    counting = tally()
+    counting.take(FILE)
+    counting.take(replace(FILE, name="link", kind=Kind.HARDLINK, target="etc/passwd", size=10))
+    assert counting.size_bytes == 10
+
+
+def test_a_file_may_not_be_there_twice_but_a_folder_may() -> None:
+    counting = tally()
+    folder = replace(FILE, name="etc", kind=Kind.FOLDER, size=0)
+    counting.take(folder)
+    counting.take(folder)
+    counting.take(FILE)
+    with pytest.raises(BadImage, match="twice"):
+        counting.take(replace(FILE, name="./etc//passwd"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("security.capability", True),
+        ("user.note", True),
+        ("system.posix_acl_access", True),
+        ("trusted.overlay.redirect", False),
+        ("user.overlay.opaque", False),
+        ("security.selinux", False),
+    ],
+)
+def test_attributes_that_steer_an_overlay_are_dropped(name: str, kept: bool) -> None:
+    assert kept_attribute(name) is kept
