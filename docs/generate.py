@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Metric
 
 import qvdnode
 from docs.config_page import config_page
@@ -26,7 +26,9 @@ FOREIGN_METRICS: Final = ("python_", "process_", "qvdnode_test_")
 def errors_page() -> str:
     """The codes that REST answers, logs and our client use."""
     import_everything()
-    kinds = sorted(below(FarmError), key=lambda kind: kind.code)
+    kinds = sorted(
+        (kind for kind in below(FarmError) if "code" in vars(kind)), key=lambda kind: kind.code
+    )
     rows = [f"| `{kind.code}` | {one_line(inspect.getdoc(kind))} |" for kind in kinds]
     head = (
         "# Error codes\n\nStable words for what went wrong; the message beside one is for people.\n"
@@ -38,7 +40,7 @@ def metrics_page() -> str:
     """Every metric that `/metrics` shows."""
     import_everything()
     found = sorted(
-        (metric.name, metric.type, labels_of(collector), metric.documentation)
+        (exposed_name(metric), metric.type, labels_of(collector), metric.documentation.rstrip("."))
         for collector in set(REGISTRY._collector_to_names)  # noqa: SLF001 - there is no other list
         for metric in collector.collect()
         if not metric.name.startswith(FOREIGN_METRICS)
@@ -48,8 +50,7 @@ def metrics_page() -> str:
 # Metrics
 
 `GET /metrics` on the administrators' port, in Prometheus' text format, from loopback or with a
-bearer token. A counter's name ends in `_total` there. Those of the process (`process_*`,
-`python_*`) come along.
+bearer token. Those of the process (`process_*`, `python_*`) come along.
 """
     return "\n".join([head, "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])
 
@@ -71,6 +72,11 @@ def below(kind: type[FarmError]) -> Iterator[type[FarmError]]:
     for child in kind.__subclasses__():
         yield child
         yield from below(child)
+
+
+def exposed_name(metric: Metric) -> str:
+    """The name as it is scraped."""
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
 
 
 def labels_of(collector: object) -> str:

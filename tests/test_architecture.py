@@ -17,6 +17,7 @@ TESTS: Final = ROOT / "tests"
 MAX_FILE_LINES: Final = 400
 MAX_FUNCTION_LINES: Final = 50
 MAX_MAP_LINES: Final = 250
+KNOWN: Final = sys.stdlib_module_names | {"qvdnode", "_typeshed"}
 REFUSED_NAMES: Final = {"utils", "util", "helpers", "helper", "misc", "common", "base", "manager",
                         "types"}  # fmt: skip
 NO_TWIN: Final = {"__init__", "__main__", "settings", "ports"}
@@ -142,7 +143,7 @@ def test_each_library_has_one_home() -> None:
     broken = []
     for path in MODULES:
         package = path.relative_to(CODE).parts[0]
-        for library in sorted(set(imports(path)) - sys.stdlib_module_names - {"qvdnode"}):
+        for library in sorted(set(imports(path)) - KNOWN):
             if package not in HOMES.get(library, ()):
                 homes = " or ".join(f"{home}/" for home in HOMES.get(library, ())) or "no home yet"
                 broken.append(f"{name(path)} imports {library} ({homes})")
