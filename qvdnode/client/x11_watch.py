@@ -5,15 +5,15 @@ import asyncio
 from types import TracebackType
 from typing import Final, Self
 
+from qvdnode.client.core.picture import Picture
 from qvdnode.client.x11_link import X11Link
-from qvdnode.model.errors import TimedOut
+from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.wire import png, x11
 
 DESKTOP_CLASS: Final = b"NXAgent"
-LOOK_AGAIN_S: Final = 0.1
-COLOURS_DRAWN: Final = 8
-"""A picture with at least so many colours is more than an empty root window."""
+REST_S: Final = 0.5
+"""A desktop that did not change for so long is drawn."""
 
 
 class WindowWatcher:
@@ -66,38 +66,42 @@ class WindowWatcher:
         return tuple([w for w in found if await self._is_desktop(w) and await self._shown(w)])
 
     async def drawn(self, window: int, limit_s: float) -> bytes:
-        """A PNG of the screen once the window shows a desktop, not an empty background.
+        """A PNG of the window once it shows a desktop that has come to rest.
 
-        Raises TimedOut.
+        Raises TimedOut when nothing is drawn; one that never rests is taken as it is at the end.
         """
-        try:
-            async with asyncio.timeout(limit_s):
-                while not await self._has_content(window):
-                    await self._clock.sleep(LOOK_AGAIN_S)
-        except TimeoutError as error:
-            raise TimedOut(f"The desktop drew nothing within {limit_s:g} s.") from error
-        return await self.screenshot()
+        last: Picture | None = None
+        deadline_s = self._clock.monotonic_s() + limit_s
+        while self._clock.monotonic_s() < deadline_s:
+            now = await self._picture(window)
+            if now is not None and now.shows_something():
+                if now == last:
+                    break
+                last = now
+            await self._clock.sleep(REST_S)
+        if last is None:
+            raise TimedOut(f"The desktop drew nothing within {limit_s:g} s.")
+        return await asyncio.to_thread(png.encode_rgb, last.width, last.height, last.rgb)
 
     async def screenshot(self) -> bytes:
-        """A PNG of the whole screen."""
-        screen = self._link.screen
-        rgb = await self._pixels(screen.root, screen.width, screen.height)
-        return await asyncio.to_thread(png.encode_rgb, screen.width, screen.height, rgb or b"")
+        """A PNG of the whole screen; raises Unavailable when the server does not give it."""
+        found = await self._picture(self._link.screen.root)
+        if found is None:
+            raise Unavailable("The X server gives no picture of its screen.")
+        return await asyncio.to_thread(png.encode_rgb, found.width, found.height, found.rgb)
 
-    async def _has_content(self, window: int) -> bool:
+    async def _picture(self, window: int) -> Picture | None:
+        """What the window shows; None while it is not all on the screen, or gone."""
         size = await self._link.ask(x11.geometry(window))
         if size is None:
-            return False
+            return None
         width, height = x11.parse_size(size)
-        rgb = await self._pixels(window, width, height)
-        if rgb is None:
-            return False
-        colours = {rgb[at : at + 3] for at in range(0, len(rgb), 3)}
-        return len(colours) >= COLOURS_DRAWN
-
-    async def _pixels(self, window: int, width: int, height: int) -> bytes | None:
         reply = await self._link.ask(x11.image(window, width, height))
-        return None if reply is None else x11.rgb_of_image(reply, width * height)
+        return (
+            None
+            if reply is None
+            else Picture(width, height, x11.rgb_of_image(reply, width * height))
+        )
 
     async def _is_desktop(self, window: int) -> bool:
         """Whether the window, or what a window manager has framed in it, is a desktop's."""
