@@ -12,6 +12,7 @@ from typing import Any
 
 from qvdnode.model.errors import Conflict, FarmError, GuestFailed, TimedOut
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestSpec
 from qvdnode.model.seat import DisplayAddress, Progress
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
@@ -139,13 +140,17 @@ class GuestActor:
             state=life.state,
             display=self._display,
             since=life.since,
-            place=life.place,
+            queue_place=life.place,
             generation=None if guest is None else guest.generation,
             viewer=self._seating.seated,
             error=None if life.error is None else str(life.error),
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
         )
+
+    def spec(self) -> GuestSpec | None:
+        """What the driver was given for the guest that runs; None when none does."""
+        return self._life.spec()
 
     @property
     def promised_mib(self) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Progress, Seat, Viewer
 from qvdnode.model.vm_state import VmState
@@ -22,7 +23,7 @@ from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.seating import Applicant
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
-from qvdnode.vm.status import GuestStatus
+from qvdnode.vm.status import FleetLoad, GuestStatus
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,21 @@ class Fleet:
     def statuses(self) -> Sequence[GuestStatus]:
         """How all of them are."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
+
+    def load(self) -> FleetLoad:
+        """How much all of them take."""
+        return FleetLoad(
+            guests=len(self._actors),
+            promised_mib=self._promised_mib(),
+            starts_queued=self._shared.limiter.queued,
+            starts_free=self._shared.limiter.free,
+        )
+
+    async def memory(self, vm_id: VmId) -> GuestMemory | None:
+        """What the VM's guest uses now, or None when it does not run here."""
+        actor = self._known(vm_id)
+        spec = None if actor is None else actor.spec()
+        return None if spec is None else await self._parts.driver.memory(spec)
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The end of the VM's own logs; raises NotFound when it does not run here."""

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed, TimedOut
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestSpec
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
@@ -97,6 +98,8 @@ class GuestLife:
             parts.clock,
             retry_s=parts.settings.retry_s,
             lease_lost=lambda generation: company.post(partial(self._lease_lost, generation)),
+            # Nothing to do but to let the actor see whether it may end.
+            written=lambda: company.post(lambda: None),
         )
         self._effects: dict[Effect, Callable[[], None]] = {
             Effect.BRING_UP: self._start_bring_up,
@@ -111,6 +114,13 @@ class GuestLife:
             Effect.HAND_OVER: self._hand_over,
             Effect.ANSWER: company.answer,
         }
+
+    def spec(self) -> GuestSpec | None:
+        """What the driver was given for the guest that runs; None when none does."""
+        if self.guest is None or self.guest.process is None:
+            return None
+        folder = self._parts.run_folders.path(self.order.vm.id)
+        return self.guest.spec(self._parts.settings.prefix, folder)
 
     # -- events --------------------------------------------------------------------------------
 

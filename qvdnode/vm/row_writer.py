@@ -38,12 +38,14 @@ class RowWriter:
         *,
         retry_s: float,
         lease_lost: Callable[[Generation], None],
+        written: Callable[[], None],
     ) -> None:
         self._store = store
         self._vm_id = vm_id
         self._clock = clock
         self._retry_s = retry_s
         self._lease_lost = lease_lost
+        self._written = written
         self._wanted: _Wanted | None = None
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -98,6 +100,7 @@ class RowWriter:
                     log.warning("row_not_written", extra={"vm": self._vm_id, "because": str(error)})
                 if self._wanted is wanted:
                     self._wanted = None
+                    self._written()
             return True
 
     async def _put(self, wanted: _Wanted) -> None:

@@ -49,6 +49,11 @@ class StartLimiter:
         """How many wait."""
         return len(self._queue)
 
+    @property
+    def free(self) -> int:
+        """How many could go ahead at once."""
+        return 0 if self._queue else self._free
+
     async def _wait(self, moved: Callable[[int], None]) -> None:
         if len(self._queue) >= self._queue_max:
             raise NodeFull(f"This node is full: {len(self._queue)} desktops wait to be started.")

@@ -10,6 +10,18 @@ from qvdnode.model.vm_state import DisplayState, VmState
 
 
 @dataclass(frozen=True, slots=True)
+class FleetLoad:
+    """How much all VMs of this node take."""
+
+    guests: int
+    promised_mib: int
+    """The full size of every guest, starting ones too."""
+    starts_queued: int
+    starts_free: int
+    """How many more could be brought up right now."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuestStatus:
     """A VM that runs here, comes up or goes away."""
 
@@ -18,7 +30,7 @@ class GuestStatus:
     display: DisplayState
     since: datetime
     """When it entered `state`."""
-    place: int | None
+    queue_place: int | None
     """In the start limiter's queue; 1 is next."""
     generation: Generation | None
     viewer: bool

@@ -1,0 +1,84 @@
+"""nxagent without X: the log lines, the toggling SIGHUP and the one client at a time."""
+
+import signal
+from collections.abc import Callable
+from typing import Final
+
+from qvdnode.model.vm_state import DisplayState as S
+
+DATE: Final = "'Thu Jan  1 00:00:00 2026'."
+WAITING: Final = "Info: Waiting for connection from any host on socket 'tcp:*:4100'."
+
+
+class SimulatedNxagent:
+    """One display; `say` gets each line it logs, `ended` is called when its process is gone."""
+
+    def __init__(self, pid: int, say: Callable[[str], None], ended: Callable[[], None]) -> None:
+        self.pid = pid
+        self.state = S.STARTING
+        self.hangups: list[S] = []
+        """In which states it was sent SIGHUP."""
+        self._say = say
+        self._ended = ended
+        self._greeted = False
+
+    def begin(self) -> None:
+        """Come up and listen."""
+        self._session("Starting session")
+        self._listen()
+
+    def connect(self) -> bool:
+        """A client dials and finishes its greeting; False where nobody listens."""
+        if self.state is not S.LISTENING:
+            return False
+        self._session("Session resumed" if self._greeted else "Session started")
+        self.state, self._greeted = S.CONNECTED, True
+        return True
+
+    def drop(self) -> None:
+        """The client's stream ends, or it fails its greeting."""
+        if self.state is S.CONNECTED or (self.state is S.LISTENING and self._greeted):
+            self._suspend()
+        elif self.state is S.LISTENING:
+            # The very first client: nxagent gives up altogether.
+            self._session("Aborting session")
+            self._session("Session aborted")
+            self._end()
+
+    def take(self, number: int) -> None:
+        """A signal."""
+        match number:
+            case signal.SIGHUP:
+                self.hangups.append(self.state)
+                self._toggle()
+            case signal.SIGTERM:
+                self._session("Terminating session")
+                self._session("Session terminated")
+                self._end()
+            case signal.SIGKILL:
+                self._end()
+            case _:
+                pass
+
+    def _toggle(self) -> None:
+        if self.state is S.SUSPENDED:
+            self._session("Resuming session")
+            self._listen()
+        elif self.state is S.CONNECTED:
+            self._suspend()
+
+    def _suspend(self) -> None:
+        self._session("Suspending session")
+        self._session("Session suspended")
+        self.state = S.SUSPENDED
+
+    def _listen(self) -> None:
+        self._say(WAITING)
+        self.state = S.LISTENING
+
+    def _session(self, what: str) -> None:
+        self._say(f"Session: {what} at {DATE}")
+
+    def _end(self) -> None:
+        self.state = S.OFF
+        self._ended()

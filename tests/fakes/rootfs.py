@@ -1,0 +1,43 @@
+"""Root file systems that are only noted, not mounted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestRoot, IdRange
+from qvdnode.model.ids import Generation, UserId, VmId
+
+
+class FakeRootfs:
+    """Satisfies vm.ports.RootfsProvider; `mounted` is what stands."""
+
+    def __init__(self) -> None:
+        self.mounted: set[tuple[VmId, Generation]] = set()
+        self.refusal: str | None = None
+        """With this sentence `mount` and `unmount` fail, if it is set."""
+
+    async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
+        """Note it."""
+        self._refuse()
+        self.mounted.add((order.vm.id, generation))
+        return GuestRoot(Path(f"/roots/{order.vm.id}"), Path(f"/homes/{order.user.id}"))
+
+    async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+        """Forget it."""
+        self._refuse()
+        self.mounted.discard((vm_id, generation))
+
+    async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
+        """Whether it stands."""
+        return (vm_id, generation) in self.mounted
+
+    async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
+        """Forget those that are not kept."""
+        strangers = sorted(self.mounted - set(keep))
+        self.mounted &= set(keep)
+        return [f"{vm_id}/{generation}" for vm_id, generation in strangers]
+
+    def _refuse(self) -> None:
+        if self.refusal is not None:
+            raise HostFailed(self.refusal)

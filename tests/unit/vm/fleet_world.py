@@ -1,0 +1,167 @@
+"""A whole fleet on fakes: everything a test of it needs, on a clock that the test moves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cluster.core.recovery import decide
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.seat import DisplayAddress, Seat
+from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm.drivers.memory import MemoryDriver, MemoryHost, MemoryRunFolders
+from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.parts import FleetParts
+from qvdnode.vm.settings import VmSettings
+from tests.fakes.clock import ManualClock
+from tests.fakes.confinement import FakeConfinement
+from tests.fakes.orders import desktop_order
+from tests.fakes.rootfs import FakeRootfs
+from tests.fakes.vm_store import FakeFarm, FakeVmStore
+
+TURNS = 60
+"""How often the loop must turn at most until nothing happens by itself any more."""
+NO_SEAT: Final = Seat(VmId(0), Generation(0), DisplayAddress("", 0), 0)
+
+
+class Client:
+    """A client's end: what it was told, and whether it was thrown out."""
+
+    def __init__(self, host: MemoryHost, vm_id: int) -> None:
+        self.told: list[str] = []
+        self.evicted: list[str] = []
+        self.seat = NO_SEAT
+        self.on_evict: Callable[[], None] | None = None
+        self._host = host
+        self._vm_id = vm_id
+
+    def evict(self, reason: str) -> None:
+        """What a relay does: close the stream, which the display sees, and report it."""
+        self.evicted.append(reason)
+        if self.on_evict is not None:
+            self.on_evict()
+
+
+class Admission:
+    """Refuses beyond `limit_mib`."""
+
+    limit_mib = 1_000_000
+
+    def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
+        if memory_mib + promised_mib > self.limit_mib:
+            return "no memory for one more desktop."
+        return None
+
+
+@dataclass
+class World:
+    """One host, one farm, and the node of the moment."""
+
+    folder: Path
+    host: MemoryHost = field(default_factory=MemoryHost)
+    farm: FakeFarm = field(default_factory=FakeFarm)
+    clock: ManualClock = field(default_factory=ManualClock)
+    rootfs: FakeRootfs = field(default_factory=FakeRootfs)
+    confinement: FakeConfinement = field(default_factory=FakeConfinement)
+    admission: Admission = field(default_factory=Admission)
+    boot_id: str = "boot-1"
+    at_once: int = 4
+    queue_max: int = 10
+    fleet: Fleet = field(init=False)
+
+    def parts(self) -> FleetParts:
+        settings = VmSettings(
+            state_dir=self.folder, starts_at_once=self.at_once, queue_max=self.queue_max
+        )
+        return FleetParts(
+            driver=MemoryDriver(self.host),
+            rootfs=self.rootfs,
+            confinement=self.confinement,
+            run_folders=MemoryRunFolders(self.host),
+            store=FakeVmStore(self.farm),
+            admission=self.admission,
+            recovery=decide,
+            clock=self.clock,
+            settings=settings,
+            boot_id=self.boot_id,
+        )
+
+    @asynccontextmanager
+    async def node(self) -> AsyncIterator[Fleet]:
+        """A node process; leaving the scope is its death, the guests go on."""
+        async with Supervisor("node") as tasks:
+            self.fleet = Fleet(self.parts())
+            _ = tasks.essential("fleet", self.fleet.run())
+            await settle()
+            yield self.fleet
+
+    async def attach(self, vm_id: int = 7, **wishes: str) -> Client:
+        """Connect and dial, as the broker and the relay do."""
+        client = Client(self.host, vm_id)
+        seat = await self.fleet.attach(
+            desktop_order(vm_id, user_id=vm_id),
+            DisplayParams(**wishes),  # type: ignore[arg-type]  # only texts are passed
+            client,
+            client.told.append,
+        )
+        client.seat = seat
+        client.on_evict = lambda: self.hang_up(client)
+        return client
+
+    def dial(self, client: Client) -> bool:
+        """The client's greeting reaches the display."""
+        return self.host.display(client.seat.vm_id).connect()
+
+    def hang_up(self, client: Client) -> None:
+        """The client's stream ends; both ends notice."""
+        for guest in self.host.guests.values():
+            mine = guest.spec.vm_id == client.seat.vm_id
+            if mine and guest.display and guest.display.state is DisplayState.CONNECTED:
+                guest.display.drop()
+        self.fleet.detach(client.seat)
+
+    async def connected(self, vm_id: int = 7) -> Client:
+        """A client that sees its desktop."""
+        client = await self.attach(vm_id)
+        assert self.dial(client)
+        await settle()
+        return client
+
+    def state(self, vm_id: int = 7) -> VmState:
+        """Of the VM, as the fleet tells it."""
+        status = self.fleet.status(VmId(vm_id))
+        return VmState.STOPPED if status is None else status.state
+
+    def display(self, vm_id: int = 7) -> DisplayState:
+        """Of the VM's display, as the fleet tells it."""
+        status = self.fleet.status(VmId(vm_id))
+        return DisplayState.OFF if status is None else status.display
+
+    async def passes(self, seconds: float) -> None:
+        """Let that much time go by, in one piece."""
+        await settle()
+        self.clock.advance(seconds)
+        await settle()
+
+    def leaks(self) -> list[str]:
+        """What is left of guests."""
+        shared = self.fleet._shared
+        return [
+            *(f"guest {name}" for name in self.host.guests),
+            *(f"folder {vm_id}" for vm_id in self.host.folders),
+            *(f"mount {mount}" for mount in self.rootfs.mounted),
+            *(f"port {link}" for link in self.confinement.confined),
+            *(f"state file {path.name}" for path in (self.folder / "state").glob("*.json")),
+            *(f"slots {shared.slots.taken}" for _ in range(bool(shared.slots.taken))),
+            *(f"row {vm_id}" for vm_id, row in self.farm.vms.items() if row.owner is not None),
+        ]
+
+
+async def settle() -> None:
+    """Let everything happen that does not need time."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)

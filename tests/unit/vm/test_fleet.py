@@ -1,0 +1,398 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from qvdnode.model.errors import (
+    Conflict,
+    FarmError,
+    GuestFailed,
+    NodeFull,
+    TimedOut,
+    Unavailable,
+)
+from qvdnode.model.ids import VmId
+from qvdnode.model.vm_state import DisplayState, VmState
+from tests.fakes.orders import desktop_order
+from tests.unit.vm.fleet_world import World, settle
+
+VM = VmId(7)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    world.farm.add(*range(1, 30))
+    async with world.node():
+        yield world
+
+
+async def test_a_connect_starts_the_vm_and_gives_its_address(world: World) -> None:
+    client = await world.attach()
+    assert (client.seat.address.host, client.seat.address.port) == (
+        str(world.host.guest(7).spec.port.address.ip),
+        4100,
+    )
+    assert world.state() is VmState.RUNNING
+    assert client.told == [
+        "Starting virtual machine",
+        "Starting X session at VM 7",
+        "Waiting for X session to come up on VM 7",
+        "Connecting X session for VM_ID: 7",
+    ]
+    await settle()
+    assert world.farm.vms[VM].state is VmState.RUNNING
+
+
+async def test_every_step_of_a_start_is_measured(world: World) -> None:
+    await world.attach()
+    status = world.fleet.status(VM)
+    assert status is not None
+    assert {
+        "queue",
+        "acquire",
+        "network",
+        "mount",
+        "confine",
+        "launch",
+        "session",
+        "listen",
+    } <= set(status.steps)
+
+
+async def test_stopping_leaves_nothing(world: World) -> None:
+    client = await world.connected()
+    await world.fleet.stop(VM)
+    await settle()
+    assert client.evicted == ["the desktop is being stopped"]
+    assert world.leaks() == []
+    assert world.fleet.status(VM) is None
+    assert world.farm.vms[VM].state is VmState.STOPPED
+
+
+async def test_stopping_what_does_not_run_is_fine(world: World) -> None:
+    await world.fleet.stop(VM)
+    assert world.host.launches == []
+
+
+async def test_a_client_that_leaves_finds_its_session_again(world: World) -> None:
+    first = await world.connected()
+    world.hang_up(first)
+    await settle()
+    assert world.display() is DisplayState.SUSPENDED
+    again = await world.connected()
+    assert world.display() is DisplayState.CONNECTED
+    assert world.host.launches == [7]
+    assert world.host.display(7).hangups == [DisplayState.SUSPENDED]
+    assert again.evicted == []
+
+
+async def test_the_newest_connection_wins_and_nothing_is_lost(world: World) -> None:
+    first = await world.connected()
+    second = await world.connected()
+    assert first.evicted == ["a newer connection took over"]
+    assert "Closing the session of another client" in second.told
+    assert world.display() is DisplayState.CONNECTED
+    assert world.host.launches == [7]
+    assert world.host.display(7).hangups == [DisplayState.SUSPENDED]
+
+
+async def test_two_connects_in_the_same_moment_start_once_and_seat_one(world: World) -> None:
+    outcomes = await asyncio.gather(world.attach(), world.attach(), return_exceptions=True)
+    assert isinstance(outcomes[0], Conflict)
+    assert not isinstance(outcomes[1], BaseException)
+    assert world.host.launches == [7]
+
+
+async def test_two_connects_to_a_running_desktop_seat_the_newest(world: World) -> None:
+    old = await world.connected()
+    outcomes = await asyncio.gather(world.attach(), world.attach(), return_exceptions=True)
+    assert isinstance(outcomes[0], Conflict)
+    assert not isinstance(outcomes[1], BaseException)
+    assert len(old.evicted) == 1
+
+
+async def test_a_stale_seat_cannot_detach_a_newer_one(world: World) -> None:
+    first = await world.connected()
+    second = await world.connected()
+    world.fleet.detach(first.seat)
+    await settle()
+    status = world.fleet.status(VM)
+    assert status is not None
+    assert status.viewer
+    assert second.evicted == []
+
+
+async def test_a_client_that_vanishes_while_it_waits_leaves_the_start_going(world: World) -> None:
+    world.host.held["launch"] = asyncio.Event()
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await settle()
+    waiting.cancel()
+    await settle()
+    world.host.held.pop("launch").set()
+    await settle()
+    assert world.state() is VmState.RUNNING
+    status = world.fleet.status(VM)
+    assert status is not None
+    assert not status.viewer
+    await world.attach()
+    assert world.host.launches == [7]
+
+
+async def test_a_stop_while_it_starts_unwinds(world: World) -> None:
+    world.host.held["launch"] = asyncio.Event()
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await settle()
+    assert world.state() is VmState.PREPARING
+    stopping = asyncio.get_running_loop().create_task(world.fleet.stop(VM))
+    await settle()
+    world.host.held.pop("launch").set()
+    await stopping
+    with pytest.raises(Conflict):
+        await waiting
+    await settle()
+    assert world.leaks() == []
+
+
+async def test_a_stop_while_it_waits_in_line_takes_it_out(world: World) -> None:
+    world.host.held["launch"] = asyncio.Event()
+    tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 7)]
+    await settle()
+    status = world.fleet.status(VmId(6))
+    assert status is not None
+    assert status.queue_place == 2
+    await world.fleet.stop(VmId(5))
+    await settle()
+    status = world.fleet.status(VmId(6))
+    assert status is not None
+    assert status.queue_place == 1
+    world.host.held.pop("launch").set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)] == [
+        Conflict
+    ]
+
+
+async def test_who_waits_in_line_hears_the_place(world: World) -> None:
+    world.at_once = 1
+    world.host.held["launch"] = asyncio.Event()
+    tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 7)]
+    await settle()
+    world.host.held.pop("launch").set()
+    clients = await asyncio.gather(*tasks)
+    assert "You are number 2 in the queue" in clients[5].told
+    assert "You are number 1 in the queue" in clients[5].told
+
+
+async def test_a_full_queue_is_said(world: World) -> None:
+    world.host.held["launch"] = asyncio.Event()
+    tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 15)]
+    await settle()
+    with pytest.raises(NodeFull):
+        await world.attach(20)
+    world.host.held.pop("launch").set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_full_node_is_said_and_reconnects_still_work(world: World) -> None:
+    first = await world.connected(1)
+    world.admission.limit_mib = 512
+    with pytest.raises(NodeFull, match="This node is full: no memory"):
+        await world.attach(2)
+    world.hang_up(first)
+    await settle()
+    await world.attach(1)
+
+
+@pytest.mark.parametrize("method", ["launch", "run_session"])
+async def test_a_driver_that_fails_is_said_and_undone(world: World, method: str) -> None:
+    world.host.failing[method] = GuestFailed("it does not boot", step=method)
+    with pytest.raises(GuestFailed, match="it does not boot"):
+        await world.attach()
+    await settle()
+    world.host.failing.clear()
+    assert world.leaks() == []
+    assert world.farm.vms[VM].state is VmState.FAILED
+    assert world.farm.vms[VM].error == "it does not boot"
+    await world.attach()
+    assert world.farm.vms[VM].error is None
+
+
+async def test_a_desktop_that_never_listens_times_out_and_is_undone(world: World) -> None:
+    world.host.silent.add(VM)
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await settle()
+    assert world.state() is VmState.BOOTING
+    await world.passes(61.0)
+    with pytest.raises(TimedOut):
+        await waiting
+    await settle()
+    assert world.leaks() == []
+
+
+async def test_a_display_that_aborts_before_its_first_client_is_started_again(
+    world: World,
+) -> None:
+    client = await world.attach()
+    world.host.display(7).drop()
+    world.hang_up(client)
+    await settle()
+    assert world.state() is VmState.RUNNING
+    await world.passes(1.0)
+    again = await world.attach()
+    assert world.dial(again)
+    assert world.host.launches == [7]
+
+
+async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
+    await world.attach()
+    for _ in range(3):
+        world.host.display(7).drop()
+        await settle()
+    await settle()
+    assert world.fleet.status(VM) is None
+    assert world.leaks() == []
+
+
+async def test_an_nxagent_that_crashes_is_noticed_and_the_next_connect_starts_afresh(
+    world: World,
+) -> None:
+    client = await world.connected()
+    world.host.display(7).take(9)
+    await settle()
+    assert client.evicted == ["the desktop has ended"]
+    assert world.leaks() == []
+    await world.attach()
+    assert world.host.launches == [7, 7]
+
+
+async def test_a_guest_that_ends_is_noticed_at_once(world: World) -> None:
+    client = await world.connected()
+    world.host.exit(7)
+    await settle()
+    assert client.evicted
+    assert world.leaks() == []
+
+
+async def test_a_connect_while_it_stops_starts_it_again(world: World) -> None:
+    await world.connected()
+    world.host.held["kill"] = asyncio.Event()
+    stopping = asyncio.get_running_loop().create_task(world.fleet.stop(VM))
+    await settle()
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await settle()
+    world.host.held.pop("kill").set()
+    await stopping
+    await waiting
+    assert world.host.launches == [7, 7]
+
+
+async def test_a_stubborn_guest_is_killed_after_the_limit(world: World) -> None:
+    await world.connected()
+    world.host.stubborn.add(VM)
+    stopping = asyncio.get_running_loop().create_task(world.fleet.stop(VM))
+    await settle()
+    assert world.state() is VmState.STOPPING
+    await world.passes(10.0)
+    await stopping
+    assert world.host.guests == {}
+
+
+async def test_a_clean_up_that_fails_is_tried_again(world: World) -> None:
+    await world.connected()
+    world.rootfs.refusal = "busy"
+    stopping = asyncio.get_running_loop().create_task(world.fleet.stop(VM))
+    await settle()
+    assert world.state() is VmState.CLEANING
+    world.rootfs.refusal = None
+    await world.passes(1.0)
+    await stopping
+    await settle()
+    assert world.leaks() == []
+
+
+async def test_without_database_a_running_desktop_is_reached_and_a_new_one_refused(
+    world: World,
+) -> None:
+    first = await world.connected()
+    world.farm.away = True
+    world.hang_up(first)
+    await settle()
+    await world.connected()
+    with pytest.raises(Unavailable):
+        await world.attach(8)
+
+
+async def test_a_row_is_written_once_the_database_is_back(world: World) -> None:
+    await world.connected()
+    world.farm.away = True
+    await world.fleet.stop(VM)
+    assert world.host.guests == {}
+    with pytest.raises(Unavailable):
+        await world.attach()
+    world.farm.away = False
+    for _ in range(6):
+        await world.passes(30.0)
+    assert world.farm.vms[VM].owner is None
+    assert world.fleet.status(VM) is None
+    await world.attach()
+
+
+async def test_a_lost_lease_ends_the_guest(world: World) -> None:
+    world.host.held["run_session"] = asyncio.Event()
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await settle()
+    world.farm.vms[VM].owner = None
+    world.farm.vms[VM].generation += 1  # type: ignore[assignment]  # somebody else's start
+    world.host.held.pop("run_session").set()
+    outcome = (await asyncio.gather(waiting, return_exceptions=True))[0]
+    await settle()
+    assert world.host.guests == {}
+    assert outcome is not None
+
+
+async def test_an_administrator_starts_and_disconnects(world: World) -> None:
+    told: list[str] = []
+    await world.fleet.start(desktop_order(7, user_id=7), told.append)
+    assert world.state() is VmState.RUNNING
+    assert told[0] == "Starting virtual machine"
+    assert not await world.fleet.disconnect(VM)
+    client = await world.connected()
+    assert await world.fleet.disconnect(VM)
+    await settle()
+    assert client.evicted == ["disconnected by an administrator"]
+    assert world.display() is DisplayState.SUSPENDED
+
+
+async def test_a_display_that_does_not_let_go_in_time_is_said(world: World) -> None:
+    first = await world.connected()
+    first.on_evict = None
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await world.passes(16.0)
+    with pytest.raises(TimedOut):
+        await waiting
+    assert world.host.display(7).hangups == []
+
+
+async def test_the_log_of_a_running_desktop_can_be_read(world: World) -> None:
+    await world.attach()
+    assert "Waiting for connection" in await world.fleet.log_tail(VM)
+    with pytest.raises(FarmError):
+        await world.fleet.log_tail(VmId(8))
+
+
+async def test_closing_can_leave_the_guests(world: World) -> None:
+    await world.connected(1)
+    await world.fleet.close(stop_guests=False)
+    assert len(world.host.guests) == 1
+    with pytest.raises(Unavailable):
+        await world.attach(2)
+
+
+async def test_closing_can_stop_the_guests(world: World) -> None:
+    await world.connected(1)
+    await world.connected(2)
+    await world.fleet.close(stop_guests=True)
+    await settle()
+    assert world.leaks() == []
