@@ -3,6 +3,8 @@
 Run it with `access_log=None`: the boundary writes one line per request itself.
 """
 
+# tested-by: tests/integration/admin/test_openapi.py
+
 import json
 
 from aiohttp import web

@@ -1,5 +1,7 @@
 """Writes who changed what. A change that is made stays made: the trail never undoes it."""
 
+# tested-by: tests/integration/admin/test_audit.py
+
 import logging
 from collections.abc import Sequence
 from typing import Final

@@ -1,5 +1,8 @@
 """Speaks REST with a node: pins its certificate, sends the token, turns problems into errors."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
@@ -17,6 +20,7 @@ PREFIX: Final = "/api/v1"
 CONNECT_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 600.0
 """A start that waits in a queue may take minutes."""
+GIVING_UP_S: Final = 0.05
 LINE_MAX_BYTES: Final = 64 * 1024
 PAGE: Final = 500
 FIRST_BAD_STATUS: Final = 400
@@ -61,6 +65,9 @@ class ApiClient:
         """Close it."""
         if self._http is not None:
             await self._http.close()
+        if error is not None:
+            # A connection that was given up in the middle is closed behind our back: let it be.
+            await asyncio.sleep(GIVING_UP_S)
 
     async def get(self, path: str, **query: object) -> Json:
         """What is at the path; raises Refused, Unavailable, Forbidden for a changed pin."""
@@ -140,15 +147,17 @@ async def _content(answer: aiohttp.ClientResponse) -> Json:
 
 
 async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], None]) -> Json:
-    """Read the lines of an import up to the one that says how it ended."""
+    """Read the lines of an import to their end; the one that says how it ended is the last."""
+    version: Json | None = None
     while line := await answer.content.readline():
         said = json.loads(line)
         if said.get("problem"):
             raise Refused(said["problem"])
-        if said.get("version"):
-            return dict(said["version"])
+        version = said.get("version") or version
         progress(int(said.get("progress") or 0))
-    raise Unavailable("The node ended the connection before the image was in.")
+    if version is None:
+        raise Unavailable("The node ended the connection before the image was in.")
+    return version
 
 
 def _unreachable(error: Exception) -> FarmError:

@@ -1,5 +1,7 @@
 """Runs one command against the node the user is logged in to, and ends it with its exit code."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine

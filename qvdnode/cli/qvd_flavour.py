@@ -1,5 +1,7 @@
 """`qvd flavour`: kinds of desktops."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 from typing import Annotated, Any, Final
 
 import typer

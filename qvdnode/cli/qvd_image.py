@@ -1,5 +1,7 @@
 """`qvd image`: root file systems and their versions."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 from pathlib import Path
 from typing import Annotated, Final
 

@@ -1,6 +1,7 @@
 """`qvd login` and `qvd logout`: which node, trusted by which pin, with which token."""
 
 import asyncio
+import contextlib
 import os
 import ssl
 from typing import Annotated, Final
@@ -78,7 +79,9 @@ async def shown_fingerprint(url: str) -> str:
         tls = writer.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True)
     finally:
-        writer.close()
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
     if not der:
         raise Unavailable(f"{host}:{port} shows no certificate.")
     return fingerprint_of(der)

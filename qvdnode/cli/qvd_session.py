@@ -1,5 +1,7 @@
 """`qvd session`: who was attached to which display."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 from typing import Annotated, Final
 
 import typer

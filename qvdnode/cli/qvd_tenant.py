@@ -1,5 +1,7 @@
 """`qvd tenant`: groups of users, isolated from each other."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 from typing import Annotated, Final
 
 import typer

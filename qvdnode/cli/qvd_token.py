@@ -1,5 +1,7 @@
 """`qvd token`: API tokens for administrators and their programs."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 from typing import Annotated, Final
 
 import typer

@@ -1,5 +1,7 @@
 """`qvd user`: people who log in to desktops."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 from typing import Annotated, Final
 
 import typer

@@ -1,5 +1,7 @@
 """`qvd vm`: users' machines."""
 
+# tested-by: tests/integration/cli/test_qvd_program.py
+
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable

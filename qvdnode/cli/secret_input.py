@@ -1,5 +1,7 @@
 """Passwords and tokens come from a prompt or from stdin, never from the command line."""
 
+# tested-by: tests/integration/cli/test_qvd_login.py
+
 import sys
 
 import typer

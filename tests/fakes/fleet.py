@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from qvdnode.vm.fleet import GuestStatus
-
-from qvdnode.model.errors import FarmError
+from qvdnode.model.errors import FarmError, NotFound
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.seat import Progress
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.status import FleetLoad, GuestStatus
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 LOG = "Session: Starting session at 'Thu Jan  1 00:00:00 2026'.\n"
@@ -46,7 +45,9 @@ class FakeFleet:
             queue_place=queue_place,
             generation=Generation(1),
             viewer=viewer,
+            error=None,
             address="10.1.2.3",
+            steps={"launch": 0.04},
         )
 
     def refuse(self, error: FarmError) -> None:
@@ -69,6 +70,16 @@ class FakeFleet:
         """All rows."""
         return list(self._guests.values())
 
+    def load(self) -> FleetLoad:
+        """How much all of them take."""
+        statuses = self._guests.values()
+        return FleetLoad(
+            guests=len(statuses),
+            promised_mib=sum(status.order.flavour.memory_mib for status in statuses),
+            starts_queued=sum(status.queue_place is not None for status in statuses),
+            starts_free=1,
+        )
+
     async def start(self, order: DesktopOrder, progress: Progress) -> None:
         """Preparing, then running; or the refusal."""
         if self._refusals:
@@ -78,7 +89,7 @@ class FakeFleet:
         progress("Running")
         self.put(order, VmState.RUNNING, DisplayState.LISTENING)
 
-    async def stop(self, vm_id: VmId, *, limit_s: float = 1.0) -> None:
+    async def stop(self, vm_id: VmId) -> None:
         """Gone, when let go."""
         await self._gate.wait()
         self._guests.pop(vm_id, None)
@@ -92,8 +103,10 @@ class FakeFleet:
         return True
 
     async def log_tail(self, vm_id: VmId) -> str:
-        """A line for what runs."""
-        return LOG if vm_id in self._guests else ""
+        """A line for what runs; raises NotFound for what does not."""
+        if vm_id not in self._guests:
+            raise NotFound("This VM does not run here, so it has no log now.")
+        return LOG
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """Some of the limit."""

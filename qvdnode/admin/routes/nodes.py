@@ -1,11 +1,12 @@
 """/node: the node that answers, in full; /nodes: all nodes of the farm as the database has them."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery
-from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.model.vm_state import VmState
 
 
 class NodeLoad(AnswerModel):
@@ -17,7 +18,7 @@ class NodeLoad(AnswerModel):
     waiting: int
     """Starts in the queue."""
     memory_promised_mib: int
-    """The sum of the limits of the guests that run."""
+    """The sum of what the guests that run or come up may use."""
 
 
 class NodeLimits(AnswerModel):
@@ -87,16 +88,13 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
 
 
 def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
-    guests: dict[VmState, int] = {}
-    viewers = waiting = promised_mib = 0
-    for status in asked.parts.fleet.statuses():
-        guests[status.state] = guests.get(status.state, 0) + 1
-        viewers += status.display is DisplayState.CONNECTED
-        waiting += status.queue_place is not None
-        if status.state is not VmState.STOPPED:
-            promised_mib += status.order.flavour.memory_mib
+    fleet = asked.parts.fleet
+    statuses, load = fleet.statuses(), fleet.load()
     return NodeLoad(
-        guests=guests, viewers=viewers, waiting=waiting, memory_promised_mib=promised_mib
+        guests=dict(Counter(status.state for status in statuses)),
+        viewers=sum(status.viewer for status in statuses),
+        waiting=load.starts_queued,
+        memory_promised_mib=load.promised_mib,
     )
 
 

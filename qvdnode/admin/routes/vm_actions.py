@@ -80,7 +80,7 @@ async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
 
 
 async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
-    """The end of the VM's log; empty when it does not run here."""
+    """The end of the VM's log; raises NotFound when it does not run here."""
     vm = await asked.parts.vms.get(VmId(asked.id()))
     return VmLog(text=await asked.parts.fleet.log_tail(vm.id))
 
@@ -109,7 +109,7 @@ async def _unattended(vm_id: VmId, verb: str, work: Awaitable[None]) -> None:
         log.warning("vm_action_failed", extra={"vm": vm_id, "verb": verb, "because": str(error)})
 
 
-def _say_nothing(_sentence: str) -> None:
+def _say_nothing(sentence: str) -> None:
     """Nobody watches: REST clients look at the VM's state instead."""
 
 

@@ -1,5 +1,6 @@
 """/vms: users' machines: make, list, show, block, delete. vm_actions.py starts and stops them."""
 
+from datetime import datetime
 from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
@@ -56,6 +57,10 @@ class VmView(AnswerModel):
 class VmDetail(VmView):
     """One VM with what costs a look at the guest."""
 
+    since: datetime | None
+    """When it entered `state`; null when it does not run here."""
+    steps: dict[str, float]
+    """Seconds that each step of the last start took."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -94,17 +99,20 @@ def view(parts: AdminParts, vm: Vm) -> VmView:
         queue_place=None if status is None else status.queue_place,
         viewer=status is not None and status.viewer,
         address=None if status is None else status.address,
-        generation=vm.generation if status is None else status.generation,
+        generation=(status and status.generation) or vm.generation,
         node_id=vm.owner_node,
-        error=vm.error,
+        error=(status and status.error) or vm.error,
     )
 
 
 async def detail(parts: AdminParts, vm: Vm) -> VmDetail:
     """The VM with its memory."""
     memory = await parts.fleet.memory(vm.id)
+    status = parts.fleet.status(vm.id)
     return VmDetail(
         **view(parts, vm).model_dump(),
+        since=None if status is None else status.since,
+        steps={} if status is None else dict(status.steps),
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from qvdnode.cli import saved_login
+from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.model.errors import Unauthenticated
+
+LOGIN = SavedLogin("https://node1:8444", "SHA256:" + "00" * 32, "secret")
+
+
+def test_a_login_comes_back_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "qvd"
+    saved_login.save(LOGIN, folder)
+    saved_login.save(LOGIN, folder)
+    assert saved_login.load(folder) == LOGIN
+    assert [path.name for path in folder.iterdir()] == [saved_login.FILE_NAME]
+    assert saved_login.forget(folder)
+    assert not saved_login.forget(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"url": "x"}', '{"token": 1, "x": 2}'])
+def test_a_damaged_file_asks_for_a_new_login(tmp_path: Path, text: str) -> None:
+    (tmp_path / saved_login.FILE_NAME).write_text(text)
+    with pytest.raises(Unauthenticated, match="qvd login"):
+        saved_login.load(tmp_path)
+
+
+def test_the_folder_follows_the_user(tmp_path: Path) -> None:
+    assert saved_login.config_folder({"XDG_CONFIG_HOME": "/x"}) == Path("/x/qvd")
+    assert saved_login.config_folder({"HOME": "/home/a"}) == Path("/home/a/.config/qvd")
+    relative = {"XDG_CONFIG_HOME": "x", "HOME": "/home/a"}
+    assert saved_login.config_folder(relative) == Path("/home/a/.config/qvd")
