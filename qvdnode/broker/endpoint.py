@@ -62,6 +62,8 @@ class Endpoint:
             guest_buffer=GuestBuffer(),
         )
         self._connections: set[Connection] = set()
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
         self._unfinished = Unfinished(
             per_source_max=settings.unfinished_per_source, total_max=settings.unfinished_total
         )
@@ -89,19 +91,25 @@ class Endpoint:
         if self._listener is None:
             raise RuntimeError("listen() comes before run()")
         loop = asyncio.get_running_loop()
-        async with Supervisor("clients") as supervisor:
-            self._supervisor = supervisor
-            server = await loop.create_server(self._accept, sock=self._listener, backlog=BACKLOG)
-            try:
-                await self._watch()
-            finally:
-                server.close()
-                for connection in tuple(self._connections):
-                    connection.evict(STOPPING)
+        try:
+            async with Supervisor("clients") as supervisor:
+                self._supervisor = supervisor
+                server = await loop.create_server(
+                    self._accept, sock=self._listener, backlog=BACKLOG
+                )
+                try:
+                    await self._watch()
+                finally:
+                    server.close()
+                    for connection in tuple(self._connections):
+                        connection.evict(STOPPING)
+        finally:
+            await self._last_words()
 
     def connection_opened(self, connection: Connection) -> None:
         """Count it; the oldest of too many goes."""
         self._connections.add(connection)
+        self._all_gone.clear()
         stalled = self._unfinished.add(connection, connection.source)
         CONNECTIONS.inc()
         UNFINISHED.set(len(self._unfinished))
@@ -124,6 +132,8 @@ class Endpoint:
         if connection in self._connections:
             self._connections.remove(connection)
             CONNECTIONS.dec()
+        if not self._connections:
+            self._all_gone.set()
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run the work of one connection, contained."""
@@ -136,6 +146,16 @@ class Endpoint:
         stream = ServerStream(self._context, self._receive_buffer, connection)
         connection.attach(stream)
         return stream
+
+    async def _last_words(self) -> None:
+        """Let what has been said arrive; whoever does not take it is dropped."""
+        try:
+            async with asyncio.timeout(self._settings.farewell_limit_s):
+                await self._all_gone.wait()
+        except TimeoutError:
+            for connection in tuple(self._connections):
+                connection.drop()
+            await self._all_gone.wait()
 
     async def _watch(self) -> None:
         while True:

@@ -32,7 +32,8 @@ def act(conversation: Conversation, deed: str) -> bytes:
             return conversation.progress(rest)
         case "upgrade":
             return conversation.upgrade(rest)
-    raise AssertionError(deed)
+        case _:
+            raise AssertionError(deed)
 
 
 def play(name: str, cut: int | None, *, bytewise: bool = False) -> None:
@@ -65,6 +66,8 @@ def play(name: str, cut: int | None, *, bytewise: bool = False) -> None:
                 assert stream == b"", "nothing was sent before the 101"
                 assert conversation.state is State.UPGRADED
                 assert greeting_length(step.data) == len(step.data)
+            case _:
+                raise AssertionError(step)
 
 
 def cut_up(data: bytes, cut: int | None, *, bytewise: bool) -> Iterator[bytes]:

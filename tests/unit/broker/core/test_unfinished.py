@@ -42,8 +42,8 @@ def test_it_stays_within_bounds_whatever_comes(steps: list[tuple[int, str, bool]
             out = register.add(key, source)
             if out is not None:
                 assert out in inside
-                register.remove(out, out[1])  # type: ignore[index]  # our keys are pairs
-                inside.discard(out)  # type: ignore[arg-type]  # likewise
+                register.remove(out, out[1])
+                inside.discard(out)
         elif not comes:
             register.remove(key, source)
             inside.discard(key)

@@ -1,0 +1,252 @@
+"""The endpoint over real TLS on loopback: good clients, bad ones, and many at once."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from qvdnode.broker.endpoint import Endpoint
+from qvdnode.broker.settings import BrokerSettings
+from qvdnode.model.errors import HostFailed, Throttled
+from qvdnode.runtime.clock import SystemClock
+from tests.fakes.desktops import SLAVE_KEY, FakeAuthenticator
+from tests.integration.broker.clients import CONNECT, Client, Place, patient, place, request
+from tests.waiting import until
+
+LIST = request("list_of_vm?")
+
+
+@pytest.fixture
+async def quiet_place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place(tmp_path, patient()) as here:
+        yield here
+
+
+@pytest.fixture
+async def quick_place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place(tmp_path) as here:
+        yield here
+
+
+async def test_many_requests_on_one_connection_check_the_login_once(quiet_place: Place) -> None:
+    client = await quiet_place.client()
+    for _ in range(3):
+        status, body = await client.answer(LIST)
+        assert status == 200
+        assert body.startswith(b'[{"id": 1, "name": "desk 1"')
+    assert quiet_place.authenticator.checks == 1
+
+
+async def test_pipelined_requests_are_answered_in_order(quiet_place: Place) -> None:
+    client = await quiet_place.client()
+    client.say(LIST + request("ping") + request("nothing"))
+    assert [(await client.answer())[0] for _ in range(3)] == [200, 200, 404]
+
+
+async def test_connection_close_is_honoured(quiet_place: Place) -> None:
+    client = await quiet_place.client()
+    status, _ = await client.answer(request("ping", "Connection: close"))
+    assert status == 200
+    assert await client.ended() == b""
+
+
+async def test_five_wrong_passwords_at_once_do_not_hurt_the_right_one(quiet_place: Place) -> None:
+    clients = [await quiet_place.client() for _ in range(5)]
+    wrong = request("list_of_vm?", password="wrong")
+    answers = await asyncio.gather(*(client.answer(wrong) for client in clients))
+    assert [status for status, _ in answers] == [401] * 5
+    assert (await clients[0].answer(LIST))[0] == 200
+
+
+async def test_a_throttled_client_gets_a_sentence(quiet_place: Place) -> None:
+    quiet_place.authenticator.failure = Throttled("Wait a moment.", retry_after_s=3)
+    client = await quiet_place.client()
+    client.say(LIST)
+    head = await client.head()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 3\r\n" in head
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.0\r\n\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"POST /qvd/ping HTTP/1.1\r\n\r\n", 400),
+        (b"GET /qvd/ping HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", 400),
+        (b"\x00" * 64 + b"\n\n", 400),
+    ],
+)
+async def test_bad_heads_are_answered_and_end_the_connection(
+    quiet_place: Place, sent: bytes, status: int
+) -> None:
+    client = await quiet_place.client()
+    assert (await client.answer(sent))[0] == status
+    assert await client.ended() == b""
+
+
+async def test_plain_http_is_no_tls(quiet_place: Place) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", quiet_place.port)
+    writer.write(b"GET /qvd/ping HTTP/1.1\r\n\r\n")
+    assert b"HTTP/" not in await reader.read()
+    writer.close()
+
+
+async def test_a_truncated_head_then_a_close_is_no_harm(quiet_place: Place) -> None:
+    client = await quiet_place.client()
+    client.say(LIST[:30])
+    client.writer.close()
+    assert (await (await quiet_place.client()).answer(LIST))[0] == 200
+
+
+async def test_a_client_that_stalls_in_a_head_is_told_and_closed(quick_place: Place) -> None:
+    client = await quick_place.client()
+    assert (await client.answer(LIST[:30]))[0] == 400
+    assert await client.ended() == b""
+
+
+async def test_a_client_that_trickles_is_no_better(quick_place: Place) -> None:
+    client = await quick_place.client()
+
+    async def trickle() -> None:
+        for at in range(len(LIST) - 1):
+            client.say(LIST[at : at + 1])
+            while not client.reader.at_eof():
+                await asyncio.sleep(0.1)
+                break
+
+    feeding = asyncio.get_running_loop().create_task(trickle())
+    assert (await client.answer())[0] == 400
+    feeding.cancel()
+
+
+async def test_a_client_that_never_begins_tls_is_closed(quick_place: Place) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", quick_place.port)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_an_idle_connection_is_closed_with_a_goodbye(quick_place: Place) -> None:
+    client = await quick_place.client()
+    assert (await client.answer(LIST))[0] == 200
+    assert await client.ended() == b""
+
+
+async def test_200_half_open_connections_do_not_hurt_others(quiet_place: Place) -> None:
+    stalled = [await quiet_place.half_open() for _ in range(200)]
+    client = await quiet_place.client()
+    assert (await client.answer(LIST))[0] == 200
+    for writer in stalled:
+        writer.close()
+
+
+async def test_too_many_half_open_connections_cost_the_oldest(tmp_path: Path) -> None:
+    settings = BrokerSettings(unfinished_per_source=10, unfinished_total=20)
+    async with place(tmp_path, settings) as here:
+        proven = await here.client()
+        assert (await proven.answer(LIST))[0] == 200
+        first, first_writer = await asyncio.open_connection("127.0.0.1", here.port)
+        rest = [await here.half_open() for _ in range(10)]
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await first.read() == b""
+        assert (await proven.answer(LIST))[0] == 200
+        assert (await (await here.client()).answer(LIST))[0] == 200
+        for writer in [first_writer, *rest]:
+            writer.close()
+
+
+async def test_progress_and_the_101_come_in_records_of_their_own(quiet_place: Place) -> None:
+    quiet_place.desktops.sentences = ("Starting virtual machine", "Almost there")
+    heads = await asyncio.to_thread(records, quiet_place.port, CONNECT, 4)
+    assert [head.split(b" ")[1] for head in heads] == [b"102", b"102", b"102", b"101"]
+    assert all(head.endswith(b"\r\n\r\n") for head in heads)
+    assert heads[1].split(b"\r\n")[1] == b"X-QVD-VM-Info: Starting virtual machine"
+    assert SLAVE_KEY.encode() in heads[3]
+
+
+def records(port: int, sent: bytes, count: int) -> list[bytes]:
+    """What each TLS record of the answer holds."""
+    import socket  # noqa: PLC0415 - only this thread's client is blocking
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as tcp,
+        context.wrap_socket(tcp) as tls,
+    ):
+        tls.sendall(sent)
+        return [tls.recv(65536) for _ in range(count)]
+
+
+async def test_a_waiting_client_hears_the_same_again(quiet_place: Place) -> None:
+    quiet_place.desktops.sentences = ("Starting virtual machine",)
+    quiet_place.desktops.gate = asyncio.Event()
+    client = await quiet_place.client()
+    client.say(CONNECT)
+    heads = [await client.head() for _ in range(3)]
+    assert b"Preparing" in heads[0]
+    assert heads[1] == heads[2]
+    quiet_place.desktops.gate.set()
+    assert (await client.head()).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_a_client_that_vanishes_while_it_waits_cancels_the_work(quiet_place: Place) -> None:
+    quiet_place.desktops.gate = asyncio.Event()
+    client = await quiet_place.client()
+    client.say(CONNECT)
+    await client.head()
+    client.vanish()
+    await until(lambda: quiet_place.desktops.cancelled == 1)
+    assert quiet_place.desktops.ended_tickets == []
+
+
+async def test_a_stop_is_told_and_confirmed(quiet_place: Place) -> None:
+    quiet_place.desktops.sentences = ("Stopping",)
+    client = await quiet_place.client()
+    client.say(request("stop_vm?id=1"))
+    assert b"Stopping" in await client.head()
+    assert await client.answer() == (200, b"Machine stopped\r\n")
+    assert (await client.answer(LIST))[0] == 200
+
+
+async def test_a_client_evicted_while_it_waits_is_told(quiet_place: Place) -> None:
+    gate = quiet_place.desktops.gate = asyncio.Event()
+    client = await quiet_place.client()
+    client.say(CONNECT)
+    await client.head()
+    quiet_place.serving.cancel()
+    status, body = await client.answer()
+    assert status == 503
+    assert b"stopping" in body
+    assert not gate.is_set()
+
+
+async def test_a_taken_port_is_explained(tmp_path: Path, quiet_place: Place) -> None:
+    endpoint = Endpoint(
+        quiet_place.desktops,
+        FakeAuthenticator(),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        SystemClock(),
+        BrokerSettings(address="127.0.0.1", port=quiet_place.port),
+    )
+    with pytest.raises(HostFailed, match="in use"):
+        endpoint.listen()
+
+
+async def test_a_client_that_does_not_read_is_not_fed_for_ever(tmp_path: Path) -> None:
+    async with place(tmp_path, patient()) as here:
+        client: Client = await here.client()
+        client.reader._limit = 1  # type: ignore[attr-defined]  # makes our own end stop reading
+        for number in range(2, 3_000):
+            here.desktops.vms[number] = here.desktops.vms[1]
+        client.say(LIST * 400)
+        await until(lambda: here.authenticator.checks == 1)
+        other = await here.client()
+        assert (await other.answer(LIST))[0] == 200
+        client.vanish()

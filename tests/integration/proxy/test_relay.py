@@ -1,0 +1,212 @@
+"""The relay over real TLS and TCP: what is said arrives, and every end is reported once."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from qvdnode.model.seat import DisplayAddress
+from tests.fakes.desktops import Ended
+from tests.integration.broker.clients import CONNECT, GREETING, Place, patient, place
+from tests.waiting import until
+
+BULK = bytes(range(256)) * 4 * 1024 * 8  # 8 MiB
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place(tmp_path, patient()) as made:
+        yield made
+
+
+@pytest.fixture
+async def quick_place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place(tmp_path) as made:
+        yield made
+
+
+async def the_end(here: Place) -> Ended:
+    """The one ticket that was given back."""
+    await until(lambda: here.desktops.ended_tickets)
+    [ended] = here.desktops.ended_tickets
+    return ended
+
+
+async def test_bytes_go_both_ways_whole_and_in_order(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    reader, writer = await here.display.next()
+    digest = hashlib.sha256(BULK).digest()
+
+    async def send(to: asyncio.StreamWriter) -> None:
+        to.write(BULK)
+        await to.drain()
+
+    up, down, _, _ = await asyncio.gather(
+        reader.readexactly(len(BULK)),
+        client.reader.readexactly(len(BULK)),
+        send(client.writer),
+        send(writer),
+    )
+    assert hashlib.sha256(up).digest() == hashlib.sha256(down).digest() == digest
+    client.writer.close()
+    assert await reader.read() == b""
+    writer.close()
+    ended = await the_end(here)
+    assert ended.reason == "the client disconnected"
+    assert (ended.bytes_in, ended.bytes_out) == (len(GREETING) + len(BULK), len(BULK))
+
+
+async def test_a_stream_that_came_with_the_request_is_not_lost(here: Place) -> None:
+    client = await here.client()
+    client.say(CONNECT + GREETING + b"and more")
+    assert (await client.answer())[0] == 101
+    reader, _ = await here.display.next()
+    assert await reader.readexactly(8) == b"and more"
+
+
+async def test_the_display_is_dialled_once_the_greeting_is_whole(here: Place) -> None:
+    client = await here.client()
+    assert (await client.answer(CONNECT))[0] == 101
+    client.say(GREETING[:-1])
+    await client.writer.drain()
+    other = await here.client()  # by now the node has seen what came before
+    assert here.display.dialled == 0
+    client.say(GREETING[-1:])
+    await here.display.next()
+    other.writer.close()
+
+
+async def test_no_greeting_in_time_ends_the_stream_without_touching_the_display(
+    quick_place: Place,
+) -> None:
+    client = await quick_place.client()
+    assert (await client.answer(CONNECT))[0] == 101
+    assert await client.ended() == b""
+    assert (await the_end(quick_place)).reason == "the client sent no NX greeting in time"
+    assert quick_place.display.dialled == 0
+
+
+async def test_what_is_no_greeting_ends_the_stream(here: Place) -> None:
+    client = await here.client()
+    assert (await client.answer(CONNECT + b"GET / HTTP/1.1\r\n"))[0] == 101
+    assert await client.ended() == b""
+    assert "NX greeting" in (await the_end(here)).reason
+    assert here.display.dialled == 0
+
+
+async def test_a_display_that_is_not_there_ends_the_stream(here: Place) -> None:
+    here.desktops.address = DisplayAddress("127.0.0.1", 1)
+    client = await here.client()
+    await client.upgraded()
+    assert await client.ended() == b""
+    assert (await the_end(here)).reason == "the desktop's display could not be reached"
+
+
+async def test_a_client_that_vanishes_frees_the_display(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    reader, _ = await here.display.next()
+    client.vanish()
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    assert (await the_end(here)).reason == "the client disconnected"
+
+
+async def test_a_display_that_closes_delivers_its_last_words(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    _, writer = await here.display.next()
+    writer.write(b"last words")
+    writer.close()
+    assert await client.ended() == b"last words"
+    assert (await the_end(here)).reason == "the desktop closed its display"
+
+
+async def test_a_display_that_is_reset_ends_the_stream(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    _, writer = await here.display.next()
+    client.say(b"unread")
+    await client.writer.drain()
+    writer.transport.abort()
+    await client.ended()
+    assert "display" in (await the_end(here)).reason
+
+
+async def test_a_client_that_half_closes_still_gets_what_the_display_says(here: Place) -> None:
+    # TLS in asyncio cannot half-close, so the display's view is what counts: all bytes, then EOF.
+    client = await here.client()
+    await client.upgraded()
+    reader, writer = await here.display.next()
+    client.say(BULK)
+    client.writer.close()
+    assert len(await reader.read()) == len(BULK)
+    writer.close()
+    assert (await the_end(here)).bytes_in == len(GREETING) + len(BULK)
+
+
+async def test_the_newest_client_takes_over(here: Place) -> None:
+    first = await here.client()
+    await first.upgraded()
+    old_display, _ = await here.display.next()
+    second = await here.client()
+    await second.upgraded()
+    new_display, _ = await here.display.next()
+    assert await first.ended() == b""
+    assert await old_display.read() == b""
+    assert (await the_end(here)).reason == "Another client took this desktop over."
+    second.say(b"still here")
+    assert await new_display.readexactly(10) == b"still here"
+
+
+async def test_a_client_that_does_not_read_holds_the_display_back(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # TLS transports can
+    _, writer = await here.display.next()
+    sent = 0
+    while sent < 256 << 20:
+        writer.write(bytes(1 << 20))
+        try:
+            async with asyncio.timeout(1.0):
+                await writer.drain()
+        except TimeoutError:
+            break
+        sent += 1 << 20
+    assert sent < 64 << 20, "the relay takes everything although nobody reads it"
+    client.vanish()
+    writer.transport.abort()
+    await the_end(here)
+
+
+async def test_a_display_that_does_not_read_holds_the_client_back(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    reader, writer = await here.display.next()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # socket transports can
+    sent = 0
+    while sent < 256 << 20:
+        client.say(bytes(1 << 20))
+        try:
+            async with asyncio.timeout(1.0):
+                await client.writer.drain()
+        except TimeoutError:
+            break
+        sent += 1 << 20
+    assert sent < 64 << 20
+    client.vanish()
+    writer.transport.resume_reading()  # type: ignore[attr-defined]  # socket transports can
+    assert len(await reader.read()) > 0
+    await the_end(here)
+
+
+async def test_a_node_that_stops_gives_every_ticket_back(here: Place) -> None:
+    client = await here.client()
+    await client.upgraded()
+    await here.display.next()
+    here.serving.cancel()
+    assert await client.ended() == b""
+    assert "stopping" in (await the_end(here)).reason
