@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import cast
 
-from qvdnode.image.importer import Importer
-from qvdnode.vm.fleet import Fleet
-
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
@@ -22,8 +19,10 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.importer import Importer
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm.fleet import Fleet
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
 
