@@ -9,7 +9,7 @@ from pathlib import Path
 from qvdnode.auth.operators import Operators
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
-from qvdnode.daemon.first_token import ensure_first_token
+from qvdnode.daemon.first_token import ensure_working_token
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.embedded import EmbeddedPostgres
@@ -46,7 +46,7 @@ async def initialise(config: Config, clock: Clock) -> Initialised:
             try:
                 version = await migrate(database)
                 operators = Operators(ApiTokens(database), clock, config.auth)
-                token_file = await ensure_first_token(operators, state_dir)
+                token_file = await ensure_working_token(operators, state_dir)
             finally:
                 await database.close()
         finally:

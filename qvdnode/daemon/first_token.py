@@ -1,11 +1,13 @@
-"""The first admin token: made once, kept for root alone, so that somebody can log in."""
+"""The first admin token: made once for a farm, kept for root alone, so that somebody can log in."""
 
 import logging
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
 from qvdnode.auth.operators import Operators
+from qvdnode.model.errors import Conflict, Unauthenticated
 
 log = logging.getLogger(__name__)
 
@@ -13,12 +15,41 @@ FILE_NAME: Final = "admin.token"
 OWNER: Final = "first-admin"
 
 
-async def ensure_first_token(operators: Operators, state_dir: Path) -> Path:
-    """Where the token is, made now if it is not there; raises Unavailable."""
+async def ensure_first_token(operators: Operators, state_dir: Path) -> Path | None:
+    """Where the token is, made now if the farm never had one; None when somebody took it away.
+
+    Raises Unavailable.
+    """
     path = state_dir / FILE_NAME
     if path.exists():
         return path
-    _, token = await operators.issue(OWNER)
+    try:
+        _, token = await operators.issue(OWNER)
+    except Conflict:
+        return None  # kept elsewhere by now, or this farm's first node has it
+    return _keep(path, token)
+
+
+async def ensure_working_token(operators: Operators, state_dir: Path) -> Path:
+    """Where a token is that works, made now if need be; raises Unavailable.
+
+    For `qvdnode init`: whoever is root on a node can get in again, whatever became of the token.
+    """
+    path = state_dir / FILE_NAME
+    try:
+        await operators.operator(path.read_text(encoding="ascii").strip())
+    except (FileNotFoundError, UnicodeDecodeError, Unauthenticated):
+        pass
+    else:
+        return path
+    try:
+        _, token = await operators.issue(OWNER)
+    except Conflict:
+        _, token = await operators.issue(f"{OWNER}-{secrets.token_hex(4)}")
+    return _keep(path, token)
+
+
+def _keep(path: Path, token: str) -> Path:
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -34,7 +34,7 @@ class OwnLoad:
         node_id = self._here()
         if node_id is None:
             return []
-        figures = self._fleet.figures()
+        fleet = self._fleet.load()
         reserve_mib = self._memory_settings.host_reserve_mib
         promisable_mib = capacity_mib(self._memory.memory(), self._memory_settings)
         return [
@@ -42,13 +42,13 @@ class OwnLoad:
                 node_id=node_id,
                 total_mib=reserve_mib + promisable_mib,
                 reserve_mib=reserve_mib,
-                promised_mib=figures.promised_mib,
-                guests=figures.guests,
+                promised_mib=fleet.promised_mib,
+                guests=fleet.guests,
                 guests_max=self._vm_settings.id_slots,
-                starts_waiting=figures.starts_waiting,
+                starts_waiting=fleet.starts_queued,
                 starts_waiting_max=self._vm_settings.queue_max,
-                start_tokens=figures.start_tokens,
-                start_tokens_free=figures.start_tokens_free,
+                start_tokens=self._vm_settings.starts_at_once,
+                start_tokens_free=fleet.starts_free,
                 cores=os.cpu_count() or 1,
                 run_queue=os.getloadavg()[0],
                 cpu_some_pct=self._memory.pressure("cpu").some_pct,

@@ -28,6 +28,7 @@ from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.migrate import migrate
 from qvdnode.db.pool import Database
 from qvdnode.host.boot import boot_id
+from qvdnode.host.descriptors import close_to_children
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -43,7 +44,24 @@ JOIN_AGAIN_S: Final = 2.0
 
 def run(config: Config) -> None:
     """Run a node in this process until it is told to stop; raises FarmError."""
-    uvloop.run(serve(config, SystemClock()))
+    close_to_children()
+    try:
+        uvloop.run(serve(config, SystemClock()))
+    except BaseExceptionGroup as group:
+        expected = group.subgroup(FarmError)
+        if expected is None:
+            raise
+        raise first_of(expected) from group
+
+
+def first_of(group: BaseExceptionGroup[FarmError]) -> FarmError:
+    """The first error in a group of groups: what went wrong before the others were cancelled."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, FarmError):
+        raise TypeError("a group of farm errors holds nothing else")
+    return error
 
 
 async def serve(config: Config, clock: Clock) -> None:
@@ -157,10 +175,9 @@ async def _join(node: Node, tasks: Supervisor) -> bool:
 
 
 async def _join_later(node: Node, tasks: Supervisor) -> None:
-    """Join when the database is there, and set the rows right that could not be read before."""
+    """Join when the database is there; the fleet then sets right what it could not read."""
     while not await _join(node, tasks):
         await node.surroundings.clock.sleep(JOIN_AGAIN_S)
-    await node.fleet.reconcile()
 
 
 @asynccontextmanager

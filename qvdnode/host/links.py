@@ -2,18 +2,23 @@
 
 # tested-by: tests/integration/net/test_bridge.py
 
+import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Mapping
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped] # typed by this module
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
 
 from qvdnode.model.errors import HostFailed
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SYSCTL_ROOT: Final = Path("/proc/sys/net")
 IPV4: Final = 2
@@ -36,6 +41,19 @@ class Link:
     """Index of the bridge it is a port of."""
 
 
+def _on_a_loop_of_its_own(
+    work: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Run in a thread on asyncio's own loop: uvloop opens no netlink sockets."""
+
+    @functools.wraps(work)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(lambda: asyncio.run(work(*args, **kwargs)))
+
+    return run
+
+
+@_on_a_loop_of_its_own
 async def all_links() -> list[Link]:
     """Every link of the namespace."""
     async with _netlink("list the network links") as netlink:
@@ -47,6 +65,7 @@ async def find_link(name: str) -> Link | None:
     return next((link for link in await all_links() if link.name == name), None)
 
 
+@_on_a_loop_of_its_own
 async def addresses(link: Link) -> list[IPv4Interface]:
     """The IPv4 addresses of a link."""
     async with _netlink(f"read the addresses of {link.name}") as netlink:
@@ -57,6 +76,7 @@ async def addresses(link: Link) -> list[IPv4Interface]:
         ]
 
 
+@_on_a_loop_of_its_own
 async def routes() -> list[tuple[IPv4Network, str]]:
     """Where IPv4 networks are reached: destination and name of the link, of every table."""
     known = {link.index: link.name for link in await all_links()}
@@ -71,6 +91,7 @@ async def routes() -> list[tuple[IPv4Network, str]]:
     return found
 
 
+@_on_a_loop_of_its_own
 async def create_bridge(name: str, mac: str, address: IPv4Interface) -> None:
     """Make a bridge without spanning tree and give it an address; it is not up yet.
 
@@ -89,18 +110,21 @@ async def create_bridge(name: str, mac: str, address: IPv4Interface) -> None:
         )
 
 
+@_on_a_loop_of_its_own
 async def set_up(name: str) -> None:
     """Bring a link up."""
     async with _netlink(f"bring {name} up") as netlink:
         await netlink.link("set", ifname=name, state="up")
 
 
+@_on_a_loop_of_its_own
 async def attach(link: Link, bridge: Link) -> None:
     """Make a link a port of a bridge."""
     async with _netlink(f"attach {link.name} to {bridge.name}") as netlink:
         await netlink.link("set", index=link.index, master=bridge.index)
 
 
+@_on_a_loop_of_its_own
 async def remove_link(name: str) -> bool:
     """Remove a link (of a veth pair: both ends); False if there is none of that name."""
     try:

@@ -45,8 +45,9 @@ def _make_sparse(path: Path, size_mib: int) -> None:
 
 
 def _mke2fs_options(*, journal: bool) -> list[str]:
-    # Nothing is zeroed ahead: the file is new, and holes read as zeros.
-    options = ["-q", "-F", "-t", "ext4", "-m", "0", "-e", "remount-ro", "-E"]
+    # Nothing is zeroed ahead: the file is new, and holes read as zeros. A small file system would
+    # get blocks of 1 KiB, which a loop device on direct I/O with sectors of 4 KiB cannot serve.
+    options = ["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-e", "remount-ro", "-E"]
     options.append("lazy_itable_init=1,lazy_journal_init=1,nodiscard")
     return [*options, "-J", "size=4"] if journal else [*options, "-O", "^has_journal"]
 

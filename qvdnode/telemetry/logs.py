@@ -37,7 +37,9 @@ def setup(
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    # Libraries tell more than anybody wants at debug.
+    root.setLevel(max(logging.INFO, getattr(logging, level.upper())))
+    logging.getLogger(PACKAGE_PREFIX.removesuffix(".")).setLevel(level.upper())
 
 
 def event_fields(record: logging.LogRecord) -> dict[str, Any]:

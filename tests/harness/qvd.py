@@ -44,6 +44,7 @@ class QvdConnection:
         self._authorization = f"Authorization: Basic {word}\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._gone = False
 
     async def __aenter__(self) -> Self:
         """Dial."""
@@ -63,8 +64,10 @@ class QvdConnection:
 
     def abort(self) -> None:
         """Drop the connection at once, as a vanished client does."""
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self._writer is not None and not self._gone:
+            self._gone = True
+            if not self._writer.is_closing():
+                self._writer.transport.abort()
 
     @property
     def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
