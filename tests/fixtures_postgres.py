@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,13 +62,20 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.rmtree(settings.state_dir)
 
 
+@asynccontextmanager
+async def fresh_database(server: PostgresServer) -> AsyncIterator[str]:
+    """The address of a new, migrated database, dropped in the end."""
+    name = f"test_{secrets.token_hex(4)}"
+    await _maintain(server.maintenance_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield server.dsn.replace("/qvdnode?", f"/{name}?")
+    await _maintain(server.maintenance_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 async def postgres_dsn(postgres_server: PostgresServer) -> AsyncIterator[str]:
     """The address of a database of this test, migrated."""
-    name = f"test_{secrets.token_hex(4)}"
-    await _maintain(postgres_server.maintenance_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield postgres_server.dsn.replace("/qvdnode?", f"/{name}?")
-    await _maintain(postgres_server.maintenance_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    async with fresh_database(postgres_server) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ async def migrate(db: Database) -> int:
     the schema is then at some whole step.
     """
     known = steps()
-    await _make_version_table(db)
+    await make_version_table(db)
     version = -1
     for step in known:
         async with db.transaction(limit_s=LIMIT_S) as tx:
@@ -93,7 +93,8 @@ async def apply(tx: Transaction, step: Step) -> None:
     log.info("schema_step_applied", extra={"step": step.name})
 
 
-async def _make_version_table(db: Database) -> None:
+async def make_version_table(db: Database) -> None:
+    """Make the table that tells the schema's number, and its one row."""
     for left in reversed(range(TRIES)):
         try:
             if not await db.fetchval(SCHEMA_EXISTS, idempotent=True):

@@ -1,5 +1,7 @@
 """One transaction, in the farm's errors."""
 
+# tested-by: tests/integration/db/test_pool.py
+
 import asyncio
 import contextlib
 from collections.abc import Iterator

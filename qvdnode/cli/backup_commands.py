@@ -1,0 +1,122 @@
+"""`qvdnode backup` and `qvdnode restore`: the database of a node or farm in one file."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.load import load
+from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.backup import backup
+from qvdnode.db.backup_archive import Manifest, open_archive
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.pool import Database
+from qvdnode.db.restore import restore
+from qvdnode.model.errors import FarmError
+from qvdnode.runtime.clock import SystemClock
+
+IDENTITY_FOLDER: Final = "tls"
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML file of the node; docs/config.md.")
+]
+BackupFile = Annotated[Path, typer.Option("--to", help="File to write; must not exist yet.")]
+SourceFile = Annotated[Path, typer.Option("--from", help="File that `qvdnode backup` wrote.")]
+WithIdentity = Annotated[
+    bool, typer.Option("--identity", help="The node's certificate and key too.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace what is in the database, and the certificate.")
+]
+
+
+def backup_command(
+    to: BackupFile,
+    config: ConfigFile = None,
+    identity: WithIdentity = False,  # noqa: FBT002 - typer's way to say "a flag"
+) -> None:
+    """Copy the database into a file, while the node serves or not."""
+
+    async def work(settings: Config) -> None:
+        files = _identity_files(settings) if identity else {}
+        async with _database(settings) as db:
+            _report("saved", await backup(db, to.absolute(), files), to)
+
+    _run(config, work)
+
+
+def restore_command(
+    source: SourceFile,
+    config: ConfigFile = None,
+    force: Force = False,  # noqa: FBT002 - as above
+    identity: WithIdentity = False,  # noqa: FBT002 - as above
+) -> None:
+    """Put a backup into the database; the node must be stopped, and so every node of a farm."""
+
+    async def work(settings: Config) -> None:
+        settings.node.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with StateLock(settings.node.state_dir):
+            async with _database(settings) as db:
+                _report("restored", await restore(db, source, force=force), source)
+            if identity:
+                _restore_identity(source, settings.node.state_dir / IDENTITY_FOLDER, force=force)
+
+    _run(config, work)
+
+
+def _run(config: Path | None, work: Callable[[Config], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work(load(config, os.environ))
+
+    try:
+        asyncio.run(main())
+    except FarmError as error:
+        typer.echo(f"qvdnode: {error}", err=True)
+        raise typer.Exit(exit_code_of(error)) from error
+
+
+@asynccontextmanager
+async def _database(config: Config) -> AsyncIterator[Database]:
+    """The node's database; an embedded one is started if it does not run, and ended again."""
+    clock = SystemClock()
+    embedded = None if config.database.dsn else EmbeddedPostgres(config.database, clock)
+    dsn = config.database.dsn if embedded is None else await embedded.start()
+    try:
+        db = await Database.open(dsn, config.database, clock, random.Random())
+        try:
+            yield db
+        finally:
+            await db.close()
+    finally:
+        if embedded is not None and not embedded.adopted:
+            await embedded.stop()
+
+
+def _identity_files(config: Config) -> dict[str, Path]:
+    folder = config.node.state_dir / IDENTITY_FOLDER
+    return {path.name: path for path in sorted(folder.glob("*")) if path.is_file()}
+
+
+def _restore_identity(source: Path, folder: Path, *, force: bool) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with open_archive(source) as archive:
+        for name, content in archive.files():
+            target = folder / name
+            if target.exists() and not force:
+                typer.echo(f"{target} is there already and stays; --force replaces it")
+                continue
+            target.unlink(missing_ok=True)
+            target.touch(mode=0o600)
+            target.write_bytes(content)
+
+
+def _report(verb: str, manifest: Manifest, path: Path) -> None:
+    rows = sum(table.rows for table in manifest.tables)
+    typer.echo(f"{verb} {rows} rows of {len(manifest.tables)} tables ({path})")

@@ -1,0 +1,80 @@
+"""Copies the farm's tables into a file, all as of one moment, while the farm works on.
+
+pg_dump is not used: its output ties the restore to the server's version, and its programs may be
+absent beside an external server. The schema itself is not in the file; the program has it.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from qvdnode.db.backup_archive import Manifest, TableDump, write_archive
+from qvdnode.db.migrate import steps
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import row_count
+from qvdnode.db.transaction import Transaction, guarded
+from qvdnode.model.errors import Conflict, HostFailed
+
+TABLES: Final = (
+    "tenant", "app_user", "api_token", "image", "image_version", "flavour", "node", "vm",
+    "user_token", "session", "audit",
+)  # fmt: skip
+"""Parents before children."""
+LIMIT_S: Final = 3600.0
+
+Sink = Callable[[bytes], Coroutine[Any, Any, None]]
+
+VERSION: Final = "SELECT version FROM schema_version WHERE id = 1"
+NOW: Final = "SELECT clock_timestamp()"
+COLUMNS: Final = """
+SELECT column_name FROM information_schema.columns
+WHERE table_schema = current_schema() AND table_name = $1
+ORDER BY ordinal_position
+"""
+
+
+async def backup(db: Database, to: Path, files: Mapping[str, Path]) -> Manifest:
+    """Write a backup, with some of the node's own files; returns what is in it.
+
+    Raises Conflict when the file exists or the schema is not this program's, HostFailed when it
+    cannot be written, Unavailable when the database is away; then there is no file.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=to.parent, prefix=".backup-") as folder:
+            dumps = {name: Path(folder) / name for name in TABLES}
+            async with db.transaction(isolation="repeatable_read", limit_s=LIMIT_S) as tx:
+                version = int(await tx.fetchval(VERSION))
+                if version != len(steps()):
+                    raise Conflict(
+                        f"The database has schema {version}, and this program is for "
+                        f"{len(steps())}: back it up with the program that serves it."
+                    )
+                tables = [await _dump(tx, name, path) for name, path in dumps.items()]
+                made_at = (await tx.fetchval(NOW)).isoformat()
+            manifest = Manifest(version, made_at, tuple(tables))
+            write_archive(to, manifest, dumps, files)
+    except OSError as error:
+        raise HostFailed(f"The backup cannot be written to {to}: {error}") from error
+    return manifest
+
+
+async def _dump(tx: Transaction, table: str, path: Path) -> TableDump:
+    columns = tuple(row["column_name"] for row in await tx.fetch(COLUMNS, table))
+    checksum = hashlib.sha256()
+    with path.open("wb") as stream, guarded():
+        tag = await tx.raw.copy_from_query(
+            f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2",
+            output=_into(stream, checksum.update),
+            timeout=LIMIT_S,
+        )
+    return TableDump(table, columns, row_count(tag), checksum.hexdigest())
+
+
+def _into(stream: BinaryIO, digest: Callable[[bytes], None]) -> Sink:
+    async def write(data: bytes) -> None:
+        stream.write(data)
+        digest(data)
+
+    return write

@@ -1,0 +1,134 @@
+"""A backup is a tar file: a manifest with checksums, one file per table, and files of the node."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+TABLES_FOLDER: Final = "tables"
+FILES_FOLDER: Final = "files"
+CHUNK_BYTES: Final = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class TableDump:
+    """One table in the archive, in the text format of COPY."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an archive holds."""
+
+    schema: int
+    made_at: str
+    """ISO 8601, by the database's clock."""
+    tables: tuple[TableDump, ...]
+
+
+def write_archive(
+    to: Path, manifest: Manifest, dumps: Mapping[str, Path], files: Mapping[str, Path]
+) -> None:
+    """Put everything into a new file that only its owner can read, whole or not at all.
+
+    Raises Conflict when the file exists, HostFailed when it cannot be written.
+    """
+    staging = to.with_name(to.name + ".part")
+    try:
+        if to.exists():
+            raise Conflict(f"{to} exists already; choose another name.")
+        staging.touch(mode=0o600)
+        with tarfile.open(staging, "w") as tar:
+            text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1).encode()
+            member = tarfile.TarInfo(MANIFEST)
+            member.size, member.mode = len(text), 0o600
+            tar.addfile(member, io.BytesIO(text))
+            for name, path in dumps.items():
+                tar.add(path, f"{TABLES_FOLDER}/{name}", recursive=False)
+            for name, path in files.items():
+                tar.add(path, f"{FILES_FOLDER}/{name}", recursive=False)
+        staging.rename(to)
+    except OSError as error:
+        raise HostFailed(f"The backup cannot be written to {to}: {error}") from error
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+class Archive:
+    """A backup that is being read; its checksums have been found right."""
+
+    def __init__(self, tar: tarfile.TarFile, manifest: Manifest) -> None:
+        self._tar = tar
+        self.manifest = manifest
+
+    def table(self, name: str) -> BinaryIO:
+        """The rows of one table."""
+        return _member(self._tar, f"{TABLES_FOLDER}/{name}")
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """The node's own files: names without folders, and what they hold."""
+        for member in self._tar.getmembers():
+            folder, _, name = member.name.rpartition("/")
+            if folder == FILES_FOLDER and name not in ("", ".", "..") and member.isfile():
+                yield name, _member(self._tar, member.name).read()
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Read a backup; raises NotFound, and Invalid when it is not one or not whole."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            manifest = _read_manifest(tar)
+            for table in manifest.tables:
+                _check(tar, table)
+            yield Archive(tar, manifest)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.") from error
+    except (tarfile.TarError, EOFError) as error:
+        raise Invalid(f"{path} is no whole backup: {error}") from error
+
+
+def _read_manifest(tar: tarfile.TarFile) -> Manifest:
+    try:
+        raw = json.loads(_member(tar, MANIFEST).read())
+        if raw["format"] != FORMAT:
+            raise Invalid(f"The backup has format {raw['format']}; this program reads {FORMAT}.")
+        tables = tuple(
+            TableDump(item["name"], tuple(item["columns"]), item["rows"], item["sha256"])
+            for item in raw["tables"]
+        )
+        return Manifest(int(raw["schema"]), str(raw["made_at"]), tables)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Invalid(f"The backup's manifest is unreadable: {error!r}") from error
+
+
+def _check(tar: tarfile.TarFile, table: TableDump) -> None:
+    found = hashlib.sha256()
+    with _member(tar, f"{TABLES_FOLDER}/{table.name}") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            found.update(chunk)
+    if found.hexdigest() != table.sha256:
+        raise Invalid(f"The backup is damaged: the checksum of table {table.name} is wrong.")
+
+
+def _member(tar: tarfile.TarFile, name: str) -> BinaryIO:
+    try:
+        stream = tar.extractfile(name)
+    except KeyError as error:
+        raise Invalid(f"The backup is not whole: {name} is missing.") from error
+    if stream is None:
+        raise Invalid(f"The backup is damaged: {name} is no file.")
+    return cast(BinaryIO, stream)

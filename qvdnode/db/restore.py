@@ -1,0 +1,95 @@
+"""Puts a backup into a database, in one transaction: all of it, or nothing changes.
+
+Generations and epochs jump ahead: tokens that were handed out after the backup was made must not be
+handed out again. VMs come back stopped; a guest that still runs is ended by its node's recovery.
+"""
+
+# tested-by: tests/integration/db/test_backup.py
+
+from pathlib import Path
+from typing import Final
+
+from qvdnode.db.backup import LIMIT_S, TABLES
+from qvdnode.db.backup_archive import Archive, Manifest, TableDump, open_archive
+from qvdnode.db.migrate import LOCKED_VERSION, apply, make_version_table, migrate, steps
+from qvdnode.db.migrate import refuse_newer as refuse_newer_schema
+from qvdnode.db.pool import Database
+from qvdnode.db.rows import row_count
+from qvdnode.db.transaction import Transaction, guarded
+from qvdnode.model.errors import Conflict, Invalid
+
+MADE_BY_PEOPLE: Final = ("app_user", "image", "flavour", "vm")
+"""What nobody wants to lose; the rest is there as soon as a node has started once."""
+
+HAS_TABLE: Final = "SELECT to_regclass($1) IS NOT NULL"
+SET_AHEAD: Final = (
+    "UPDATE vm SET gen = gen + 1000, state = 'stopped', owner_node = NULL, owner_epoch = NULL",
+    "UPDATE node SET epoch = epoch + 1000, lease_until = clock_timestamp()",
+    """UPDATE session SET closed_at = clock_timestamp(), reason = 'restored from a backup'
+    WHERE closed_at IS NULL""",
+)
+
+
+async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
+    """Replace the database's content by a backup's, and bring the schema up to date.
+
+    No node may be running. Raises NotFound and Invalid for the file, BadConfig when it is of a
+    newer program, Conflict when the database has content and `force` is not given, Unavailable.
+    """
+    with open_archive(path) as archive:
+        refuse_newer_schema(archive.manifest.schema, len(steps()))
+        _refuse_unknown_tables(archive.manifest)
+        await make_version_table(db)
+        async with db.transaction(limit_s=LIMIT_S) as tx:
+            await tx.fetchval(LOCKED_VERSION)
+            if not force:
+                await _refuse_content(tx)
+            await _make_schema_anew(tx, archive.manifest.schema)
+            for table in archive.manifest.tables:
+                await _load(tx, archive, table)
+            for statement in SET_AHEAD:
+                await tx.execute(statement)
+        await migrate(db)
+        return archive.manifest
+
+
+def _refuse_unknown_tables(manifest: Manifest) -> None:
+    """Names from the file stand in statements: only known ones may."""
+    for table in manifest.tables:
+        names = [table.name, *table.columns]
+        if table.name not in TABLES or not all(name.isidentifier() for name in names):
+            raise Invalid(f"The backup speaks of a table {table.name!r} that no farm has.")
+
+
+async def _refuse_content(tx: Transaction) -> None:
+    for table in MADE_BY_PEOPLE:
+        if not await tx.fetchval(HAS_TABLE, table):
+            continue
+        if await tx.fetchval(f"SELECT EXISTS (SELECT 1 FROM {table})"):
+            raise Conflict(
+                "The database is not empty, and a restore replaces all that is in it: "
+                "give --force to do so."
+            )
+
+
+async def _make_schema_anew(tx: Transaction, version: int) -> None:
+    for table in reversed(TABLES):
+        await tx.execute(f"DROP TABLE IF EXISTS {table}")
+    for step in steps()[:version]:
+        await apply(tx, step)
+    # the first step makes the default tenant, which the backup has too
+    await tx.execute("DELETE FROM tenant")
+
+
+async def _load(tx: Transaction, archive: Archive, table: TableDump) -> None:
+    with archive.table(table.name) as stream, guarded():
+        tag = await tx.raw.copy_to_table(
+            table.name, source=stream, columns=table.columns, timeout=LIMIT_S
+        )
+    if row_count(tag) != table.rows:
+        raise Invalid(f"The backup is damaged: table {table.name} has lost rows.")
+    if "id" in table.columns:
+        await tx.execute(
+            f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "
+            f"(SELECT coalesce(max(id), 0) + 1 FROM {table.name}), false)"
+        )

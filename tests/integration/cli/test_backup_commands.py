@@ -1,0 +1,125 @@
+"""`qvdnode backup` and `qvdnode restore`, on an embedded server of their own."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from qvdnode.cli.backup_commands import backup_command, restore_command
+from qvdnode.cli.exit_codes import ExitCode
+from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.migrate import migrate
+from qvdnode.db.pool import Database
+from qvdnode.db.postmaster import running_server
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.tenants import Tenants
+from qvdnode.model.listing import Page
+from qvdnode.runtime.clock import SystemClock
+from tests.fixtures_postgres import state_folder
+
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(90)]
+
+
+class Node:
+    """A state folder with its configuration file."""
+
+    def __init__(self) -> None:
+        self.state = state_folder()
+        self.config = self.state / "node.toml"
+        self.config.write_text(f'[node]\nname = "one"\nstate_dir = "{self.state}"\n')
+        self.embedded = EmbeddedPostgres(DatabaseSettings(state_dir=self.state), SystemClock())
+
+    def serves(self) -> bool:
+        return running_server(self.state / "pg" / "data") is not None
+
+    async def _open(self) -> Database:
+        dsn = await self.embedded.start()
+        return await Database.open(dsn, DatabaseSettings(), SystemClock(), random.Random(1))
+
+    async def make_tenant(self, name: str) -> None:
+        db = await self._open()
+        await migrate(db)
+        await Tenants(db).create(name)
+        await db.close()
+
+    async def tenants(self) -> list[str]:
+        db = await self._open()
+        found = await Tenants(db).list(Page())
+        await db.close()
+        return [tenant.name for tenant in found.items]
+
+    def remove(self) -> None:
+        asyncio.run(self.embedded.stop())
+        shutil.rmtree(self.state)
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    made = Node()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def other() -> Iterator[Node]:
+    made = Node()
+    yield made
+    made.remove()
+
+
+def exit_code(caught: pytest.ExceptionInfo[typer.Exit]) -> int:
+    return caught.value.exit_code
+
+
+def test_a_backup_of_a_serving_node_goes_into_a_new_one(
+    node: Node, other: Node, tmp_path: Path
+) -> None:
+    asyncio.run(node.make_tenant("acme"))
+    identity = node.state / "tls"
+    identity.mkdir()
+    (identity / "key.pem").write_text("secret")
+    backup_command(tmp_path / "b.tar", node.config, identity=True)
+    assert node.serves()
+    restore_command(tmp_path / "b.tar", other.config, identity=True)
+    assert not other.serves()
+    assert asyncio.run(other.tenants()) == ["default", "acme"]
+    key = other.state / "tls" / "key.pem"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("secret", 0o600)
+
+
+def test_a_certificate_that_is_there_stays_without_force(
+    node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(node.make_tenant("acme"))
+    key = node.state / "tls" / "key.pem"
+    key.parent.mkdir()
+    key.write_text("old")
+    backup_command(tmp_path / "b.tar", node.config, identity=True)
+    key.write_text("new")
+    restore_command(tmp_path / "b.tar", node.config, identity=True)
+    assert key.read_text() == "new"
+    assert "stays" in capsys.readouterr().out
+    restore_command(tmp_path / "b.tar", node.config, force=True, identity=True)
+    assert key.read_text() == "old"
+
+
+def test_nothing_is_restored_under_a_node_that_serves(
+    node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(node.make_tenant("acme"))
+    backup_command(tmp_path / "b.tar", node.config)
+    with StateLock(node.state), pytest.raises(typer.Exit) as caught:
+        restore_command(tmp_path / "b.tar", node.config, force=True)
+    assert exit_code(caught) == ExitCode.FAILED
+    assert "already serves" in capsys.readouterr().err
+
+
+def test_a_missing_file_has_its_own_exit_code(node: Node, tmp_path: Path) -> None:
+    with pytest.raises(typer.Exit) as caught:
+        restore_command(tmp_path / "none.tar", node.config)
+    assert exit_code(caught) == ExitCode.NOT_FOUND

@@ -1,0 +1,162 @@
+"""A backup, restored: the same farm again."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from qvdnode.db.api_tokens import ApiTokens
+from qvdnode.db.audit import Audit, AuditEntry
+from qvdnode.db.backup import TABLES, backup
+from qvdnode.db.migrate import steps
+from qvdnode.db.nodes import Nodes
+from qvdnode.db.ownership import Ownership
+from qvdnode.db.pool import Database
+from qvdnode.db.restore import restore
+from qvdnode.db.sessions import Sessions
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.tenants import Tenants
+from qvdnode.db.user_tokens import UserTokens
+from qvdnode.db.users import Users
+from qvdnode.db.vms import Vms
+from qvdnode.model.errors import BadConfig, Conflict, Invalid, Unavailable
+from qvdnode.model.listing import Page
+from qvdnode.model.principal import Principal
+from qvdnode.model.vm_state import VmState
+from qvdnode.runtime.clock import SystemClock
+from tests.fixtures_postgres import PostgresServer, fresh_database
+from tests.integration.db.sample import make_sample
+
+pytestmark = pytest.mark.postgres
+
+SAME: tuple[str, ...] = tuple(name for name in TABLES if name not in ("vm", "node", "session"))
+
+
+@pytest.fixture
+async def other(postgres_server: PostgresServer) -> AsyncIterator[Database]:
+    """A second, empty farm."""
+    async with fresh_database(postgres_server) as dsn:
+        db = await Database.open(dsn, DatabaseSettings(), SystemClock(), random.Random(1))
+        yield db
+        await db.close()
+
+
+async def fill(db: Database) -> None:
+    """A row or more in every table, with odd characters."""
+    sample = await make_sample(db)
+    seat = await Nodes(db).join("one", "boot", "::1")
+    await Ownership(db, seat).acquire(sample.vm.id)
+    await Sessions(db).opened(sample.vm.id, sample.user.id, seat.node_id, source="::1", client=None)
+    await ApiTokens(db).add("robot", b"\x00\xff\\digest\n")
+    principal = Principal(sample.user.id, sample.tenant.id, "alice", "default")
+    await UserTokens(db).issue(principal, only_vm=sample.vm.id)
+    entry = AuditEntry("robot", "x", "vm", None, {"odd": "tab\t, line\n, \\N, \u20ac"}, "c")
+    await Audit(db).write(entry)
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def rows(db: Database, tables: tuple[str, ...]) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        name: [tuple(row) for row in await db.fetch(f"SELECT * FROM {name} ORDER BY 1, 2")]
+        for name in tables
+    }
+
+
+async def test_a_round_trip_keeps_every_row(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await fill(database)
+    saved = await backup(database, tmp_path / "b.tar", {})
+    assert [table.name for table in saved.tables if not table.rows] == ["image_version"]
+    await restore(other, tmp_path / "b.tar", force=False)
+    assert await rows(other, SAME) == await rows(database, SAME)
+
+
+async def test_a_restored_vm_is_stopped_with_a_generation_never_handed_out(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await fill(database)
+    await backup(database, tmp_path / "b.tar", {})
+    await restore(other, tmp_path / "b.tar", force=False)
+    (before,) = (await Vms(database).list(Page())).items
+    (after,) = (await Vms(other).list(Page())).items
+    assert after.generation > before.generation + 100
+    assert (after.state, after.owner_node) == (VmState.STOPPED, None)
+    assert (await Sessions(other).list(Page(), open_only=True)).items == ()
+
+
+async def test_new_things_get_new_ids_after_a_restore(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await fill(database)
+    await backup(database, tmp_path / "b.tar", {})
+    await restore(other, tmp_path / "b.tar", force=False)
+    tenant = await Tenants(other).by_name("default")
+    (alice,) = (await Users(other).list(Page())).items
+    assert (await Users(other).create(tenant.id, "bob", "h")).id > alice.id
+
+
+async def test_a_database_with_content_is_replaced_only_by_force(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await fill(database)
+    await backup(database, tmp_path / "b.tar", {})
+    tenant = await Tenants(other).by_name("default")
+    await Users(other).create(tenant.id, "mallory", "h")
+    with pytest.raises(Conflict, match="--force"):
+        await restore(other, tmp_path / "b.tar", force=False)
+    assert [user.login for user in (await Users(other).list(Page())).items] == ["mallory"]
+    await restore(other, tmp_path / "b.tar", force=True)
+    assert [user.login for user in (await Users(other).list(Page())).items] == ["alice"]
+
+
+async def test_a_backup_of_an_older_schema_ends_in_the_newest(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await backup(database, tmp_path / "b.tar", {})
+    await other.execute("UPDATE schema_version SET version = 0")
+    await restore(other, tmp_path / "b.tar", force=True)
+    assert await other.fetchval("SELECT version FROM schema_version") == len(steps())
+
+
+async def test_a_restore_that_fails_changes_nothing(
+    database: Database, other: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(database)
+    await backup(database, tmp_path / "b.tar", {})
+    before = await rows(other, TABLES)
+    monkeypatch.setattr("qvdnode.db.restore.SET_AHEAD", ("SELECT 1/0",))
+    with pytest.raises(Invalid):
+        await restore(other, tmp_path / "b.tar", force=True)
+    assert await rows(other, TABLES) == before
+
+
+async def test_a_schema_that_is_not_this_programs_is_not_backed_up(
+    database: Database, tmp_path: Path
+) -> None:
+    await database.execute("UPDATE schema_version SET version = 9999")
+    with pytest.raises(Conflict, match="9999"):
+        await backup(database, tmp_path / "b.tar", {})
+    assert left_in(tmp_path) == []
+
+
+async def test_a_backup_of_a_newer_program_is_refused(
+    database: Database, other: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backup(database, tmp_path / "b.tar", {})
+    monkeypatch.setattr("qvdnode.db.restore.steps", lambda: steps()[:-1])
+    with pytest.raises(BadConfig, match="upgrade"):
+        await restore(other, tmp_path / "b.tar", force=False)
+
+
+async def test_an_absent_database_leaves_no_file(tmp_path: Path) -> None:
+    absent = await Database.open(
+        "postgresql://u@/d?host=/nonexistent", DatabaseSettings(), SystemClock(), random.Random(1)
+    )
+    with pytest.raises(Unavailable):
+        await backup(absent, tmp_path / "b.tar", {})
+    assert left_in(tmp_path) == []
