@@ -54,9 +54,9 @@ async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
         await build(recipes.icewm(), root, _percent(report))
         report.done("image", "Image built")
         await api.import_image(IMAGE, tar_of(root), note="built by the demo", progress=_silent)
-        report.done("import", "Image imported")
     finally:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+    report.done("import", "Image imported")
 
 
 async def _user(api: ApiClient, login: str, tenant: int, password: str) -> int:
