@@ -14,8 +14,6 @@ from qvdnode.model.errors import BadImage, HostFailed
 from qvdnode.model.guest import IdRange
 from qvdnode.model.ids import Generation, VmId
 
-RUN_SIZE_KIB: Final = 1024
-RUN_INODES: Final = 64
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,18 +40,13 @@ def prepare(folders: GuestFolders, ids: IdRange) -> None:
         raise HostFailed(f"{folders.folder} cannot be made: {error.strerror}") from error
 
 
-def join(folders: GuestFolders, run_folder: Path, account: str, ids: IdRange) -> None:
-    """Mount the overlay and the run folder, and make in the root what mounts will cover."""
+def join(folders: GuestFolders, account: str, ids: IdRange) -> None:
+    """Mount the overlay, and make in the root the folders that mounts will cover."""
     try:
         for folder in (folders.upper, folders.work):
             folder.mkdir(mode=0o755)
             os.chown(folder, ids.start, ids.start)
         mounts.overlay(folders.lower, folders.upper, folders.work, folders.root)
-        run_folder.mkdir(parents=True, exist_ok=True)
-        mounts.unmount(run_folder)
-        mounts.tmpfs(
-            run_folder, size_kib=RUN_SIZE_KIB, inodes=RUN_INODES, owner=ids.start, mode=0o711
-        )
     except OSError as error:
         raise HostFailed(f"the root {folders.root} cannot be made: {error.strerror}") from error
     make_inside(folders.root, ("home", account), ids)
@@ -86,16 +79,14 @@ def _enter(handle: int, part: str, ids: IdRange) -> int:
     return inner
 
 
-def tear_down(folders: GuestFolders, run_folder: Path) -> None:
-    """Undo `prepare`, `join` and what was mounted between; safe to repeat. Raises HostFailed."""
-    remove_guest(folders)
-    remove_run_folder(run_folder)
+def remove(folders: GuestFolders) -> None:
+    """Unmount and delete the folders of one guest; safe to repeat, raises HostFailed.
 
-
-def remove_guest(folders: GuestFolders) -> None:
-    """Unmount and delete the folders of one guest; its home is only unmounted."""
+    Its home is only unmounted.
+    """
     with _told(folders.folder):
-        _unmount_below(folders.folder)
+        for point in mounts.under(folders.folder):
+            mounts.unmount(point)
         folders.disk_file.unlink(missing_ok=True)
         # Only what the guest wrote is deleted with its content. The others are mount points: an
         # rmdir cannot hurt what a mount that we failed to see would hold, such as a home.
@@ -108,19 +99,6 @@ def remove_guest(folders: GuestFolders) -> None:
             folders.folder.parent.rmdir()
 
 
-def remove_run_folder(run_folder: Path) -> None:
-    """Unmount and delete a folder shared with a guest; safe to repeat."""
-    with _told(run_folder):
-        _unmount_below(run_folder)
-        with suppress(FileNotFoundError):
-            run_folder.rmdir()
-
-
-def _unmount_below(folder: Path) -> None:
-    for point in mounts.under(folder):
-        mounts.unmount(point)
-
-
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
     try:
@@ -129,14 +107,8 @@ def _told(folder: Path) -> Iterator[None]:
         raise HostFailed(f"{folder} cannot be removed: {error.strerror}") from error
 
 
-def stray_guests(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:
+def strays(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:
     """Guests' folders that belong to none of `keep`."""
     kept = {layout.guest(vm_id, generation) for vm_id, generation in keep}
     found = [GuestFolders(path) for path in sorted(layout.vms.glob("*/*"))]
     return [folders for folders in found if folders not in kept]
-
-
-def stray_run_folders(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[Path]:
-    """Run folders that belong to no VM of `keep`."""
-    kept = {layout.run_folder(vm_id) for vm_id, _ in keep}
-    return [path for path in sorted(layout.run.glob("*")) if path not in kept]

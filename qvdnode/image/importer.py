@@ -176,8 +176,11 @@ async def _talk(
             said = group.create_task(_words(child))
             answer = group.create_task(_answer(child, progress))
             await _feed(child, chunks, answer, group)
-    except* FarmError as group_error:
-        raise _first(group_error) from None
+    except BaseExceptionGroup as failed:
+        expected = failed.subgroup(FarmError)
+        if expected is None:
+            raise
+        raise _first(expected) from failed
     told = answer.result()
     if "done" in told:
         return int(str(told["done"]))

@@ -69,11 +69,6 @@ class Layout:
         """All guests' folders."""
         return self.state_dir / "vms"
 
-    @property
-    def run(self) -> Path:
-        """The folders shared with guests."""
-        return self.state_dir / "run"
-
     def image_root(self, image_id: ImageId, version: int) -> Path:
         """The root file system of one version of an image."""
         return self.images / str(image_id) / str(version) / "rootfs"
@@ -89,7 +84,3 @@ class Layout:
     def guest(self, vm_id: VmId, generation: Generation) -> GuestFolders:
         """The folders of one start of a VM."""
         return GuestFolders(self.vms / str(vm_id) / str(generation))
-
-    def run_folder(self, vm_id: VmId) -> Path:
-        """The folder shared with a VM as /run/qvd."""
-        return self.run / str(vm_id)

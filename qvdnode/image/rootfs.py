@@ -5,7 +5,6 @@ vms/<vm>/<generation>/  group: the guest's, so that only it and root may pass
     disk    what the guest writes, limited to its flavour's size
     root    both, as the guest sees them
     home    the user's home, with the guest's ids
-run/<vm>    a small tmpfs, shared with the guest
 """
 
 import asyncio
@@ -72,7 +71,7 @@ class OverlayRootfs:
     async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
         """Take over mounts an earlier process made; False if they are not whole."""
         folders = self._layout.guest(vm_id, generation)
-        wanted = {folders.root, folders.home, self._layout.run_folder(vm_id)}
+        wanted = {folders.root, folders.home}
         points = {mount.point for mount in await asyncio.to_thread(mounts.listed)}
         if not wanted <= points:
             return False
@@ -85,12 +84,9 @@ class OverlayRootfs:
         Call it once what is kept has been adopted. Names what was removed.
         """
         removed: list[Path] = []
-        for folders in await asyncio.to_thread(guest_folders.stray_guests, self._layout, keep):
-            await asyncio.to_thread(guest_folders.remove_guest, folders)
+        for folders in await asyncio.to_thread(guest_folders.strays, self._layout, keep):
+            await asyncio.to_thread(guest_folders.remove, folders)
             removed.append(folders.folder)
-        for folder in await asyncio.to_thread(guest_folders.stray_run_folders, self._layout, keep):
-            await asyncio.to_thread(guest_folders.remove_run_folder, folder)
-            removed.append(folder)
         removed += await self._homes.sweep()
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
 
@@ -115,8 +111,7 @@ class OverlayRootfs:
             if isinstance(result, BaseException):
                 raise result
         account = account_name(order.user.login)
-        run_folder = self._layout.run_folder(order.vm.id)
-        await asyncio.to_thread(guest_folders.join, folders, run_folder, account, ids)
+        await asyncio.to_thread(guest_folders.join, folders, account, ids)
         return GuestRoot(root=folders.root, home=folders.home)
 
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
@@ -156,6 +151,5 @@ class OverlayRootfs:
 
     async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         folders = self._layout.guest(vm_id, generation)
-        run_folder = self._layout.run_folder(vm_id)
-        await asyncio.to_thread(guest_folders.tear_down, folders, run_folder)
+        await asyncio.to_thread(guest_folders.remove, folders)
         await self._homes.let_go(user_id, (vm_id, generation))

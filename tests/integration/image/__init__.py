@@ -1,0 +1,1 @@
+"""Images, roots, homes and session scripts on a real kernel."""
