@@ -13,3 +13,5 @@ PARAMETERS_OF_PROTOCOLS = (
     _used.session_id,  # session.journal.SessionRows
 )
 """Of those that stand beside their only user; the ones in a ports.py are left out whole."""
+
+TYPES_IN_QUOTES = (_used.WriteableBuffer,)  # image.tar_entries

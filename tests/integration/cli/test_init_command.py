@@ -39,7 +39,7 @@ def test_init_writes_a_commented_file_and_tells_the_secret_once(
 
 def test_a_wrong_key_is_named_with_the_exit_code_for_it(folder: Path) -> None:
     config = folder / "qvdnode.toml"
-    config.write_text("[node]\nnmae = " + json.dumps("desk1"))
+    config.write_text("[node]\ncolor = " + json.dumps("desk1"))
     result = CliRunner().invoke(app, ["init", "--config", str(config)])
     assert result.exit_code != 0
-    assert "node.nmae" in result.output
+    assert "node.color" in result.output
