@@ -1,0 +1,123 @@
+"""Logins against PostgreSQL: blocks and new passwords count, and so does its absence."""
+
+import random
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.operators import Operators
+from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.db.api_tokens import ApiTokens
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.migrate import migrate
+from qvdnode.db.pool import Database
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.tenants import Tenants
+from qvdnode.db.user_tokens import UserTokens
+from qvdnode.db.users import Users
+from qvdnode.model.errors import Unauthenticated, Unavailable
+from qvdnode.model.farm import User
+from qvdnode.runtime.clock import SystemClock
+from tests.fixtures_postgres import state_folder
+
+pytestmark = pytest.mark.postgres
+
+SOURCE = "192.0.2.1"
+
+
+@dataclass(slots=True)
+class Door:
+    """Alice, whose password is `secret`, and what checks it."""
+
+    db: Database
+    hasher: PasswordHasher
+    authenticator: Authenticator
+    alice: User
+
+    async def refused(self, login: str = "alice", password: str = "secret") -> None:
+        with pytest.raises(Unauthenticated):
+            await self.authenticator.basic(login, password, source=SOURCE)
+
+
+async def make_door(db: Database) -> Door:
+    hasher = PasswordHasher()
+    tenant = await Tenants(db).by_name("default")
+    alice = await Users(db).create(tenant.id, "alice", await hasher.hash("secret"))
+    authenticator = Authenticator(
+        Users(db), UserTokens(db), hasher, SystemClock(), AuthSettings(remember_s=0)
+    )
+    return Door(db, hasher, authenticator, alice)
+
+
+@pytest.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    made = await make_door(database)
+    yield made
+    made.hasher.close()
+
+
+async def test_a_login_and_its_token_are_the_same_user(door: Door) -> None:
+    principal = await door.authenticator.basic("alice", "secret", source=SOURCE)
+    assert principal.user_id == door.alice.id
+    _, token = await UserTokens(door.db).issue(principal)
+    assert await door.authenticator.bearer(token, source=SOURCE) == principal
+
+
+async def test_a_blocked_user_or_tenant_is_refused_with_password_and_token(door: Door) -> None:
+    principal = await door.authenticator.basic("alice", "secret", source=SOURCE)
+    _, token = await UserTokens(door.db).issue(principal)
+    for table in ("app_user", "tenant"):
+        await door.db.execute(f"UPDATE {table} SET blocked = true")
+        await door.refused()
+        with pytest.raises(Unauthenticated):
+            await door.authenticator.bearer(token, source=SOURCE)
+        await door.db.execute(f"UPDATE {table} SET blocked = false")
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+
+
+async def test_a_new_password_counts_at_once(door: Door) -> None:
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    await Users(door.db).set_password_hash(door.alice.id, await door.hasher.hash("new"))
+    door.authenticator.forget(door.alice.id)
+    await door.refused()
+    await door.authenticator.basic("alice", "new", source=SOURCE)
+
+
+@pytest.mark.parametrize("login", ["bob", "alice@nowhere", "a\x00b", "\udcff", "", "' OR 1=1 --"])
+async def test_odd_names_are_just_wrong(door: Door, login: str) -> None:
+    await door.refused(login)
+    assert door.db.available
+
+
+async def test_the_administrators_token_lives_in_the_database(database: Database) -> None:
+    operators = Operators(ApiTokens(database), SystemClock(), AuthSettings())
+    token_id, token = await operators.issue("robot")
+    assert (await operators.operator(token)).token_id == token_id
+    await operators.revoke(token_id)
+    with pytest.raises(Unauthenticated):
+        await operators.operator(token)
+
+
+@pytest.mark.timeout(60)
+async def test_a_known_login_survives_the_database_and_a_new_one_is_told() -> None:
+    settings = DatabaseSettings(state_dir=state_folder())
+    server = EmbeddedPostgres(settings, SystemClock())
+    try:
+        db = await Database.open(await server.start(), settings, SystemClock(), random.Random(1))
+        await migrate(db)
+        door = await make_door(db)
+        principal = await door.authenticator.basic("alice", "secret", source=SOURCE)
+        await server.stop()
+        assert await door.authenticator.basic("alice", "secret", source=SOURCE) == principal
+        for login, password in (("alice", "wrong"), ("bob", "secret")):
+            with pytest.raises(Unavailable):
+                await door.authenticator.basic(login, password, source=SOURCE)
+        await db.close()
+        door.hasher.close()
+    finally:
+        await server.stop()
+        shutil.rmtree(settings.state_dir)
