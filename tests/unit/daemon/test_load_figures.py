@@ -1,0 +1,56 @@
+"""What a node tells placement of itself."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from qvdnode.cluster.core.placement import Load, Wish, refusal
+from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.memopt.core.promise import refusal as admission_refusal
+from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.memopt.settings import MemorySettings
+from qvdnode.model.ids import NodeId
+from qvdnode.vm.settings import VmSettings
+from qvdnode.vm.status import FleetLoad
+
+if TYPE_CHECKING:
+    from qvdnode.vm.fleet import Fleet
+
+SETTINGS = VmSettings(state_dir=Path("/var/lib/qvdnode"), starts_at_once=4, queue_max=10)
+MEMORY = MemorySettings(host_reserve_mib=1024, overcommit=2.0)
+
+
+class Guests:
+    """A fleet that is as loaded as it is told to be."""
+
+    def __init__(self, promised_mib: int) -> None:
+        self._promised_mib = promised_mib
+
+    def load(self) -> FleetLoad:
+        return FleetLoad(guests=3, promised_mib=self._promised_mib, starts_queued=1, starts_free=0)
+
+
+def own_load(tmp_path: Path, promised_mib: int, node: int | None = 1) -> list[Load]:
+    (tmp_path / "meminfo").write_text("MemTotal: 8388608 kB\nMemAvailable: 8388608 kB\n")
+    reader = HostMemoryReader(proc=tmp_path, ksm=tmp_path)
+    fleet = cast("Fleet", Guests(promised_mib))
+    here = None if node is None else NodeId(node)
+    return OwnLoad(fleet, reader, MEMORY, SETTINGS, lambda: here).loads()
+
+
+def test_a_node_that_has_not_joined_is_nobodys_candidate(tmp_path: Path) -> None:
+    assert own_load(tmp_path, 0, node=None) == []
+
+
+def test_the_figures_are_those_of_fleet_and_host(tmp_path: Path) -> None:
+    (load,) = own_load(tmp_path, 2048)
+    assert (load.node_id, load.guests, load.promised_mib) == (1, 3, 2048)
+    assert (load.starts_waiting, load.starts_waiting_max) == (1, 10)
+    assert (load.start_tokens, load.start_tokens_free) == (4, 0)
+
+
+def test_placement_and_admission_draw_the_same_line(tmp_path: Path) -> None:
+    reader = HostMemoryReader(proc=tmp_path, ksm=tmp_path)
+    for promised_mib in (0, 13_823, 13_824, 13_825, 20_000):
+        (load,) = own_load(tmp_path, promised_mib)
+        admitted = admission_refusal(512, promised_mib, reader.memory(), MEMORY) is None
+        assert (refusal(Wish(memory_mib=512), load) is None) is admitted
