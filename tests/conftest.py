@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fixtures_image", "tests.fixtures_postgres"]
+pytest_plugins = ["tests.fixtures_guest", "tests.fixtures_image", "tests.fixtures_postgres"]
 
 # A shared machine stalls now and then, which says nothing about the code under test.
 settings.register_profile(

@@ -1,0 +1,190 @@
+"""What a GuestDriver promises, on real LXC containers and in memory."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.vm.core.display import DisplayEvent
+from qvdnode.vm.drivers.memory import MemoryDriver, MemoryHost, MemoryRunFolders
+from qvdnode.vm.ports import GuestDriver, RunFolders
+from qvdnode.wire import session_params
+from tests.fixtures_guest import RealGuests
+from tests.waiting import until
+
+LIMIT_S = 20.0
+PARAMS = {"LOGIN": "alice", "GEOMETRY": "800x600", "LINK": "lan", "CUSTOM_greeting": "good day"}
+
+
+@dataclass
+class Kit:
+    """A driver, its run folders, and specs that it can launch."""
+
+    driver: GuestDriver
+    folders: RunFolders
+    new_spec: Callable[[int], Awaitable[GuestSpec]]
+
+    async def listening(self, spec: GuestSpec) -> int:
+        """Launch with a display that listens; the display's guest pid."""
+        await self.driver.launch(spec)
+        self.folders.write_params(spec.vm_id, session_params.encode(PARAMS))
+        heard: list[DisplayEvent] = []
+
+        def hear(events: Sequence[DisplayEvent]) -> None:
+            heard.extend(events)
+
+        end = self.folders.follow(spec.vm_id, hear)
+        try:
+            assert await self.driver.run_session(spec, "start", limit_s=LIMIT_S) == 0
+            await until(lambda: DisplayEvent.LISTENS in heard, what="the display to listen")
+        finally:
+            end()
+        pid = self.folders.display_pid(spec.vm_id)
+        assert pid is not None
+        return pid
+
+
+@pytest.fixture(params=["memory", pytest.param("lxc", marks=[pytest.mark.lxc, pytest.mark.nx])])
+def kit(request: pytest.FixtureRequest) -> Kit:
+    if request.param == "lxc":
+        guests = request.getfixturevalue("real_guests")
+        assert isinstance(guests, RealGuests)
+        return Kit(guests.driver, guests.run_folders, guests.spec)
+    host = MemoryHost()
+    folders = MemoryRunFolders(host)
+
+    async def new_spec(number: int) -> GuestSpec:
+        await folders.create(VmId(number), IdRange(0x7000_0000))
+        return memory_spec(number)
+
+    return Kit(MemoryDriver(host, prefix="qvd"), folders, new_spec)
+
+
+def memory_spec(number: int) -> GuestSpec:
+    return GuestSpec(
+        vm_id=VmId(number),
+        generation=Generation(1),
+        name=f"qvd-{number}",
+        hostname="desk",
+        account="alice",
+        ids=IdRange(0x7000_0000),
+        port=GuestPort(
+            "qv1", "02:00:00:00:00:01", IPv4Interface("192.0.2.2/24"), IPv4Address("192.0.2.1"),
+            egress=False,
+        ),
+        root=GuestRoot(Path("/roots/1"), Path("/homes/1")),
+        run_folder=Path("/run/1"),
+        memory_mib=512,
+        cpu_pct=100,
+        pids_max=100,
+    )  # fmt: skip
+
+
+async def test_a_launched_guest_is_found_and_a_killed_one_is_not(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    assert await kit.driver.find(spec) is None
+    process = await kit.driver.launch(spec)
+    assert await kit.driver.find(spec) == process
+    await kit.driver.kill(spec)
+    assert await kit.driver.find(spec) is None
+    await kit.driver.kill(spec)
+
+
+async def test_its_end_is_seen(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    process = await kit.driver.launch(spec)
+    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+        watching = group.create_task(kit.driver.wait_exit(process))
+        await asyncio.sleep(0)
+        assert not watching.done()
+        await kit.driver.kill(spec)
+    await kit.driver.wait_exit(process)
+
+
+async def test_it_ends_when_it_is_asked_to(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    process = await kit.driver.launch(spec)
+
+    async def gone_when_asked() -> bool:
+        # A PID 1 that has only just begun ignores the first time.
+        await kit.driver.power_off(spec)
+        return await kit.driver.find(spec) is None
+
+    await until(gone_when_asked, limit_s=LIMIT_S)
+    await kit.driver.wait_exit(process)
+    await kit.driver.power_off(spec)
+    await kit.driver.kill(spec)
+
+
+async def test_it_may_be_launched_again_after_its_end(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    first = await kit.driver.launch(spec)
+    await kit.driver.kill(spec)
+    second = await kit.driver.launch(spec)
+    assert second != first
+    assert await kit.driver.find(spec) == second
+
+
+async def test_the_display_listens_is_signalled_and_its_end_is_seen(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    pid = await kit.listening(spec)
+    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+        watching = group.create_task(kit.driver.wait_display(spec, pid))
+        await asyncio.sleep(0)
+        assert not watching.done()
+        assert await kit.driver.signal_display(spec, pid, signal.SIGKILL)
+    await kit.driver.wait_display(spec, pid)
+    assert not await kit.driver.signal_display(spec, pid, signal.SIGHUP)
+
+
+async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    await kit.listening(spec)
+    assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 4
+
+
+async def test_the_session_script_says_what_is_wrong(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    await kit.driver.launch(spec)
+    assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 3
+    kit.folders.write_params(spec.vm_id, session_params.encode(PARAMS))
+    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == 5
+    assert await kit.driver.run_session(spec, "dance", limit_s=LIMIT_S) == 2
+
+
+@pytest.mark.parametrize("pid", [1, 4_000_000])
+async def test_only_processes_of_the_guest_are_signalled(kit: Kit, pid: int) -> None:
+    spec = await kit.new_spec(1)
+    process = await kit.driver.launch(spec)
+    assert not await kit.driver.signal_display(spec, pid, signal.SIGKILL)
+    assert await kit.driver.find(spec) == process
+
+
+async def test_its_memory_is_told(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    await kit.driver.launch(spec)
+    memory = await kit.driver.memory(spec)
+    assert 0 < memory.used_bytes < memory.limit_bytes == 512 * 1024 * 1024
+
+
+async def test_a_sweep_ends_those_that_nobody_knows(kit: Kit) -> None:
+    known, stranger = await kit.new_spec(1), await kit.new_spec(2)
+    process = await kit.driver.launch(known)
+    await kit.driver.launch(stranger)
+    assert list(await kit.driver.sweep([known.name])) == [stranger.name]
+    assert await kit.driver.find(stranger) is None
+    assert await kit.driver.find(known) == process
+
+
+async def test_what_never_ran_can_be_asked_about(kit: Kit) -> None:
+    spec = replace(await kit.new_spec(1), name="nobody-1")
+    assert await kit.driver.find(spec) is None
+    assert not await kit.driver.signal_display(spec, 5, signal.SIGHUP)
+    await kit.driver.power_off(spec)
+    await kit.driver.kill(spec)

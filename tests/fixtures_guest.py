@@ -1,0 +1,133 @@
+"""Real guests for tests: a bridge, an overlay on the shared IceWM root, and names of their own.
+
+A pytest plugin. Everything carries a random prefix and is gone after the test, also a failed one.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import mounts, process
+from qvdnode.host.idmap import IdMapper
+from qvdnode.host.inotify import Inotify
+from qvdnode.model.errors import FarmError
+from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.run_folder import TmpfsRunFolders
+
+ID_BASE = 0x7000_0000
+FIRST_SLOT = 3000
+"""Above those that a node on this host would give out first."""
+
+
+@dataclass
+class RealGuests:
+    """Makes the surroundings of guests of one test."""
+
+    image: Path
+    folder: Path
+    prefix: str
+    bridge: str
+    driver: LxcDriver
+    run_folders: TmpfsRunFolders
+    mapper: IdMapper
+    specs: list[GuestSpec] = field(default_factory=list)
+
+    async def spec(self, number: int = 1) -> GuestSpec:
+        """Everything that guest needs, made."""
+        ids = IdRange(ID_BASE + (FIRST_SLOT + number + secrets.randbelow(1000)) * 65_536)
+        place = self.folder / str(number)
+        for name in ("lower", "upper", "work", "root", "home"):
+            (place / name).mkdir(parents=True)
+        for name in ("upper", "work"):
+            os.chown(place / name, ids.start, ids.start)
+        os.chown(place / "home", ids.start + 1000, ids.start + 1000)
+        await self.mapper.bind(self.image, place / "lower", start=ids.start, count=ids.count)
+        mounts.overlay(place / "lower", place / "upper", place / "work", place / "root")
+        for made in ("run/qvd", "home/alice"):
+            (place / "root" / made).mkdir(parents=True, exist_ok=True)
+        vm_id = VmId(number)
+        await self.run_folders.create(vm_id, ids)
+        spec = GuestSpec(
+            vm_id=vm_id,
+            generation=Generation(1),
+            name=f"{self.prefix}-{number}",
+            hostname=f"desk-{number}",
+            account="alice",
+            ids=ids,
+            port=GuestPort(
+                link=f"{self.prefix}v{number}",
+                mac=f"02:00:00:00:00:{number:02x}",
+                address=IPv4Interface(f"192.0.2.{number + 1}/24"),
+                gateway=IPv4Address("192.0.2.1"),
+                egress=False,
+            ),
+            root=GuestRoot(place / "root", place / "home"),
+            run_folder=self.run_folders.path(vm_id),
+            memory_mib=512,
+            cpu_pct=150,
+            pids_max=300,
+        )
+        self.specs.append(spec)
+        return spec
+
+    async def inside(self, spec: GuestSpec, command: str) -> str:
+        """What a shell of the guest's root prints."""
+        lxc = ["lxc-attach", "-n", spec.name, "-P", str(self.folder / "lxc"), "--clear-env", "--"]
+        done = await process.run([*lxc, "sh", "-c", command], limit_s=20, check=False)
+        return (done.stdout + done.stderr).decode(errors="replace").strip()
+
+    async def remove(self) -> None:
+        """Undo everything."""
+        for spec in self.specs:
+            with suppress(FarmError):
+                await self.driver.kill(spec)
+        await self.driver.sweep([])
+        for point in mounts.under(self.folder):
+            mounts.unmount(point)
+        await process.run(["ip", "link", "delete", self.bridge], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def guest_folder() -> Iterator[Path]:
+    """A folder that shifted ids may pass through, which tmp_path's parents do not allow."""
+    folder = Path("/var/tmp") / f"qvdtest-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[RealGuests]:
+    """Guests of LXC on a bridge of their own that leads nowhere."""
+    prefix = f"t{secrets.token_hex(3)}"
+    bridge = f"{prefix}br"
+    await process.run(["ip", "link", "add", bridge, "type", "bridge"])
+    await process.run(["ip", "address", "add", "192.0.2.1/24", "dev", bridge])
+    await process.run(["ip", "link", "set", bridge, "up"])
+    inotify, mapper = Inotify(), IdMapper()
+    guests = RealGuests(
+        image=icewm_root,
+        folder=guest_folder,
+        prefix=prefix,
+        bridge=bridge,
+        driver=LxcDriver(LxcSettings(guest_folder / "lxc", prefix, bridge)),
+        run_folders=TmpfsRunFolders(guest_folder / "run", inotify),
+        mapper=mapper,
+    )
+    try:
+        yield guests
+    finally:
+        await asyncio.shield(guests.remove())
+        inotify.close()
+        mapper.close()

@@ -1,0 +1,63 @@
+import asyncio
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import process
+from qvdnode.host.cgroups import Cgroups, Layout, probe
+
+
+@pytest.fixture
+def group() -> Iterator[str]:
+    cgroups, name = probe(), f"qvdtest-{secrets.token_hex(4)}"
+    for hierarchy in cgroups.hierarchies:
+        if (hierarchy / "cgroup.procs").exists() and hierarchy.name != "cpuset":
+            (hierarchy / name / "below").mkdir(parents=True)
+    yield name
+    cgroups.kill(name)
+    cgroups.remove(name)
+
+
+async def test_a_group_is_listed_killed_and_removed(group: str) -> None:
+    cgroups = probe()
+    child = await process.launch(["sleep", "60"])
+    for hierarchy in cgroups.hierarchies:
+        below = hierarchy / group / "below"
+        if below.is_dir():
+            (below / "cgroup.procs").write_text(str(child.pid), encoding="ascii")
+    assert cgroups.processes(group) == {child.pid}
+    assert cgroups.children(group) == {"below"}
+    cgroups.remove(f"{group}/below")
+    assert cgroups.exists(f"{group}/below")
+    assert cgroups.kill(group) == 1
+    async with asyncio.timeout(5):
+        await child.wait()
+    cgroups.remove(group)
+    assert not cgroups.exists(group)
+    assert cgroups.processes(group) == set()
+
+
+def test_a_pure_v2_host_is_told_from_one_with_v1(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").touch()
+    assert probe(tmp_path) == Cgroups(Layout.V2, (tmp_path,))
+    (tmp_path / "cgroup.controllers").unlink()
+    for name in ("memory", "unified"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cgroup.procs").touch()
+    assert probe(tmp_path) == Cgroups(Layout.V1, (tmp_path / "memory", tmp_path / "unified"))
+
+
+@pytest.mark.parametrize(
+    ("used", "limit"),
+    [("memory.current", "memory.max"), ("memory.usage_in_bytes", "memory.limit_in_bytes")],
+)
+def test_memory_is_read_from_either_kind(tmp_path: Path, used: str, limit: str) -> None:
+    group = tmp_path / "guests"
+    group.mkdir()
+    (group / used).write_text("100\n", encoding="ascii")
+    (group / limit).write_text("max\n" if limit == "memory.max" else "200\n", encoding="ascii")
+    cgroups = Cgroups(Layout.V2, (tmp_path,))
+    assert cgroups.memory("guests") == (100, 0 if limit == "memory.max" else 200)
+    assert cgroups.memory("nobody") == (0, 0)

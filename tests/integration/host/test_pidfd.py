@@ -1,0 +1,32 @@
+import asyncio
+import os
+import signal
+
+from qvdnode.host import pidfd, process
+
+
+async def test_a_process_is_named_by_pid_and_start() -> None:
+    child = await process.launch(["sleep", "60"])
+    ticks = pidfd.start_ticks(child.pid)
+    assert ticks is not None
+    assert not pidfd.send(child.pid, signal.SIGTERM, ticks + 1)
+    waiting = asyncio.get_running_loop().create_task(pidfd.wait_gone(child.pid, ticks))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert pidfd.send(child.pid, signal.SIGTERM, ticks)
+    async with asyncio.timeout(5):
+        await waiting
+    await child.wait()
+    assert pidfd.start_ticks(child.pid) is None
+    assert pidfd.open_process(child.pid) is None
+    await pidfd.wait_gone(child.pid, ticks)
+
+
+async def test_a_corpse_counts_as_gone() -> None:
+    child = await process.launch(["true"])
+    await child.wait()
+    assert not pidfd.send(child.pid, signal.SIGTERM)
+
+
+def test_our_own_process_is_in_our_namespace() -> None:
+    assert pidfd.guest_pid(os.getpid()) is None

@@ -1,0 +1,153 @@
+"""A guest that forges its run folder hurts only itself."""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host.inotify import Inotify
+from qvdnode.model.guest import IdRange
+from qvdnode.model.ids import VmId
+from qvdnode.vm.core.display import DisplayEvent
+from qvdnode.vm.run_folder import TmpfsRunFolders
+from tests.waiting import until
+
+pytestmark = pytest.mark.mounts
+
+VM = VmId(7)
+OWNER = IdRange(0x7000_0000)
+LISTENS = "Info: Waiting for connection from any host on socket 'tcp:*:4100'.\n"
+SUSPENDED = "Session: Session suspended at 'now'.\n"
+
+
+@pytest.fixture
+async def folders(tmp_path: Path) -> AsyncIterator[TmpfsRunFolders]:
+    inotify = Inotify()
+    folders = TmpfsRunFolders(tmp_path / "run", inotify)
+    await folders.create(VM, OWNER)
+    yield folders
+    await folders.sweep([])
+    inotify.close()
+
+
+class Ear:
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[DisplayEvent] = []
+
+    def __call__(self, events: Sequence[DisplayEvent]) -> None:
+        self.heard.extend(events)
+
+
+def log_of(folders: TmpfsRunFolders) -> Path:
+    return folders.path(VM) / "nxagent.log"
+
+
+async def test_it_belongs_to_the_guests_root_and_is_small(folders: TmpfsRunFolders) -> None:
+    assert folders.path(VM).stat().st_uid == OWNER.start
+    with pytest.raises(OSError, match="No space left"):
+        log_of(folders).write_bytes(b"x" * 2_000_000)
+
+
+async def test_a_log_is_heard_from_its_beginning_and_as_it_grows(folders: TmpfsRunFolders) -> None:
+    log_of(folders).write_text(LISTENS, encoding="utf-8")
+    ear = Ear()
+    end = folders.follow(VM, ear)
+    assert ear.heard == [DisplayEvent.LISTENS]
+    with log_of(folders).open("a", encoding="utf-8") as log:
+        log.write(SUSPENDED)
+    await until(lambda: ear.heard[-1] is DisplayEvent.SUSPENDED)
+    end()
+
+
+async def test_a_replaced_or_cut_log_is_heard_anew(folders: TmpfsRunFolders) -> None:
+    log_of(folders).write_text(LISTENS, encoding="utf-8")
+    ear = Ear()
+    end = folders.follow(VM, ear)
+    log_of(folders).write_text("", encoding="utf-8")
+    log_of(folders).write_text(SUSPENDED, encoding="utf-8")
+    await until(lambda: ear.heard[-1] is DisplayEvent.SUSPENDED)
+    other = folders.path(VM) / "other"
+    other.write_text(LISTENS, encoding="utf-8")
+    other.rename(log_of(folders))
+    await until(lambda: ear.heard[-1] is DisplayEvent.LISTENS)
+    end()
+
+
+@pytest.mark.parametrize("forge", ["symlink", "fifo", "folder", "sparse"])
+async def test_a_forged_log_neither_leaks_nor_blocks(
+    folders: TmpfsRunFolders, forge: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SUSPENDED, encoding="utf-8")
+    log = log_of(folders)
+    match forge:
+        case "symlink":
+            log.symlink_to(secret)
+        case "fifo":
+            os.mkfifo(log)
+        case "folder":
+            log.mkdir()
+        case _:
+            with log.open("wb") as sparse:
+                sparse.truncate(1 << 30)
+    ear = Ear()
+    folders.follow(VM, ear)()
+    assert ear.heard == []
+    assert "Session" not in folders.log_tail(VM)
+    folders.trim(VM)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"-1", b"99999999999999", b"12\n34"])
+async def test_a_forged_pid_is_none(folders: TmpfsRunFolders, content: bytes) -> None:
+    (folders.path(VM) / "nxagent.pid").write_bytes(content)
+    assert folders.display_pid(VM) is None
+
+
+async def test_a_pid_is_read(folders: TmpfsRunFolders) -> None:
+    (folders.path(VM) / "nxagent.pid").write_text("23\n", encoding="ascii")
+    assert folders.display_pid(VM) == 23
+
+
+async def test_parameters_replace_whatever_was_in_their_place(
+    folders: TmpfsRunFolders, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine", encoding="utf-8")
+    params = folders.path(VM) / "params"
+    params.symlink_to(victim)
+    folders.write_params(VM, b"LOGIN=61\n")
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert params.read_bytes() == b"LOGIN=61\n"
+    assert not params.is_symlink()
+    assert (params.stat().st_uid, params.stat().st_mode & 0o777) == (OWNER.start, 0o400)
+
+
+async def test_a_long_log_of_a_suspended_display_is_cut(folders: TmpfsRunFolders) -> None:
+    log_of(folders).write_text("noise\n" * 30_000 + SUSPENDED, encoding="utf-8")
+    folders.trim(VM)
+    assert log_of(folders).stat().st_size < 200
+    ear = Ear()
+    folders.follow(VM, ear)()
+    assert ear.heard == [DisplayEvent.SUSPENDED]
+
+
+async def test_a_guest_that_floods_its_log_costs_a_bounded_share(folders: TmpfsRunFolders) -> None:
+    ear = Ear()
+    end = folders.follow(VM, ear)
+    with log_of(folders).open("a", encoding="utf-8") as log:
+        for _ in range(2_000):
+            log.write("x" * 200 + "\n")
+            log.flush()
+        log.write(SUSPENDED)
+    await until(lambda: ear.heard == [DisplayEvent.SUSPENDED])
+    end()
+
+
+async def test_a_sweep_removes_only_strangers(folders: TmpfsRunFolders) -> None:
+    await folders.create(VmId(8), OWNER)
+    assert [Path(name).name for name in await folders.sweep([VM])] == ["8"]
+    assert await folders.adopt(VM)
+    assert not await folders.adopt(VmId(8))
