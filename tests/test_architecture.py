@@ -224,3 +224,14 @@ def test_the_map_has_every_package() -> None:
         f"take away {sorted(headings - packages)}"
     )
     assert len(text.splitlines()) <= MAX_MAP_LINES, "a map is short; move details beside the code"
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{name(page)} -> {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    fail_if(broken, "mend the link, or write the page")
