@@ -207,9 +207,10 @@ class EmbeddedPostgres:
 
     def _last_words(self) -> str:
         if not self._log_file.exists():
-            return ""
-        lines = self._log_file.read_text(errors="replace").splitlines()
-        return " / ".join(line for line in lines[-20:] if "FATAL" in line or "PANIC" in line)[-400:]
+            return f"see {self._log_file}"
+        lines = self._log_file.read_text(errors="replace").splitlines()[-20:]
+        fatal = [line for line in lines if "FATAL" in line or "PANIC" in line]
+        return " / ".join(fatal or lines[-3:])[-400:]
 
     def _tell(self, *, alive: bool) -> None:
         for tell in self.on_change:
