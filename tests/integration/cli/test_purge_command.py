@@ -1,0 +1,42 @@
+"""`qvdnode purge` as a person types it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from qvdnode.cli.qvdnode_program import app
+from qvdnode.daemon.state_lock import StateLock
+from tests.fixtures_postgres import state_folder
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A state folder with a home in it."""
+    made = state_folder()
+    (made / "homes" / "5").mkdir(parents=True)
+    (made / "homes" / "5" / "letter").write_text("Dear Bob")
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def purge(*folders: Path) -> Result:
+    words = [word for folder in folders for word in ("--state-dir", str(folder))]
+    return CliRunner().invoke(app, ["purge", *words])
+
+
+def test_a_state_folder_is_removed_and_a_missing_one_is_fine(folder: Path) -> None:
+    result = purge(folder, folder / "never-was")
+    assert result.exit_code == 0
+    assert f"removed {folder}" in result.output
+    assert not folder.exists()
+
+
+def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:
+    with StateLock(folder):
+        result = purge(folder)
+    assert result.exit_code == 1
+    assert "already serves" in result.output
+    assert (folder / "homes" / "5" / "letter").exists()
