@@ -1,5 +1,7 @@
 """`qvdnode serve`: the node program."""
 
+# tested-by: tests/e2e/test_desktop.py
+
 import os
 from pathlib import Path
 from typing import Annotated

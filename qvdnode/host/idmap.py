@@ -4,6 +4,8 @@ The kernel wants a user namespace that carries the mapping. A child makes one an
 descriptor is kept for the next start that gets the same range.
 """
 
+# tested-by: tests/integration/image/test_rootfs.py
+
 import asyncio
 import os
 from collections import OrderedDict

@@ -3,6 +3,8 @@
 Each raises OSError with the path it was about. All block; the GIL is released meanwhile.
 """
 
+# tested-by: tests/integration/image/test_rootfs.py
+
 import ctypes
 import os
 import struct

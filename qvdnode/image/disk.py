@@ -1,5 +1,7 @@
 """The floor of free disk space, under which nothing starts and nothing is imported."""
 
+# tested-by: tests/integration/image/test_rootfs.py
+
 from pathlib import Path
 from typing import Final
 

@@ -1,5 +1,7 @@
 """Reads a root file system that lies in a folder, entry by entry. Runs in the unpacking child."""
 
+# tested-by: tests/integration/image/test_importer.py
+
 import os
 import stat
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """The folders and mounts of one guest, made, joined and removed. Everything here blocks."""
 
+# tested-by: tests/integration/image/test_rootfs.py
+
 import os
 import shutil
 import stat

@@ -3,6 +3,8 @@
 Both make a private, empty folder owned by root, of which the caller uses folders inside.
 """
 
+# tested-by: tests/integration/image/test_rootfs.py
+
 import asyncio
 import logging
 from dataclasses import dataclass

@@ -6,6 +6,8 @@ Reads a tar on stdin, or a folder. Says on stdout, a JSON object a line: `{"byte
 goes on, then `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
 """
 
+# tested-by: tests/integration/image/test_importer.py
+
 import errno
 import json
 import os

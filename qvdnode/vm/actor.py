@@ -5,6 +5,8 @@ comes back as a message; timers do too, and are ignored when they are stale. Whi
 which is in core/lifecycle.py, what the waiting client gets next in core/attach_plan.py.
 """
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 import asyncio
 from collections.abc import Callable
 from functools import partial

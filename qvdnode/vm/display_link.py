@@ -1,5 +1,7 @@
 """One guest's display as the actor sees it: its state, its log, its process, and how to move it."""
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 import logging
 import signal
 from collections.abc import Callable, Sequence

@@ -1,5 +1,7 @@
 """What exists of one start of one VM: filled step by step, undone step by step."""
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 from dataclasses import dataclass, field
 from pathlib import Path
 

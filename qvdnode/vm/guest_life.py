@@ -3,6 +3,8 @@
 Called only from the actor's mailbox. What takes long runs in the actor's tasks and posts its end.
 """
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -3,6 +3,8 @@
 Only the newest state counts. While the database is away it waits here and is written later.
 """
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 import asyncio
 import logging
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Who is attached to a VM's display and who waits for it: one seat, one waiting client, no more."""
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 import asyncio
 from dataclasses import dataclass
 

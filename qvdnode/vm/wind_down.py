@@ -4,6 +4,8 @@ Nothing here gives up: a step that fails is logged and tried again, more and mor
 what is left would be somebody's memory, address or disk for ever.
 """
 
+# tested-by: tests/unit/vm/test_fleet.py
+
 import logging
 from collections.abc import Awaitable, Callable
 

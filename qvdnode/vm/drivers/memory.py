@@ -3,6 +3,8 @@
 MemoryHost stands for a host's kernel: it survives the node that uses it, so adoption can be tried.
 """
 
+# tested-by: tests/contract/test_guest_driver.py
+
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
