@@ -65,7 +65,7 @@ class DemoPlan:
 
     @property
     def _digest(self) -> str:
-        return hashlib.sha256(str(self.state_dir).encode()).hexdigest()
+        return hashlib.sha256(str(self.state_dir).encode(errors="surrogatepass")).hexdigest()
 
 
 def config_text(plan: DemoPlan, subnet: IPv4Network) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from qvdnode.model.errors import Invalid
 
-KEY: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}\Z")
+KEY: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,63}\Z")
 VALUE_MAX: Final = 4096
 """Bytes of one value; beyond it something is wrong, not long."""
 LINES_MAX: Final = 256
