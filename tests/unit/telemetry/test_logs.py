@@ -15,11 +15,12 @@ log = logging.getLogger("qvdnode.vm.fleet")
 
 @pytest.fixture(autouse=True)
 def _root_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    root, ours = logging.getLogger(), logging.getLogger("qvdnode")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 def record(**fields: object) -> logging.LogRecord:
@@ -87,6 +88,15 @@ def test_the_level_is_obeyed() -> None:
     setup("text", "error", stream=out)
     log.warning("guest_started")
     assert out.getvalue() == ""
+
+
+def test_the_debugging_of_libraries_is_left_out() -> None:
+    out = io.StringIO()
+    setup("text", "debug", stream=out)
+    logging.getLogger("asyncio").debug("Using selector: EpollSelector")
+    log.debug("lines_read")
+    assert "lines_read" in out.getvalue()
+    assert "selector" not in out.getvalue()
 
 
 def test_a_field_cannot_pass_for_the_event() -> None:
