@@ -21,7 +21,7 @@ def machine() -> str:
         platform.machine(),
     )
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count()
     return f"{cpu}, {cores} cores, {memory_gib:.0f} GiB, Linux {platform.release()}"
 
 

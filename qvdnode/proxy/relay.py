@@ -6,6 +6,7 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
@@ -14,6 +15,9 @@ from qvdnode.proxy.settings import RelaySettings
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.server_stream import ServerStream
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +32,7 @@ class Relay:
     satisfies model.seat.Viewer.
     """
 
-    # Five owners' calls each from two ends, and one per session: slots keep it small.
-    __slots__ = ("_buffer", "_copying", "_early", "_ended", "_greeted", "_guest", "_settings",
+    __slots__ = ("_buffer", "_early", "_ended", "_greeted", "_guest", "_send", "_settings",
                  "_state", "_stream", "_timer", "bytes_in", "bytes_out", "reason",
                  "stream_is_lost")  # fmt: skip
 
@@ -44,7 +47,8 @@ class Relay:
         self._buffer = buffer
         self._settings = settings
         self._state = RelayState.GREETING
-        self._copying = False
+        self._send: Callable[[bytes], None] | None = None
+        """Writes to the guest, while bytes are copied."""
         self._early = bytearray()
         self._guest: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -97,9 +101,10 @@ class Relay:
 
     def stream_data(self, data: bytes) -> None:
         """The client sent this."""
-        if self._copying and self._guest is not None:
+        send = self._send
+        if send is not None:
             self.bytes_in += len(data)
-            self._guest.write(data)
+            send(data)
         elif self._state in (RelayState.GREETING, RelayState.DIALLING):
             self._early += data
             if self._state is RelayState.GREETING:
@@ -165,7 +170,8 @@ class Relay:
         if after is None:
             return
         self._state = after
-        self._copying = after is RelayState.COPYING
+        guest = self._guest if after is RelayState.COPYING else None
+        self._send = None if guest is None else guest.write
         match after:
             case RelayState.DIALLING:
                 self._greeted.set()

@@ -5,6 +5,8 @@ is done. Here all connections of a loop receive into one buffer, ciphertext pass
 pieces, so that its buffers stay small, and a connection is known from its first moment.
 """
 
+# tested-by: tests/integration/broker/test_endpoint.py
+
 import asyncio
 import contextlib
 import logging
@@ -116,7 +118,7 @@ class ServerStream(asyncio.BufferedProtocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Called by the loop."""
-        self._lost = True
+        self._closing = self._lost = True
         self.owner.stream_lost()
 
     def pause_writing(self) -> None:
@@ -129,17 +131,18 @@ class ServerStream(asyncio.BufferedProtocol):
 
     def write(self, data: bytes | memoryview) -> None:
         """Send plaintext, in TLS records of its own; dropped once the stream closes."""
-        if self._closing or self._lost or self._transport is None:
+        transport = self._transport
+        if self._closing or transport is None:
             return
         try:
             if len(data) <= PIECE_BYTES:
                 self._tls.write(data)
-                self._transport.write(self._out.read())
+                transport.write(self._out.read())
                 return
             view = memoryview(data)
             for start in range(0, len(view), PIECE_BYTES):
                 self._tls.write(view[start : start + PIECE_BYTES])
-                self._transport.write(self._out.read())
+                transport.write(self._out.read())
         except ssl.SSLError as error:
             self._broken(error)
 
@@ -197,9 +200,13 @@ class ServerStream(asyncio.BufferedProtocol):
         self.owner.stream_ready()
 
     def _deliver(self) -> None:
-        """Hand on what can be decrypted; asks first, since an exception per message costs."""
-        while (self._in.pending or self._tls.pending()) and not self._closing:
-            data = self._tls.read(RECORD_BYTES)
+        """Hand on what can be decrypted; asks first, since an exception per message costs.
+
+        A read takes a whole record, so nothing decrypted is ever left inside OpenSSL.
+        """
+        incoming, read = self._in, self._tls.read
+        while incoming.pending and not self._closing:
+            data = read(RECORD_BYTES)
             if not data:  # close_notify
                 self._ended()
                 return
