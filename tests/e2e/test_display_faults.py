@@ -1,0 +1,76 @@
+"""Clients that fail in the middle of a connect: the next one still finds the same desktop."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MakeDesk, Screen
+from tests.harness.farm import Desk, until_vm
+from tests.harness.qvd import Viewer
+from tests.harness.rest import Rest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WINDOW_S = 30.0
+GREETING = b"NXPROXY-3.5.0-3.5.99 stream=default,data=default "
+
+
+async def fail(desk: Desk, said: bytes) -> None:
+    """Connect, say that much to the display, and vanish."""
+    async with desk.dial() as connection:
+        answer = await connection.connect(desk.vm_id, link="lan", geometry="640x480")
+        assert answer.status == 101, answer
+        if said:
+            reader, writer = connection.streams
+            writer.write(said)
+            await writer.drain()
+            await asyncio.wait_for(reader.read(64), 10)
+
+
+async def succeed(desk: Desk, screen: Screen, folder: Path, rest: Rest) -> int:
+    """Connect and see the desktop; which start of the VM it is."""
+    async with desk.dial() as connection:
+        answer = await connection.connect(desk.vm_id, link="lan", geometry="640x480")
+        assert answer.status == 101, answer
+        async with Viewer(connection, screen.display, folder):
+            await screen.watcher.wait_new(WINDOW_S)
+            seen = await until_vm(rest, desk.vm_id, display="connected")
+    await until_vm(rest, desk.vm_id, display="suspended")
+    return int(seen["generation"])
+
+
+@pytest.mark.parametrize("said", [b"", GREETING], ids=["silent", "greeting only"])
+async def test_a_very_first_client_that_fails_costs_nothing(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path, said: bytes
+) -> None:
+    desk = await make()
+    await fail(desk, said)
+    started = int((await until_vm(rest, desk.vm_id, state="running"))["generation"])
+    assert await succeed(desk, screen, tmp_path, rest) == started
+
+
+@pytest.mark.parametrize("said", [b"", GREETING], ids=["silent", "greeting only"])
+async def test_a_reconnect_that_fails_keeps_the_session(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path, said: bytes
+) -> None:
+    desk = await make()
+    first = await succeed(desk, screen, tmp_path / "1", rest)
+    for _ in range(3):
+        await fail(desk, said)
+    assert await succeed(desk, screen, tmp_path / "2", rest) == first
+
+
+async def test_many_clients_in_one_moment_leave_one_with_the_desktop(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    first = await succeed(desk, screen, tmp_path / "1", rest)
+
+    async def hurry() -> int:
+        async with desk.dial() as connection:
+            return (await connection.connect(desk.vm_id, link="lan")).status
+
+    statuses = await asyncio.gather(*(hurry() for _ in range(5)))
+    assert 101 in statuses
+    assert await succeed(desk, screen, tmp_path / "2", rest) == first
