@@ -20,7 +20,12 @@ def guarded() -> Iterator[None]:
     """Raise what the database says as the farm's errors; bugs and cancellations pass through."""
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         translated = translate(error)
         if translated is None:
             raise

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from tests.harness.farm import Desk
@@ -35,3 +36,16 @@ def kill_display(desk: Desk) -> None:
             os.kill(pid, signal.SIGKILL)
             return
     raise AssertionError("the guest has no nxagent")
+
+
+def in_guest(desk: Desk, command: str) -> str:
+    """What a shell command says that the desk's user runs in the guest."""
+    finished = subprocess.run(
+        [
+            "nsenter", f"--target={guest_pids(desk)[0]}", "--user", "--mount", "--pid",
+            "--setuid=1000", "--setgid=1000", "env", "-i", f"HOME=/home/{desk.login}",
+            "PATH=/usr/bin:/bin", "sh", "-c", command,
+        ],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    return finished.stdout

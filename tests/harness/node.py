@@ -19,6 +19,8 @@ from tests.harness.rest import Rest
 
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
+LAST_LOG: Final = "last-node.log"
+"""What the node that was removed last had written, for whoever looks into a failed test."""
 
 
 @dataclass
@@ -162,6 +164,7 @@ class NodeProcess:
                 await self.stop()
                 await self.start()
         await self.stop()
+        shutil.copy(self.log, self.state_dir.parent / LAST_LOG)
         shutil.rmtree(self.state_dir, ignore_errors=True)
 
     def _stops_guests(self) -> bool:

@@ -113,6 +113,7 @@ class Viewer:
         self._process: asyncio.subprocess.Process | None = None
         self._server: asyncio.Server | None = None
         self._pumps: list[asyncio.Task[None]] = []
+        self._local: asyncio.StreamWriter | None = None
         self.over = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -155,10 +156,13 @@ class Viewer:
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
+        if self._local is not None:
+            self._local.transport.abort()
         if self._server is not None:
             self._server.close()
 
     async def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._local = writer
         far_reader, far_writer = self._connection.streams
         self._pumps = [
             asyncio.create_task(self._pump(reader, far_writer)),
