@@ -1,0 +1,244 @@
+"""The session script of our images, in a real guest, against its contract."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import process
+from qvdnode.image.settings import ImageSettings
+from tests.integration.image.bare_guest import BareGuest
+from tests.integration.image.xvfb import Xvfb
+from tests.waiting import until
+
+pytestmark = [pytest.mark.lxc, pytest.mark.nx, pytest.mark.timeout(60)]
+
+USUAL = {
+    "LOGIN": "alice",
+    "HOSTNAME": "desk-7",
+    "MACHINE_ID": "0123456789abcdef0123456789abcdef",
+    "LOCALE": "es_ES.UTF-8",
+    "TIMEZONE": "Europe/Madrid",
+    "KEYBOARD": "pc105/es",
+    "LINK": "lan",
+    "GEOMETRY": "800x600",
+    "CLIENT": "linux",
+    "NAMESERVERS": "10.0.0.1 10.0.0.2",
+}
+LISTENS = "Waiting for connection from any host on socket 'tcp:*:4100'"
+CLIMBING = "../../etc"
+OPTIONS = {"KEYBOARD", "LINK", "GEOMETRY", "FULLSCREEN", "CLIENT"}
+HOSTILE = (
+    "$(touch /run/qvd/owned)", "`touch /run/qvd/owned`", "x;touch /run/qvd/owned", "a b", "a,b=c",
+    "-rf", "--help", CLIMBING, "x\ny", "x\x7fy", "x:y", "'\"", "*", "\\033", "ñ",
+)  # fmt: skip
+CHECKED = (
+    "LOGIN", "UID", "HOME", "SHELL", "HOSTNAME", "MACHINE_ID", "LOCALE", "TIMEZONE", "KEYBOARD",
+    "LINK", "GEOMETRY", "FULLSCREEN", "CLIENT",
+)  # fmt: skip
+
+
+@pytest.fixture
+async def guest(settings: ImageSettings, icewm_root: Path) -> AsyncIterator[BareGuest]:
+    bare = BareGuest(settings, icewm_root)
+    try:
+        await bare.start()
+        yield bare
+    finally:
+        await bare.stop()
+
+
+@pytest.fixture
+async def listening(guest: BareGuest) -> BareGuest:
+    """A guest whose display waits for its first client."""
+    guest.params(**USUAL)
+    assert await guest.session("start") == 0
+    await until(lambda: LISTENS in guest.log(), what="the display to listen")
+    return guest
+
+
+async def users_processes(guest: BareGuest) -> str:
+    done = await guest.run("ps", "-u", "1000", "-o", "args=")
+    return done.stdout.decode()
+
+
+async def test_exit_codes_are_as_written_down(guest: BareGuest) -> None:
+    assert await guest.session("start") == 3
+    guest.params(**USUAL)
+    for verb, code in (("nonsense", 2), ("", 2), ("status", 5), ("resume", 5), ("suspend", 5)):
+        assert await guest.session(verb) == code, verb
+    assert await guest.session("stop") == 0
+    assert await guest.session("start") == 0
+    await until(lambda: LISTENS in guest.log(), what="the display to listen")
+    for verb, code in (("start", 4), ("status", 0), ("resume", 0), ("suspend", 0), ("stop", 0)):
+        assert await guest.session(verb) == code, verb
+    assert await guest.session("status") == 5
+
+
+@pytest.mark.parametrize("key", CHECKED)
+async def test_hostile_values_are_refused_and_run_nothing(guest: BareGuest, key: str) -> None:
+    for value in HOSTILE:
+        if key in OPTIONS and value == CLIMBING:
+            continue  # only text there: nxagent makes no path of it
+        guest.params(**{**USUAL, key: value})
+        assert await guest.session("start") == 3, f"{key}={value!r}"
+    assert not (guest.run_folder / "owned").exists()
+    assert await users_processes(guest) == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"LOGIN=zz\n",
+        b"LOGIN=616\n",
+        b"LOGIN\n",
+        b"=61\n",
+        b"PATH;reboot=61\n",
+        b"$(reboot)=61\n",
+        b"a=61\n",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+async def test_files_that_are_no_parameters_are_refused(guest: BareGuest, content: bytes) -> None:
+    guest.raw_params(content)
+    assert await guest.session("start") == 3
+
+
+async def test_the_account_is_whole_and_the_guest_has_its_names(listening: BareGuest) -> None:
+    guest = listening
+    told = await guest.run(
+        "sh", "-c",
+        "getent passwd alice; getent group 1000; id -un 1000; cat /etc/hostname /etc/machine-id "
+        "/etc/timezone /etc/resolv.conf; date +%Z; grep -c : /etc/shadow; stat -c %a /etc/shadow",
+    )  # fmt: skip
+    lines = told.stdout.decode().splitlines()
+    assert lines[:3] == ["alice:x:1000:1000:alice:/home/alice:/bin/bash", "alice:x:1000:", "alice"]
+    assert lines[3:6] == ["desk-7", USUAL["MACHINE_ID"], "Europe/Madrid"]
+    assert lines[6:8] == ["nameserver 10.0.0.1", "nameserver 10.0.0.2"]
+    assert lines[8] in {"CET", "CEST"}
+    assert int(lines[9]) > 15
+    assert lines[10] == "640"
+
+
+async def test_the_desktop_has_a_clean_environment_and_the_skeleton(listening: BareGuest) -> None:
+    guest = listening
+    pid = await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
+    raw = await guest.run("cat", f"/proc/{pid}/environ")
+    environment = dict(item.split("=", 1) for item in raw.stdout.decode().split("\0") if item)
+    assert environment["HOME"] == "/home/alice"
+    assert environment["USER"] == environment["LOGNAME"] == "alice"
+    assert environment["LANG"] == "es_ES.UTF-8"
+    assert environment["DISPLAY"] == ":100"
+    assert environment["XDG_RUNTIME_DIR"] == "/run/user/1000"
+    assert environment["DBUS_SESSION_BUS_ADDRESS"] == "unix:path=/run/user/1000/bus"
+    assert not [key for key in environment if key.startswith(("P_", "LC_", "container"))]
+    files = await guest.run("ls", "-A", "/home/alice")
+    assert ".bashrc" in files.stdout.decode()
+
+
+async def test_options_of_the_display_follow_the_client(listening: BareGuest) -> None:
+    guest = listening
+    options = guest.run_folder / "nx-options"
+    assert options.read_text(encoding="ascii") == (
+        "nx/nx,keyboard=pc105/es,client=linux,link=lan,geometry=800x600,listen=4100:100\n"
+    )
+    guest.params(**{**USUAL, "KEYBOARD": "pc104/us", "LINK": "56k", "FULLSCREEN": "1"})
+    assert await guest.session("resume") == 0
+    told = options.read_text(encoding="ascii")
+    assert "keyboard=pc104/us,client=linux,link=56k,geometry=800x600,fullscreen=1" in told
+
+
+async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
+    guest = listening
+    async with Xvfb() as screen, screen.viewer(guest.address):
+        await until(lambda: screen.shows("QVD"), limit_s=10, what="the window of nxagent")
+        await until(lambda: "Session started" in guest.log(), what="the display to tell of it")
+    await until(lambda: "Session suspended" in guest.log(), limit_s=10, what="a suspend")
+    assert "icewm" in await users_processes(guest)
+
+
+async def test_the_end_of_the_desktop_ends_the_display(listening: BareGuest) -> None:
+    guest = listening
+    pid = await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
+    await guest.run("kill", pid)
+    await until(lambda: ended(guest), what="the display to end")
+
+
+async def test_the_end_of_the_display_ends_the_desktop(listening: BareGuest) -> None:
+    guest = listening
+    await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
+    pid = (guest.run_folder / "nxagent.pid").read_text().strip()
+    await guest.run("kill", "-KILL", pid)
+
+    async def gone() -> bool:
+        left = await users_processes(guest)
+        return "icewm" not in left and "display" not in left
+
+    await until(gone, what="the desktop to end")
+    assert await guest.session("start") == 0
+
+
+async def test_a_desktop_that_will_not_end_is_killed_within_the_limit(guest: BareGuest) -> None:
+    guest.params(**USUAL, APPLICATION="trap '' TERM HUP; while :; do sleep 1; done")
+    assert await guest.session("start") == 0
+    await until(lambda: LISTENS in guest.log(), what="the display to listen")
+    await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
+    async with asyncio.timeout(8):
+        assert await guest.session("stop") == 0
+    await until(lambda: nobody_left(guest), what="the last process of the user to end")
+
+
+async def test_an_account_of_the_image_is_not_taken_over(guest: BareGuest) -> None:
+    guest.params(**{**USUAL, "LOGIN": "daemon"})
+    assert await guest.session("start") == 3
+    assert "account daemon" in (guest.run_folder / "session.log").read_text()
+
+
+async def test_hooks_get_the_verb_and_what_the_client_sent(guest: BareGuest) -> None:
+    hook = '#!/bin/sh\\necho "$1 $QVD_CUSTOM_ROOM $QVD_LOGIN" >>/run/qvd/hook\\n'
+    path = "/usr/lib/qvd/hooks.d/10-note"
+    await guest.run("sh", "-c", f"printf '{hook}' > {path}; chmod 755 {path}")
+    guest.params(**USUAL, CUSTOM_ROOM='B 12 "$(id)"')
+    assert await guest.session("start") == 0
+    assert (guest.run_folder / "hook").read_text() == 'start B 12 "$(id)" alice\n'
+    await guest.run("sh", "-c", f"echo 'exit 9' >> {path}")
+    assert await guest.session("resume") in {1, 5}
+
+
+async def test_a_user_who_plants_pids_gets_nothing_killed_but_their_own(
+    listening: BareGuest,
+) -> None:
+    guest = listening
+    (guest.run_folder / "desktop.pid").write_text("1\n")
+    assert await guest.session("stop") == 0
+    assert (await guest.run("true")).returncode == 0
+    await until(lambda: nobody_left(guest), what="the last process of the user to end")
+
+
+async def test_pid_1_ends_the_guest_when_asked(listening: BareGuest) -> None:
+    guest = listening
+    await guest.run("kill", "-TERM", "1")
+
+    async def gone() -> bool:
+        return (await guest.run("true")).returncode != 0
+
+    await until(gone, what="the guest to end")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+async def test_the_scripts_are_plain_shell(icewm_root: Path, shell: str) -> None:
+    for name in ("session", "display", "init", "nx-dialog", "desktop"):
+        await process.run([shell, "-n", icewm_root / "usr/lib/qvd" / name])
+
+
+async def nobody_left(guest: BareGuest) -> bool:
+    return await users_processes(guest) == ""
+
+
+async def ended(guest: BareGuest) -> bool:
+    with suppress(OSError):
+        return await guest.session("status") == 5
+    return False
