@@ -12,9 +12,11 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from qvdnode.model.errors import HostFailed, TimedOut
+
+PIPE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,16 @@ async def end(child: Process, *, grace_s: float = 5.0) -> None:
                 return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
+    await _drain(child.stdout)
+    await _drain(child.stderr)
     await child.wait()
+
+
+async def _drain(pipe: asyncio.StreamReader | None) -> None:
+    """Throw away what is left: asyncio takes a child for alive while a full pipe is not read."""
+    with contextlib.suppress(RuntimeError):  # somebody else reads it, which does as well
+        while pipe is not None and await pipe.read(PIPE_BYTES):
+            pass
 
 
 async def stream(

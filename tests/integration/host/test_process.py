@@ -122,3 +122,19 @@ async def test_a_stream_that_ends_badly_says_so() -> None:
     with pytest.raises(HostFailed, match="broken tape"):
         async for _chunk in process.stream(["sh", "-c", "echo data; echo broken tape >&2; exit 1"]):
             pass
+
+
+async def test_a_stream_nobody_reads_to_its_end_ends_at_once() -> None:
+    stream = process.stream(["yes"])
+    assert await anext(stream)
+    async with asyncio.timeout(5):
+        await stream.aclose()
+
+
+async def test_a_child_whose_pipe_is_full_can_be_ended() -> None:
+    child = await process.spawn_piped(["yes"])
+    assert child.stdout is not None
+    assert await child.stdout.readline()
+    async with asyncio.timeout(5):
+        await process.end(child, grace_s=0)
+    assert child.returncode == -signal.SIGKILL
