@@ -8,13 +8,13 @@ import errno
 import fcntl
 import os
 import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import mounts, process
 from qvdnode.model.errors import HostFailed, TimedOut
 
+_DEVICES: Final = "/sys/block"
 _CONTROL: Final = Path("/dev/loop-control")
 _GET_FREE: Final = 0x4C82
 _CONFIGURE: Final = 0x4C0A
@@ -52,10 +52,13 @@ def _mke2fs_options(*, journal: bool) -> list[str]:
     return [*options, "-J", "size=4"] if journal else [*options, "-O", "^has_journal"]
 
 
-async def mount(path: Path, target: Path) -> None:
-    """Mount the file system in `path` at `target`; raises HostFailed."""
+async def mount(path: Path, target: Path, *, new: bool = False) -> None:
+    """Mount the file system in `path` at `target`; raises HostFailed.
+
+    A file that is `new` is not looked for among those that are mounted already.
+    """
     try:
-        await asyncio.to_thread(_mount, path, target)
+        await asyncio.to_thread(_mount, path, target, new)
     except OSError as error:
         raise HostFailed(f"{path} cannot be mounted: {error.strerror}") from error
 
@@ -87,8 +90,8 @@ def _lengthen(path: Path, size_bytes: int) -> bool:
     return True
 
 
-def _mount(path: Path, target: Path) -> None:
-    device, handle = attach(path)
+def _mount(path: Path, target: Path, new: bool) -> None:  # noqa: FBT001 - through to_thread
+    device, handle = attach(path) if new else attach_once(path)
     try:
         # The inode tables are never zeroed in the background: the holes are zeros already.
         mounts.filesystem(device, target, "ext4", "noinit_itable,discard")
@@ -97,12 +100,26 @@ def _mount(path: Path, target: Path) -> None:
 
 
 def device_of(path: Path) -> Path | None:
-    """The loop device that is on `path` already, or None."""
-    for told in Path("/sys/block").glob("loop*/loop/backing_file"):
-        with suppress(OSError):
-            if told.read_text(encoding="utf-8").rstrip("\n") == str(path):
-                return Path("/dev") / told.parent.parent.name
+    """The loop device that is on `path` already, or None. Takes a millisecond per 100 devices."""
+    wanted = os.fsencode(path) + b"\n"
+    with os.scandir(_DEVICES) as devices:
+        for device in devices:
+            if device.name.startswith("loop") and _backing_file(device.path, wanted) == wanted:
+                return Path("/dev") / device.name
     return None
+
+
+def _backing_file(device: str, wanted: bytes) -> bytes:
+    try:
+        handle = os.open(f"{device}/loop/backing_file", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, len(wanted) + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def in_use(path: Path) -> bool:
@@ -110,11 +127,10 @@ def in_use(path: Path) -> bool:
     return device_of(path) is not None
 
 
-def attach(path: Path) -> tuple[Path, int]:
-    """A loop device on `path` and a descriptor that keeps it until it is mounted.
+def attach_once(path: Path) -> tuple[Path, int]:
+    """As `attach`, but a device that is on `path` already is used again.
 
-    One that is there already is used again: two devices on one file would destroy it, while a
-    device that is mounted twice is one file system.
+    Two devices on one file would destroy it, while a device mounted twice is one file system.
     """
     there = device_of(path)
     if there is not None:
@@ -123,6 +139,11 @@ def attach(path: Path) -> tuple[Path, int]:
         if device_of(path) == there:
             return there, handle
         os.close(handle)
+    return attach(path)
+
+
+def attach(path: Path) -> tuple[Path, int]:
+    """A new loop device on `path` and a descriptor that keeps it until it is mounted."""
     backing = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         for flags in (_AUTOCLEAR | _DIRECT_IO, _AUTOCLEAR):

@@ -52,7 +52,7 @@ class LoopLimit:
         elif not await asyncio.to_thread(loop_files.in_use, wanted.file):
             await loop_files.repair(wanted.file)
             await loop_files.grow(wanted.file, wanted.size_mib)
-        await loop_files.mount(wanted.file, wanted.folder)
+        await loop_files.mount(wanted.file, wanted.folder, new=fresh)
         await asyncio.to_thread(wanted.folder.chmod, 0o700)
 
 
