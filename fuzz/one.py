@@ -4,7 +4,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["qvdnode.wire", "fuzz"]):
+with atheris.instrument_imports(include=["qvdnode", "fuzz"]):
     from fuzz.targets import TARGETS
 
 

@@ -39,7 +39,7 @@ def run(name: str, seconds: int) -> bool:
             check=False,
         )
     runs = next((line for line in done.stderr.splitlines() if line.startswith("Done ")), "")
-    print(f"{name:14} {'ok' if done.returncode == 0 else 'BROKEN'}  {runs}", flush=True)
+    print(f"{name:18} {'ok' if done.returncode == 0 else 'BROKEN'}  {runs}", flush=True)
     if done.returncode != 0:
         print(done.stdout[-4000:], done.stderr[-4000:], sep="\n")
     return done.returncode == 0

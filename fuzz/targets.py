@@ -4,10 +4,15 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from qvdnode.model.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from qvdnode.auth.login_name import parse_login
+from qvdnode.image.core.entry import clean_path
+from qvdnode.model.errors import BadImage, Forbidden, Invalid, NotFound, Unauthenticated
+from qvdnode.vm.core.nxagent_log import LogParser
+from qvdnode.wire import session_params
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
 from qvdnode.wire.qvd1 import BadHead, HeadParser, RequestHead
 from qvdnode.wire.qvd_answers import progress_head, sentence
+from qvdnode.wire.qvd_client import AnswerReader, BadAnswer, Switched, parse_desktops
 from qvdnode.wire.qvd_conversation import Conversation, State
 from qvdnode.wire.qvd_credentials import parse_authorization
 from qvdnode.wire.qvd_params import parse_connect
@@ -83,6 +88,62 @@ def progress(data: bytes) -> None:
         raise AssertionError(head)
 
 
+def server_answers(data: bytes) -> None:
+    """Our client survives any server, and sees the same however its bytes arrive."""
+    whole = _heard([data])
+    single = _heard([data[at : at + 1] for at in range(len(data))])
+    if whole != single:
+        raise AssertionError(f"{whole} is not {single}")
+
+
+def _heard(pieces: list[bytes]) -> list[object]:
+    reader = AnswerReader()
+    events: list[object] = []
+    with contextlib.suppress(BadAnswer):
+        for piece in pieces:
+            if events and isinstance(events[-1], Switched):
+                events[-1] = Switched(events[-1].headers, events[-1].rest + piece)
+                continue
+            events.extend(reader.receive(piece))
+    return events
+
+
+def desktop_lists(data: bytes) -> None:
+    """Any list of desktops is understood or refused."""
+    with contextlib.suppress(BadAnswer):
+        parse_desktops(data)
+
+
+def session_parameters(data: bytes) -> None:
+    """What can be read of a parameters file is what would be written."""
+    with contextlib.suppress(Invalid):
+        params = session_params.decode(data)
+        if session_params.decode(session_params.encode(params)) != params:
+            raise AssertionError(params)
+
+
+def display_log(data: bytes) -> None:
+    """A guest may write anything into its log."""
+    parser = LogParser()
+    for at in range(0, len(data), 7):
+        parser.feed(data[at : at + 7])
+
+
+def logins(data: bytes) -> None:
+    """Any text is a login of one tenant."""
+    name = parse_login(data.decode("utf-8", "replace"), "default")
+    if "@" in name.tenant or "#" in name.tenant:
+        raise AssertionError(name)
+
+
+def archive_names(data: bytes) -> None:
+    """No name in an archive leads out of the image."""
+    with contextlib.suppress(BadImage):
+        parts = clean_path(data.decode("utf-8", "surrogateescape"))
+        if {"", ".", ".."} & set(parts) or any("/" in part for part in parts):
+            raise AssertionError(parts)
+
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "heads": heads,
     "conversation": conversation,
@@ -90,6 +151,12 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "credentials": credentials,
     "greeting": greeting,
     "progress": progress,
+    "server_answers": server_answers,
+    "desktop_lists": desktop_lists,
+    "session_parameters": session_parameters,
+    "display_log": display_log,
+    "logins": logins,
+    "archive_names": archive_names,
 }
 
 SEEDS: Final[dict[str, tuple[bytes, ...]]] = {
@@ -105,4 +172,18 @@ SEEDS: Final[dict[str, tuple[bytes, ...]]] = {
     "credentials": (b"Basic YTpi", b"Bearer dG9r"),
     "greeting": (b"NXPROXY-3.5.0-3.5.99 stream=default,data=default ",),
     "progress": (b"Starting virtual machine",),
+    "server_answers": (
+        (
+            b"HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: Starting\r\n\r\n"
+            b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: k\r\n\r\nNXPROXY-"
+        ),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    ),
+    "desktop_lists": (
+        b'[{"id": 7, "name": "desk", "state": "stopped", "blocked": 0, "is_application": 0}]',
+    ),
+    "session_parameters": (b"LINK=6c616e\nLOGIN=616c696365\n",),
+    "display_log": (b"Session: Session started at 'x'\nSession: Session suspended at\n",),
+    "logins": (b"alice@acme", b"bob#corp"),
+    "archive_names": (b"./usr/lib/qvd/session", b"../etc/passwd", b"Windows/System32"),
 }

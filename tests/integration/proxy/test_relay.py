@@ -105,14 +105,14 @@ async def test_a_display_that_is_not_there_ends_the_stream(here: Place) -> None:
     assert (await the_end(here)).reason == "the desktop's display could not be reached"
 
 
-async def test_a_client_that_vanishes_frees_the_display(here: Place) -> None:
-    client = await here.client()
+async def test_a_client_that_vanishes_frees_the_display(quick_place: Place) -> None:
+    client = await quick_place.client()
     await client.upgraded()
-    reader, _ = await here.display.next()
+    reader, _ = await quick_place.display.next()
     client.vanish()
     async with asyncio.timeout(5):
         assert await reader.read() == b""
-    assert (await the_end(here)).reason == "the client disconnected"
+    assert (await the_end(quick_place)).reason == "the client disconnected"
 
 
 async def test_a_display_that_closes_delivers_its_last_words(here: Place) -> None:
@@ -182,10 +182,10 @@ async def test_a_client_that_does_not_read_holds_the_display_back(here: Place) -
     await the_end(here)
 
 
-async def test_a_display_that_does_not_read_holds_the_client_back(here: Place) -> None:
-    client = await here.client()
+async def test_a_display_that_does_not_read_holds_the_client_back(quick_place: Place) -> None:
+    client = await quick_place.client()
     await client.upgraded()
-    reader, writer = await here.display.next()
+    reader, writer = await quick_place.display.next()
     writer.transport.pause_reading()  # type: ignore[attr-defined]  # socket transports can
     sent = 0
     while sent < 256 << 20:
@@ -200,7 +200,7 @@ async def test_a_display_that_does_not_read_holds_the_client_back(here: Place) -
     client.vanish()
     writer.transport.resume_reading()  # type: ignore[attr-defined]  # socket transports can
     assert len(await reader.read()) > 0
-    await the_end(here)
+    await the_end(quick_place)
 
 
 async def test_a_node_that_stops_gives_every_ticket_back(here: Place) -> None:
