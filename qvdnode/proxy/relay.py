@@ -86,7 +86,8 @@ class Relay:
         try:
             guest = await dial(address, self, self._buffer, self._settings.dial_limit_s)
         except (OSError, TimeoutError) as error:
-            log.warning("display_unreachable", extra={"address": address, "because": str(error)})
+            place = f"{address.host}:{address.port}"
+            log.warning("display_unreachable", extra={"address": place, "because": str(error)})
             timed_out = isinstance(error, TimeoutError)
             self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
             return
