@@ -185,6 +185,9 @@ class Lab:
     def _add_namespace(self, name: str) -> None:
         subprocess.run(["ip", "netns", "add", name], check=True)
         self.made.append(name)
+        # A new namespace takes over the host's switch, which another node may have turned on.
+        off = "echo 0 >/proc/sys/net/ipv4/ip_forward"
+        subprocess.run(["ip", "netns", "exec", name, "sh", "-c", off], check=True)
 
 
 def lab_settings(mark: str) -> NetSettings:
