@@ -94,7 +94,7 @@ class Asked(Generic[B, Q]):
         return self.request.match_info["name"]
 
     def changed(self, kind: str, identity: int | str, **detail: object) -> None:
-        """Note a change for the audit trail; call it once the change is made."""
+        """Note a change for the audit trail; call it once the change is made, or begun."""
         self.changes.append(Change(kind, str(identity), detail))
 
 
