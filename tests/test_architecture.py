@@ -226,6 +226,13 @@ def test_the_map_has_every_package() -> None:
     assert len(text.splitlines()) <= MAX_MAP_LINES, "a map is short; move details beside the code"
 
 
+def test_the_map_names_files_that_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+/[\w/]+\.py)`", text))
+    assert named
+    fail_if(sorted(path for path in named if not (CODE / path).exists()), "mend the map")
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     broken = [
