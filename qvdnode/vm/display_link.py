@@ -5,6 +5,7 @@
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
@@ -20,12 +21,16 @@ from qvdnode.wire import session_params as session_file
 
 log = logging.getLogger(__name__)
 
-ALREADY_RUNNING = 4
+LAST_WORDS_S: Final = 0.1
+"""Longer than the log may be left unread, see host.inotify.REST_S."""
+PATIENCE_S: Final = 10.0
+"""A display that listened longer than this is sound; nxagent itself gives up after a minute."""
+ALREADY_RUNNING: Final = 4
 """Exit code of the session script's `start`."""
 
 
 class DisplayLink:
-    """Belongs to one start of one VM. `heard` and `failed` post to the actor's mailbox."""
+    """Belongs to one start of one VM. `heard`, `ended` and `failed` post to the actor's mailbox."""
 
     def __init__(
         self,
@@ -34,19 +39,24 @@ class DisplayLink:
         tasks: Supervisor,
         *,
         heard: Callable[[Sequence[DisplayEvent]], None],
+        ended: Callable[[int], None],
         failed: Callable[[FarmError], None],
     ) -> None:
         self._parts = parts
         self._guest = guest
         self._tasks = tasks
         self._heard = heard
+        self._ended = ended
         self._failed = failed
         self._vm_id = guest.order.vm.id
         self._unfollow: Callable[[], None] | None = None
-        self._watched: int | None = None
+        self.watched: int | None = None
+        """Guest pid of the display that runs."""
         self.state = DisplayState.OFF
         self.ever_connected = False
         self.tries = 0
+        """How often it was started in a row, see VmSettings.display_tries."""
+        self._listening_s = 0.0
         self.busy = False
         """A resume is under way."""
 
@@ -78,12 +88,18 @@ class DisplayLink:
         if target is None:
             return False
         log.debug("display_state", extra={"vm": self._vm_id, "state": target.value})
+        now_s = self._parts.clock.monotonic_s()
+        if self.state is DisplayState.LISTENING and now_s - self._listening_s > PATIENCE_S:
+            # It gave up because nobody came, not because something is wrong with it.
+            self.tries = 0
+        if target is DisplayState.LISTENING:
+            self._listening_s = now_s
         self.state = target
         self.ever_connected = self.ever_connected or event is DisplayEvent.CONNECTED
         if target in {DisplayState.LISTENING, DisplayState.CONNECTED}:
             self._watch_process()
         if target is DisplayState.OFF:
-            self._watched = None
+            self.watched = None
         if target is DisplayState.SUSPENDED:
             self._parts.run_folders.trim(self._vm_id)
         return True
@@ -151,15 +167,15 @@ class DisplayLink:
 
     def _watch_process(self) -> None:
         pid = self._parts.run_folders.display_pid(self._vm_id)
-        if pid is not None and pid != self._watched:
-            self._watched = pid
+        if pid is not None and pid != self.watched:
+            self.watched = pid
             _ = self._tasks.isolated("watch-display", self._process_gone(pid))
 
     async def _process_gone(self, pid: int) -> None:
         await self._parts.driver.wait_display(self._spec(), pid)
-        if self._watched == pid:
-            # Its last words may still be on their way; after them this event means nothing.
-            self._heard([DisplayEvent.GONE])
+        # Its last words are heard first, so that they are not taken for those of the next one.
+        await self._parts.clock.sleep(LAST_WORDS_S)
+        self._ended(pid)
 
 
 def _script_failed(verb: str, code: int) -> GuestFailed:

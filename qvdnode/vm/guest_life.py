@@ -139,7 +139,7 @@ class GuestLife:
                 "vm": self.order.vm.id,
                 "was": was.value,
                 "state": self.state.value,
-                "event": event.value,
+                "by": event.value,
             },
         )
         if error is not None:
@@ -302,10 +302,13 @@ class GuestLife:
         def heard(events: Sequence[DisplayEvent]) -> None:
             self._company.post(partial(self._display_heard, link, tuple(events)))
 
+        def ended(pid: int) -> None:
+            self._company.post(partial(self._display_ended, link, pid))
+
         def failed(error: FarmError) -> None:
             self._company.post(partial(self._display_failed, link, error))
 
-        link = DisplayLink(self._parts, guest, self._tasks, heard=heard, failed=failed)
+        link = DisplayLink(self._parts, guest, self._tasks, heard=heard, ended=ended, failed=failed)
         return link
 
     def _display_heard(self, link: DisplayLink, events: Sequence[DisplayEvent]) -> None:
@@ -321,6 +324,11 @@ class GuestLife:
                     self._display_off(link)
                 case _:
                     pass
+
+    def _display_ended(self, link: DisplayLink, pid: int) -> None:
+        # Another pid is watched, or none, where the log told of the end before.
+        if link.watched == pid:
+            self._display_heard(link, [DisplayEvent.GONE])
 
     def _display_off(self, link: DisplayLink) -> None:
         if self.state not in {VmState.BOOTING, VmState.RUNNING}:

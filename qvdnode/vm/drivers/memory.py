@@ -57,6 +57,8 @@ class MemoryHost:
     folders: dict[VmId, MemoryFolder] = field(default_factory=dict)
     launches: list[VmId] = field(default_factory=list)
     """Every guest ever launched."""
+    sessions: dict[VmId, list[str]] = field(default_factory=dict)
+    """The verbs that each VM's session script was run with."""
     failing: dict[str, FarmError] = field(default_factory=dict)
     """Errors to raise, by name of the driver's method, until taken away."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class MemoryDriver:
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:  # noqa: ARG002 - it takes no time
         """What the session script would do and answer."""
         await self._begin("run_session")
+        self._host.sessions.setdefault(spec.vm_id, []).append(verb)
         guest = self._guest(spec)
         folder = self._host.folders.get(spec.vm_id)
         if guest is None or folder is None or folder.params is None:

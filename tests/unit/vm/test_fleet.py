@@ -255,12 +255,34 @@ async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
     assert world.leaks() == []
 
 
+async def test_a_display_that_nobody_visits_is_kept_ready(world: World) -> None:
+    await world.fleet.start(desktop_order(7, user_id=7), lambda _: None)
+    for _ in range(10):
+        # nxagent gives up after a minute in which nobody came.
+        await world.passes(60.0)
+        world.host.display(7).drop()
+    await world.passes(1.0)
+    await world.connected()
+    assert world.host.launches == [7]
+
+
+async def test_an_abort_that_log_and_process_both_tell_of_is_one(world: World) -> None:
+    first = await world.attach()
+    world.host.display(7).drop()
+    world.hang_up(first)
+    await world.passes(0.5)
+    client = await world.connected()
+    assert world.host.display(7).pid == world.host.folders[VM].display_pid
+    assert client.evicted == []
+    assert world.host.sessions[VM] == ["start", "start"]
+
+
 async def test_an_nxagent_that_crashes_is_noticed_and_the_next_connect_starts_afresh(
     world: World,
 ) -> None:
     client = await world.connected()
     world.host.display(7).take(9)
-    await settle()
+    await world.passes(0.2)
     assert client.evicted == ["the desktop has ended"]
     assert world.leaks() == []
     await world.attach()
