@@ -27,6 +27,7 @@ SWITCH = (
     b"HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: Starting virtual machine\r\n\r\n"
     b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: x\r\n\r\n"
 )
+QUIET_CRASH = ("prlimit", "--core=0")
 QUICK = Backoff(first_s=0.01, longest_s=0.1, give_up_s=5.0)
 
 
@@ -95,7 +96,7 @@ async def agent(folder: Path, number: int) -> AsyncIterator[int]:
     log = folder / "agent.log"
     with log.open("wb") as output:
         child = await process.launch(
-            ["nxagent", "-ac", "-nolisten", "tcp", "-persistent", "-name", "QVD", f":{number}"],
+            [*QUIET_CRASH, "nxagent", "-ac", "-nolisten", "tcp", "-persistent", f":{number}"],
             env={
                 "HOME": str(folder),
                 "DISPLAY": f"nx/nx,link=lan,listen={port}:{number}",
