@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.host import forwarding
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.model.guest import GuestPort
 from qvdnode.model.ids import VmId
@@ -209,6 +210,8 @@ def bare_lab(tmp_path: Path) -> Iterator[Lab]:
     try:
         lab.build()
         with lab.node.entered():
+            # A new namespace has the switch as the host has it, which may run another node.
+            forwarding.SWITCH.write_text("0\n")
             yield lab
     finally:
         lab.tear_down()

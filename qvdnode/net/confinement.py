@@ -116,7 +116,9 @@ class NftConfinement:
             if not lost and await surroundings.perimeter(self._settings) == self._perimeter:
                 return False
             await self._install(list(self._confined.values()))
-            log.warning("rules_set_right", extra={"lost": lost, "guests": len(self._confined)})
+            # Rules that were lost are a fault; ones made anew since the host's routes changed aren't.
+            level = logging.WARNING if lost else logging.INFO
+            log.log(level, "rules_set_right", extra={"lost": lost, "guests": len(self._confined)})
             return True
 
     async def watch(self, clock: Clock, *, period_s: float = 10.0) -> None:
