@@ -116,7 +116,7 @@ class NftConfinement:
             if not lost and await surroundings.perimeter(self._settings) == self._perimeter:
                 return False
             await self._install(list(self._confined.values()))
-            # Rules that were lost are a fault; ones made anew since the host's routes changed aren't.
+            # Lost rules are a fault; rules made anew because the host's routes changed are not.
             level = logging.WARNING if lost else logging.INFO
             log.log(level, "rules_set_right", extra={"lost": lost, "guests": len(self._confined)})
             return True
