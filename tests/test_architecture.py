@@ -47,7 +47,10 @@ def python_files(folder: Path) -> list[Path]:
 
 
 MODULES: Final = python_files(CODE)
-SOURCES: Final = [*MODULES, *python_files(TESTS), *python_files(ROOT / "bench")]
+SOURCES: Final = [
+    *MODULES,
+    *(path for part in ("bench", "docs", "fuzz", "tests") for path in python_files(ROOT / part)),
+]
 
 
 def name(path: Path) -> str:
