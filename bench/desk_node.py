@@ -41,14 +41,20 @@ async def stage(users: int, **settings: dict[str, Any]) -> AsyncIterator[Stage]:
 
 @contextlib.asynccontextmanager
 async def shown(desk: Desk, stage: Stage) -> AsyncIterator[tuple[QvdConnection, Viewer]]:
-    """A desk's desktop on the stage's display, from the request on; ended at the end."""
+    """A desk's desktop on the stage's display, from the dialling on; ended at the end."""
+    async with desk.dial() as connection, shown_on(connection, desk, stage) as viewer:
+        yield connection, viewer
+
+
+@contextlib.asynccontextmanager
+async def shown_on(connection: QvdConnection, desk: Desk, stage: Stage) -> AsyncIterator[Viewer]:
+    """The same on a connection that is dialled already."""
     folder = Path(stage.node.state_dir) / "viewers" / desk.login
-    async with desk.dial() as connection:
-        answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600")
-        if answer.status != 101:
-            raise AssertionError(f"{desk.login}: {answer.status} {answer.body!r}")
-        async with Viewer(connection, stage.display, folder) as viewer:
-            yield connection, viewer
+    answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600")
+    if answer.status != 101:
+        raise AssertionError(f"{desk.login}: {answer.status} {answer.body!r}")
+    async with Viewer(connection, stage.display, folder) as viewer:
+        yield viewer
 
 
 def percentile(samples: Sequence[float], share: float) -> float:

@@ -85,7 +85,7 @@ def slope(rows: list[dict[str, float]], *keys: str) -> float:
 async def measure() -> None:
     """Add sessions in steps, look after each, and once more when all has settled."""
     rows: list[dict[str, float]] = []
-    async with stage(SESSIONS) as on, AsyncExitStack() as keep:
+    async with stage(SESSIONS, memory={"overcommit": 4.0}) as on, AsyncExitStack() as keep:
         for number, desk in enumerate(on.desks, start=1):
             await keep.enter_async_context(shown(desk, on))
             await on.watcher.wait_new(LIMIT_S)

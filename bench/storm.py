@@ -34,7 +34,7 @@ async def windows(on: Stage, began: float, shown_s: list[float]) -> None:
 
 async def measure() -> None:
     """One storm."""
-    settings = {"vm": {"queue_max": 1000}, "network": {}}
+    settings = {"memory": {"overcommit": 4.0}}
     async with stage(USERS, **settings) as on, on.node.rest() as rest, AsyncExitStack() as keep:
         errors: list[str] = []
         shown_s: list[float] = []
