@@ -160,6 +160,16 @@ class Connection:
             self._tls.close()
             self._farewell()
 
+    def cut(self, reason: str) -> None:
+        """End the client's session as a lost link would, so that it comes back for its desktop.
+
+        One that has no desktop yet is told the reason instead.
+        """
+        if self._relay is not None:
+            self._relay.cut(reason)
+        else:
+            self.evict(reason)
+
     def drop(self) -> None:
         """End the connection at once."""
         self._tls.abort()

@@ -86,8 +86,11 @@ class Endpoint:
             ) from error
         return int(self._listener.getsockname()[1])
 
-    async def run(self) -> None:
-        """Serve until cancelled; then every stream is ended and its ticket given back."""
+    async def run(self, *, guests_stay: bool = True) -> None:
+        """Serve until cancelled; then every stream is ended and its ticket given back.
+
+        Where the guests run on without the node, streams are cut: their clients then come back.
+        """
         if self._listener is None:
             raise RuntimeError("listen() comes before run()")
         loop = asyncio.get_running_loop()
@@ -102,7 +105,10 @@ class Endpoint:
                 finally:
                     server.close()
                     for connection in tuple(self._connections):
-                        connection.evict(STOPPING)
+                        if guests_stay:
+                            connection.cut(STOPPING)
+                        else:
+                            connection.evict(STOPPING)
         finally:
             await self._last_words()
 

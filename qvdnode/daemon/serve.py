@@ -127,10 +127,11 @@ async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
         admin_port=people.getsockname()[1],
         fingerprint=around.identity.fingerprint(),
     )
+    guests_end = around.config.node.stop_guests
     tasks = await doors.enter_async_context(Supervisor("doors"))
     parts = admin_parts(node, announced, tasks)
     await doors.enter_async_context(serving(parts, around.clock, people, around.identity.context()))
-    _ = tasks.essential("clients", node.endpoint.run())
+    _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced
 
 

@@ -80,6 +80,11 @@ class Relay:
         """End the stream for that reason; its display suspends itself."""
         self._happened(RelayEvent.EVICTED, because=reason)
 
+    def cut(self, reason: str) -> None:
+        """The same without a goodbye to the client, which then takes its link for lost."""
+        self._stream.abort()
+        self.evict(reason)
+
     async def _dial(self, address: DisplayAddress) -> None:
         self._limit(None)
         self._stream.pause_reading()

@@ -3,15 +3,17 @@
 import asyncio
 import os
 import signal
-from contextlib import AsyncExitStack
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids
-from tests.e2e.test_desktop import viewing
-from tests.harness.farm import until_vm
+from tests.e2e.test_desktop import WINDOW_S, viewing
+from tests.harness.farm import PASSWORD, Desk, until_vm
 from tests.harness.node import NodeProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -70,6 +72,46 @@ async def test_a_graceful_stop_leaves_desktops_running_too(
         view = await until_vm(rest, desk.vm_id, display="connected")
         assert view["generation"] == 1
     assert guest_pids(desk)[0] == first
+
+
+async def test_our_client_comes_back_by_itself_after_a_restart_of_the_node(
+    node: NodeProcess, make: MakeDesk, screen: Screen
+) -> None:
+    desk = await make()
+    node.settings["clients"] = {"port": node.client_port}
+    async with our_client(node, desk, screen.display) as client:
+        await screen.watcher.wait_new(WINDOW_S)
+        first = guest_pids(desk)[0]
+        assert await node.stop() == 0
+        await node.start()
+        await screen.watcher.wait_new(WINDOW_S)
+        async with node.rest() as rest:
+            view = await until_vm(rest, desk.vm_id, state="running", display="connected")
+        assert view["generation"] == 1
+        assert guest_pids(desk)[0] == first
+        assert client.returncode is None
+
+
+@asynccontextmanager
+async def our_client(
+    node: NodeProcess, desk: Desk, display: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m qvdnode.client`, showing the desk's desktop; ended at the end."""
+    assert node.said is not None
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "qvdnode.client", f"127.0.0.1:{node.client_port}"),
+        *("--user", desk.login, "--pin", node.said.fingerprint, "--display", display),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert client.stdin is not None
+        client.stdin.write(f"{PASSWORD}\n".encode())
+        yield client
+    finally:
+        if client.returncode is None:
+            client.terminate()
+        await client.wait()
 
 
 async def test_a_guest_that_ended_while_no_node_watched_is_set_right(

@@ -131,8 +131,10 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def place(folder: Path, settings: BrokerSettings | None = None) -> AsyncIterator[Place]:
-    """An endpoint that serves until the end of the scope."""
+async def place(
+    folder: Path, settings: BrokerSettings | None = None, *, guests_stay: bool = True
+) -> AsyncIterator[Place]:
+    """An endpoint that serves until the end of the scope, or until `serving` is cancelled."""
     display = Display()
     server = await asyncio.start_server(display.accept, "127.0.0.1", 0)
     display.port = server.sockets[0].getsockname()[1]
@@ -144,7 +146,7 @@ async def place(folder: Path, settings: BrokerSettings | None = None) -> AsyncIt
     endpoint = Endpoint(desktops, authenticator, context_for_tests(folder), SystemClock(), chosen)
     port = endpoint.listen()
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(endpoint.run())
+        serving = group.create_task(endpoint.run(guests_stay=guests_stay))
         made = Place(port, desktops, authenticator, display, serving)
         try:
             yield made
