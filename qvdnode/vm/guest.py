@@ -5,11 +5,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qvdnode.model.account import account_name
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestPort, GuestProcess, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation
 from qvdnode.vm.core.guest_record import GuestRecord
-from qvdnode.vm.core.session_facts import account_name, host_name
+from qvdnode.vm.core.session_facts import host_name
 
 
 @dataclass(slots=True)

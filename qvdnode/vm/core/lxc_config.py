@@ -35,7 +35,7 @@ CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
 MIB: Final = 1024 * 1024
 PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9_./+@:-]*\Z")
-PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,14 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from qvdnode.model.account import account_name
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 
 GUEST_UID: Final = 1000
-ACCOUNT_MAX: Final = 32
 CUSTOM_MAX: Final = 64
 CLIENT_KINDS: Final = {"windows": "windows", "winnt": "windows", "darwin": "macosx"}
 """nxagent's word for the client's system; every other one speaks to it as linux does."""
-SYSTEM_ACCOUNTS: Final = frozenset({
-    "_apt", "backup", "bin", "daemon", "games", "gnats", "irc", "list", "lp", "mail", "man",
-    "messagebus", "news", "nobody", "proxy", "root", "sshd", "sync", "sys", "systemd-network",
-    "systemd-resolve", "uucp", "www-data",
-})  # fmt: skip
-"""Names that images give to accounts of their own."""
-
-
-def account_name(login: str) -> str:
-    """The account in the guest of a user with that login: the login, as far as Linux allows."""
-    name = re.sub(r"[^a-z0-9_.-]", "_", login.lower())[:ACCOUNT_MAX]
-    if not name or not ("a" <= name[0] <= "z" or name[0] == "_") or name in SYSTEM_ACCOUNTS:
-        name = f"u_{name}"[:ACCOUNT_MAX]
-    return name
 
 
 def host_name(vm_name: str, vm_id: int) -> str:

@@ -3,7 +3,10 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from qvdnode.model.account import account_name
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.lxc_config import LxcHost, config_text
@@ -93,3 +96,9 @@ def test_the_limits_are_those_of_the_flavour() -> None:
 def test_nothing_can_add_a_line(spec: GuestSpec) -> None:
     with pytest.raises(ValueError, match="cannot stand in a container's configuration"):
         config_text(spec, HYBRID)
+
+
+@given(st.from_regex(r"[a-z_][a-z0-9._-]{0,31}", fullmatch=True))
+def test_the_account_of_every_login_can_stand_in_it(login: str) -> None:
+    text = config_text(replace(SPEC, account=account_name(login)), HYBRID)
+    assert f" home/{account_name(login)} none bind" in text

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qvdnode.model.account import account_name
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.vm.core.session_facts import host_name, machine_id, session_params
 from tests.fakes.orders import FLAVOUR, desktop_order
@@ -50,6 +51,11 @@ def test_the_account_and_its_home_agree() -> None:
     told = params(DisplayParams(), login="alice.smith")
     assert told["HOME"] == f"/home/{told['LOGIN']}"
     assert told["UID"] == "1000"
+
+
+@pytest.mark.parametrize("login", ["_tmp", "www-data", "polkitd", "7of9"])
+def test_root_and_session_script_know_the_same_account(login: str) -> None:
+    assert params(DisplayParams(), login=login)["LOGIN"] == account_name(login)
 
 
 def test_a_single_application_is_named() -> None:
