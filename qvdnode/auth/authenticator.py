@@ -79,13 +79,16 @@ class Authenticator:
         key = self._verified.key("bearer", token)
         if (known := self._remembered(key)) is not None:
             return known
-        # a token cannot be guessed, but asking the database for thousands of them costs something
-        self._throttle.attempt("token", source)
+        # A token cannot be guessed, but asking the database for thousands of them costs something.
+        # All users behind one address share this key, so only what failed counts.
+        self._throttle.refuse_early("token", source)
         try:
             principal = await self._check_token(token, key)
         except Unavailable:
-            self._throttle.undo("token", source)
             return self._remembered_while_away(key)
+        except Unauthenticated:
+            self._throttle.failed("token", source)
+            raise
         self._throttle.succeeded("token", source)
         return principal
 

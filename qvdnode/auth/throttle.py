@@ -25,8 +25,12 @@ class Failures:
 
 
 class Throttle:
-    """Counts each attempt as a failure until it is known to have succeeded, so that a thousand
-    attempts at once get no more guesses than one after another."""
+    """Slows down, in one of two ways, whoever fails.
+
+    `attempt` counts each one as a failure until it is known to have succeeded, so that a thousand
+    attempts at once get no more guesses than one after another. Where many share a key and nothing
+    can be guessed, `refuse_early` before and `failed` after count failures alone.
+    """
 
     def __init__(self, clock: Clock, *, free_failures: int, delay_max_s: float) -> None:
         self._clock = clock
@@ -36,6 +40,24 @@ class Throttle:
 
     def attempt(self, account: str, source: str) -> None:
         """Count an attempt; raises Throttled, without counting, while it must wait."""
+        self.refuse_early(account, source)
+        self.failed(account, source)
+
+    def refuse_early(self, account: str, source: str) -> None:
+        """Raise Throttled while an attempt must wait."""
+        failures = self._table.get((account, source))
+        if failures is None:
+            return
+        now_s = self._clock.monotonic_s()
+        wait_s = failures.last_s + self._delay_s(failures.count) - now_s
+        if wait_s > 0:
+            self._table.move_to_end((account, source))
+            raise Throttled(
+                f"Too many failed logins; try again in {wait_s:.0f} s.", retry_after_s=wait_s
+            )
+
+    def failed(self, account: str, source: str) -> None:
+        """Count a failure."""
         now_s = self._clock.monotonic_s()
         failures = self._table.pop((account, source), None)
         if failures is None or now_s - failures.last_s > FORGOTTEN_AFTER_S:
@@ -43,11 +65,6 @@ class Throttle:
         self._table[account, source] = failures
         if len(self._table) > TABLE_MAX:
             self._table.popitem(last=False)
-        wait_s = failures.last_s + self._delay_s(failures.count) - now_s
-        if wait_s > 0:
-            raise Throttled(
-                f"Too many failed logins; try again in {wait_s:.0f} s.", retry_after_s=wait_s
-            )
         failures.count += 1
         failures.last_s = now_s
 

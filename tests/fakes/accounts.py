@@ -1,5 +1,6 @@
 """Accounts and tokens in memory: what auth.ports promises, without a database."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,7 +40,8 @@ class FakeAccounts:
         return self.users.get((login, tenant))
 
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
-        """As UserTokenStore."""
+        """As UserTokenStore, others running meanwhile."""
+        await asyncio.sleep(0)
         self._ask()
         return self.tokens.get(token_digest)
 

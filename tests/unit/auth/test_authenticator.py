@@ -169,6 +169,30 @@ async def test_an_unknown_token_is_refused(door: Door) -> None:
         await door.authenticator.bearer("rubbish", source=SOURCE)
 
 
+async def test_many_good_tokens_behind_one_address_are_all_let_in(door: Door) -> None:
+    tokens = [f"token {number}" for number in range(40)]
+    for token in tokens:
+        door.accounts.give(token, ALICE, door.clock.now() + DAY)
+    logins = [door.authenticator.bearer(token, source=SOURCE) for token in tokens]
+    assert await asyncio.gather(*logins) == [ALICE] * 40
+
+
+async def test_bad_tokens_one_after_another_are_throttled(door: Door) -> None:
+    for number in range(5):
+        with pytest.raises(Unauthenticated):
+            await door.authenticator.bearer(f"rubbish {number}", source=SOURCE)
+    with pytest.raises(Throttled):
+        await door.authenticator.bearer("rubbish 5", source=SOURCE)
+    assert door.accounts.asked == 5
+
+
+async def test_without_the_database_no_token_is_throttled(door: Door) -> None:
+    door.accounts.away = True
+    for number in range(20):
+        with pytest.raises(Unavailable):
+            await door.authenticator.bearer(f"token {number}", source=SOURCE)
+
+
 async def test_a_token_ends_even_while_the_database_is_away(door: Door) -> None:
     door.accounts.give(TOKEN, ALICE, door.clock.now() + timedelta(minutes=10))
     await door.authenticator.bearer(TOKEN, source=SOURCE)
