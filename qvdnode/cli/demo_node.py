@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from qvdnode.cli.demo_plan import SUBNET_PREFIX_LENGTH, DemoPlan, config_text
+from qvdnode.cli.demo_plan import ID_SLOTS, SUBNET_PREFIX_LENGTH, DemoPlan, config_text
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.host import pidfd, process
+from qvdnode.host import id_claims, pidfd, process
 from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net.surroundings import unused_subnet
 from qvdnode.runtime.clock import Clock
 
@@ -33,7 +34,8 @@ async def running_node(
     """A node that serves, stopped with its guests at the end; raises HostFailed with its log."""
     await _end_orphan(plan.state_dir)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
-    plan.config_file.write_text(config_text(plan, subnet), encoding="utf-8")
+    ids = await asyncio.to_thread(id_claims.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed)
+    plan.config_file.write_text(config_text(plan, subnet, ids.start), encoding="utf-8")
     with plan.log_file.open("wb") as log:
         child = await process.launch(
             [*TIED, python, "-m", "qvdnode", "serve", "--config", plan.config_file],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
+ID_SLOTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class DemoPlan:
 
     @property
     def seed(self) -> int:
-        """Where the search for a free subnet starts."""
+        """Where the search for a free subnet and free ids starts."""
         return int(self._digest[:8], 16)
 
     @property
@@ -68,7 +69,7 @@ class DemoPlan:
         return hashlib.sha256(str(self.state_dir).encode(errors="surrogatepass")).hexdigest()
 
 
-def config_text(plan: DemoPlan, subnet: IPv4Network) -> str:
+def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
     """The node's configuration: loopback only, and nothing runs on when it stops."""
     sections: dict[str, dict[str, object]] = {
         "node": {
@@ -80,6 +81,7 @@ def config_text(plan: DemoPlan, subnet: IPv4Network) -> str:
         "clients": {"address": LOOPBACK, "port": plan.client_port},
         "admin": {"address": LOOPBACK, "port": plan.admin_port},
         "network": {"subnet": str(subnet)},
+        "vm": {"id_base": id_base, "id_slots": ID_SLOTS},
     }
     return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in sections.items())
 

@@ -18,13 +18,13 @@ from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import disk_space, forwarding, links, project_quota
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
 from qvdnode.model.errors import FarmError
+from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
 from qvdnode.net.core import names
 from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward
 from qvdnode.runtime.clock import Clock
 
-IDS_PER_GUEST: Final = 65_536
 PROGRAMS: Final = (
     ("lxc-start", "--version"),
     ("nxproxy", "-v"),
@@ -38,10 +38,10 @@ PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 
 async def examine(config: Config, clock: Clock) -> list[Finding]:
     """Every line; takes about a second. Tries mounts and packet rules for real if it is root."""
-    id_count = config.vm.id_slots * IDS_PER_GUEST
+    ids = config.vm.ids
     return [
         *doctor_system.judge(await asyncio.to_thread(system.look), clock.now()),
-        doctor_guests.ids(await asyncio.to_thread(accounts.look), config.vm.id_base, id_count),
+        doctor_guests.ids(await asyncio.to_thread(accounts.look), ids.start, len(ids)),
         *doctor_guests.disk(await _disk(config)),
         *doctor_guests.programs(await _programs()),
         *doctor_network.judge(await _network(config)),

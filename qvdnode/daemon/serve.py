@@ -31,6 +31,7 @@ from qvdnode.db.migrate import migrate
 from qvdnode.db.pool import Database
 from qvdnode.host.boot import boot_id
 from qvdnode.host.descriptors import close_to_children
+from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -75,7 +76,7 @@ async def serve(config: Config, clock: Clock) -> None:
     state_dir = config.node.state_dir
     await asyncio.to_thread(state_folder.prepare, state_dir)
     identity = _identity(config, clock)
-    with StateLock(state_dir):
+    with StateLock(state_dir), claimed(config.vm.ids, state_dir):
         _listen_to_signals(stop, identity)
         async with Supervisor("node") as tasks, _database(config, clock, tasks) as database:
             nameservers = tuple(str(a) for a in await guest_resolvers(config.network))

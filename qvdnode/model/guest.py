@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from qvdnode.model.ids import Generation, VmId
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+IDS_PER_GUEST: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class IdRange:
     """The host ids that a guest's ids 0..count-1 are mapped to."""
 
     start: int
-    count: int = 65_536
+    count: int = IDS_PER_GUEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qvdnode.model.guest import IDS_PER_GUEST
+
 
 def _starts_for_this_host() -> int:
     # A start is half waiting for the guest's own programs, so two per core keep the cores busy.
@@ -47,9 +49,9 @@ class VmSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if self.id_base % 65_536 or self.id_base < 65_536:
+        if self.id_base % IDS_PER_GUEST or self.id_base < IDS_PER_GUEST:
             raise ValueError("id_base must be a multiple of 65536, above the host's own ids")
-        if self.id_slots < 1 or self.id_base + self.id_slots * 65_536 > 2**32 - 65_536:
+        if self.id_slots < 1 or self.ids.stop > 2**32 - IDS_PER_GUEST:
             raise ValueError("id_slots must be at least 1 and the ranges must end below 2^32")
         if not 1 <= self.display_port <= 65_535:
             raise ValueError("display_port must be 1..65535")
@@ -58,6 +60,11 @@ class VmSettings:
         limits = (self.boot_limit_s, self.session_limit_s, self.attach_limit_s, self.stop_limit_s)
         if min(*limits, self.retry_s) <= 0 or self.settle_s < 0:
             raise ValueError("limits must be over 0 seconds")
+
+    @property
+    def ids(self) -> range:
+        """All host ids that guests of this node can have."""
+        return range(self.id_base, self.id_base + self.id_slots * IDS_PER_GUEST)
 
     @property
     def state_files(self) -> Path:

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from qvdnode.daemon.announcement import Announcement, read
+from qvdnode.host.id_claims import unused
+from qvdnode.model.guest import IDS_PER_GUEST
 from tests.harness.rest import Rest
 
+ID_SLOTS: Final = 1024
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
 LAST_LOG: Final = "last-node.log"
@@ -30,6 +33,7 @@ class NodeProcess:
     state_dir: Path
     prefix: str
     subnet: str
+    id_base: int
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     said: Announcement | None = None
@@ -50,6 +54,7 @@ class NodeProcess:
             "clients": {"address": "127.0.0.1", "port": 0},
             "admin": {"address": "127.0.0.1", "port": 0},
             "network": {"subnet": self.subnet},
+            "vm": {"id_base": self.id_base, "id_slots": ID_SLOTS},
             "log": {"format": "json", "level": "info"},
         }
         for name, table in self.settings.items():
@@ -180,7 +185,8 @@ def new_node(root: Path, **settings: dict[str, Any]) -> NodeProcess:
     state_dir.chmod(0o755)
     number = int(tag, 16)
     subnet = f"10.{200 + number % 50}.{(number // 50 % 125) * 2}.0/23"
-    return NodeProcess(state_dir, f"t{tag[:3]}", subnet, dict(settings))
+    ids = unused(ID_SLOTS * IDS_PER_GUEST, seed=number)
+    return NodeProcess(state_dir, f"t{tag[:3]}", subnet, ids.start, dict(settings))
 
 
 @contextlib.asynccontextmanager

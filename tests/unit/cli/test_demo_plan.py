@@ -31,10 +31,11 @@ def test_folders_have_names_of_their_own_each_time() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\x7f"), max_size=20))
 def test_the_configuration_is_toml_for_any_folder(name: str) -> None:
-    text = config_text(plan(f"/x{name}"), IPv4Network("10.9.8.0/24"))
+    text = config_text(plan(f"/x{name}"), IPv4Network("10.9.8.0/24"), 0x8000_0000)
     read = tomllib.loads(text)
     assert read["node"]["state_dir"] == str(Path(f"/x{name}"))
     assert read["node"]["stop_guests"] is True
     assert read["clients"] == {"address": "127.0.0.1", "port": 0}
     assert read["admin"] == {"address": "127.0.0.1", "port": 8444}
+    assert read["vm"] == {"id_base": 0x8000_0000, "id_slots": 1024}
     assert read["network"]["subnet"] == "10.9.8.0/24"

@@ -1,0 +1,81 @@
+"""Instances on one host have ids apart; one that has ended is in nobody's way."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host.id_claims import SPARE, claimed, unused
+from qvdnode.model.errors import HostFailed
+
+IDS = range(0x7000_0000, 0x8000_0000)
+HOLD = """
+import sys
+from pathlib import Path
+from qvdnode.host.id_claims import claimed
+with claimed(range(int(sys.argv[1]), int(sys.argv[2])), Path("/srv/first"), Path(sys.argv[3])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    "other", [IDS, IDS[65_536:131_072], range(IDS.stop - 65_536, IDS.stop + 65_536)]
+)
+def test_a_second_instance_is_refused_and_told_who_has_them(tmp_path: Path, other: range) -> None:
+    with (
+        claimed(IDS, Path("/srv/first"), tmp_path),
+        pytest.raises(HostFailed, match=r"/srv/first has some .* vm\.id_base"),
+        claimed(other, Path("/srv/second"), tmp_path),
+    ):
+        pass
+
+
+def test_ids_beside_each_other_are_no_clash(tmp_path: Path) -> None:
+    beside = range(IDS.stop, IDS.stop + 65_536)
+    with claimed(IDS, Path("/a"), tmp_path), claimed(beside, Path("/b"), tmp_path):
+        pass
+
+
+def test_ids_are_free_once_let_go(tmp_path: Path) -> None:
+    for holder in ("/srv/first", "/srv/second"):
+        with claimed(IDS, Path(holder), tmp_path):
+            pass
+
+
+def test_a_killed_instance_holds_nothing(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", HOLD, str(IDS.start), str(IDS.stop), str(tmp_path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(HostFailed, match="/srv/first"),
+            claimed(IDS, Path("/srv/second"), tmp_path),
+        ):
+            pass
+        first.kill()
+        first.wait()
+    with claimed(IDS, Path("/srv/second"), tmp_path):
+        pass
+
+
+def test_unused_ids_keep_clear_of_those_that_are_claimed(tmp_path: Path) -> None:
+    count = len(SPARE) // 4
+    found = unused(count, seed=7, records=tmp_path)
+    assert found == unused(count, seed=7, records=tmp_path)
+    assert found.start % 65_536 == 0
+    with claimed(found, Path("/srv/first"), tmp_path):
+        other = unused(count, seed=7, records=tmp_path)
+        assert other.stop <= found.start or found.stop <= other.start
+    with claimed(SPARE, Path("/srv/all"), tmp_path), pytest.raises(HostFailed, match="are claimed"):
+        unused(count, seed=7, records=tmp_path)
+
+
+def test_a_record_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(HostFailed, match="cannot be claimed"),
+        claimed(IDS, Path("/a"), tmp_path / "file" / "ids"),
+    ):
+        pass
