@@ -1,12 +1,14 @@
 """IPv4 forwarding of the host: switched on while an instance needs it, put back after the last.
 
 Several instances share the switch. Each that needs it leaves a file in a record folder, beside one
-that says how the switch stood before the first came. The folder is gone after a reboot, as is the
-switch; where it is not, the boot id in the record tells.
+that says how the switch stood before the first came. The file names the instance's bridge: where
+that is gone, so is the instance, even if it was killed and its state removed. The folder is gone
+after a reboot, as is the switch; where it is not, the boot id in the record tells.
 """
 
 import fcntl
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,20 +29,32 @@ def enabled(switch: Path = SWITCH) -> bool:
     return switch.read_text(encoding="ascii").strip() == "1"
 
 
+def link_exists(name: str) -> bool:
+    """Whether the host has a network link of that name now."""
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Forwarding:
     """The switch, and the record of who needs it. Its calls block for a moment."""
 
     records: Path = RECORDS
     switch: Path = SWITCH
+    link_exists: Callable[[str], bool] = link_exists
 
-    def hold(self, prefix: str) -> None:
-        """Switch forwarding on for an instance; safe to repeat; raises HostFailed."""
+    def hold(self, prefix: str, bridge: str) -> None:
+        """Switch forwarding on while an instance has its bridge, which is there already.
+
+        Safe to repeat; raises HostFailed.
+        """
         with self._locked():
-            if not self._holders():
+            if not self._record.exists():
                 before = int(enabled(self.switch))
                 self._record.write_text(f"{_boot_id()} {before}\n", encoding="ascii")
-            (self.records / f"{HOLDER}{prefix}").touch()
+            (self.records / f"{HOLDER}{prefix}").write_text(f"{bridge}\n", encoding="utf-8")
             if not enabled(self.switch):
                 self._switch(1)
 
@@ -64,6 +78,11 @@ class Forwarding:
     def _holders(self) -> list[Path]:
         return sorted(self.records.glob(f"{HOLDER}*"))
 
+    def _forget_gone_instances(self) -> None:
+        for holder in self._holders():
+            if not self.link_exists(holder.read_text(encoding="utf-8").strip()):
+                holder.unlink()
+
     def _forget_other_boots(self) -> None:
         if self._record.exists():
             boot_id, _, _ = self._record.read_text(encoding="ascii").partition(" ")
@@ -82,6 +101,7 @@ class Forwarding:
             with (self.records / LOCK).open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._forget_other_boots()
+                self._forget_gone_instances()
                 yield
         except OSError as error:
             raise HostFailed(f"IPv4 forwarding cannot be arranged: {error}") from error

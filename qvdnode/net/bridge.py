@@ -47,7 +47,9 @@ class GuestNetwork:
             await self._refuse_collision()
             await self._bring_up_bridge(rollback)
             if self._settings.uplink is not Uplink.NONE:
-                await asyncio.to_thread(self._forwarding.hold, self._settings.prefix)
+                await asyncio.to_thread(
+                    self._forwarding.hold, self._settings.prefix, self._settings.bridge_name
+                )
                 rollback.undo(self._leave_forwarding)
             await self._face_foreign_firewalls()
             rollback.commit()

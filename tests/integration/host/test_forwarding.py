@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host.forwarding import BEFORE, Forwarding, enabled
+from qvdnode.host.forwarding import BEFORE, Forwarding, enabled, link_exists
 from qvdnode.model.errors import HostFailed
+
+BRIDGE = "lo"
+"""A link that every host has."""
 
 
 @pytest.fixture(params=["0", "1"])
@@ -19,8 +22,8 @@ def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_one_instance_switches_on_and_puts_back(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
     forwarding = Forwarding(tmp_path / "run" / "records", switch)
-    forwarding.hold("a")
-    forwarding.hold("a")
+    forwarding.hold("a", BRIDGE)
+    forwarding.hold("a", BRIDGE)
     assert enabled(switch)
     assert forwarding.leave("a") == (not was_on)
     assert enabled(switch) == was_on
@@ -31,7 +34,7 @@ def test_one_instance_switches_on_and_puts_back(switch: Path, tmp_path: Path) ->
 def test_only_the_last_of_several_puts_back(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
     for prefix in ("", "demo"):
-        Forwarding(tmp_path, switch).hold(prefix)
+        Forwarding(tmp_path, switch).hold(prefix, BRIDGE)
     assert not Forwarding(tmp_path, switch).leave("")
     assert enabled(switch)
     Forwarding(tmp_path, switch).leave("demo")
@@ -42,17 +45,48 @@ def test_a_killed_instance_that_comes_back_still_knows_how_it_was(
     switch: Path, tmp_path: Path
 ) -> None:
     was_on = enabled(switch)
-    Forwarding(tmp_path, switch).hold("a")
-    Forwarding(tmp_path, switch).hold("a")
+    Forwarding(tmp_path, switch).hold("a", BRIDGE)
+    Forwarding(tmp_path, switch).hold("a", BRIDGE)
     Forwarding(tmp_path, switch).leave("a")
     assert enabled(switch) == was_on
+
+
+def test_an_instance_whose_bridge_is_gone_holds_nothing(switch: Path, tmp_path: Path) -> None:
+    was_on = enabled(switch)
+    there = {"gone0", "here0"}
+    forwarding = Forwarding(tmp_path, switch, there.__contains__)
+    forwarding.hold("gone", "gone0")
+    forwarding.hold("here", "here0")
+    there.remove("gone0")
+    assert forwarding.leave("here") == (not was_on)
+    assert enabled(switch) == was_on
+
+
+def test_how_it_was_is_remembered_past_an_instance_that_is_gone(
+    switch: Path, tmp_path: Path
+) -> None:
+    was_on = enabled(switch)
+    there = {"gone0"}
+    forwarding = Forwarding(tmp_path, switch, there.__contains__)
+    forwarding.hold("gone", "gone0")
+    there.symmetric_difference_update({"gone0", "new0"})
+    forwarding.hold("new", "new0")
+    assert sorted(path.name for path in tmp_path.glob("held-by-*")) == ["held-by-new"]
+    forwarding.leave("new")
+    assert enabled(switch) == was_on
+
+
+def test_links_are_looked_up_on_the_host() -> None:
+    assert link_exists("lo")
+    assert not link_exists("")
+    assert not link_exists("nosuchlink0")
 
 
 def test_somebody_elses_off_is_left_alone(tmp_path: Path) -> None:
     switch = tmp_path / "ip_forward"
     switch.write_text("0\n")
     forwarding = Forwarding(tmp_path / "records", switch)
-    forwarding.hold("a")
+    forwarding.hold("a", BRIDGE)
     switch.write_text("0\n")
     assert not forwarding.leave("a")
 
@@ -60,10 +94,10 @@ def test_somebody_elses_off_is_left_alone(tmp_path: Path) -> None:
 def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
     forwarding = Forwarding(tmp_path, switch)
-    forwarding.hold("gone")
+    forwarding.hold("gone", BRIDGE)
     (tmp_path / BEFORE).write_text("another-boot 1\n")
     switch.write_text("1\n" if was_on else "0\n")
-    forwarding.hold("a")
+    forwarding.hold("a", BRIDGE)
     forwarding.leave("a")
     assert enabled(switch) == was_on
 
@@ -71,4 +105,4 @@ def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -
 def test_a_record_folder_that_cannot_be_is_told(switch: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HostFailed, match="forwarding cannot be arranged"):
-        Forwarding(tmp_path / "file" / "records", switch).hold("a")
+        Forwarding(tmp_path / "file" / "records", switch).hold("a", BRIDGE)
