@@ -1,10 +1,7 @@
 """`qvd login` and `qvd logout`: which node, trusted by which pin, with which token."""
 
-import asyncio
-import contextlib
 import os
-import ssl
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -15,10 +12,10 @@ from qvdnode.cli.api_session import told
 from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.cli.secret_input import read_token
-from qvdnode.model.errors import Invalid, Unavailable
-from qvdnode.tls.pin import fingerprint_of
-
-DIAL_LIMIT_S: Final = 10.0
+from qvdnode.client.connect import fingerprint_at
+from qvdnode.client.target import Target
+from qvdnode.model.errors import Invalid
+from qvdnode.runtime.clock import SystemClock
 
 
 def login(
@@ -53,7 +50,7 @@ def logout() -> None:
 
 async def _trusted(url: str, token_on_stdin: bool) -> str:  # noqa: FBT001 - one private caller
     """The fingerprint the node shows, once the person has said that it is the right one."""
-    shown = await shown_fingerprint(url)
+    shown = await fingerprint_at(Target(*split_address(url)), SystemClock())
     if token_on_stdin:
         raise Invalid(
             f"Nobody can confirm the certificate: add --fingerprint {shown} if that is the node's.",
@@ -62,26 +59,3 @@ async def _trusted(url: str, token_on_stdin: bool) -> str:  # noqa: FBT001 - one
     tell(f"The node shows a certificate with fingerprint {shown}")
     typer.confirm("Is that the one `qvdnode init` printed?", abort=True)
     return shown
-
-
-async def shown_fingerprint(url: str) -> str:
-    """The fingerprint of the certificate a node shows; nothing is sent to it."""
-    host, port = split_address(url)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is judged by its fingerprint
-    try:
-        async with asyncio.timeout(DIAL_LIMIT_S):
-            _reader, writer = await asyncio.open_connection(host, port, ssl=context)
-    except (OSError, TimeoutError) as error:
-        raise Unavailable(f"{host}:{port} cannot be reached: {error}.") from error
-    try:
-        tls = writer.get_extra_info("ssl_object")
-        der = tls.getpeercert(binary_form=True)
-    finally:
-        writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-    if not der:
-        raise Unavailable(f"{host}:{port} shows no certificate.")
-    return fingerprint_of(der)
