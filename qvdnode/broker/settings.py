@@ -9,7 +9,8 @@ from qvdnode.proxy.settings import RelaySettings
 class BrokerSettings:
     """The listener for clients."""
 
-    address: str = "0.0.0.0"  # desktops are for the network
+    address: str = "0.0.0.0"
+    """Address to listen on; `::` for all of IPv6 and IPv4."""
     port: int = 8443
     """0 takes any free port."""
     head_limit_s: float = 15.0
@@ -21,7 +22,9 @@ class BrokerSettings:
     unfinished_per_source: int = 256
     """Connections of one address that have not sent one whole request."""
     unfinished_total: int = 1024
+    """Such connections in all; one more, and the oldest of the address with most goes."""
     connections_max: int = 20_000
+    """Connections at once; one more is closed."""
     login_check_s: float = 60.0
     """How long a kept connection goes on with a login before it is checked again."""
     relay: RelaySettings = field(default_factory=RelaySettings)

@@ -43,7 +43,7 @@ def init_command(
     try:
         if not config.exists():
             config.parent.mkdir(parents=True, exist_ok=True)
-            config.write_text(TEMPLATE, encoding="utf-8")
+            _write_for_root_alone(config)
             typer.echo(f"configuration  {config} (new)")
         made = asyncio.run(initialise(load(config, os.environ), SystemClock()))
     except FarmError as error:
@@ -57,3 +57,9 @@ def init_command(
     typer.echo(f"admin token    {made.token_file.read_text().strip()}")
     typer.echo(f"               kept in {made.token_file}, for root alone")
     typer.echo(f"next           qvdnode serve --config {config}")
+
+
+def _write_for_root_alone(config: Path) -> None:
+    # The database's password may be put there later.
+    with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(TEMPLATE.encode())
