@@ -1,15 +1,13 @@
+"""Starts, stops and takeovers of desktops, and what stands in their way."""
+
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from qvdnode.model.errors import (
     Conflict,
-    FarmError,
     GuestFailed,
     NodeFull,
-    TimedOut,
     Unavailable,
 )
 from qvdnode.model.ids import VmId
@@ -18,14 +16,6 @@ from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import World, settle
 
 VM = VmId(7)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path)
-    world.farm.add(*range(1, 30))
-    async with world.node():
-        yield world
 
 
 async def test_a_connect_starts_the_vm_and_gives_its_address(world: World) -> None:
@@ -74,18 +64,6 @@ async def test_stopping_leaves_nothing(world: World) -> None:
 async def test_stopping_what_does_not_run_is_fine(world: World) -> None:
     await world.fleet.stop(VM)
     assert world.host.launches == []
-
-
-async def test_a_client_that_leaves_finds_its_session_again(world: World) -> None:
-    first = await world.connected()
-    world.hang_up(first)
-    await settle()
-    assert world.display() is DisplayState.SUSPENDED
-    again = await world.connected()
-    assert world.display() is DisplayState.CONNECTED
-    assert world.host.launches == [7]
-    assert world.host.display(7).hangups == [DisplayState.SUSPENDED]
-    assert again.evicted == []
 
 
 async def test_the_newest_connection_wins_and_nothing_is_lost(world: World) -> None:
@@ -219,76 +197,6 @@ async def test_a_driver_that_fails_is_said_and_undone(world: World, method: str)
     assert world.farm.vms[VM].error is None
 
 
-async def test_a_desktop_that_never_listens_times_out_and_is_undone(world: World) -> None:
-    world.host.silent.add(VM)
-    waiting = asyncio.get_running_loop().create_task(world.attach())
-    await settle()
-    assert world.state() is VmState.BOOTING
-    await world.passes(61.0)
-    with pytest.raises(TimedOut):
-        await waiting
-    await settle()
-    assert world.leaks() == []
-
-
-async def test_a_display_that_aborts_before_its_first_client_is_started_again(
-    world: World,
-) -> None:
-    client = await world.attach()
-    world.host.display(7).drop()
-    world.hang_up(client)
-    await settle()
-    assert world.state() is VmState.RUNNING
-    await world.passes(1.0)
-    again = await world.attach()
-    assert world.dial(again)
-    assert world.host.launches == [7]
-
-
-async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
-    await world.attach()
-    for _ in range(3):
-        world.host.display(7).drop()
-        await settle()
-    await settle()
-    assert world.fleet.status(VM) is None
-    assert world.leaks() == []
-
-
-async def test_a_display_that_nobody_visits_is_kept_ready(world: World) -> None:
-    await world.fleet.start(desktop_order(7, user_id=7), lambda _: None)
-    for _ in range(10):
-        # nxagent gives up after a minute in which nobody came.
-        await world.passes(60.0)
-        world.host.display(7).drop()
-    await world.passes(1.0)
-    await world.connected()
-    assert world.host.launches == [7]
-
-
-async def test_an_abort_that_log_and_process_both_tell_of_is_one(world: World) -> None:
-    first = await world.attach()
-    world.host.display(7).drop()
-    world.hang_up(first)
-    await world.passes(0.5)
-    client = await world.connected()
-    assert world.host.display(7).pid == world.host.folders[VM].display_pid
-    assert client.evicted == []
-    assert world.host.sessions[VM] == ["start", "start"]
-
-
-async def test_an_nxagent_that_crashes_is_noticed_and_the_next_connect_starts_afresh(
-    world: World,
-) -> None:
-    client = await world.connected()
-    world.host.display(7).take(9)
-    await world.passes(0.2)
-    assert client.evicted == ["the desktop has ended"]
-    assert world.leaks() == []
-    await world.attach()
-    assert world.host.launches == [7, 7]
-
-
 async def test_a_guest_that_ends_is_noticed_at_once(world: World) -> None:
     client = await world.connected()
     world.host.exit(7)
@@ -385,23 +293,6 @@ async def test_an_administrator_starts_and_disconnects(world: World) -> None:
     await settle()
     assert client.evicted == ["disconnected by an administrator"]
     assert world.display() is DisplayState.SUSPENDED
-
-
-async def test_a_display_that_does_not_let_go_in_time_is_said(world: World) -> None:
-    first = await world.connected()
-    first.on_evict = None
-    waiting = asyncio.get_running_loop().create_task(world.attach())
-    await world.passes(16.0)
-    with pytest.raises(TimedOut):
-        await waiting
-    assert world.host.display(7).hangups == []
-
-
-async def test_the_log_of_a_running_desktop_can_be_read(world: World) -> None:
-    await world.attach()
-    assert "Waiting for connection" in await world.fleet.log_tail(VM)
-    with pytest.raises(FarmError):
-        await world.fleet.log_tail(VmId(8))
 
 
 async def test_closing_can_leave_the_guests(world: World) -> None:
