@@ -160,6 +160,20 @@ async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
     assert "icewm" in await users_processes(guest)
 
 
+async def test_the_display_is_as_the_client_wishes(guest: BareGuest) -> None:
+    guest.params(**{**USUAL, "FULLSCREEN": "1"})
+    assert await guest.session("start") == 0
+    await until(lambda: LISTENS in guest.log(), what="the display to listen")
+    async with Xvfb() as screen, screen.viewer(guest.address):
+        await until(lambda: screen.shows("QVD"), limit_s=10, what="the window of nxagent")
+        windows = await screen.windows()
+        asked = await guest.run("env", "DISPLAY=:100", "setxkbmap", "-query")
+    [window] = [line for line in windows.splitlines() if "NXAgent" in line]
+    assert "1280x1024" in window  # the whole screen, so nxagent itself has read the options
+    keyboard = dict(line.split() for line in asked.stdout.decode().splitlines())
+    assert (keyboard["model:"], keyboard["layout:"]) == ("pc105", "es")
+
+
 async def test_the_end_of_the_desktop_ends_the_display(listening: BareGuest) -> None:
     guest = listening
     pid = await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
