@@ -40,10 +40,19 @@ def kill_display(desk: Desk) -> None:
 
 def in_guest(desk: Desk, command: str) -> str:
     """What a shell command says that the desk's user runs in the guest."""
+    return _entered(desk, command, uid=1000)
+
+
+def in_guest_as_root(desk: Desk, command: str) -> str:
+    """What a shell command says that the guest's own root runs."""
+    return _entered(desk, command, uid=0)
+
+
+def _entered(desk: Desk, command: str, *, uid: int) -> str:
     finished = subprocess.run(
         [
             "nsenter", f"--target={guest_pids(desk)[0]}", "--user", "--mount", "--pid",
-            "--setuid=1000", "--setgid=1000", "env", "-i", f"HOME=/home/{desk.login}",
+            f"--setuid={uid}", f"--setgid={uid}", "env", "-i", f"HOME=/home/{desk.login}",
             "PATH=/usr/bin:/bin", "sh", "-c", command,
         ],
         capture_output=True, text=True, check=True, timeout=30,
