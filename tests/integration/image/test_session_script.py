@@ -10,7 +10,7 @@ import pytest
 from qvdnode.host import process
 from qvdnode.image.settings import ImageSettings
 from tests.integration.image.bare_guest import BareGuest
-from tests.integration.image.xvfb import Xvfb
+from tests.integration.image.shown_screen import screen
 from tests.waiting import until
 
 pytestmark = [pytest.mark.lxc, pytest.mark.nx, pytest.mark.timeout(60)]
@@ -153,8 +153,8 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
 
 async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
     guest = listening
-    async with Xvfb() as screen, screen.viewer(guest.address):
-        await until(lambda: screen.shows("QVD"), limit_s=10, what="the window of nxagent")
+    async with screen() as shown, shown.viewer(guest.address):
+        await until(lambda: shown.shows("QVD"), limit_s=10, what="the window of nxagent")
         await until(lambda: "Session started" in guest.log(), what="the display to tell of it")
     await until(lambda: "Session suspended" in guest.log(), limit_s=10, what="a suspend")
     assert "icewm" in await users_processes(guest)
@@ -164,9 +164,9 @@ async def test_the_display_is_as_the_client_wishes(guest: BareGuest) -> None:
     guest.params(**{**USUAL, "FULLSCREEN": "1"})
     assert await guest.session("start") == 0
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
-    async with Xvfb() as screen, screen.viewer(guest.address):
-        await until(lambda: screen.shows("QVD"), limit_s=10, what="the window of nxagent")
-        windows = await screen.windows()
+    async with screen() as shown, shown.viewer(guest.address):
+        await until(lambda: shown.shows("QVD"), limit_s=10, what="the window of nxagent")
+        windows = await shown.windows()
         asked = await guest.run("env", "DISPLAY=:100", "setxkbmap", "-query")
     [window] = [line for line in windows.splitlines() if "NXAgent" in line]
     assert "1280x1024" in window  # the whole screen, so nxagent itself has read the options

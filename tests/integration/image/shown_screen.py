@@ -1,51 +1,26 @@
 """An X server of the test's own, and nxproxy on it."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Self
 
 from qvdnode.host import process
-from tests.waiting import until
+from tests.harness.screen import xvfb
 
 
-class Xvfb:
-    """A screen that nobody sees, on a free display number."""
+@asynccontextmanager
+async def screen() -> AsyncIterator["Screen"]:
+    """A screen of an X server of one's own."""
+    async with xvfb("1280x1024x24") as display:
+        yield Screen(display)
 
-    display = ""
 
-    async def __aenter__(self) -> Self:
-        """Start it."""
-        reading, writing = os.pipe()
-        try:
-            argv = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x1024x24"]
-            self._server = await process.launch([*argv, "-nolisten", "tcp"], pass_fds=[writing])
-        finally:
-            os.close(writing)
-        os.set_blocking(reading, False)
+@dataclass(frozen=True)
+class Screen:
+    """A screen that nobody sees."""
 
-        def told() -> str:
-            try:
-                return os.read(reading, 16).decode().strip()
-            except BlockingIOError:
-                return ""
-
-        try:
-            self.display = f":{await until(told, limit_s=15, what='Xvfb')}"
-        finally:
-            os.close(reading)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End it."""
-        await process.end(self._server)
+    display: str
 
     @asynccontextmanager
     async def viewer(self, address: str) -> AsyncIterator[None]:
