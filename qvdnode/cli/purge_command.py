@@ -4,8 +4,9 @@ import asyncio
 import os
 import shutil
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,7 +15,15 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.host import mounts
 from qvdnode.image.rootfs import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
-from qvdnode.model.errors import Conflict, FarmError
+from qvdnode.model.errors import Conflict, FarmError, Invalid
+
+MARKS: Final = frozenset({"node.lock", "images", "demo"})
+"""A folder with none of these was never anybody's state folder."""
+OURS: Final = (
+    "admin.token", "demo", "homes", "images", "lxc", "node.json", "node.lock", "pg", "run", "state",
+    "tls", "vms", "node.toml", "*.log", "build-*", "image-*",
+)  # fmt: skip
+"""All that nodes, demos and tests put right into theirs; anything else belongs to somebody."""
 
 
 def purge_command(
@@ -28,14 +37,28 @@ def purge_command(
         if not folder.is_dir():
             continue
         try:
-            asyncio.run(_purge(folder.absolute()))
+            asyncio.run(_purge(folder.resolve()))
         except FarmError as error:
             typer.echo(f"qvdnode: {error}", err=True)
             raise typer.Exit(exit_code_of(error)) from error
         typer.echo(f"removed {folder}")
 
 
+def refuse_strangers(folder: Path) -> None:
+    """Raise Invalid for a folder that holds what no node makes, such as /etc or somebody's home."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    strange = [name for name in names if not any(fnmatch(name, ours) for ours in OURS)]
+    if strange:
+        raise Invalid(
+            f"{folder} is not the state folder of a node alone, since it holds {strange[0]}; "
+            "nothing was removed"
+        )
+    if names and MARKS.isdisjoint(names):
+        raise Invalid(f"{folder} is not the state folder of a node; nothing was removed")
+
+
 async def _purge(folder: Path) -> None:
+    refuse_strangers(folder)
     with StateLock(folder):
         rootfs = OverlayRootfs(replace(ImageSettings(), state_dir=folder))
         try:

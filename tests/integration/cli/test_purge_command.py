@@ -16,6 +16,7 @@ from tests.fixtures_postgres import state_folder
 def folder() -> Iterator[Path]:
     """A state folder with a home in it."""
     made = state_folder()
+    (made / "images").mkdir()
     (made / "homes" / "5").mkdir(parents=True)
     (made / "homes" / "5" / "letter").write_text("Dear Bob")
     yield made
@@ -40,3 +41,29 @@ def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:
     assert result.exit_code == 1
     assert "already serves" in result.output
     assert (folder / "homes" / "5" / "letter").exists()
+
+
+@pytest.mark.parametrize("stranger", ["letter", "passwd", ".profile", "usr"])
+def test_a_folder_that_holds_anything_else_is_left_as_it_is(folder: Path, stranger: str) -> None:
+    (folder / stranger).write_text("mine")
+    before = sorted(folder.rglob("*"))
+    result = purge(folder)
+    assert result.exit_code == 2
+    assert f"it holds {stranger}" in result.output
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_folder_that_was_never_a_nodes_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    result = purge(tmp_path)
+    assert result.exit_code == 2
+    assert "not the state folder" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "somebodys").mkdir()
+    (tmp_path / "somebodys" / "thesis").write_text("mine")
+    (tmp_path / "state").symlink_to(tmp_path / "somebodys")
+    assert purge(tmp_path / "state").exit_code == 2
+    assert (tmp_path / "somebodys" / "thesis").exists()
