@@ -1,7 +1,8 @@
 """Notices desktops' windows the moment they are mapped on a display, and photographs them."""
-# tested-by: tests/integration/client/test_connect.py
+# tested-by: tests/integration/client/test_x11_watch.py
 
 import asyncio
+import contextlib
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,6 +13,8 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.wire import png, x11
 
 DESKTOP_CLASS: Final = b"NXAgent"
+LOOK_AGAIN_S: Final = 0.05
+"""How soon mapped windows are looked at again that were no desktop's: the class may come later."""
 REST_S: Final = 0.5
 """A desktop that did not change for so long is drawn."""
 
@@ -20,19 +23,27 @@ class WindowWatcher:
     """Counts the desktops' windows on a display, exactly, from when it is entered.
 
     All are named alike, so they are told apart by order: each `wait_new` returns for one window
-    more. Several watchers and any number of clients may share a display.
+    more, once for each however often it is mapped. Several watchers and any number of clients may
+    share a display.
     """
 
     def __init__(self, display: str, clock: Clock) -> None:
         self._link = X11Link(display)
         self._clock = clock
+        self._told: set[int] = set()
+        """Desktops' windows that are not new any more."""
+        self._mapped: dict[int, None] = {}
+        """The other windows that were mapped since, in that order; one may yet be a desktop's."""
 
     async def __aenter__(self) -> Self:
         """Connect; windows that are there already are not new. Raises Unavailable."""
         await self._link.__aenter__()
+        before = await self.windows()
         self._link.tell(x11.watch_children(self._link.screen.root))
-        # An answer to anything asked later means that the watch is on.
-        await self._link.ask(x11.children(self._link.screen.root))
+        # What came before the watch was on is found by looking once more.
+        now = await self.windows()
+        self._told = {*before} & {*now}
+        self._mapped = dict.fromkeys(window for window in now if window not in self._told)
         return self
 
     async def __aexit__(
@@ -49,9 +60,12 @@ class WindowWatcher:
         try:
             async with asyncio.timeout(limit_s):
                 while True:
-                    window = x11.mapped_window(await self._link.next_event())
-                    if window is not None and await self._is_desktop(window):
-                        return window
+                    for window in tuple(self._mapped):
+                        if await self._is_desktop(window):
+                            del self._mapped[window]
+                            self._told.add(window)
+                            return window
+                    await self._next_change()
         except TimeoutError as error:
             raise TimedOut(f"No desktop's window appeared within {limit_s:g} s.") from error
 
@@ -89,6 +103,23 @@ class WindowWatcher:
         if found is None:
             raise Unavailable("The X server gives no picture of its screen.")
         return await asyncio.to_thread(png.encode_rgb, found.width, found.height, found.rgb)
+
+    async def _next_change(self) -> None:
+        """Wait for windows to come or go, shortly if one of them may get its class meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN_S if self._mapped else None):
+                self._note(await self._link.next_event())
+
+    def _note(self, event: x11.Packet) -> None:
+        window = x11.window_of(event)
+        if window is None:
+            return
+        if event.kind == x11.MAP_NOTIFY and window not in self._told:
+            self._mapped[window] = None
+        elif event.kind != x11.MAP_NOTIFY:
+            self._mapped.pop(window, None)
+        if event.kind == x11.DESTROY_NOTIFY:
+            self._told.discard(window)  # another window may get the number
 
     async def _picture(self, window: int) -> Picture | None:
         """What the window shows; None while it is not all on the screen, or gone."""

@@ -16,6 +16,8 @@ REPLY_BYTES_MAX: Final = 256 * 1024 * 1024
 
 ERROR: Final = 0
 REPLY: Final = 1
+DESTROY_NOTIFY: Final = 17
+UNMAP_NOTIFY: Final = 18
 MAP_NOTIFY: Final = 19
 GENERIC_EVENT: Final = 35
 SUBSTRUCTURE_NOTIFY: Final = 1 << 19
@@ -126,7 +128,7 @@ def cut_packet(waiting: bytearray) -> Packet | None:
 
 
 def watch_children(window: int) -> bytes:
-    """ChangeWindowAttributes: tell when children of the window are mapped; has no reply."""
+    """ChangeWindowAttributes: tell when children of the window come and go; has no reply."""
     return struct.pack("<BxHIII", 2, 4, window, EVENT_MASK, SUBSTRUCTURE_NOTIFY)
 
 
@@ -161,9 +163,9 @@ def image(window: int, width: int, height: int) -> bytes:
     return struct.pack("<BBHIhhHHI", 73, Z_PIXMAP, 5, window, 0, 0, width, height, 0xFFFF_FFFF)
 
 
-def mapped_window(packet: Packet) -> int | None:
-    """The window of a MapNotify event, None for any other packet."""
-    if packet.kind != MAP_NOTIFY:
+def window_of(packet: Packet) -> int | None:
+    """The window of a MapNotify, UnmapNotify or DestroyNotify event; None for other packets."""
+    if packet.kind not in {MAP_NOTIFY, UNMAP_NOTIFY, DESTROY_NOTIFY}:
         return None
     (window,) = struct.unpack_from("<I", packet.data, 8)
     return int(window)

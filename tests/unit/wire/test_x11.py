@@ -101,8 +101,8 @@ def test_packets_may_be_split_anywhere(cut: int) -> None:
         (1, 8, 36),
         (0, 9, 32),
     ]
-    assert x11.mapped_window(found[0]) == 0x42
-    assert x11.mapped_window(found[1]) is None
+    assert x11.window_of(found[0]) == 0x42
+    assert x11.window_of(found[1]) is None
     assert not waiting
 
 
