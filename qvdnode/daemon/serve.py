@@ -32,7 +32,7 @@ from qvdnode.db.pool import Database
 from qvdnode.host.boot import boot_id
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
-from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
@@ -88,8 +88,25 @@ async def serve(config: Config, clock: Clock) -> None:
 
 
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
-    config = node.surroundings.config
     await node.network.up()
+    try:
+        await _serve_guests(node, tasks, stop)
+    except FarmError:
+        await _take_back_network(node)
+        raise
+    await _wind_down(node)
+
+
+async def _take_back_network(node: Node) -> None:
+    """After a start that failed; guests of an earlier process keep it."""
+    try:
+        await node.network.down()
+    except HostFailed as error:
+        log.warning("network_stays", extra={"because": str(error)})
+
+
+async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
+    config = node.surroundings.config
     await node.importer.sweep()
     joined = node.surroundings.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
@@ -114,7 +131,6 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
         await stop.wait()
         log.info("stopping", extra={"stop_guests": config.node.stop_guests})
         node.readiness.serving = False
-    await _wind_down(node)
 
 
 async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:

@@ -15,6 +15,7 @@ from tests.harness.farm import Desk, import_image, make_desk, make_flavour
 from tests.harness.node import NodeProcess, running_node, test_root
 from tests.harness.rest import Rest
 from tests.harness.screen import xvfb
+from tests.harness.secrets_in_logs import secrets_in
 
 NUMBERS = itertools.count(1)
 MakeDesk = Callable[[], Awaitable[Desk]]
@@ -38,7 +39,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def node(icewm_root: Path) -> AsyncIterator[NodeProcess]:
-    """A node that serves, with the image `icewm` and the flavour `office`."""
+    """A node that serves, with the image `icewm` and the flavour `office`.
+
+    Its log of the whole run holds no password.
+    """
     if os.geteuid() != 0:
         pytest.fail("end-to-end tests need root")
     async with running_node(test_root()) as running:
@@ -46,6 +50,7 @@ async def node(icewm_root: Path) -> AsyncIterator[NodeProcess]:
             await import_image(rest, "icewm", icewm_root)
             await make_flavour(rest, "office", "icewm")
         yield running
+        assert secrets_in(running) == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")

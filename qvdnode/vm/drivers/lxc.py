@@ -28,6 +28,7 @@ KILL_PAUSE_S: Final = 0.02
 KILL_LIMIT_S: Final = 10.0
 MONITOR_GRACE_S: Final = 2.0
 LOG_TAIL: Final = 600
+ENDED_AT_ONCE: Final = f"{lxc_config.INIT} of the image ended at once."
 PROGRAMS: Final = Path("/usr/bin")
 SEARCH_PATH: Final = "/usr/sbin:/sbin"
 """Without /usr/bin, LXC does not find newuidmap and, being root, writes the id map itself; with it,
@@ -197,6 +198,6 @@ def _last_words(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return "LXC said nothing"
+        return ENDED_AT_ONCE
     errors = [line for line in text.splitlines() if " ERROR " in line]
-    return " / ".join(errors)[:LOG_TAIL] or "LXC said nothing"
+    return " / ".join(errors)[:LOG_TAIL] or ENDED_AT_ONCE

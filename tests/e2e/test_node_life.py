@@ -1,0 +1,143 @@
+"""A node's own beginning and end: what it refuses to begin with, and what it leaves behind."""
+
+import asyncio
+import hashlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.conftest import Screen
+from tests.e2e.test_desktop import viewing
+from tests.harness.farm import furnish, until_vm
+from tests.harness.host_traces import forwarding_is_held, forwards, traces
+from tests.harness.node import NodeProcess, new_node
+from tests.harness.node import test_root as state_root
+from tests.harness.qvd import insecure_tls
+from tests.harness.secrets_in_logs import secrets_in
+from tests.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REFUSAL_LIMIT_S = 30.0
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def other() -> AsyncIterator[NodeProcess]:
+    """A node of the test's own, not started yet."""
+    node = new_node(state_root(), node={"stop_guests": True})
+    yield node
+    if node.process is None:
+        shutil.rmtree(node.state_dir)
+    else:
+        await node.remove()
+
+
+async def refusal(node: NodeProcess) -> str:
+    """What a node says that cannot start; it ends by itself, with an error, and leaves nothing."""
+    await node.start(wait=False)
+    assert node.process is not None
+    code = await asyncio.wait_for(node.process.wait(), REFUSAL_LIMIT_S)
+    assert code not in {0, -signal.SIGKILL}
+    assert await until(lambda: traces(node) == set(), what=f"{traces(node)} to be gone")
+    words = node.last_words()
+    assert "Traceback" not in words
+    return words.splitlines()[-1]
+
+
+@pytest.mark.parametrize("section", ["clients", "admin"])
+async def test_a_port_in_use_is_told_by_its_setting(other: NodeProcess, section: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        other.settings[section] = {"port": port}
+        said = await refusal(other)
+    assert said.startswith("qvdnode: ")
+    assert f"[{section}]" in said
+    assert str(port) in said
+    other.settings[section] = {"port": 0}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("clients", "prot", 1), ("nodes", "name", "x"), ("vm", "boot_limit_s", "soon")],
+)
+async def test_a_key_that_is_none_is_named(
+    other: NodeProcess, section: str, key: str, value: object
+) -> None:
+    other.settings[section] = {key: value}
+    said = await refusal(other)
+    assert said.startswith("qvdnode: ")
+    assert section in said
+    assert section == "nodes" or key in said
+    assert not (other.state_dir / "pg").exists()
+    del other.settings[section]
+
+
+def make_certificate(folder: Path, name: str) -> None:
+    """A new key and certificate in the folder, in place of those before."""
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-days", "30", "-subj", f"/CN={name}",
+            "-keyout", str(folder / "key.pem"), "-out", str(folder / "chain.pem"),
+        ],
+        check=True, capture_output=True, timeout=20,
+    )  # fmt: skip
+
+
+async def shown_certificate(port: int) -> str:
+    """The digest of the certificate that a new client sees."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=insecure_tls())
+    tls = writer.get_extra_info("ssl_object")
+    assert isinstance(tls, ssl.SSLObject)
+    writer.close()
+    return hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+
+
+async def test_a_day_of_a_node_ends_without_a_trace(
+    other: NodeProcess, icewm_root: Path, screen: Screen, tmp_path: Path
+) -> None:
+    held, forwarded = forwarding_is_held(), forwards()
+    make_certificate(tmp_path, "one.example")
+    other.settings["tls"] = {
+        "certificate": str(tmp_path / "chain.pem"),
+        "key": str(tmp_path / "key.pem"),
+    }
+    await other.start()
+    assert other.process is not None
+    first, second = await furnish(other, icewm_root, 2)
+    async with (
+        viewing(first, screen, tmp_path / "first") as (_, viewer),
+        viewing(second, screen, tmp_path / "second"),
+        other.rest() as rest,
+    ):
+        before = await shown_certificate(other.client_port)
+        make_certificate(tmp_path, "two.example")
+        other.process.send_signal(signal.SIGHUP)
+        await until(lambda: other.events("certificate_reloaded"), what="the certificate")
+        assert await shown_certificate(other.client_port) != before
+
+        renewed = await shown_certificate(other.client_port)
+        (tmp_path / "chain.pem").write_text("no certificate")
+        other.process.send_signal(signal.SIGHUP)
+        await until(lambda: other.events("certificate_not_reloaded"), what="its refusal")
+        assert await shown_certificate(other.client_port) == renewed
+
+        assert not viewer.over.is_set()
+        await until_vm(rest, first.vm_id, state="running", display="connected")
+        kinds = {trace.split()[0] for trace in traces(other)}
+        assert kinds == {"mount", "loop", "link", "table", "group", "record", "process"}
+        assert await other.stop() == 0
+        await asyncio.wait_for(viewer.over.wait(), 10)
+    assert traces(other) == set()
+    if not held and not forwarding_is_held():
+        assert forwards() == forwarded
+    assert secrets_in(other) == []
+    assert list((other.state_dir / "vms").iterdir()) == []
+    other.settings.pop("tls")

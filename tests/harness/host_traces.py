@@ -1,0 +1,67 @@
+"""What a node has made on the running system, found by the host's own means.
+
+It shares no code with qvdnode, so that what the node forgets to remove is not overlooked here too.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from tests.harness.node import NodeProcess
+
+CGROUPS: Final = Path("/sys/fs/cgroup")
+RECORDS: Final = Path("/run/qvdnode")
+FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def traces(node: NodeProcess) -> set[str]:
+    """Everything that bears the node's names; empty when it has gone and left nothing."""
+    return (
+        {f"mount {line.split()[4]}" for line in _lines("/proc/self/mountinfo", node.state_dir)}
+        | {f"loop device {line}" for line in _said("losetup", "-a") if f"{node.state_dir}/" in line}
+        | {f"link {path.name}" for path in Path("/sys/class/net").glob(f"{node.prefix}qv*")}
+        | {line for line in _said("nft", "list", "tables") if line.endswith(f"_{node.prefix}")}
+        | {f"group {path}" for path in _groups(CGROUPS, node.prefix)}
+        | {f"record {path}" for path in RECORDS.rglob(f"*{node.prefix}*")}
+        | {f"process {words}" for words in _processes(f"{node.state_dir}/")}
+    )
+
+
+def forwarding_is_held() -> bool:
+    """Whether a node of this host, ours or another, wants IPv4 forwarding to be on."""
+    return any(RECORDS.glob("forwarding/held-by-*"))
+
+
+def forwards() -> bool:
+    """Whether the host forwards IPv4 packets now."""
+    return FORWARDING.read_text().strip() == "1"
+
+
+def _lines(file: str, state_dir: Path) -> list[str]:
+    lines = Path(file).read_text().splitlines()
+    return [line for line in lines if f"{state_dir}/" in line]
+
+
+def _said(*command: str) -> list[str]:
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    return finished.stdout.splitlines()
+
+
+def _groups(folder: Path, prefix: str) -> list[Path]:
+    """Control groups of the instance, which all stand near the top of their hierarchy."""
+    ours = re.compile(rf"{prefix}(qvd|guests)")
+    near = (path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
+    return [path for path in near if ours.search(str(path)) and path.is_dir()]
+
+
+def _processes(word: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if word in line:
+            found.append(line[:120])
+    return found
