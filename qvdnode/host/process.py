@@ -49,24 +49,9 @@ async def run(
 ) -> Finished:
     """Run a program to its end; raises HostFailed on a bad exit (with `check`), TimedOut."""
     words = tuple(str(word) for word in argv)
-    try:
-        child = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=DEVNULL if stdin is None else PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=clean_environment(env),
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
-    try:
-        async with asyncio.timeout(limit_s):
-            stdout, stderr = await child.communicate(stdin)
-    except TimeoutError as error:
-        raise TimedOut(f"{words[0]} did not end within {limit_s:g} s") from error
-    finally:
-        await end(child, grace_s=0)
+    child = await _spawn(words, env, stdin=DEVNULL if stdin is None else PIPE, output=PIPE)
+    async with _killed_after(child, words[0], limit_s):
+        stdout, stderr = await child.communicate(stdin)
     finished = Finished(words, child.returncode or 0, stdout, stderr)
     if check and finished.returncode != 0:
         raise HostFailed(f"{words[0]} failed ({finished.returncode}): {finished.last_words()}")
@@ -82,13 +67,8 @@ async def exit_code(
     Raises HostFailed when it is not installed, TimedOut.
     """
     child = await launch(argv, env=env)
-    try:
-        async with asyncio.timeout(limit_s):
-            return await child.wait()
-    except TimeoutError as error:
-        raise TimedOut(f"{argv[0]} did not end within {limit_s:g} s") from error
-    finally:
-        await end(child, grace_s=0)
+    async with _killed_after(child, str(argv[0]), limit_s):
+        return await child.wait()
 
 
 async def spawn_piped(
@@ -98,18 +78,7 @@ async def spawn_piped(
 
     Raises HostFailed when it is not installed.
     """
-    words = tuple(str(word) for word in argv)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *words,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=clean_environment(env),
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+    return await _spawn(argv, env, stdin=PIPE, output=PIPE)
 
 
 async def follow(
@@ -126,17 +95,13 @@ async def follow(
         raise HostFailed(f"{words[0]} has no pipes")
     child.stdin.close()
     last = ""
-    try:
-        async with asyncio.timeout(limit_s), asyncio.TaskGroup() as group:
-            swallowed = group.create_task(child.stdout.read())
+    async with _killed_after(child, words[0], limit_s):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child.stdout.read())
             async for raw in child.stderr:
                 last = raw.decode(errors="replace").strip() or last
                 on_line(last)
-        await asyncio.wait_for(asyncio.gather(swallowed, child.wait()), limit_s)
-    except TimeoutError as error:
-        raise TimedOut(f"{words[0]} did not end within {limit_s:g} s") from error
-    finally:
-        await end(child, grace_s=0)
+        await child.wait()
     if child.returncode != 0:
         raise HostFailed(f"{words[0]} failed ({child.returncode}): {last}")
 
@@ -152,11 +117,23 @@ async def launch(
 
     Raises HostFailed when it is not installed.
     """
+    return await _spawn(argv, env, output=output, pass_fds=pass_fds)
+
+
+async def _spawn(
+    argv: Sequence[str | Path],
+    env: Mapping[str, str] | None,
+    *,
+    output: int | IO[bytes],
+    stdin: int = DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> Process:
+    """Start a program, leader of a session of its own; stdout and stderr go alike to `output`."""
     words = tuple(str(word) for word in argv)
     try:
         return await asyncio.create_subprocess_exec(
             *words,
-            stdin=DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=output,
             env=clean_environment(env),
@@ -165,6 +142,18 @@ async def launch(
         )
     except FileNotFoundError as error:
         raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+
+
+@contextlib.asynccontextmanager
+async def _killed_after(child: Process, name: str, limit_s: float) -> AsyncGenerator[None]:
+    """A scope that the child does not outlive; raises TimedOut after the limit."""
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError as error:
+        raise TimedOut(f"{name} did not end within {limit_s:g} s") from error
+    finally:
+        await end(child, grace_s=0)
 
 
 async def end(child: Process, *, grace_s: float = 5.0) -> None:

@@ -138,3 +138,13 @@ async def test_a_child_whose_pipe_is_full_can_be_ended() -> None:
     async with asyncio.timeout(5):
         await process.end(child, grace_s=0)
     assert child.returncode == -signal.SIGKILL
+
+
+async def test_every_way_to_run_a_program_has_its_limit() -> None:
+    forever = ["sh", "-c", "echo word >&2; exec sleep 600"]
+    heard: list[str] = []
+    with pytest.raises(TimedOut, match=r"did not end within 0\.3 s"):
+        await process.exit_code(forever, limit_s=0.3)
+    with pytest.raises(TimedOut, match=r"did not end within 0\.3 s"):
+        await process.follow(forever, on_line=heard.append, limit_s=0.3)
+    assert heard == ["word"]
