@@ -6,7 +6,6 @@ that is gone, so is the instance, even if it was killed and its state removed. T
 after a reboot, as is the switch; where it is not, the boot id in the record tells.
 """
 
-import fcntl
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.model.errors import HostFailed
+from qvdnode.host.record_folder import locked
 
 SWITCH: Final = Path("/proc/sys/net/ipv4/ip_forward")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 RECORDS: Final = Path("/run/qvdnode/forwarding")
 BEFORE: Final = "before"
-LOCK: Final = "lock"
 HOLDER: Final = "held-by-"
 
 
@@ -96,15 +94,10 @@ class Forwarding:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        try:
-            self.records.mkdir(parents=True, exist_ok=True)
-            with (self.records / LOCK).open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                self._forget_other_boots()
-                self._forget_gone_instances()
-                yield
-        except OSError as error:
-            raise HostFailed(f"IPv4 forwarding cannot be arranged: {error}") from error
+        with locked(self.records, "IPv4 forwarding cannot be arranged"):
+            self._forget_other_boots()
+            self._forget_gone_instances()
+            yield
 
 
 def _boot_id() -> str:

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host.record_folder import locked
 from qvdnode.model.errors import HostFailed
 
 RECORDS: Final = Path("/run/qvdnode/ids")
-LOCK: Final = "lock"
+FAILING: Final = "the ids of guests cannot be claimed"
 SPARE: Final = range(0x8000_0000, 0xF000_0000)
 """Where demos and tests look for ids: above those that a node takes by default."""
 
@@ -27,7 +28,7 @@ def claimed(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None]
     Raises HostFailed naming the state folder of a living instance that has some of them.
     """
     record = records / f"{ids.start}-{ids.stop}"
-    with _locked(records):
+    with locked(records, FAILING):
         other = _holder_of(ids, records)
         if other is not None:
             raise HostFailed(
@@ -40,7 +41,7 @@ def claimed(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None]
     try:
         yield
     finally:
-        with suppress(HostFailed), _locked(records):
+        with suppress(HostFailed), locked(records, FAILING):
             record.unlink(missing_ok=True)
         os.close(fd)
 
@@ -51,7 +52,7 @@ def unused(count: int, *, seed: int, records: Path = RECORDS) -> range:
     The same seed gives the same ids as long as they are free.
     """
     places = len(SPARE) // count
-    with _locked(records):
+    with locked(records, FAILING):
         for step in range(places):
             start = SPARE.start + (seed + step) % places * count
             ids = range(start, start + count)
@@ -73,14 +74,3 @@ def _holder_of(ids: range, records: Path) -> str | None:
                 return os.fsdecode(file.read())
             record.unlink()
     return None
-
-
-@contextmanager
-def _locked(records: Path) -> Iterator[None]:
-    try:
-        records.mkdir(parents=True, exist_ok=True)
-        with (records / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise HostFailed(f"the ids of guests cannot be claimed: {error}") from error
