@@ -19,7 +19,7 @@ from qvdnode.db.backup_archive import Manifest, open_archive
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.pool import Database
 from qvdnode.db.restore import restore
-from qvdnode.model.errors import FarmError
+from qvdnode.model.errors import FarmError, NotFound
 from qvdnode.runtime.clock import SystemClock
 
 IDENTITY_FOLDER: Final = "tls"
@@ -45,6 +45,7 @@ def backup_command(
     """Copy the database into a file, while the node serves or not."""
 
     async def work(settings: Config) -> None:
+        _refuse_nothing(settings)
         files = _identity_files(settings) if identity else {}
         async with _database(settings) as db:
             _report("saved", await backup(db, to.absolute(), files), to)
@@ -80,6 +81,13 @@ def _run(config: Path | None, work: Callable[[Config], Awaitable[None]]) -> None
     except FarmError as error:
         typer.echo(f"qvdnode: {error}", err=True)
         raise typer.Exit(exit_code_of(error)) from error
+
+
+def _refuse_nothing(config: Config) -> None:
+    """Raise NotFound where no node ever was: an empty backup would look like a good one."""
+    data = config.node.state_dir / "pg" / "data"
+    if not config.database.dsn and not data.is_dir():
+        raise NotFound(f"There is no database in {data}; name the node's file with --config.")
 
 
 @asynccontextmanager

@@ -123,3 +123,12 @@ def test_a_missing_file_has_its_own_exit_code(node: Node, tmp_path: Path) -> Non
     with pytest.raises(typer.Exit) as caught:
         restore_command(tmp_path / "none.tar", node.config)
     assert exit_code(caught) == ExitCode.NOT_FOUND
+
+
+def test_a_backup_of_no_node_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(f'[node]\nstate_dir = "{tmp_path / "never"}"\n')
+    with pytest.raises(typer.Exit) as ended:
+        backup_command(tmp_path / "backup", config)
+    assert ended.value.exit_code == ExitCode.NOT_FOUND
+    assert not (tmp_path / "backup").exists()
