@@ -1,9 +1,10 @@
 """Shows answers of the API: tables for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -14,6 +15,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a 
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=1, help="Show at most so many rows.")
 ]
+PIPE_COLUMNS: Final = 500
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -35,7 +37,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, j
         table.add_column(column.heading, overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell(row.get(column.field))) for column in columns))
-    Console(highlight=False).print(table)
+    _paper().print(table)
 
 
 def show_fields(item: Mapping[str, Any], *, json: bool) -> None:
@@ -48,7 +50,7 @@ def show_fields(item: Mapping[str, Any], *, json: bool) -> None:
     table.add_column(overflow="fold")
     for name, value in flat(item):
         table.add_row(name.replace("_", " "), escape(cell(value)))
-    Console(highlight=False).print(table)
+    _paper().print(table)
 
 
 def show_json(value: object) -> None:
@@ -58,7 +60,12 @@ def show_json(value: object) -> None:
 
 def tell(sentence: str) -> None:
     """Print one sentence for a person."""
-    Console(highlight=False).print(escape(sentence))
+    Console(highlight=False).print(escape(sentence), soft_wrap=True)
+
+
+def _paper() -> Console:
+    """As wide as the terminal; in a pipe wide enough that a row stays one line, for grep."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 def cell(value: object) -> str:

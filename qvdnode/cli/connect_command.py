@@ -3,7 +3,7 @@
 import os
 import random
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -26,6 +26,7 @@ from qvdnode.client.pins import PinStore
 from qvdnode.client.target import Target, parse_target
 from qvdnode.model.errors import FarmError, Invalid
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.wire.qvd_params import GRAMMAR
 
 T = TypeVar("T")
 
@@ -85,7 +86,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         str | None, typer.Option(help="modem, isdn, adsl, wan, lan or local; else measured.")
     ] = None,
     reconnect_for: Annotated[
-        float, typer.Option(help="Seconds to try again after a dropped link; 0 for never.")
+        float, typer.Option(min=0, help="Seconds to try again after a dropped link; 0 for never.")
     ] = 600.0,
     pin: Pin = None,
     insecure: Insecure = False,
@@ -97,6 +98,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         shown_on = display or os.environ.get("DISPLAY")
         if not shown_on:
             raise Invalid("There is no X display: set DISPLAY or give --display.")
+        _refuse_odd({"geometry": geometry, "keyboard": keyboard, "link": link})
         wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
         account = _account(host, user, Trust(pin, insecure), password_file)
         shown = Client(account, wishes, Line(), SystemClock(), random.Random())
@@ -125,6 +127,13 @@ class Trust:
         """Refuse both at once."""
         if self.pin is not None and self.insecure:
             raise Invalid("--pin and --insecure contradict each other.", field="pin")
+
+
+def _refuse_odd(options: Mapping[str, str | None]) -> None:
+    """Raise Invalid for a wish that the node would pass over in silence."""
+    for name, value in options.items():
+        if value is not None and not GRAMMAR[name].fullmatch(value):
+            raise Invalid(f"--{name} {value}: see `qvd connect --help` for what it takes.")
 
 
 def _account(host: str, user: str, trust: Trust, password_file: Path | None) -> Account:
