@@ -50,7 +50,7 @@ async def shown(desk: Desk, stage: Stage) -> AsyncIterator[tuple[QvdConnection, 
 async def shown_on(connection: QvdConnection, desk: Desk, stage: Stage) -> AsyncIterator[Viewer]:
     """The same on a connection that is dialled already."""
     folder = Path(stage.node.state_dir) / "viewers" / desk.login
-    answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600")
+    answer = await connection.connect(desk.vm_id, link="lan", geometry="800x600", fullscreen="0")
     if answer.status != 101:
         raise AssertionError(f"{desk.login}: {answer.status} {answer.body!r}")
     async with Viewer(connection, stage.display, folder) as viewer:

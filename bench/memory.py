@@ -8,11 +8,13 @@ database's processes.
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bench import results_file
 from bench.desk_node import Stage, shown, stage
+from tests.waiting import until
 
 SESSIONS: Final = 100
 STEP: Final = 20
@@ -82,13 +84,18 @@ def slope(rows: list[dict[str, float]], *keys: str) -> float:
     return rise / sum((x - x0) ** 2 for x in xs)
 
 
+async def at_least(on: Stage, number: int) -> bool:
+    """Whether so many desktops are shown."""
+    return await on.watcher.count() >= number
+
+
 async def measure() -> None:
     """Add sessions in steps, look after each, and once more when all has settled."""
     rows: list[dict[str, float]] = []
     async with stage(SESSIONS, memory={"overcommit": 4.0}) as on, AsyncExitStack() as keep:
         for number, desk in enumerate(on.desks, start=1):
             await keep.enter_async_context(shown(desk, on))
-            await on.watcher.wait_new(LIMIT_S)
+            await until(partial(at_least, on, number), limit_s=LIMIT_S, what="its window")
             if number % STEP == 0:
                 await asyncio.sleep(5.0)
                 rows.append(sample(on, number))

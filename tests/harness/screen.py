@@ -1,10 +1,30 @@
-"""An Xvfb of one's own."""
+"""A screen of one's own, as a user has one: an X server with a window manager.
 
-from contextlib import AbstractAsyncContextManager
+Without a window manager every nxagent looks for one by taking the root window's redirection for a
+moment, and a window that another nxagent maps in that moment never appears.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
 
 from qvdnode.cli import xvfb as server
 
 
-def xvfb(size: str = "1280x800x24", max_clients: int = 512) -> AbstractAsyncContextManager[str]:
+@contextlib.asynccontextmanager
+async def xvfb(size: str = "1280x800x24", max_clients: int = 512) -> AsyncIterator[str]:
     """The display of a new Xvfb, for clients of any user; ended at the end."""
-    return server.xvfb(size, "-maxclients", str(max_clients), "-ac")
+    async with server.xvfb(size, "-maxclients", str(max_clients), "-ac") as display:
+        manager = await asyncio.create_subprocess_exec(
+            "evilwm", "-display", display, "-fn", "fixed",
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield display
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                manager.terminate()
+            await manager.wait()
