@@ -8,14 +8,22 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from qvdnode.cli import xvfb as server
+
+
+def bare_xvfb(
+    size: str = "1280x800x24", max_clients: int = 512
+) -> AbstractAsyncContextManager[str]:
+    """The display of a new Xvfb without a window manager, for one desktop or for plain windows."""
+    return server.xvfb(size, "-maxclients", str(max_clients), "-ac")
 
 
 @contextlib.asynccontextmanager
 async def xvfb(size: str = "1280x800x24", max_clients: int = 512) -> AsyncIterator[str]:
     """The display of a new Xvfb, for clients of any user; ended at the end."""
-    async with server.xvfb(size, "-maxclients", str(max_clients), "-ac") as display:
+    async with bare_xvfb(size, max_clients) as display:
         manager = await asyncio.create_subprocess_exec(
             "evilwm", "-display", display, "-fn", "fixed",
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},

@@ -8,7 +8,7 @@ import pytest
 from qvdnode.client.x11_watch import LOOK_AGAIN_S, WindowWatcher
 from qvdnode.model.errors import TimedOut
 from qvdnode.runtime.clock import SystemClock
-from tests.harness.screen import xvfb
+from tests.harness.screen import bare_xvfb
 from tests.integration.client.x_client import XClient
 
 SOON_S = 5.0
@@ -17,7 +17,7 @@ A_WHILE_S = 4 * LOOK_AGAIN_S
 
 @pytest.fixture
 async def display() -> AsyncIterator[str]:
-    async with xvfb() as made:
+    async with bare_xvfb() as made:
         yield made
 
 
