@@ -44,13 +44,17 @@ async def no_window(on: Stage) -> bool:
     return await on.watcher.count() == 0
 
 
+async def all_windows(on: Stage) -> bool:
+    """Whether every desktop is shown."""
+    return await on.watcher.count() == len(on.desks)
+
+
 async def one_round(on: Stage) -> tuple[int, float]:
     """Kill, start, reconnect; desktops kept and seconds to the last window."""
     async with AsyncExitStack() as keep:
         for desk in on.desks:
             await keep.enter_async_context(shown(desk, on))
-        for _ in on.desks:
-            await on.watcher.wait_new(LIMIT_S)
+        await until(lambda: all_windows(on), limit_s=LIMIT_S, what="the first windows")
         before = await processes(on)
         await on.node.sigkill()
     await until(lambda: no_window(on), limit_s=LIMIT_S, what="the old windows to go")
@@ -59,8 +63,7 @@ async def one_round(on: Stage) -> tuple[int, float]:
         await on.node.start(wait=False)
         await on.node.serving()
         dials = [asyncio.create_task(back(desk, on, keep)) for desk in on.desks]
-        for _ in on.desks:
-            await on.watcher.wait_new(LIMIT_S)
+        await until(lambda: all_windows(on), limit_s=LIMIT_S, what="every window to be back")
         took = time.monotonic() - began
         await asyncio.gather(*dials)
         after = await processes(on)
