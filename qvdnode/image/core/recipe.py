@@ -10,12 +10,11 @@ PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 LOCALE: Final = re.compile(r"[A-Za-z]{2,3}_[A-Z]{2}(@[a-z]+)?")
 
 NEUTRAL_SOURCES: Final = """\
-deb http://deb.debian.org/debian {suite} main
-deb http://deb.debian.org/debian {suite}-updates main
-deb http://deb.debian.org/debian-security {suite}-security main
+# This image names no mirror. To install packages in it, name yours:
+# deb MIRROR {suite} main
 """
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Grows when the builder itself starts to make something else of the same recipe."""
 
 _LEFT_OUT: Final = (
