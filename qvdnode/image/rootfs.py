@@ -33,6 +33,7 @@ from qvdnode.telemetry.metrics import Histogram
 
 log = logging.getLogger(__name__)
 
+STARTING: Final = "the start of a desktop"
 MOUNT_SECONDS: Final = Histogram(
     "qvdnode_rootfs_mount_seconds",
     "Time to make the root and home of one guest.",
@@ -51,6 +52,10 @@ class OverlayRootfs:
         self._homes = Homes(self._layout, settings.quota_project_base)
         self._ids = IdMapper()
         self._limit: SizeLimit | None = None
+
+    async def require_room(self) -> None:
+        """Raise NodeFull below the floor of free space."""
+        await asyncio.to_thread(self._floor.require, STARTING)
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         """A fresh root and the user's home for this generation.
@@ -117,7 +122,8 @@ class OverlayRootfs:
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():
             raise BadImage(f"there is no image at {image}: import it again")
-        self._floor.require("the start of a desktop")
+        # Once more: the disk may have filled up since the start was admitted.
+        self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)
         guest_folders.prepare(folders, ids)
         if self._limit is None:

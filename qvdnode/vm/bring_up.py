@@ -119,7 +119,7 @@ class BringUp:
     async def _steps(self) -> None:
         guest, parts, vm = self._guest, self._parts, self._guest.order.vm
         rules, root = parts.confinement, parts.rootfs
-        self._admit()
+        await self._step("admit", self._admit)
         await self._step("row", self._row.flush)
         guest.generation = generation = await self._step(
             "acquire", lambda: parts.store.acquire(vm.id)
@@ -139,7 +139,9 @@ class BringUp:
         self._remember()
         self._listener.launched()
 
-    def _admit(self) -> None:
+    async def _admit(self) -> None:
+        # Before anything is written: a VM that does not fit stays as it was.
+        await self._parts.rootfs.require_room()
         memory = self._guest.order.flavour.memory_mib
         refusal = self._parts.admission.refuse(memory, self._shared.promised_mib())
         if refusal is not None:

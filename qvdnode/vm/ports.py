@@ -115,8 +115,15 @@ class RunFolders(Protocol):
 class RootfsProvider(Protocol):
     """Makes and unmakes root file systems."""
 
+    async def require_room(self) -> None:
+        """Raise NodeFull while the disk has no room for one more root; changes nothing."""
+        ...
+
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
-        """A fresh root and the user's home for this generation; raises HostFailed, BadImage."""
+        """A fresh root and the user's home for this generation.
+
+        Raises HostFailed, BadImage, and NodeFull when the disk has filled up since.
+        """
         ...
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:

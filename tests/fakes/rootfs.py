@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -16,9 +16,20 @@ class FakeRootfs:
         self.mounted: set[tuple[VmId, Generation]] = set()
         self.refusal: str | None = None
         """With this sentence `mount` and `unmount` fail, if it is set."""
+        self.full = False
+        """Whether the disk is."""
+        self.fills_up = False
+        """Whether the disk is full by the time of a mount."""
+
+    async def require_room(self) -> None:
+        """As the disk is."""
+        if self.full:
+            raise NodeFull("the disk is nearly full")
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         """Note it."""
+        self.full = self.full or self.fills_up
+        await self.require_room()
         self._refuse()
         self.mounted.add((order.vm.id, generation))
         return GuestRoot(Path(f"/roots/{order.vm.id}"), Path(f"/homes/{order.user.id}"))

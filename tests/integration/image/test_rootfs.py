@@ -207,6 +207,20 @@ async def test_a_mount_that_is_cancelled_leaves_nothing(
         await nothing_left(ready)
 
 
+async def test_room_is_what_the_disk_has_just_now(state_dir: Path) -> None:
+    disk = state_dir / "disk"
+    disk.mkdir()
+    mounts.tmpfs(disk, size_kib=32 * 1024, inodes=64, owner=0, mode=0o711)
+    rootfs = OverlayRootfs(ImageSettings(state_dir=disk, free_floor_mib=16))
+    await rootfs.require_room()
+    filling = disk / "filling"
+    filling.write_bytes(bytes(20 << 20))
+    with pytest.raises(NodeFull, match=r"disk is nearly full, 1\d MiB are free"):
+        await rootfs.require_room()
+    filling.unlink()
+    await rootfs.require_room()
+
+
 async def test_below_the_floor_nothing_starts(ready: ImageSettings) -> None:
     full = OverlayRootfs(replace(ready, free_floor_mib=1 << 40))
     with pytest.raises(NodeFull, match="nearly full"):

@@ -183,6 +183,29 @@ async def test_a_full_node_is_said_and_reconnects_still_work(world: World) -> No
     await world.attach(1)
 
 
+async def test_on_a_full_disk_nothing_is_begun(world: World) -> None:
+    world.rootfs.full = True
+    with pytest.raises(NodeFull, match="the disk is nearly full"):
+        await world.attach()
+    await settle()
+    row = world.farm.vms[VM]
+    assert (row.state, row.generation, row.error) == (VmState.STOPPED, 0, None)
+    assert world.leaks() == []
+    world.rootfs.full = False
+    await world.attach()
+    assert row.generation == 1
+
+
+async def test_a_disk_that_fills_up_while_a_start_is_on_its_way_is_undone(world: World) -> None:
+    world.rootfs.fills_up = True
+    with pytest.raises(NodeFull, match="the disk is nearly full"):
+        await world.attach()
+    await settle()
+    row = world.farm.vms[VM]
+    assert (row.state, row.generation) == (VmState.FAILED, 1)
+    assert world.leaks() == []
+
+
 @pytest.mark.parametrize("method", ["launch", "run_session"])
 async def test_a_driver_that_fails_is_said_and_undone(world: World, method: str) -> None:
     world.host.failing[method] = GuestFailed("it does not boot", step=method)
