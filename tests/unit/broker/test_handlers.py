@@ -2,12 +2,14 @@
 
 import base64
 import json
+import logging
 
 import pytest
 
 from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Outcome, Request
 from qvdnode.broker.login import ConnectionLogin
+from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Forbidden, Unavailable
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.session.desktops import SessionTicket
@@ -100,6 +102,8 @@ async def test_ping_wants_none() -> None:
         ("stop_vm?id=9", 404),
         ("stop_vm?id=2", 403),
         ("stop_vm?id=1&evil=1", 403),
+        ("connect_to_vm?id=1&auth_token=x", 403),
+        ("connect_to_vm?id=1&host_address=x", 403),
     ],
 )
 async def test_checks_come_in_the_order_of_the_wire(target: str, status: int) -> None:
@@ -122,6 +126,20 @@ async def test_a_connect_gives_a_ticket_and_tells_the_client() -> None:
     assert isinstance(outcome, SessionTicket)
     assert asker.desktops.asked[0].link == "lan"
     assert asker.told == ["Preparing desktop 1"]
+
+
+async def test_extra_arguments_are_accepted_ignored_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asker = Asker()
+    with caplog.at_level(logging.INFO):
+        outcome = await asker.ask(
+            "/qvd/connect_to_vm?id=1&qvd.client.nxagent.extra_args=-ac%20-rootless", UPGRADE
+        )
+    assert isinstance(outcome, SessionTicket)
+    assert asker.desktops.asked == [DisplayParams()]
+    [line] = [record for record in caplog.records if record.message == "client_options_ignored"]
+    assert vars(line)["keys"] == ("qvd.client.nxagent.extra_args",)
 
 
 @pytest.mark.parametrize(

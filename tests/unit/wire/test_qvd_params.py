@@ -121,7 +121,10 @@ def test_an_impossible_id_is_a_desktop_that_is_not_there(number: str) -> None:
         parse_id({"id": number})
 
 
-@pytest.mark.parametrize("key", ["qvd.vm.user.name", "qvd.slave.key", "ID", "x\ny", "file_name"])
+@pytest.mark.parametrize(
+    "key",
+    ["qvd.vm.user.name", "qvd.slave.key", "auth_token", "host_address", "ID", "x\ny", "file_name"],
+)
 def test_keys_of_no_client_are_forbidden(key: str) -> None:
     with pytest.raises(Forbidden) as refused:
         parse_display({key: "1"})
