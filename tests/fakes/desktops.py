@@ -59,6 +59,8 @@ class FakeDesktops(Desktops):
     gate: asyncio.Event | None = None
     """What `connect` and `stop` wait for, if anything."""
     serving: bool = True
+    listed: int = 0
+    """How many lists were asked for."""
     ended_tickets: list[Ended] = field(default_factory=list)
     asked: list[DisplayParams] = field(default_factory=list)
     cancelled: int = 0
@@ -69,6 +71,7 @@ class FakeDesktops(Desktops):
 
     async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
         """The principal's VMs."""
+        self.listed += 1
         return [
             DesktopEntry(one.id, one.name, WireState.STOPPED, one.blocked, one.is_application)
             for one in self.vms.values()

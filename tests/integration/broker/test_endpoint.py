@@ -17,6 +17,9 @@ from tests.integration.broker.clients import CONNECT, Client, Place, patient, pl
 from tests.waiting import until
 
 LIST = request("list_of_vm?")
+ASKED = 400
+CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)
+"""The beginning of a TLS greeting of 512 bytes."""
 
 
 @pytest.fixture
@@ -123,8 +126,10 @@ async def test_a_client_that_trickles_is_no_better(quick_place: Place) -> None:
     feeding.cancel()
 
 
-async def test_a_client_that_never_begins_tls_is_closed(quick_place: Place) -> None:
+@pytest.mark.parametrize("said", [b"", CLIENT_HELLO[:3], CLIENT_HELLO])
+async def test_a_client_that_stalls_in_tls_is_closed(quick_place: Place, said: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", quick_place.port)
+    writer.write(said)
     async with asyncio.timeout(5):
         assert await reader.read() == b""
     writer.close()
@@ -245,8 +250,22 @@ async def test_a_client_that_does_not_read_is_not_fed_for_ever(tmp_path: Path) -
         client.reader._limit = 1  # type: ignore[attr-defined]  # makes our own end stop reading
         for number in range(2, 3_000):
             here.desktops.vms[number] = here.desktops.vms[1]
-        client.say(LIST * 400)
+        client.say(LIST * ASKED)
         await until(lambda: here.authenticator.checks == 1)
         other = await here.client()
-        assert (await other.answer(LIST))[0] == 200
+        for _ in range(20):
+            assert (await other.answer(LIST))[0] == 200
+        assert here.desktops.listed < ASKED / 2
         client.vanish()
+
+
+async def test_what_is_sent_before_the_answer_is_bounded(quiet_place: Place) -> None:
+    quiet_place.desktops.gate = asyncio.Event()
+    client = await quiet_place.client()
+    client.say(CONNECT)
+    assert (await client.head()).startswith(b"HTTP/1.1 102 ")
+    status, body = await client.answer(LIST * 1_000)
+    assert (status, b"Too much" in body) == (400, True)
+    assert await client.ended() == b""
+    await until(lambda: quiet_place.desktops.cancelled == 1)
+    assert quiet_place.desktops.listed == 0
