@@ -4,6 +4,7 @@ Routes (app.py) and the OpenAPI document (openapi.py) are both made from these r
 differ. Handlers get an `Asked` and return a model; everything else is the boundary's.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -12,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
+from qvdnode.admin.fields import SMALL_NAME
 from qvdnode.admin.parts import AdminParts
 from qvdnode.model.errors import FarmError, NotFound
 from qvdnode.model.ids import MAX_WIRE_ID
@@ -46,10 +48,7 @@ class PathParam:
 
 PATH_PARAMS: Final[dict[str, PathParam]] = {
     "id": PathParam(r"\d{1,10}", {"type": "integer", "minimum": 1, "maximum": MAX_WIRE_ID}),
-    "name": PathParam(
-        r"[a-z0-9][a-z0-9._-]{0,63}",
-        {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
-    ),
+    "name": PathParam(r"[^/]+", {"type": "string", "pattern": SMALL_NAME.pattern}),
 }
 """A segment that does not look so matches no route, and is answered with 404."""
 
@@ -90,8 +89,11 @@ class Asked(Generic[B, Q]):
         return number
 
     def name(self) -> str:
-        """The name in the path."""
-        return self.request.match_info["name"]
+        """The name in the path; raises NotFound for what can be nobody's name."""
+        name = self.request.match_info["name"]
+        if not re.fullmatch(SMALL_NAME.pattern, name):
+            raise NotFound(f"Nothing has that name: names are {SMALL_NAME.meaning}.")
+        return name
 
     def changed(self, kind: str, identity: int | str, **detail: object) -> None:
         """Note a change for the audit trail; call it once the change is made, or begun."""

@@ -1,31 +1,77 @@
 """The values requests may carry, each bounded: they end in file names, accounts and commands."""
 
-from typing import Annotated, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr
 
 from qvdnode.model.ids import MAX_WIRE_ID
 
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-]$|^[A-Za-z0-9]$"),
-]
-"""What people call a thing: letters, digits, blanks inside, dots, dashes."""
-TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a text must look like: for the machine, and for a person who got it wrong."""
+
+    pattern: str
+    meaning: str
+    """Goes on after "must be"."""
+
+    def field(self) -> Any:  # noqa: ANN401 - as pydantic's own
+        """The same for pydantic, and for the OpenAPI document."""
+        return Field(pattern=self.pattern, description=f"Must be {self.meaning}.")
+
+
+NAME: Final = Shape(
+    r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-]$|^[A-Za-z0-9]$",
+    "1 to 64 letters, digits, blanks, dots, dashes or underscores,"
+    " with a letter or digit first and no blank last",
+)
+SMALL_NAME: Final = Shape(
+    r"^[a-z0-9][a-z0-9._-]{0,63}$",
+    "1 to 64 lower-case letters, digits, dots, dashes or underscores, with a letter or digit first",
+)
+LOGIN: Final = Shape(
+    r"^[a-z_][a-z0-9._-]{0,31}$",
+    "1 to 32 lower-case letters, digits, dots, dashes or underscores,"
+    " with a letter or underscore first",
+)
+PROGRAM: Final = Shape(
+    r"^[\x20-\x7e]{1,512}$", "1 to 512 characters on one line, without accents or the like"
+)
+PATH: Final = Shape(
+    r"^(/[A-Za-z0-9._-]{1,64}){1,8}$",
+    "a path such as /bin/bash, of letters, digits, dots, dashes and underscores",
+)
+LOCALE: Final = Shape(r"^[A-Za-z0-9_.@-]{1,64}$", "a locale such as en_GB.UTF-8")
+TIMEZONE: Final = Shape(
+    r"^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}$", "a time zone such as Europe/Madrid"
+)
+WORD: Final = Shape(
+    r"^[A-Za-z0-9._@#-]{1,64}$", "1 to 64 letters, digits, dots, dashes, underscores, @ or #"
+)
+NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
+MEANINGS: Final = {
+    shape.pattern: shape.meaning
+    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, NOTE)
+}
+"""What to say of a text that does not match."""
+
+Name = Annotated[str, NAME.field()]
+"""What people call a thing."""
+TenantName = Annotated[str, SMALL_NAME.field()]
 """Stands in logins after the last @ or #, so it has neither."""
-Login = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9._-]{0,31}$")]
+Login = Annotated[str, LOGIN.field()]
 """Becomes the name of the account in the guest."""
-ImageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+ImageName = Annotated[str, SMALL_NAME.field()]
 Id = Annotated[int, Field(ge=1, le=MAX_WIRE_ID)]
 PASSWORD_MAX: Final = 256
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_MAX)]
 """Never printed, never answered."""
-Program = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,512}$")]
-"""A command line for the session's shell, printable ASCII."""
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._-]{1,64}){1,8}$")]
-Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
-Timezone = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}$")
-]
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@#-]{1,64}$")]
+Program = Annotated[str, PROGRAM.field()]
+"""A command line for the session's shell."""
+AbsolutePath = Annotated[str, PATH.field()]
+Locale = Annotated[str, LOCALE.field()]
+Timezone = Annotated[str, TIMEZONE.field()]
+Word = Annotated[str, WORD.field()]
 """A value to look for."""
+Note = Annotated[str, NOTE.field()]

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qvdnode.admin import refusal
 from qvdnode.admin.problem import Malformed
 from qvdnode.model.errors import FarmError, Invalid
 from qvdnode.model.ids import MAX_WIRE_ID
@@ -15,7 +16,6 @@ from qvdnode.model.listing import PAGE_SIZE, PAGE_SIZE_MAX, Page
 
 M = TypeVar("M", bound=BaseModel)
 
-UNKNOWN: Final = "extra_forbidden"
 NO_JSON: Final = "json_invalid"
 AFTER_MAX: Final = 2**63 - 1
 
@@ -59,7 +59,7 @@ def read_body(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:
-        raise _refusal(error, "") from error
+        raise _refusal(model, error, "") from error
 
 
 def read_query(model: type[M], pairs: Iterable[tuple[str, str]]) -> M:
@@ -67,19 +67,22 @@ def read_query(model: type[M], pairs: Iterable[tuple[str, str]]) -> M:
     values: dict[str, str] = {}
     for key, value in pairs:
         if key in values:
-            raise Invalid("This parameter may be given once.", field=f"query.{key[:64]}")
+            raise Invalid(f"{key[:64]} may be given only once.", field=f"query.{key[:64]}")
         values[key] = value
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _refusal(error, "query.") from error
+        raise _refusal(model, error, "query.") from error
 
 
-def _refusal(error: ValidationError, prefix: str) -> FarmError:
-    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+def _refusal(model: type[BaseModel], error: ValidationError, prefix: str) -> FarmError:
+    errors = error.errors(include_input=False, include_url=False)
+    first = errors[0]
     if first["type"] == NO_JSON:
-        return Malformed(f"The body must be JSON in UTF-8: {first['msg']}.")
-    field = prefix + ".".join(str(part)[:64] for part in first["loc"])
-    if first["type"] == UNKNOWN:
-        return Invalid(f"There is no {field} here.", field=field)
-    return Invalid(f"{field or 'The body'}: {first['msg']}.", field=field or None)
+        where = str(first.get("ctx", {}).get("error", ""))
+        return Malformed(f"The body must be JSON in UTF-8: {where}.")
+    part = refusal.part_of(first)
+    kind = "parameter" if prefix else "field"
+    return Invalid(
+        refusal.sentences(model, errors, kind), field=prefix + part if first["loc"] else None
+    )

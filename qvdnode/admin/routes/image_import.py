@@ -8,12 +8,12 @@ the last line is what counts.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Final
 
 from aiohttp import ClientError, web
-from pydantic import StringConstraints
 
 from qvdnode.admin.endpoint import BYTES, NDJSON, TAR, AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.fields import Note
 from qvdnode.admin.problem import Problem, problem_of
 from qvdnode.admin.reading import NoBody, Query
 from qvdnode.admin.routes.images import VersionView, version_view
@@ -34,7 +34,7 @@ CHUNK_LIMIT_S: Final = 60.0
 class ImportQuery(Query):
     """What to remember about the version."""
 
-    note: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,200}$")] = ""
+    note: Note = ""
 
 
 class ImportLine(AnswerModel):
