@@ -52,6 +52,9 @@ class PageQuery(Query):
 
 
 IdFilter = Field(default=None, ge=1, le=MAX_WIRE_ID)
+Newest = Field(
+    default=False, description="Newest first; `after` then goes back, to ids less than it."
+)
 
 
 def read_body(model: type[M], body: bytes) -> M:

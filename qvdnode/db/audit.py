@@ -19,12 +19,14 @@ VALUES ($1, $2, $3, $4, $5::jsonb, $6)
 LIST: Final = """
 SELECT id, at, actor, action, object_kind, object_id, detail, correlation
 FROM audit
-WHERE id > $1
+WHERE {after}
   AND ($3::text IS NULL OR actor = $3)
   AND ($4::text IS NULL OR object_kind = $4)
   AND ($5::text IS NULL OR object_id = $5)
-ORDER BY id LIMIT $2
+ORDER BY {order} LIMIT $2
 """
+OLDEST_FIRST: Final = LIST.format(after="id > $1", order="id")
+NEWEST_FIRST: Final = LIST.format(after="($1 = 0 OR id < $1)", order="id DESC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,12 @@ class Audit:
         actor: str | None = None,
         object_kind: str | None = None,
         object_id: str | None = None,
+        newest: bool = False,
     ) -> Listing[AuditRecord]:
-        """One page of changes, oldest first."""
+        """One page of changes, oldest first, or newest first going back from `page.after`."""
+        statement = NEWEST_FIRST if newest else OLDEST_FIRST
         rows = await self._db.fetch(
-            LIST, page.after, limit_of(page), actor, object_kind, object_id, idempotent=True
+            statement, page.after, limit_of(page), actor, object_kind, object_id, idempotent=True
         )
         return listing(rows, page, _convert)
 

@@ -24,26 +24,41 @@ CLOSE_STALE: Final = """
 UPDATE session SET closed_at = clock_timestamp(), reason = 'the node ended'
 WHERE node_id = $1 AND closed_at IS NULL
 """
+# what a session speaks of may be deleted by now: then its name is null
 LIST: Final = """
-SELECT id, vm_id, user_id, node_id, source, client, opened_at, closed_at, reason, bytes_in,
-       bytes_out
-FROM session
-WHERE id > $1
-  AND ($3::integer IS NULL OR vm_id = $3)
-  AND ($4::integer IS NULL OR user_id = $4)
-  AND (NOT $5::boolean OR closed_at IS NULL)
-ORDER BY id LIMIT $2
+SELECT s.id, s.vm_id, v.name AS vm, s.user_id, u.login AS user, t.name AS tenant, s.node_id,
+       n.name AS node, s.source, s.client, s.opened_at, s.closed_at, s.reason, s.bytes_in,
+       s.bytes_out
+FROM session s
+     LEFT JOIN vm v ON v.id = s.vm_id
+     LEFT JOIN app_user u ON u.id = s.user_id
+     LEFT JOIN tenant t ON t.id = u.tenant_id
+     LEFT JOIN node n ON n.id = s.node_id
+WHERE {after}
+  AND ($3::integer IS NULL OR s.vm_id = $3)
+  AND ($4::integer IS NULL OR s.user_id = $4)
+  AND (NOT $5::boolean OR s.closed_at IS NULL)
+ORDER BY {order} LIMIT $2
 """
+OLDEST_FIRST: Final = LIST.format(after="s.id > $1", order="s.id")
+NEWEST_FIRST: Final = LIST.format(after="($1 = 0 OR s.id < $1)", order="s.id DESC")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One client attached to one display; open while `closed_at` is None."""
+    """One client attached to one display; open while `closed_at` is None.
+
+    The names are None once the thing is deleted.
+    """
 
     id: int
     vm_id: VmId
+    vm: str | None
     user_id: UserId
+    user: str | None
+    tenant: str | None
     node_id: NodeId
+    node: str | None
     source: str
     client: str | None
     opened_at: datetime
@@ -80,10 +95,12 @@ class Sessions:
         vm_id: VmId | None = None,
         user_id: UserId | None = None,
         open_only: bool = False,
+        newest: bool = False,
     ) -> Listing[SessionRecord]:
-        """One page of sessions, oldest first."""
+        """One page of sessions, oldest first, or newest first going back from `page.after`."""
+        statement = NEWEST_FIRST if newest else OLDEST_FIRST
         rows = await self._db.fetch(
-            LIST, page.after, limit_of(page), vm_id, user_id, open_only, idempotent=True
+            statement, page.after, limit_of(page), vm_id, user_id, open_only, idempotent=True
         )
         return listing(rows, page, _convert)
 

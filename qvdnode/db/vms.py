@@ -49,6 +49,7 @@ WHERE v.id > $1
   AND ($4::integer IS NULL OR v.user_id = $4)
   AND ($5::text IS NULL OR v.state = $5)
   AND ($6::text IS NULL OR v.name = $6)
+  AND ($7::integer IS NULL OR v.flavour_id = $7)
 ORDER BY v.id LIMIT $2
 """
 DESKTOPS_OF: Final = """
@@ -98,11 +99,11 @@ class Vms:
         user_id: UserId | None = None,
         state: VmState | None = None,
         name: str | None = None,
+        flavour_id: FlavourId | None = None,
     ) -> Listing[Vm]:
         """One page of VMs."""
-        rows = await self._db.fetch(
-            LIST, page.after, limit_of(page), tenant_id, user_id, state, name, idempotent=True
-        )
+        wanted = (tenant_id, user_id, state, name, flavour_id)
+        rows = await self._db.fetch(LIST, page.after, limit_of(page), *wanted, idempotent=True)
         return listing(rows, page, _vm)
 
     async def desktops_of(self, user_id: UserId, *, applications: bool) -> Sequence[DesktopEntry]:

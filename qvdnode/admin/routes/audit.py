@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.fields import Word
-from qvdnode.admin.reading import NoBody, PageQuery
+from qvdnode.admin.reading import Newest, NoBody, PageQuery
 from qvdnode.db.audit import AuditRecord
 
 
@@ -35,16 +35,18 @@ class AuditQuery(PageQuery):
     actor: Word | None = None
     object_kind: Word | None = None
     object_id: Word | None = None
+    newest: bool = Newest
 
 
 async def list_audit(asked: Asked[NoBody, AuditQuery]) -> AuditList:
-    """One page of changes, oldest first."""
+    """One page of changes."""
     query = asked.query
     listing = await asked.parts.records.audit.list(
         query.page(),
         actor=query.actor,
         object_kind=query.object_kind,
         object_id=query.object_id,
+        newest=query.newest,
     )
     return AuditList(items=[view(item) for item in listing.items], next_after=listing.next_after)
 

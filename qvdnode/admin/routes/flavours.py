@@ -1,6 +1,7 @@
 """/flavours: kinds of desktops: which image, how much memory, which limits."""
 
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from qvdnode.admin.fields import (
     Program,
     Timezone,
 )
+from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.db.flavours import FlavourDraft
 from qvdnode.model.errors import Conflict, Invalid, NotFound
@@ -72,6 +74,7 @@ class FlavourView(AnswerModel):
 
     id: int
     tenant_id: int
+    tenant: str
     name: str
     image_id: int
     image: str
@@ -102,9 +105,18 @@ class FlavourQuery(PageQuery):
     name: Name | None = None
 
 
-def view(flavour: Flavour) -> FlavourView:
-    """The flavour as REST shows it."""
-    return FlavourView(**{item.name: getattr(flavour, item.name) for item in fields(flavour)})
+async def views(parts: AdminParts, flavours: Sequence[Flavour]) -> list[FlavourView]:
+    """Flavours as REST shows them, with the names of their tenants."""
+    tenants = await parts.accounts.tenants.names(flavour.tenant_id for flavour in flavours)
+    return [
+        FlavourView(tenant=tenants.get(flavour.tenant_id, ""), **asdict(flavour))
+        for flavour in flavours
+    ]
+
+
+async def view(parts: AdminParts, flavour: Flavour) -> FlavourView:
+    """One flavour as REST shows it."""
+    return (await views(parts, (flavour,)))[0]
 
 
 async def list_flavours(asked: Asked[NoBody, FlavourQuery]) -> FlavourList:
@@ -115,7 +127,8 @@ async def list_flavours(asked: Asked[NoBody, FlavourQuery]) -> FlavourList:
         tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         name=query.name,
     )
-    return FlavourList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    items = await views(asked.parts, listing.items)
+    return FlavourList(items=items, next_after=listing.next_after)
 
 
 async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourView:
@@ -126,12 +139,13 @@ async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourView:
     draft = FlavourDraft(tenant_id=TenantId(asked.body.tenant_id), image_id=image.id, **wanted)
     flavour = await catalogue.flavours.create(draft)
     asked.changed("flavour", flavour.id, name=flavour.name, image=flavour.image)
-    return view(flavour)
+    return await view(asked.parts, flavour)
 
 
 async def show_flavour(asked: Asked[NoBody, NoQuery]) -> FlavourView:
     """One flavour."""
-    return view(await asked.parts.catalogue.flavours.get(FlavourId(asked.id())))
+    parts = asked.parts
+    return await view(parts, await parts.catalogue.flavours.get(FlavourId(asked.id())))
 
 
 async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
@@ -144,8 +158,9 @@ async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
     if image is not None:
         draft = replace(draft, image_id=(await catalogue.images.by_name(str(image))).id)
     changed = await catalogue.flavours.update(flavour.id, draft)
-    asked.changed("flavour", flavour.id, **asked.body.model_dump(exclude_unset=True))
-    return view(changed)
+    changed_to = asked.body.model_dump(exclude_unset=True)
+    asked.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
+    return await view(asked.parts, changed)
 
 
 def _changes(change: FlavourChange) -> dict[str, Any]:
@@ -163,9 +178,10 @@ def _draft_of(flavour: Flavour) -> FlavourDraft:
 
 async def delete_flavour(asked: Asked[NoBody, NoQuery]) -> None:
     """Delete a flavour; raises Conflict while VMs are of it."""
-    flavour_id = FlavourId(asked.id())
-    await asked.parts.catalogue.flavours.delete(flavour_id)
-    asked.changed("flavour", flavour_id)
+    flavours = asked.parts.catalogue.flavours
+    flavour = await flavours.get(FlavourId(asked.id()))
+    await flavours.delete(flavour.id)
+    asked.changed("flavour", flavour.id, name=flavour.name)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

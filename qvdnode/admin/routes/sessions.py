@@ -1,21 +1,29 @@
 """/sessions: who was attached to which display, from where, for how long."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
-from qvdnode.admin.reading import IdFilter, NoBody, PageQuery
+from qvdnode.admin.reading import IdFilter, Newest, NoBody, PageQuery
 from qvdnode.db.sessions import SessionRecord
 from qvdnode.model.ids import UserId, VmId
 
 
 class SessionView(AnswerModel):
-    """One client attached to one display; open while `closed_at` is null."""
+    """One client attached to one display; open while `closed_at` is null.
+
+    Numbers stay when the thing is deleted, names become null.
+    """
 
     id: int
     vm_id: int
+    vm: str | None
     user_id: int
+    user: str | None
+    tenant: str | None
     node_id: int
+    node: str | None
     source: str
     client: str | None
     opened_at: datetime
@@ -38,33 +46,23 @@ class SessionQuery(PageQuery):
     vm_id: int | None = IdFilter
     user_id: int | None = IdFilter
     open: bool = False
+    newest: bool = Newest
 
 
 def view(record: SessionRecord) -> SessionView:
     """The session as REST shows it."""
-    return SessionView(
-        id=record.id,
-        vm_id=record.vm_id,
-        user_id=record.user_id,
-        node_id=record.node_id,
-        source=record.source,
-        client=record.client,
-        opened_at=record.opened_at,
-        closed_at=record.closed_at,
-        reason=record.reason,
-        bytes_in=record.bytes_in,
-        bytes_out=record.bytes_out,
-    )
+    return SessionView(**asdict(record))
 
 
 async def list_sessions(asked: Asked[NoBody, SessionQuery]) -> SessionList:
-    """One page of sessions, oldest first."""
+    """One page of sessions."""
     query = asked.query
     listing = await asked.parts.records.sessions.list(
         query.page(),
         vm_id=None if query.vm_id is None else VmId(query.vm_id),
         user_id=None if query.user_id is None else UserId(query.user_id),
         open_only=query.open,
+        newest=query.newest,
     )
     return SessionList(items=[view(item) for item in listing.items], next_after=listing.next_after)
 

@@ -1,5 +1,6 @@
 """/tenants: groups of users and their things, isolated from others."""
 
+from dataclasses import replace
 from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
@@ -83,18 +84,20 @@ async def show_tenant(asked: Asked[NoBody, NoQuery]) -> TenantView:
 async def change_tenant(asked: Asked[TenantChange, NoQuery]) -> TenantView:
     """Block or unblock a tenant; remembered logins are forgotten at once."""
     accounts = asked.parts.accounts
-    tenant_id = TenantId(asked.id())
-    await accounts.tenants.set_blocked(tenant_id, blocked=asked.body.blocked)
-    accounts.authenticator.forget_tenant(tenant_id)
-    asked.changed("tenant", tenant_id, blocked=asked.body.blocked)
-    return view(await accounts.tenants.get(tenant_id))
+    tenant = await accounts.tenants.get(TenantId(asked.id()))
+    blocked = asked.body.blocked
+    await accounts.tenants.set_blocked(tenant.id, blocked=blocked)
+    accounts.authenticator.forget_tenant(tenant.id)
+    asked.changed("tenant", tenant.id, name=tenant.name, blocked=blocked)
+    return view(replace(tenant, blocked=blocked))
 
 
 async def delete_tenant(asked: Asked[NoBody, NoQuery]) -> None:
     """Delete a tenant that has nothing left; raises Conflict while it has."""
-    tenant_id = TenantId(asked.id())
-    await asked.parts.accounts.tenants.delete(tenant_id)
-    asked.changed("tenant", tenant_id)
+    tenants = asked.parts.accounts.tenants
+    tenant = await tenants.get(TenantId(asked.id()))
+    await tenants.delete(tenant.id)
+    asked.changed("tenant", tenant.id, name=tenant.name)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

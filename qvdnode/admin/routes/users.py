@@ -1,5 +1,6 @@
 """/users: people who log in to desktops. Passwords come in here and never go out."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -98,30 +99,31 @@ async def show_user(asked: Asked[NoBody, NoQuery]) -> UserView:
 async def change_user(asked: Asked[UserChange, NoQuery]) -> UserView:
     """Block or unblock a user; a remembered login is forgotten at once."""
     accounts = asked.parts.accounts
-    user_id = UserId(asked.id())
-    await accounts.users.set_blocked(user_id, blocked=asked.body.blocked)
-    accounts.authenticator.forget(user_id)
-    asked.changed("user", user_id, blocked=asked.body.blocked)
-    return view(await accounts.users.get(user_id))
+    user = await accounts.users.get(UserId(asked.id()))
+    blocked = asked.body.blocked
+    await accounts.users.set_blocked(user.id, blocked=blocked)
+    accounts.authenticator.forget(user.id)
+    asked.changed("user", user.id, login=user.login, tenant=user.tenant, blocked=blocked)
+    return view(replace(user, blocked=blocked))
 
 
 async def set_password(asked: Asked[NewPassword, NoQuery]) -> None:
     """Set a user's password; the old one stops working at once."""
     accounts = asked.parts.accounts
-    user_id = UserId(asked.id())
+    user = await accounts.users.get(UserId(asked.id()))
     password_hash = await accounts.hasher.hash(asked.body.password.get_secret_value())
-    await accounts.users.set_password_hash(user_id, password_hash)
-    accounts.authenticator.forget(user_id)
-    asked.changed("user", user_id)
+    await accounts.users.set_password_hash(user.id, password_hash)
+    accounts.authenticator.forget(user.id)
+    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
 
 
 async def delete_user(asked: Asked[NoBody, NoQuery]) -> None:
     """Delete a user without VMs; the home folder stays on the node's disk."""
     accounts = asked.parts.accounts
-    user_id = UserId(asked.id())
-    await accounts.users.delete(user_id)
-    accounts.authenticator.forget(user_id)
-    asked.changed("user", user_id)
+    user = await accounts.users.get(UserId(asked.id()))
+    await accounts.users.delete(user.id)
+    accounts.authenticator.forget(user.id)
+    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

@@ -5,7 +5,7 @@ All are safe to repeat: starting what runs and stopping what is stopped answer 2
 
 import logging
 from collections.abc import Awaitable
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -53,9 +53,9 @@ async def start_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
     parts = asked.parts
     order = await parts.vms.order(VmId(asked.id()))
     if _state(asked, order.vm) is VmState.RUNNING:
-        return view(parts, order.vm)
+        return await view(parts, order.vm)
     work = parts.fleet.start(order, _say_nothing)
-    asked.changed("vm", order.vm.id, wait=asked.query.wait)
+    _note(asked, order.vm)
     return await _do(asked, order.vm.id, "start", work)
 
 
@@ -64,9 +64,9 @@ async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
     parts = asked.parts
     vm = await parts.vms.get(VmId(asked.id()))
     if _state(asked, vm) is VmState.STOPPED:
-        return view(parts, vm)
+        return await view(parts, vm)
     work = parts.fleet.stop(vm.id)
-    asked.changed("vm", vm.id, wait=asked.query.wait)
+    _note(asked, vm)
     return await _do(asked, vm.id, "stop", work)
 
 
@@ -75,7 +75,7 @@ async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
     vm = await asked.parts.vms.get(VmId(asked.id()))
     disconnected = await asked.parts.fleet.disconnect(vm.id)
     if disconnected:
-        asked.changed("vm", vm.id)
+        _note(asked, vm)
     return Disconnected(disconnected=disconnected)
 
 
@@ -83,6 +83,10 @@ async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
     """The end of the VM's log; raises NotFound when it does not run here."""
     vm = await asked.parts.vms.get(VmId(asked.id()))
     return VmLog(text=await asked.parts.fleet.log_tail(vm.id))
+
+
+def _note(asked: Asked[NoBody, Any], vm: Vm) -> None:
+    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login)
 
 
 def _state(asked: Asked[NoBody, WaitQuery], vm: Vm) -> VmState:
@@ -98,7 +102,7 @@ async def _do(
     else:
         _ = asked.parts.supervisor.isolated(f"{verb}-vm-{vm_id}", _unattended(vm_id, verb, work))
         asked.status = BEGUN
-    return view(asked.parts, await asked.parts.vms.get(vm_id))
+    return await view(asked.parts, await asked.parts.vms.get(vm_id))
 
 
 async def _unattended(vm_id: VmId, verb: str, work: Awaitable[None]) -> None:

@@ -1,5 +1,7 @@
 """/vms: users' machines: make, list, show, block, delete. vm_actions.py starts and stops them."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -9,7 +11,7 @@ from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import Vm
-from qvdnode.model.ids import FlavourId, TenantId, UserId, VmId
+from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 
 
@@ -34,6 +36,7 @@ class VmView(AnswerModel):
     id: int
     name: str
     tenant_id: int
+    tenant: str
     user_id: int
     user: str
     flavour_id: int
@@ -50,6 +53,8 @@ class VmView(AnswerModel):
     """The guest's address inside the node."""
     generation: int
     node_id: int | None
+    node: str | None
+    """The node that runs it."""
     error: str | None
     """Why the last start failed."""
 
@@ -77,17 +82,33 @@ class VmQuery(PageQuery):
 
     tenant_id: int | None = IdFilter
     user_id: int | None = IdFilter
+    flavour_id: int | None = IdFilter
     name: Name | None = None
     state: VmState | None = None
 
 
-def view(parts: AdminParts, vm: Vm) -> VmView:
-    """The VM as REST shows it: what runs here is asked, the rest is as the database has it."""
+async def views(parts: AdminParts, vms: Sequence[Vm]) -> list[VmView]:
+    """VMs as REST shows them, with the names of their tenants and nodes."""
+    tenants = await parts.accounts.tenants.names(vm.tenant_id for vm in vms)
+    nodes = await parts.nodes.names(vm.owner_node for vm in vms if vm.owner_node is not None)
+    return [_view(parts, vm, tenants, nodes) for vm in vms]
+
+
+async def view(parts: AdminParts, vm: Vm) -> VmView:
+    """One VM as REST shows it."""
+    return (await views(parts, (vm,)))[0]
+
+
+def _view(
+    parts: AdminParts, vm: Vm, tenants: Mapping[TenantId, str], nodes: Mapping[NodeId, str]
+) -> VmView:
+    # What runs here is asked, the rest is as the database has it.
     status = parts.fleet.status(vm.id)
     return VmView(
         id=vm.id,
         name=vm.name,
         tenant_id=vm.tenant_id,
+        tenant=tenants.get(vm.tenant_id, ""),
         user_id=vm.user_id,
         user=vm.user_login,
         flavour_id=vm.flavour_id,
@@ -101,6 +122,7 @@ def view(parts: AdminParts, vm: Vm) -> VmView:
         address=None if status is None else status.address,
         generation=(status and status.generation) or vm.generation,
         node_id=vm.owner_node,
+        node=None if vm.owner_node is None else nodes.get(vm.owner_node),
         error=(status and status.error) or vm.error,
     )
 
@@ -110,7 +132,7 @@ async def detail(parts: AdminParts, vm: Vm) -> VmDetail:
     memory = await parts.fleet.memory(vm.id)
     status = parts.fleet.status(vm.id)
     return VmDetail(
-        **view(parts, vm).model_dump(),
+        **(await view(parts, vm)).model_dump(),
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
@@ -125,10 +147,11 @@ async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:
         query.page(),
         tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         user_id=None if query.user_id is None else UserId(query.user_id),
+        flavour_id=None if query.flavour_id is None else FlavourId(query.flavour_id),
         state=query.state,
         name=query.name,
     )
-    items = [view(asked.parts, vm) for vm in listing.items]
+    items = await views(asked.parts, listing.items)
     return VmList(items=items, next_after=listing.next_after)
 
 
@@ -139,7 +162,7 @@ async def create_vm(asked: Asked[VmDraft, NoQuery]) -> VmView:
         UserId(draft.user_id), FlavourId(draft.flavour_id), draft.name
     )
     asked.changed("vm", vm.id, name=vm.name, user=vm.user_login, flavour=vm.flavour)
-    return view(asked.parts, vm)
+    return await view(asked.parts, vm)
 
 
 async def show_vm(asked: Asked[NoBody, NoQuery]) -> VmDetail:
@@ -149,17 +172,18 @@ async def show_vm(asked: Asked[NoBody, NoQuery]) -> VmDetail:
 
 async def change_vm(asked: Asked[VmChange, NoQuery]) -> VmView:
     """Block or unblock a VM; a session that is open stays."""
-    vm_id = VmId(asked.id())
-    await asked.parts.vms.set_blocked(vm_id, blocked=asked.body.blocked)
-    asked.changed("vm", vm_id, blocked=asked.body.blocked)
-    return view(asked.parts, await asked.parts.vms.get(vm_id))
+    vm = await asked.parts.vms.get(VmId(asked.id()))
+    blocked = asked.body.blocked
+    await asked.parts.vms.set_blocked(vm.id, blocked=blocked)
+    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login, blocked=blocked)
+    return await view(asked.parts, replace(vm, blocked=blocked))
 
 
 async def delete_vm(asked: Asked[NoBody, NoQuery]) -> None:
     """Delete a stopped VM; raises Conflict while it runs. The user's home stays."""
-    vm_id = VmId(asked.id())
-    await asked.parts.vms.delete(vm_id)
-    asked.changed("vm", vm_id)
+    vm = await asked.parts.vms.get(VmId(asked.id()))
+    await asked.parts.vms.delete(vm.id)
+    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

@@ -39,6 +39,30 @@ async def test_every_change_is_recorded_and_nothing_else(
     ]
 
 
+async def test_what_is_deleted_is_still_called_by_its_name(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
+    await api.call("DELETE", f"/flavours/{furniture.flavour_id}", status=204)
+    await api.call("DELETE", f"/users/{furniture.user_id}", status=204)
+    items = (await api.get("/audit", newest="true", limit=3))["items"]
+    assert [(item["action"], item["detail"]) for item in items] == [
+        ("user.delete", {"login": "alice", "tenant": "default"}),
+        ("flavour.delete", {"name": "office"}),
+        ("vm.delete", {"name": "desk", "user": "alice"}),
+    ]
+
+
+async def test_the_newest_changes_come_first_when_asked(
+    api: CheckedApi, furniture: Furniture
+) -> None:
+    page = await api.get("/audit", newest="true", limit=3)
+    assert page["items"][0]["action"] == "vm.create"
+    rest = await api.get("/audit", newest="true", limit=3, after=page["next_after"])
+    assert [item["action"] for item in rest["items"]] == ["image.import"]
+    assert rest["next_after"] is None
+
+
 async def test_an_entry_says_who_what_and_under_which_id(api: CheckedApi) -> None:
     headers = {"X-Correlation-ID": "ticket-4711"}
     await api.call("POST", "/tenants", {"name": "acme"}, headers=headers, status=201)

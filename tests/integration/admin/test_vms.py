@@ -1,4 +1,11 @@
+from typing import Any
+
+import pytest
+
 from qvdnode.admin.parts import AdminParts
+from qvdnode.db.ownership import Ownership
+from qvdnode.db.pool import Database
+from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.fleet import FakeFleet
 from tests.integration.admin.checked_api import CheckedApi
@@ -40,14 +47,54 @@ async def test_vms_are_found_by_tenant_user_name_and_state(
     for query in (
         {"tenant_id": furniture.tenant_id},
         {"user_id": furniture.user_id},
+        {"flavour_id": furniture.flavour_id},
         {"name": "desk"},
         {"state": "stopped"},
     ):
         found = await api.get("/vms", **query)
         assert [item["id"] for item in found["items"]] == [furniture.vm_id], query
-    for query in ({"tenant_id": 999}, {"user_id": 999}, {"name": "lab"}, {"state": "running"}):
+    others = ({"tenant_id": 999}, {"user_id": 999}, {"flavour_id": 999})
+    for query in (*others, {"name": "lab"}, {"state": "running"}):
         assert (await api.get("/vms", **query))["items"] == [], query
     assert (await api.get("/vms", 422, state="asleep"))["field"] == "query.state"
+
+
+async def test_names_stand_beside_numbers(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, database: Database
+) -> None:
+    seat = await parts.nodes.join("node1", "boot", "10.0.0.1")
+    await Ownership(database, seat).acquire(VmId(furniture.vm_id))
+    (vm,) = (await api.get("/vms"))["items"]
+    assert (vm["tenant"], vm["node"], vm["node_id"]) == ("default", "node1", seat.node_id)
+
+
+async def test_a_longer_list_takes_no_more_statements(
+    api: CheckedApi, furniture: Furniture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[str] = []
+    fetch = Database.fetch
+
+    async def counted(self: Database, statement: str, *values: Any, **options: Any) -> Any:
+        run.append(statement)
+        return await fetch(self, statement, *values, **options)
+
+    monkeypatch.setattr(Database, "fetch", counted)
+
+    async def taken(path: str) -> int:
+        run.clear()
+        await api.get(path)
+        return len(run)
+
+    before = [await taken("/vms"), await taken("/flavours"), await taken("/sessions")]
+    acme = await api.post("/tenants", {"name": "acme"})
+    for number in range(3):
+        flavour = {"tenant_id": acme["id"], "name": f"f{number}", "image": "icewm"}
+        await api.post("/flavours", flavour)
+        vm = {"user_id": furniture.user_id, "flavour_id": furniture.flavour_id, "name": f"{number}"}
+        await api.post("/vms", vm)
+    assert [await taken("/vms"), await taken("/flavours"), await taken("/sessions")] == before
+    names = [item["tenant"] for item in (await api.get("/flavours"))["items"]]
+    assert names == ["default", "acme", "acme", "acme"]
 
 
 async def test_a_vm_is_blocked_and_unblocked(api: CheckedApi, furniture: Furniture) -> None:
