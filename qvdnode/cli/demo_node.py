@@ -34,7 +34,9 @@ async def running_node(
     """A node that serves, stopped with its guests at the end; raises HostFailed with its log."""
     await _end_orphan(plan.state_dir)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
-    ids = await asyncio.to_thread(id_claims.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed)
+    ids = await asyncio.to_thread(
+        id_claims.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed, but=plan.state_dir
+    )
     plan.config_file.write_text(config_text(plan, subnet, ids.start), encoding="utf-8")
     with plan.log_file.open("wb") as log:
         child = await process.launch(

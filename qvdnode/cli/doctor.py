@@ -15,7 +15,7 @@ from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.state_folder import first_closed_parent
 from qvdnode.db.postgres_binaries import find_binaries
-from qvdnode.host import disk_space, forwarding, links, project_quota
+from qvdnode.host import disk_space, forwarding, id_claims, links, project_quota
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
 from qvdnode.model.errors import FarmError
 from qvdnode.model.guest import IDS_PER_GUEST
@@ -41,7 +41,12 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
     ids = config.vm.ids
     return [
         *doctor_system.judge(await asyncio.to_thread(system.look), clock.now()),
-        doctor_guests.ids(await asyncio.to_thread(accounts.look), ids.start, len(ids)),
+        doctor_guests.ids(
+            await asyncio.to_thread(accounts.look),
+            ids.start,
+            len(ids),
+            await asyncio.to_thread(id_claims.holder_of, ids, but=config.node.state_dir),
+        ),
         *doctor_guests.disk(await _disk(config)),
         *doctor_guests.programs(await _programs()),
         *doctor_network.judge(await _network(config)),

@@ -40,8 +40,11 @@ class ProgramFacts:
     """Whether this Python is of a virtual environment."""
 
 
-def ids(facts: AccountFacts, start: int, count: int) -> Finding:
-    """Whether the ids of guests are free; root's own lines may name them, nobody else's."""
+def ids(facts: AccountFacts, start: int, count: int, instance: str | None = None) -> Finding:
+    """Whether the ids of guests are free; root's own lines may name them, nobody else's.
+
+    `instance` is the state folder of another node of this host that has some of them.
+    """
     owners = (*facts.accounts, *facts.subuid, *facts.subgid)
     taken = {
         owned.owner
@@ -51,6 +54,12 @@ def ids(facts: AccountFacts, start: int, count: int) -> Finding:
     if taken:
         names = ", ".join(sorted(taken))
         return error("id ranges", f"Ids of guests belong to {names}", "Set another vm.id_base.")
+    if instance is not None:
+        return error(
+            "id ranges",
+            f"The node that serves from {instance} has some of {start} to {start + count - 1}",
+            "Give one of the two another vm.id_base.",
+        )
     return ok("id ranges", f"{start} to {start + count - 1} belong to nobody else")
 
 

@@ -2,13 +2,14 @@
 
 Guests of two instances under the same ids could reach each other's files and processes if one ever
 broke out. So each instance keeps a file named after its ids in a record folder, locked while it
-lives; a file that nobody locks is of an instance that has ended.
+lives. The ids are still its own when it has ended and left guests running: their processes show.
 """
 
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,58 +20,106 @@ RECORDS: Final = Path("/run/qvdnode/ids")
 FAILING: Final = "the ids of guests cannot be claimed"
 SPARE: Final = range(0x8000_0000, 0xF000_0000)
 """Where demos and tests look for ids: above those that a node takes by default."""
+PROC: Final = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The claim of an instance, living or not."""
+
+    path: Path
+    ids: range
+    holder: str
+    locked: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether the instance lives, or guests of it do."""
+        return self.locked or _in_use(self.ids)
 
 
 @contextmanager
 def claimed(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None]:
     """Have the ids for the state folder `holder`; blocks for a moment.
 
-    Raises HostFailed naming the state folder of a living instance that has some of them.
+    Raises HostFailed naming the state folder of another instance that has some of them.
     """
     record = records / f"{ids.start}-{ids.stop}"
     with locked(records, FAILING):
-        other = _holder_of(ids, records)
+        other = holder_of(ids, records, but=holder)
         if other is not None:
             raise HostFailed(
                 f"the node that serves from {other} has some of the ids {ids.start} to"
                 f" {ids.stop - 1} for its guests; give one of the two another vm.id_base"
             )
-        fd = os.open(record, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _forget_the_dead(records)
+        fd = os.open(record, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, os.fsencode(holder))
     try:
         yield
     finally:
         with suppress(HostFailed), locked(records, FAILING):
-            record.unlink(missing_ok=True)
+            if not _in_use(ids):
+                record.unlink(missing_ok=True)
         os.close(fd)
 
 
-def unused(count: int, *, seed: int, records: Path = RECORDS) -> range:
-    """So many ids that no living instance has, for a demo or a test; raises HostFailed.
+def unused(count: int, *, seed: int, records: Path = RECORDS, but: Path | None = None) -> range:
+    """So many ids that no instance has but that of the state folder `but`; raises HostFailed.
 
-    The same seed gives the same ids as long as they are free.
+    For a demo or a test. The same seed gives the same ids as long as they are free.
     """
     places = len(SPARE) // count
     with locked(records, FAILING):
         for step in range(places):
             start = SPARE.start + (seed + step) % places * count
             ids = range(start, start + count)
-            if _holder_of(ids, records) is None:
+            if holder_of(ids, records, but=but) is None:
                 return ids
     raise HostFailed(f"every {count} ids from {SPARE.start} to {SPARE.stop - 1} are claimed")
 
 
-def _holder_of(ids: range, records: Path) -> str | None:
-    """The state folder of a living instance that has some of the ids; dead records are removed."""
-    for record in sorted(records.glob("*-*")):
-        start, _, stop = record.name.partition("-")
-        if int(start) >= ids.stop or int(stop) <= ids.start:
-            continue
-        with record.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return os.fsdecode(file.read())
-            record.unlink()
+def holder_of(ids: range, records: Path = RECORDS, *, but: Path | None = None) -> str | None:
+    """The state folder of an instance that has some of the ids, other than `but`; changes nothing.
+
+    Who may not read the records learns of none.
+    """
+    for record in _all(records):
+        apart = record.ids.start >= ids.stop or record.ids.stop <= ids.start
+        if not apart and record.holder != str(but) and record.counts:
+            return record.holder
     return None
+
+
+def _forget_the_dead(records: Path) -> None:
+    for record in _all(records):
+        if not record.counts:
+            record.path.unlink()
+
+
+def _all(records: Path) -> Iterator[_Record]:
+    for path in sorted(records.glob("*-*")):
+        start, _, stop = path.name.partition("-")
+        with suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = True
+            else:
+                held = False
+            yield _Record(path, range(int(start), int(stop)), os.fsdecode(file.read()), held)
+
+
+def _in_use(ids: range) -> bool:
+    """Whether any process runs under one of the ids."""
+    return any(uid in ids for folder in PROC.glob("[0-9]*") for uid in _uids(folder))
+
+
+def _uids(process: Path) -> list[int]:
+    """The user ids of a process (real, effective, saved, of files); none of one that has ended."""
+    with suppress(OSError):
+        for line in (process / "status").read_text(errors="replace").splitlines():
+            if line.startswith("Uid:"):
+                return [int(word) for word in line.split()[1:]]
+    return []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.host.id_claims import holder_of
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids
 from tests.e2e.test_desktop import WINDOW_S, viewing
@@ -67,6 +68,7 @@ async def test_a_graceful_stop_leaves_desktops_running_too(
         assert await node.stop() == 0
         await asyncio.wait_for(viewer.over.wait(), 10)
     assert guest_pids(desk)[0] == first
+    assert holder_of(node.ids) == str(node.state_dir), "another node could take the guest's ids"
     await node.start()
     async with viewing(desk, screen, tmp_path), node.rest() as rest:
         view = await until_vm(rest, desk.vm_id, display="connected")

@@ -120,6 +120,11 @@ class NodeProcess:
         return found
 
     @property
+    def ids(self) -> range:
+        """The host ids that its guests may have."""
+        return range(self.id_base, self.id_base + ID_SLOTS * IDS_PER_GUEST)
+
+    @property
     def client_port(self) -> int:
         """Where QVD clients dial."""
         assert self.said is not None

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host import mounts, process
+from qvdnode.host import id_claims, mounts, process
 from qvdnode.host.probes import mapped_mounts
 from qvdnode.net.nft import Nft
 
 IDS = 0x7000_0000
+HIGH_IDS = range(0xF000_0000, 0xF010_0000)
+"""Above those that nodes, demos and tests take."""
 
 
 async def doctor(*argv: str) -> process.Finished:
@@ -50,6 +52,17 @@ async def test_an_error_ends_with_1_and_a_mend(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert b"chmod o+x" in said.stdout
     assert b"Free space" in said.stdout
+
+
+async def test_a_node_whose_guests_would_have_the_same_ids_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(f"[vm]\nid_base = {HIGH_IDS.start}\nid_slots = 16\n")
+    with id_claims.claimed(HIGH_IDS, tmp_path / "other"):
+        said = await doctor("--json", "--config", str(config))
+    (found,) = [item for item in json.loads(said.stdout) if item["subject"] == "id ranges"]
+    assert found["level"] == "error"
+    assert f"{tmp_path}/other" in found["text"]
+    assert said.returncode == 1
 
 
 async def test_a_broken_configuration_is_named(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from qvdnode.host.id_claims import SPARE, claimed, unused
+from qvdnode.host.id_claims import SPARE, claimed, holder_of, unused
 from qvdnode.model.errors import HostFailed
 
-IDS = range(0x7000_0000, 0x8000_0000)
+IDS = range(0xF000_0000, 0xF100_0000)
+"""Above those that a node, a demo or a test takes: nothing else of this host runs under them."""
 HOLD = """
 import sys
 from pathlib import Path
@@ -60,12 +63,50 @@ def test_a_killed_instance_holds_nothing(tmp_path: Path) -> None:
         pass
 
 
+@contextmanager
+def a_process_under(uid: int) -> Iterator[None]:
+    """Like a guest's, which lives on when its node ends."""
+    with subprocess.Popen(["sleep", "60"], user=uid) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_the_ids_of_guests_that_run_on_stay_their_nodes(tmp_path: Path) -> None:
+    (first, second) = Path("/srv/first"), Path("/srv/second")
+    with a_process_under(IDS.start + 7):
+        with claimed(IDS, first, tmp_path):
+            pass
+        with pytest.raises(HostFailed, match="/srv/first"), claimed(IDS, second, tmp_path):
+            pass
+        assert holder_of(IDS, tmp_path) == "/srv/first"
+        with claimed(IDS, first, tmp_path):
+            pass
+        # The node comes back with other ids while guests of before still have theirs.
+        with claimed(range(IDS.stop, IDS.stop + 65_536), first, tmp_path):
+            assert holder_of(IDS, tmp_path) == "/srv/first"
+    with claimed(IDS, second, tmp_path):
+        assert holder_of(IDS, tmp_path) == "/srv/second"
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / f"{IDS.start}-{IDS.stop}").write_text("/srv/dead")
+    assert holder_of(IDS, tmp_path) is None
+    assert [path.name for path in tmp_path.iterdir()] == [f"{IDS.start}-{IDS.stop}"]
+    assert holder_of(IDS, tmp_path / "missing") is None
+    with claimed(IDS, Path("/srv/first"), tmp_path):
+        assert holder_of(IDS, tmp_path) == "/srv/first"
+        assert holder_of(IDS, tmp_path, but=Path("/srv/first")) is None
+
+
 def test_unused_ids_keep_clear_of_those_that_are_claimed(tmp_path: Path) -> None:
     count = len(SPARE) // 4
     found = unused(count, seed=7, records=tmp_path)
     assert found == unused(count, seed=7, records=tmp_path)
     assert found.start % 65_536 == 0
     with claimed(found, Path("/srv/first"), tmp_path):
+        assert unused(count, seed=7, records=tmp_path, but=Path("/srv/first")) == found
         other = unused(count, seed=7, records=tmp_path)
         assert other.stop <= found.start or found.stop <= other.start
     with claimed(SPARE, Path("/srv/all"), tmp_path), pytest.raises(HostFailed, match="are claimed"):

@@ -39,6 +39,13 @@ def test_somebody_elses_id_among_them_is_an_error(facts: AccountFacts) -> None:
     assert "bob" in found.text
 
 
+def test_ids_of_another_node_of_the_host_are_an_error() -> None:
+    found = doctor_guests.ids(AccountFacts((), (), ()), START, COUNT, "/srv/other")
+    assert found.level is Level.ERROR
+    assert "/srv/other" in found.text
+    assert "vm.id_base" in found.mend
+
+
 def test_a_good_disk_has_nothing_to_mend() -> None:
     assert worst(doctor_guests.disk(DISK)) == []
     assert worst(doctor_guests.disk(replace(DISK, project_quota=False))) == []
