@@ -19,6 +19,7 @@ from qvdnode.db.backup_archive import Manifest, open_archive
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.pool import Database
 from qvdnode.db.restore import restore
+from qvdnode.model.counting import counted
 from qvdnode.model.errors import FarmError, NotFound
 from qvdnode.runtime.clock import SystemClock
 
@@ -127,4 +128,5 @@ def _restore_identity(source: Path, folder: Path, *, force: bool) -> None:
 
 def _report(verb: str, manifest: Manifest, path: Path) -> None:
     rows = sum(table.rows for table in manifest.tables)
-    typer.echo(f"{verb} {rows} rows of {len(manifest.tables)} tables ({path})")
+    what = f"{counted(rows, 'row')} of {counted(len(manifest.tables), 'table')}"
+    typer.echo(f"{verb} {what} ({path})")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qvdnode.cli.doctor_finding import Finding, error, ok, warning
+from qvdnode.model.counting import verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,12 @@ def foreign(droppers: Sequence[str], *, accepts: bool) -> Finding:
     """Whether somebody else's firewall stands in the way of guests."""
     if not droppers:
         return ok("foreign firewalls", "None drops what the host forwards")
-    names = ", ".join(droppers)
+    drop = f"{', '.join(droppers)} {verb(len(droppers), 'drop')} forwarded packets"
     if accepts:
-        return ok("foreign firewalls", f"{names} drop forwarded packets; the node opens them")
+        return ok("foreign firewalls", f"{drop}; the node opens them")
     return warning(
         "foreign firewalls",
-        f"Guests get no answers from outside: {names} drop forwarded packets",
+        f"Guests get no answers from outside: {drop}",
         'Set network.foreign_forward = "accept", or accept the guests\' bridge there.',
     )
 

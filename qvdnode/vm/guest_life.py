@@ -167,7 +167,7 @@ class GuestLife:
         """A limit of ours has passed."""
         limit_s = self._parts.settings.boot_limit_s
         if timer is Timer.BOOT:
-            late = TimedOut(f"The desktop did not come up within {limit_s:g} seconds.")
+            late = TimedOut(f"The desktop did not come up within {limit_s:g} s.")
             self.happen(GuestEvent.BRING_UP_FAILED, late if self.state in COMING_UP else None)
         elif timer is Timer.STOP:
             self.happen(GuestEvent.LIMIT_PASSED)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from qvdnode.model.counting import counted, verb
 from qvdnode.model.errors import NodeFull
 from qvdnode.telemetry.metrics import Gauge
 
@@ -56,7 +57,8 @@ class StartLimiter:
 
     async def _wait(self, moved: Callable[[int], None]) -> None:
         if len(self._queue) >= self._queue_max:
-            raise NodeFull(f"This node is full: {len(self._queue)} desktops wait to be started.")
+            wait = f"{counted(self.queued, 'desktop')} {verb(self.queued, 'wait')}"
+            raise NodeFull(f"This node is full: {wait} to be started.")
         mine = _Waiting(moved)
         self._queue.append(mine)
         QUEUED.set(len(self._queue))

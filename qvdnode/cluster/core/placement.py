@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from qvdnode.model.counting import counted, verb
 from qvdnode.model.ids import NodeId
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def place(
 
 def refusal(wish: Wish, load: Load) -> str | None:
     """The hard filters: why this node cannot take it, or None."""
+    waiting = counted(load.starts_waiting, "desktop")
     filters = (
         (load.suspect, "it does not answer"),
         (load.draining, "it is being emptied"),
@@ -134,10 +136,13 @@ def refusal(wish: Wish, load: Load) -> str | None:
             load.free_mib < wish.memory_mib,
             f"{max(load.free_mib, 0)} MiB of memory are left, {wish.memory_mib} are needed",
         ),
-        (load.guests >= load.guests_max, f"it runs {load.guests} desktops, which is its limit"),
+        (
+            load.guests >= load.guests_max,
+            f"it runs {counted(load.guests, 'desktop')}, which is its limit",
+        ),
         (
             load.start_tokens_free <= 0 and load.starts_waiting >= load.starts_waiting_max,
-            f"{load.starts_waiting} desktops wait to be started already",
+            f"{waiting} {verb(load.starts_waiting, 'wait')} to be started already",
         ),
         (load.memory_full_pct > MEMORY_STALL_LIMIT_PCT, "its guests stall for want of memory"),
     )

@@ -36,4 +36,7 @@ def test_each_lack_is_told(facts: NetworkFacts, worst: list[tuple[str, Level]]) 
 
 
 def test_a_foreign_firewall_is_named() -> None:
-    assert "ip filter FORWARD" in doctor_network.foreign(DOCKER, accepts=False).text
+    said = doctor_network.foreign(DOCKER, accepts=False).text
+    assert said.endswith("ip filter FORWARD drops forwarded packets")
+    two = doctor_network.foreign((*DOCKER, "ufw"), accepts=False).text
+    assert two.endswith("ip filter FORWARD, ufw drop forwarded packets")

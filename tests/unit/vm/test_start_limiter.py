@@ -47,7 +47,7 @@ async def test_a_full_queue_refuses() -> None:
     limiter, began = StartLimiter(1, 1), list[Start]()
     starts = [Start(limiter, began) for _ in range(3)]
     await settled()
-    with pytest.raises(NodeFull, match="1 desktops wait"):
+    with pytest.raises(NodeFull, match="1 desktop waits to be started"):
         await starts[2].task
     for start in starts:
         start.end.set()

@@ -44,6 +44,10 @@ def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:
         ({"promised_mib": 70_000}, "0 MiB of memory are left"),
         ({"guests": 200}, "runs 200 desktops"),
         ({"start_tokens_free": 0, "starts_waiting": 100}, "100 desktops wait"),
+        (
+            {"start_tokens_free": 0, "starts_waiting": 1, "starts_waiting_max": 1},
+            "1 desktop waits",
+        ),
         ({"memory_full_pct": 5.1}, "want of memory"),
     ],
 )

@@ -1,0 +1,10 @@
+import pytest
+
+from qvdnode.model.counting import counted, verb
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 desktops wait"), (1, "1 desktop waits"), (2, "2 desktops wait")]
+)
+def test_nouns_and_verbs_go_with_the_number(number: int, said: str) -> None:
+    assert f"{counted(number, 'desktop')} {verb(number, 'wait')}" == said
