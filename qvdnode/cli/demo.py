@@ -170,5 +170,5 @@ What to try next, in another terminal:
   tail -f {plan.log_file}
 
 Ctrl-C ends it all. The image and the state folder {plan.state_dir}, the Debian packages and .venv
-stay, so that the next run is quick; make purge removes the folder and .venv.
+stay, so that the next run is quick; {plan.how_to_remove(str(python))}.
 """  # noqa: E501 - commands to copy stay on one line

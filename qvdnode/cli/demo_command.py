@@ -6,14 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from qvdnode.cli import demo
-from qvdnode.cli.demo_plan import DemoPlan
+from qvdnode.cli.demo_plan import STATE_DIR, DemoPlan
 from qvdnode.cli.demo_report import Report
 from qvdnode.cli.demo_traces import left_by
 from qvdnode.cli.exit_codes import ExitCode, exit_code_of
@@ -21,8 +21,6 @@ from qvdnode.client.ending import run_to_signal
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.model.errors import Conflict, FarmError, HostFailed
 from qvdnode.runtime.clock import SystemClock
-
-STATE_DIR: Final = Path("/var/lib/qvdnode-demo")
 
 
 def demo_command(  # noqa: PLR0913 - one parameter is one option

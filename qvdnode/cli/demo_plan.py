@@ -6,6 +6,7 @@ a killed demo left is found again by the next one.
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -14,6 +15,8 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
 ID_SLOTS = 1024
+STATE_DIR = Path("/var/lib/qvdnode-demo")
+"""Where demos keep their things unless told; `make purge` removes this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,13 @@ class DemoPlan:
     def token_file(self) -> Path:
         """The administrator's token, written by the node."""
         return self.state_dir / "admin.token"
+
+    def how_to_remove(self, programs: str) -> str:
+        """What to type to get rid of what the demo keeps."""
+        if self.state_dir == STATE_DIR:
+            return "make purge removes the folder and .venv"
+        folder = shlex.quote(str(self.state_dir))
+        return f"{programs}/qvdnode purge --state-dir {folder} removes the folder, make purge .venv"
 
     @property
     def _digest(self) -> str:

@@ -23,6 +23,12 @@ def test_any_folder_gives_a_prefix_the_node_takes(name: str) -> None:
     assert re.fullmatch("d[0-9a-f]{3}", prefix)
 
 
+def test_the_hint_names_the_folder_that_make_purge_would_not_remove() -> None:
+    assert plan().how_to_remove("/v/bin").startswith("make purge removes the folder")
+    other = plan("/srv/my demo").how_to_remove("/v/bin")
+    assert "/v/bin/qvdnode purge --state-dir '/srv/my demo'" in other
+
+
 def test_folders_have_names_of_their_own_each_time() -> None:
     assert plan().prefix == plan().prefix
     assert plan("/a").prefix != plan("/b").prefix
