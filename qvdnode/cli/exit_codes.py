@@ -4,6 +4,7 @@ from enum import IntEnum
 from typing import Final
 
 from qvdnode.model.errors import (
+    BadConfig,
     FarmError,
     Forbidden,
     Invalid,
@@ -28,6 +29,7 @@ class ExitCode(IntEnum):
 
 BY_CODE: Final[dict[str, ExitCode]] = {
     Invalid.code: ExitCode.USAGE,
+    BadConfig.code: ExitCode.USAGE,
     NotFound.code: ExitCode.NOT_FOUND,
     Unauthenticated.code: ExitCode.DENIED,
     Forbidden.code: ExitCode.DENIED,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.cli.qvdnode_program import app
 from tests.fixtures_postgres import state_folder
 
@@ -42,5 +43,5 @@ def test_a_wrong_key_is_named_with_the_exit_code_for_it(folder: Path) -> None:
     config = folder / "qvdnode.toml"
     config.write_text("[node]\ncolor = " + json.dumps("desk1"))
     result = CliRunner().invoke(app, ["init", "--config", str(config)])
-    assert result.exit_code != 0
+    assert result.exit_code == ExitCode.USAGE
     assert "node.color" in result.output

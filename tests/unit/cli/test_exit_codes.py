@@ -2,6 +2,7 @@ import pytest
 
 from qvdnode.cli.exit_codes import ExitCode, exit_code_for, exit_code_of
 from qvdnode.model.errors import (
+    BadConfig,
     Conflict,
     FarmError,
     Forbidden,
@@ -20,6 +21,7 @@ from qvdnode.model.errors import (
         (Conflict("In use."), 1),
         (GuestFailed("No display.", step="display"), 1),
         (Invalid("Too long."), 2),
+        (BadConfig("No such key."), 2),
         (NotFound("No such VM."), 3),
         (Unauthenticated("Who?"), 4),
         (Forbidden("Not yours."), 4),
