@@ -10,13 +10,20 @@ UNIT := tests/unit tests/test_architecture.py tests/test_generated.py
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak bench docs fuzz
 help:
-	@echo "make demo      a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
-	@echo "make check     formatter, linters, types, architecture rules, unit tests"
-	@echo "make test      every test: unit, contract, integration, end to end"
-	@echo "make bench     all benchmarks (make bench-NAME for one); results in bench/results"
-	@echo "make soak      long runs: fuzzing and load"
-	@echo "make docs      write the generated pages again"
-	@echo "make purge     remove the demo's and the tests' state folders and .venv"
+	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
+	@echo "make check        formatter, linters, types, architecture rules, unit tests"
+	@echo "make test         every test: unit, contract, integration, end to end"
+	@echo "make unit         unit tests and architecture rules alone"
+	@echo "make integration  against this kernel, LXC, PostgreSQL and nftables; contract tests too"
+	@echo "make e2e          whole programs, from a client's window down"
+	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
+	@echo "make fuzz         fuzz the decoders of outside bytes for a minute"
+	@echo "make soak         the same for five minutes"
+	@echo "make docs         write the generated pages again"
+	@echo "make format       put the code into shape"
+	@echo "make lock         choose the pinned Python packages anew"
+	@echo "make setup        what the others need: Debian packages and .venv (make packages: those alone)"
+	@echo "make purge        remove the demo's and the tests' state folders and .venv"
 
 setup: packages $(READY)
 

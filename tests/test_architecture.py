@@ -236,6 +236,14 @@ def test_the_map_names_files_that_are_there() -> None:
     fail_if(sorted(path for path in named if not (CODE / path).exists()), "mend the map")
 
 
+def test_make_help_tells_of_every_target() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert targets is not None
+    silent = [name for name in targets[1].split() if f"make {name}" not in text and name != "help"]
+    assert not silent, f"`make help` does not tell of {silent}"
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     broken = [
