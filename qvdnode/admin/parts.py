@@ -20,6 +20,7 @@ from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.image.importer import Importer
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.place import StartChoice
 from qvdnode.vm.fleet import Fleet
 
 
@@ -81,6 +82,7 @@ class AdminParts:
     vms: Vms
     nodes: Nodes
     fleet: Fleet
+    starts: StartChoice
     facts: Callable[[], NodeFacts]
     not_ready: Callable[[], str | None]
     """Why no desktop can be started here now, for a person; None when one can."""

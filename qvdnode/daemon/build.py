@@ -84,6 +84,7 @@ class Node:
     rootfs: OverlayRootfs
     importer: Importer
     fleet: Fleet
+    starts: StartChoice
     journal: SessionJournal
     readiness: Readiness
     desktops: Desktops
@@ -121,14 +122,8 @@ def build(around: Surroundings) -> Node:
         random.Random(secrets.randbits(64)),
         sample=config.cluster.placement_sample,
     )
-    desktops = Desktops(
-        vms,
-        UserTokens(database),
-        fleet,
-        journal,
-        readiness,
-        StartChoice(choice, membership.node_id),
-    )
+    starts = StartChoice(choice, membership.node_id)
+    desktops = Desktops(vms, UserTokens(database), fleet, journal, readiness, starts)
     accounts = _accounts(around)
     endpoint = Endpoint(
         desktops, accounts.authenticator, around.identity.context(), clock, config.clients
@@ -144,6 +139,7 @@ def build(around: Surroundings) -> Node:
         rootfs=rootfs,
         importer=Importer(config.image),
         fleet=fleet,
+        starts=starts,
         journal=journal,
         readiness=readiness,
         desktops=desktops,
@@ -183,6 +179,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         vms=Vms(database),
         nodes=node.nodes,
         fleet=node.fleet,
+        starts=node.starts,
         facts=facts,
         not_ready=node.readiness.reason,
         supervisor=supervisor,

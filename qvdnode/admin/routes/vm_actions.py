@@ -49,11 +49,13 @@ class VmLog(AnswerModel):
 
 
 async def start_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
-    """Start a VM without a client; raises NodeFull, GuestFailed, TimedOut when waited for."""
+    """Start a VM without a client; raises NodeFull, and GuestFailed, TimedOut if waited for."""
     parts = asked.parts
     order = await parts.vms.order(VmId(asked.id()))
     if _state(asked, order.vm) is VmState.RUNNING:
         return await view(parts, order.vm)
+    if parts.fleet.status(order.vm.id) is None:
+        parts.starts.choose(order)
     work = parts.fleet.start(order, _say_nothing)
     _note(asked, order.vm)
     return await _do(asked, order.vm.id, "start", work)

@@ -1,5 +1,6 @@
 """Builds AdminParts on a real database with fakes for what needs a host."""
 
+import random
 from dataclasses import dataclass
 from typing import cast
 
@@ -8,6 +9,8 @@ from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.settings import AuthSettings
+from qvdnode.cluster.core.placement import Load
+from qvdnode.cluster.node_choice import NodeChoice
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.flavours import Flavours
@@ -20,8 +23,10 @@ from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.image.importer import Importer
+from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.place import StartChoice
 from qvdnode.vm.fleet import Fleet
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
@@ -39,6 +44,34 @@ FACTS = NodeFacts(
     guests_max=100,
     starts_at_once_max=4,
 )
+HERE = NodeId(1)
+
+
+class OneNode:
+    """Satisfies cluster.ports.LoadSource with what FACTS say and the fleet carries."""
+
+    def __init__(self, fleet: FakeFleet) -> None:
+        self._fleet = fleet
+
+    def loads(self) -> list[Load]:
+        """The node's load."""
+        fleet = self._fleet.load()
+        return [
+            Load(
+                node_id=HERE,
+                total_mib=FACTS.memory_total_mib,
+                reserve_mib=FACTS.memory_reserved_mib,
+                promised_mib=fleet.promised_mib,
+                guests=fleet.guests,
+                guests_max=FACTS.guests_max,
+                starts_waiting=fleet.starts_queued,
+                starts_waiting_max=100,
+                start_tokens=FACTS.starts_at_once_max,
+                start_tokens_free=fleet.starts_free,
+                cores=4,
+                run_queue=0.0,
+            )
+        ]
 
 
 @dataclass
@@ -77,6 +110,7 @@ def make_parts(
         vms=Vms(database),
         nodes=Nodes(database),
         fleet=cast(Fleet, fleet),
+        starts=StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE),
         facts=lambda: FACTS,
         not_ready=not_ready,
         supervisor=supervisor,

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 from qvdnode.admin.parts import AdminParts
 from qvdnode.model.errors import Conflict, GuestFailed, NodeFull, TimedOut
@@ -52,6 +53,22 @@ async def test_why_a_start_failed_is_answered(
         fleet.refuse(error)
         refused = await api.call("POST", path, query={"wait": "true"}, status=status)
         assert (refused["code"], refused["detail"]) == (error.code, str(error))
+
+
+async def test_a_start_that_placement_refuses_is_never_begun(
+    parts: AdminParts, api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    order = await order_of(parts, furniture)
+    giant = replace(
+        order,
+        vm=replace(order.vm, id=VmId(999)),
+        flavour=replace(order.flavour, memory_mib=15_000),
+    )
+    fleet.put(giant, VmState.RUNNING)
+    refused = await api.call("POST", f"/vms/{furniture.vm_id}/start", status=503)
+    assert refused["code"] == NodeFull.code
+    assert "360 MiB of memory are left, 512 are needed" in refused["detail"]
+    assert fleet.status(VmId(furniture.vm_id)) is None
 
 
 async def test_a_start_nobody_waits_for_fails_into_the_log(
