@@ -1,8 +1,10 @@
 """Finds and ends processes of a test's guest, from the host's side."""
 
+import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Set
 from pathlib import Path
 
 from tests.harness.farm import Desk
@@ -29,13 +31,18 @@ def root_mount(process: Path) -> str:
     return roots[-1] if roots and alive else ""
 
 
-def kill_display(desk: Desk) -> None:
-    """Kill the guest's nxagent, as a crash would."""
+def pids_by_name(desk: Desk, names: Set[str]) -> dict[str, int]:
+    """The processes of the guest that have one of these names."""
+    found = {}
     for pid in guest_pids(desk):
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "nxagent":
-            os.kill(pid, signal.SIGKILL)
-            return
-    raise AssertionError("the guest has no nxagent")
+        with contextlib.suppress(OSError):
+            found[Path(f"/proc/{pid}/comm").read_text().strip()] = pid
+    return {name: found[name] for name in names & found.keys()}
+
+
+def kill_in_guest(desk: Desk, program: str) -> None:
+    """Kill a program of the guest, as a crash would."""
+    os.kill(pids_by_name(desk, {program})[program], signal.SIGKILL)
 
 
 def in_guest(desk: Desk, command: str) -> str:

@@ -1,5 +1,6 @@
 """The embedded database is killed under a node: what runs goes on, and all heals by itself."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -10,6 +11,7 @@ import pytest
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.test_desktop import viewing
 from tests.harness.farm import until_vm
+from tests.harness.host_traces import traces
 from tests.harness.node import NodeProcess
 from tests.harness.rest import Refused, Rest
 from tests.waiting import until
@@ -76,21 +78,33 @@ async def test_a_killed_database_is_started_again_and_nothing_is_lost(
         assert view["generation"] == 1
 
 
+@pytest.mark.parametrize("moment", ["before the VM is taken", "while the VM starts"])
 async def test_a_database_restarted_in_the_middle_of_a_connect_does_not_start_a_vm_twice(
-    node: NodeProcess, make: MakeDesk, rest: Rest
+    node: NodeProcess, make: MakeDesk, rest: Rest, moment: str
 ) -> None:
     desk = await make()
     async with desk.dial() as connection:
         assert (await connection.ask("/qvd/list_of_vm")).status == 200
-        killed = kill_database(node)
-        answer = await connection.connect(desk.vm_id)
+        if moment == "while the VM starts":
+            connecting = asyncio.create_task(connection.connect(desk.vm_id))
+            await until(lambda: f"/vms/{desk.vm_id}/" in str(traces(node)), what="its first mount")
+            killed = kill_database(node)
+        else:
+            killed = kill_database(node)
+            connecting = asyncio.create_task(connection.connect(desk.vm_id))
+        answer = await connecting
         assert answer.status in {101, 503}
+        assert answer.status == 101 or b"database" in answer.body.lower()
     await until(lambda: back(node, rest, killed), limit_s=90, what="the database to be back")
     async with desk.dial() as connection:
         again = await connection.connect(desk.vm_id)
         assert again.status == 101, again
         view = await until_vm(rest, desk.vm_id, state="running")
         assert view["generation"] <= 2
+        mounts = [trace for trace in traces(node) if f"/vms/{desk.vm_id}/" in trace]
+        assert {trace.split("/vms/")[1].split("/")[1] for trace in mounts} == {
+            str(view["generation"])
+        }
 
 
 def kill_database(node: NodeProcess) -> int:

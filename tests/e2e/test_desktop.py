@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeDesk, Screen
-from tests.e2e.guest_processes import in_guest, kill_display
+from tests.e2e.guest_processes import in_guest, kill_in_guest, pids_by_name
 from tests.harness.farm import Desk, until_vm
 from tests.harness.qvd import QvdConnection, Viewer
 from tests.harness.rest import Rest
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,6 +30,18 @@ async def viewing(
         async with Viewer(connection, screen.display, folder) as viewer:
             await screen.watcher.wait_new(WINDOW_S)
             yield connection, viewer
+
+
+def session_programs(desk: Desk) -> dict[str, int]:
+    """What lives as long as the session of the display, a window of the user's included."""
+    return pids_by_name(desk, {"nxagent", "icewm", "xterm", "tail"})
+
+
+async def open_window(desk: Desk) -> dict[str, int]:
+    """Open a window on the desktop; the session's programs with it."""
+    in_guest(desk, "DISPLAY=:100 setsid xterm -e tail -f /dev/null >/dev/null 2>&1 &")
+    await until(lambda: "tail" in session_programs(desk), what="the window")
+    return session_programs(desk)
 
 
 async def test_a_stopped_desktop_starts_and_is_shown(
@@ -51,15 +64,17 @@ async def test_a_stopped_desktop_starts_and_is_shown(
     await until_vm(rest, desk.vm_id, state="running", display="suspended")
 
 
-async def test_a_reconnect_finds_the_same_guest(
+async def test_a_reconnect_finds_the_windows_it_left(
     make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
 ) -> None:
     desk = await make()
     async with viewing(desk, screen, tmp_path):
         first = await until_vm(rest, desk.vm_id, display="connected")
+        opened = await open_window(desk)
     await until_vm(rest, desk.vm_id, display="suspended")
     async with viewing(desk, screen, tmp_path):
         second = await until_vm(rest, desk.vm_id, display="connected")
+        assert session_programs(desk) == opened
     assert first["generation"] == second["generation"]
 
 
@@ -69,10 +84,12 @@ async def test_the_newest_connection_takes_over(
     desk = await make()
     async with viewing(desk, screen, tmp_path / "old") as (_, old):
         before = await until_vm(rest, desk.vm_id, display="connected")
+        opened = await open_window(desk)
         async with viewing(desk, screen, tmp_path / "new") as (_, new):
             await asyncio.wait_for(old.over.wait(), 10)
             after = await until_vm(rest, desk.vm_id, display="connected")
             assert not new.over.is_set()
+            assert session_programs(desk) == opened
     assert before["generation"] == after["generation"]
 
 
@@ -97,15 +114,16 @@ async def test_stop_vm_ends_the_desktop(
     await until_vm(rest, desk.vm_id, state="stopped")
 
 
-async def test_a_display_that_dies_is_noticed_and_the_next_connect_starts_afresh(
-    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+@pytest.mark.parametrize("program", ["nxagent", "icewm"])
+async def test_a_desktop_that_dies_is_noticed_and_the_next_connect_starts_afresh(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path, program: str
 ) -> None:
     desk = await make()
     async with viewing(desk, screen, tmp_path) as (_, viewer):
         view = await until_vm(rest, desk.vm_id, display="connected")
-        kill_display(desk)
+        kill_in_guest(desk, program)
         await asyncio.wait_for(viewer.over.wait(), 10)
-    await until_vm(rest, desk.vm_id, state="stopped", limit_s=60)
+    await until_vm(rest, desk.vm_id, state="stopped", limit_s=10)
     async with viewing(desk, screen, tmp_path):
         again = await until_vm(rest, desk.vm_id, display="connected")
     assert again["generation"] == view["generation"] + 1

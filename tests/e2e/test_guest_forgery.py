@@ -33,7 +33,14 @@ HOSTILE = (
     "%n%s",
     "é\x7f",
 )
-OPTIONS = ("os", "link", "keyboard", "geometry", "fullscreen", "timezone", "type", "print.enabled")
+OPTIONS = (
+    "os", "os.name", "os.version", "hostname", "type", "link", "keyboard", "geometry", "fullscreen",
+    "timezone", "nxagent.extra_args", "printing.enabled", "printing.flavor", "usb.enabled",
+    "usb.implementation", "audio.compression.enable", "audio.sound.enable",
+    "audio.microphone.enable", "audio.redirect.enable", "audio.redirect.server",
+    "audio.redirect.port", "unknown",
+)  # fmt: skip
+"""Every parameter that a client of any family sends, and one that none does."""
 NODE_RSS_GROWTH_MAX = 64 << 20
 
 
@@ -94,6 +101,40 @@ async def test_good_options_reach_the_display(make: MakeDesk) -> None:
     assert nx_options(desk) == (
         "nx/nx,keyboard=pc105/de,client=windows,link=lan,geometry=1024x700+0+0,listen=4100:100"
     )
+
+
+NOTE = """#!/bin/sh
+printf '%s\\n' "$1|$QVD_CUSTOM_room|$QVD_CUSTOM_print_er|$(env | grep -c owned)" >>/run/qvd/noted
+"""
+
+
+async def test_custom_parameters_reach_the_hooks_of_the_guest_and_mean_nothing_else(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path):
+        in_guest_as_root(desk, "mkdir -p /usr/lib/qvd/hooks.d")
+        hook = "/usr/lib/qvd/hooks.d/10-note"
+        in_guest_as_root(desk, f"cat >{hook} <<'END'\n{NOTE}END\nchmod 755 {hook}")
+    await until_vm(rest, desk.vm_id, display="suspended")
+    values = {
+        "room": 'B 12 "$(touch /tmp/owned)"\nLINK=6c616e',
+        "print.er": "`touch /tmp/owned`,listen=1",
+        "a": "'; touch /tmp/owned; '",
+        "LINK": "lan",
+    }
+    query = "".join(f"&custom.{key}={quote(value, safe='')}" for key, value in values.items())
+    async with desk.dial() as connection:
+        answer = await connection.ask(
+            f"/qvd/connect_to_vm?id={desk.vm_id}{query}", "Connection: Upgrade", "Upgrade: QVD/1.0"
+        )
+        assert answer.status == 101, answer
+        noted = in_guest_as_root(desk, "cat /run/qvd/noted")
+        assert noted == (
+            'resume|B 12 "$(touch /tmp/owned)"LINK=6c616e|`touch /tmp/owned`,listen=1|3\n'
+        )
+        assert nx_options(desk) == "nx/nx,client=linux,link=adsl,listen=4100:100"
+    assert in_guest(desk, "ls /tmp/owned 2>/dev/null; true") == ""
 
 
 FORGERIES = {

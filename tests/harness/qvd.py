@@ -41,7 +41,7 @@ class QvdConnection:
     def __init__(self, port: int, login: str, password: str) -> None:
         self._port = port
         word = base64.b64encode(f"{login}:{password}".encode()).decode()
-        self._authorization = f"Authorization: Basic {word}\r\n"
+        self.authorization = f"Basic {word}"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._gone = False
@@ -79,8 +79,8 @@ class QvdConnection:
     async def ask(self, target: str, *extra: str) -> Answer:
         """One GET, up to its final answer."""
         reader, writer = self.streams
-        lines = "".join(f"{line}\r\n" for line in extra)
-        writer.write(f"GET {target} HTTP/1.1\r\n{self._authorization}{lines}\r\n".encode())
+        lines = "".join(f"{line}\r\n" for line in (f"Authorization: {self.authorization}", *extra))
+        writer.write(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode())
         progress: list[str] = []
         async with asyncio.timeout(LIMIT_S):
             while True:
