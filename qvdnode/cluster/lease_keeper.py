@@ -4,6 +4,7 @@ Without a valid lease nothing new is started. What runs goes on: a farm of one n
 could take its desktops over while the database is away.
 """
 
+import asyncio
 import logging
 from typing import Final
 
@@ -45,6 +46,9 @@ class LeaseKeeper:
         self._epoch = epoch
         self._lease: Lease | None = None
         self._was_valid = False
+        self._left = False
+        # A renewal that overtakes the goodbye would be refused, and look like a lost lease.
+        self._one_at_a_time = asyncio.Lock()
 
     def valid(self) -> bool:
         """Whether this node may take VMs and start them."""
@@ -65,6 +69,18 @@ class LeaseKeeper:
 
     async def renew(self) -> None:
         """One attempt; an absent database is waited out, a refusal raises LeaseLost."""
+        async with self._one_at_a_time:
+            if not self._left:
+                await self._renew()
+
+    async def leave(self) -> None:
+        """Give the lease back, the guests being gone; raises Unavailable. It is renewed no more."""
+        async with self._one_at_a_time:
+            self._left = True
+            self._lease = None
+            await self._store.leave(self._node_id, self._epoch)
+
+    async def _renew(self) -> None:
         asked_s = self._clock.monotonic_s()
         ttl_s = self._settings.lease_ttl_s
         try:

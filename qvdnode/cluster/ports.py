@@ -14,6 +14,10 @@ class LeaseStore(Protocol):
         Unavailable."""
         ...
 
+    async def leave(self, node_id: NodeId, epoch: int) -> None:
+        """End the lease of a node whose guests are gone; raises Unavailable."""
+        ...
+
 
 class LoadSource(Protocol):
     """Knows how the nodes of the farm are doing."""

@@ -6,13 +6,16 @@ that a node started during an outage adopts and serves what runs, and starts not
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from qvdnode.db.nodes import NodeSeat
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.ports import VmStore
+
+if TYPE_CHECKING:
+    from qvdnode.cluster.lease_keeper import LeaseKeeper
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class Membership:
         self._make_ownership = ownership
         self._ownership: VmStore | None = None
         self._seat: NodeSeat | None = None
+        self.lease: LeaseKeeper | None = None
+        """Kept by whoever made this node join; None before."""
 
     @property
     def seat(self) -> NodeSeat | None:

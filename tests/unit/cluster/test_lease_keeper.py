@@ -19,6 +19,7 @@ class Leases:
         self.away = False
         self.fenced = False
         self.takes_s = 0.0
+        self.left: tuple[NodeId, int] | None = None
         self.asked: list[tuple[NodeId, int, float]] = []
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float) -> bool:
@@ -27,6 +28,12 @@ class Leases:
         if self.away:
             raise Unavailable("The database does not answer.")
         return not self.fenced
+
+    async def leave(self, node_id: NodeId, epoch: int) -> None:
+        if self.away:
+            raise Unavailable("The database does not answer.")
+        self.left = (node_id, epoch)
+        self.fenced = True
 
 
 @pytest.fixture
@@ -94,6 +101,37 @@ async def test_a_refusal_ends_the_lease_at_once(keeper: LeaseKeeper, leases: Lea
     with pytest.raises(LeaseLost, match="start it again"):
         await keeper.renew()
     assert not keeper.valid()
+
+
+async def test_who_has_left_renews_no_more(keeper: LeaseKeeper, leases: Leases) -> None:
+    await keeper.renew()
+    await keeper.leave()
+    assert leases.left == (NodeId(1), 4)
+    assert not keeper.valid()
+    asked = len(leases.asked)
+    await keeper.renew()
+    assert len(leases.asked) == asked
+
+
+async def test_a_renewal_under_way_is_waited_for_before_leaving(clock: ManualClock) -> None:
+    answered = asyncio.Event()
+
+    class Slow(Leases):
+        async def renew(self, node_id: NodeId, epoch: int, ttl_s: float) -> bool:
+            await answered.wait()
+            return await super().renew(node_id, epoch, ttl_s)
+
+    slow = Slow(clock)
+    keeper = LeaseKeeper(slow, clock, ClusterSettings(), NodeId(1), 4)
+    async with asyncio.TaskGroup() as group:
+        _ = group.create_task(keeper.renew())
+        await asyncio.sleep(0)
+        leaving = group.create_task(keeper.leave())
+        await asyncio.sleep(0)
+        assert slow.left is None
+        answered.set()
+        await leaving
+    assert slow.left == (NodeId(1), 4)
 
 
 async def test_it_renews_every_three_seconds(
