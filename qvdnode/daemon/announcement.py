@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,13 @@ def publish(state_dir: Path, announcement: Announcement) -> None:
     temporary = state_dir / f".{FILE_NAME}.{os.getpid()}"
     temporary.write_text(json.dumps(asdict(announcement)), encoding="utf-8")
     temporary.replace(state_dir / FILE_NAME)
+
+
+def correct(state_dir: Path, fingerprint: str) -> None:
+    """Tell the fingerprint of a certificate that was replaced; a node not announced stays so."""
+    said = read(state_dir)
+    if said is not None:
+        publish(state_dir, replace(said, fingerprint=fingerprint))
 
 
 def withdraw(state_dir: Path) -> None:

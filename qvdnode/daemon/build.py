@@ -107,6 +107,7 @@ def build(around: Surroundings) -> Node:
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
     memory = HostMemoryReader()
+    memory.show()
     inotify = Inotify()
     fleet = _fleet(around, membership, confinement, rootfs, memory, inotify)
     readiness = Readiness(
@@ -161,7 +162,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         return NodeFacts(
             name=config.node.name,
             version=version("qvdnode"),
-            fingerprint=announced.fingerprint,
+            fingerprint=around.identity.fingerprint(),
             client_port=announced.client_port,
             admin_port=announced.admin_port,
             started_at=started_at,

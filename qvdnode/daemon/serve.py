@@ -14,6 +14,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import uvloop
@@ -77,7 +78,7 @@ async def serve(config: Config, clock: Clock) -> None:
     await asyncio.to_thread(state_folder.prepare, state_dir)
     identity = _identity(config, clock)
     with StateLock(state_dir), claimed(config.vm.ids, state_dir):
-        _listen_to_signals(stop, identity)
+        _listen_to_signals(stop, identity, state_dir)
         async with Supervisor("node") as tasks, _database(config, clock, tasks) as database:
             nameservers = tuple(str(a) for a in await guest_resolvers(config.network))
             node = build(Surroundings(config, clock, database, identity, nameservers))
@@ -157,10 +158,10 @@ async def _wind_down(node: Node) -> None:
     config = node.surroundings.config
     await node.fleet.close(stop_guests=config.node.stop_guests)
     await node.journal.flushed(JOURNAL_LIMIT_S)
-    seat = node.membership.seat
-    if seat is not None and config.node.stop_guests:
+    lease = node.membership.lease
+    if lease is not None and config.node.stop_guests:
         try:
-            await node.nodes.leave(seat.node_id, seat.epoch)
+            await lease.leave()
         except Unavailable as error:
             log.warning("left_unsaid", extra={"because": str(error)})
     if config.node.stop_guests:
@@ -189,6 +190,7 @@ async def _join(node: Node, tasks: Supervisor) -> bool:
         return False
     keeper = LeaseKeeper(node.nodes, around.clock, around.config.cluster, seat.node_id, seat.epoch)
     await keeper.renew()
+    node.membership.lease = keeper
     node.readiness.checks.append(keeper.ran_out)
     _ = tasks.essential("lease", keeper.run())
     return True
@@ -235,14 +237,16 @@ def _identity(config: Config, clock: Clock) -> NodeIdentity:
     return identity
 
 
-def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity) -> None:
+def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity, state_dir: Path) -> None:
     def reload() -> None:
         try:
             identity.reload()
         except FarmError as error:
             log.warning("certificate_not_reloaded", extra={"because": str(error)})
         else:
-            log.info("certificate_reloaded", extra={"fingerprint": identity.fingerprint()})
+            fingerprint = identity.fingerprint()
+            announcement.correct(state_dir, fingerprint)
+            log.info("certificate_reloaded", extra={"fingerprint": fingerprint})
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -20,6 +20,7 @@ from tests.harness.host_traces import forwarding_is_held, forwards, traces
 from tests.harness.node import NodeProcess, new_node
 from tests.harness.node import test_root as state_root
 from tests.harness.qvd import insecure_tls
+from tests.harness.rest import Rest
 from tests.harness.secrets_in_logs import secrets_in
 from tests.waiting import until
 
@@ -100,6 +101,25 @@ async def shown_certificate(port: int) -> str:
     return hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
 
 
+async def certificates_change(node: NodeProcess, rest: Rest, folder: Path) -> None:
+    """A good certificate in the folder is served and told after a reload, a bad one is not."""
+    assert node.process is not None
+    before = await shown_certificate(node.client_port)
+    make_certificate(folder, "two.example")
+    node.process.send_signal(signal.SIGHUP)
+    await until(lambda: node.events("certificate_reloaded"), what="the certificate")
+    renewed = await shown_certificate(node.client_port)
+    assert renewed != before
+    told = (await node.serving()).fingerprint
+    assert told.removeprefix("SHA256:") == renewed
+    assert (await rest.get("/node"))["fingerprint"] == told
+
+    (folder / "chain.pem").write_text("no certificate")
+    node.process.send_signal(signal.SIGHUP)
+    await until(lambda: node.events("certificate_not_reloaded"), what="its refusal")
+    assert await shown_certificate(node.client_port) == renewed
+
+
 async def test_a_day_of_a_node_ends_without_a_trace(
     other: NodeProcess, icewm_root: Path, screen: Screen, tmp_path: Path
 ) -> None:
@@ -110,27 +130,18 @@ async def test_a_day_of_a_node_ends_without_a_trace(
         "key": str(tmp_path / "key.pem"),
     }
     await other.start()
-    assert other.process is not None
     first, second = await furnish(other, icewm_root, 2)
     async with (
         viewing(first, screen, tmp_path / "first") as (_, viewer),
         viewing(second, screen, tmp_path / "second"),
         other.rest() as rest,
     ):
-        before = await shown_certificate(other.client_port)
-        make_certificate(tmp_path, "two.example")
-        other.process.send_signal(signal.SIGHUP)
-        await until(lambda: other.events("certificate_reloaded"), what="the certificate")
-        assert await shown_certificate(other.client_port) != before
-
-        renewed = await shown_certificate(other.client_port)
-        (tmp_path / "chain.pem").write_text("no certificate")
-        other.process.send_signal(signal.SIGHUP)
-        await until(lambda: other.events("certificate_not_reloaded"), what="its refusal")
-        assert await shown_certificate(other.client_port) == renewed
-
+        await certificates_change(other, rest, tmp_path)
         assert not viewer.over.is_set()
         await until_vm(rest, first.vm_id, state="running", display="connected")
+        assert await rest.metric("qvdnode_relay_streams") == 2
+        assert await rest.metric("qvdnode_lease_valid") == 1
+        assert await rest.metric("qvdnode_host_memory_total_bytes") > 2**20
         kinds = {trace.split()[0] for trace in traces(other)}
         assert kinds == {"mount", "loop", "link", "table", "group", "record", "process"}
         assert await other.stop() == 0

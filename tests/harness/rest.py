@@ -73,3 +73,11 @@ class Rest:
         assert self._http is not None
         async with self._http.get(f"{self._base}{path}", ssl=False) as answer:
             return answer.status
+
+    async def metric(self, name: str) -> float:
+        """The value of a metric that has no labels."""
+        assert self._http is not None
+        async with self._http.get(f"{self._base}/metrics", ssl=False) as answer:
+            lines = (await answer.text()).splitlines()
+        (value,) = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
+        return float(value)
