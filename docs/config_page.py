@@ -19,8 +19,9 @@ HEAD: Final = """\
 # Configuration
 
 A TOML file, given with `qvdnode serve --config FILE`. Every key may be left out. An environment
-variable `QVDNODE_SECTION__KEY` (such as `QVDNODE_NODE__STATE_DIR`) goes before the file. An unknown
-key is refused by its name.
+variable `QVDNODE_SECTION__KEY` (such as `QVDNODE_NODE__STATE_DIR`, or
+`QVDNODE_CLIENTS__RELAY__DIAL_LIMIT_S` for a section in a section) goes before the file; a list is
+written in it as in the file. An unknown key is refused by its name.
 """
 WORDS: Final[dict[object, str]] = {
     bool: "yes or no",

@@ -2,7 +2,7 @@
 
 The keys are the fields of the settings dataclasses; nothing is listed twice. An unknown key is
 refused by its path, a wrong value with the path and the reason. Environment variables are named
-QVDNODE_SECTION__KEY, such as QVDNODE_NODE__STATE_DIR.
+QVDNODE_SECTION__KEY, such as QVDNODE_NODE__STATE_DIR; a list is written as in the file.
 """
 
 import tomllib
@@ -41,15 +41,42 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Put QVDNODE_SECTION__KEY variables over what the file says."""
+    """Put QVDNODE_SECTION__KEY variables over what the file says; raises BadConfig.
+
+    A variable that begins like a section's but is no such name is refused, not passed over.
+    """
     for name, value in sorted(environ.items()):
-        if not name.startswith(ENV_PREFIX) or "__" not in name:
+        if not name.startswith(ENV_PREFIX):
             continue
-        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
-        table = raw.setdefault(section, {})
+        *path, key = name.removeprefix(ENV_PREFIX).lower().split("__")
+        if path:
+            _table(raw, path)[key] = _from_environment(name, value)
+        elif key.partition("_")[0] in {section.name for section in fields(Config)}:
+            raise BadConfig(
+                f"{name} is no setting: between section and key stand two underscores,"
+                f" as in {ENV_PREFIX}NODE__STATE_DIR",
+                key=name,
+            )
+
+
+def _table(raw: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    table = raw
+    for depth, name in enumerate(path, start=1):
+        table = table.setdefault(name, {})
         if not isinstance(table, dict):
+            section = ".".join(path[:depth])
             raise BadConfig(f"[{section}] must be a table", key=section)
-        table[key] = value
+    return table
+
+
+def _from_environment(name: str, text: str) -> object:
+    """The text, or the list that it writes as TOML does."""
+    if not text.startswith("["):
+        return text
+    try:
+        return tomllib.loads(f"list = {text}")["list"]
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f'{name} is no list: {error}; write ["one", "two"]', key=name) from error
 
 
 def parse(raw: Mapping[str, Any]) -> Config:

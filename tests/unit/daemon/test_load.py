@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from qvdnode.daemon.config import Config
-from qvdnode.daemon.load import merge_environment, parse
+from qvdnode.daemon.load import load, merge_environment, parse
 from qvdnode.model.errors import BadConfig
 
 
@@ -61,3 +61,43 @@ def test_the_environment_goes_over_the_file() -> None:
     merge_environment(raw, {"QVDNODE_NODE__NAME": "two", "PATH": "/bin", "QVDNODE_TEST": "x"})
     config = parse(raw)
     assert (config.node.name, config.node.prefix) == ("two", "a")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "section", "key", "meant"),
+    [
+        ("QVDNODE_CLIENTS__PORT", "9000", "clients", "port", 9000),
+        ("QVDNODE_NODE__STOP_GUESTS", "true", "node", "stop_guests", True),
+        ("QVDNODE_NODE__STATE_DIR", "/srv/q", "node", "state_dir", Path("/srv/q")),
+        ("QVDNODE_TLS__NAMES", '["a.example", "b"]', "tls", "names", ("a.example", "b")),
+        ("QVDNODE_VM__BOOT_LIMIT_S", "7.5", "vm", "boot_limit_s", 7.5),
+    ],
+)
+def test_the_environment_is_typed_as_the_file_is(
+    variable: str, value: str, section: str, key: str, meant: object
+) -> None:
+    raw: dict[str, Any] = {}
+    merge_environment(raw, {variable: value})
+    assert getattr(getattr(parse(raw), section), key) == meant
+
+
+def test_the_environment_reaches_a_section_within_a_section() -> None:
+    raw: dict[str, Any] = {"clients": {"relay": {"dial_limit_s": 2}}}
+    merge_environment(raw, {"QVDNODE_CLIENTS__RELAY__DIAL_LIMIT_S": "3"})
+    assert parse(raw).clients.relay.dial_limit_s == 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("QVDNODE_NODE__STAT_DIR", "/x", "node.stat_dir"),
+        ("QVDNODE_NODES__NAME", "x", "nodes"),
+        ("QVDNODE_NODE_STATE_DIR", "/x", "QVDNODE_NODE_STATE_DIR"),
+        ("QVDNODE_NODE", "x", "QVDNODE_NODE"),
+        ("QVDNODE_TLS__NAMES", "[a", "QVDNODE_TLS__NAMES"),
+        ("QVDNODE_NODE__NAME__X", "x", "node.name"),
+    ],
+)
+def test_an_odd_variable_is_refused_by_its_name(variable: str, value: str, named: str) -> None:
+    with pytest.raises(BadConfig, match=named.replace(".", r"\.")):
+        load(None, {"QVDNODE_NODE__NAME": "one", variable: value})
