@@ -16,6 +16,7 @@ from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.model.seat import Progress
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.dial_refusal import because
 from qvdnode.tls.pin import fingerprint_of
 from qvdnode.wire.qvd_client import (
     Answered,
@@ -157,7 +158,7 @@ async def dial(target: Target, pin: str | None, clock: Clock) -> QvdLink:
     except ssl.SSLError as error:
         raise Unavailable(f"{target} does not speak TLS as it should: {error.reason}") from error
     except OSError as error:
-        raise Unavailable(f"{target} cannot be reached: {error.strerror or error}") from error
+        raise Unavailable(f"{target} cannot be reached: {because(error)}") from error
     if pin is not None:
         try:
             demand(target, link.fingerprint, pin)

@@ -1,0 +1,13 @@
+"""What a person is told when a connection could not be made.
+
+asyncio says "Connect call failed", with the address, whatever the reason was.
+"""
+
+import os
+
+
+def because(error: OSError) -> str:
+    """The reason in the words of the operating system, or that no address of the name answers."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or "none of its addresses answers"
