@@ -13,11 +13,14 @@ import asyncpg
 from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import found, row_count
+from qvdnode.model.errors import Conflict
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Listing, Page
 
 KIND: Final = "node"
 LEASE_TTL_S: Final = 15.0
+FENCE_GRACE_S: Final = 10.0
+"""After the end of a lease: by then its node has seen it, even one that was slow."""
 
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right
 JOIN: Final = """
@@ -43,7 +46,7 @@ WHERE id = $1 AND state <> 'fenced'
 """
 STOP_ALL: Final = """
 UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
-    error = 'The host was restarted.', state_since = clock_timestamp()
+    error = $2, state_since = clock_timestamp()
 WHERE owner_node = $1
 """
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
@@ -104,15 +107,26 @@ class Nodes:
         """Say goodbye, with guests that may run on."""
         await self._db.execute(LEAVE, node_id, epoch, idempotent=True)
 
-    async def fence(self, node_id: NodeId, grace_s: float) -> bool:
-        """Declare a node dead whose lease ended that long ago; its VMs may then be taken over."""
-        tag = await self._db.execute(FENCE, node_id, grace_s, idempotent=True)
-        return row_count(tag) == 1
+    async def fence(self, node_id: NodeId, grace_s: float = FENCE_GRACE_S) -> int:
+        """Declare a node dead, and the VMs that it ran stopped; how many.
+
+        Should its process live after all, it finds its lease refused and its guests not its own.
+        Raises NotFound, and Conflict while its lease has not been over for that long.
+        """
+        async with self._db.transaction() as tx:
+            if row_count(await tx.execute(FENCE, node_id, grace_s)) == 1:
+                return row_count(await tx.execute(STOP_ALL, node_id, "The host was given up."))
+        node = await self.get(node_id)
+        if node.state == "fenced":
+            return 0
+        raise Conflict(
+            f"Node {node.name} is not gone: its lease must have been over for {grace_s:g} s."
+        )
 
     async def reset_after_reboot(self, seat: NodeSeat, boot_id: str) -> int:
         """Set the rows of VMs right that this node ran before the host restarted; how many."""
         async with self._db.transaction() as tx:
-            tag = await tx.execute(STOP_ALL, seat.node_id)
+            tag = await tx.execute(STOP_ALL, seat.node_id, "The host was restarted.")
             await tx.execute(SET_BOOT_ID, seat.node_id, seat.epoch, boot_id)
         return row_count(tag)
 

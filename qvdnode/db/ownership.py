@@ -28,20 +28,17 @@ WHERE id = $1 AND epoch = $2 AND state = 'up' FOR SHARE
 ACQUIRE: Final = """
 UPDATE vm SET owner_node = $2, owner_epoch = $3, gen = gen + 1, state = 'preparing',
     error = NULL, state_since = clock_timestamp()
-WHERE id = $1 AND (
-    owner_node IS NULL
-    OR owner_node = $2
-    OR EXISTS (
-        SELECT 1 FROM node o
-        WHERE o.id = vm.owner_node AND o.state = 'fenced' AND o.epoch > vm.owner_epoch
-    )
-)
+WHERE id = $1 AND (owner_node IS NULL OR owner_node = $2)
 AND EXISTS (
     SELECT 1 FROM node n WHERE n.id = $2 AND n.epoch = $3 AND n.lease_until > clock_timestamp()
 )
 RETURNING gen
 """
 READ: Final = "SELECT gen, owner_node, owner_epoch FROM vm WHERE id = $1"
+OWNER: Final = """
+SELECT vm.owner_node, n.name, n.state = 'up' AND n.lease_until > clock_timestamp() AS alive
+FROM vm LEFT JOIN node n ON n.id = vm.owner_node WHERE vm.id = $1
+"""
 RECORD: Final = """
 UPDATE vm SET state = $4, error = $5, owner_epoch = $6, state_since = clock_timestamp()
 WHERE id = $1 AND gen = $2 AND owner_node = $3
@@ -66,8 +63,8 @@ class Ownership:
         """Claim the VM for this node; the new generation.
 
         Raises NotFound, Conflict when another node runs it, LeaseLost when this node's own lease
-        has run out, Unavailable when the database is away. After any of these it is not claimed,
-        except by a commit whose answer was lost together with the database.
+        has run out, Unavailable when that other node or the database is away. After any of these it
+        is not claimed, except by a commit whose answer was lost together with the database.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -125,14 +122,19 @@ class Ownership:
             return generation
         raise Unavailable(AWAY)
 
-    async def _refusal(self, vm_id: VmId) -> Conflict | NotFound | LeaseLost:
-        row = await self._db.fetchrow(READ, vm_id, idempotent=True)
+    async def _refusal(self, vm_id: VmId) -> Conflict | NotFound | LeaseLost | Unavailable:
+        row = await self._db.fetchrow(OWNER, vm_id, idempotent=True)
         if row is None:
             return NotFound(f"There is no VM {vm_id}.")
         owner: NodeId | None = row["owner_node"]
         if owner is None or owner == self._node.node_id:
             return LeaseLost("This node's lease ran out just now.")
-        return Conflict(f"VM {vm_id} runs on node {owner}.")
+        if row["alive"]:
+            return Conflict(f"VM {vm_id} runs on node {row['name']}.")
+        return Unavailable(
+            f"VM {vm_id} ran on node {row['name']}, which is away: it goes on when the node is"
+            " back, or when an administrator has given the node up."
+        )
 
     def _must_be_ours(self, tag: str, vm_id: VmId, generation: Generation) -> None:
         if row_count(tag) != 1:

@@ -6,6 +6,8 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery
+from qvdnode.model.errors import Conflict
+from qvdnode.model.ids import NodeId
 from qvdnode.model.vm_state import VmState
 
 
@@ -65,6 +67,13 @@ class NodeList(AnswerModel):
     next_after: int | None
 
 
+class FencedNode(AnswerModel):
+    """A node that was given up."""
+
+    vms_stopped: int
+    """How many VMs it was said to run."""
+
+
 async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
     """The node that answers."""
     facts = asked.parts.facts()
@@ -115,6 +124,14 @@ async def list_nodes(asked: Asked[NoBody, PageQuery]) -> NodeList:
     return NodeList(items=items, next_after=listing.next_after)
 
 
+async def fence_node(asked: Asked[NoBody, NoQuery]) -> FencedNode:
+    """Give a node up whose host is surely off; what it ran may be started elsewhere at once."""
+    node = await asked.parts.nodes.get(NodeId(asked.id()))
+    stopped = await asked.parts.nodes.fence(node.id)
+    asked.changed("node", node.id, name=node.name, vms_stopped=stopped)
+    return FencedNode(vms_stopped=stopped)
+
+
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     Endpoint(
         method="GET",
@@ -135,5 +152,17 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         body=NoBody,
         query=PageQuery,
         answer=NodeList,
+    ),
+    Endpoint(
+        method="POST",
+        path="/nodes/{id}/fence",
+        handler=fence_node,
+        summary="Give up a node that is gone for good",
+        tag="nodes",
+        body=NoBody,
+        query=NoQuery,
+        answer=FencedNode,
+        errors=(Conflict,),
+        action="node.fence",
     ),
 )

@@ -1,4 +1,7 @@
 from qvdnode.admin.parts import AdminParts
+from qvdnode.db.ownership import Ownership
+from qvdnode.db.pool import Database
+from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.fleet import FakeFleet
 from tests.integration.admin.checked_api import CheckedApi
@@ -40,3 +43,21 @@ async def test_all_nodes_of_the_farm_are_listed(api: CheckedApi, parts: AdminPar
     assert [(item["name"], item["address"], item["alive"]) for item in nodes] == [
         ("node1", "10.0.0.1", True)
     ]
+
+
+async def test_a_node_that_is_gone_is_given_up_and_its_desktops_are_free(
+    api: CheckedApi, parts: AdminParts, furniture: Furniture, database: Database
+) -> None:
+    seat = await parts.nodes.join("gone", "boot-1", "10.0.0.2")
+    await Ownership(database, seat).acquire(VmId(furniture.vm_id))
+    path = f"/nodes/{seat.node_id}/fence"
+    refused = await api.call("POST", path, status=409)
+    assert "gone is not gone" in refused["detail"]
+    await parts.nodes.renew(seat.node_id, seat.epoch, -60)
+    assert (await api.call("POST", path, status=200)).body == {"vms_stopped": 1}
+    assert (await api.get(f"/vms/{furniture.vm_id}"))["state"] == "stopped"
+    states = {item["name"]: item["state"] for item in (await api.get("/nodes"))["items"]}
+    assert states["gone"] == "fenced"
+    audited = (await api.get("/audit"))["items"]
+    assert "node.fence" in {entry["action"] for entry in audited}
+    await api.call("POST", "/nodes/999/fence", status=404)

@@ -6,7 +6,7 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.vms import Vms
-from qvdnode.model.errors import NotFound
+from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Page
 from qvdnode.model.vm_state import VmState
@@ -36,7 +36,8 @@ async def test_only_the_newest_process_of_a_node_renews(database: Database) -> N
 async def test_a_node_whose_lease_runs_is_not_fenced(database: Database) -> None:
     nodes = Nodes(database)
     seat = await nodes.join("one", "boot", "::1")
-    assert not await nodes.fence(seat.node_id, grace_s=0)
+    with pytest.raises(Conflict, match="one is not gone"):
+        await nodes.fence(seat.node_id, grace_s=0)
 
 
 async def test_a_fenced_node_neither_renews_nor_is_alive_until_it_joins_again(
@@ -45,8 +46,10 @@ async def test_a_fenced_node_neither_renews_nor_is_alive_until_it_joins_again(
     nodes = Nodes(database)
     seat = await nodes.join("one", "boot", "::1")
     await nodes.renew(seat.node_id, seat.epoch, -5.0)
-    assert not await nodes.fence(seat.node_id, grace_s=60)
-    assert await nodes.fence(seat.node_id, grace_s=1)
+    with pytest.raises(Conflict, match="over for 60 s"):
+        await nodes.fence(seat.node_id, grace_s=60)
+    for _ in range(2):
+        assert await nodes.fence(seat.node_id, grace_s=1) == 0
     assert not await nodes.renew(seat.node_id, seat.epoch)
     assert not (await nodes.get(seat.node_id)).alive
     again = await nodes.join("one", "boot", "::1")
@@ -77,5 +80,6 @@ async def test_a_reboot_is_noticed_until_the_rows_are_set_right(database: Databa
 
 
 async def test_an_unknown_node_is_not_found(database: Database) -> None:
-    with pytest.raises(NotFound):
-        await Nodes(database).get(NodeId(999))
+    for ask in (Nodes(database).get, Nodes(database).fence):
+        with pytest.raises(NotFound):
+            await ask(NodeId(999))

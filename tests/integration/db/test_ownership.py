@@ -13,8 +13,10 @@ from qvdnode.db.nodes import Nodes, NodeSeat
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.vms import Vms
 from qvdnode.model.errors import Conflict, LeaseLost, Unavailable
 from qvdnode.model.ids import Generation
+from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import SystemClock
 from tests.integration.db.sample import make_sample
 
@@ -61,7 +63,26 @@ async def test_a_fencer_that_comes_second_waits_for_the_claim(database: Database
         fencing = asyncio.ensure_future(nodes.fence(seat.node_id, grace_s=0))
         done, _ = await asyncio.wait({fencing}, timeout=0.3)
         assert not done
-    assert await fencing
+    assert await fencing == 0
+
+
+async def test_the_vm_of_a_node_that_is_away_waits_for_it_or_for_a_fencer(
+    database: Database,
+) -> None:
+    vm = (await make_sample(database)).vm
+    gone, here = await seats(database, 2)
+    nodes, ours = Nodes(database), Ownership(database, here)
+    old = await Ownership(database, gone).acquire(vm.id)
+    with pytest.raises(Conflict, match="runs on node"):
+        await ours.acquire(vm.id)
+    await nodes.renew(gone.node_id, gone.epoch, -60)
+    with pytest.raises(Unavailable, match="which is away"):
+        await ours.acquire(vm.id)
+    assert await nodes.fence(gone.node_id) == 1
+    assert (await Vms(database).get(vm.id)).state is VmState.STOPPED
+    with pytest.raises(LeaseLost):
+        await Ownership(database, gone).record(vm.id, old, VmState.RUNNING)
+    assert await ours.acquire(vm.id) > old
 
 
 async def test_a_lease_that_ran_out_claims_nothing(database: Database) -> None:
