@@ -2,8 +2,9 @@
 # Installs the Debian packages of a list file that are not there yet; does nothing when all are.
 set -eu
 list=$1
+names=$(sed 's/#.*//' "$list")
 missing=""
-for name in $(sed 's/#.*//' "$list"); do
+for name in $names; do
     state=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $name"
 done
