@@ -17,6 +17,12 @@ HIGH_IDS = range(0xF000_0000, 0xF010_0000)
 """Above those that nodes, demos and tests take."""
 
 
+ASKED_OF_IT = {
+    "kernel", "cgroups", "overlay", "shifted mounts", "id ranges", "KSM", "swap", "KVM", "Docker",
+    "nftables", "forwarding", "nxproxy", "clients.port", "disk", "disk limits", "clock",
+}  # fmt: skip
+
+
 async def doctor(*argv: str) -> process.Finished:
     script = "from qvdnode.cli.qvdnode_program import main; main()"
     return await process.run([sys.executable, "-c", script, "doctor", *argv], check=False)
@@ -35,6 +41,8 @@ async def test_it_finds_what_this_host_can_do_and_leaves_nothing(tmp_path: Path)
     )
     said = await doctor("--json", "--config", str(config))
     findings = {item["subject"]: item for item in json.loads(said.stdout)}
+    assert set(findings) >= ASKED_OF_IT
+    assert all(item["mend"] for item in findings.values() if item["level"] != "ok")
     for subject in ("kernel", "overlay", "shifted mounts", "nftables", "nxproxy", "lxc-start"):
         assert findings[subject]["level"] == "ok", findings[subject]
     assert said.returncode == any(item["level"] == "error" for item in findings.values())

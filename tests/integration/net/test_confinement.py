@@ -192,6 +192,15 @@ async def test_refused_change_says_why() -> None:
         await Nft().change([{"add": {"table": {"family": "ipx", "name": "qvdnode_nobody"}}}])
 
 
+async def test_a_change_happens_whole_or_not_at_all(lab: Lab) -> None:
+    table = {"family": "inet", "name": f"{lab.mark}_half"}
+    chain = {"family": "inet", "table": f"{lab.mark}_nobody", "name": "x"}
+    with pytest.raises(MissingRules):
+        await lab.nft.change([{"add": {"table": table}}, {"add": {"chain": chain}}])
+    listed = await lab.nft.listing({"tables": None})
+    assert table["name"] not in {item["table"]["name"] for item in listed}
+
+
 def flush(lab: Lab) -> None:
     """What `nftables.service` does when it is restarted."""
     subprocess.run(["ip", "netns", "exec", lab.node.name, "nft", "flush", "ruleset"], check=True)

@@ -11,6 +11,7 @@ import pytest
 
 from qvdnode.host import links
 from qvdnode.net.core import names
+from qvdnode.net.settings import Uplink
 from tests.fixtures_netns import (
     LIBC,
     METADATA,
@@ -20,6 +21,7 @@ from tests.fixtures_netns import (
     STORAGE,
     SUBNET,
     WORLD,
+    Guest,
     Lab,
     with_settings,
 )
@@ -253,20 +255,32 @@ async def test_guest_reaches_out_by_nat_and_gets_the_answer(
     lab: Lab, mark: bytes, target: IPv4Address, port: int
 ) -> None:
     guest = await lab.plug(1)
+    assert await asker_at(lab, guest, (str(target), port), mark) == str(NODE_UPLINK)
+
+
+async def test_a_routed_guest_reaches_out_under_its_own_address(bare_lab: Lab, mark: bytes) -> None:
+    with_settings(bare_lab, uplink=Uplink.ROUTED)
+    await bare_lab.begin()
+    guest = await bare_lab.plug(1)
+    assert await asker_at(bare_lab, guest, (str(WORLD), PORT), mark) == str(guest.port.address.ip)
+
+
+async def asker_at(lab: Lab, guest: Guest, target: tuple[str, int], mark: bytes) -> str:
+    """Who a guest's question comes from, as its target sees it; the answer must arrive, too."""
     with (
         lab.outside.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
         guest.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
     ):
-        server.bind((str(target), port))
-        client.connect((str(target), port))
+        server.bind(target)
+        client.connect(target)
         client.send(mark)
         heard = await until(lambda: received_from(server))
         assert heard is not None
         question, asker = heard
         assert question == mark
-        assert asker[0] == str(NODE_UPLINK)
         server.sendto(b"answer", asker)
         assert await until(lambda: received(client)) == b"answer"
+        return asker[0]
 
 
 async def test_allowed_network_is_reached_and_its_neighbours_are_not(
