@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+from qvdnode.cli.plain_values import cell, label
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, exact and whole, instead.")]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=1, help="Show at most so many rows.")
 ]
+NewestFlag = Annotated[bool, typer.Option("--newest", help="Newest first.")]
 PIPE_COLUMNS: Final = 500
-YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,15 @@ class Column:
 
     heading: str
     field: str
+    number: str = ""
+    """The field with the thing's number, shown when the name is gone because the thing is."""
+
+    def of(self, row: Mapping[str, Any]) -> str:
+        """What this column shows of a row."""
+        value = row.get(self.field)
+        if value is None and self.number and row.get(self.number) is not None:
+            return f"{row[self.number]} (deleted)"
+        return cell(value, self.field)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, json: bool) -> None:
@@ -36,12 +47,12 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, j
     for column in columns:
         table.add_column(column.heading, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell(row.get(column.field))) for column in columns))
-    _paper().print(table)
+        table.add_row(*(escape(column.of(row)) for column in columns))
+    _print(table)
 
 
 def show_fields(item: Mapping[str, Any], *, json: bool) -> None:
-    """Print one thing, a field a line."""
+    """Print one thing, a field a line; a number beside which the name stands is left out."""
     if json:
         show_json(item)
         return
@@ -49,8 +60,13 @@ def show_fields(item: Mapping[str, Any], *, json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in flat(item):
-        table.add_row(name.replace("_", " "), escape(cell(value)))
-    _paper().print(table)
+        if not _stands_beside_its_name(item, name):
+            table.add_row(label(name), escape(cell(value, name)))
+    _print(table)
+
+
+def _stands_beside_its_name(item: Mapping[str, Any], field: str) -> bool:
+    return field.endswith("_id") and item.get(field.removesuffix("_id")) is not None
 
 
 def show_json(value: object) -> None:
@@ -58,34 +74,24 @@ def show_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def tell(sentence: str) -> None:
-    """Print one sentence for a person."""
-    Console(highlight=False).print(escape(sentence), soft_wrap=True)
+def tell(sentence: str, *, json: bool = False) -> None:
+    """Print one sentence for a person; as the one field `done` for a program."""
+    if json:
+        show_json({"done": sentence})
+    else:
+        Console(highlight=False).print(escape(sentence), soft_wrap=True)
 
 
-def _paper() -> Console:
-    """As wide as the terminal; in a pipe wide enough that a row stays one line, for grep."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-
-
-def cell(value: object) -> str:
-    """One value as people read it."""
-    match value:
-        case None | "":
-            return "-"
-        case True:
-            return "yes"
-        case False:
-            return "no"
-        case dict() | list():
-            return json.dumps(value, ensure_ascii=False)
-        case _:
-            return printable(str(value))
-
-
-def printable(text: str) -> str:
-    """The text without signs that would move the cursor or ring the bell."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+def _print(table: Table) -> None:
+    """As wide as the terminal; in a pipe a row stays one line, without blanks at its end."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    console = Console(highlight=False, width=PIPE_COLUMNS)
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        print(line.rstrip())
 
 
 def flat(item: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -7,12 +7,14 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import aiohttp
 
 from qvdnode.cli.node_address import digest_of
+from qvdnode.cli.refused import Refused
 from qvdnode.cli.saved_login import SavedLogin
-from qvdnode.model.errors import FarmError, Forbidden, TimedOut, Unavailable
+from qvdnode.model.errors import FarmError, Forbidden, Unavailable
 
 Json = dict[str, Any]
 
@@ -24,15 +26,6 @@ GIVING_UP_S: Final = 0.05
 LINE_MAX_BYTES: Final = 64 * 1024
 PAGE: Final = 500
 FIRST_BAD_STATUS: Final = 400
-
-
-class Refused(FarmError):
-    """The node answered with a problem; `problem_code` is its stable code."""
-
-    def __init__(self, problem: Mapping[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or "The node refused."))
-        self.problem_code = str(problem.get("code", "error"))
-        self.field = problem.get("field")
 
 
 class ApiClient:
@@ -107,7 +100,7 @@ class ApiClient:
         """Stream a tar in as a new version of an image; the version. Raises as `get`."""
         try:
             async with self._session().post(
-                f"{self._url}/images/{name}/versions",
+                self._url + image_path(name) + "/versions",
                 data=tar,
                 params={"note": note},
                 headers={"Content-Type": "application/x-tar"},
@@ -122,6 +115,11 @@ class ApiClient:
         if self._http is None:
             raise RuntimeError("use the client in `async with`")
         return self._http
+
+
+def image_path(name: str) -> str:
+    """Where an image is; whatever the name, the path leads nowhere else."""
+    return f"/images/{quote(name, safe='')}"
 
 
 def _plain(query: Mapping[str, object]) -> dict[str, str]:
@@ -170,6 +168,6 @@ def _unreachable(error: Exception) -> FarmError:
         case aiohttp.ClientConnectorError():
             return Unavailable(f"{error.host}:{error.port} cannot be reached: {error.strerror}.")
         case TimeoutError():
-            return TimedOut("The node did not answer in time.")
+            return Unavailable("The node did not answer in time; try again.")
         case _:
             return Unavailable(f"The connection to the node broke: {error}.")

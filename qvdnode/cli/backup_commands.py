@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.cli.examples import examples
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.load import load
 from qvdnode.daemon.state_lock import StateLock
@@ -20,10 +20,18 @@ from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.pool import Database
 from qvdnode.db.restore import restore
 from qvdnode.model.counting import counted
-from qvdnode.model.errors import FarmError, NotFound
+from qvdnode.model.errors import NotFound
 from qvdnode.runtime.clock import SystemClock
 
 IDENTITY_FOLDER: Final = "tls"
+BACKUP_EXAMPLES: Final = examples(
+    "qvdnode backup --to /srv/backup/monday.tar --config /etc/qvdnode/qvdnode.toml",
+    "qvdnode backup --to /srv/backup/whole.tar --identity",
+)
+RESTORE_EXAMPLES: Final = examples(
+    "qvdnode restore --from /srv/backup/monday.tar --config /etc/qvdnode/qvdnode.toml",
+    "qvdnode restore --from /srv/backup/whole.tar --identity --force",
+)
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file of the node; docs/config.md.")
@@ -77,11 +85,7 @@ def _run(config: Path | None, work: Callable[[Config], Awaitable[None]]) -> None
     async def main() -> None:
         await work(load(config, os.environ))
 
-    try:
-        asyncio.run(main())
-    except FarmError as error:
-        typer.echo(f"qvdnode: {error}", err=True)
-        raise typer.Exit(exit_code_of(error)) from error
+    asyncio.run(main())
 
 
 def _refuse_nothing(config: Config) -> None:

@@ -3,8 +3,8 @@
 import os
 import random
 import sys
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from qvdnode.cli.answer_tables import tell
-from qvdnode.cli.api_session import fail
+from qvdnode.cli.answer_tables import Column, JsonFlag, show_rows, tell
+from qvdnode.cli.examples import examples
 from qvdnode.cli.node_address import parse_fingerprint
-from qvdnode.cli.secret_input import first_line
+from qvdnode.cli.secret_input import asked, first_line
 from qvdnode.client import connect as client
 from qvdnode.client import pins
 from qvdnode.client.connect import Account, Client, Wishes
@@ -24,7 +24,7 @@ from qvdnode.client.ending import run_to_signal
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.pins import PinStore
 from qvdnode.client.target import Target, parse_target
-from qvdnode.model.errors import FarmError, Invalid
+from qvdnode.model.errors import Invalid
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire.qvd_params import GRAMMAR
 
@@ -44,6 +44,22 @@ PasswordFile = Annotated[
 ]
 STDIN: Final = Path("-")
 
+COLUMNS: Final = (
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("STATE", "state"),
+    Column("APPLICATION", "is_application"),
+    Column("OFFLINE", "blocked"),
+)
+LS_EXAMPLES: Final = examples(
+    "qvd ls desktops.example.org --user alice",
+    "qvd ls desktops.example.org --user alice@acme --password-file - --json < FILE",
+)
+CONNECT_EXAMPLES: Final = examples(
+    "qvd connect desktops.example.org --user alice",
+    "qvd connect 10.0.0.5:8443 --user alice@acme --vm desk --fullscreen",
+    "qvd connect desktops.example.org --user alice --link adsl --geometry 1280x800",
+)
 SAID: Final = {
     Ending.CLOSED: "The session ended: the desktop was stopped, left or opened from elsewhere.",
     Ending.LEFT: "The window was closed; the desktop runs on.",
@@ -58,19 +74,16 @@ def ls(
     pin: Pin = None,
     insecure: Insecure = False,
     password_file: PasswordFile = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """List your desktops."""
 
-    def work() -> None:
-        account = _account(host, user, Trust(pin, insecure), password_file)
-        found = _run(client.desktops_at(account, SystemClock()))
-        for entry in found:
-            blocked = "  (offline for maintenance)" if entry.blocked else ""
-            tell(f"{entry.id:>6}  {entry.state:<9} {escape(entry.name)}{blocked}")
-        if not found:
-            tell("You have no desktop here.")
-
-    _told(work)
+    account = _account(host, user, Trust(pin, insecure), password_file)
+    found = _run(client.desktops_at(account, SystemClock()))
+    if found or as_json:
+        show_rows([asdict(entry) for entry in found], COLUMNS, json=as_json)
+    else:
+        tell("You have no desktop here; ask your administrator for one.")
 
 
 def connect(  # noqa: PLR0913 - one parameter is one option
@@ -79,7 +92,9 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     user: User,
     vm: Annotated[str | None, typer.Option(help="Name or number, if you have several.")] = None,
     display: Annotated[str | None, typer.Option(help="X display; $DISPLAY by default.")] = None,
-    fullscreen: Annotated[bool, typer.Option("--fullscreen", "-f")] = False,
+    fullscreen: Annotated[
+        bool, typer.Option("--fullscreen", "-f", help="Fill the whole screen.")
+    ] = False,
     geometry: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT; else by your screen.")] = None,
     keyboard: Annotated[str | None, typer.Option(help="Such as pc105/es; else as it is.")] = None,
     link: Annotated[
@@ -94,18 +109,14 @@ def connect(  # noqa: PLR0913 - one parameter is one option
 ) -> None:
     """Show your desktop in a window. Closing the window leaves it running."""
 
-    def work() -> None:
-        shown_on = display or os.environ.get("DISPLAY")
-        if not shown_on:
-            raise Invalid("There is no X display: set DISPLAY or give --display.")
-        _refuse_odd({"geometry": geometry, "keyboard": keyboard, "link": link})
-        wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
-        account = _account(host, user, Trust(pin, insecure), password_file)
-        shown = Client(account, wishes, Line(), SystemClock(), random.Random())
-        ending = _run(shown.run(Backoff(give_up_s=reconnect_for)))
-        tell(SAID[ending])
-
-    _told(work)
+    shown_on = display or os.environ.get("DISPLAY")
+    if not shown_on:
+        raise Invalid("There is no X display: set DISPLAY or give --display.")
+    _refuse_odd({"geometry": geometry, "keyboard": keyboard, "link": link})
+    wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
+    account = _account(host, user, Trust(pin, insecure), password_file)
+    shown = Client(account, wishes, Line(), SystemClock(), random.Random())
+    tell(SAID[_run(shown.run(Backoff(give_up_s=reconnect_for)))])
 
 
 class Line:
@@ -167,8 +178,7 @@ def _settled(target: Target, trust: Trust) -> str | None:
 
 def _password(user: str, target: Target, file: Path | None) -> str:
     if file is None:
-        typed: str = typer.prompt(f"Password of {user} at {target}", hide_input=True)
-        return typed
+        return asked(f"Password of {user} at {target}", instead="--password-file -")
     if file == STDIN:
         return first_line()
     try:
@@ -182,10 +192,3 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     if result is None:
         raise typer.Exit(0)
     return result
-
-
-def _told(work: Callable[[], None]) -> None:
-    try:
-        work()
-    except FarmError as error:
-        fail(error)

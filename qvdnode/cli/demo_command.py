@@ -6,21 +6,23 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from qvdnode.cli import demo
 from qvdnode.cli.demo_plan import STATE_DIR, DemoPlan
 from qvdnode.cli.demo_report import Report
 from qvdnode.cli.demo_traces import left_by
-from qvdnode.cli.exit_codes import ExitCode, exit_code_of
+from qvdnode.cli.examples import examples
 from qvdnode.client.ending import run_to_signal
 from qvdnode.daemon.state_lock import StateLock
-from qvdnode.model.errors import Conflict, FarmError, HostFailed
+from qvdnode.model.errors import Conflict, FarmError, Forbidden, HostFailed
 from qvdnode.runtime.clock import SystemClock
+
+EXAMPLES: Final = examples(
+    "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/tmp/demo2"
+)
 
 
 def demo_command(  # noqa: PLR0913 - one parameter is one option
@@ -36,7 +38,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
 ) -> None:
     """Show a desktop on this machine, from nothing; Ctrl-C leaves nothing running."""
     if os.geteuid() != 0:
-        _fail("qvdnode demo starts containers and needs root: sudo make demo", ExitCode.DENIED)
+        raise Forbidden("The demo starts containers and needs root: sudo make demo")
     plan = DemoPlan(
         state_dir=state_dir.absolute(),
         user=user,
@@ -52,7 +54,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
             _run(plan, report)
     except FarmError as error:
         report.event("error", code=error.code, text=str(error))
-        _fail(str(error), exit_code_of(error))
+        raise
 
 
 def _run(plan: DemoPlan, report: Report) -> None:
@@ -83,8 +85,3 @@ def _only_one(plan: DemoPlan) -> Iterator[None]:
                 f"Another demo uses {plan.state_dir}: end it, or give --state-dir."
             ) from error
         yield
-
-
-def _fail(sentence: str, code: ExitCode) -> None:
-    Console(stderr=True, highlight=False).print(f"[red]qvdnode:[/red] {escape(sentence)}")
-    raise typer.Exit(code)

@@ -6,10 +6,11 @@ import shutil
 from typing import Any, Final
 
 from qvdnode.cli import name_lookup
-from qvdnode.cli.api_client import ApiClient, Refused
+from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.demo_plan import DemoPlan
 from qvdnode.cli.demo_report import Report
 from qvdnode.cli.image_tar import tar_of
+from qvdnode.cli.refused import Refused
 from qvdnode.image import recipes
 from qvdnode.image.builder import build
 from qvdnode.model.errors import NotFound

@@ -14,11 +14,12 @@ from rich.markup import escape
 
 from qvdnode.cli.doctor import examine
 from qvdnode.cli.doctor_finding import Finding, Level
-from qvdnode.cli.exit_codes import ExitCode, exit_code_of
+from qvdnode.cli.examples import examples
+from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.daemon.load import load
-from qvdnode.model.errors import FarmError
 from qvdnode.runtime.clock import SystemClock
 
+EXAMPLES: Final = examples("qvdnode doctor", "qvdnode doctor --config ./node.toml --json")
 COLOURS: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 
@@ -30,11 +31,7 @@ def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:
     """Say what this host can and cannot do, and how to mend it."""
-    try:
-        findings = asyncio.run(examine(load(config, os.environ), SystemClock()))
-    except FarmError as error:
-        Console(stderr=True, highlight=False).print(f"[red]qvdnode:[/red] {escape(str(error))}")
-        raise typer.Exit(exit_code_of(error)) from error
+    findings = asyncio.run(examine(load(config, os.environ), SystemClock()))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -3,6 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
+from qvdnode.cli.refused import Refused
 from qvdnode.model.errors import (
     BadConfig,
     FarmError,
@@ -42,7 +43,7 @@ BY_CODE: Final[dict[str, ExitCode]] = {
 
 def exit_code_of(error: FarmError) -> ExitCode:
     """What a command that ends with this error exits with."""
-    return exit_code_for(error.code)
+    return exit_code_for(error.problem_code if isinstance(error, Refused) else error.code)
 
 
 def exit_code_for(code: str) -> ExitCode:

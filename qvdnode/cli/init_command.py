@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.cli.examples import examples
 from qvdnode.daemon.first_start import initialise
 from qvdnode.daemon.load import load
-from qvdnode.model.errors import FarmError
+from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import SystemClock
 
 DEFAULT_CONFIG: Final = Path("/etc/qvdnode/qvdnode.toml")
+EXAMPLES: Final = examples("qvdnode init", "qvdnode init --config ./node.toml")
 TEMPLATE: Final = """\
 # Configuration of this node. Every key, with its default, is described in docs/config.md.
 # A key that does not exist is refused by its name when the node starts.
@@ -45,13 +46,9 @@ def init_command(
             config.parent.mkdir(parents=True, exist_ok=True)
             _write_for_root_alone(config)
             typer.echo(f"configuration  {config} (new)")
-        made = asyncio.run(initialise(load(config, os.environ), SystemClock()))
-    except FarmError as error:
-        typer.echo(f"qvdnode: {error}", err=True)
-        raise typer.Exit(exit_code_of(error)) from error
     except OSError as error:
-        typer.echo(f"qvdnode: {config} cannot be written: {error.strerror}", err=True)
-        raise typer.Exit(1) from error
+        raise HostFailed(f"{config} cannot be written: {error.strerror}") from error
+    made = asyncio.run(initialise(load(config, os.environ), SystemClock()))
     typer.echo(f"certificate    {made.fingerprint}")
     typer.echo(f"database       schema version {made.schema_version}")
     typer.echo(f"admin token    {made.token_file.read_text().strip()}")

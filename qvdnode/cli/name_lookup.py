@@ -77,6 +77,14 @@ async def vm_id(api: Lists, text: str) -> int:
     return _only(await api.items("/vms", user_id=user, name=name), f"VM {name} of {owner}")
 
 
+async def token_id(api: Lists, text: str) -> int:
+    """The number of an API token; raises NotFound."""
+    if is_number(text):
+        return int(text)
+    found = [item for item in await api.items("/tokens") if item["name"] == text]
+    return _only(found, f"token {text}")
+
+
 def is_number(text: str) -> bool:
     """Whether the text is meant as an id."""
     return text.isascii() and text.isdigit()

@@ -10,13 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.host import mounts
 from qvdnode.image.rootfs import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
-from qvdnode.model.errors import Conflict, FarmError, Invalid
+from qvdnode.model.errors import Conflict, Forbidden, Invalid
 
+EXAMPLES: Final = examples("qvdnode purge --state-dir /var/lib/qvdnode-demo")
 MARKS: Final = frozenset({"node.lock", "images", "demo"})
 """A folder with none of these was never anybody's state folder."""
 OURS: Final = (
@@ -31,16 +32,11 @@ def purge_command(
 ) -> None:
     """Remove state folders and all that is kept in them, homes too."""
     if os.geteuid() != 0:
-        typer.echo("qvdnode: purge needs root", err=True)
-        raise typer.Exit(4)
+        raise Forbidden("Purge removes what root made: run it as root.")
     for folder in state_dir:
         if not folder.is_dir():
             continue
-        try:
-            asyncio.run(_purge(folder.resolve()))
-        except FarmError as error:
-            typer.echo(f"qvdnode: {error}", err=True)
-            raise typer.Exit(exit_code_of(error)) from error
+        asyncio.run(_purge(folder.resolve()))
         typer.echo(f"removed {folder}")
 
 

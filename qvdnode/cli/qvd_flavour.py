@@ -11,23 +11,26 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
-    YesFlag,
     show_fields,
     show_rows,
     tell,
 )
 from qvdnode.cli.api_client import ApiClient, Json
 from qvdnode.cli.api_session import with_api
+from qvdnode.cli.asking import YesFlag, ask_first
+from qvdnode.cli.examples import examples
 
 app = typer.Typer(help="Flavours: kinds of desktops.", no_args_is_help=True)
 
 COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
-    Column("TENANT", "tenant_id"),
+    Column("TENANT", "tenant"),
     Column("IMAGE", "image"),
-    Column("MEMORY MIB", "memory_mib"),
-    Column("CPU %", "cpu_pct"),
+    Column("MEMORY", "memory_mib"),
+    Column("CPU", "cpu_pct"),
+    Column("DISK", "disk_mib"),
+    Column("HOME", "home_mib"),
     Column("APPLICATION", "application"),
 )
 Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the flavour.")]
@@ -45,7 +48,7 @@ Egress = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("qvd flavour list", "qvd flavour list --tenant acme --json"))
 def list_flavours(
     *,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
@@ -61,7 +64,12 @@ def list_flavours(
     show_rows(with_api(rows), COLUMNS, json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "qvd flavour create office --image icewm --memory-mib 512",
+        "qvd flavour create shop@acme --image icewm --application 'xterm -e top' --no-egress",
+    )
+)
 def create(  # noqa: PLR0913 - one option per field of a flavour
     flavour: Flavour,
     *,
@@ -96,7 +104,12 @@ def create(  # noqa: PLR0913 - one option per field of a flavour
     show_fields(with_api(work), json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "qvd flavour change office --memory-mib 1024 --cpu-pct 200",
+        "qvd flavour change shop@acme --application '' --egress",
+    )
+)
 def change(  # noqa: PLR0913 - one option per field of a flavour
     flavour: Flavour,
     *,
@@ -127,19 +140,18 @@ def change(  # noqa: PLR0913 - one option per field of a flavour
     show_fields(with_api(lambda api: _call(api, "PATCH", flavour, body)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd flavour show office@acme"))
 def show(flavour: Flavour, *, as_json: JsonFlag = False) -> None:
     """Show a flavour."""
     show_fields(with_api(lambda api: _call(api, "GET", flavour)), json=as_json)
 
 
-@app.command()
-def delete(flavour: Flavour, *, yes: YesFlag = False) -> None:
+@app.command(epilog=examples("qvd flavour delete office@acme"))
+def delete(flavour: Flavour, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     """Delete a flavour that no VM is of."""
-    if not yes:
-        typer.confirm(f"Delete flavour {flavour}?", abort=True)
+    ask_first(f"Delete flavour {flavour}?", yes=yes)
     with_api(lambda api: _call(api, "DELETE", flavour))
-    tell(f"Flavour {flavour} is deleted.")
+    tell(f"Flavour {flavour} is deleted.", json=as_json)
 
 
 def _given(**options: object) -> dict[str, Any]:

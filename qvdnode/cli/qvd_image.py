@@ -13,14 +13,15 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
-    YesFlag,
     show_fields,
     show_json,
     show_rows,
     tell,
 )
-from qvdnode.cli.api_client import ApiClient, Json
+from qvdnode.cli.api_client import ApiClient, Json, image_path
 from qvdnode.cli.api_session import with_api
+from qvdnode.cli.asking import YesFlag, ask_first
+from qvdnode.cli.examples import examples
 from qvdnode.cli.image_tar import tar_of
 
 app = typer.Typer(help="Images: root file systems and their versions.", no_args_is_help=True)
@@ -29,30 +30,30 @@ COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
     Column("HEAD", "head_version"),
-    Column("BYTES", "size_bytes"),
+    Column("SIZE", "size_bytes"),
     Column("SINCE", "created_at"),
 )
 VERSION_COLUMNS: Final = (
     Column("VERSION", "version"),
-    Column("BYTES", "size_bytes"),
+    Column("SIZE", "size_bytes"),
     Column("SINCE", "created_at"),
     Column("NOTE", "note"),
 )
 Image = Annotated[str, typer.Argument(help="Name of the image.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("qvd image list"))
 def list_images(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
     """List images."""
     show_rows(with_api(lambda api: api.items("/images", limit=limit)), COLUMNS, json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd image show icewm", "qvd image show icewm --json"))
 def show(image: Image, *, as_json: JsonFlag = False) -> None:
     """Show an image and its versions."""
 
     async def work(api: ApiClient) -> tuple[Json, Json]:
-        return await api.get(f"/images/{image}"), await api.get(f"/images/{image}/versions")
+        return await api.get(image_path(image)), await api.get(image_path(image) + "/versions")
 
     about, versions = with_api(work)
     if as_json:
@@ -62,7 +63,13 @@ def show(image: Image, *, as_json: JsonFlag = False) -> None:
     show_rows(versions["items"], VERSION_COLUMNS, json=False)
 
 
-@app.command("import")
+@app.command(
+    "import",
+    epilog=examples(
+        "qvd image import icewm ./icewm.tar --note 'security updates of May'",
+        "qvd image import icewm ./rootfs",
+    ),
+)
 def import_image(
     image: Image,
     path: Annotated[Path, typer.Argument(help="A tar file, or a folder with a root file system.")],
@@ -91,22 +98,23 @@ def import_image(
         tell(f"Image {image} has version {version['version']} now; desktops start with it.")
 
 
-@app.command()
+@app.command(epilog=examples("qvd image head icewm 3"))
 def head(
     image: Image,
-    version: Annotated[int, typer.Argument(min=1)],
+    version: Annotated[int, typer.Argument(min=1, help="Number of the version.")],
     *,
     as_json: JsonFlag = False,
 ) -> None:
     """Choose the version that desktops start with, such as an older one."""
     body = {"version": version}
-    show_fields(with_api(lambda api: api.call("PUT", f"/images/{image}/head", body)), json=as_json)
+    show_fields(
+        with_api(lambda api: api.call("PUT", image_path(image) + "/head", body)), json=as_json
+    )
 
 
-@app.command()
-def delete(image: Image, *, yes: YesFlag = False) -> None:
+@app.command(epilog=examples("qvd image delete icewm"))
+def delete(image: Image, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     """Delete an image that no flavour uses, with all its versions."""
-    if not yes:
-        typer.confirm(f"Delete image {image} with all its versions?", abort=True)
-    with_api(lambda api: api.call("DELETE", f"/images/{image}"))
-    tell(f"Image {image} is deleted.")
+    ask_first(f"Delete image {image} with all its versions?", yes=yes)
+    with_api(lambda api: api.call("DELETE", image_path(image)))
+    tell(f"Image {image} is deleted.", json=as_json)

@@ -1,21 +1,29 @@
 """`qvd login` and `qvd logout`: which node, trusted by which pin, with which token."""
 
+import asyncio
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Final
 
 import typer
 
 from qvdnode.cli import saved_login
-from qvdnode.cli.answer_tables import tell
+from qvdnode.cli.answer_tables import JsonFlag, tell
 from qvdnode.cli.api_client import ApiClient
-from qvdnode.cli.api_session import told
+from qvdnode.cli.examples import examples
 from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.cli.secret_input import read_token
 from qvdnode.client.connect import fingerprint_at
 from qvdnode.client.target import Target
-from qvdnode.model.errors import Invalid
+from qvdnode.model.errors import Forbidden, Invalid
 from qvdnode.runtime.clock import SystemClock
+
+LOGIN_EXAMPLES: Final = examples(
+    "qvd login https://node1:8444",
+    "qvd login node1 --fingerprint SHA256:... --token-stdin < FILE",
+)
+LOGOUT_EXAMPLES: Final = examples("qvd logout")
 
 
 def login(
@@ -27,35 +35,37 @@ def login(
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="Read the API token from stdin.")
     ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Log in to a node with an API token; later commands go there."""
-
-    async def work() -> SavedLogin:
-        node = parse_url(url)
-        pin = parse_fingerprint(fingerprint) if fingerprint else await _trusted(node, token_stdin)
-        fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin))
-        async with ApiClient(fresh) as api:
-            await api.get("/node")
-        saved_login.save(fresh, saved_login.config_folder(os.environ))
-        return fresh
-
-    tell(f"Logged in to {told(work).url}.")
+    node = parse_url(url)
+    pin = parse_fingerprint(fingerprint) if fingerprint else _trusted(node)
+    fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin))
+    asyncio.run(_try_out(fresh))
+    saved_login.save(fresh, saved_login.config_folder(os.environ))
+    tell(f"Logged in to {fresh.url}.", json=as_json)
 
 
-def logout() -> None:
+def logout(*, as_json: JsonFlag = False) -> None:
     """Forget the node and the token. The token stays valid: see `qvd token revoke`."""
     was = saved_login.forget(saved_login.config_folder(os.environ))
-    tell("Logged out." if was else "You were not logged in.")
+    tell("Logged out." if was else "You were not logged in.", json=as_json)
 
 
-async def _trusted(url: str, token_on_stdin: bool) -> str:  # noqa: FBT001 - one private caller
+async def _try_out(login: SavedLogin) -> None:
+    async with ApiClient(login) as api:
+        await api.get("/node")
+
+
+def _trusted(url: str) -> str:
     """The fingerprint the node shows, once the person has said that it is the right one."""
-    shown = await fingerprint_at(Target(*split_address(url)), SystemClock())
-    if token_on_stdin:
+    shown = asyncio.run(fingerprint_at(Target(*split_address(url)), SystemClock()))
+    if not sys.stdin.isatty():
         raise Invalid(
             f"Nobody can confirm the certificate: add --fingerprint {shown} if that is the node's.",
             field="fingerprint",
         )
     tell(f"The node shows a certificate with fingerprint {shown}")
-    typer.confirm("Is that the one `qvdnode init` printed?", abort=True)
+    if not typer.confirm("Is that the one `qvdnode init` printed?"):
+        raise Forbidden("The node was not trusted; nothing was sent to it.")
     return shown

@@ -6,6 +6,7 @@ import typer
 
 from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, show_fields, show_rows
 from qvdnode.cli.api_session import with_api
+from qvdnode.cli.examples import examples
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
 
@@ -19,13 +20,13 @@ COLUMNS: Final = (
 )
 
 
-@app.command("list")
+@app.command("list", epilog=examples("qvd node list", "qvd node list --json"))
 def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
     """List all nodes of the farm."""
     show_rows(with_api(lambda api: api.items("/nodes", limit=limit)), COLUMNS, json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd node show", "qvd node show --json"))
 def show(*, as_json: JsonFlag = False) -> None:
     """Show the node you are logged in to: what it is, carries and can carry."""
     show_fields(with_api(lambda api: api.get("/node")), json=as_json)

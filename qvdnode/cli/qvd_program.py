@@ -14,20 +14,22 @@ from qvdnode.cli import (
     qvd_token,
     qvd_user,
     qvd_vm,
+    version_option,
 )
+from qvdnode.cli.failure import TellingGroup
 
 app = typer.Typer(
     name="qvd",
     help="Linux desktops: administer a farm, or connect to your desktop.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
+    cls=TellingGroup,
 )
-app.command("connect")(connect_command.connect)
-app.command("ls")(connect_command.ls)
-app.command("ls")(connect_command.ls)
-app.command("connect")(connect_command.connect)
-app.command("login")(qvd_login.login)
-app.command("logout")(qvd_login.logout)
+app.callback()(version_option.program)
+app.command("connect", epilog=connect_command.CONNECT_EXAMPLES)(connect_command.connect)
+app.command("ls", epilog=connect_command.LS_EXAMPLES)(connect_command.ls)
+app.command("login", epilog=qvd_login.LOGIN_EXAMPLES)(qvd_login.login)
+app.command("logout", epilog=qvd_login.LOGOUT_EXAMPLES)(qvd_login.logout)
 for name, part in (
     ("tenant", qvd_tenant),
     ("user", qvd_user),

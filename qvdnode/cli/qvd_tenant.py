@@ -11,13 +11,14 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
-    YesFlag,
     show_fields,
     show_rows,
     tell,
 )
 from qvdnode.cli.api_client import ApiClient, Json
 from qvdnode.cli.api_session import with_api
+from qvdnode.cli.asking import YesFlag, ask_first
+from qvdnode.cli.examples import examples
 
 app = typer.Typer(help="Tenants: groups of users, isolated from each other.", no_args_is_help=True)
 
@@ -25,43 +26,46 @@ COLUMNS: Final = (Column("ID", "id"), Column("NAME", "name"), Column("BLOCKED", 
 Tenant = Annotated[str, typer.Argument(help="Name or number of the tenant.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("qvd tenant list"))
 def list_tenants(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
     """List tenants."""
     show_rows(with_api(lambda api: api.items("/tenants", limit=limit)), COLUMNS, json=as_json)
 
 
-@app.command()
-def create(name: Annotated[str, typer.Argument()], *, as_json: JsonFlag = False) -> None:
+@app.command(epilog=examples("qvd tenant create acme"))
+def create(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, dots, dashes.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
     """Make a tenant."""
     show_fields(with_api(lambda api: api.call("POST", "/tenants", {"name": name})), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd tenant show acme", "qvd tenant show 2 --json"))
 def show(tenant: Tenant, *, as_json: JsonFlag = False) -> None:
     """Show a tenant."""
     show_fields(with_api(lambda api: _call(api, "GET", tenant)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd tenant block acme"))
 def block(tenant: Tenant, *, as_json: JsonFlag = False) -> None:
     """Let nobody of a tenant log in."""
     show_fields(with_api(lambda api: _call(api, "PATCH", tenant, blocked=True)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd tenant unblock acme"))
 def unblock(tenant: Tenant, *, as_json: JsonFlag = False) -> None:
     """Let the people of a tenant log in again."""
     show_fields(with_api(lambda api: _call(api, "PATCH", tenant, blocked=False)), json=as_json)
 
 
-@app.command()
-def delete(tenant: Tenant, *, yes: YesFlag = False) -> None:
+@app.command(epilog=examples("qvd tenant delete acme", "qvd tenant delete acme --yes"))
+def delete(tenant: Tenant, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     """Delete a tenant without users and flavours."""
-    if not yes:
-        typer.confirm(f"Delete tenant {tenant}?", abort=True)
+    ask_first(f"Delete tenant {tenant}?", yes=yes)
     with_api(lambda api: _call(api, "DELETE", tenant))
-    tell(f"Tenant {tenant} is deleted.")
+    tell(f"Tenant {tenant} is deleted.", json=as_json)
 
 
 async def _call(api: ApiClient, method: str, tenant: str, **body: object) -> Json:

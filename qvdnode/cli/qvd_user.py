@@ -11,15 +11,15 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
-    YesFlag,
     show_fields,
     show_rows,
     tell,
 )
 from qvdnode.cli.api_client import ApiClient, Json
-from qvdnode.cli.api_session import fail, with_api
+from qvdnode.cli.api_session import with_api
+from qvdnode.cli.asking import YesFlag, ask_first
+from qvdnode.cli.examples import examples
 from qvdnode.cli.secret_input import read_password
-from qvdnode.model.errors import FarmError
 
 app = typer.Typer(help="Users: people who log in to desktops.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ StdinFlag = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("qvd user list", "qvd user list --tenant acme --json"))
 def list_users(
     *,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
@@ -53,59 +53,58 @@ def list_users(
     show_rows(with_api(rows), COLUMNS, json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog=examples("qvd user create alice", "qvd user create alice@acme --password-stdin < FILE")
+)
 def create(user: User, *, password_stdin: StdinFlag = False, as_json: JsonFlag = False) -> None:
     """Make a user; the password is asked for."""
-    who, password = name_lookup.split_tenant(user), _password(from_stdin=password_stdin)
+    who = name_lookup.split_tenant(user)
+    secret = read_password(from_stdin=password_stdin)
 
     async def work(api: ApiClient) -> Json:
         tenant = await name_lookup.tenant_id(api, who.tenant)
-        body = {"tenant_id": tenant, "login": who.name, "password": password}
+        body = {"tenant_id": tenant, "login": who.name, "password": secret}
         return await api.call("POST", "/users", body)
 
     show_fields(with_api(work), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd user show alice@acme"))
 def show(user: User, *, as_json: JsonFlag = False) -> None:
     """Show a user."""
     show_fields(with_api(lambda api: _call(api, "GET", user)), json=as_json)
 
 
-@app.command()
-def password(user: User, *, password_stdin: StdinFlag = False) -> None:
+@app.command(
+    epilog=examples(
+        "qvd user password alice", "qvd user password alice@acme --password-stdin < FILE"
+    )
+)
+def password(user: User, *, password_stdin: StdinFlag = False, as_json: JsonFlag = False) -> None:
     """Set a user's password; the old one stops working at once."""
-    secret = _password(from_stdin=password_stdin)
+    secret = read_password(from_stdin=password_stdin)
     with_api(lambda api: _call(api, "PUT", user, "/password", password=secret))
-    tell(f"The password of {user} is set.")
+    tell(f"The password of {user} is set.", json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd user block alice"))
 def block(user: User, *, as_json: JsonFlag = False) -> None:
     """Let a user log in no more."""
     show_fields(with_api(lambda api: _call(api, "PATCH", user, blocked=True)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd user unblock alice"))
 def unblock(user: User, *, as_json: JsonFlag = False) -> None:
     """Let a user log in again."""
     show_fields(with_api(lambda api: _call(api, "PATCH", user, blocked=False)), json=as_json)
 
 
-@app.command()
-def delete(user: User, *, yes: YesFlag = False) -> None:
+@app.command(epilog=examples("qvd user delete alice@acme", "qvd user delete 7 --yes"))
+def delete(user: User, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     """Delete a user without VMs; the home folder stays on the node."""
-    if not yes:
-        typer.confirm(f"Delete user {user}?", abort=True)
+    ask_first(f"Delete user {user}?", yes=yes)
     with_api(lambda api: _call(api, "DELETE", user))
-    tell(f"User {user} is deleted.")
-
-
-def _password(*, from_stdin: bool) -> str:
-    try:
-        return read_password(from_stdin=from_stdin)
-    except FarmError as error:
-        fail(error)
+    tell(f"User {user} is deleted.", json=as_json)
 
 
 async def _call(api: ApiClient, method: str, user: str, below: str = "", **body: object) -> Json:

@@ -15,7 +15,6 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
-    YesFlag,
     show_fields,
     show_json,
     show_rows,
@@ -23,7 +22,10 @@ from qvdnode.cli.answer_tables import (
 )
 from qvdnode.cli.api_client import ApiClient, Json
 from qvdnode.cli.api_session import with_api
+from qvdnode.cli.asking import YesFlag, ask_first
+from qvdnode.cli.examples import examples
 from qvdnode.model.errors import FarmError
+from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
 
 app = typer.Typer(help="VMs: users' machines.", no_args_is_help=True)
@@ -32,23 +34,34 @@ COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
     Column("USER", "user"),
+    Column("TENANT", "tenant"),
     Column("FLAVOUR", "flavour"),
     Column("STATE", "state"),
     Column("DISPLAY", "display"),
     Column("VIEWER", "viewer"),
     Column("BLOCKED", "blocked"),
+    Column("NODE", "node"),
 )
 LOOK_EVERY_S: Final = 0.5
 Vm = Annotated[str, typer.Argument(help="Number, NAME or LOGIN[@TENANT]/NAME of the VM.")]
 WaitFlag = Annotated[bool, typer.Option("--wait", help="Return when it is done.")]
 
 
-@app.command("list")
-def list_vms(
+@app.command(
+    "list",
+    epilog=examples(
+        "qvd vm list --state running",
+        "qvd vm list --user alice@acme",
+        "qvd vm list --flavour office --json",
+    ),
+)
+def list_vms(  # noqa: PLR0913 - one parameter is one filter
     *,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    flavour: Annotated[str | None, typer.Option(help="Only of this flavour.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
+    state: Annotated[VmState | None, typer.Option(help="Only in this state.")] = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -57,16 +70,28 @@ def list_vms(
     async def rows(api: ApiClient) -> list[Json]:
         tenant_number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
         user_number = None if user is None else await name_lookup.user_id(api, user)
+        flavour_number = None if flavour is None else await name_lookup.flavour_id(api, flavour)
         return await api.items(
-            "/vms", limit=limit, tenant_id=tenant_number, user_id=user_number, state=state
+            "/vms",
+            limit=limit,
+            tenant_id=tenant_number,
+            user_id=user_number,
+            flavour_id=flavour_number,
+            name=name,
+            state=state,
         )
 
     show_rows(with_api(rows), COLUMNS, json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "qvd vm create desk --user alice --flavour office",
+        "qvd vm create desk --user bob@acme --flavour shop@acme",
+    )
+)
 def create(
-    name: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Argument(help="What the user will see.")],
     *,
     user: Annotated[str, typer.Option(help="LOGIN, LOGIN@TENANT or number.")],
     flavour: Annotated[str, typer.Option(help="NAME, NAME@TENANT or number.")],
@@ -83,25 +108,25 @@ def create(
     show_fields(with_api(work), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm show desk", "qvd vm show alice@acme/desk --json"))
 def show(vm: Vm, *, as_json: JsonFlag = False) -> None:
     """Show a VM: state, display, viewer, memory, address."""
     show_fields(with_api(lambda api: _call(api, "GET", vm)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm start desk --wait"))
 def start(vm: Vm, *, wait: WaitFlag = False, as_json: JsonFlag = False) -> None:
     """Start a VM without connecting to it."""
     show_fields(with_api(lambda api: _act(api, vm, "start", wait=wait)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm stop alice/desk --wait"))
 def stop(vm: Vm, *, wait: WaitFlag = False, as_json: JsonFlag = False) -> None:
     """Stop a VM; what is not saved in it is lost."""
     show_fields(with_api(lambda api: _act(api, vm, "stop", wait=wait)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm disconnect alice/desk"))
 def disconnect(vm: Vm, *, as_json: JsonFlag = False) -> None:
     """Disconnect the client of a VM; the desktop goes on."""
     said = with_api(lambda api: _call(api, "POST", vm, "/disconnect"))
@@ -111,7 +136,7 @@ def disconnect(vm: Vm, *, as_json: JsonFlag = False) -> None:
         tell("Disconnected." if said["disconnected"] else "No client was connected.")
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm log alice/desk"))
 def log(vm: Vm, *, as_json: JsonFlag = False) -> None:
     """Show the end of a VM's log."""
     said = with_api(lambda api: _call(api, "GET", vm, "/log"))
@@ -121,25 +146,24 @@ def log(vm: Vm, *, as_json: JsonFlag = False) -> None:
         print(said["text"], end="" if said["text"].endswith("\n") else "\n")
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm block alice/desk"))
 def block(vm: Vm, *, as_json: JsonFlag = False) -> None:
     """Let nobody connect to a VM."""
     show_fields(with_api(lambda api: _call(api, "PATCH", vm, blocked=True)), json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("qvd vm unblock alice/desk"))
 def unblock(vm: Vm, *, as_json: JsonFlag = False) -> None:
     """Let its user connect to a VM again."""
     show_fields(with_api(lambda api: _call(api, "PATCH", vm, blocked=False)), json=as_json)
 
 
-@app.command()
-def delete(vm: Vm, *, yes: YesFlag = False) -> None:
+@app.command(epilog=examples("qvd vm delete alice/desk"))
+def delete(vm: Vm, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     """Delete a stopped VM; the user's home stays."""
-    if not yes:
-        typer.confirm(f"Delete VM {vm}?", abort=True)
+    ask_first(f"Delete VM {vm}?", yes=yes)
     with_api(lambda api: _call(api, "DELETE", vm))
-    tell(f"VM {vm} is deleted.")
+    tell(f"VM {vm} is deleted.", json=as_json)
 
 
 async def _call(api: ApiClient, method: str, vm: str, below: str = "", **body: object) -> Json:

@@ -9,21 +9,28 @@ from qvdnode.cli import (
     init_command,
     purge_command,
     serve_command,
+    version_option,
 )
+from qvdnode.cli.failure import TellingGroup
 
 app = typer.Typer(
     name="qvdnode",
     help="A node of a Linux virtual desktop farm.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
+    cls=TellingGroup,
 )
-app.command("serve")(serve_command.serve_command)
-app.command("init")(init_command.init_command)
-app.command("demo")(demo_command.demo_command)
-app.command("doctor")(doctor_command.doctor_command)
-app.command("backup")(backup_commands.backup_command)
-app.command("restore")(backup_commands.restore_command)
-app.command("purge")(purge_command.purge_command)
+app.callback()(version_option.program)
+for name, command, epilog in (
+    ("serve", serve_command.serve_command, serve_command.EXAMPLES),
+    ("init", init_command.init_command, init_command.EXAMPLES),
+    ("demo", demo_command.demo_command, demo_command.EXAMPLES),
+    ("doctor", doctor_command.doctor_command, doctor_command.EXAMPLES),
+    ("backup", backup_commands.backup_command, backup_commands.BACKUP_EXAMPLES),
+    ("restore", backup_commands.restore_command, backup_commands.RESTORE_EXAMPLES),
+    ("purge", purge_command.purge_command, purge_command.EXAMPLES),
+):
+    app.command(name, epilog=epilog)(command)
 
 
 def main() -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
+from typer.testing import CliRunner
 
 from qvdnode.cli.backup_commands import backup_command, restore_command
 from qvdnode.cli.exit_codes import ExitCode
+from qvdnode.cli.qvdnode_program import app
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.migrate import migrate
@@ -18,6 +19,7 @@ from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.tenants import Tenants
+from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.listing import Page
 from qvdnode.runtime.clock import SystemClock
 from tests.fixtures_postgres import state_folder
@@ -72,10 +74,6 @@ def other() -> Iterator[Node]:
     made.remove()
 
 
-def exit_code(caught: pytest.ExceptionInfo[typer.Exit]) -> int:
-    return caught.value.exit_code
-
-
 def test_a_backup_of_a_serving_node_goes_into_a_new_one(
     node: Node, other: Node, tmp_path: Path
 ) -> None:
@@ -108,27 +106,23 @@ def test_a_certificate_that_is_there_stays_without_force(
     assert key.read_text() == "old"
 
 
-def test_nothing_is_restored_under_a_node_that_serves(
-    node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_restored_under_a_node_that_serves(node: Node, tmp_path: Path) -> None:
     asyncio.run(node.make_tenant("acme"))
     backup_command(tmp_path / "b.tar", node.config)
-    with StateLock(node.state), pytest.raises(typer.Exit) as caught:
+    with StateLock(node.state), pytest.raises(Conflict, match="already serves"):
         restore_command(tmp_path / "b.tar", node.config, force=True)
-    assert exit_code(caught) == ExitCode.FAILED
-    assert "already serves" in capsys.readouterr().err
 
 
 def test_a_missing_file_has_its_own_exit_code(node: Node, tmp_path: Path) -> None:
-    with pytest.raises(typer.Exit) as caught:
-        restore_command(tmp_path / "none.tar", node.config)
-    assert exit_code(caught) == ExitCode.NOT_FOUND
+    words = ["restore", "--from", str(tmp_path / "none.tar"), "--config", str(node.config)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == ExitCode.NOT_FOUND
+    assert result.stderr == f"qvdnode: There is no file {tmp_path / 'none.tar'}.\n"
 
 
 def test_a_backup_of_no_node_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
     config.write_text(f'[node]\nstate_dir = "{tmp_path / "never"}"\n')
-    with pytest.raises(typer.Exit) as ended:
+    with pytest.raises(NotFound, match="--config"):
         backup_command(tmp_path / "backup", config)
-    assert ended.value.exit_code == ExitCode.NOT_FOUND
     assert not (tmp_path / "backup").exists()

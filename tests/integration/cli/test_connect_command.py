@@ -52,9 +52,11 @@ async def test_a_given_pin_is_remembered(server: FakeQvdServer, tmp_path: Path) 
     pin = await fingerprint_at(Target("127.0.0.1", server.port), SystemClock())
     said = await qvd(tmp_path, *ls(server, "--pin", pin))
     assert said.returncode == 0
-    assert said.stdout.split() == [b"7", b"running", b"desk", b"(offline", b"for", b"maintenance)"]
-    again = await qvd(tmp_path, *ls(server))
+    assert said.stdout.splitlines()[1].split()[:3] == [b"7", b"desk", b"running"]
+    assert said.stdout.rstrip().endswith(b"yes")  # offline for maintenance
+    again = await qvd(tmp_path, *ls(server), "--json")
     assert again.returncode == 0
+    assert [entry["name"] for entry in json.loads(again.stdout)] == ["desk"]
 
 
 async def test_a_changed_certificate_ends_it(server: FakeQvdServer, tmp_path: Path) -> None:

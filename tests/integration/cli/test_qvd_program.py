@@ -1,12 +1,16 @@
 """The whole of `qvd` for administrators, verb by verb, as a person or a script runs it."""
 
 import json
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qvdnode.admin.parts import AdminParts
 from qvdnode.model.errors import NodeFull
+from qvdnode.model.ids import NodeId, UserId, VmId
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.importer import BROKEN
 from tests.integration.cli.conftest import Qvd
@@ -57,7 +61,7 @@ async def test_tenants_are_made_blocked_and_deleted(logged_in: Qvd) -> None:
 
 async def test_users_of_a_tenant(logged_in: Qvd) -> None:
     await done(logged_in, "tenant", "create", "acme")
-    made = await logged_in("user", "create", "bob@acme", stdin="hello\nhello\n")
+    made = await logged_in("user", "create", "bob@acme", "--password-stdin", stdin="hello\n")
     assert made.exit_code == 0, made.output
     assert "hello" not in made.output
     changed = await logged_in("user", "password", "bob@acme", "--password-stdin", stdin="new\n")
@@ -137,7 +141,7 @@ async def test_what_happened_is_shown(logged_in: Qvd, tmp_path: Path) -> None:
     await furnish(logged_in, tmp_path)
     assert await done(logged_in, "session", "list", "--vm", "desk", "--user", "alice") == []
     assert (await done(logged_in, "node", "show"))["name"] == "node1"
-    assert "memory total mib" in (await logged_in("node", "show")).stdout
+    assert "limits memory total        16 GiB" in (await logged_in("node", "show")).stdout
     assert await done(logged_in, "node", "list") == []
     audit = await done(logged_in, "audit", "list", "--kind", "vm", "--actor", "tests")
     assert [item["action"] for item in audit] == ["vm.create"]
@@ -152,11 +156,17 @@ async def test_tokens_are_made_and_revoked(logged_in: Qvd) -> None:
     assert (await logged_in("token", "revoke", str(issued["id"]), "--yes")).exit_code == 3
     plain = await logged_in("token", "create", "other")
     assert len(plain.stdout.split()) == 1
+    assert (await logged_in("token", "revoke", "other", "--yes")).exit_code == 0
+    assert (await logged_in("token", "revoke", "other", "--yes")).exit_code == 3
 
 
 async def test_wrong_usage_is_told_apart(logged_in: Qvd) -> None:
     assert (await logged_in("vm", "fly")).exit_code == 2
-    assert (await logged_in("tenant", "create", "Not A Name")).exit_code == 2
+    odd = await logged_in("tenant", "create", "Not A Name")
+    assert odd.exit_code == 2
+    assert odd.stderr.startswith("qvd: name must be 1 to 64 lower-case letters")
+    assert (await logged_in("user", "create", "@acme", "--password-stdin")).exit_code == 2
+    assert (await logged_in("vm", "list", "--state", "flying")).exit_code == 2
     assert (await logged_in("user", "show", "alice@nowhere")).exit_code == 3
 
 
@@ -169,3 +179,59 @@ async def test_long_lists_come_whole_page_after_page(
     names = [item["name"] for item in await done(logged_in, "tenant", "list")]
     assert names == ["default", "a", "b", "c", "d"]
     assert len(await done(logged_in, "tenant", "list", "--limit", "3")) == 3
+
+
+async def test_tables_show_names_local_times_and_sizes(
+    logged_in: Qvd, tmp_path: Path, parts: AdminParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await furnish(logged_in, tmp_path)
+    (vm,) = await done(logged_in, "vm", "list", "--flavour", "office", "--name", "desk")
+    sessions = parts.records.sessions
+    await sessions.opened(
+        VmId(vm["id"]), UserId(vm["user_id"]), NodeId(99), source="10.0.0.9", client=None
+    )
+    (line,) = (await logged_in("session", "list")).stdout.splitlines()[1:]
+    assert line.split()[1:5] == ["desk", "alice", "default", "99"]
+    (line,) = (await logged_in("flavour", "list")).stdout.splitlines()[1:]
+    assert line.split()[1:7] == ["office", "default", "icewm", "512", "MiB", "100"]
+    monkeypatch.setenv("TZ", "Etc/GMT-5")
+    time.tzset()
+    (image,) = await done(logged_in, "image", "list")
+    (line,) = (await logged_in("image", "list")).stdout.splitlines()[1:]
+    monkeypatch.undo()
+    time.tzset()
+    there = datetime.fromisoformat(image["created_at"]) + timedelta(hours=5)
+    assert there.strftime("%Y-%m-%d %H:%M:%S") in line
+
+
+async def test_the_newest_are_shown_first_when_asked(logged_in: Qvd, tmp_path: Path) -> None:
+    await furnish(logged_in, tmp_path)
+    newest = await done(logged_in, "audit", "list", "--newest", "--limit", "1")
+    assert [item["action"] for item in newest] == ["vm.create"]
+
+
+async def test_a_whole_list_comes_newest_first_too(
+    logged_in: Qvd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qvdnode.cli.api_client.PAGE", 2)
+    for name in ("a", "b", "c", "d", "e"):
+        await done(logged_in, "tenant", "create", name)
+    listed = await done(logged_in, "audit", "list", "--newest")
+    assert [item["detail"]["name"] for item in listed] == ["e", "d", "c", "b", "a"]
+
+
+async def test_deleting_asks_and_says_how_not_to_be_asked(logged_in: Qvd) -> None:
+    await done(logged_in, "tenant", "create", "acme")
+    refused = await logged_in("tenant", "delete", "acme", stdin="n\n")
+    assert (refused.exit_code, "Nothing was changed." in refused.stderr) == (1, True)
+    nobody = await logged_in("tenant", "delete", "acme")
+    assert (nobody.exit_code, "--yes" in nobody.stderr) == (2, True)
+    said = await done(logged_in, "tenant", "delete", "acme", "--yes")
+    assert said == {"done": "Tenant acme is deleted."}
+
+
+async def test_an_odd_image_name_leads_nowhere_else(logged_in: Qvd) -> None:
+    acme = await done(logged_in, "tenant", "create", "acme")
+    result = await logged_in("image", "delete", f"../tenants/{acme['id']}", "--yes")
+    assert result.exit_code == 3
+    assert (await logged_in("tenant", "show", "acme")).exit_code == 0

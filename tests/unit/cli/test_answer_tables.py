@@ -2,25 +2,9 @@ import json
 
 import pytest
 
-from qvdnode.cli.answer_tables import Column, cell, flat, show_fields, show_rows
+from qvdnode.cli.answer_tables import Column, flat, show_fields, show_rows, tell
 
 COLUMNS = (Column("ID", "id"), Column("NAME", "name"))
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (None, "-"),
-        ("", "-"),
-        (True, "yes"),
-        (False, "no"),
-        (0, "0"),
-        ({"a": 1}, '{"a": 1}'),
-        ("one\x1b[31mtwo\n", "one?[31mtwo?"),
-    ],
-)
-def test_values_are_shown_as_people_read_them(value: object, shown: str) -> None:
-    assert cell(value) == shown
 
 
 def test_parts_are_named_by_their_path() -> None:
@@ -33,12 +17,19 @@ def test_parts_are_named_by_their_path() -> None:
 
 def test_a_table_has_a_row_for_each_item(capsys: pytest.CaptureFixture[str]) -> None:
     show_rows([{"id": 1, "name": "[red]desk[/red]"}, {"id": 2}], COLUMNS, json=False)
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["ID", "NAME"], ["1", "[red]desk[/red]"], ["2", "-"]]
+    text = capsys.readouterr().out
+    assert text == "ID  NAME\n1   [red]desk[/red]\n2   -\n"
+
+
+def test_what_is_deleted_is_shown_by_its_number() -> None:
+    column = Column("VM", "vm", number="vm_id")
+    assert column.of({"vm": "desk", "vm_id": 7}) == "desk"
+    assert column.of({"vm": None, "vm_id": 7}) == "7 (deleted)"
+    assert column.of({"vm": None, "vm_id": None}) == "-"
 
 
 def test_json_is_whole_and_on_request(capsys: pytest.CaptureFixture[str]) -> None:
-    item = {"id": 1, "name": "ä" * 300}
+    item = {"id": 1, "name": "ä" * 300, "size_bytes": 412_090_368, "tenant_id": 1, "tenant": "a"}
     show_fields(item, json=True)
     assert json.loads(capsys.readouterr().out) == item
 
@@ -46,3 +37,16 @@ def test_json_is_whole_and_on_request(capsys: pytest.CaptureFixture[str]) -> Non
 def test_fields_stand_one_to_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     show_fields({"is_application": False}, json=False)
     assert capsys.readouterr().out.split() == ["is", "application", "no"]
+
+
+def test_a_number_is_left_out_where_the_name_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    show_fields({"tenant_id": 12, "tenant": "acme", "node_id": 34, "node": None}, json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["tenant", "acme"], ["node", "id", "34"], ["node", "-"]]
+
+
+def test_a_sentence_is_one_line_or_one_field(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("User [bob] is deleted. " * 9)
+    assert capsys.readouterr().out.count("\n") == 1
+    tell("Done.", json=True)
+    assert json.loads(capsys.readouterr().out) == {"done": "Done."}

@@ -1,6 +1,7 @@
 import pytest
 
 from qvdnode.cli.exit_codes import ExitCode, exit_code_for, exit_code_of
+from qvdnode.cli.refused import Refused
 from qvdnode.model.errors import (
     BadConfig,
     Conflict,
@@ -31,6 +32,12 @@ from qvdnode.model.errors import (
 )
 def test_errors_end_commands_with_their_code(error: FarmError, code: int) -> None:
     assert exit_code_of(error) == code
+
+
+@pytest.mark.parametrize(("code", "exits"), [("invalid", 2), ("not_found", 3), ("conflict", 1)])
+def test_what_a_node_refuses_ends_commands_like_our_own_errors(code: str, exits: int) -> None:
+    refused = Refused({"code": code, "detail": "Say it otherwise."})
+    assert (exit_code_of(refused), str(refused)) == (exits, "Say it otherwise.")
 
 
 def test_a_code_of_a_newer_node_has_failed() -> None:

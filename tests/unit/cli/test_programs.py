@@ -1,0 +1,103 @@
+"""Both programs, command by command: help, examples that can be typed, --json, errors."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from qvdnode.cli import qvd_program, qvdnode_program
+from qvdnode.cli.examples import HEADING
+from qvdnode.cli.failure import TellingGroup
+from qvdnode.model.errors import BadConfig, Conflict, FarmError, NotFound, Unavailable
+
+PROGRAMS: dict[str, Any] = {
+    "qvd": get_command(qvd_program.app),
+    "qvdnode": get_command(qvdnode_program.app),
+}
+SHOWS_A_WINDOW = "qvd connect"
+SHELL = re.compile(r" [<>|] .*$|^(\w+=\S+ )+")
+"""What is the shell's: where input comes from, and variables."""
+
+
+def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with the words to type."""
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, child in command.commands.items():
+        yield from leaves(child, f"{path} {name}")
+
+
+LEAVES = dict(leaf for name, command in PROGRAMS.items() for leaf in leaves(command, name))
+EXAMPLES = [
+    (path, line)
+    for path, command in LEAVES.items()
+    for line in (command.epilog or "").split("\n\n")
+    if line and line != HEADING
+]
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(LEAVES) > 40
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_a_command_says_what_it_does_and_shows_how(path: str) -> None:
+    command = LEAVES[path]
+    assert command.help
+    assert [line for owner, line in EXAMPLES if owner == path], f"{path} has no example"
+    silent = [item.name for item in command.params if item.name != "help" and not item.help]
+    assert not silent, f"{path}: {silent} have no help"
+
+
+@pytest.mark.parametrize(("path", "line"), EXAMPLES)
+def test_an_example_can_be_typed(path: str, line: str) -> None:
+    typed = SHELL.sub("", line)
+    assert typed.startswith(path)
+    words = shlex.split(typed.removeprefix(path))
+    LEAVES[path].make_context(path, words)
+
+
+@pytest.mark.parametrize("path", [path for path in LEAVES if path.startswith("qvd ")])
+def test_programs_can_read_what_a_command_says(path: str) -> None:
+    options = {word for item in LEAVES[path].params for word in item.opts}
+    assert ("--json" in options) == (path != SHOWS_A_WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("app", "name"), [(qvd_program.app, "qvd"), (qvdnode_program.app, "qvdnode")]
+)
+def test_a_program_tells_its_version(app: typer.Typer, name: str) -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"{name} {version('qvdnode')}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Conflict("In [use]. " * 20), 1),
+        (BadConfig("No such key."), 2),
+        (NotFound("No such VM."), 3),
+        (Unavailable("Try later."), 5),
+    ],
+)
+def test_an_error_is_one_line_with_the_programs_name(error: FarmError, code: int) -> None:
+    app = typer.Typer(name="prog", cls=TellingGroup)
+
+    @app.command()
+    def one() -> None:
+        raise error
+
+    @app.command()
+    def two() -> None:
+        """Make it a program of several commands."""
+
+    result = CliRunner().invoke(app, ["one"])
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr == f"prog: {error}\n"
