@@ -11,7 +11,7 @@ with atheris.instrument_imports(include=["qvdnode", "fuzz"]):
 def main() -> None:
     """Fuzz; libFuzzer ends the process, with an error when a promise was broken."""
     name = sys.argv[1]
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], TARGETS[name])
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], TARGETS[name].check)
     atheris.Fuzz()
 
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from fuzz.targets import SEEDS, TARGETS
+from fuzz.targets import TARGETS
 
 FOUND: Final = Path(__file__).parent / "found"
 GRACE_S: Final = 60
@@ -21,7 +21,7 @@ def run(name: str, seconds: int) -> bool:
     """Fuzz one target for so long; whether it kept its promises."""
     FOUND.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="qvdnode-fuzz-") as corpus:
-        for number, seed in enumerate(SEEDS[name]):
+        for number, seed in enumerate(TARGETS[name].seeds):
             (Path(corpus) / f"seed-{number}").write_bytes(seed)
         done = subprocess.run(
             [

@@ -33,11 +33,19 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def read_file(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises BadConfig when it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tables(path.read_bytes())
     except OSError as error:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadConfig(f"{path} is not valid TOML: {error}") from error
+    except BadConfig as error:
+        raise BadConfig(f"{path} {error}") from error
+
+
+def tables(content: bytes) -> dict[str, Any]:
+    """The tables of a TOML text; raises BadConfig when it is none."""
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadConfig(f"is not valid TOML: {error}") from error
 
 
 def merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:

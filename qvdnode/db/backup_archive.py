@@ -90,7 +90,7 @@ class Archive:
 def open_archive(path: Path) -> Iterator[Archive]:
     """Read a backup; raises NotFound, and Invalid when it is not one or not whole."""
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _opened(path) as tar:
             manifest = _read_manifest(tar)
             for table in manifest.tables:
                 _check(tar, table)
@@ -101,17 +101,37 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise Invalid(f"{path} is no whole backup: {error}") from error
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """The file with all its headers read; headers may hold numbers that are none."""
+    try:
+        file = tarfile.open(path, "r:")  # noqa: SIM115 - closed below
+    except ValueError as error:
+        raise Invalid(f"{path} is no whole backup: {error}") from error
+    with file:
+        try:
+            file.getmembers()
+        except ValueError as error:
+            raise Invalid(f"{path} is no whole backup: {error}") from error
+        yield file
+
+
 def _read_manifest(tar: tarfile.TarFile) -> Manifest:
     try:
         raw = json.loads(_member(tar, MANIFEST).read())
         if raw["format"] != FORMAT:
             raise Invalid(f"The backup has format {raw['format']}; this program reads {FORMAT}.")
         tables = tuple(
-            TableDump(item["name"], tuple(item["columns"]), item["rows"], item["sha256"])
+            TableDump(
+                str(item["name"]),
+                tuple(map(str, item["columns"])),
+                int(item["rows"]),
+                str(item["sha256"]),
+            )
             for item in raw["tables"]
         )
         return Manifest(int(raw["schema"]), str(raw["made_at"]), tables)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Invalid(f"The backup's manifest is unreadable: {error!r}") from error
 
 

@@ -1,12 +1,14 @@
 """Finds the server that runs on a data folder, also one that an earlier node started."""
 
 import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 PID_FILE: Final = "postmaster.pid"
 READY: Final = "ready"
+PID: Final = re.compile(r" *[0-9]{1,10} *")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,9 @@ class PidFile:
 
 def parse_pid_file(text: str) -> PidFile | None:
     """The file's content, or None while it is not whole."""
-    lines = text.splitlines()
+    lines = text.split("\n")[:-1]
     # pid, data folder, start time, port, socket folder, listen address, shared memory, status
-    if len(lines) < 8 or not lines[0].strip().isdecimal():
+    if len(lines) < 8 or PID.fullmatch(lines[0]) is None:
         return None
     return PidFile(int(lines[0]), lines[4].strip(), lines[7].strip())
 

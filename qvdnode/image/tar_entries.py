@@ -51,7 +51,7 @@ class _StrictTar(tarfile.TarFile):
             return self.tarinfo.fromtarfile(self)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the zero block at the end
             return None
-        except tarfile.HeaderError as error:
+        except (tarfile.HeaderError, ValueError) as error:  # numbers that are none, in the latter
             raise tarfile.ReadError(str(error)) from error
 
 

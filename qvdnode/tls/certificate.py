@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -27,6 +28,7 @@ RENEW_BEFORE: Final = timedelta(days=60)
 BACKDATED: Final = timedelta(days=1)
 """A client whose clock is behind ours must not find the certificate not yet valid."""
 MAX_COMMON_NAME: Final = 64
+KIND_OF_KEY: Final = "the certificate's kind of key is not supported; use RSA or P-256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,7 @@ def self_signed(
 
 def read_identity(certificate: bytes, key: bytes, now: datetime) -> Identity:
     """The pair, checked: readable, belonging together, valid now; raises BadConfig."""
-    try:
-        chain = tuple(x509.load_pem_x509_certificates(certificate))
-    except ValueError as error:
-        raise BadConfig(
-            "the file holds no certificate in PEM format", key="tls.certificate"
-        ) from error
-    identity = Identity(chain)
+    identity = _read_chain(certificate)
     if _public(_read_key(key).public_key()) != _public(identity.leaf.public_key()):
         raise BadConfig(
             "the key does not belong to the certificate; give the key that the certificate was"
@@ -115,6 +111,19 @@ def read_identity(certificate: bytes, key: bytes, now: datetime) -> Identity:
     return identity
 
 
+def _read_chain(certificate: bytes) -> Identity:
+    try:
+        identity = Identity(tuple(x509.load_pem_x509_certificates(certificate)))
+        identity.leaf.public_key()
+    except (ValueError, x509.InvalidVersion) as error:
+        raise BadConfig(
+            "the file holds no certificate in PEM format", key="tls.certificate"
+        ) from error
+    except UnsupportedAlgorithm as error:
+        raise BadConfig(KIND_OF_KEY, key="tls.certificate") from error
+    return identity
+
+
 def _read_key(key: bytes) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(key, password=None)
@@ -124,11 +133,13 @@ def _read_key(key: bytes) -> PrivateKeyTypes:
         ) from error
     except ValueError as error:
         raise BadConfig("the file holds no private key in PEM format", key="tls.key") from error
+    except UnsupportedAlgorithm as error:
+        raise BadConfig(KIND_OF_KEY, key="tls.key") from error
 
 
 def _public(key: object) -> bytes:
     encode = getattr(key, "public_bytes", None)
     if encode is None:
-        raise BadConfig("the certificate's kind of key is not supported", key="tls.certificate")
+        raise BadConfig(KIND_OF_KEY, key="tls.certificate")
     encoded: bytes = encode(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return encoded

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from qvdnode.wire.qvd_params import GRAMMAR
+
 WINDOW_SHARE: Final = 5 / 6
 """Of the screen, for a desktop in a window: leaves room for panels and the frame."""
 
@@ -23,10 +25,11 @@ def geometry(width: int, height: int, *, fullscreen: bool) -> str:
 def keyboard(rules_names: bytes) -> str | None:
     """Model and first layout of the X server's _XKB_RULES_NAMES property, such as pc105/es."""
     parts = rules_names.decode("latin-1").split("\0")
-    if len(parts) < 3 or not parts[1] or not parts[2]:
+    if len(parts) < 3:
         return None
-    layout = parts[2].split(",")[0]
-    return f"{parts[1]}/{layout}" if layout else None
+    found = f"{parts[1]}/{parts[2].split(',')[0]}"
+    # Whoever set something odd gets the server's default.
+    return found if GRAMMAR["keyboard"].fullmatch(found) else None
 
 
 def link_class(round_trip_s: float) -> str:

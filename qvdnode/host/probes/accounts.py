@@ -2,6 +2,7 @@
 
 import grp
 import pwd
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 SUBUID: Final = Path("/etc/subuid")
 SUBGID: Final = Path("/etc/subgid")
+NUMBER: Final = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def parse_ranges(lines: Iterable[str]) -> list[OwnedIds]:
     for line in lines:
         owner, _, numbers = line.strip().partition(":")
         start, _, count = numbers.partition(":")
-        if owner and start.isdigit() and count.isdigit():
+        if owner and NUMBER.fullmatch(start) and NUMBER.fullmatch(count):
             found.append(OwnedIds(owner, int(start), int(count)))
     return found
 

@@ -10,6 +10,8 @@ from qvdnode.model.errors import BadImage
 IDS_OF_A_GUEST: Final = 65_536
 NAME_MAX: Final = 255
 PATH_MAX: Final = 4_095
+LATEST: Final = 2.0**62
+"""Seconds since 1970 beyond which no file system goes."""
 _MIB: Final = 1024 * 1024
 
 
@@ -107,6 +109,10 @@ def _check_kind(entry: Entry) -> None:
         )
     if entry.size < 0:
         raise BadImage(f"{entry.name!r} has a negative size")
+    if not -LATEST < entry.modified < LATEST:
+        raise BadImage(f"{entry.name!r} was changed at a time that is none")
+    if any("\0" in text for text in (entry.target, *entry.attributes)):
+        raise BadImage(f"{entry.name!r} has a link or an attribute that holds a zero byte")
 
 
 def kept_attribute(name: str) -> bool:

@@ -30,7 +30,7 @@ def parse_meminfo(text: str) -> HostMemory:
     for line in text.splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
-        if words and words[0].isdigit():
+        if words and words[0].isascii() and words[0].isdigit():
             kib[name] = int(words[0])
     return HostMemory(
         total_mib=kib["MemTotal"] // KIB_PER_MIB,
@@ -44,8 +44,8 @@ def parse_pressure(text: str) -> Pressure:
     """/proc/pressure/cpu, memory or io; what is missing or odd counts as no pressure."""
     found = {}
     for line in text.splitlines():
-        kind, *words = line.split()
-        averages = [word for word in words if word.startswith("avg10=")]
+        kind, _, rest = line.partition(" ")
+        averages = [word for word in rest.split() if word.startswith("avg10=")]
         if averages:
             found[kind] = _percent(averages[0].removeprefix("avg10="))
     return Pressure(some_pct=found.get("some", 0.0), full_pct=found.get("full", 0.0))

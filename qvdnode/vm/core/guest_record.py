@@ -49,7 +49,7 @@ def decode(content: bytes) -> GuestRecord:
                 f"a state file of version {body['version']}; this program knows {VERSION}"
             )
         return _record(body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid(f"not a state file: {error}") from error
 
 

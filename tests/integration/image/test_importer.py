@@ -147,6 +147,12 @@ REFUSED = {
     "cut gzip": (gzip.compress(tar(complete()))[:30_000], "cut off"),
     "cut xz": (lzma.compress(tar(complete()))[:30_000], "cut off"),
     "broken gzip": (gzip.compress(tar(complete()))[:20] + bytes(4000), "broken"),
+    "no number": (tar(complete(Piece("a", pax=(("GNU.sparse.map", "0,x"),)))), "broken"),
+    "no time": (tar(complete(Piece("a", pax=(("mtime", "inf"),)))), "a time that is none"),
+    "zero byte": (
+        tar(complete(Piece("a", kind=tarfile.SYMTYPE, link="b", pax=(("linkpath", "b\0c"),)))),
+        "zero byte",
+    ),
     "broken header": (
         tar([Piece("a", b"x" * 512), Piece("b", b"y")]).replace(b"b\0\0\0", b"c\0\0\0"),
         "broken",

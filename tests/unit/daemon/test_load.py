@@ -1,13 +1,25 @@
 """The configuration: defaults, file, environment; wrong keys are refused by name."""
 
+import contextlib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qvdnode.daemon.config import Config
-from qvdnode.daemon.load import load, merge_environment, parse
+from qvdnode.daemon.load import load, merge_environment, parse, tables
 from qvdnode.model.errors import BadConfig
+
+SECTIONS = sorted(section.name for section in fields(Config))
+KEYS = sorted({item.name for name in SECTIONS for item in fields(getattr(Config(), name))})
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=4,
+)
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -49,6 +61,20 @@ def test_what_is_wrong_is_refused_by_its_path(raw: dict[str, Any], key: str) -> 
     with pytest.raises(BadConfig) as refusal:
         parse(raw)
     assert refusal.value.key == key
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"a", b"a = " + b"[" * 50_000, b"a = " + b"9" * 5_000]
+)
+def test_what_is_no_toml_is_refused(content: bytes) -> None:
+    with pytest.raises(BadConfig, match="not valid TOML"):
+        tables(content)
+
+
+@given(st.dictionaries(st.sampled_from(SECTIONS), st.dictionaries(st.sampled_from(KEYS), VALUES)))
+def test_any_values_are_taken_or_refused(raw: dict[str, dict[str, Any]]) -> None:
+    with contextlib.suppress(BadConfig):
+        parse(raw)
 
 
 def test_an_unknown_key_is_answered_with_those_there_are() -> None:

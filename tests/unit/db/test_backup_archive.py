@@ -1,12 +1,16 @@
 """Backup files: whole, damaged, hostile."""
 
+import contextlib
 import hashlib
 import io
 import json
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qvdnode.db.backup_archive import (
     FORMAT,
@@ -85,6 +89,7 @@ def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
         {"manifest_json": b"{"},
         {"manifest_json": b"{}"},
         {"manifest_json": json.dumps({"format": FORMAT + 1}).encode()},
+        {"manifest_json": b"[" * 100_000},
     ],
 )
 def test_damage_is_noticed_before_anything_is_done(
@@ -99,6 +104,27 @@ def test_a_truncated_file_is_refused(archive: Path, length: int) -> None:
     archive.write_bytes(archive.read_bytes()[:length])
     with pytest.raises(Invalid), open_archive(archive):
         pass
+
+
+def test_headers_with_numbers_that_are_none_are_refused(archive: Path) -> None:
+    with tarfile.open(archive, "a", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("files/x")
+        member.pax_headers = {"GNU.sparse.map": "0,x"}
+        tar.addfile(member)
+    with pytest.raises(Invalid), open_archive(archive):
+        pass
+
+
+@given(st.integers(0, 3_000), st.binary(min_size=1, max_size=40))
+def test_any_damage_is_refused_or_harmless(at: int, bytes_: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        dump, path = Path(folder) / "dump", Path(folder) / "b.tar"
+        dump.write_bytes(ROWS)
+        write_archive(path, CONTENT, {"tenant": dump}, {"key.pem": dump})
+        whole = path.read_bytes()
+        path.write_bytes(whole[:at] + bytes_ + whole[at + len(bytes_) :])
+        with contextlib.suppress(Invalid), open_archive(path) as opened:
+            assert all("/" not in name for name, _ in opened.files())
 
 
 def test_files_with_folders_in_their_names_are_not_handed_out(archive: Path) -> None:

@@ -1,6 +1,8 @@
 """What a server writes about itself."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qvdnode.db.postmaster import READY, PidFile, parse_pid_file
 
@@ -16,5 +18,12 @@ def test_a_file_that_is_still_being_written_is_no_server(length: int) -> None:
     assert parse_pid_file(WHOLE[:length]) is None
 
 
-def test_rubbish_is_no_server() -> None:
-    assert parse_pid_file("x" + WHOLE) is None
+@pytest.mark.parametrize("pid", ["x4711", "", "4\x1f711", "\u0664", "9" * 5_000, "-1"])
+def test_rubbish_is_no_server(pid: str) -> None:
+    assert parse_pid_file(WHOLE.replace("4711", pid)) is None
+
+
+@given(st.text(alphabet="47\n \x1fready", max_size=80))
+def test_any_text_is_read_or_no_server(text: str) -> None:
+    found = parse_pid_file(text)
+    assert found is None or found.pid >= 0

@@ -1,3 +1,5 @@
+import base64
+import contextlib
 from datetime import timedelta
 from ipaddress import ip_address
 
@@ -9,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PrivateFormat,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qvdnode.model.errors import BadConfig
 from qvdnode.tls.certificate import LIFETIME, key_pem, new_key, read_identity, self_signed
@@ -58,6 +62,33 @@ def test_a_client_whose_clock_is_behind_can_connect() -> None:
 def test_a_file_without_key_is_refused(text: bytes) -> None:
     with pytest.raises(BadConfig, match="no private key"):
         read_identity(PEM, text, NOW)
+
+
+def test_a_kind_of_key_that_nobody_knows_is_refused() -> None:
+    p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
+    odd_key = re_encoded(key_pem(KEY), b"PRIVATE KEY", p256, unknown)
+    odd_certificate = re_encoded(PEM, b"CERTIFICATE", p256, unknown)
+    for certificate, key in ((PEM, odd_key), (odd_certificate, key_pem(KEY))):
+        with pytest.raises(BadConfig, match="not supported"):
+            read_identity(certificate, key, NOW)
+
+
+def re_encoded(pem: bytes, kind: bytes, old: bytes, new: bytes) -> bytes:
+    """A PEM file with some of its bytes replaced."""
+    der = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
+    assert old in der
+    text = base64.encodebytes(der.replace(old, new))
+    return b"-----BEGIN %b-----\n%b-----END %b-----\n" % (kind, text, kind)
+
+
+@given(st.integers(0, 500), st.integers(0, 255))
+def test_any_damage_is_refused_or_harmless(at: int, byte: int) -> None:
+    der = base64.b64decode(b"".join(PEM.splitlines()[1:-1]))
+    at %= len(der)
+    text = base64.encodebytes(der[:at] + bytes([byte]) + der[at + 1 :])
+    damaged = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % text
+    with contextlib.suppress(BadConfig):
+        read_identity(damaged, key_pem(KEY), NOW)
 
 
 @pytest.mark.parametrize("text", [b"", b"nonsense", key_pem(KEY)])

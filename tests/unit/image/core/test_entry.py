@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -58,6 +59,11 @@ def test_a_windows_image_is_told_by_its_folders() -> None:
         (replace(FILE, uid=100_000), "100000"),
         (replace(FILE, gid=-1), "ids below"),
         (replace(FILE, size=-1), "negative"),
+        (replace(FILE, modified=math.inf), "a time that is none"),
+        (replace(FILE, modified=math.nan), "a time that is none"),
+        (replace(FILE, modified=-1e300), "a time that is none"),
+        (replace(FILE, kind=Kind.SYMLINK, target="a\0b"), "zero byte"),
+        (replace(FILE, attributes={"user.a\0b": b""}), "zero byte"),
         (replace(FILE, size=2_000), "import_max_mib"),
     ],
 )

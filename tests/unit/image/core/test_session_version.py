@@ -1,4 +1,8 @@
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qvdnode.image.core import session_version
 from qvdnode.model.errors import BadImage
@@ -27,3 +31,13 @@ def test_a_script_that_does_not_say_is_refused(script: bytes) -> None:
 def test_an_unknown_version_is_refused_by_its_number() -> None:
     with pytest.raises(BadImage, match=r"version 2 .* knows 1"):
         session_version.check(b"#!/bin/sh\n# qvd-session-version: 2\n")
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"#!", b"/bin/sh", b"\n", b"# qvd-session-version:", b" ", b"1", b"2"])
+    )
+)
+def test_any_script_is_of_a_known_version_or_refused(words: list[bytes]) -> None:
+    with contextlib.suppress(BadImage):
+        assert session_version.check(b"".join(words)) in session_version.KNOWN

@@ -35,9 +35,19 @@ def test_pressure_is_read() -> None:
     assert parse_pressure(text) == Pressure(1.5, 0.25)
 
 
-@pytest.mark.parametrize("text", ["", "some\n", "some avg10=what\n", "full avg60=1\n"])
+@pytest.mark.parametrize("text", ["", "\n \n", "some\n", "some avg10=what\n", "full avg60=1\n"])
 def test_untold_pressure_is_none(text: str) -> None:
     assert parse_pressure(text) == Pressure()
+
+
+@given(st.text(alphabet="someful avg10=.2²\n", max_size=60))
+def test_any_text_is_some_pressure(text: str) -> None:
+    assert 0 <= parse_pressure(text).full_pct <= 100
+
+
+@given(st.text(alphabet="1²: kB\n", max_size=60))
+def test_odd_lines_of_the_table_are_passed_over(text: str) -> None:
+    assert parse_meminfo(MEMINFO + text).total_mib == 24111
 
 
 @given(st.floats())

@@ -49,6 +49,11 @@ def test_another_version_is_refused_by_its_number() -> None:
         decode(json.dumps(body).encode())
 
 
+def test_nesting_without_end_is_refused() -> None:
+    with pytest.raises(Invalid):
+        decode(b"[" * 100_000)
+
+
 @given(st.binary())
 def test_rubbish_is_refused(content: bytes) -> None:
     with pytest.raises(Invalid):

@@ -1,0 +1,114 @@
+"""What QVD clients send to a node."""
+
+import contextlib
+from typing import Final
+
+from fuzz.target import Target
+from qvdnode.auth.login_name import parse_login
+from qvdnode.model.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
+from qvdnode.wire.qvd1 import BadHead, HeadParser, RequestHead
+from qvdnode.wire.qvd_answers import progress_head, sentence
+from qvdnode.wire.qvd_conversation import Conversation, State
+from qvdnode.wire.qvd_credentials import parse_authorization
+from qvdnode.wire.qvd_params import parse_connect
+
+
+def heads(data: bytes) -> None:
+    """A stream of heads parses to the same, whole and byte by byte."""
+    whole = _parse([data])
+    single = _parse([data[at : at + 1] for at in range(len(data))])
+    if whole != single:
+        raise AssertionError(f"{whole} is not {single}")
+
+
+def _parse(pieces: list[bytes]) -> tuple[list[RequestHead], int]:
+    parser = HeadParser()
+    found: list[RequestHead] = []
+    try:
+        for piece in pieces:
+            parser.feed(piece)
+            while (head := parser.next_head()) is not None:
+                found.append(head)
+    except BadHead as error:
+        return found, error.status
+    return found, 0
+
+
+def conversation(data: bytes) -> None:
+    """Whatever a client sends, it is answered in turn, and a refusal is the last thing it hears."""
+    talk = Conversation()
+    try:
+        request = talk.receive(data)
+        while request is not None:
+            talk.progress(request.path)
+            talk.answer(sentence(404, request.path))
+            request = talk.next_request()
+    except BadHead as error:
+        talk.refuse(error)
+        if talk.state is not State.CLOSING or talk.receive(data) is not None:
+            raise AssertionError("a refused connection goes on") from error
+
+
+def parameters(data: bytes) -> None:
+    """Any query is understood or refused, and only plain values become options."""
+    text = data.decode("utf-8", "replace")
+    pairs = [pair.partition("=")[::2] for pair in text.split("&")]
+    with contextlib.suppress(Invalid, Forbidden, NotFound):
+        _, params, _ = parse_connect([("id", "1"), *pairs])
+        for value in (params.os, params.link, params.keyboard, params.geometry, params.timezone):
+            if value is not None and set(value) & set(",=: \t\r\n\0'\"$`\\"):
+                raise AssertionError(f"{value!r} came through")
+
+
+def credentials(data: bytes) -> None:
+    """Any Authorization header is understood or refused."""
+    with contextlib.suppress(Unauthenticated):
+        parse_authorization(data.decode("latin-1"))
+
+
+def logins(data: bytes) -> None:
+    """Any text is a login of one tenant."""
+    name = parse_login(data.decode("utf-8", "replace"), "default")
+    if "@" in name.tenant or "#" in name.tenant:
+        raise AssertionError(name)
+
+
+def greeting(data: bytes) -> None:
+    """A greeting's length does not change with what follows it."""
+    try:
+        length = greeting_length(data)
+    except BadGreeting:
+        return
+    if length is not None and greeting_length(data[:length]) != length:
+        raise AssertionError("the greeting depends on what follows")
+
+
+def progress(data: bytes) -> None:
+    """No sentence breaks out of its header line."""
+    head = progress_head(data.decode("utf-8", "replace"))
+    if head.count(b"\r\n") != 3 or head.count(b"\n") != 3:
+        raise AssertionError(head)
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "heads": Target(
+        heads,
+        (
+            b"GET /qvd/list_of_vm? HTTP/1.1\r\nAuthorization: Basic YQ==\r\n\r\n",
+            b"GET /qvd/stop_vm?id=7&a=%41 HTTP/1.1\nConnection: close\n\nGET / HTTP/1.1\n\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ),
+    ),
+    "conversation": Target(
+        conversation, (b"GET /qvd/ping HTTP/1.1\n\nGET /qvd/ping HTTP/1.1\r\n\r\n",)
+    ),
+    "parameters": Target(
+        parameters,
+        (b"qvd.client.keyboard=pc105/es&qvd.client.link=lan&qvd.client.geometry=1x1&custom.a=b",),
+    ),
+    "credentials": Target(credentials, (b"Basic YTpi", b"Bearer dG9r")),
+    "logins": Target(logins, (b"alice@acme", b"bob#corp")),
+    "greeting": Target(greeting, (b"NXPROXY-3.5.0-3.5.99 stream=default,data=default ",)),
+    "progress": Target(progress, (b"Starting virtual machine",)),
+}

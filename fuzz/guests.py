@@ -1,0 +1,32 @@
+"""What guests write where the node reads, and what it writes for them."""
+
+import contextlib
+from typing import Final
+
+from fuzz.target import Target
+from qvdnode.model.errors import Invalid
+from qvdnode.vm.core.nxagent_log import LogParser
+from qvdnode.wire import session_params
+
+
+def session_parameters(data: bytes) -> None:
+    """What can be read of a parameters file is what would be written."""
+    with contextlib.suppress(Invalid):
+        params = session_params.decode(data)
+        if session_params.decode(session_params.encode(params)) != params:
+            raise AssertionError(params)
+
+
+def display_log(data: bytes) -> None:
+    """A guest may write anything into its log."""
+    parser = LogParser()
+    for at in range(0, len(data), 7):
+        parser.feed(data[at : at + 7])
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "session_parameters": Target(session_parameters, (b"LINK=6c616e\nLOGIN=616c696365\n",)),
+    "display_log": Target(
+        display_log, (b"Session: Session started at 'x'\nSession: Session suspended at\n",)
+    ),
+}

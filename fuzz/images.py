@@ -1,0 +1,70 @@
+"""What an administrator may import as an image."""
+
+import contextlib
+import io
+import math
+import tarfile
+from typing import Final
+
+from fuzz.target import Target
+from qvdnode.image import tar_entries
+from qvdnode.image.core import foreign, session_version
+from qvdnode.image.core.entry import Tally, clean_path
+from qvdnode.model.errors import BadImage
+
+
+def archive_names(data: bytes) -> None:
+    """No name in an archive leads out of the image."""
+    with contextlib.suppress(BadImage):
+        parts = clean_path(data.decode("utf-8", "surrogateescape"))
+        if {"", ".", ".."} & set(parts) or any("/" in part for part in parts):
+            raise AssertionError(parts)
+
+
+def archives(data: bytes) -> None:
+    """Any archive is read or refused, and what is read can be written."""
+    tally = Tally(max_entries=1_000, max_bytes=1 << 20)
+    with contextlib.suppress(BadImage, *tar_entries.BROKEN):
+        for entry, content in tar_entries.entries(io.BytesIO(data)):
+            tally.take(entry)
+            texts = (entry.name, entry.target, *entry.attributes)
+            if any("\0" in text for text in texts) or not math.isfinite(entry.modified):
+                raise AssertionError(entry)
+            while content is not None and content.read(1 << 16):
+                pass
+
+
+def starts(data: bytes) -> None:
+    """Whatever an upload starts with, it is a tar, or something with a name, or neither."""
+    if foreign.is_tar(data) and foreign.name_of(data) is not None:
+        raise AssertionError(data)
+
+
+def session_scripts(data: bytes) -> None:
+    """A session script of a known version is taken, any other refused."""
+    with contextlib.suppress(BadImage):
+        if session_version.check(data) not in session_version.KNOWN:
+            raise AssertionError(data)
+
+
+def _tar(**headers: str) -> bytes:
+    """A small archive, without the zeros behind its end."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("./etc/passwd")
+        member.size, member.pax_headers = 3, headers
+        archive.addfile(member, io.BytesIO(b"abc"))
+        link = tarfile.TarInfo("./bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "usr/bin"
+        archive.addfile(link)
+    return stream.getvalue().rstrip(b"\0") + bytes(1_024)
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "archive_names": Target(
+        archive_names, (b"./usr/lib/qvd/session", b"../etc/passwd", b"Windows/System32")
+    ),
+    "archives": Target(archives, (_tar(), _tar(mtime="1.5", **{"SCHILY.xattr.user.note": "x"}))),
+    "image_starts": Target(starts, (_tar(), b"MSWIM\0\0\0", b"QFI\xfb")),
+    "session_scripts": Target(session_scripts, (b"#!/bin/sh\n# qvd-session-version: 1\n",)),
+}

@@ -1,0 +1,103 @@
+"""What servers, of QVD and of X11, send to our client."""
+
+import contextlib
+from typing import Final
+
+from fuzz.target import Target
+from qvdnode.client.core.display_facts import keyboard
+from qvdnode.client.core.refusal import error_of
+from qvdnode.wire import x11
+from qvdnode.wire.qvd_client import Answered, AnswerReader, BadAnswer, Switched, parse_desktops
+
+
+def server_answers(data: bytes) -> None:
+    """Our client survives any server, and sees the same however its bytes arrive."""
+    whole = _heard([data])
+    single = _heard([data[at : at + 1] for at in range(len(data))])
+    if whole != single:
+        raise AssertionError(f"{whole} is not {single}")
+
+
+def _heard(pieces: list[bytes]) -> list[object]:
+    reader = AnswerReader()
+    events: list[object] = []
+    with contextlib.suppress(BadAnswer):
+        for piece in pieces:
+            if events and isinstance(events[-1], Switched):
+                events[-1] = Switched(events[-1].headers, events[-1].rest + piece)
+                continue
+            events.extend(reader.receive(piece))
+    return events
+
+
+def desktop_lists(data: bytes) -> None:
+    """Any list of desktops is understood or refused."""
+    with contextlib.suppress(BadAnswer):
+        parse_desktops(data)
+
+
+def refusals(data: bytes) -> None:
+    """Any refusal of a server becomes one line for a person."""
+    status = 400 + (data[0] if data else 0)
+    said = str(error_of(Answered(status, {}, data[1:])))
+    if not said.strip() or "\n" in said:
+        raise AssertionError(said)
+
+
+def x11_packets(data: bytes) -> None:
+    """An X server's packets are the same however they arrive."""
+    if _packets([data]) != _packets([data[at : at + 1] for at in range(len(data))]):
+        raise AssertionError(data)
+
+
+def _packets(pieces: list[bytes]) -> list[x11.Packet]:
+    waiting, found = bytearray(), list[x11.Packet]()
+    with contextlib.suppress(x11.BadX11):
+        for piece in pieces:
+            waiting += piece
+            while (packet := x11.cut_packet(waiting)) is not None:
+                found.append(packet)
+    return found
+
+
+def x11_replies(data: bytes) -> None:
+    """Any reply of an X server, and any authority file, is understood or refused."""
+    x11.find_cookie(data, 0, "host")
+    if (rules := keyboard(data)) is not None and set(rules) & set(",=: \n\0"):
+        raise AssertionError(rules)
+    with contextlib.suppress(x11.BadX11):
+        x11.parse_setup(data)
+    whole = data.ljust(x11.PACKET, b"\0")  # no packet is shorter
+    x11.window_of(x11.Packet(x11.MAP_NOTIFY, 0, whole))
+    readers = (x11.is_viewable, x11.parse_size, x11.parse_children, x11.parse_atom)
+    for read in (*readers, x11.parse_property):
+        with contextlib.suppress(x11.BadX11):
+            read(whole)
+    with contextlib.suppress(x11.BadX11):
+        x11.rgb_of_image(whole, len(data) // 4)
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "server_answers": Target(
+        server_answers,
+        (
+            (
+                b"HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: Starting\r\n\r\n"
+                b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: k\r\n\r\nNXPROXY-"
+            ),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        ),
+    ),
+    "desktop_lists": Target(
+        desktop_lists,
+        (b'[{"id": 7, "name": "desk", "state": "stopped", "blocked": 0, "is_application": 0}]',),
+    ),
+    "refusals": Target(refusals, (b"\x03Not allowed.\r\n", b"\xf6<html>\n\x00")),
+    "x11_packets": Target(
+        x11_packets,
+        (bytes([x11.REPLY, 0, 1, 0, 1, 0, 0, 0]) + bytes(28), bytes([x11.MAP_NOTIFY]) + bytes(31)),
+    ),
+    "x11_replies": Target(
+        x11_replies, (bytes([1, 0, 11, 0, 0, 0, 10, 0]) + bytes(64), b"evdev\0pc105\0es\0\0\0")
+    ),
+}
