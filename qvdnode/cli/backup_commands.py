@@ -10,10 +10,13 @@ from typing import Annotated, Final
 
 import typer
 
+from qvdnode.auth.operators import Operators
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.first_token import ensure_working_token
 from qvdnode.daemon.load import load
 from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.backup import backup
 from qvdnode.db.backup_archive import Manifest, open_archive
 from qvdnode.db.embedded import EmbeddedPostgres
@@ -68,13 +71,20 @@ def restore_command(
     force: Force = False,  # noqa: FBT002 - as above
     identity: WithIdentity = False,  # noqa: FBT002 - as above
 ) -> None:
-    """Put a backup into the database; the node must be stopped, and so every node of a farm."""
+    """Put a backup into the database; the node must be stopped, and so every node of a farm.
+
+    A database that was only initialised is replaced; one in which somebody made something needs
+    --force. Afterwards the token in the state folder works, made anew if need be.
+    """
 
     async def work(settings: Config) -> None:
         settings.node.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with StateLock(settings.node.state_dir):
             async with _database(settings) as db:
                 _report("restored", await restore(db, source, force=force), source)
+                operators = Operators(ApiTokens(db), SystemClock(), settings.auth)
+                token = await ensure_working_token(operators, settings.node.state_dir)
+                typer.echo(f"admin token    kept in {token}, for root alone")
             if identity:
                 _restore_identity(source, settings.node.state_dir / IDENTITY_FOLDER, force=force)
 

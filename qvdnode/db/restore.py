@@ -13,14 +13,30 @@ from qvdnode.db.backup import LIMIT_S, TABLES
 from qvdnode.db.backup_archive import Archive, Manifest, TableDump, open_archive
 from qvdnode.db.migrate import LOCKED_VERSION, apply, make_version_table, migrate, steps
 from qvdnode.db.migrate import refuse_newer as refuse_newer_schema
+from qvdnode.db.nodes import LEASE_TTL_S
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.transaction import Transaction, guarded
+from qvdnode.model.counting import counted
 from qvdnode.model.errors import Conflict, Invalid
 
-MADE_BY_PEOPLE: Final = ("app_user", "image", "flavour", "vm")
-"""What nobody wants to lose; the rest is there as soon as a node has started once."""
+MADE_BY_PEOPLE: Final[dict[str, tuple[str, str]]] = {
+    "tenant": ("tenant", "name <> 'default' OR blocked"),
+    "app_user": ("user", "true"),
+    "image": ("image", "true"),
+    "flavour": ("flavour", "true"),
+    "vm": ("VM", "true"),
+    "api_token": ("API token", "name NOT LIKE 'first-admin%'"),
+    "session": ("session", "true"),
+    "audit": ("audit entry", "true"),
+}
+"""What nobody wants to lose: how it is called, and which rows are not there from the start, which
+`qvdnode init` and a node that served nobody make."""
 
+SERVING: Final = """
+SELECT string_agg(name, ', ' ORDER BY name) FROM node
+WHERE state = 'up' AND lease_until > clock_timestamp()
+"""
 HAS_TABLE: Final = "SELECT to_regclass($1) IS NOT NULL"
 SET_AHEAD: Final = (
     "UPDATE vm SET gen = gen + 1000, state = 'stopped', owner_node = NULL, owner_epoch = NULL",
@@ -34,7 +50,8 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
     """Replace the database's content by a backup's, and bring the schema up to date.
 
     No node may be running. Raises NotFound and Invalid for the file, BadConfig when it is of a
-    newer program, Conflict when the database has content and `force` is not given, Unavailable.
+    newer program, Conflict while a node serves, or when the database has content and `force` is not
+    given, Unavailable.
     """
     with open_archive(path) as archive:
         refuse_newer_schema(archive.manifest.schema, len(steps()))
@@ -42,6 +59,7 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
         await make_version_table(db)
         async with db.transaction(limit_s=LIMIT_S) as tx:
             await tx.fetchval(LOCKED_VERSION)
+            await _refuse_serving(tx)
             if not force:
                 await _refuse_content(tx)
             await _make_schema_anew(tx, archive.manifest.schema)
@@ -61,15 +79,26 @@ def _refuse_unknown_tables(manifest: Manifest) -> None:
             raise Invalid(f"The backup speaks of a table {table.name!r} that no farm has.")
 
 
+async def _refuse_serving(tx: Transaction) -> None:
+    names = await tx.fetchval(SERVING) if await tx.fetchval(HAS_TABLE, "node") else None
+    if names:
+        raise Conflict(
+            f"The database is in use by {names}: stop every node first. One that was killed counts "
+            f"as stopped {LEASE_TTL_S:g} s later."
+        )
+
+
 async def _refuse_content(tx: Transaction) -> None:
-    for table in MADE_BY_PEOPLE:
-        if not await tx.fetchval(HAS_TABLE, table):
-            continue
-        if await tx.fetchval(f"SELECT EXISTS (SELECT 1 FROM {table})"):
-            raise Conflict(
-                "The database is not empty, and a restore replaces all that is in it: "
-                "give --force to do so."
-            )
+    found = []
+    for table, (noun, made) in MADE_BY_PEOPLE.items():
+        if await tx.fetchval(HAS_TABLE, table):
+            rows = await tx.fetchval(f"SELECT count(*) FROM {table} WHERE {made}")
+            found += [counted(rows, noun)] if rows else []
+    if found:
+        raise Conflict(
+            f"The database holds {', '.join(found)}, and a restore replaces all that is in it. "
+            "Save it with `qvdnode backup` if you may want it back, then give --force."
+        )
 
 
 async def _make_schema_anew(tx: Transaction, version: int) -> None:

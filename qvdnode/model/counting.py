@@ -2,8 +2,10 @@
 
 
 def counted(number: int, noun: str) -> str:
-    """The number and the noun, with an s unless there is exactly one."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """The number and the noun, in the plural unless there is exactly one."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{number} {noun}s"
 
 
 def verb(number: int, plural: str) -> str:

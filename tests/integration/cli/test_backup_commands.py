@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from qvdnode.auth.operators import Operators
+from qvdnode.auth.settings import AuthSettings
 from qvdnode.cli.backup_commands import backup_command, restore_command
 from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.cli.qvdnode_program import app
 from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.migrate import migrate
 from qvdnode.db.pool import Database
@@ -55,6 +58,13 @@ class Node:
         await db.close()
         return [tenant.name for tenant in found.items]
 
+    async def operator(self, token: str) -> str:
+        db = await self._open()
+        operators = Operators(ApiTokens(db), SystemClock(), AuthSettings())
+        found = await operators.operator(token)
+        await db.close()
+        return found.name
+
     def remove(self) -> None:
         asyncio.run(self.embedded.stop())
         shutil.rmtree(self.state)
@@ -91,18 +101,20 @@ def test_a_backup_of_a_serving_node_goes_into_a_new_one(
 
 
 def test_a_certificate_that_is_there_stays_without_force(
-    node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    node: Node, other: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asyncio.run(node.make_tenant("acme"))
     key = node.state / "tls" / "key.pem"
     key.parent.mkdir()
     key.write_text("old")
     backup_command(tmp_path / "b.tar", node.config, identity=True)
+    (other.state / "tls").mkdir()
+    key = other.state / "tls" / "key.pem"
     key.write_text("new")
-    restore_command(tmp_path / "b.tar", node.config, identity=True)
+    restore_command(tmp_path / "b.tar", other.config, identity=True)
     assert key.read_text() == "new"
     assert "stays" in capsys.readouterr().out
-    restore_command(tmp_path / "b.tar", node.config, force=True, identity=True)
+    restore_command(tmp_path / "b.tar", other.config, force=True, identity=True)
     assert key.read_text() == "old"
 
 
@@ -111,6 +123,29 @@ def test_nothing_is_restored_under_a_node_that_serves(node: Node, tmp_path: Path
     backup_command(tmp_path / "b.tar", node.config)
     with StateLock(node.state), pytest.raises(Conflict, match="already serves"):
         restore_command(tmp_path / "b.tar", node.config, force=True)
+
+
+def test_whoever_restores_gets_in(
+    node: Node, other: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(node.make_tenant("acme"))
+    backup_command(tmp_path / "b.tar", node.config)
+    (other.state / "admin.token").write_text("of another farm\n")
+    restore_command(tmp_path / "b.tar", other.config)
+    assert "admin.token" in capsys.readouterr().out
+    token = (other.state / "admin.token").read_text().strip()
+    assert asyncio.run(other.operator(token)) == "first-admin"
+
+
+def test_what_somebody_made_is_not_replaced_by_accident(
+    node: Node, other: Node, tmp_path: Path
+) -> None:
+    asyncio.run(node.make_tenant("acme"))
+    asyncio.run(other.make_tenant("ajax"))
+    backup_command(tmp_path / "b.tar", node.config)
+    with pytest.raises(Conflict, match=r"holds 1 tenant.*--force"):
+        restore_command(tmp_path / "b.tar", other.config)
+    assert asyncio.run(other.tenants()) == ["default", "ajax"]
 
 
 def test_a_missing_file_has_its_own_exit_code(node: Node, tmp_path: Path) -> None:

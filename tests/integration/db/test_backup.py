@@ -114,6 +114,56 @@ async def test_a_database_with_content_is_replaced_only_by_force(
     assert [user.login for user in (await Users(other).list(Page())).items] == ["alice"]
 
 
+async def test_what_only_a_start_left_may_be_replaced(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await fill(database)
+    await backup(database, tmp_path / "b.tar", {})
+    seat = await Nodes(other).join("one", "boot", "::1")
+    await Nodes(other).leave(seat.node_id, seat.epoch)
+    await ApiTokens(other).add("first-admin", b"digest")
+    await restore(other, tmp_path / "b.tar", force=False)
+    assert [user.login for user in (await Users(other).list(Page())).items] == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("INSERT INTO tenant (name) VALUES ('acme'), ('ajax')", "2 tenants"),
+        ("UPDATE tenant SET blocked = true", "1 tenant,"),
+        ("INSERT INTO image (name) VALUES ('icewm')", "1 image"),
+        ("INSERT INTO api_token (name, digest) VALUES ('robot', 'x')", "1 API token"),
+        (
+            "INSERT INTO session (vm_id, user_id, node_id, source) VALUES (1, 1, 1, '::1')",
+            "1 session",
+        ),
+        (
+            """INSERT INTO audit (actor, action, object_kind, detail, correlation)
+            VALUES ('a', 'b', 'c', '{}', 'd'), ('a', 'b', 'c', '{}', 'e')""",
+            "2 audit entries",
+        ),
+    ],
+)
+async def test_whatever_somebody_made_is_kept_and_named(
+    database: Database, other: Database, tmp_path: Path, made: str, told: str
+) -> None:
+    await backup(database, tmp_path / "b.tar", {})
+    await other.execute(made)
+    before = await rows(other, TABLES)
+    with pytest.raises(Conflict, match=f"{told}.*--force"):
+        await restore(other, tmp_path / "b.tar", force=False)
+    assert await rows(other, TABLES) == before
+
+
+async def test_nothing_is_replaced_under_a_node_that_serves(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    await backup(database, tmp_path / "b.tar", {})
+    await Nodes(other).join("desk1", "boot", "::1")
+    with pytest.raises(Conflict, match="in use by desk1"):
+        await restore(other, tmp_path / "b.tar", force=True)
+
+
 async def test_a_backup_of_an_older_schema_ends_in_the_newest(
     database: Database, other: Database, tmp_path: Path
 ) -> None:
