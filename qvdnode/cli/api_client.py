@@ -15,6 +15,7 @@ from qvdnode.cli.node_address import digest_of
 from qvdnode.cli.refused import Refused
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
+from qvdnode.runtime.dial_refusal import because
 
 Json = dict[str, Any]
 
@@ -166,7 +167,8 @@ def _unreachable(error: Exception) -> FarmError:
                 " If the node was set up anew, log in again: qvd login URL"
             )
         case aiohttp.ClientConnectorError():
-            return Unavailable(f"{error.host}:{error.port} cannot be reached: {error.strerror}.")
+            why = because(error.os_error)
+            return Unavailable(f"{error.host}:{error.port} cannot be reached: {why}.")
         case TimeoutError():
             return Unavailable("The node did not answer in time; try again.")
         case _:

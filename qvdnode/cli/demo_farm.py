@@ -18,6 +18,7 @@ from qvdnode.model.errors import NotFound
 IMAGE: Final = "icewm"
 FLAVOUR: Final = "demo"
 DESK: Final = "desk"
+TOLD_EVERY_BYTES: Final = 64 << 20
 RESOURCES: Final[dict[str, object]] = {
     "memory_mib": 1024,
     "cpu_pct": 200,
@@ -54,7 +55,8 @@ async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     try:
         await build(recipes.icewm(), root, _percent(report))
         report.done("image", "Image built")
-        await api.import_image(IMAGE, tar_of(root), note="built by the demo", progress=_silent)
+        note = "built by the demo"
+        await api.import_image(IMAGE, tar_of(root), note=note, progress=_taken(report))
     finally:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
     report.done("import", "Image imported")
@@ -91,5 +93,14 @@ class _percent:  # noqa: N801 - a function with a memory
             self._report.doing(f"{percent:3} %  {sentence}")
 
 
-def _silent(_taken: int) -> None:
-    """An import on loopback takes seconds."""
+class _taken:  # noqa: N801 - a function with a memory
+    """Tells an import's progress, a sentence for so many bytes."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._told = 0
+
+    def __call__(self, size_bytes: int) -> None:
+        if size_bytes >= self._told + TOLD_EVERY_BYTES:
+            self._told = size_bytes
+            self._report.doing(f"importing the image, {size_bytes >> 20} MiB so far")

@@ -85,6 +85,14 @@ async def token_id(api: Lists, text: str) -> int:
     return _only(found, f"token {text}")
 
 
+async def node_id(api: Lists, text: str) -> int:
+    """The number of a node; raises NotFound."""
+    if is_number(text):
+        return int(text)
+    found = [item for item in await api.items("/nodes") if item["name"] == text]
+    return _only(found, f"node {text}")
+
+
 def is_number(text: str) -> bool:
     """Whether the text is meant as an id."""
     return text.isascii() and text.isdigit()

@@ -1,11 +1,16 @@
 """`qvd node`: the hosts of the farm."""
 
-from typing import Final
+# tested-by: tests/integration/cli/test_qvd_program.py
+
+from typing import Annotated, Final
 
 import typer
 
+from qvdnode.cli import name_lookup
 from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, show_fields, show_rows
+from qvdnode.cli.api_client import ApiClient, Json
 from qvdnode.cli.api_session import with_api
+from qvdnode.cli.asking import YesFlag, ask_first
 from qvdnode.cli.examples import examples
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
@@ -30,3 +35,20 @@ def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
 def show(*, as_json: JsonFlag = False) -> None:
     """Show the node you are logged in to: what it is, carries and can carry."""
     show_fields(with_api(lambda api: api.get("/node")), json=as_json)
+
+
+@app.command(epilog=examples("qvd node fence desk2", "qvd node fence desk2 --yes"))
+def fence(
+    node: Annotated[str, typer.Argument(help="Name or number of the node.")],
+    *,
+    yes: YesFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Give up a node that is gone for good: what it ran may be started elsewhere."""
+    ask_first(f"Is the host of {node} surely off, and shall its desktops be given up?", yes=yes)
+    show_fields(with_api(lambda api: _fence(api, node)), json=as_json)
+
+
+async def _fence(api: ApiClient, node: str) -> Json:
+    number = await name_lookup.node_id(api, node)
+    return await api.call("POST", f"/nodes/{number}/fence")

@@ -148,6 +148,19 @@ async def test_what_happened_is_shown(logged_in: Qvd, tmp_path: Path) -> None:
     assert len(await done(logged_in, "audit", "list", "--limit", "2")) == 2
 
 
+async def test_a_node_that_is_gone_is_given_up(logged_in: Qvd, parts: AdminParts) -> None:
+    seat = await parts.nodes.join("gone", "boot", "::1")
+    alive = await logged_in("node", "fence", "gone", "--yes")
+    assert alive.exit_code == 1
+    assert "gone is not gone" in alive.output
+    await parts.nodes.renew(seat.node_id, seat.epoch, -60)
+    assert (await logged_in("node", "fence", "gone", stdin="n\n")).exit_code == 1
+    assert await done(logged_in, "node", "fence", "gone", "--yes") == {"vms_stopped": 0}
+    (shown,) = await done(logged_in, "node", "list")
+    assert shown["state"] == "fenced"
+    assert (await logged_in("node", "fence", "nobody", "--yes")).exit_code == 3
+
+
 async def test_tokens_are_made_and_revoked(logged_in: Qvd) -> None:
     issued = await done(logged_in, "token", "create", "backup")
     assert issued["token"] == (issued["token"]).strip()

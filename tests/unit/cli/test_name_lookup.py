@@ -22,6 +22,7 @@ class FarmOfTwoTenants:
             {"id": 32, "user_id": 12, "name": "desk"},
             {"id": 33, "user_id": 12, "name": "lab"},
         ],
+        "/nodes": [{"id": 41, "name": "desk1"}],
     }
 
     async def items(
@@ -57,12 +58,19 @@ async def test_numbers_are_taken_as_they_are() -> None:
     assert await name_lookup.user_id(FARM, "99") == 99
     assert await name_lookup.flavour_id(FARM, "99") == 99
     assert await name_lookup.vm_id(FARM, "99") == 99
+    assert await name_lookup.node_id(FARM, "99") == 99
 
 
 async def test_names_are_looked_up_in_their_tenant() -> None:
     assert await name_lookup.user_id(FARM, "alice") == 11
     assert await name_lookup.user_id(FARM, "alice@acme") == 12
     assert await name_lookup.flavour_id(FARM, "icewm@acme") == 21
+
+
+async def test_a_node_is_found_by_its_name() -> None:
+    assert await name_lookup.node_id(FARM, "desk1") == 41
+    with pytest.raises(NotFound, match="node desk2"):
+        await name_lookup.node_id(FARM, "desk2")
 
 
 async def test_a_vm_is_found_by_a_name_only_one_has() -> None:
