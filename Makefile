@@ -65,6 +65,7 @@ check: $(READY)
 	$(BIN)/deptry .
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q $(UNIT)
+	$(BIN)/python -m tests.own_coverage
 
 unit: $(READY)
 	$(BIN)/python -m pytest -q $(UNIT)

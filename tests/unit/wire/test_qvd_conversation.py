@@ -172,6 +172,10 @@ def test_nothing_is_answered_twice() -> None:
 def test_a_client_may_leave_at_any_time() -> None:
     for state in State:
         assert TRANSITIONS[state][Event.CLIENT_LEFT] is State.CLOSING
+    conversation = Conversation()
+    conversation.receive(GET)
+    conversation.client_left()
+    assert conversation.receive(GET) is None
 
 
 def test_nothing_leads_out_of_closing_or_back_from_the_stream() -> None:

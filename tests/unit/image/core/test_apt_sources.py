@@ -51,3 +51,10 @@ def test_a_host_of_another_suite_has_none() -> None:
 def test_a_field_may_go_on_in_the_next_line() -> None:
     text = "Types: deb\nURIs:\n http://a.example/\nSuites: bookworm\nComponents: main\n"
     assert apt_sources.for_suite([text], "bookworm") == ("deb http://a.example/ bookworm main",)
+
+
+def test_lines_of_no_known_form_are_passed_over() -> None:
+    text = "Types: deb\nnonsense\nURIs: http://a.example/\nSuites: bookworm\nComponents: main\n"
+    assert apt_sources.for_suite([text, "nonsense\n"], "bookworm") == (
+        "deb http://a.example/ bookworm main",
+    )
