@@ -16,7 +16,8 @@ from qvdnode.broker.settings import BrokerSettings
 from qvdnode.proxy.guest_end import GuestBuffer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
-from qvdnode.session.desktops import Desktops, SessionTicket
+from qvdnode.session.connect import SessionTicket
+from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.correlation import correlated
 from qvdnode.tls.server_stream import ServerStream
 from qvdnode.wire.qvd1 import BadHead, RequestHead

@@ -15,7 +15,8 @@ from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import Progress, Viewer
-from qvdnode.session.desktops import Desktops, SessionTicket
+from qvdnode.session.connect import SessionTicket
+from qvdnode.session.desktops import Desktops
 from qvdnode.wire.qvd1 import RequestHead
 from qvdnode.wire.qvd_answers import UPGRADE_TO, Answer, desktop_list, json_object, sentence
 from qvdnode.wire.qvd_params import DisplayRequest, parse_display, parse_id

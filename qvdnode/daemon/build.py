@@ -45,6 +45,7 @@ from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import Desktops
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import StartChoice
@@ -124,7 +125,8 @@ def build(around: Surroundings) -> Node:
         sample=config.cluster.placement_sample,
     )
     starts = StartChoice(choice, membership.node_id)
-    desktops = Desktops(vms, UserTokens(database), fleet, journal, readiness, starts)
+    connections = Connections(starts, fleet, journal)
+    desktops = Desktops(vms, UserTokens(database), fleet, connections, readiness)
     accounts = _accounts(around)
     endpoint = Endpoint(
         desktops, accounts.authenticator, around.identity.context(), clock, config.clients

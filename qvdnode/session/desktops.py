@@ -6,7 +6,6 @@ knows the orders its guests were started with.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.vms import Vms
@@ -16,25 +15,14 @@ from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
-from qvdnode.model.seat import Progress, Seat, Viewer
+from qvdnode.model.seat import Progress, Viewer
 from qvdnode.model.vm_state import ON_THE_WIRE
 from qvdnode.session import access
-from qvdnode.session.journal import SessionJournal
-from qvdnode.session.place import StartChoice
+from qvdnode.session.connect import Connections, SessionTicket
 from qvdnode.session.readiness import Readiness
-from qvdnode.session.slave_key import new_slave_key
 from qvdnode.vm.fleet import Fleet
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionTicket:
-    """One client attached to one display, until `Desktops.ended` gets it back."""
-
-    seat: Seat
-    journal_key: int
-    slave_key: str
 
 
 class Desktops:
@@ -45,16 +33,14 @@ class Desktops:
         vms: Vms,
         tokens: UserTokens,
         fleet: Fleet,
-        journal: SessionJournal,
+        connections: Connections,
         readiness: Readiness,
-        starts: StartChoice,
     ) -> None:
         self._vms = vms
         self._tokens = tokens
         self._fleet = fleet
-        self._journal = journal
+        self._connections = connections
         self._readiness = readiness
-        self._starts = starts
 
     async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
         """The principal's desktops, or applications; what runs here if the database is away."""
@@ -86,20 +72,13 @@ class Desktops:
         nothing is left attached.
         """
         order = await self._order(principal, vm_id)
-        if self._fleet.status(vm_id) is None:
-            self._starts.choose(order)
-        seat = await self._fleet.attach(order, params, viewer, progress)
-        key = self._journal.open(
-            vm_id, principal.user_id, source=source, client=params.client_type or params.os
+        return await self._connections.connect(
+            principal, order, params, viewer, progress, source=source
         )
-        return SessionTicket(seat, key, new_slave_key())
 
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Give a ticket back once its stream has ended; the display suspends itself."""
-        self._fleet.detach(ticket.seat)
-        self._journal.close(
-            ticket.journal_key, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out
-        )
+        self._connections.ended(ticket, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out)
 
     async def stop(self, principal: Principal, vm_id: VmId, progress: Progress) -> None:
         """Stop the principal's VM; one that is stopped already is fine. Raises as `authorise`."""

@@ -13,7 +13,8 @@ from qvdnode.model.ids import FlavourId, Generation, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
 from qvdnode.model.vm_state import VmState, WireState
-from qvdnode.session.desktops import Desktops, SessionTicket
+from qvdnode.session.connect import SessionTicket
+from qvdnode.session.desktops import Desktops
 
 SLAVE_KEY = "k" * 64
 

@@ -12,7 +12,7 @@ from qvdnode.broker.login import ConnectionLogin
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Forbidden, Unavailable
 from qvdnode.model.seat import DisplayAddress
-from qvdnode.session.desktops import SessionTicket
+from qvdnode.session.connect import SessionTicket
 from qvdnode.wire.qvd1 import parse_head
 from qvdnode.wire.qvd_answers import Answer
 from tests.fakes.clock import ManualClock

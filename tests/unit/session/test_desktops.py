@@ -14,6 +14,7 @@ from qvdnode.model.ids import Generation, NodeId, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
 from qvdnode.model.vm_state import VmState, WireState
+from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import Desktops
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.readiness import Readiness
@@ -143,9 +144,8 @@ class World:
             cast("Vms", self.rows),
             cast("UserTokens", None),
             cast("Fleet", self.guests),
-            self.journal,
+            Connections(cast("StartChoice", self.places), cast("Fleet", self.guests), self.journal),
             self.readiness,
-            cast("StartChoice", self.places),
         )
 
     async def connect(self, vm_id: int = 7, who: Principal = ALICE) -> Seat:
