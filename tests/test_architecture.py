@@ -38,7 +38,7 @@ HOMES: Final = {
     "uvloop": ("daemon",),
 }
 SKIPS: Final = {
-    "tests/integration/image/test_rootfs.py": 2,  # one of two, by what the file system can do
+    "tests/integration/image/test_overlay.py": 2,  # one of two, by what the file system can do
 }
 """Tests that may be skipped, with a reason told by `-ra`; never for want of LXC, PostgreSQL,
 nftables or NX, which are the product."""

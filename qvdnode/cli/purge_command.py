@@ -13,7 +13,7 @@ import typer
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.host import mounts
-from qvdnode.image.rootfs import OverlayRootfs
+from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import Conflict, Forbidden, Invalid
 

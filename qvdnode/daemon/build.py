@@ -37,7 +37,7 @@ from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.inotify import Inotify
 from qvdnode.image.disk import Floor
 from qvdnode.image.importer import Importer
-from qvdnode.image.rootfs import OverlayRootfs
+from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork

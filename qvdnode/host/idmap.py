@@ -4,7 +4,7 @@ The kernel wants a user namespace that carries the mapping. A child makes one an
 descriptor is kept for the next start that gets the same range.
 """
 
-# tested-by: tests/integration/image/test_rootfs.py
+# tested-by: tests/integration/image/test_overlay.py
 
 import asyncio
 import os

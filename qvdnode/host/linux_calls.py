@@ -3,7 +3,7 @@
 Each raises OSError with the path it was about. All block; the GIL is released meanwhile.
 """
 
-# tested-by: tests/integration/image/test_rootfs.py
+# tested-by: tests/integration/image/test_overlay.py
 
 import ctypes
 import os

@@ -1,6 +1,6 @@
 """The folders and mounts of one guest, made, joined and removed. Everything here blocks."""
 
-# tested-by: tests/integration/image/test_rootfs.py
+# tested-by: tests/integration/image/test_overlay.py
 
 import os
 import shutil

@@ -5,7 +5,7 @@ because the folder above it is root's alone. Its file system is mounted once per
 first guest that needs it, and unmounted with the last.
 """
 
-# tested-by: tests/integration/image/test_rootfs.py
+# tested-by: tests/integration/image/test_overlay.py
 
 import asyncio
 import logging

@@ -3,7 +3,7 @@
 Both make a private, empty folder owned by root, of which the caller uses folders inside.
 """
 
-# tested-by: tests/integration/image/test_rootfs.py
+# tested-by: tests/integration/image/test_overlay.py
 
 import asyncio
 import logging

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from qvdnode.host import mounts, process
-from qvdnode.image.rootfs import OverlayRootfs
+from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.guest import GuestRoot
 from qvdnode.model.ids import Generation

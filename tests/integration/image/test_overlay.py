@@ -10,7 +10,7 @@ import pytest
 
 from qvdnode.host import loop_files, mounts, process, project_quota
 from qvdnode.image.importer import Importer
-from qvdnode.image.rootfs import OverlayRootfs
+from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.model.errors import BadImage, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
