@@ -9,10 +9,11 @@ which is in core/lifecycle.py, what the waiting client gets next in core/attach_
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from qvdnode.model.errors import Conflict, FarmError, GuestFailed, TimedOut
+from qvdnode.model.errors import Conflict, FarmError, GuestFailed, TimedOut, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.seat import DisplayAddress, Progress
@@ -122,6 +123,11 @@ class GuestActor:
             return
         self._stoppers.append(answer)
         self._life.happen(GuestEvent.STOP_ASKED)
+
+    async def recorded(self) -> None:
+        """Return once the row says how the VM is, or when it cannot be written now."""
+        with suppress(Unavailable):
+            await self._life.row.flush()
 
     def disconnect(self, answer: asyncio.Future[bool]) -> None:
         """Close the attached client's stream; the display suspends itself."""

@@ -87,13 +87,17 @@ class Fleet:
         await answer
 
     async def stop(self, vm_id: VmId) -> None:
-        """Return once nothing of the VM is left; one that does not run is fine."""
+        """Return once nothing of the VM is left, its row included; one that does not run is fine.
+
+        While the database is away the row is written later.
+        """
         actor = self._known(vm_id)
         if actor is None:
             return
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         actor.post(partial(actor.stop, answer))
         await answer
+        await actor.recorded()
 
     async def disconnect(self, vm_id: VmId) -> bool:
         """Close the stream of the VM's client; False if it has none."""

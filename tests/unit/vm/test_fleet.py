@@ -1,6 +1,7 @@
 """Starts, stops and takeovers of desktops, and what stands in their way."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from qvdnode.model.errors import (
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.orders import desktop_order
+from tests.fakes.vm_store import FakeVmStore
 from tests.unit.vm.fleet_world import World, settle
 
 VM = VmId(7)
@@ -59,6 +61,22 @@ async def test_stopping_leaves_nothing(world: World) -> None:
     assert world.leaks() == []
     assert world.fleet.status(VM) is None
     assert world.farm.vms[VM].state is VmState.STOPPED
+
+
+async def test_a_vm_can_be_deleted_as_soon_as_its_stop_returns(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = FakeVmStore.release
+
+    async def slowly(self: FakeVmStore, *row: Any, **rest: Any) -> None:
+        await settle()
+        await release(self, *row, **rest)
+
+    monkeypatch.setattr(FakeVmStore, "release", slowly)
+    await world.connected()
+    await world.fleet.stop(VM)
+    row = world.farm.vms[VM]
+    assert (row.state, row.owner) == (VmState.STOPPED, None)
 
 
 async def test_stopping_what_does_not_run_is_fine(world: World) -> None:
