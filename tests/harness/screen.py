@@ -33,6 +33,7 @@ async def xvfb(size: str = "1280x800x24", max_clients: int = 512) -> AsyncIterat
         try:
             yield display
         finally:
+            # evilwm misses a SIGTERM that comes just before it waits, and has nothing to save.
             with contextlib.suppress(ProcessLookupError):
-                manager.terminate()
+                manager.kill()
             await manager.wait()
