@@ -144,11 +144,9 @@ class Said(list[str]):
         self.append(sentence)
 
 
-def client(server: FakeQvdServer, display: str, said: Said) -> Client:
-    return Client(
-        account(server), Wishes(display=display, vm="desk"), said, CLOCK,
-        random.Random(1),
-    )  # fmt: skip
+def client(server: FakeQvdServer, display: str, said: Said, wishes: Wishes | None = None) -> Client:
+    wishes = wishes or Wishes(display=display, vm="desk")
+    return Client(account(server), wishes, said, CLOCK, random.Random(1))
 
 
 @pytest.mark.nx
@@ -171,6 +169,22 @@ async def test_a_desktop_is_shown_and_ends_with_the_server(
     assert "qvd.client.geometry=1064x666" in head
     assert "qvd.client.link=lan" in head
     assert "qvd.client.keyboard=pc105/us" in head
+
+
+@pytest.mark.nx
+async def test_what_is_wished_goes_before_what_is_guessed(server: FakeQvdServer) -> None:
+    async def goodbye(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b" ")
+
+    server.stream = goodbye
+    async with xvfb() as display:
+        wishes = Wishes(
+            display, "desk", fullscreen=True, geometry="640x480", keyboard="pc104/es", link="modem"
+        )
+        assert await client(server, display, Said(), wishes).run(QUICK) is Ending.CLOSED
+    head = next(head for head in server.heads if "connect_to_vm" in head)
+    for asked in ("geometry=640x480", "fullscreen=1", "keyboard=pc104/es", "link=modem"):
+        assert f"qvd.client.{asked}" in head
 
 
 @pytest.mark.nx
