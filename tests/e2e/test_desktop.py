@@ -114,6 +114,20 @@ async def test_stop_vm_ends_the_desktop(
     await until_vm(rest, desk.vm_id, state="stopped")
 
 
+async def test_a_session_is_restarted_on_one_connection(make: MakeDesk, rest: Rest) -> None:
+    desk = await make()
+    async with desk.dial() as connection:
+        assert (await connection.connect(desk.vm_id)).status == 101
+    async with desk.dial() as connection:
+        stopped = await connection.ask(
+            f"/qvd/stop_vm?id={desk.vm_id}", "Connection: Upgrade", "Upgrade: QVD/1.0"
+        )
+        assert (stopped.status, stopped.body) == (200, b"Machine stopped\r\n")
+        assert (await connection.connect(desk.vm_id)).status == 101
+        view = await until_vm(rest, desk.vm_id, state="running")
+        assert view["generation"] == 2
+
+
 @pytest.mark.parametrize("program", ["nxagent", "icewm"])
 async def test_a_desktop_that_dies_is_noticed_and_the_next_connect_starts_afresh(
     make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path, program: str
