@@ -112,18 +112,13 @@ async def test_a_client_that_stalls_in_a_head_is_told_and_closed(quick_place: Pl
 
 
 async def test_a_client_that_trickles_is_no_better(quick_place: Place) -> None:
-    client = await quick_place.client()
-
-    async def trickle() -> None:
-        for at in range(len(LIST) - 1):
-            client.say(LIST[at : at + 1])
-            while not client.reader.at_eof():
-                await asyncio.sleep(0.1)
-                break
-
-    feeding = asyncio.get_running_loop().create_task(trickle())
+    client, loop = await quick_place.client(), asyncio.get_running_loop()
+    bytes_to_come = [
+        loop.call_later(at / 10, client.say, LIST[at : at + 1]) for at in range(len(LIST) - 1)
+    ]
     assert (await client.answer())[0] == 400
-    feeding.cancel()
+    for one in bytes_to_come:
+        one.cancel()
 
 
 @pytest.mark.parametrize("said", [b"", CLIENT_HELLO[:3], CLIENT_HELLO])
