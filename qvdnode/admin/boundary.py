@@ -68,7 +68,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except FarmError as error:
-        return problem.answer_error(error)
+        begun = request.get(BEGUN)
+        return problem.answer_error(error) if begun is None else _broken_off(request, begun)
     except web.HTTPException as error:
         return _refused_by_router(error)
     except ConnectionResetError:

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from qvdnode.cli.number_options import whole
 from qvdnode.cli.plain_values import cell, label
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, exact and whole, instead.")]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Show at most so many rows.")
+    int | None,
+    typer.Option("--limit", parser=whole(1), metavar="N", help="Show at most so many rows."),
 ]
 NewestFlag = Annotated[bool, typer.Option("--newest", help="Newest first.")]
 PIPE_COLUMNS: Final = 500
@@ -66,7 +68,8 @@ def show_fields(item: Mapping[str, Any], *, json: bool) -> None:
 
 
 def _stands_beside_its_name(item: Mapping[str, Any], field: str) -> bool:
-    return field.endswith("_id") and item.get(field.removesuffix("_id")) is not None
+    name = field.removesuffix("_id")
+    return name != field and name in item and (item[name] is not None or item[field] is None)
 
 
 def show_json(value: object) -> None:

@@ -137,9 +137,10 @@ async def _content(answer: aiohttp.ClientResponse) -> Json:
     try:
         said = json.loads(text) if text else {}
     except ValueError as error:
-        raise Unavailable(f"This is no qvdnode: it answered {answer.status} without JSON.") from (
-            error
-        )
+        raise Unavailable(
+            f"What answers there ({answer.status}) is no qvdnode's administrators' port, which is"
+            " 8444 unless configured."
+        ) from error
     if answer.status >= FIRST_BAD_STATUS:
         raise Refused(said)
     return dict(said)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from qvdnode.cli.answer_tables import Column, JsonFlag, show_rows, tell
 from qvdnode.cli.examples import examples
 from qvdnode.cli.node_address import parse_fingerprint
+from qvdnode.cli.number_options import at_least
 from qvdnode.cli.secret_input import asked, first_line
 from qvdnode.client import connect as client
 from qvdnode.client import pins
@@ -101,7 +102,12 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         str | None, typer.Option(help="modem, isdn, adsl, wan, lan or local; else measured.")
     ] = None,
     reconnect_for: Annotated[
-        float, typer.Option(min=0, help="Seconds to try again after a dropped link; 0 for never.")
+        float,
+        typer.Option(
+            parser=at_least(0),
+            metavar="SECONDS",
+            help="How long to try again after a dropped link; 0 for never.",
+        ),
     ] = 600.0,
     pin: Pin = None,
     insecure: Insecure = False,

@@ -15,6 +15,7 @@ from qvdnode.cli.demo_plan import STATE_DIR, DemoPlan
 from qvdnode.cli.demo_report import Report
 from qvdnode.cli.demo_traces import left_by
 from qvdnode.cli.examples import examples
+from qvdnode.cli.number_options import whole
 from qvdnode.client.ending import run_to_signal
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.model.errors import Conflict, FarmError, Forbidden, HostFailed
@@ -23,6 +24,7 @@ from qvdnode.runtime.clock import SystemClock
 EXAMPLES: Final = examples(
     "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/tmp/demo2"
 )
+Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help="0: any free.")]
 
 
 def demo_command(  # noqa: PLR0913 - one parameter is one option
@@ -31,8 +33,8 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
     state_dir: Annotated[Path, typer.Option(help="Where all is kept.")] = STATE_DIR,
     user: Annotated[str, typer.Option(help="Login of the demo's user.")] = "demo",
     password: Annotated[str | None, typer.Option(help="Their password; else one is made.")] = None,
-    client_port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free.")] = 0,
-    admin_port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free.")] = 0,
+    client_port: Port = 0,
+    admin_port: Port = 0,
     screenshot: Annotated[Path | None, typer.Option(help="Where to put a PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

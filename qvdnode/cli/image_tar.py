@@ -1,6 +1,8 @@
 """A root file system as a tar stream: a file as it is, a folder packed by GNU tar on the way."""
 
 import asyncio
+import os
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -9,6 +11,10 @@ from qvdnode.host import process
 from qvdnode.model.errors import Invalid
 
 CHUNK_BYTES: Final = 256 * 1024
+BLOCK_BYTES: Final = 512
+"""What tar rounds up to."""
+ENTRY_BYTES: Final = 3 * BLOCK_BYTES
+"""Of each entry beside its content: a header, and the times with their header."""
 PACK: Final = (
     "tar",
     "--create",
@@ -33,7 +39,28 @@ def tar_of(path: Path) -> AsyncIterator[bytes]:
     raise Invalid(f"{path} is neither a tar file nor a folder.", field="path")
 
 
+def size_of(path: Path) -> int:
+    """About how many bytes `tar_of` will give: exact for a file, within some percent for a folder.
+
+    Raises Invalid for anything else.
+    """
+    if path.is_file():
+        return path.stat().st_size
+    if not path.is_dir():
+        raise Invalid(f"{path} is neither a tar file nor a folder.", field="path")
+    found = (entry.lstat() for entry in path.rglob("*"))
+    return sum(ENTRY_BYTES + _blocks(entry) * BLOCK_BYTES for entry in found)
+
+
+def _blocks(entry: os.stat_result) -> int:
+    content = entry.st_size if stat.S_ISREG(entry.st_mode) else 0
+    return -(-content // BLOCK_BYTES)
+
+
 async def _file(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield chunk
+    try:
+        with path.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.", field="path") from error

@@ -19,6 +19,8 @@ from qvdnode.cli.api_client import ApiClient, Json
 from qvdnode.cli.api_session import with_api
 from qvdnode.cli.asking import YesFlag, ask_first
 from qvdnode.cli.examples import examples
+from qvdnode.cli.number_options import whole
+from qvdnode.model.errors import Invalid
 
 app = typer.Typer(help="Flavours: kinds of desktops.", no_args_is_help=True)
 
@@ -35,11 +37,19 @@ COLUMNS: Final = (
 )
 Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the flavour.")]
 Image = Annotated[str | None, typer.Option(help="Name of the image.")]
-MemoryMib = Annotated[int | None, typer.Option(min=64, help="Memory of a desktop, MiB.")]
-CpuPct = Annotated[int | None, typer.Option(min=5, help="100 is one core.")]
-PidsMax = Annotated[int | None, typer.Option(min=32, help="Most processes of a desktop.")]
-DiskMib = Annotated[int | None, typer.Option(min=64, help="Space outside home, MiB.")]
-HomeMib = Annotated[int | None, typer.Option(min=64, help="Space of a user's home, MiB.")]
+MemoryMib = Annotated[
+    int | None, typer.Option(parser=whole(64), metavar="N", help="Memory of a desktop, MiB.")
+]
+CpuPct = Annotated[int | None, typer.Option(parser=whole(5), metavar="N", help="100 is one core.")]
+PidsMax = Annotated[
+    int | None, typer.Option(parser=whole(32), metavar="N", help="Most processes of a desktop.")
+]
+DiskMib = Annotated[
+    int | None, typer.Option(parser=whole(64), metavar="N", help="Space outside home, MiB.")
+]
+HomeMib = Annotated[
+    int | None, typer.Option(parser=whole(64), metavar="N", help="Space of a user's home, MiB.")
+]
 Application = Annotated[
     str | None, typer.Option(help="Show this one program; an empty text for a desktop.")
 ]
@@ -137,6 +147,8 @@ def change(  # noqa: PLR0913 - one option per field of a flavour
     )
     if application is not None:
         body["application"] = application or None
+    if not body:
+        raise Invalid("Say what to change: see `qvd flavour change --help`.")
     show_fields(with_api(lambda api: _call(api, "PATCH", flavour, body)), json=as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from qvdnode.cli.answer_tables import (
     Column,
@@ -22,7 +22,8 @@ from qvdnode.cli.api_client import ApiClient, Json, image_path
 from qvdnode.cli.api_session import with_api
 from qvdnode.cli.asking import YesFlag, ask_first
 from qvdnode.cli.examples import examples
-from qvdnode.cli.image_tar import tar_of
+from qvdnode.cli.image_tar import size_of, tar_of
+from qvdnode.cli.number_options import whole
 
 app = typer.Typer(help="Images: root file systems and their versions.", no_args_is_help=True)
 
@@ -78,9 +79,11 @@ def import_image(
     as_json: JsonFlag = False,
 ) -> None:
     """Bring a root file system in as a new version, with owners, xattrs and capabilities."""
-    columns = (TextColumn("{task.description}"), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        total = path.stat().st_size if path.is_file() else None
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    stderr = Console(stderr=True)
+    shown = stderr.is_terminal
+    with Progress(*columns, console=stderr, transient=True, disable=not shown) as bar:
+        total = size_of(path) if shown else None
         task = bar.add_task(f"importing {image}", total=total)
 
         async def work(api: ApiClient) -> Json:
@@ -101,7 +104,9 @@ def import_image(
 @app.command(epilog=examples("qvd image head icewm 3"))
 def head(
     image: Image,
-    version: Annotated[int, typer.Argument(min=1, help="Number of the version.")],
+    version: Annotated[
+        int, typer.Argument(parser=whole(1), metavar="VERSION", help="Number of the version.")
+    ],
     *,
     as_json: JsonFlag = False,
 ) -> None:

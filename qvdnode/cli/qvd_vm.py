@@ -44,6 +44,9 @@ COLUMNS: Final = (
 )
 LOOK_EVERY_S: Final = 0.5
 Vm = Annotated[str, typer.Argument(help="Number, NAME or LOGIN[@TENANT]/NAME of the VM.")]
+State = Annotated[
+    str | None, typer.Option(help=f"Only in this state: {', '.join(VmState)}.", metavar="STATE")
+]
 WaitFlag = Annotated[bool, typer.Option("--wait", help="Return when it is done.")]
 
 
@@ -61,7 +64,7 @@ def list_vms(  # noqa: PLR0913 - one parameter is one filter
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
     flavour: Annotated[str | None, typer.Option(help="Only of this flavour.")] = None,
     name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
-    state: Annotated[VmState | None, typer.Option(help="Only in this state.")] = None,
+    state: State = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -41,7 +41,7 @@ class X11Link:
                 await self._open()
         except (OSError, TimeoutError, EOFError, BadX11) as error:
             self._close()
-            reason = str(error) or "it does not answer"
+            reason = getattr(error, "strerror", None) or str(error) or "it does not answer"
             raise Unavailable(f"The X display {self.display!r} cannot be used: {reason}") from error
         return self
 

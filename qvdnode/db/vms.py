@@ -9,7 +9,7 @@ from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.desktop import DesktopEntry
-from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.errors import Conflict, FarmError, NotFound
 from qvdnode.model.farm import DesktopOrder, Flavour, User, Vm
 from qvdnode.model.ids import (
     FlavourId,
@@ -33,6 +33,13 @@ INSERT INTO vm (user_id, flavour_id, name)
 SELECT u.id, f.id, $3 FROM app_user u JOIN flavour f ON f.tenant_id = u.tenant_id
 WHERE u.id = $1 AND f.id = $2
 RETURNING id
+"""
+# why CREATE made nothing
+TENANTS: Final = """
+SELECT (SELECT t.name FROM app_user u JOIN tenant t ON t.id = u.tenant_id WHERE u.id = $1)
+           AS of_user,
+       (SELECT t.name FROM flavour f JOIN tenant t ON t.id = f.tenant_id WHERE f.id = $2)
+           AS of_flavour
 """
 COLUMNS: Final = """
     v.id, u.tenant_id, v.user_id, u.login, v.flavour_id, f.name AS flavour, v.name, v.blocked,
@@ -79,12 +86,11 @@ class Vms:
         self._db = db
 
     async def create(self, user_id: UserId, flavour_id: FlavourId, name: str) -> Vm:
-        """Make a stopped VM; raises NotFound for user or flavour, Conflict for the name."""
+        """Make a stopped VM; raises NotFound for user or flavour, Conflict for name or tenant."""
         row = await self._db.fetchrow(CREATE, user_id, flavour_id, name)
         if row is None:
-            raise NotFound(
-                f"There is no user {user_id}, or no flavour {flavour_id} in their tenant."
-            )
+            why = await self._db.fetchrow(TENANTS, user_id, flavour_id, idempotent=True)
+            raise _cannot_create(user_id, flavour_id, found(why, KIND, name))
         return await self.get(VmId(row["id"]))
 
     async def get(self, vm_id: VmId) -> Vm:
@@ -131,6 +137,17 @@ class Vms:
         if not row_count(await self._db.execute(DELETE, vm_id)):
             vm = await self.get(vm_id)
             raise Conflict(f"VM {vm_id} is {vm.state}; stop it first.")
+
+
+def _cannot_create(user_id: UserId, flavour_id: FlavourId, row: asyncpg.Record) -> FarmError:
+    if row["of_user"] is None:
+        return NotFound(f"There is no user {user_id}.")
+    if row["of_flavour"] is None:
+        return NotFound(f"There is no flavour {flavour_id}.")
+    return Conflict(
+        f"The user is of tenant {row['of_user']} and the flavour of tenant {row['of_flavour']}; "
+        "both must be of the same one."
+    )
 
 
 def _vm(row: asyncpg.Record) -> Vm:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
-from qvdnode.admin.fields import Word
+from qvdnode.admin.fields import Name, Word
 from qvdnode.admin.reading import Newest, NoBody, PageQuery
 from qvdnode.db.audit import AuditRecord
 
@@ -32,7 +32,7 @@ class AuditList(AnswerModel):
 class AuditQuery(PageQuery):
     """Which changes."""
 
-    actor: Word | None = None
+    actor: Name | None = None
     object_kind: Word | None = None
     object_id: Word | None = None
     newest: bool = Newest

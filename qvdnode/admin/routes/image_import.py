@@ -87,13 +87,14 @@ class Lines:
 
 async def import_version(asked: Asked[NoBody, ImportQuery]) -> web.StreamResponse:
     """Take a tar in as a new version, which starts from then on; all of it is kept, or nothing."""
+    name = asked.name()
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(asked.request)
     lines = Lines(response)
     try:
-        version = await _import(asked, TarBody(asked.request, lines))
+        version = await _import(asked, name, TarBody(asked.request, lines))
     except FarmError as error:
-        log.warning("image_refused", extra={"image": asked.name(), "because": str(error)})
+        log.warning("image_refused", extra={"image": name, "because": str(error)})
         await lines.write(ImportLine(problem=problem_of(error)))
     else:
         await lines.write(ImportLine(version=version))
@@ -101,10 +102,10 @@ async def import_version(asked: Asked[NoBody, ImportQuery]) -> web.StreamRespons
     return response
 
 
-async def _import(asked: Asked[NoBody, ImportQuery], body: TarBody) -> VersionView:
+async def _import(asked: Asked[NoBody, ImportQuery], name: str, body: TarBody) -> VersionView:
     images, importer = asked.parts.catalogue.images, asked.parts.catalogue.importer
     async with Rollback() as rollback:
-        image = await _image(images, asked.name(), rollback)
+        image = await _image(images, name, rollback)
         imported = await importer.import_tar(body.chunks(), image.name)
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(

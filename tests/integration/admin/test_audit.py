@@ -71,3 +71,4 @@ async def test_an_entry_says_who_what_and_under_which_id(api: CheckedApi) -> Non
     assert entry["correlation"] == "ticket-4711"
     assert entry["detail"] == {"name": "acme"}
     assert await entries(api, actor="nobody") == []
+    assert await entries(api, actor="a name with blanks") == []

@@ -115,7 +115,12 @@ async def test_a_user_and_a_flavour_of_different_tenants_make_no_vm(
     acme = await api.post("/tenants", {"name": "acme"})
     bob = await api.post("/users", {"tenant_id": acme["id"], "login": "bob", "password": "hello"})
     body = {"user_id": bob["id"], "flavour_id": furniture.flavour_id, "name": "desk"}
-    assert (await api.post("/vms", body, 404))["code"] == "not_found"
+    refused = await api.post("/vms", body, 409)
+    assert "user is of tenant acme and the flavour of tenant default" in refused["detail"]
+    gone = await api.post("/vms", {**body, "user_id": 999}, 404)
+    assert gone["detail"] == "There is no user 999."
+    gone = await api.post("/vms", {**body, "flavour_id": 999}, 404)
+    assert gone["detail"] == "There is no flavour 999."
 
 
 async def test_a_name_is_taken_once_per_user(api: CheckedApi, furniture: Furniture) -> None:

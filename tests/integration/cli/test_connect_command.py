@@ -91,6 +91,8 @@ async def test_connect_wants_a_display_and_a_desktop_that_is_there(
     words = ["connect", *ls(server, "--insecure")[1:]]
     said = await qvd(tmp_path, *words)
     assert (said.returncode, b"no X display" in said.stderr) == (2, True)
+    said = await qvd(tmp_path, *words, "--display", ":9")
+    assert (said.returncode, b"cannot be used: No such file" in said.stderr) == (5, True)
     said = await qvd(tmp_path, *words, "--display", ":9", "--vm", "other")
     assert (said.returncode, b"there is desk (7)" in said.stderr) == (3, True)
 

@@ -87,6 +87,7 @@ async def test_flavours_are_changed(logged_in: Qvd, tmp_path: Path) -> None:
     assert (await done(logged_in, "flavour", "show", "office2"))["memory_mib"] == 2048
     assert len(await done(logged_in, "flavour", "list", "--tenant", "default")) == 1
     assert (await logged_in("flavour", "delete", "office2", "--yes")).exit_code == 1
+    assert (await logged_in("flavour", "change", "office2")).exit_code == 2
 
 
 async def test_images_have_versions(logged_in: Qvd, tmp_path: Path) -> None:
@@ -112,6 +113,9 @@ async def test_a_bad_image_is_refused_with_the_reason(logged_in: Qvd, tmp_path: 
     assert result.exit_code == 1
     assert "no tar file" in result.stderr
     assert (await logged_in("image", "show", "icewm")).exit_code == 3
+    odd = await logged_in("image", "import", "Bad Name", str(bad))
+    assert odd.exit_code == 3
+    assert odd.stderr.startswith("qvd: Nothing has that name: names are 1 to 64 lower-case")
     missing = await logged_in("image", "import", "icewm", str(tmp_path / "missing"))
     assert missing.exit_code == 2
 

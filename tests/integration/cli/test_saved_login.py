@@ -4,7 +4,7 @@ import pytest
 
 from qvdnode.cli import saved_login
 from qvdnode.cli.saved_login import SavedLogin
-from qvdnode.model.errors import Unauthenticated
+from qvdnode.model.errors import HostFailed, Unauthenticated
 
 LOGIN = SavedLogin("https://node1:8444", "SHA256:" + "00" * 32, "secret")
 
@@ -24,6 +24,17 @@ def test_a_damaged_file_asks_for_a_new_login(tmp_path: Path, text: str) -> None:
     (tmp_path / saved_login.FILE_NAME).write_text(text)
     with pytest.raises(Unauthenticated, match="qvd login"):
         saved_login.load(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(HostFailed, match="cannot be kept in"):
+        saved_login.save(LOGIN, file / "qvd")
+    with pytest.raises(HostFailed, match="cannot be removed"):
+        saved_login.forget(file / "qvd")
+    with pytest.raises(Unauthenticated, match="cannot be read"):
+        saved_login.load(file / "qvd")
 
 
 def test_the_folder_follows_the_user(tmp_path: Path) -> None:

@@ -31,17 +31,16 @@ async def test_a_name_is_taken_once_per_user(database: Database) -> None:
         await Vms(database).create(sample.user.id, sample.flavour.id, "desk")
 
 
-async def test_a_flavour_of_another_tenant_is_not_found(database: Database) -> None:
+async def test_a_vm_wants_a_user_and_a_flavour_of_one_tenant(database: Database) -> None:
     sample = await make_sample(database)
     other = await Tenants(database).create("acme")
     foreign = await Flavours(database).create(FlavourDraft(other.id, "x", sample.image.id))
-    for user, flavour in (
-        (sample.user.id, foreign.id),
-        (UserId(999), sample.flavour.id),
-        (sample.user.id, FlavourId(999)),
-    ):
-        with pytest.raises(NotFound):
-            await Vms(database).create(user, flavour, "other")
+    with pytest.raises(Conflict, match="tenant default and the flavour of tenant acme"):
+        await Vms(database).create(sample.user.id, foreign.id, "other")
+    with pytest.raises(NotFound, match="no user 999"):
+        await Vms(database).create(UserId(999), sample.flavour.id, "other")
+    with pytest.raises(NotFound, match="no flavour 999"):
+        await Vms(database).create(sample.user.id, FlavourId(999), "other")
 
 
 async def test_desktops_and_applications_are_listed_apart(database: Database) -> None:

@@ -40,9 +40,12 @@ def test_fields_stand_one_to_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_number_is_left_out_where_the_name_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    show_fields({"tenant_id": 12, "tenant": "acme", "node_id": 34, "node": None}, json=False)
+    show_fields(
+        {"tenant_id": 12, "tenant": "acme", "node_id": 34, "node": None, "x_id": None, "x": None},
+        json=False,
+    )
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["tenant", "acme"], ["node", "id", "34"], ["node", "-"]]
+    assert lines == [["tenant", "acme"], ["node", "id", "34"], ["node", "-"], ["x", "-"]]
 
 
 def test_a_sentence_is_one_line_or_one_field(capsys: pytest.CaptureFixture[str]) -> None:
