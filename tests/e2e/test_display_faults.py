@@ -13,6 +13,8 @@ from tests.harness.rest import Rest
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WINDOW_S = 30.0
+MOMENTS_S = [number * 0.004 for number in range(12)]
+"""From the window's map on: nxagent takes about 50 ms more to draw a resumed desktop."""
 GREETING = b"NXPROXY-3.5.0-3.5.99 stream=default,data=default "
 
 
@@ -59,6 +61,24 @@ async def test_a_reconnect_that_fails_keeps_the_session(
     for _ in range(3):
         await fail(desk, said)
     assert await succeed(desk, screen, tmp_path / "2", rest) == first
+
+
+async def test_clients_that_vanish_while_their_desktop_is_drawn_lose_nothing(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    first = await succeed(desk, screen, tmp_path / "first", rest)
+    for moment in MOMENTS_S:
+        async with desk.dial() as connection:
+            answer = await connection.connect(desk.vm_id, link="lan", geometry="640x480")
+            assert answer.status == 101, answer
+            async with Viewer(connection, screen.display, tmp_path / str(moment)):
+                await screen.watcher.wait_new(WINDOW_S)
+                await asyncio.sleep(moment)  # the moment is what is tried
+                connection.abort()
+        seen = await until_vm(rest, desk.vm_id, display="suspended")
+        assert (seen["generation"], seen["state"]) == (first, "running"), f"lost at {moment:g} s"
+    assert await succeed(desk, screen, tmp_path / "last", rest) == first
 
 
 async def test_many_clients_in_one_moment_leave_one_with_the_desktop(
