@@ -10,7 +10,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,7 @@ class RealGuests:
     driver: LxcDriver
     run_folders: TmpfsRunFolders
     mapper: IdMapper
+    subnet: IPv4Network
     specs: list[GuestSpec] = field(default_factory=list)
 
     async def spec(self, number: int = 1) -> GuestSpec:
@@ -67,8 +68,8 @@ class RealGuests:
             port=GuestPort(
                 link=f"{self.prefix}v{number}",
                 mac=f"02:00:00:00:00:{number:02x}",
-                address=IPv4Interface(f"192.0.2.{number + 1}/24"),
-                gateway=IPv4Address("192.0.2.1"),
+                address=IPv4Interface((self.subnet[number + 1], self.subnet.prefixlen)),
+                gateway=self.subnet[1],
                 egress=False,
             ),
             root=GuestRoot(place / "root", place / "home"),
@@ -113,7 +114,9 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
     prefix = f"t{secrets.token_hex(3)}"
     bridge = f"{prefix}br"
     await process.run(["ip", "link", "add", bridge, "type", "bridge"])
-    await process.run(["ip", "address", "add", "192.0.2.1/24", "dev", bridge])
+    subnet = IPv4Network(f"10.250.{secrets.randbelow(256)}.0/24")
+    gateway = f"{subnet[1]}/{subnet.prefixlen}"
+    await process.run(["ip", "address", "add", gateway, "dev", bridge])
     await process.run(["ip", "link", "set", bridge, "up"])
     inotify, mapper = Inotify(), IdMapper()
     guests = RealGuests(
@@ -124,6 +127,7 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
         driver=LxcDriver(LxcSettings(guest_folder / "lxc", prefix, bridge)),
         run_folders=TmpfsRunFolders(guest_folder / "run", inotify),
         mapper=mapper,
+        subnet=subnet,
     )
     try:
         yield guests

@@ -101,11 +101,19 @@ class GuestFolder:
                 _write_all(descriptor, content)
             finally:
                 os.close(descriptor)
-            os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            try:
+                self._rename(temporary, name)
+            except IsADirectoryError:
+                # Nothing else withstands, and a folder can be put aside.
+                self._rename(name, f"{temporary}.aside")
+                self._rename(temporary, name)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=self._descriptor)
             raise HostFailed(f"cannot write {self._path / name}: {error.strerror}") from error
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     @contextlib.contextmanager
     def _open(self, name: str, flags: int) -> Iterator[int | None]:

@@ -218,7 +218,11 @@ class GuestActor:
     def _move(self) -> bool:
         life = self._life
         move = next_move(
-            life.state, self._display, seated=self._seating.seated, busy=self._is_busy()
+            life.state,
+            self._display,
+            seated=self._seating.seated,
+            busy=self._is_busy(),
+            fits=life.display is not None and life.display.ready_for == life.wishes,
         )
         match move:
             case Move.WAIT:
@@ -232,7 +236,10 @@ class GuestActor:
             case Move.RESUME:
                 self.tell(f"Waiting for X session to come up on VM {self.vm_id}")
                 if life.display is not None:
-                    life.display.resume(life.wishes)
+                    life.display.resume(lambda: life.wishes)
+            case Move.DISMISS:
+                if life.display is not None:
+                    life.display.dismiss()
             case Move.SEAT:
                 self._seat()
         return True

@@ -12,12 +12,11 @@ from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm import session_script
 from qvdnode.vm.core import display
 from qvdnode.vm.core.display import DisplayEvent
-from qvdnode.vm.core.session_facts import session_params
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
-from qvdnode.wire import session_params as session_file
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +26,9 @@ PATIENCE_S: Final = 10.0
 """A display that listened longer than this is sound; nxagent itself gives up after a minute."""
 ALREADY_RUNNING: Final = 4
 """Exit code of the session script's `start`."""
+HEARD_S: Final = 0.06
+"""nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile."""
+HANGUPS_MAX: Final = 50
 
 
 class DisplayLink:
@@ -57,8 +59,14 @@ class DisplayLink:
         self.tries = 0
         """How often it was started in a row, see VmSettings.display_tries."""
         self._listening_s = 0.0
-        self.busy = False
-        """A resume is under way."""
+        self.ready_for: DisplayParams | None = None
+        """The wishes it was last started or resumed with; None when that is not known."""
+        self._resuming = self._dismissed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is being resumed, or made to let go of whom it waits for."""
+        return self._resuming or self._dismissed
 
     def follow(self) -> None:
         """Begin to listen; what an adopted display said before counts as history."""
@@ -95,6 +103,7 @@ class DisplayLink:
         if target is DisplayState.LISTENING:
             self._listening_s = now_s
         self.state = target
+        self._dismissed = self._dismissed and target is DisplayState.LISTENING
         self.ever_connected = self.ever_connected or event is DisplayEvent.CONNECTED
         if target in {DisplayState.LISTENING, DisplayState.CONNECTED}:
             self._watch_process()
@@ -110,10 +119,23 @@ class DisplayLink:
         self.take(DisplayEvent.START_ASKED)
         _ = self._tasks.isolated("start-display", self._start(wishes))
 
-    def resume(self, wishes: DisplayParams) -> None:
-        """Run the session script's `resume`, then toggle; only a suspended display may be."""
-        self.busy = True
-        _ = self._tasks.isolated("resume-display", self._resume(wishes))
+    def resume(self, newest: Callable[[], DisplayParams]) -> None:
+        """Run the session script's `resume`, then toggle; only a suspended display may be.
+
+        `newest` gives the wishes of the client that waits now.
+        """
+        self._resuming = True
+        _ = self._tasks.isolated("resume-display", self._resume(newest))
+
+    def dismiss(self) -> None:
+        """Have a display that listens for somebody else's wishes suspend itself, or end.
+
+        It reads its options before it listens. One that never had a client ends and is started
+        again; nothing is lost, since no program comes up on it before its first client.
+        """
+        self._dismissed = True
+        self.tries = 0
+        _ = self._tasks.isolated("dismiss-display", self._dismiss())
 
     async def _start(self, wishes: DisplayParams) -> None:
         clock = self._parts.clock
@@ -122,48 +144,65 @@ class DisplayLink:
             code = await self._script("start", wishes)
             if code not in {0, ALREADY_RUNNING}:
                 raise _script_failed("start", code)
+            self.ready_for = wishes if code == 0 else None
         except FarmError as error:
             self._failed(error)
         finally:
             self._guest.steps["session"] = clock.monotonic_s() - began
 
-    async def _resume(self, wishes: DisplayParams) -> None:
+    async def _resume(self, newest: Callable[[], DisplayParams]) -> None:
         try:
-            code = await self._script("resume", wishes)
-            if code != 0:
-                raise _script_failed("resume", code)
+            wishes = None
+            while wishes != newest():
+                wishes = newest()
+                code = await self._script("resume", wishes)
+                if code != 0:
+                    raise _script_failed("resume", code)
+            self.ready_for = wishes
             await self._toggle()
         except FarmError as error:
             self._failed(error)
         finally:
-            self.busy = False
+            self._resuming = False
 
     async def _toggle(self) -> None:
-        # Nothing is awaited between the look at the state and the signal.
-        spec, pid = self._spec(), self._parts.run_folders.display_pid(self._vm_id)
         if self.state is not DisplayState.SUSPENDED:
             return
-        if pid is None or not await self._parts.driver.signal_display(spec, pid, signal.SIGHUP):
+        if await self._hang_up():
+            self._heard([DisplayEvent.RESUME_ASKED])
+            _ = self._tasks.isolated("insist-display", self._insist())
+
+    async def _insist(self) -> None:
+        # Nobody is let in before it listens, so until then no SIGHUP can suspend a client.
+        for _ in range(HANGUPS_MAX):
+            await self._parts.clock.sleep(HEARD_S)
+            if self.state is not DisplayState.STARTING or not await self._hang_up():
+                return
+
+    async def _hang_up(self) -> bool:
+        # Nothing may be awaited between the caller's look at the state and the signal.
+        pid = self._parts.run_folders.display_pid(self._vm_id)
+        if pid is None or not await self._parts.driver.signal_display(
+            self._spec(), pid, signal.SIGHUP
+        ):
             self._heard([DisplayEvent.GONE])
-            return
-        self._heard([DisplayEvent.RESUME_ASKED])
+            return False
+        return True
+
+    async def _dismiss(self) -> None:
+        try:
+            port = self._parts.settings.display_port
+            await self._parts.driver.dismiss_display(self._spec(), port)
+        except FarmError as error:
+            self._dismissed = False
+            self._failed(error)
 
     async def _script(self, verb: str, wishes: DisplayParams) -> int:
-        settings = self._parts.settings
-        params = session_params(
-            self._guest.order, wishes, prefix=settings.prefix, nameservers=settings.nameservers
-        )
-        self._parts.run_folders.write_params(self._vm_id, session_file.encode(params))
-        return await self._parts.driver.run_session(
-            self._spec(), verb, limit_s=settings.session_limit_s
-        )
+        session_script.write_params(self._parts, self._guest, wishes)
+        return await session_script.run(self._parts, self._guest, verb)
 
     def _spec(self) -> GuestSpec:
-        settings, folders = self._parts.settings, self._parts.run_folders
-        spec = self._guest.spec(settings.prefix, folders.path(self._vm_id))
-        if spec is None:
-            raise GuestFailed("The guest is gone.", step="session")
-        return spec
+        return session_script.spec_of(self._parts, self._guest)
 
     def _watch_process(self) -> None:
         pid = self._parts.run_folders.display_pid(self._vm_id)

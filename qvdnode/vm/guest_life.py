@@ -258,7 +258,8 @@ class GuestLife:
     def _shut_down(self) -> None:
         self._timers.arm(Timer.STOP, self._parts.settings.stop_limit_s)
         if self.guest is not None:
-            _ = self._tasks.isolated("shut-down", wind_down.shut_down(self._parts, self.guest))
+            work = wind_down.shut_down(self._parts, self.guest, self.wishes)
+            _ = self._tasks.isolated("shut-down", work)
 
     def _kill(self) -> None:
         self._timers.disarm(Timer.STOP)

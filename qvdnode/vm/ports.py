@@ -34,6 +34,13 @@ class GuestDriver(Protocol):
         """Signal a process of the guest by its guest pid; False if it is gone or not its own."""
         ...
 
+    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
+        """Have a display that listens let go, by a connection that ends at once; raises TimedOut.
+
+        One that does not listen any more is left alone.
+        """
+        ...
+
     async def wait_display(self, spec: GuestSpec, pid: int) -> None:
         """Return once that process of the guest, by its guest pid, is gone; at once if it is."""
         ...

@@ -9,8 +9,10 @@ what is left would be somebody's memory, address or disk for ever.
 import logging
 from collections.abc import Awaitable, Callable
 
+from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError
 from qvdnode.telemetry.metrics import Counter
+from qvdnode.vm import session_script
 from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
@@ -22,16 +24,24 @@ RETRIES = Counter("qvdnode_vm_cleanup_retries", "Clean-up steps that failed and 
 PAUSE_MAX_S = 30.0
 
 
-async def shut_down(parts: FleetParts, guest: Guest) -> None:
-    """Ask desktop and guest to end by themselves; the actor sets the limit."""
-    spec = guest.spec(parts.settings.prefix, parts.run_folders.path(guest.order.vm.id))
-    if spec is None:
-        return
+async def shut_down(parts: FleetParts, guest: Guest, wishes: DisplayParams) -> None:
+    """Ask desktop and guest to end by themselves; the actor sets the limit.
+
+    A guest whose run folder is full or forged is asked all the same.
+    """
+    vm_id = guest.order.vm.id
     try:
-        await parts.driver.run_session(spec, "stop", limit_s=parts.settings.session_limit_s)
-        await parts.driver.power_off(spec)
+        session_script.write_params(parts, guest, wishes)
     except FarmError as error:
-        log.warning("shut_down_failed", extra={"vm": spec.vm_id, "because": str(error)})
+        log.warning("params_not_renewed", extra={"vm": vm_id, "because": str(error)})
+    try:
+        await session_script.run(parts, guest, "stop")
+    except FarmError as error:
+        log.warning("shut_down_failed", extra={"vm": vm_id, "because": str(error)})
+    try:
+        await parts.driver.power_off(session_script.spec_of(parts, guest))
+    except FarmError as error:
+        log.warning("power_off_failed", extra={"vm": vm_id, "because": str(error)})
 
 
 async def kill(parts: FleetParts, guest: Guest) -> None:

@@ -19,6 +19,7 @@ from tests.fixtures_guest import RealGuests
 from tests.waiting import until
 
 LIMIT_S = 20.0
+PORT = 4100
 PARAMS = {"LOGIN": "alice", "GEOMETRY": "800x600", "LINK": "lan", "CUSTOM_greeting": "good day"}
 
 
@@ -141,6 +142,17 @@ async def test_the_display_listens_is_signalled_and_its_end_is_seen(kit: Kit) ->
         assert await kit.driver.signal_display(spec, pid, signal.SIGKILL)
     await kit.driver.wait_display(spec, pid)
     assert not await kit.driver.signal_display(spec, pid, signal.SIGHUP)
+
+
+async def test_a_display_that_waits_for_its_first_client_ends_when_it_is_dismissed(
+    kit: Kit,
+) -> None:
+    spec = await kit.new_spec(1)
+    pid = await kit.listening(spec)
+    async with asyncio.timeout(LIMIT_S):
+        await kit.driver.dismiss_display(spec, PORT)
+        await kit.driver.wait_display(spec, pid)
+    await kit.driver.dismiss_display(spec, PORT)
 
 
 async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:

@@ -18,15 +18,18 @@ class Move(StrEnum):
     """Close the stream of the client that is attached: the newest connection wins."""
     RESUME = "resume"
     """Tell the script the new wishes and send SIGHUP, which a suspended display takes as resume."""
+    DISMISS = "dismiss"
+    """Have a listening display let go, which was made ready for somebody else's wishes."""
     SEAT = "seat"
     """Let the client dial."""
 
 
-def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool) -> Move:
+def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, fits: bool) -> Move:
     """The next move while somebody waits.
 
     `seated`: another client is attached. `busy`: a resume is under way, or a display that lost its
-    client before the greeting is still watched.
+    client before the greeting is still watched. `fits`: the display was last made ready for the
+    wishes of the one that waits.
     """
     if vm in {VmState.STOPPED, VmState.FAILED}:
         return Move.START
@@ -37,5 +40,5 @@ def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool) -
     if busy:
         return Move.WAIT
     if display is DisplayState.LISTENING:
-        return Move.SEAT
+        return Move.SEAT if fits else Move.DISMISS
     return Move.RESUME if display is DisplayState.SUSPENDED else Move.WAIT

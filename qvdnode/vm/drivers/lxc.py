@@ -16,7 +16,7 @@ from typing import Final
 
 from qvdnode.host import pidfd, process
 from qvdnode.host.cgroups import Cgroups, Layout, probe
-from qvdnode.model.errors import GuestFailed, HostFailed
+from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.vm.core import lxc_config
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
 START_LIMIT_S: Final = 30.0
+DIAL_LIMIT_S: Final = 5.0
 KILL_PAUSE_S: Final = 0.02
 KILL_LIMIT_S: Final = 10.0
 MONITOR_GRACE_S: Final = 2.0
@@ -96,6 +97,18 @@ class LxcDriver:
         """Signal the process of this guest that has that guest pid."""
         host_pid = self._host_pid(spec, pid)
         return host_pid is not None and pidfd.send(host_pid, _signal(signal))
+
+    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
+        """Dial and hang up; a refusal means that the one place is taken, or the display gone."""
+        address = str(spec.port.address.ip)
+        try:
+            async with asyncio.timeout(DIAL_LIMIT_S):
+                _, writer = await asyncio.open_connection(address, port)
+        except TimeoutError as error:
+            raise TimedOut(f"The display at {address} does not answer.") from error
+        except OSError:
+            return
+        writer.transport.abort()
 
     async def wait_display(self, spec: GuestSpec, pid: int) -> None:
         """Wait for the process of this guest that has that guest pid."""

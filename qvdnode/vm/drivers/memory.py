@@ -14,6 +14,7 @@ from pathlib import Path
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
 from qvdnode.model.ids import VmId
+from qvdnode.model.vm_state import DisplayState
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
 from qvdnode.vm.drivers.simulated_nxagent import SimulatedNxagent
@@ -27,6 +28,8 @@ class MemoryFolder:
 
     owner: IdRange
     params: bytes | None = None
+    options: bytes = b""
+    """What the session script told the display: the parameters."""
     log: str = ""
     display_pid: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
@@ -127,7 +130,9 @@ class MemoryDriver:
             case "stop":
                 if guest.display is not None:
                     guest.display.take(15)
-            case "resume" | "suspend":
+            case "resume":
+                folder.options = folder.params
+            case "suspend":
                 pass
             case _:
                 return UNKNOWN_VERB
@@ -141,6 +146,14 @@ class MemoryDriver:
             return False
         guest.display.take(signal)
         return True
+
+    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:  # noqa: ARG002 - there is one
+        """A client comes and goes."""
+        await self._begin("dismiss_display")
+        guest = self._guest(spec)
+        display = None if guest is None else guest.display
+        if display is not None and display.state is DisplayState.LISTENING:
+            display.drop()
 
     async def wait_display(self, spec: GuestSpec, pid: int) -> None:
         """Wait for the display's end."""
@@ -192,8 +205,8 @@ class MemoryDriver:
             guest.display = folder.display_pid = None
             gone.set()
 
-        folder.log = ""
-        display = SimulatedNxagent(next(self._host.pids), folder.say, ended)
+        folder.log, folder.options = "", folder.params or b""
+        display = SimulatedNxagent(next(self._host.pids), folder.say, ended, lambda: folder.options)
         guest.display, guest.display_gone, folder.display_pid = display, gone, display.pid
         if guest.spec.vm_id not in self._host.silent:
             display.begin()
@@ -241,6 +254,9 @@ class MemoryRunFolders:
 
     def write_params(self, vm_id: VmId, content: bytes) -> None:
         """Keep them."""
+        error = self._host.failing.get("write_params")
+        if error is not None:
+            raise error
         self._folder(vm_id).params = content
 
     def follow(

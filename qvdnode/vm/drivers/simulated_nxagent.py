@@ -13,15 +13,29 @@ WAITING: Final = "Info: Waiting for connection from any host on socket 'tcp:*:41
 
 
 class SimulatedNxagent:
-    """One display; `say` gets each line it logs, `ended` is called when its process is gone."""
+    """One display; `say` gets each line it logs, `ended` is called when its process is gone.
 
-    def __init__(self, pid: int, say: Callable[[str], None], ended: Callable[[], None]) -> None:
+    `read_options` gives what its options file holds now.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        say: Callable[[str], None],
+        ended: Callable[[], None],
+        read_options: Callable[[], bytes],
+    ) -> None:
         self.pid = pid
         self.state = S.STARTING
         self.hangups: list[S] = []
         """In which states it was sent SIGHUP."""
+        self.deaf_to = 0
+        """How many SIGHUPs it loses, as nxagent does when they come while it rests."""
+        self.options = b""
+        """What it read of its options file when it began to listen."""
         self._say = say
         self._ended = ended
+        self._read_options = read_options
         self._greeted = False
 
     def begin(self) -> None:
@@ -63,6 +77,9 @@ class SimulatedNxagent:
                 pass
 
     def _toggle(self) -> None:
+        if self.deaf_to:
+            self.deaf_to -= 1
+            return
         if self.state is S.SUSPENDED:
             self._session("Resuming session")
             self._listen()
@@ -75,6 +92,7 @@ class SimulatedNxagent:
         self.state = S.SUSPENDED
 
     def _listen(self) -> None:
+        self.options = self._read_options()
         self._say(WAITING)
         self.state = S.LISTENING
 

@@ -79,11 +79,20 @@ def test_a_replacement_follows_no_link(folder: GuestFolder, tmp_path: Path) -> N
 def test_what_cannot_be_replaced_is_said_and_leaves_nothing(
     folder: GuestFolder, tmp_path: Path
 ) -> None:
-    (tmp_path / "params").mkdir()
-    (tmp_path / "params" / "full").touch()
     with pytest.raises(HostFailed):
-        folder.replace("params", b"new", mode=0o600, owner=os.getuid())
-    assert [path.name for path in tmp_path.iterdir()] == ["params"]
+        folder.replace("x" * 250, b"new", mode=0o600, owner=os.getuid())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_folder_in_the_place_of_a_file_is_put_aside(
+    folder: GuestFolder, tmp_path: Path, full: bool
+) -> None:
+    (tmp_path / "params").mkdir()
+    if full:
+        (tmp_path / "params" / "full").touch()
+    folder.replace("params", b"new", mode=0o600, owner=os.getuid())
+    assert (tmp_path / "params").read_bytes() == b"new"
 
 
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ from qvdnode.vm.core.attach_plan import Move, next_move
 
 @pytest.mark.parametrize("state", [S.STOPPED, S.FAILED])
 def test_a_vm_that_rests_is_started(state: S) -> None:
-    assert next_move(state, D.OFF, seated=False, busy=False) is Move.START
+    assert next_move(state, D.OFF, seated=False, busy=False, fits=True) is Move.START
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - {S.STOPPED, S.FAILED, S.RUNNING}))
 @pytest.mark.parametrize("seated", [True, False])
 def test_a_vm_on_its_way_is_waited_for(state: S, seated: bool) -> None:
-    assert next_move(state, D.SUSPENDED, seated=seated, busy=False) is Move.WAIT
+    assert next_move(state, D.SUSPENDED, seated=seated, busy=False, fits=True) is Move.WAIT
 
 
 @pytest.mark.parametrize("display", D)
 def test_the_newest_connection_wins(display: D) -> None:
-    assert next_move(S.RUNNING, display, seated=True, busy=False) is Move.EVICT
+    assert next_move(S.RUNNING, display, seated=True, busy=False, fits=True) is Move.EVICT
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,16 @@ def test_the_newest_connection_wins(display: D) -> None:
     ],
 )
 def test_a_running_vm_is_taken_as_its_display_is(display: D, move: Move) -> None:
-    assert next_move(S.RUNNING, display, seated=False, busy=False) is move
+    assert next_move(S.RUNNING, display, seated=False, busy=False, fits=True) is move
 
 
 @pytest.mark.parametrize("display", D)
 def test_a_resume_under_way_is_not_sent_twice(display: D) -> None:
-    assert next_move(S.RUNNING, display, seated=False, busy=True) is Move.WAIT
+    assert next_move(S.RUNNING, display, seated=False, busy=True, fits=True) is Move.WAIT
+
+
+@pytest.mark.parametrize("display", D)
+def test_only_a_listening_display_matters_that_fits_somebody_else(display: D) -> None:
+    fitting = next_move(S.RUNNING, display, seated=False, busy=False, fits=True)
+    move = next_move(S.RUNNING, display, seated=False, busy=False, fits=False)
+    assert move is (Move.DISMISS if fitting is Move.SEAT else fitting)
