@@ -29,12 +29,21 @@ class Screen:
     watcher: WindowWatcher
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole programs get a longer limit, and share one loop and one node."""
-    for item in items:
-        if "tests/e2e" in str(item.path):
-            item.add_marker(pytest.mark.timeout(180))
-            item.add_marker(pytest.mark.e2e)
+    """Whole programs get a longer limit, share one loop and one node, and run last.
+
+    Removing the node belongs to the teardown of the very last test, within that test's limit.
+    """
+    items.sort(key=is_here)
+    for item in filter(is_here, items):
+        item.add_marker(pytest.mark.timeout(180))
+        item.add_marker(pytest.mark.e2e)
+
+
+def is_here(item: pytest.Item) -> bool:
+    """Whether the test stands below this folder."""
+    return item.path.is_relative_to(Path(__file__).parent)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
