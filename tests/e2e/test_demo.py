@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,19 +18,31 @@ import pytest
 
 from qvdnode.cli.demo_plan import DemoPlan
 from qvdnode.cli.demo_traces import left_by
+from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
 from tests.harness.node import test_root as state_root
+from tests.harness.screen import xvfb
 
 SECOND_RUN_S = 10.0
+
+
+PROGRAM = (sys.executable, "-c", "from qvdnode.cli.qvdnode_program import main; main()", "demo")
+LOOPBACK = "0100007F"
+"""127.0.0.1 as /proc/net/tcp writes it."""
+
+
+def environment(display: str | None) -> dict[str, str]:
+    """Ours, with another display or none."""
+    ours = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    return ours if display is None else {**ours, "DISPLAY": display}
 
 
 class Demo:
     """One run of the program, its JSON lines read as they come."""
 
-    def __init__(self, state_dir: Path, *more: str) -> None:
-        script = "from qvdnode.cli.qvdnode_program import main; main()"
-        self.argv = [sys.executable, "-c", script, "demo", "--json", "--state-dir", str(state_dir)]
-        self.argv += more
+    def __init__(self, state_dir: Path, *more: str, display: str | None = None) -> None:
+        self.argv = [*PROGRAM, "--json", "--state-dir", str(state_dir), *more]
+        self.display = display
         self.events: list[dict[str, Any]] = []
         self.process: asyncio.subprocess.Process | None = None
 
@@ -38,9 +52,11 @@ class Demo:
         return self.process
 
     async def __aenter__(self) -> "Demo":
-        env = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
         self.process = await asyncio.create_subprocess_exec(
-            *self.argv, env=env, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            *self.argv,
+            env=environment(self.display),
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         return self
 
@@ -82,7 +98,7 @@ async def nothing_left(state_dir: Path) -> None:
             print("still there:", left)
 
 
-@pytest.mark.timeout(400)  # builds an image
+@pytest.mark.timeout(500)  # builds an image
 async def test_a_desktop_from_nothing_and_again_and_killed(state_dir: Path, tmp_path: Path) -> None:
     picture = tmp_path / "desktop.png"
     async with Demo(state_dir, "--once", "--screenshot", str(picture)) as first:
@@ -93,24 +109,92 @@ async def test_a_desktop_from_nothing_and_again_and_killed(state_dir: Path, tmp_
         "client_port", "admin_port", "user", "password", "vm_id", "admin_token"
     }  # fmt: skip
     assert first.event("first_window")["steps"].keys() >= {"node", "image", "furnish", "window"}
+    assert any("%" in told["text"] for told in first.events if told["event"] == "progress")
     assert first.event("ended")["left"] == []
     assert picture.read_bytes().startswith(b"\x89PNG")
     await nothing_left(state_dir)
 
-    async with Demo(state_dir, "--user", "alice", "--password", "pass word") as second:
-        window = await second.until("first_window")
-        assert window["seconds"] < SECOND_RUN_S, second.events
-        assert second.event("ready")["password"] == "pass word"
-        second.running.send_signal(signal.SIGINT)
-        await second.until(None)
-    assert second.running.returncode == 0, second.events[-5:]
-    assert second.event("ended")["left"] == []
+    await a_second_run_is_quick_and_does_as_told(state_dir)
+    await what_it_says_to_try_next_works(state_dir, tmp_path)
 
     async with Demo(state_dir) as third:
         await third.until("first_window")
         third.running.kill()
         await third.running.wait()
         await nothing_left(state_dir)
+
+
+async def a_second_run_is_quick_and_does_as_told(state_dir: Path) -> None:
+    """With a display of the user's, ports, a login and a password that are given."""
+    client_port, admin_port = free_ports(2)
+    options = [
+        "--user", "alice", "--password", "pass word",
+        "--client-port", str(client_port), "--admin-port", str(admin_port),
+    ]  # fmt: skip
+    async with (
+        xvfb() as display,
+        WindowWatcher(display, SystemClock()) as watcher,
+        Demo(state_dir, *options, display=display) as demo,
+    ):
+        window = await demo.until("first_window")
+        assert window["seconds"] < SECOND_RUN_S, demo.events
+        assert await watcher.wait_new(1.0)
+        ready = demo.event("ready")
+        assert (ready["user"], ready["password"]) == ("alice", "pass word")
+        assert (ready["client_port"], ready["admin_port"]) == (client_port, admin_port)
+        assert listening_at({client_port, admin_port}) == {LOOPBACK}
+        demo.running.send_signal(signal.SIGINT)
+        await demo.until(None)
+    assert demo.running.returncode == 0, demo.events[-5:]
+    assert demo.event("ended")["left"] == []
+    assert not any(told.get("step") == "drawn" for told in demo.events)
+
+
+async def what_it_says_to_try_next_works(state_dir: Path, home: Path) -> None:
+    """A person's run: times of steps, commands to copy, Ctrl-C."""
+    demo = await asyncio.create_subprocess_exec(
+        *PROGRAM, "--state-dir", str(state_dir),
+        env=environment(None), stdout=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert demo.stdout is not None
+    try:
+        said = (await demo.stdout.readuntil(b"Ctrl-C ends it all")).decode()
+        assert re.search(r"The desktop is shown on display :\d+ \(\d+\.\d\d s\)", said)
+        commands = [line.strip() for line in said.splitlines() if line.startswith("  /")]
+        login, look = (line for line in commands if "qvd connect" not in line)
+        shown = await asyncio.create_subprocess_shell(
+            f"{login} && {look}",
+            env={**environment(None), "HOME": str(home), "XDG_CONFIG_HOME": str(home)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert b"desk" in (await shown.communicate())[0]
+        assert shown.returncode == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            demo.send_signal(signal.SIGINT)
+        rest = await demo.stdout.read()
+        await demo.wait()
+    assert demo.returncode == 0
+    assert b"All that ran is gone" in rest
+    await nothing_left(state_dir)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        taken = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in taken]
+
+
+def listening_at(ports: set[int]) -> set[str]:
+    """The addresses, as the kernel writes them, at which somebody listens on these ports."""
+    found = set()
+    for family in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{family}").read_text().splitlines()[1:]:
+            address, _, port = line.split()[1].partition(":")
+            if line.split()[3] == "0A" and int(port, 16) in ports:
+                found.add(address)
+    return found
 
 
 async def test_two_demos_of_one_folder_are_refused(state_dir: Path) -> None:
