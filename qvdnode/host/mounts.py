@@ -12,7 +12,7 @@ from typing import Final
 from qvdnode.host import linux_calls as linux
 
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+_ESCAPED: Final = re.compile(r"\\([0-3][0-7]{2})")
 _SPECIAL: Final = re.compile(r"[,:\\]")
 
 

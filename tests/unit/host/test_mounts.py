@@ -35,3 +35,8 @@ def test_what_lies_below_comes_in_the_order_of_unmounting() -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_read(text: str) -> None:
     mounts.parse_mountinfo(text)
+
+
+def test_an_escape_of_no_byte_is_left_as_it_is() -> None:
+    (found,) = mounts.parse_mountinfo("1 2 0:1 / /a\\777 rw - ext4 /dev/sda rw\n")
+    assert found.point == Path("/a\\777")
