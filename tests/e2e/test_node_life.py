@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from qvdnode.host.id_claims import holder_of
 from tests.e2e.conftest import Screen
 from tests.e2e.test_desktop import viewing
 from tests.harness.farm import furnish, until_vm
@@ -27,6 +28,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSAL_LIMIT_S = 30.0
+CONNECTING = ("vm_state", "desktop_ready", "stream_begun")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -101,6 +103,13 @@ async def shown_certificate(port: int) -> str:
     return hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
 
 
+def correlations(node: NodeProcess, vm_id: int) -> set[str]:
+    """The ids under which the log tells of a VM, from its start to the first byte of its stream."""
+    told = [event for name in CONNECTING for event in node.events(name) if event["vm"] == vm_id]
+    assert {event["event"] for event in told} == set(CONNECTING)
+    return {event["correlation"] for event in told}
+
+
 async def certificates_change(node: NodeProcess, rest: Rest, folder: Path) -> None:
     """A good certificate in the folder is served and told after a reload, a bad one is not."""
     assert node.process is not None
@@ -142,6 +151,7 @@ async def test_a_day_of_a_node_ends_without_a_trace(
         assert await rest.metric("qvdnode_relay_streams") == 2
         assert await rest.metric("qvdnode_lease_valid") == 1
         assert await rest.metric("qvdnode_host_memory_total_bytes") > 2**20
+        assert len(correlations(other, first.vm_id)) == 1, "one request, one word to grep for"
         kinds = {trace.split()[0] for trace in traces(other)}
         assert kinds == {"mount", "loop", "link", "table", "group", "record", "process"}
         assert await other.stop() == 0
@@ -150,5 +160,6 @@ async def test_a_day_of_a_node_ends_without_a_trace(
     if not held and not forwarding_is_held():
         assert forwards() == forwarded
     assert secrets_in(other) == []
+    assert holder_of(other.ids) is None
     assert list((other.state_dir / "vms").iterdir()) == []
     other.settings.pop("tls")
