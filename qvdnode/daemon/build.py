@@ -223,6 +223,7 @@ def _fleet(
             clock=around.clock,
             settings=settings,
             boot_id=boot_id(),
+            lease_ran_out=membership.lease_ran_out,
         )
     )
 

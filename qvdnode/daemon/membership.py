@@ -64,6 +64,10 @@ class Membership:
         """A readiness check."""
         return NOT_JOINED if self._seat is None else None
 
+    def lease_ran_out(self) -> str | None:
+        """Why nothing may be started although this node has joined, or None."""
+        return None if self.lease is None else self.lease.ran_out()
+
     async def acquire(self, vm_id: VmId) -> Generation:
         """As VmStore."""
         return await self._known()[1].acquire(vm_id)

@@ -12,7 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from qvdnode.model.errors import Conflict, FarmError, GuestFailed, HostFailed, NodeFull
+from qvdnode.model.errors import (
+    Conflict,
+    FarmError,
+    GuestFailed,
+    HostFailed,
+    LeaseLost,
+    NodeFull,
+)
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
@@ -135,6 +142,7 @@ class BringUp:
         if spec is None:
             raise HostFailed("a step of the start made nothing")
         self._remember()
+        self._require_lease()
         guest.process = await self._step("launch", lambda: parts.driver.launch(spec))
         self._remember()
         self._listener.launched()
@@ -146,6 +154,11 @@ class BringUp:
         refusal = self._parts.admission.refuse(memory, self._shared.promised_mib())
         if refusal is not None:
             raise NodeFull(f"This node is full: {refusal}")
+
+    def _require_lease(self) -> None:
+        # The claim was guarded, and the steps since may have taken longer than the lease had left.
+        if (because := self._parts.lease_ran_out()) is not None:
+            raise LeaseLost(because)
 
     def _remember(self) -> None:
         record = self._guest.record(self._parts.boot_id)

@@ -1,5 +1,6 @@
 """What the fleet is built from, joined in daemon/build.py."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qvdnode.runtime.clock import Clock
@@ -29,3 +30,5 @@ class FleetParts:
     clock: Clock
     settings: VmSettings
     boot_id: str
+    lease_ran_out: Callable[[], str | None]
+    """Why nothing that was claimed may be started any more, or None; asked before each launch."""

@@ -2,12 +2,16 @@
 
 import pytest
 
+from qvdnode.cluster.lease_keeper import LeaseKeeper
+from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.nodes import NodeSeat
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.vm_state import VmState
+from tests.fakes.clock import ManualClock
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
+from tests.unit.cluster.test_lease_keeper import Leases
 
 SEAT = NodeSeat(NodeId(1), epoch=4)
 
@@ -61,3 +65,13 @@ async def test_it_may_be_tried_again() -> None:
     farm.rows.away = False
     assert await farm.membership.try_join()
     assert farm.membership.node_id() == 1
+
+
+async def test_a_lease_that_ran_out_is_told_once_there_is_one() -> None:
+    membership, clock = Farm().membership, ManualClock()
+    assert membership.lease_ran_out() is None
+    membership.lease = LeaseKeeper(Leases(clock), clock, ClusterSettings(), NodeId(1), 4)
+    await membership.lease.renew()
+    assert membership.lease_ran_out() is None
+    clock.advance(60.0)
+    assert "new ones cannot start" in str(membership.lease_ran_out())

@@ -69,6 +69,7 @@ class World:
     confinement: FakeConfinement = field(default_factory=FakeConfinement)
     admission: Admission = field(default_factory=Admission)
     boot_id: str = "boot-1"
+    lease_ran_out: str | None = None
     at_once: int = 4
     queue_max: int = 10
     fleet: Fleet = field(init=False)
@@ -88,6 +89,7 @@ class World:
             clock=self.clock,
             settings=settings,
             boot_id=self.boot_id,
+            lease_ran_out=lambda: self.lease_ran_out,
         )
 
     @asynccontextmanager

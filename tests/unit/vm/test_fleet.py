@@ -8,6 +8,7 @@ import pytest
 from qvdnode.model.errors import (
     Conflict,
     GuestFailed,
+    LeaseLost,
     NodeFull,
     Unavailable,
 )
@@ -230,6 +231,17 @@ async def test_a_driver_that_fails_is_said_and_undone(world: World, method: str)
     assert world.farm.vms[VM].error == "it does not boot"
     await world.attach()
     assert world.farm.vms[VM].error is None
+
+
+async def test_a_lease_that_runs_out_during_a_start_launches_nothing(world: World) -> None:
+    world.lease_ran_out = "The lease ran out."
+    with pytest.raises(LeaseLost, match="ran out"):
+        await world.attach()
+    await settle()
+    assert world.host.guests == {}
+    assert world.leaks() == []
+    world.lease_ran_out = None
+    await world.attach()
 
 
 async def test_a_guest_that_ends_is_noticed_at_once(world: World) -> None:
