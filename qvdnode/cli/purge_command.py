@@ -35,6 +35,7 @@ def purge_command(
         raise Forbidden("Purge removes what root made: run it as root.")
     for folder in state_dir:
         if not folder.is_dir():
+            typer.echo(f"nothing to remove at {folder}")
             continue
         asyncio.run(_purge(folder.resolve()))
         typer.echo(f"removed {folder}")

@@ -79,7 +79,12 @@ def import_image(
     as_json: JsonFlag = False,
 ) -> None:
     """Bring a root file system in as a new version, with owners, xattrs and capabilities."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TimeElapsedColumn(),
+    )
     stderr = Console(stderr=True)
     shown = stderr.is_terminal
     with Progress(*columns, console=stderr, transient=True, disable=not shown) as bar:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 from qvdnode.daemon.config import DERIVED, FIXED, Config
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.model.errors import BadConfig
+from qvdnode.model.misfit import misfit
 
 ENV_PREFIX: Final = "QVDNODE_"
 
@@ -154,7 +155,7 @@ def _checked(kind: type[Any], path: str, table: Mapping[str, object]) -> dict[st
         if first["type"] == "extra_forbidden":
             names = ", ".join(item.name for item in settable(kind))
             raise BadConfig(f"unknown key {key}; [{path}] has {names}", key=key) from error
-        raise BadConfig(f"{key}: {first['msg']}", key=key) from error
+        raise BadConfig(f"{key} {misfit(first)}", key=key) from error
 
 
 def _dataclass(kind: type[Any]) -> type[Any]:

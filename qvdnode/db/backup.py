@@ -56,7 +56,7 @@ async def backup(db: Database, to: Path, files: Mapping[str, Path]) -> Manifest:
             manifest = Manifest(version, made_at, tuple(tables))
             write_archive(to, manifest, dumps, files)
     except OSError as error:
-        raise HostFailed(f"The backup cannot be written to {to}: {error}") from error
+        raise HostFailed(f"The backup cannot be written to {to}: {error.strerror}.") from error
     return manifest
 
 

@@ -62,7 +62,7 @@ def write_archive(
                 tar.add(path, f"{FILES_FOLDER}/{name}", recursive=False)
         staging.rename(to)
     except OSError as error:
-        raise HostFailed(f"The backup cannot be written to {to}: {error}") from error
+        raise HostFailed(f"The backup cannot be written to {to}: {error.strerror}.") from error
     finally:
         staging.unlink(missing_ok=True)
 

@@ -20,7 +20,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
-from qvdnode.model.errors import BadConfig, Conflict, Invalid, Unavailable
+from qvdnode.model.errors import BadConfig, Conflict, HostFailed, Invalid, Unavailable
 from qvdnode.model.listing import Page
 from qvdnode.model.principal import Principal
 from qvdnode.model.vm_state import VmState
@@ -201,6 +201,13 @@ async def test_a_backup_of_a_newer_program_is_refused(
     monkeypatch.setattr("qvdnode.db.restore.steps", lambda: steps()[:-1])
     with pytest.raises(BadConfig, match="upgrade"):
         await restore(other, tmp_path / "b.tar", force=False)
+
+
+async def test_a_place_that_cannot_be_written_is_named(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(HostFailed) as caught:
+        await backup(database, tmp_path / "gone" / "b.tar", {})
+    to = tmp_path / "gone" / "b.tar"
+    assert str(caught.value) == f"The backup cannot be written to {to}: No such file or directory."
 
 
 async def test_an_absent_database_leaves_no_file(tmp_path: Path) -> None:

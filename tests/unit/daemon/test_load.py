@@ -1,16 +1,17 @@
 """The configuration: defaults, file, environment; wrong keys are refused by name."""
 
 import contextlib
+import math
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.daemon.config import Config
-from qvdnode.daemon.load import load, merge_environment, parse, tables
+from qvdnode.daemon.load import load, merge_environment, parse, settable, tables
 from qvdnode.model.errors import BadConfig
 
 SECTIONS = sorted(section.name for section in fields(Config))
@@ -127,3 +128,44 @@ def test_the_environment_reaches_a_section_within_a_section() -> None:
 def test_an_odd_variable_is_refused_by_its_name(variable: str, value: str, named: str) -> None:
     with pytest.raises(BadConfig, match=named.replace(".", r"\.")):
         load(None, {"QVDNODE_NODE__NAME": "one", variable: value})
+
+
+ODD: tuple[object, ...] = (None, True, 7, -1.5, "x", "", [], {}, ["x"], [1], math.nan, math.inf)
+SETTINGS = [
+    (section.name, item.name)
+    for section in fields(Config)
+    for item in settable(get_type_hints(Config)[section.name])
+]
+
+
+@pytest.mark.filterwarnings("ignore:__int__ returned non-int")  # true as a network
+@pytest.mark.parametrize(("section", "key"), SETTINGS)
+def test_no_odd_value_gets_a_foreign_sentence(section: str, key: str) -> None:
+    for value in ODD:
+        try:
+            parse({section: {key: value}})
+        except BadConfig as error:
+            said = str(error)
+        else:
+            continue
+        assert section in said
+        foreign = ("Input", "should", "valid", "parse", "does not fit")
+        assert not [word for word in foreign if word in said], said
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({"clients": {"port": "x"}}, "clients.port must be a whole number"),
+        ({"node": {"stop_guests": 7}}, "node.stop_guests must be true or false"),
+        ({"network": {"uplink": "wlan"}}, "network.uplink must be nat, routed or none"),
+        (
+            {"network": {"subnet": "10.0.0.0/33"}},
+            "network.subnet must be an IPv4 network such as 10.117.0.0/20",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_by_what_it_must_be(raw: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadConfig) as refusal:
+        parse(raw)
+    assert str(refusal.value) == sentence

@@ -1,0 +1,22 @@
+import pytest
+
+from qvdnode.model.misfit import misfit
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "sentence"),
+    [
+        ("missing", {}, "is missing"),
+        ("greater_than_equal", {"ge": 64}, "must be 64 or more"),
+        ("string_too_short", {"min_length": 1}, "must have 1 character or more"),
+        ("too_long", {"max_length": 256}, "must have 256 characters at most"),
+        ("literal_error", {"expected": "'lxc' or 'memory'"}, "must be lxc or memory"),
+        ("of_a_newer_pydantic", {}, "has a value that does not fit"),
+    ],
+)
+def test_an_error_becomes_what_to_do(kind: str, facts: dict[str, object], sentence: str) -> None:
+    assert misfit({"type": kind, "ctx": facts}) == sentence
+
+
+def test_an_error_may_come_without_facts() -> None:
+    assert misfit({"type": "bool_parsing"}) == "must be true or false"
