@@ -7,17 +7,19 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from qvdnode.cli import doctor_guests, doctor_network, doctor_system
+from qvdnode.cli import doctor_database, doctor_guests, doctor_network, doctor_system
+from qvdnode.cli.doctor_database import PostgresFacts
 from qvdnode.cli.doctor_finding import Finding
 from qvdnode.cli.doctor_guests import DiskFacts, ProgramFacts
 from qvdnode.cli.doctor_network import NetworkFacts, PortFacts
 from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.state_folder import first_closed_parent
+from qvdnode.db.hosts import server_version
 from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import disk_space, forwarding, id_claims, links, project_quota
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
-from qvdnode.model.errors import FarmError
+from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
 from qvdnode.net.core import names
@@ -49,6 +51,7 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
         ),
         *doctor_guests.disk(await _disk(config)),
         *doctor_guests.programs(await _programs()),
+        doctor_database.postgres(await _postgres(config)),
         *doctor_network.judge(await _network(config)),
     ]
 
@@ -66,15 +69,22 @@ async def _disk(config: Config) -> DiskFacts:
 
 
 async def _programs() -> ProgramFacts:
-    postgres = None
-    with contextlib.suppress(FarmError):
-        postgres = (await find_binaries(None)).version
     return ProgramFacts(
         versions={argv[0]: await programs.version(*argv) for argv in PROGRAMS},
         missing_packages=await programs.missing_packages(await asyncio.to_thread(_package_list)),
-        postgres=postgres,
         own_environment=sys.prefix != sys.base_prefix,
     )
+
+
+async def _postgres(config: Config) -> PostgresFacts:
+    if not config.database.dsn:
+        with contextlib.suppress(FarmError):
+            return PostgresFacts(own=False, version=(await find_binaries(None)).version)
+        return PostgresFacts(own=False, version=None)
+    try:
+        return PostgresFacts(own=True, version=await server_version(config.database))
+    except Unavailable as error:
+        return PostgresFacts(own=True, version=None, refusal=str(error.__cause__))
 
 
 async def _network(config: Config) -> NetworkFacts:

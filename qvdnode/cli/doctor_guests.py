@@ -34,8 +34,6 @@ class ProgramFacts:
     versions: Mapping[str, str | None]
     """By program; None is not installed."""
     missing_packages: tuple[str, ...] | None
-    postgres: str | None
-    """Version of the embedded database's programs, None without them."""
     own_environment: bool
     """Whether this Python is of a virtual environment."""
 
@@ -107,11 +105,6 @@ def programs(facts: ProgramFacts) -> list[Finding]:
         found.append(warning("packages", f"Not installed: {names}", "Run: make setup (as root)"))
     else:
         found.append(ok("packages", "All Debian packages are installed"))
-    found.append(
-        ok("PostgreSQL", f"Embedded, version {facts.postgres}")
-        if facts.postgres is not None
-        else error("PostgreSQL", "The embedded one is not installed", "Run: make setup")
-    )
     return [*found, python(sys.version_info[:2], own_environment=facts.own_environment)]
 
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from qvdnode.db.dsn import place
+from qvdnode.db.dsn import place, single_host_dsns
 from qvdnode.db.raw import RawConnection
+from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.translation import AWAY
 from qvdnode.model.errors import Unavailable
 
@@ -64,3 +65,21 @@ class Hosts:
     def _demote(self, dsn: str) -> None:
         if self._order[0] == dsn:
             self._order.rotate(-1)
+
+
+async def server_version(settings: DatabaseSettings) -> str:
+    """Of the server that takes writes.
+
+    Raises BadConfig, and Unavailable with what each host said as its cause.
+    """
+    hosts = Hosts(
+        single_host_dsns(settings.dsn),
+        connect_limit_s=settings.connect_limit_s,
+        statement_limit_s=settings.statement_limit_s,
+    )
+    connection = await hosts.connect()
+    try:
+        version = connection.get_server_version()
+    finally:
+        connection.terminate()
+    return f"{version.major}.{version.minor}"

@@ -73,6 +73,22 @@ async def test_a_node_whose_guests_would_have_the_same_ids_is_named(tmp_path: Pa
     assert said.returncode == 1
 
 
+@pytest.mark.postgres
+async def test_a_database_of_ones_own_is_asked(tmp_path: Path, postgres_dsn: str) -> None:
+    config = tmp_path / "node.toml"
+    dead = "postgresql://u:secret@127.0.0.1:1/d"
+    for dsn, level, told in (
+        (postgres_dsn, "ok", "Yours, version"),
+        (dead, "error", "127.0.0.1:1"),
+    ):
+        config.write_text(f'[database]\ndsn = "{dsn}"\n')
+        said = await doctor("--json", "--config", str(config))
+        (found,) = [it for it in json.loads(said.stdout) if it["subject"] == "PostgreSQL"]
+        assert found["level"] == level
+        assert told in found["text"]
+        assert b"secret" not in said.stdout
+
+
 async def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
     config.write_text("[clients]\nprot = 1\n")
