@@ -6,23 +6,26 @@ what is measured.
 """
 
 import contextlib
+import select
 import selectors
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 GREETING: Final = b"NXPROXY-3.5.0-3.5.99 stream=default,data=default "
 REPLY: Final = b"NXPROXY-3.5.0-3.5.99 link=LAN "
 MESSAGE_BYTES: Final = 1024
 RECEIVE_BYTES: Final = 1 << 20
-RECORD_HEAD: Final = 5
+RECORD_MAX: Final = 17 * 1024
 STALL_S: Final = 20.0
 
 Opening = Callable[[int], bytes]
 """What a client of a number sends before its NX greeting; empty where nothing is due."""
+Turns = Iterator[None]
+"""One end of a stream: goes on each time it has something to read."""
 
 
 @dataclass
@@ -34,11 +37,6 @@ class Client:
     tls: ssl.SSLObject
     incoming: ssl.MemoryBIO
     outgoing: ssl.MemoryBIO
-    records: list[bytes] = field(default_factory=list)
-    """Ciphertext of the messages still to be sent, the next one last."""
-    expected: int = 0
-    """Ciphertext bytes that are still missing from the current answer."""
-    sent_at: float = 0.0
 
     def pump(self) -> None:
         """Send what is encrypted, then take ciphertext once."""
@@ -170,59 +168,58 @@ def bulk(pairs: Pairs, total_bytes: int) -> float:
 def round_trips(pairs: Pairs, each: int) -> tuple[float, list[float]]:
     """1 KiB there and back, `each` times per stream: round trips per second, and each one's time
     in seconds."""
-    for client in pairs.clients:
-        _encrypt_ahead(client, each)
     times: list[float] = []
-    with selectors.DefaultSelector() as ready:
-        for display in pairs.displays:
-            display.settimeout(0)
-            ready.register(display, selectors.EVENT_READ, None)
-        for client in pairs.clients:
-            client.tcp.settimeout(0)
-            ready.register(client.tcp, selectors.EVENT_READ, client)
+    turns: dict[int, Turns] = {}
+    for display in pairs.displays:
+        display.settimeout(0)
+        turns[display.fileno()] = _echo(display)
+    for client in pairs.clients:
+        client.tcp.settimeout(0)
+        turns[client.tcp.fileno()] = _ask(client, _encrypted(client, each), times)
+    wanted = each * len(pairs.clients)
+    with select.epoll() as ready:
+        for descriptor in turns:
+            ready.register(descriptor, select.EPOLLIN | select.EPOLLET)
         begun = time.perf_counter()
-        running = len(pairs.clients)
-        for client in pairs.clients:
-            _ask(client)
-        while running:
-            events = ready.select(STALL_S)
+        for turn in turns.values():
+            next(turn)
+        while len(times) < wanted:
+            events = ready.poll(STALL_S)
             if not events:
                 raise TimeoutError("the relay lost a message")
-            for key, _ in events:
-                end = key.fileobj
-                assert isinstance(end, socket.socket)
-                if key.data is None:
-                    end.send(end.recv(RECEIVE_BYTES))
-                elif _answered(key.data, times) and not _ask(key.data):
-                    running -= 1
-        return len(times) / (time.perf_counter() - begun), times
+            for descriptor, _ in events:
+                next(turns[descriptor])
+        return wanted / (time.perf_counter() - begun), times
 
 
-def _encrypt_ahead(client: Client, count: int) -> None:
-    message = bytes(MESSAGE_BYTES)
-    client.records = []
+def _encrypted(client: Client, count: int) -> list[bytes]:
+    """The records of that many messages, ahead of time."""
+    records = []
     for _ in range(count):
-        client.tls.write(message)
-        client.records.append(client.outgoing.read())
-    client.records.reverse()
+        client.tls.write(bytes(MESSAGE_BYTES))
+        records.append(client.outgoing.read())
+    return records
 
 
-def _ask(client: Client) -> bool:
-    """Send the next message; False when there is none."""
-    if not client.records:
-        return False
-    record = client.records.pop()
-    # An echo takes as much ciphertext as the message did: the same cipher, one record each.
-    client.expected = len(record)
-    client.sent_at = time.perf_counter()
-    client.tcp.send(record)
-    return True
+def _echo(display: socket.socket) -> Turns:
+    """Send back what comes."""
+    receive, send, buffer = display.recv_into, display.send, memoryview(bytearray(RECORD_MAX))
+    while True:
+        yield
+        send(buffer[: receive(buffer)])
 
 
-def _answered(client: Client, times: list[float]) -> bool:
-    """Take what came; whether the answer is whole now."""
-    client.expected -= len(client.tcp.recv(RECEIVE_BYTES))
-    if client.expected > 0:
-        return False
-    times.append(time.perf_counter() - client.sent_at)
-    return True
+def _ask(client: Client, records: list[bytes], times: list[float]) -> Turns:
+    """Send one message after the other, each when the answer to the one before is whole."""
+    receive, send, buffer = client.tcp.recv_into, client.tcp.send, bytearray(RECORD_MAX)
+    now = time.perf_counter
+    for record in records:
+        # An echo takes as much ciphertext as the message did: the same cipher, one record each.
+        missing = len(record)
+        sent_at = now()
+        send(record)
+        while missing > 0:
+            yield
+            missing -= receive(buffer)
+        times.append(now() - sent_at)
+    yield
