@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import REGISTRY, Metric
 
 import qvdnode
+from docs.cli_page import cli_page
 from docs.config_page import config_page
 from docs.source_notes import one_line
 from docs.states_page import states_page
@@ -85,6 +86,7 @@ def labels_of(collector: object) -> str:
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "cli.md": cli_page,
     "config.md": config_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,

@@ -30,7 +30,7 @@ Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help
 def demo_command(  # noqa: PLR0913 - one parameter is one option
     *,
     once: Annotated[bool, typer.Option("--once", help="End after the first window.")] = False,
-    state_dir: Annotated[Path, typer.Option(help="Where all is kept.")] = STATE_DIR,
+    state_dir: Annotated[Path, typer.Option(help="Where all is kept.", metavar="DIR")] = STATE_DIR,
     user: Annotated[str, typer.Option(help="Login of the demo's user.")] = "demo",
     password: Annotated[str | None, typer.Option(help="Their password; else one is made.")] = None,
     client_port: Port = 0,

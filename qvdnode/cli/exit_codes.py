@@ -12,6 +12,7 @@ from qvdnode.model.errors import (
     NodeFull,
     NotFound,
     Throttled,
+    TimedOut,
     Unauthenticated,
     Unavailable,
 )
@@ -21,11 +22,17 @@ class ExitCode(IntEnum):
     """The same for every command."""
 
     DONE = 0
+    """Done. A user's session that was ended, by whomever, too."""
     FAILED = 1
+    """It did not work, or does not fit what is there; or the answer to a question was no."""
     USAGE = 2
+    """Wrong use or wrong configuration: write something else."""
     NOT_FOUND = 3
+    """There is no such thing."""
     DENIED = 4
+    """Not logged in, not allowed, or a certificate that is not the trusted one."""
     UNAVAILABLE = 5
+    """Something is away, full, busy or too slow: the same may work later."""
 
 
 BY_CODE: Final[dict[str, ExitCode]] = {
@@ -37,6 +44,7 @@ BY_CODE: Final[dict[str, ExitCode]] = {
     Throttled.code: ExitCode.UNAVAILABLE,
     NodeFull.code: ExitCode.UNAVAILABLE,
     Unavailable.code: ExitCode.UNAVAILABLE,
+    TimedOut.code: ExitCode.UNAVAILABLE,
 }
 """By the stable code of the error, which REST's problems carry too; all others have failed."""
 

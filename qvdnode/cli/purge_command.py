@@ -28,7 +28,10 @@ OURS: Final = (
 
 
 def purge_command(
-    state_dir: Annotated[list[Path], typer.Option("--state-dir", help="May be repeated.")],
+    state_dir: Annotated[
+        list[Path],
+        typer.Option("--state-dir", metavar="DIR", help="What to remove; may be repeated."),
+    ],
 ) -> None:
     """Remove state folders and all that is kept in them, homes too."""
     if os.geteuid() != 0:

@@ -11,6 +11,7 @@ from qvdnode.model.errors import (
     Invalid,
     NodeFull,
     NotFound,
+    TimedOut,
     Unauthenticated,
     Unavailable,
 )
@@ -28,6 +29,7 @@ from qvdnode.model.errors import (
         (Forbidden("Not yours."), 4),
         (NodeFull("No room."), 5),
         (Unavailable("Database away."), 5),
+        (TimedOut("No answer within 10 s."), 5),
     ],
 )
 def test_errors_end_commands_with_their_code(error: FarmError, code: int) -> None:
