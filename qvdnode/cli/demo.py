@@ -21,7 +21,7 @@ from qvdnode.cli.demo_farm import DESK, furnish
 from qvdnode.cli.demo_node import TIED, died, running_node
 from qvdnode.cli.demo_plan import LOOPBACK, DemoPlan
 from qvdnode.cli.demo_report import Report
-from qvdnode.cli.demo_screen import DemoScreen, screen
+from qvdnode.cli.demo_screen import DemoScreen, must_be_usable, screen
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon.announcement import Announcement
@@ -36,6 +36,8 @@ DRAWN_LIMIT_S: Final = 30.0
 
 async def run(plan: DemoPlan, report: Report, clock: Clock, display: str | None) -> None:
     """Show the desktop until cancelled, or once; raises FarmError when something does not work."""
+    if display:
+        await must_be_usable(display)
     try:
         async with (
             running_node(plan, sys.executable, clock) as (said, node),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from qvdnode.cli.xvfb import xvfb
+from qvdnode.client.display import look_at
+from qvdnode.model.errors import Unavailable
 
 SIZE: Final = "1280x800x24"
 
@@ -18,6 +20,17 @@ class DemoScreen:
     display: str
     own: bool
     """Whether it is an Xvfb that nobody sees, so that a picture is worth taking."""
+
+
+async def must_be_usable(display: str) -> None:
+    """Raise Unavailable if the display cannot be used: better now than after minutes of work."""
+    try:
+        await look_at(display)
+    except Unavailable as error:
+        raise Unavailable(
+            f"{error}. Mend DISPLAY, or take it away (env -u DISPLAY make demo): the demo then"
+            " takes a picture of the desktop."
+        ) from error
 
 
 @contextlib.asynccontextmanager

@@ -205,3 +205,13 @@ async def test_two_demos_of_one_folder_are_refused(state_dir: Path) -> None:
         assert second.running.returncode == 1
         assert "Another demo uses" in second.event("error")["text"]
         assert first.running.returncode is None
+
+
+async def test_a_display_that_cannot_be_used_is_told_before_anything_is_made(
+    state_dir: Path,
+) -> None:
+    async with Demo(state_dir, display=":59999") as demo:
+        await demo.until(None)
+    assert demo.running.returncode == 5
+    assert "env -u DISPLAY" in demo.event("error")["text"]
+    assert not (state_dir / "pg").exists()
