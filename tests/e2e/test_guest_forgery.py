@@ -41,6 +41,8 @@ OPTIONS = (
     "audio.redirect.port", "unknown",
 )  # fmt: skip
 """Every parameter that a client of any family sends, and one that none does."""
+STOP_S = 5.0
+"""Well below the limit after which a guest is killed."""
 NODE_RSS_GROWTH_MAX = 64 << 20
 
 
@@ -73,7 +75,7 @@ async def test_no_option_of_a_client_adds_anything_to_the_display(
     plain = await connect_with(desk)
     assert plain.status == 101
     options, argv = nx_options(desk), display_argv(desk)
-    assert options == "nx/nx,client=linux,link=adsl,listen=4100:100"
+    assert options == "nx/nx,client=windows,link=adsl,listen=4100:100"
     for value in HOSTILE:
         answer = await connect_with(desk, **dict.fromkeys(OPTIONS, value))
         assert answer.status in {101, 503}, answer  # 503: the one before is only just leaving
@@ -88,7 +90,7 @@ async def test_hostile_options_at_the_very_start_start_a_plain_desktop(make: Mak
     desk = await make()
     answer = await connect_with(desk, **dict.fromkeys(OPTIONS, HOSTILE[0]))
     assert answer.status == 101
-    assert nx_options(desk) == "nx/nx,client=linux,link=adsl,listen=4100:100"
+    assert nx_options(desk) == "nx/nx,client=windows,link=adsl,listen=4100:100"
     assert display_argv(desk)[-1] == ":100"
 
 
@@ -133,7 +135,7 @@ async def test_custom_parameters_reach_the_hooks_of_the_guest_and_mean_nothing_e
         assert noted == (
             'resume|B 12 "$(touch /tmp/owned)"LINK=6c616e|`touch /tmp/owned`,listen=1|3\n'
         )
-        assert nx_options(desk) == "nx/nx,client=linux,link=adsl,listen=4100:100"
+        assert nx_options(desk) == "nx/nx,client=windows,link=adsl,xinerama=0,listen=4100:100"
     assert in_guest(desk, "ls /tmp/owned 2>/dev/null; true") == ""
 
 
@@ -184,8 +186,11 @@ async def test_forged_run_folders_hurt_their_own_guests_only(
     assert rss(node) - before < NODE_RSS_GROWTH_MAX
     assert Path("/etc/shadow").read_bytes() == shadow
 
-    stops = [rest.post(f"/vms/{desk.vm_id}/stop?wait=true") for desk in forgers.values()]
-    await asyncio.gather(*stops)
+    for kind, desk in forgers.items():
+        in_guest_as_root(desk, f"cd /run/qvd && {FORGERIES[kind]}")
+        began_s = asyncio.get_running_loop().time()
+        await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
+        assert asyncio.get_running_loop().time() - began_s < STOP_S, kind
     for kind, desk in forgers.items():
         assert not run_folder(desk).exists(), kind
         async with viewing(desk, screen, tmp_path / f"{kind} again"):

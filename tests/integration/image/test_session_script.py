@@ -143,12 +143,12 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
     guest = listening
     options = guest.run_folder / "nx-options"
     assert options.read_text(encoding="ascii") == (
-        "nx/nx,keyboard=pc105/es,client=linux,link=lan,geometry=800x600,listen=4100:100\n"
+        "nx/nx,keyboard=pc105/es,client=windows,link=lan,geometry=800x600,listen=4100:100\n"
     )
     guest.params(**{**USUAL, "KEYBOARD": "pc104/us", "LINK": "56k", "FULLSCREEN": "1"})
     assert await guest.session("resume") == 0
     told = options.read_text(encoding="ascii")
-    assert "keyboard=pc104/us,client=linux,link=56k,geometry=800x600,fullscreen=1" in told
+    assert "keyboard=pc104/us,client=windows,link=56k,geometry=fullscreen,resize=1" in told
 
 
 async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
@@ -203,6 +203,25 @@ async def test_a_desktop_that_will_not_end_is_killed_within_the_limit(guest: Bar
     async with asyncio.timeout(8):
         assert await guest.session("stop") == 0
     await until(lambda: nobody_left(guest), what="the last process of the user to end")
+
+
+@pytest.mark.parametrize("forge", ["mkfifo", "mkdir", "ln -s /nowhere"])
+async def test_forged_files_do_not_hold_up_a_stop(listening: BareGuest, forge: str) -> None:
+    guest = listening
+    files = "params session.log nx-options nxagent.log nxagent.pid desktop.pid"
+    await guest.run("sh", "-c", f"cd /run/qvd; for f in {files}; do rm -f $f; {forge} $f; done")
+    async with asyncio.timeout(8):
+        assert await guest.session("stop") == 0
+    await until(lambda: nobody_left(guest), what="the last process of the user to end")
+
+
+async def test_a_display_that_cannot_be_resized_is_resumed_all_the_same(
+    listening: BareGuest,
+) -> None:
+    guest = listening
+    guest.params(**{**USUAL, "GEOMETRY": "640by480"})
+    assert await guest.session("resume") == 0
+    assert "usage: resize" in (guest.run_folder / "session.log").read_text()
 
 
 async def test_an_account_of_the_image_is_not_taken_over(guest: BareGuest) -> None:

@@ -24,6 +24,12 @@ def test_the_session_contract_is_in_the_image(path: str, mode: int) -> None:
     assert content.startswith(b"#!/bin/sh\n")
 
 
+def test_what_resizes_a_display_is_in_the_image() -> None:
+    content, mode = ICEWM.files["usr/lib/qvd/resize"]
+    assert mode == 0o755
+    assert content.startswith(b"#!/usr/bin/perl\n")
+
+
 def test_the_session_script_says_its_version() -> None:
     content, _ = ICEWM.files["usr/lib/qvd/session"]
     assert content.splitlines()[1] == b"# qvd-session-version: 1"
