@@ -4,8 +4,11 @@ import contextlib
 from typing import Final
 
 from fuzz.target import Target
+from qvdnode.cli.api_answers import content, import_line
+from qvdnode.cli.refused import Refused
 from qvdnode.client.core.display_facts import keyboard
 from qvdnode.client.core.refusal import error_of
+from qvdnode.model.errors import Unavailable
 from qvdnode.wire import x11
 from qvdnode.wire.qvd_client import Answered, AnswerReader, BadAnswer, Switched, parse_desktops
 
@@ -42,6 +45,15 @@ def refusals(data: bytes) -> None:
     said = str(error_of(Answered(status, {}, data[1:])))
     if not said.strip() or "\n" in said:
         raise AssertionError(said)
+
+
+def api_answers(data: bytes) -> None:
+    """Any answer of an API is read or refused."""
+    for status in (200, 404):
+        with contextlib.suppress(Refused, Unavailable):
+            content(status, data)
+    with contextlib.suppress(Refused, Unavailable):
+        import_line(data)
 
 
 def x11_packets(data: bytes) -> None:
@@ -93,6 +105,15 @@ TARGETS: Final[dict[str, Target]] = {
         (b'[{"id": 7, "name": "desk", "state": "stopped", "blocked": 0, "is_application": 0}]',),
     ),
     "refusals": Target(refusals, (b"\x03Not allowed.\r\n", b"\xf6<html>\n\x00")),
+    "api_answers": Target(
+        api_answers,
+        (
+            b'{"detail": "No.", "code": "not_found"}',
+            b'{"progress": 5}',
+            b'{"problem": {"detail": "No."}}',
+            b'{"version": {"version": 1}}',
+        ),
+    ),
     "x11_packets": Target(
         x11_packets,
         (bytes([x11.REPLY, 0, 1, 0, 1, 0, 0, 0]) + bytes(28), bytes([x11.MAP_NOTIFY]) + bytes(31)),

@@ -3,21 +3,18 @@
 # tested-by: tests/integration/cli/test_qvd_program.py
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 import aiohttp
 
+from qvdnode.cli.api_answers import FIRST_BAD_STATUS, Json, content, import_line
 from qvdnode.cli.node_address import digest_of
-from qvdnode.cli.refused import Refused
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
 from qvdnode.runtime.dial_refusal import because
-
-Json = dict[str, Any]
 
 PREFIX: Final = "/api/v1"
 CONNECT_LIMIT_S: Final = 10.0
@@ -26,7 +23,6 @@ ANSWER_LIMIT_S: Final = 600.0
 GIVING_UP_S: Final = 0.05
 LINE_MAX_BYTES: Final = 64 * 1024
 PAGE: Final = 500
-FIRST_BAD_STATUS: Final = 400
 
 
 class ApiClient:
@@ -80,7 +76,7 @@ class ApiClient:
             async with self._session().request(
                 method, self._url + path, json=body, params=_plain(query or {})
             ) as answer:
-                return await _content(answer)
+                return content(answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from error
 
@@ -107,7 +103,7 @@ class ApiClient:
                 headers={"Content-Type": "application/x-tar"},
             ) as answer:
                 if answer.status >= FIRST_BAD_STATUS:
-                    return await _content(answer)
+                    return content(answer.status, await answer.read())
                 return await _outcome(answer, progress)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from error
@@ -132,29 +128,13 @@ def _plain(query: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-async def _content(answer: aiohttp.ClientResponse) -> Json:
-    text = await answer.text()
-    try:
-        said = json.loads(text) if text else {}
-    except ValueError as error:
-        raise Unavailable(
-            f"What answers there ({answer.status}) is no qvdnode's administrators' port, which is"
-            " 8444 unless configured."
-        ) from error
-    if answer.status >= FIRST_BAD_STATUS:
-        raise Refused(said)
-    return dict(said)
-
-
 async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], None]) -> Json:
     """Read the lines of an import to their end; the one that says how it ended is the last."""
     version: Json | None = None
     while line := await answer.content.readline():
-        said = json.loads(line)
-        if said.get("problem"):
-            raise Refused(said["problem"])
-        version = said.get("version") or version
-        progress(int(said.get("progress") or 0))
+        done, placed = import_line(line)
+        version = placed or version
+        progress(done)
     if version is None:
         raise Unavailable("The node ended the connection before the image was in.")
     return version

@@ -8,7 +8,8 @@ import typer
 
 from qvdnode.cli import name_lookup
 from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, NewestFlag, show_rows
-from qvdnode.cli.api_client import ApiClient, Json
+from qvdnode.cli.api_answers import Json
+from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.api_session import with_api
 from qvdnode.cli.examples import examples
 

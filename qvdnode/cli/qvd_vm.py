@@ -20,7 +20,8 @@ from qvdnode.cli.answer_tables import (
     show_rows,
     tell,
 )
-from qvdnode.cli.api_client import ApiClient, Json
+from qvdnode.cli.api_answers import Json
+from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.api_session import with_api
 from qvdnode.cli.asking import YesFlag, ask_first
 from qvdnode.cli.examples import examples

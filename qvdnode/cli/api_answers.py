@@ -1,0 +1,44 @@
+"""What a node's API answers, read from its bytes; what makes no sense is no node's answer."""
+
+import json
+from typing import Any, Final
+
+from qvdnode.cli.refused import Refused
+from qvdnode.model.errors import Unavailable
+
+Json = dict[str, Any]
+
+FIRST_BAD_STATUS: Final = 400
+
+
+def content(status: int, body: bytes) -> Json:
+    """The object in an answer; raises Refused for a problem, Unavailable for what is no answer."""
+    said = _object(status, body or b"{}")
+    if status >= FIRST_BAD_STATUS:
+        raise Refused(said)
+    return said
+
+
+def import_line(line: bytes) -> tuple[int, Json | None]:
+    """How many bytes have arrived by now, and the version once it is in; raises as `content`."""
+    said = _object(200, line)
+    problem, version, progress = (said.get(key) for key in ("problem", "version", "progress"))
+    if isinstance(problem, dict):
+        raise Refused(problem)
+    return (
+        progress if isinstance(progress, int) else 0,
+        version if isinstance(version, dict) else None,
+    )
+
+
+def _object(status: int, body: bytes) -> Json:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise Unavailable(
+            f"What answers there ({status}) is no qvdnode's administrators' port, which is"
+            " 8444 unless configured."
+        )
+    return said
