@@ -76,6 +76,27 @@ async def test_its_limits_are_those_of_the_flavour(
     assert (await real_guests.driver.memory(spec)).limit_bytes == spec.memory_mib * 1024 * 1024
 
 
+async def test_its_share_of_the_processors_is_the_flavours(
+    real_guests: RealGuests, spec: GuestSpec, process: GuestProcess
+) -> None:
+    group = f"{real_guests.prefix}guests/{spec.name}"
+    folders = [hierarchy / group for hierarchy in probe().hierarchies]
+    (quota, period) = next(found for folder in folders if (found := cpu_limit(folder)))
+    assert quota * 100 == period * spec.cpu_pct
+
+
+def cpu_limit(group: Path) -> tuple[int, int] | None:
+    """Quota and period of a control group, whichever version it is of."""
+    if (group / "cpu.max").exists():
+        quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
+        return int(quota), int(period)
+    if (group / "cpu.cfs_quota_us").exists():
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        quota, period = ((group / name).read_text(encoding="ascii") for name in files)
+        return int(quota), int(period)
+    return None
+
+
 async def test_its_folders_are_bounded(
     real_guests: RealGuests, spec: GuestSpec, process: GuestProcess
 ) -> None:
