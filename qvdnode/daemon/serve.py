@@ -111,8 +111,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     await node.importer.sweep()
     joined = node.surroundings.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
-    report = await node.fleet.adopt()
-    log.info("adopted", extra={"report": str(report)})
+    _ = await node.fleet.adopt()
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("rules", node.confinement.watch(node.surroundings.clock))
     if not joined:
