@@ -12,7 +12,7 @@ import typer
 
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
-from qvdnode.host import mounts
+from qvdnode.host import id_claims, mounts
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import Conflict, Forbidden, Invalid
@@ -60,6 +60,11 @@ def refuse_strangers(folder: Path) -> None:
 async def _purge(folder: Path) -> None:
     refuse_strangers(folder)
     with StateLock(folder):
+        if await asyncio.to_thread(id_claims.holds_any, folder):
+            raise Conflict(
+                f"desktops of {folder} still run: start its node with node.stop_guests = true and"
+                " stop it, then purge once more"
+            )
         rootfs = OverlayRootfs(replace(ImageSettings(), state_dir=folder))
         try:
             await rootfs.sweep(())

@@ -92,6 +92,15 @@ def holder_of(ids: range, records: Path = RECORDS, *, but: Path | None = None) -
     return None
 
 
+def holds_any(holder: Path, records: Path = RECORDS) -> bool:
+    """Whether the instance of that state folder lives, or guests of it do."""
+    return any(
+        record.counts
+        for record in _all(records)
+        if Path(record.holder).resolve() == holder.resolve()
+    )
+
+
 def _forget_the_dead(records: Path) -> None:
     for record in _all(records):
         if not record.counts:

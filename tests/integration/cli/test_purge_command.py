@@ -1,6 +1,7 @@
 """`qvdnode purge` as a person types it."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from typer.testing import CliRunner, Result
 
 from qvdnode.cli.qvdnode_program import app
 from qvdnode.daemon.state_lock import StateLock
+from qvdnode.host import id_claims
 from tests.fixtures_postgres import state_folder
+
+HIGH_IDS = range(0xF020_0000, 0xF030_0000)
+"""Above those that nodes, demos and tests take."""
 
 
 @pytest.fixture
@@ -41,6 +46,20 @@ def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:
     assert result.exit_code == 1
     assert "already serves" in result.output
     assert (folder / "homes" / "5" / "letter").exists()
+
+
+def test_the_folder_of_a_node_whose_desktops_run_on_is_left_alone(folder: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], user=HIGH_IDS.start) as guest:
+        try:
+            with id_claims.claimed(HIGH_IDS, folder):
+                pass
+            result = purge(folder)
+        finally:
+            guest.kill()
+    assert result.exit_code == 1
+    assert "still run" in result.output
+    assert (folder / "homes" / "5" / "letter").exists()
+    assert purge(folder).exit_code == 0
 
 
 @pytest.mark.parametrize("stranger", ["letter", "passwd", ".profile", "usr"])

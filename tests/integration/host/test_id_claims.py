@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host.id_claims import SPARE, claimed, holder_of, unused
+from qvdnode.host.id_claims import SPARE, claimed, holder_of, holds_any, unused
 from qvdnode.model.errors import HostFailed
 
 IDS = range(0xF000_0000, 0xF100_0000)
@@ -78,6 +78,8 @@ def test_the_ids_of_guests_that_run_on_stay_their_nodes(tmp_path: Path) -> None:
     with a_process_under(IDS.start + 7):
         with claimed(IDS, first, tmp_path):
             pass
+        assert holds_any(first, tmp_path)
+        assert not holds_any(second, tmp_path)
         with pytest.raises(HostFailed, match="/srv/first"), claimed(IDS, second, tmp_path):
             pass
         assert holder_of(IDS, tmp_path) == "/srv/first"
@@ -86,8 +88,10 @@ def test_the_ids_of_guests_that_run_on_stay_their_nodes(tmp_path: Path) -> None:
         # The node comes back with other ids while guests of before still have theirs.
         with claimed(range(IDS.stop, IDS.stop + 65_536), first, tmp_path):
             assert holder_of(IDS, tmp_path) == "/srv/first"
+    assert not holds_any(first, tmp_path)
     with claimed(IDS, second, tmp_path):
         assert holder_of(IDS, tmp_path) == "/srv/second"
+        assert holds_any(second, tmp_path)
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
