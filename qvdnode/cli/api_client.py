@@ -18,8 +18,9 @@ from qvdnode.runtime.dial_refusal import because
 
 PREFIX: Final = "/api/v1"
 CONNECT_LIMIT_S: Final = 10.0
-ANSWER_LIMIT_S: Final = 600.0
-"""A start that waits in a queue may take minutes."""
+ANSWER_LIMIT_S: Final = 30.0
+WAIT_LIMIT_S: Final = 600.0
+"""A start that waits in a queue may take minutes, and so may the unpacking of an image."""
 GIVING_UP_S: Final = 0.05
 LINE_MAX_BYTES: Final = 64 * 1024
 PAGE: Final = 500
@@ -39,9 +40,6 @@ class ApiClient:
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._pin),
             headers={"Authorization": f"Bearer {self._token}"},
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=CONNECT_LIMIT_S, sock_read=ANSWER_LIMIT_S
-            ),
             read_bufsize=LINE_MAX_BYTES,
         )
         return self
@@ -72,9 +70,11 @@ class ApiClient:
         query: Mapping[str, object] | None = None,
     ) -> Json:
         """One request; the JSON answer, {} when it has none. Raises as `get`."""
+        asked = _plain(query or {})
+        limit_s = WAIT_LIMIT_S if "wait" in asked else ANSWER_LIMIT_S
         try:
             async with self._session().request(
-                method, self._url + path, json=body, params=_plain(query or {})
+                method, self._url + path, json=body, params=asked, timeout=_patience(limit_s)
             ) as answer:
                 return content(answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -101,6 +101,7 @@ class ApiClient:
                 data=tar,
                 params={"note": note},
                 headers={"Content-Type": "application/x-tar"},
+                timeout=_patience(WAIT_LIMIT_S),
             ) as answer:
                 if answer.status >= FIRST_BAD_STATUS:
                     return content(answer.status, await answer.read())
@@ -112,6 +113,10 @@ class ApiClient:
         if self._http is None:
             raise RuntimeError("use the client in `async with`")
         return self._http
+
+
+def _patience(silence_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT_S, sock_read=silence_s)
 
 
 def image_path(name: str) -> str:

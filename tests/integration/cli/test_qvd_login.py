@@ -1,9 +1,12 @@
+import asyncio
 import json
 import stat
 from pathlib import Path
 
 import pytest
 
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.tls.identity import NodeIdentity
 from tests.integration.cli.conftest import Qvd
 from tests.integration.cli.live_node import LiveNode
 
@@ -56,6 +59,43 @@ async def test_a_node_that_is_away_is_unavailable(qvd: Qvd) -> None:
     words = ("login", "https://127.0.0.1:1", "--fingerprint", "00" * 32, "--token-stdin")
     assert (await qvd(*words, stdin="x")).exit_code == 5
     assert (await qvd("login", "https://127.0.0.1:1")).exit_code == 5
+
+
+async def test_a_node_that_says_nothing_is_given_up(
+    qvd: Qvd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qvdnode.cli.api_client.ANSWER_LIMIT_S", 0.3)
+    identity = NodeIdentity(tmp_path / "tls", SystemClock())
+    identity.ensure(["localhost"])
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(stay_silent, "127.0.0.1", 0, ssl=identity.context())
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        words = ("login", address, "--fingerprint", identity.fingerprint(), "--token-stdin")
+        result = await qvd(*words, stdin="x")
+    assert (result.exit_code, "did not answer in time" in result.stderr) == (5, True)
+
+
+async def test_what_is_no_administrators_port_is_told(qvd: Qvd, tmp_path: Path) -> None:
+    identity = NodeIdentity(tmp_path / "tls", SystemClock())
+    identity.ensure(["localhost"])
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nWhat?")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=identity.context())
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        words = ("login", address, "--fingerprint", identity.fingerprint(), "--token-stdin")
+        result = await qvd(*words, stdin="x")
+    assert (result.exit_code, "8444 unless configured" in result.stderr) == (5, True)
 
 
 async def test_a_logout_forgets(logged_in: Qvd, config_home: Path) -> None:
