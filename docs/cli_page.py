@@ -21,7 +21,8 @@ HEAD: Final = """\
 - Things are called by number or by name: a tenant, an image or a token by its name, a user as
   `LOGIN[@TENANT]`, a flavour as `NAME[@TENANT]`, a VM as `NAME` where only one has it, else
   `LOGIN[@TENANT]/NAME`. Without a tenant, `default` is meant.
-- Tables are for people: names, local times, sizes with units; in a pipe each row is one line.
+- Tables are for people: names, local times, sizes with units; what a narrow terminal has no
+  room for is left out, and in a pipe each row is one line, whole.
   `--json` is for programs: what the API answered, exact and whole, or `{"done": "..."}` where it
   answered nothing.
 - What is asked for goes to stdout; questions, progress and errors go to stderr.

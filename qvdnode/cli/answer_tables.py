@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,6 +22,9 @@ LimitOption = Annotated[
 ]
 NewestFlag = Annotated[bool, typer.Option("--newest", help="Newest first.")]
 PIPE_COLUMNS: Final = 500
+GAP: Final = "  "
+WRAPPED: Final = 16
+"""The least width at which long text is still read with ease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,10 @@ class Column:
     field: str
     number: str = ""
     """The field with the thing's number, shown when the name is gone because the thing is."""
+    spare: bool = False
+    """Left out where the terminal is too narrow for all columns."""
+    wraps: bool = False
+    """Long text, which may go over several lines."""
 
     def of(self, row: Mapping[str, Any]) -> str:
         """What this column shows of a row."""
@@ -45,12 +53,33 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, j
     if json:
         show_json(rows)
         return
+    width = Console().width if sys.stdout.isatty() else PIPE_COLUMNS
+    shown = fitting(rows, columns, width)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.heading, overflow="fold")
+    for column in shown:
+        table.add_column(column.heading, overflow="fold", no_wrap=not column.wraps)
     for row in rows:
-        table.add_row(*(escape(column.of(row)) for column in columns))
+        table.add_row(*(escape(column.of(row)) for column in shown))
     _print(table)
+
+
+def fitting(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int
+) -> list[Column]:
+    """The columns that fit beside each other, spare ones given up from the right."""
+    shown = list(columns)
+    needed = {column: _width(rows, column) for column in columns}
+    for column in reversed(columns):
+        if sum(needed[item] + len(GAP) for item in shown) - len(GAP) <= width:
+            break
+        if column.spare:
+            shown.remove(column)
+    return shown
+
+
+def _width(rows: Sequence[Mapping[str, Any]], column: Column) -> int:
+    widest = max((cell_len(text) for text in (column.heading, *map(column.of, rows))), default=0)
+    return min(widest, WRAPPED) if column.wraps else widest
 
 
 def show_fields(item: Mapping[str, Any], *, json: bool) -> None:

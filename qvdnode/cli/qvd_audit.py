@@ -14,10 +14,10 @@ COLUMNS: Final = (
     Column("WHEN", "at"),
     Column("WHO", "actor"),
     Column("WHAT", "action"),
-    Column("KIND", "object_kind"),
+    Column("KIND", "object_kind", spare=True),
     Column("ID", "object_id"),
-    Column("DETAIL", "detail"),
-    Column("CORRELATION", "correlation"),
+    Column("DETAIL", "detail", wraps=True),
+    Column("CORRELATION", "correlation", spare=True),
 )
 
 

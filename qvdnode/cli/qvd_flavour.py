@@ -32,9 +32,9 @@ COLUMNS: Final = (
     Column("IMAGE", "image"),
     Column("MEMORY", "memory_mib"),
     Column("CPU", "cpu_pct"),
-    Column("DISK", "disk_mib"),
-    Column("HOME", "home_mib"),
-    Column("APPLICATION", "application"),
+    Column("DISK", "disk_mib", spare=True),
+    Column("HOME", "home_mib", spare=True),
+    Column("APPLICATION", "application", wraps=True),
 )
 Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the flavour.")]
 Image = Annotated[str | None, typer.Option(help="Name of the image.")]

@@ -39,7 +39,7 @@ VERSION_COLUMNS: Final = (
     Column("VERSION", "version"),
     Column("SIZE", "size_bytes"),
     Column("SINCE", "created_at"),
-    Column("NOTE", "note"),
+    Column("NOTE", "note", wraps=True),
 )
 Image = Annotated[str, typer.Argument(help="Name of the image.")]
 

@@ -19,15 +19,15 @@ COLUMNS: Final = (
     Column("ID", "id"),
     Column("VM", "vm", number="vm_id"),
     Column("USER", "user", number="user_id"),
-    Column("TENANT", "tenant"),
-    Column("NODE", "node", number="node_id"),
+    Column("TENANT", "tenant", spare=True),
+    Column("NODE", "node", number="node_id", spare=True),
     Column("FROM", "source"),
-    Column("CLIENT", "client"),
+    Column("CLIENT", "client", spare=True),
     Column("OPENED", "opened_at"),
-    Column("CLOSED", "closed_at"),
-    Column("IN", "bytes_in"),
-    Column("OUT", "bytes_out"),
-    Column("BECAUSE", "reason"),
+    Column("CLOSED", "closed_at", spare=True),
+    Column("IN", "bytes_in", spare=True),
+    Column("OUT", "bytes_out", spare=True),
+    Column("BECAUSE", "reason", wraps=True),
 )
 
 

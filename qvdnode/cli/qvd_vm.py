@@ -35,13 +35,13 @@ COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
     Column("USER", "user"),
-    Column("TENANT", "tenant"),
+    Column("TENANT", "tenant", spare=True),
     Column("FLAVOUR", "flavour"),
     Column("STATE", "state"),
-    Column("DISPLAY", "display"),
+    Column("DISPLAY", "display", spare=True),
     Column("VIEWER", "viewer"),
     Column("BLOCKED", "blocked"),
-    Column("NODE", "node"),
+    Column("NODE", "node", spare=True),
 )
 LOOK_EVERY_S: Final = 0.5
 Vm = Annotated[str, typer.Argument(help="Number, NAME or LOGIN[@TENANT]/NAME of the VM.")]

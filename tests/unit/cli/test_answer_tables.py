@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qvdnode.cli.answer_tables import Column, flat, show_fields, show_rows, tell
+from qvdnode.cli.answer_tables import Column, fitting, flat, show_fields, show_rows, tell
 
 COLUMNS = (Column("ID", "id"), Column("NAME", "name"))
 
@@ -26,6 +26,20 @@ def test_what_is_deleted_is_shown_by_its_number() -> None:
     assert column.of({"vm": "desk", "vm_id": 7}) == "desk"
     assert column.of({"vm": None, "vm_id": 7}) == "7 (deleted)"
     assert column.of({"vm": None, "vm_id": None}) == "-"
+
+
+def test_spare_columns_are_left_out_where_it_is_narrow() -> None:
+    when = Column("WHEN", "when")
+    node, client = Column("NODE", "node", spare=True), Column("CLIENT", "client", spare=True)
+    why = Column("WHY", "why", wraps=True)
+    columns = (when, node, client, why)
+    row = {"when": "x" * 19, "node": "node1", "client": "linux!", "why": "y" * 99}
+    whole = 19 + 2 + 5 + 2 + 6 + 2 + 16
+    assert fitting([row], columns, whole) == list(columns)
+    assert fitting([row], columns, whole - 1) == [when, node, why]
+    assert fitting([row], columns, 19 + 2 + 16) == [when, why]
+    assert fitting([row], columns, 5) == [when, why]
+    assert fitting([], columns, 80) == list(columns)
 
 
 def test_json_is_whole_and_on_request(capsys: pytest.CaptureFixture[str]) -> None:
