@@ -211,14 +211,15 @@ def _fleet(
             bridge=config.network.bridge_name,
         )
     )
-    return Fleet(
+    admission = HostAdmission(memory.memory, config.memory)
+    fleet = Fleet(
         FleetParts(
             driver=driver,
             rootfs=rootfs,
             confinement=confinement,
             run_folders=TmpfsRunFolders(settings.run_folders, inotify),
             store=membership,
-            admission=HostAdmission(memory.memory, config.memory),
+            admission=admission,
             recovery=decide,
             clock=around.clock,
             settings=settings,
@@ -226,6 +227,8 @@ def _fleet(
             lease_ran_out=membership.lease_ran_out,
         )
     )
+    admission.show(lambda: fleet.load().promised_mib)
+    return fleet
 
 
 def _accounts(around: Surroundings) -> Accounts:

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 REFUSED = Counter("qvdnode_admissions_refused", "Starts refused for want of memory")
 CAPACITY = Gauge("qvdnode_memory_capacity_mib", "Memory that may be promised to desktops")
-PROMISED = Gauge("qvdnode_memory_promised_mib", "Memory promised to desktops at the last start")
+PROMISED = Gauge("qvdnode_memory_promised_mib", "Memory promised to desktops")
 
 
 class HostAdmission:
@@ -25,10 +25,13 @@ class HostAdmission:
     def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
         """Why a guest of that size does not fit beside what is promised, or None when it does."""
         memory = self._read()
-        CAPACITY.set(capacity_mib(memory, self._settings))
-        PROMISED.set(promised_mib)
         because = refusal(memory_mib, promised_mib, memory, self._settings)
         if because is not None:
             REFUSED.inc()
             log.warning("start_refused", extra={"because": because, "promised_mib": promised_mib})
         return because
+
+    def show(self, promised_mib: Callable[[], int]) -> None:
+        """Have the metrics ask at each scrape what there is and what is promised."""
+        CAPACITY.set_function(lambda: capacity_mib(self._read(), self._settings))
+        PROMISED.set_function(promised_mib)

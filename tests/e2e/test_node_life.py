@@ -150,6 +150,7 @@ async def test_a_day_of_a_node_ends_without_a_trace(
         await until_vm(rest, first.vm_id, state="running", display="connected")
         assert await rest.metric("qvdnode_relay_streams") == 2
         assert await rest.metric("qvdnode_lease_valid") == 1
+        assert await rest.metric("qvdnode_memory_promised_mib") == 2 * 512
         assert await rest.metric("qvdnode_host_memory_total_bytes") > 2**20
         assert len(correlations(other, first.vm_id)) == 1, "one request, one word to grep for"
         kinds = {trace.split()[0] for trace in traces(other)}
