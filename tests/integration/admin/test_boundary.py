@@ -2,10 +2,15 @@ import json
 from collections.abc import Callable
 
 import pytest
+from aiohttp import ClientError, web
+from aiohttp.test_utils import TestClient, TestServer
 
+from qvdnode.admin import boundary
 from qvdnode.admin.dispatch import BODY_MAX_BYTES
 from qvdnode.admin.parts import AdminParts
 from qvdnode.db.pool import Database
+from qvdnode.model.errors import NotFound
+from qvdnode.runtime.clock import SystemClock
 from tests.integration.admin.checked_api import CheckedApi
 
 
@@ -80,3 +85,19 @@ async def test_without_the_database_the_answer_is_unavailable(
 ) -> None:
     await database.close()
     assert (await api.get("/tenants", 503))["code"] == "unavailable"
+
+
+@pytest.mark.parametrize("error", [NotFound("Gone."), RuntimeError("a bug")])
+async def test_an_answer_that_has_begun_is_broken_off_not_answered_twice(error: Exception) -> None:
+    async def half_answered(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"the first half")
+        raise error
+
+    app = web.Application(middlewares=[boundary.boundary(SystemClock())])
+    app.on_response_prepare.append(boundary.stamp)
+    app.router.add_get("/half", half_answered)
+    async with TestClient(TestServer(app)) as client, client.get("/half") as answer:
+        with pytest.raises(ClientError):
+            await answer.read()
