@@ -13,13 +13,15 @@ import pytest
 from qvdnode.host.id_claims import holder_of
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids
-from tests.e2e.test_desktop import WINDOW_S, viewing
+from tests.e2e.test_desktop import WINDOW_S, open_window, session_programs, viewing
 from tests.harness.farm import PASSWORD, Desk, until_vm
 from tests.harness.node import NodeProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DESKTOPS = 20
+WITH_WINDOWS = 3
+"""Of those, desktops on which the user has opened something."""
 
 
 @pytest.mark.timeout(300)
@@ -30,6 +32,7 @@ async def test_twenty_desktops_outlive_a_killed_node_and_their_clients_return(
     async with AsyncExitStack() as clients:
         for desk in desks:
             await clients.enter_async_context(viewing(desk, screen, tmp_path / desk.login))
+        windows = {desk.vm_id: await open_window(desk) for desk in desks[:WITH_WINDOWS]}
         before = {desk.vm_id: guest_pids(desk) for desk in desks}
         assert all(before.values())
         await node.sigkill()
@@ -46,6 +49,8 @@ async def test_twenty_desktops_outlive_a_killed_node_and_their_clients_return(
         after = {desk.vm_id: set(guest_pids(desk)) for desk in desks}
         for vm_id, pids in before.items():
             assert desktop_programs(pids) <= after[vm_id], "a program of the desktop was lost"
+        for desk in desks[:WITH_WINDOWS]:
+            assert session_programs(desk) == windows[desk.vm_id], "a window was lost"
 
 
 def desktop_programs(pids: list[int]) -> set[int]:
