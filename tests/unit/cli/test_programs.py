@@ -78,6 +78,20 @@ def test_a_program_tells_its_version(app: typer.Typer, name: str) -> None:
     assert (result.exit_code, result.output) == (0, f"{name} {version('qvdnode')}\n")
 
 
+def test_ctrl_c_ends_a_command_as_shells_expect() -> None:
+    app = typer.Typer(name="prog", cls=TellingGroup)
+
+    @app.command()
+    def one() -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def two() -> None:
+        """Make it a program of several commands."""
+
+    assert CliRunner().invoke(app, ["one"]).exit_code == 130
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
