@@ -98,13 +98,12 @@ class GuestActor:
 
     def withdraw(self, applicant: Applicant) -> None:
         """It does not want it any more."""
-        if self._seating.withdraw(applicant):
-            self._settle_display()
+        self._seating.withdraw(applicant)
 
     def detach(self, ticket: int) -> None:
         """Its stream has ended; one that is not attached any more is of no interest."""
         if self._seating.leave(ticket):
-            self._settle_display()
+            self._doubt_display()
 
     def start(self, order: DesktopOrder, progress: Progress, answer: asyncio.Future[None]) -> None:
         """Somebody wants the VM to run, without a display for themselves."""
@@ -178,7 +177,7 @@ class GuestActor:
     def evict(self, reason: str) -> None:
         """Close the stream of the attached client, if there is one."""
         if self._seating.evict(reason):
-            self._settle_display()
+            self._doubt_display()
 
     def refuse(self, error: FarmError) -> None:
         """Whoever waits now will not get it; they hear so once what was begun is undone."""
@@ -259,13 +258,13 @@ class GuestActor:
 
     def _is_busy(self) -> bool:
         display = self._life.display
-        resuming = display is not None and display.busy
-        return resuming or self._timers.armed(Timer.SETTLE)
+        return display is not None and display.busy
 
-    def _settle_display(self) -> None:
-        # The client that went may have reached the display in this very moment; its log tells.
-        if self._display is DisplayState.LISTENING:
-            self._timers.arm(Timer.SETTLE, self._settings.settle_s)
+    def _doubt_display(self) -> None:
+        # The client that went may have reached the display, which says so only once it has drawn
+        # its desktop: until then it looks as if it listened, and nobody can dial it.
+        if self._life.display is not None and self._display is DisplayState.LISTENING:
+            self._life.display.ready_for = None
 
     def _ring(self, timer: Timer, serial: int) -> None:
         self.post(partial(self._timer_fired, timer, serial))
@@ -277,7 +276,7 @@ class GuestActor:
             if self._life.state not in COMING_UP:
                 self.refuse(TimedOut("The desktop could not be reached in time; try again."))
             self._break_news()
-        elif timer is not Timer.SETTLE:
+        else:
             self._life.timer_fired(timer)
 
     def _break_news(self) -> None:

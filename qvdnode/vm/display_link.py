@@ -26,9 +26,10 @@ PATIENCE_S: Final = 10.0
 """A display that listened longer than this is sound; nxagent itself gives up after a minute."""
 ALREADY_RUNNING: Final = 4
 """Exit code of the session script's `start`."""
-HEARD_S: Final = 0.06
-"""nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile."""
-HANGUPS_MAX: Final = 50
+HEARD_S: Final = 0.12
+"""nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile. Twice
+that, and twice as long each time: one too many would take a resume back."""
+HANGUPS_MAX: Final = 6
 
 
 class DisplayLink:
@@ -60,8 +61,9 @@ class DisplayLink:
         """How often it was started in a row, see VmSettings.display_tries."""
         self._listening_s = 0.0
         self.ready_for: DisplayParams | None = None
-        """The wishes it was last started or resumed with; None when that is not known."""
-        self._resuming = self._dismissed = False
+        """The wishes it was last started or resumed with; None when that is not known, or when
+        somebody may have dialled it since."""
+        self._resuming = self._dismissed = self._begun = False
 
     @property
     def busy(self) -> bool:
@@ -92,6 +94,7 @@ class DisplayLink:
 
     def take(self, event: DisplayEvent) -> bool:
         """Step the table; whether the state changed."""
+        self._begun = self._begun or event is DisplayEvent.BEGINS
         target = display.step(self.state, event)
         if target is None:
             return False
@@ -168,15 +171,18 @@ class DisplayLink:
     async def _toggle(self) -> None:
         if self.state is not DisplayState.SUSPENDED:
             return
+        self._begun = False
         if await self._hang_up():
             self._heard([DisplayEvent.RESUME_ASKED])
             _ = self._tasks.isolated("insist-display", self._insist())
 
     async def _insist(self) -> None:
         # Nobody is let in before it listens, so until then no SIGHUP can suspend a client.
-        for _ in range(HANGUPS_MAX):
-            await self._parts.clock.sleep(HEARD_S)
-            if self.state is not DisplayState.STARTING or not await self._hang_up():
+        for again in range(HANGUPS_MAX):
+            await self._parts.clock.sleep(HEARD_S * 2**again)
+            if self._begun or self.state is not DisplayState.STARTING:
+                return
+            if not await self._hang_up():
                 return
 
     async def _hang_up(self) -> bool:

@@ -48,14 +48,12 @@ class Seating:
         self.refuse(Conflict("A newer connection to this desktop took the place of this one."))
         self.waiting = applicant
 
-    def withdraw(self, applicant: Applicant) -> bool:
-        """A client went away while it waited; whether it had just been seated."""
+    def withdraw(self, applicant: Applicant) -> None:
+        """A client went away before it dialled, while it waited or just after it was seated."""
         if self.waiting is applicant:
             self.waiting = None
         if self._seated is not None and self._seated.applicant is applicant:
             self._seated = None
-            return True
-        return False
 
     def seat(self, generation: Generation, address: DisplayAddress) -> None:
         """Let the client that waits dial."""

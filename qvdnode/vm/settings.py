@@ -38,8 +38,6 @@ class VmSettings:
     """For one run of the session script."""
     attach_limit_s: float = 15.0
     """From a connect to a running VM to a display that listens for it."""
-    settle_s: float = 0.2
-    """How long a display that lost a client before its greeting is watched before the next one."""
     stop_limit_s: float = 10.0
     """For a guest to end by itself."""
     display_tries: int = 3
@@ -58,7 +56,7 @@ class VmSettings:
         if self.starts_at_once < 1 or self.queue_max < 0 or self.display_tries < 1:
             raise ValueError("starts_at_once and display_tries must be at least 1")
         limits = (self.boot_limit_s, self.session_limit_s, self.attach_limit_s, self.stop_limit_s)
-        if min(*limits, self.retry_s) <= 0 or self.settle_s < 0:
+        if min(*limits, self.retry_s) <= 0:
             raise ValueError("limits must be over 0 seconds")
 
     @property

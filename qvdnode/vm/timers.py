@@ -14,8 +14,6 @@ class Timer(StrEnum):
     """From leaving the queue to a display that listens."""
     ATTACH = "attach"
     """From a client's wish to its seat, where nothing has to be started."""
-    SETTLE = "settle"
-    """A display that listened lost its client; it may yet say that it was greeted."""
     STOP = "stop"
     """For a guest to end by itself."""
 

@@ -19,7 +19,7 @@ class Move(StrEnum):
     RESUME = "resume"
     """Tell the script the new wishes and send SIGHUP, which a suspended display takes as resume."""
     DISMISS = "dismiss"
-    """Have a listening display let go, which was made ready for somebody else's wishes."""
+    """Have a listening display let go: it has somebody else's wishes, or may be taken already."""
     SEAT = "seat"
     """Let the client dial."""
 
@@ -27,9 +27,8 @@ class Move(StrEnum):
 def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, fits: bool) -> Move:
     """The next move while somebody waits.
 
-    `seated`: another client is attached. `busy`: a resume is under way, or a display that lost its
-    client before the greeting is still watched. `fits`: the display was last made ready for the
-    wishes of the one that waits.
+    `seated`: another client is attached. `busy`: the display is being resumed or dismissed. `fits`:
+    it was last made ready for the wishes of the one that waits, and nobody can have dialled since.
     """
     if vm in {VmState.STOPPED, VmState.FAILED}:
         return Move.START

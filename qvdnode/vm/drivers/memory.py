@@ -14,7 +14,6 @@ from pathlib import Path
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
 from qvdnode.model.ids import VmId
-from qvdnode.model.vm_state import DisplayState
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
 from qvdnode.vm.drivers.simulated_nxagent import SimulatedNxagent
@@ -152,7 +151,7 @@ class MemoryDriver:
         await self._begin("dismiss_display")
         guest = self._guest(spec)
         display = None if guest is None else guest.display
-        if display is not None and display.state is DisplayState.LISTENING:
+        if display is not None and display.reach():
             display.drop()
 
     async def wait_display(self, spec: GuestSpec, pid: int) -> None:

@@ -31,21 +31,30 @@ class SimulatedNxagent:
         """In which states it was sent SIGHUP."""
         self.deaf_to = 0
         """How many SIGHUPs it loses, as nxagent does when they come while it rests."""
+        self.slow = False
+        """Whether a resume takes until `listen` is called."""
         self.options = b""
         """What it read of its options file when it began to listen."""
         self._say = say
         self._ended = ended
         self._read_options = read_options
-        self._greeted = False
+        self._greeted = self._reached = False
 
     def begin(self) -> None:
         """Come up and listen."""
         self._session("Starting session")
-        self._listen()
+        self.listen()
+
+    def reach(self) -> bool:
+        """A client dials; False where nobody listens. The log does not tell of it yet."""
+        if self.state is not S.LISTENING or self._reached:
+            return False
+        self._reached = True
+        return True
 
     def connect(self) -> bool:
-        """A client dials and finishes its greeting; False where nobody listens."""
-        if self.state is not S.LISTENING:
+        """A client dials, finishes its greeting and sees the desktop."""
+        if not self.reach():
             return False
         self._session("Session resumed" if self._greeted else "Session started")
         self.state, self._greeted = S.CONNECTED, True
@@ -82,7 +91,9 @@ class SimulatedNxagent:
             return
         if self.state is S.SUSPENDED:
             self._session("Resuming session")
-            self._listen()
+            self.state = S.STARTING
+            if not self.slow:
+                self.listen()
         elif self.state is S.CONNECTED:
             self._suspend()
 
@@ -91,7 +102,9 @@ class SimulatedNxagent:
         self._session("Session suspended")
         self.state = S.SUSPENDED
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Read the options and wait for one client."""
+        self._reached = False
         self.options = self._read_options()
         self._say(WAITING)
         self.state = S.LISTENING

@@ -75,13 +75,16 @@ async def test_a_resume_in_vain_is_not_used_for_the_next_client(world: World) ->
     assert world.host.display(7).hangups == [DisplayState.SUSPENDED] * 2
 
 
-async def test_a_display_made_ready_for_the_same_wishes_is_used(world: World) -> None:
+async def test_a_display_that_its_last_client_has_just_dialled_is_not_offered(world: World) -> None:
     await suspended(world)
     left = await world.attach(geometry="1x1")
+    assert world.host.display(7).reach()  # the log still says that it listens
     world.fleet.detach(left.seat)
+    waiting = attaching(world, "1x1")
     await world.passes(0.5)
-    await world.attach(geometry="1x1")
-    assert len(world.host.display(7).hangups) == 1
+    assert not waiting.done()
+    world.host.display(7).drop()
+    assert world.dial(await waiting)
 
 
 async def test_a_desktop_started_for_nobody_is_made_ready_for_its_first_client(
@@ -135,9 +138,19 @@ async def test_a_hangup_that_is_lost_is_sent_again(world: World) -> None:
     world.host.display(7).deaf_to = 2
     waiting = attaching(world, "2x2")
     for _ in range(3):
-        await world.passes(0.1)
+        await world.passes(0.25)
     await waiting
     assert world.host.display(7).hangups == [DisplayState.SUSPENDED] * 3
+
+
+async def test_a_hangup_that_was_heard_is_not_sent_again(world: World) -> None:
+    await suspended(world)
+    world.host.display(7).slow = True
+    waiting = attaching(world, "2x2")
+    await world.passes(5)
+    assert world.host.display(7).hangups == [DisplayState.SUSPENDED]
+    world.host.display(7).listen()
+    await waiting
 
 
 async def test_a_stop_writes_the_parameters_anew(world: World) -> None:
