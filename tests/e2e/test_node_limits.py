@@ -145,7 +145,9 @@ async def test_a_container_that_does_not_boot_is_told_and_leaves_nothing(
     desk = await make_small("dead")
     answer = await connect(desk)
     assert answer.status == 500, answer
-    assert b"ended at once" in answer.body, answer
+    # Which of the two it is depends on whether its PID 1 is seen alive at all.
+    said = b"ended at once" in answer.body or b"ended while it was coming up" in answer.body
+    assert said, answer
     async with small.rest() as rest:
         view = await until_vm(rest, desk.vm_id, state="failed")
     assert view["error"]
@@ -173,7 +175,7 @@ async def test_who_waits_is_told_the_place_and_who_finds_the_queue_full_is_told_
         waiting = asyncio.create_task(two.connect(second.vm_id))
         await until_vm(rest, second.vm_id, queue_place=1)
         refused = await connect(third)
-        assert (refused.status, b"wait to be started" in refused.body) == (503, True), refused
+        assert (refused.status, b"waits to be started" in refused.body) == (503, True), refused
         two.abort()  # whoever gives up the place leaves nothing behind
         await until_vm(rest, first.vm_id, state="failed", limit_s=BOOT_LIMIT_S + 10)
         await asyncio.gather(starting, waiting, return_exceptions=True)
