@@ -273,6 +273,9 @@ class GuestActor:
         if not self._timers.take(timer, serial):
             return
         if timer is Timer.ATTACH:
+            if self._life.display is not None and self._life.display.queued:
+                self._timers.arm(Timer.ATTACH, self._settings.attach_limit_s)
+                return
             if self._life.state not in COMING_UP:
                 self.refuse(TimedOut("The desktop could not be reached in time; try again."))
             self._break_news()

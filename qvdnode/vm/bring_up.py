@@ -52,9 +52,11 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
-    """What all bring-ups of a fleet share."""
+    """What all VMs of a fleet share."""
 
     limiter: StartLimiter
+    redraws: asyncio.Semaphore
+    """Turns to resume a display and have it drawn."""
     slots: IdSlots
     state_files: StateFiles
     promised_mib: Callable[[], int]

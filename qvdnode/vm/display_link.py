@@ -2,9 +2,11 @@
 
 # tested-by: tests/unit/vm/test_fleet.py
 
+import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
@@ -26,31 +28,44 @@ PATIENCE_S: Final = 10.0
 """A display that listened longer than this is sound; nxagent itself gives up after a minute."""
 ALREADY_RUNNING: Final = 4
 """Exit code of the session script's `start`."""
+LASTING: Final = 6
+"""Of its `resume`: done, and not to be run again while the parameters stay the same."""
+DRAWN_S: Final = 1.0
+"""How long a resumed display may keep others from their turn."""
 HEARD_S: Final = 0.12
 """nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile. Twice
 that, and twice as long each time: one too many would take a resume back."""
 HANGUPS_MAX: Final = 6
 
 
+@dataclass(frozen=True, slots=True)
+class DisplayNews:
+    """Where a display's news go: each posts to the actor's mailbox."""
+
+    heard: Callable[[Sequence[DisplayEvent]], None]
+    ended: Callable[[int], None]
+    """The process of that guest pid is gone."""
+    failed: Callable[[FarmError], None]
+
+
 class DisplayLink:
-    """Belongs to one start of one VM. `heard`, `ended` and `failed` post to the actor's mailbox."""
+    """Belongs to one start of one VM."""
 
     def __init__(
         self,
         parts: FleetParts,
         guest: Guest,
         tasks: Supervisor,
-        *,
-        heard: Callable[[Sequence[DisplayEvent]], None],
-        ended: Callable[[int], None],
-        failed: Callable[[FarmError], None],
+        redraws: asyncio.Semaphore,
+        news: DisplayNews,
     ) -> None:
         self._parts = parts
         self._guest = guest
         self._tasks = tasks
-        self._heard = heard
-        self._ended = ended
-        self._failed = failed
+        self._redraws = redraws
+        self._heard = news.heard
+        self._ended = news.ended
+        self._failed = news.failed
         self._vm_id = guest.order.vm.id
         self._unfollow: Callable[[], None] | None = None
         self.watched: int | None = None
@@ -63,7 +78,12 @@ class DisplayLink:
         self.ready_for: DisplayParams | None = None
         """The wishes it was last started or resumed with; None when that is not known, or when
         somebody may have dialled it since."""
+        self.queued = False
+        """Whether it waits for its turn to be resumed."""
         self._resuming = self._dismissed = self._begun = False
+        self._lasting: bytes | None = None
+        """The parameters for which a resume needs no script any more."""
+        self._drawn = asyncio.Event()
 
     @property
     def busy(self) -> bool:
@@ -108,6 +128,8 @@ class DisplayLink:
         self.state = target
         self._dismissed = self._dismissed and target is DisplayState.LISTENING
         self.ever_connected = self.ever_connected or event is DisplayEvent.CONNECTED
+        if target not in {DisplayState.STARTING, DisplayState.LISTENING}:
+            self._drawn.set()
         if target in {DisplayState.LISTENING, DisplayState.CONNECTED}:
             self._watch_process()
         if target is DisplayState.OFF:
@@ -125,7 +147,9 @@ class DisplayLink:
     def resume(self, newest: Callable[[], DisplayParams]) -> None:
         """Run the session script's `resume`, then toggle; only a suspended display may be.
 
-        `newest` gives the wishes of the client that waits now.
+        `newest` gives the wishes of the client that waits now. Displays take turns until their
+        client sees the desktop: when many redraw at once, nxagent sends its last requests only
+        after a pause of 5 s.
         """
         self._resuming = True
         _ = self._tasks.isolated("resume-display", self._resume(newest))
@@ -144,7 +168,8 @@ class DisplayLink:
         clock = self._parts.clock
         began = clock.monotonic_s()
         try:
-            code = await self._script("start", wishes)
+            session_script.write_params(self._parts, self._guest, wishes)
+            code = await session_script.run(self._parts, self._guest, "start")
             if code not in {0, ALREADY_RUNNING}:
                 raise _script_failed("start", code)
             self.ready_for = wishes if code == 0 else None
@@ -154,27 +179,48 @@ class DisplayLink:
             self._guest.steps["session"] = clock.monotonic_s() - began
 
     async def _resume(self, newest: Callable[[], DisplayParams]) -> None:
-        try:
-            wishes = None
-            while wishes != newest():
-                wishes = newest()
-                code = await self._script("resume", wishes)
-                if code != 0:
-                    raise _script_failed("resume", code)
-            self.ready_for = wishes
-            await self._toggle()
-        except FarmError as error:
-            self._failed(error)
-        finally:
-            self._resuming = False
+        self.queued = True
+        async with self._redraws:
+            self.queued = False
+            self._drawn = drawn = asyncio.Event()
+            try:
+                await self._prepare(newest)
+                toggled = await self._toggle()
+            except FarmError as error:
+                self._failed(error)
+                return
+            finally:
+                self._resuming = False
+            if toggled:
+                _ = self._tasks.isolated("end-turn", self._end_turn(drawn))
+                await drawn.wait()
 
-    async def _toggle(self) -> None:
+    async def _end_turn(self, drawn: asyncio.Event) -> None:
+        await self._parts.clock.sleep(DRAWN_S)
+        drawn.set()
+
+    async def _prepare(self, newest: Callable[[], DisplayParams]) -> None:
+        wishes = None
+        while wishes != newest():
+            wishes = newest()
+            params = session_script.write_params(self._parts, self._guest, wishes)
+            if params == self._lasting:
+                continue
+            code = await session_script.run(self._parts, self._guest, "resume")
+            if code not in {0, LASTING}:
+                raise _script_failed("resume", code)
+            self._lasting = params if code == LASTING else None
+        self.ready_for = wishes
+
+    async def _toggle(self) -> bool:
         if self.state is not DisplayState.SUSPENDED:
-            return
+            return False
         self._begun = False
-        if await self._hang_up():
-            self._heard([DisplayEvent.RESUME_ASKED])
-            _ = self._tasks.isolated("insist-display", self._insist())
+        if not await self._hang_up():
+            return False
+        self._heard([DisplayEvent.RESUME_ASKED])
+        _ = self._tasks.isolated("insist-display", self._insist())
+        return True
 
     async def _insist(self) -> None:
         # Nobody is let in before it listens, so until then no SIGHUP can suspend a client.
@@ -202,10 +248,6 @@ class DisplayLink:
         except FarmError as error:
             self._dismissed = False
             self._failed(error)
-
-    async def _script(self, verb: str, wishes: DisplayParams) -> int:
-        session_script.write_params(self._parts, self._guest, wishes)
-        return await session_script.run(self._parts, self._guest, verb)
 
     def _spec(self) -> GuestSpec:
         return session_script.spec_of(self._parts, self._guest)

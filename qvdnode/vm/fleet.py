@@ -36,6 +36,7 @@ class Fleet:
         self._parts = parts
         self._shared = SharedParts(
             limiter=StartLimiter(settings.starts_at_once, settings.queue_max),
+            redraws=asyncio.Semaphore(settings.redraws_at_once),
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(settings.state_files),
             promised_mib=self._promised_mib,

@@ -24,7 +24,7 @@ from qvdnode.vm.core import lifecycle
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.effects import Effect
 from qvdnode.vm.core.lifecycle import GuestEvent
-from qvdnode.vm.display_link import DisplayLink
+from qvdnode.vm.display_link import DisplayLink, DisplayNews
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.row_writer import RowWriter
@@ -309,7 +309,8 @@ class GuestLife:
         def failed(error: FarmError) -> None:
             self._company.post(partial(self._display_failed, link, error))
 
-        link = DisplayLink(self._parts, guest, self._tasks, heard=heard, ended=ended, failed=failed)
+        news = DisplayNews(heard, ended, failed)
+        link = DisplayLink(self._parts, guest, self._tasks, self._shared.redraws, news)
         return link
 
     def _display_heard(self, link: DisplayLink, events: Sequence[DisplayEvent]) -> None:

@@ -19,13 +19,18 @@ def spec_of(parts: FleetParts, guest: Guest) -> GuestSpec:
     return spec
 
 
-def write_params(parts: FleetParts, guest: Guest, wishes: DisplayParams) -> None:
-    """Tell the script what a client wishes, whatever the guest put there; raises HostFailed."""
+def write_params(parts: FleetParts, guest: Guest, wishes: DisplayParams) -> bytes:
+    """Tell the script what a client wishes, whatever the guest put there; what it was told.
+
+    Raises HostFailed.
+    """
     settings = parts.settings
     params = session_params(
         guest.order, wishes, prefix=settings.prefix, nameservers=settings.nameservers
     )
-    parts.run_folders.write_params(guest.order.vm.id, session_file.encode(params))
+    text = session_file.encode(params)
+    parts.run_folders.write_params(guest.order.vm.id, text)
+    return text
 
 
 async def run(parts: FleetParts, guest: Guest, verb: str) -> int:

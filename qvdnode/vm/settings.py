@@ -30,6 +30,8 @@ class VmSettings:
     """What guests ask for names."""
     starts_at_once: int = field(default_factory=_starts_for_this_host)
     """How many VMs are brought up at the same time; the others wait in a queue."""
+    redraws_at_once: int = field(default_factory=_starts_for_this_host)
+    """How many suspended desktops are drawn for their new clients at the same time."""
     queue_max: int = 1000
     """How many may wait; beyond it the node says that it is full."""
     boot_limit_s: float = 60.0
@@ -53,8 +55,10 @@ class VmSettings:
             raise ValueError("id_slots must be at least 1 and the ranges must end below 2^32")
         if not 1 <= self.display_port <= 65_535:
             raise ValueError("display_port must be 1..65535")
-        if self.starts_at_once < 1 or self.queue_max < 0 or self.display_tries < 1:
-            raise ValueError("starts_at_once and display_tries must be at least 1")
+        if min(self.starts_at_once, self.redraws_at_once, self.display_tries) < 1:
+            raise ValueError("starts_at_once, redraws_at_once, display_tries must be at least 1")
+        if self.queue_max < 0:
+            raise ValueError("queue_max must not be negative")
         limits = (self.boot_limit_s, self.session_limit_s, self.attach_limit_s, self.stop_limit_s)
         if min(*limits, self.retry_s) <= 0:
             raise ValueError("limits must be over 0 seconds")

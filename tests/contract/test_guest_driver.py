@@ -159,6 +159,7 @@ async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.listening(spec)
     assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 4
+    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == 6
 
 
 async def test_the_session_script_says_what_is_wrong(kit: Kit) -> None:

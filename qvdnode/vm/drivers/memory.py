@@ -18,7 +18,7 @@ from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
 from qvdnode.vm.drivers.simulated_nxagent import SimulatedNxagent
 
-UNKNOWN_VERB, BAD_PARAMETERS, ALREADY_RUNNING, NOT_RUNNING = 2, 3, 4, 5
+UNKNOWN_VERB, BAD_PARAMETERS, ALREADY_RUNNING, NOT_RUNNING, LASTING = 2, 3, 4, 5, 6
 
 
 @dataclass(eq=False, slots=True)
@@ -131,6 +131,7 @@ class MemoryDriver:
                     guest.display.take(15)
             case "resume":
                 folder.options = folder.params
+                return LASTING
             case "suspend":
                 pass
             case _:

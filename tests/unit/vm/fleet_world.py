@@ -72,11 +72,15 @@ class World:
     lease_ran_out: str | None = None
     at_once: int = 4
     queue_max: int = 10
+    redraws_at_once: int = 4
     fleet: Fleet = field(init=False)
 
     def parts(self) -> FleetParts:
         settings = VmSettings(
-            state_dir=self.folder, starts_at_once=self.at_once, queue_max=self.queue_max
+            state_dir=self.folder,
+            starts_at_once=self.at_once,
+            queue_max=self.queue_max,
+            redraws_at_once=self.redraws_at_once,
         )
         return FleetParts(
             driver=MemoryDriver(self.host),
