@@ -148,8 +148,8 @@ class DisplayLink:
         """Run the session script's `resume`, then toggle; only a suspended display may be.
 
         `newest` gives the wishes of the client that waits now. Displays take turns until their
-        client sees the desktop: when many redraw at once, nxagent sends its last requests only
-        after a pause of 5 s.
+        client sees the desktop: when more redraw than there are cores, nxagent now and then keeps
+        its last requests back until a pause of 5 s is over.
         """
         self._resuming = True
         _ = self._tasks.isolated("resume-display", self._resume(newest))

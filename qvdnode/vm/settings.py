@@ -7,9 +7,13 @@ from pathlib import Path
 from qvdnode.model.guest import IDS_PER_GUEST
 
 
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 def _starts_for_this_host() -> int:
     # A start is half waiting for the guest's own programs, so two per core keep the cores busy.
-    return 2 * (os.cpu_count() or 1)
+    return 2 * _cores()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class VmSettings:
     """What guests ask for names."""
     starts_at_once: int = field(default_factory=_starts_for_this_host)
     """How many VMs are brought up at the same time; the others wait in a queue."""
-    redraws_at_once: int = field(default_factory=_starts_for_this_host)
+    redraws_at_once: int = field(default_factory=_cores)
     """How many suspended desktops are drawn for their new clients at the same time."""
     queue_max: int = 1000
     """How many may wait; beyond it the node says that it is full."""
