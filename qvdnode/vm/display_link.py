@@ -206,6 +206,7 @@ class DisplayLink:
             params = session_script.write_params(self._parts, self._guest, wishes)
             if params == self._lasting:
                 continue
+            self._lasting = None  # one that fails may have changed the options all the same
             code = await session_script.run(self._parts, self._guest, "resume")
             if code not in {0, LASTING}:
                 raise _script_failed("resume", code)

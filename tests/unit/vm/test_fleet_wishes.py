@@ -188,3 +188,17 @@ async def test_a_resume_with_the_same_wishes_needs_no_script(world: World) -> No
         world.hang_up(client)
         await settle()
         assert verbs.count("resume") == resumes
+
+
+async def test_after_a_script_that_failed_the_next_resume_runs_it_again(world: World) -> None:
+    await suspended(world)
+    client = await world.attach(geometry="1x1")
+    assert world.dial(client)
+    world.hang_up(client)
+    await settle()
+    world.host.failing["run_session"] = HostFailed("no way")
+    with pytest.raises(HostFailed):
+        await world.attach(geometry="2x2")
+    world.host.failing.clear()
+    await world.attach(geometry="1x1")
+    assert world.host.sessions[VM].count("resume") == 2
