@@ -163,7 +163,7 @@ class GuestActor:
     def promised_mib(self) -> int:
         """Memory of the guest that runs or comes up."""
         guest = self._life.guest
-        admitted = guest is not None and guest.generation is not None
+        admitted = guest is not None and guest.admitted
         return self._life.order.flavour.memory_mib if admitted else 0
 
     # -- company of the guest's life -----------------------------------------------------------

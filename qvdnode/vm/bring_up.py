@@ -156,6 +156,7 @@ class BringUp:
         refusal = self._parts.admission.refuse(memory, self._shared.promised_mib())
         if refusal is not None:
             raise NodeFull(f"This node is full: {refusal}")
+        self._guest.admitted = True  # nothing was awaited since the look at what is promised
 
     def _require_lease(self) -> None:
         # The claim was guarded, and the steps since may have taken longer than the lease had left.

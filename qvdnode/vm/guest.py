@@ -18,6 +18,8 @@ class Guest:
     """A field that is None was not made, or is undone."""
 
     order: DesktopOrder
+    admitted: bool = False
+    """Whether the host promised it its memory."""
     generation: Generation | None = None
     ids: IdRange | None = None
     port: GuestPort | None = None
@@ -66,6 +68,7 @@ def from_record(record: GuestRecord) -> Guest:
     """The guest that a state file tells of."""
     return Guest(
         order=record.order,
+        admitted=True,
         generation=record.generation,
         ids=record.ids,
         port=record.port,

@@ -196,6 +196,25 @@ async def test_a_full_node_is_said_and_reconnects_still_work(world: World) -> No
     await world.attach(1)
 
 
+async def test_two_starts_in_one_moment_do_not_share_the_last_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = FakeVmStore.acquire
+
+    async def slowly(self: FakeVmStore, *row: Any) -> Any:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await acquire(self, *row)
+
+    monkeypatch.setattr(FakeVmStore, "acquire", slowly)
+    memory_mib = desktop_order(1, user_id=1).flavour.memory_mib
+    world.admission.limit_mib = memory_mib
+    outcomes = await asyncio.gather(world.attach(1), world.attach(2), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Client", "NodeFull"]
+    await settle()
+    assert world.fleet.load().promised_mib == memory_mib
+
+
 async def test_on_a_full_disk_nothing_is_begun(world: World) -> None:
     world.rootfs.full = True
     with pytest.raises(NodeFull, match="the disk is nearly full"):
