@@ -23,6 +23,8 @@ RENEWALS = Counter(
 )
 VALID = Gauge("qvdnode_lease_valid", "1 while the node may start desktops, else 0")
 
+AGAIN_S: Final = 0.5
+"""After a failed attempt: the lease must not run out when the database is back already."""
 RAN_OUT: Final = (
     "The database has not renewed this node's lease: running desktops go on, new ones cannot start."
 )
@@ -45,6 +47,8 @@ class LeaseKeeper:
         self._node_id = node_id
         self._epoch = epoch
         self._lease: Lease | None = None
+        self._renewed = False
+        """Whether the last attempt succeeded."""
         self._was_valid = False
         self._left = False
         # A renewal that overtakes the goodbye would be refused, and look like a lost lease.
@@ -65,7 +69,7 @@ class LeaseKeeper:
         """
         while True:
             await self.renew()
-            await self._clock.sleep(self._settings.lease_renew_s)
+            await self._clock.sleep(self._settings.lease_renew_s if self._renewed else AGAIN_S)
 
     async def renew(self) -> None:
         """One attempt; an absent database is waited out, a refusal raises LeaseLost."""
@@ -83,6 +87,7 @@ class LeaseKeeper:
     async def _renew(self) -> None:
         asked_s = self._clock.monotonic_s()
         ttl_s = self._settings.lease_ttl_s
+        self._renewed = False
         try:
             accepted = await self._store.renew(self._node_id, self._epoch, ttl_s)
         except Unavailable as error:
@@ -96,6 +101,7 @@ class LeaseKeeper:
             raise LeaseLost("This node lost its place in the farm; start it again to join anew.")
         RENEWALS.labels("renewed").inc()
         self._lease = granted(asked_s, ttl_s, self._settings.lease_margin_s)
+        self._renewed = True
         self._tell(because="renewed")
 
     def _tell(self, *, because: str) -> None:

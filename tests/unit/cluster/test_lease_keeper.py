@@ -147,6 +147,22 @@ async def test_it_renews_every_three_seconds(
         await task
 
 
+async def test_after_a_failure_it_tries_again_soon(
+    keeper: LeaseKeeper, clock: ManualClock, leases: Leases
+) -> None:
+    task = asyncio.create_task(keeper.run())
+    await until(lambda: clock.sleepers, what="the pause after the first renewal")
+    leases.away = True
+    clock.advance(3.0)
+    await until(lambda: len(leases.asked) == 2 and clock.sleepers, what="the failed renewal")
+    leases.away = False
+    clock.advance(0.5)
+    await until(lambda: len(leases.asked) == 3, what="the next attempt")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_only_changes_are_logged(
     keeper: LeaseKeeper, clock: ManualClock, leases: Leases, caplog: pytest.LogCaptureFixture
 ) -> None:
