@@ -32,12 +32,12 @@ async def fail(desk: Desk, said: bytes) -> None:
 
 
 async def succeed(desk: Desk, screen: Screen, folder: Path, rest: Rest) -> int:
-    """Connect and see the desktop; which start of the VM it is."""
+    """Connect and see the desktop drawn, nothing of it missing; which start of the VM it is."""
     async with desk.dial() as connection:
         answer = await connection.connect(desk.vm_id, link="lan", geometry="640x480")
         assert answer.status == 101, answer
         async with Viewer(connection, screen.display, folder):
-            await screen.watcher.wait_new(WINDOW_S)
+            await screen.watcher.drawn(await screen.watcher.wait_new(WINDOW_S), WINDOW_S)
             seen = await until_vm(rest, desk.vm_id, display="connected")
     await until_vm(rest, desk.vm_id, display="suspended")
     return int(seen["generation"])

@@ -143,7 +143,7 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
     guest = listening
     options = guest.run_folder / "nx-options"
     assert options.read_text(encoding="ascii") == (
-        "nx/nx,keyboard=pc105/es,client=windows,xinerama=0,link=lan,geometry=800x600,listen=4100:100\n"
+        "nx/nx,keyboard=pc105/es,client=windows,link=lan,geometry=800x600,listen=4100:100\n"
     )
     guest.params(**{**USUAL, "KEYBOARD": "pc104/us", "LINK": "56k", "FULLSCREEN": "1"})
     assert await guest.session("resume") == 6
