@@ -155,7 +155,7 @@ class BringUp:
         memory = self._guest.order.flavour.memory_mib
         refusal = self._parts.admission.refuse(memory, self._shared.promised_mib())
         if refusal is not None:
-            raise NodeFull(f"This node is full: {refusal}")
+            raise NodeFull(refusal)
         self._guest.admitted = True  # nothing was awaited since the look at what is promised
 
     def _require_lease(self) -> None:
