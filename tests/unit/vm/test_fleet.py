@@ -189,7 +189,7 @@ async def test_a_full_queue_is_said(world: World) -> None:
 async def test_a_full_node_is_said_and_reconnects_still_work(world: World) -> None:
     first = await world.connected(1)
     world.admission.limit_mib = 512
-    with pytest.raises(NodeFull, match=r"^no memory$"):
+    with pytest.raises(NodeFull, match=r"^no memory for one more desktop\.$"):
         await world.attach(2)
     world.hang_up(first)
     await settle()
