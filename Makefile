@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-UNIT := tests/unit tests/test_architecture.py tests/test_generated.py
+UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak bench docs fuzz
 help:
@@ -64,17 +64,17 @@ check: $(READY)
 	$(BIN)/vulture
 	$(BIN)/deptry .
 	$(BIN)/codespell
-	$(BIN)/python -m pytest -q $(UNIT)
+	$(BIN)/python -m pytest $(UNIT)
 	$(BIN)/python -m tests.own_coverage
 
 unit: $(READY)
-	$(BIN)/python -m pytest -q $(UNIT)
+	$(BIN)/python -m pytest $(UNIT)
 
 integration: setup
-	$(BIN)/python -m pytest -q tests/contract tests/integration
+	$(BIN)/python -m pytest tests/contract tests/integration
 
 e2e: setup
-	$(BIN)/python -m pytest -q tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 test: setup
 	$(BIN)/python -m pytest

@@ -13,7 +13,7 @@ def run_to_signal(work: Coroutine[Any, Any, T]) -> T | None:
 
     async def guarded() -> T | None:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(work)
+        task = loop.create_task(work)  # allowed: the whole program, awaited right here
         asked = False
 
         def stop() -> None:

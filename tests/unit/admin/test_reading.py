@@ -12,6 +12,8 @@ from qvdnode.model.listing import Page
 
 
 class Body(RequestBody):
+    """With a field of each kind."""
+
     login: Annotated[str, Field(max_length=8)]
     password: SecretStr | None = None
     number: int = 1
@@ -19,6 +21,8 @@ class Body(RequestBody):
 
 
 class Flags(Query):
+    """With a choice."""
+
     wait: bool = False
 
 

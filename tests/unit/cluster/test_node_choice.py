@@ -12,6 +12,8 @@ WISH = Wish(memory_mib=1024)
 
 
 class Farm:
+    """A farm of nodes that are as loaded as told."""
+
     def __init__(self, *loads: Load) -> None:
         self._loads = list(loads)
 
