@@ -35,8 +35,8 @@ class OwnLoad:
         if node_id is None:
             return []
         fleet = self._fleet.load()
-        reserve_mib = self._memory_settings.host_reserve_mib
-        promisable_mib = capacity_mib(self._memory.memory(), self._memory_settings)
+        memory, reserve_mib = self._memory.memory(), self._memory_settings.host_reserve_mib
+        promisable_mib = capacity_mib(memory, reserve_mib, self._memory_settings.overcommit)
         return [
             Load(
                 node_id=node_id,

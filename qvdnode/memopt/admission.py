@@ -25,7 +25,9 @@ class HostAdmission:
     def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
         """Why a guest of that size does not fit beside what is promised, or None when it does."""
         memory = self._read()
-        because = refusal(memory_mib, promised_mib, memory, self._settings)
+        unpromised_mib = self._capacity_mib(memory) - promised_mib
+        floor_mib = self._settings.available_floor_mib
+        because = refusal(memory_mib, unpromised_mib, memory, floor_mib)
         if because is not None:
             REFUSED.inc()
             log.warning("start_refused", extra={"because": because, "promised_mib": promised_mib})
@@ -33,5 +35,8 @@ class HostAdmission:
 
     def show(self, promised_mib: Callable[[], int]) -> None:
         """Have the metrics ask at each scrape what there is and what is promised."""
-        CAPACITY.set_function(lambda: capacity_mib(self._read(), self._settings))
+        CAPACITY.set_function(lambda: self._capacity_mib(self._read()))
         PROMISED.set_function(promised_mib)
+
+    def _capacity_mib(self, memory: HostMemory) -> int:
+        return capacity_mib(memory, self._settings.host_reserve_mib, self._settings.overcommit)

@@ -5,26 +5,24 @@ be needed in a minute; what counts is the full size of every guest that was let 
 """
 
 from qvdnode.memopt.core.meminfo import HostMemory
-from qvdnode.memopt.settings import MemorySettings
 
 
-def capacity_mib(memory: HostMemory, settings: MemorySettings) -> int:
+def capacity_mib(memory: HostMemory, host_reserve_mib: int, overcommit: float) -> int:
     """How much may be promised to guests altogether."""
-    usable = max(memory.total_mib - settings.host_reserve_mib, 0)
-    return int(usable * settings.overcommit)
+    return int(max(memory.total_mib - host_reserve_mib, 0) * overcommit)
 
 
 def refusal(
-    memory_mib: int, promised_mib: int, memory: HostMemory, settings: MemorySettings
+    memory_mib: int, unpromised_mib: int, memory: HostMemory, available_floor_mib: int
 ) -> str | None:
     """Why a guest of that size does not fit, for a person, or None when it does."""
-    free = capacity_mib(memory, settings) - promised_mib
-    if memory_mib > free:
+    if memory_mib > unpromised_mib:
         return (
             f"This node is full: the desktop needs {memory_mib} MiB of memory, "
-            f"{max(free, 0)} MiB are not promised to others. Try again when one has ended."
+            f"{max(unpromised_mib, 0)} MiB are not promised to others. "
+            "Try again when one has ended."
         )
-    if memory.available_mib < settings.available_floor_mib:
+    if memory.available_mib < available_floor_mib:
         return (
             f"This node is short of memory: only {memory.available_mib} MiB are available now. "
             "Try again in a few minutes."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 from qvdnode.cluster.core.placement import Load, Wish, refusal
 from qvdnode.daemon.load_figures import OwnLoad
-from qvdnode.memopt.core.promise import refusal as admission_refusal
+from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.ids import NodeId
@@ -50,7 +50,8 @@ def test_the_figures_are_those_of_fleet_and_host(tmp_path: Path) -> None:
 
 def test_placement_and_admission_draw_the_same_line(tmp_path: Path) -> None:
     reader = HostMemoryReader(proc=tmp_path, ksm=tmp_path)
+    admission = HostAdmission(reader.memory, MEMORY)
     for promised_mib in (0, 13_823, 13_824, 13_825, 20_000):
         (load,) = own_load(tmp_path, promised_mib)
-        admitted = admission_refusal(512, promised_mib, reader.memory(), MEMORY) is None
+        admitted = admission.refuse(512, promised_mib) is None
         assert (refusal(Wish(memory_mib=512), load) is None) is admitted
