@@ -1,6 +1,6 @@
 """Writes who changed what. A change that is made stays made: the trail never undoes it."""
 
-# tested-by: tests/integration/admin/test_audit.py
+# tested-by: tests/integration/admin/routes/test_audit.py
 
 import logging
 from collections.abc import Sequence
