@@ -27,7 +27,7 @@ LIST: Final = SELECT + "WHERE i.id > $1 ORDER BY i.id LIMIT $2"
 LOCK: Final = "SELECT id FROM image WHERE id = $1 FOR UPDATE"
 ADD_VERSION: Final = """
 INSERT INTO image_version (image_id, version, size_bytes, note)
-SELECT $1, coalesce(max(version), 0) + 1, $2, $3 FROM image_version WHERE image_id = $1
+SELECT $1, greatest(max(version), $4) + 1, $2, $3 FROM image_version WHERE image_id = $1
 RETURNING version
 """
 SET_HEAD: Final = """
@@ -81,16 +81,18 @@ class Images:
         rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
         return listing(rows, page, _convert)
 
-    async def add_version(self, image_id: ImageId, *, size_bytes: int, note: str = "") -> int:
+    async def add_version(
+        self, image_id: ImageId, *, size_bytes: int, note: str = "", past: int = 0
+    ) -> int:
         """Note a new version and return its number; it starts only once it is the head.
 
-        Raises NotFound.
+        The number is greater than `past`, and than those of all other versions. Raises NotFound.
         """
         async with self._db.transaction() as tx:
             found(
                 await tx.fetchrow(LOCK, image_id), KIND, image_id
             )  # versions are counted one by one
-            return int(await tx.fetchval(ADD_VERSION, image_id, size_bytes, note))
+            return int(await tx.fetchval(ADD_VERSION, image_id, size_bytes, note, past))
 
     async def set_head(self, image_id: ImageId, version: int) -> None:
         """Let this version start from now on; raises NotFound."""

@@ -1,7 +1,9 @@
 """Puts a backup into a database, in one transaction: all of it, or nothing changes.
 
-Generations and epochs jump ahead: tokens that were handed out after the backup was made must not be
-handed out again. VMs come back stopped; a guest that still runs is ended by its node's recovery.
+Generations, epochs and ids jump ahead: what was handed out after the backup was made must not be
+handed out again. Homes stay on the hosts by the ids of their users, and nobody is to be given that
+of somebody whom the backup does not know. VMs come back stopped; a guest that still runs is ended
+by its node's recovery.
 """
 
 # tested-by: tests/integration/db/test_backup.py
@@ -38,9 +40,17 @@ SELECT string_agg(name, ', ' ORDER BY name) FROM node
 WHERE state = 'up' AND lease_until > clock_timestamp()
 """
 HAS_TABLE: Final = "SELECT to_regclass($1) IS NOT NULL"
+GIVEN_IDS: Final = """
+SELECT table_name, pg_sequence_last_value(pg_get_serial_sequence(table_name, column_name)) AS last
+FROM information_schema.columns
+WHERE table_schema = current_schema() AND table_name = ANY($1::text[]) AND is_identity = 'YES'
+"""
+AHEAD: Final = 1000
+"""More than a farm hands out between two backups, should the database itself be lost, too."""
 SET_AHEAD: Final = (
-    "UPDATE vm SET gen = gen + 1000, state = 'stopped', owner_node = NULL, owner_epoch = NULL",
-    "UPDATE node SET epoch = epoch + 1000, lease_until = clock_timestamp()",
+    f"""UPDATE vm
+    SET gen = gen + {AHEAD}, state = 'stopped', owner_node = NULL, owner_epoch = NULL""",
+    f"UPDATE node SET epoch = epoch + {AHEAD}, lease_until = clock_timestamp()",
     """UPDATE session SET closed_at = clock_timestamp(), reason = 'restored from a backup'
     WHERE closed_at IS NULL""",
 )
@@ -62,9 +72,12 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
             await _refuse_serving(tx)
             if not force:
                 await _refuse_content(tx)
+            given = await _given_ids(tx)
             await _make_schema_anew(tx, archive.manifest.schema)
             for table in archive.manifest.tables:
                 await _load(tx, archive, table)
+                if "id" in table.columns:
+                    await _set_ids_ahead(tx, table.name, given.get(table.name, 0))
             for statement in SET_AHEAD:
                 await tx.execute(statement)
         await migrate(db)
@@ -101,6 +114,17 @@ async def _refuse_content(tx: Transaction) -> None:
         )
 
 
+async def _given_ids(tx: Transaction) -> dict[str, int]:
+    """The last id that each table has handed out, in the database that is to be replaced."""
+    rows = await tx.fetch(GIVEN_IDS, list(TABLES))
+    return {row["table_name"]: row["last"] or 0 for row in rows}
+
+
+async def _set_ids_ahead(tx: Transaction, table: str, given: int) -> None:
+    last = max(given, await tx.fetchval(f"SELECT coalesce(max(id), 0) FROM {table}"))
+    await tx.fetchval("SELECT setval(pg_get_serial_sequence($1, 'id'), $2)", table, last + AHEAD)
+
+
 async def _make_schema_anew(tx: Transaction, version: int) -> None:
     for table in reversed(TABLES):
         await tx.execute(f"DROP TABLE IF EXISTS {table}")
@@ -117,8 +141,3 @@ async def _load(tx: Transaction, archive: Archive, table: TableDump) -> None:
         )
     if row_count(tag) != table.rows:
         raise Invalid(f"The backup is damaged: table {table.name} has lost rows.")
-    if "id" in table.columns:
-        await tx.execute(
-            f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "
-            f"(SELECT coalesce(max(id), 0) + 1 FROM {table.name}), false)"
-        )

@@ -88,6 +88,10 @@ class Importer:
         await asyncio.to_thread(_place, imported.version_folder, target)
         log.info("image_placed", extra={"image": image_id, "version": version})
 
+    async def last_version(self, image_id: ImageId) -> int:
+        """The greatest number on disk, or 0; a restored database may know less than the disk."""
+        return await asyncio.to_thread(_last_version, self._layout.images / str(image_id))
+
     async def discard(self, imported: Imported) -> None:
         """Throw away what was imported; fine when it was placed: then it stays."""
         await self._delete(imported.version_folder)
@@ -252,6 +256,10 @@ def _place(staging: Path, target: Path) -> None:
         staging.rename(target)
     except OSError as error:
         raise HostFailed(f"{target} cannot be made: {error.strerror}") from error
+
+
+def _last_version(image: Path) -> int:
+    return max((int(path.name) for path in image.glob("*") if path.name.isdecimal()), default=0)
 
 
 def _leftovers(images: Path) -> list[Path]:

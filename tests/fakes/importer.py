@@ -33,6 +33,10 @@ class FakeImporter:
         self.staged.discard(imported.version_folder)
         self.placed[image_id, version] = imported.size_bytes
 
+    async def last_version(self, image_id: ImageId) -> int:
+        """The greatest number that was placed, or 0."""
+        return max((version for image, version in self.placed if image == image_id), default=0)
+
     async def discard(self, imported: Imported) -> None:
         """Forget it."""
         self.staged.discard(imported.version_folder)

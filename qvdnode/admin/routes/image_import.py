@@ -109,7 +109,10 @@ async def _import(asked: Asked[NoBody, ImportQuery], name: str, body: TarBody) -
         imported = await importer.import_tar(body.chunks(), image.name)
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(
-            image.id, size_bytes=imported.size_bytes, note=asked.query.note
+            image.id,
+            size_bytes=imported.size_bytes,
+            note=asked.query.note,
+            past=await importer.last_version(image.id),
         )
         rollback.undo(lambda: images.remove_version(image.id, number))
         await importer.place(imported, image.id, number)

@@ -100,6 +100,23 @@ async def test_new_things_get_new_ids_after_a_restore(
     assert (await Users(other).create(tenant.id, "bob", "h")).id > alice.id
 
 
+async def test_an_id_given_out_after_the_backup_is_not_given_again(
+    database: Database, other: Database, tmp_path: Path
+) -> None:
+    """Homes stay on the host by the ids of their users."""
+    await fill(database)
+    await backup(database, tmp_path / "b.tar", {})
+    tenant = await Tenants(database).by_name("default")
+    mallory = await Users(database).create(tenant.id, "mallory", "h")
+    await Users(database).delete(mallory.id)
+    await database.execute("UPDATE node SET state = 'left'")
+    await restore(database, tmp_path / "b.tar", force=True)
+    assert (await Users(database).create(tenant.id, "bob", "h")).id > mallory.id
+    # nor where the database was lost, and nobody knows any more what it had given out
+    await restore(other, tmp_path / "b.tar", force=False)
+    assert (await Users(other).create(tenant.id, "bob", "h")).id > mallory.id
+
+
 async def test_a_database_with_content_is_replaced_only_by_force(
     database: Database, other: Database, tmp_path: Path
 ) -> None:

@@ -47,6 +47,13 @@ async def test_versions_made_at_once_have_different_numbers(database: Database) 
     assert sorted(numbers) == [1, 2, 3, 4, 5]
 
 
+async def test_a_number_can_be_wanted_past_what_is_on_a_disk(database: Database) -> None:
+    images = Images(database)
+    made = await images.create("icewm")
+    assert await images.add_version(made.id, size_bytes=1, past=3) == 4
+    assert await images.add_version(made.id, size_bytes=1, past=3) == 5
+
+
 async def test_what_is_not_there_cannot_start(database: Database) -> None:
     images = Images(database)
     made = await images.create("icewm")

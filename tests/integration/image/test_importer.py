@@ -250,6 +250,15 @@ async def test_a_version_is_placed_once_and_what_is_discarded_is_gone(
     assert left(settings) == ["3"]
 
 
+async def test_the_last_version_on_disk_is_told(settings: ImageSettings) -> None:
+    importer = Importer(settings)
+    assert await importer.last_version(IMAGE) == 0
+    for version in (2, 10):
+        one = await importer.import_tar(stream(tar(complete())), "test")
+        await importer.place(one, IMAGE, version)
+    assert await importer.last_version(IMAGE) == 10
+
+
 async def test_removing_an_image_and_sweeping_what_a_crash_left(settings: ImageSettings) -> None:
     await imported(settings, tar(complete()))
     importer = Importer(settings)

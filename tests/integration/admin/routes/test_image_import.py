@@ -41,6 +41,18 @@ async def test_a_broken_version_leaves_the_ones_before(api: CheckedApi) -> None:
     assert (await api.get("/images/icewm"))["head_version"] == 1
 
 
+async def test_a_version_that_only_the_disk_remembers_is_in_nobodys_way(
+    api: CheckedApi, importer: FakeImporter
+) -> None:
+    """As after the restore of a backup that is older than the version."""
+    await api.import_image("icewm")
+    image = (await api.get("/images/icewm"))["id"]
+    importer.placed[image, 2] = 1
+    lines = await api.import_image("icewm")
+    assert lines[-1]["version"]["version"] == 3
+    assert importer.placed[image, 2] == 1
+
+
 async def test_what_is_no_tar_by_its_type_is_refused_before_it_is_sent(api: CheckedApi) -> None:
     path = "/images/icewm/versions"
     assert (await api.call("POST", path, {"a": 1}, status=415))["code"] == "unsupported_media"
