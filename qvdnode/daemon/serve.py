@@ -114,6 +114,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = await node.fleet.adopt()
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("rules", node.confinement.watch(node.surroundings.clock))
+    _ = tasks.essential("network", node.network.watch(node.surroundings.clock))
     if not joined:
         _ = tasks.essential("join", _join_later(node, tasks))
     async with AsyncExitStack() as doors:

@@ -43,18 +43,20 @@ class Forwarding:
     switch: Path = SWITCH
     link_exists: Callable[[str], bool] = link_exists
 
-    def hold(self, prefix: str, bridge: str) -> None:
+    def hold(self, prefix: str, bridge: str) -> bool:
         """Switch forwarding on while an instance has its bridge, which is there already.
 
-        Safe to repeat; raises HostFailed.
+        True if it was off; safe to repeat; raises HostFailed.
         """
         with self._locked():
             if not self._record.exists():
                 before = int(enabled(self.switch))
                 self._record.write_text(f"{_boot_id()} {before}\n", encoding="ascii")
             (self.records / f"{HOLDER}{prefix}").write_text(f"{bridge}\n", encoding="utf-8")
-            if not enabled(self.switch):
-                self._switch(1)
+            if enabled(self.switch):
+                return False
+            self._switch(1)
+            return True
 
     def leave(self, prefix: str) -> bool:
         """The instance needs it no more; True if the switch was put back to off."""

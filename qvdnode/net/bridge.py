@@ -10,10 +10,12 @@ from qvdnode.host.links import Link
 from qvdnode.model.errors import HostFailed
 from qvdnode.net import foreign, surroundings
 from qvdnode.net.core import frame_rules, names, packet_rules, subnets
+from qvdnode.net.core.foreign import ForwardChain
 from qvdnode.net.core.pool import AddressPool
 from qvdnode.net.core.table import Table
 from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward, NetSettings, Uplink
+from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.rollback import Rollback
 
 log = logging.getLogger(__name__)
@@ -40,19 +42,20 @@ class GuestNetwork:
         self._nft = nft
         self._forwarding = forwarding
         self._address = AddressPool(settings.subnet).gateway
+        self._told: list[ForwardChain] = []
+        """The foreign chains that somebody has been warned of."""
+        self._is_up = False
+        self._changing = asyncio.Lock()
 
     async def up(self) -> None:
         """Make what is not there yet; safe to repeat; raises HostFailed, leaving nothing new."""
-        async with Rollback() as rollback:
+        async with self._changing, Rollback() as rollback:
             await self._refuse_collision()
             await self._bring_up_bridge(rollback)
-            if self._settings.uplink is not Uplink.NONE:
-                await asyncio.to_thread(
-                    self._forwarding.hold, self._settings.prefix, self._settings.bridge_name
-                )
-                rollback.undo(self._leave_forwarding)
-            await self._face_foreign_firewalls()
+            rollback.undo(self._leave_forwarding)
+            await self._keep_way_open()
             rollback.commit()
+            self._is_up = True
         log.info(
             "guest_network_up",
             extra={"bridge": self._settings.bridge_name, "subnet": str(self._settings.subnet)},
@@ -63,16 +66,36 @@ class GuestNetwork:
 
         Raises HostFailed when guests are still attached; nothing is removed then.
         """
-        await self._refuse_guests()
-        prefix = self._settings.prefix
-        await foreign.close_for_guests(self._nft, prefix)
-        await self._leave_forwarding()
-        # The bridge goes before the rules: while it is there, missing rules are put back.
-        bridge = await links.find_link(self._settings.bridge_name)
-        if bridge is not None and self._is_ours(bridge):
-            await links.remove_link(bridge.name)
-        for family in (frame_rules.FAMILY, packet_rules.FAMILY):
-            await self._nft.change(Table(family, names.table_name(prefix)).remove())
+        async with self._changing:
+            await self._refuse_guests()
+            self._is_up = False
+            prefix = self._settings.prefix
+            await foreign.close_for_guests(self._nft, prefix)
+            await self._leave_forwarding()
+            # The bridge goes before the rules: while it is there, missing rules are put back.
+            bridge = await links.find_link(self._settings.bridge_name)
+            if bridge is not None and self._is_ours(bridge):
+                await links.remove_link(bridge.name)
+            for family in (frame_rules.FAMILY, packet_rules.FAMILY):
+                await self._nft.change(Table(family, names.table_name(prefix)).remove())
+
+    async def check(self) -> None:
+        """Open the guests' way to the world again if a foreign hand has closed it; HostFailed.
+
+        Another firewall may come, or be loaded anew, long after the node.
+        """
+        async with self._changing:
+            if self._is_up:
+                await self._keep_way_open()
+
+    async def watch(self, clock: Clock, *, period_s: float = 10.0) -> None:
+        """Check for ever."""
+        while True:
+            await clock.sleep(period_s)
+            try:
+                await self.check()
+            except HostFailed as error:
+                log.warning("network_not_checked", extra={"because": str(error)})
 
     async def _refuse_collision(self) -> None:
         known = await surroundings.routes()
@@ -123,24 +146,34 @@ class GuestNetwork:
                 f"guests are still attached to {bridge.name}: {', '.join(sorted(ports))}"
             )
 
-    async def _face_foreign_firewalls(self) -> None:
+    async def _keep_way_open(self) -> None:
         settings = self._settings
         if settings.uplink is Uplink.NONE:
             return
+        if await asyncio.to_thread(self._forwarding.hold, settings.prefix, settings.bridge_name):
+            log.info("forwarding_switched_on")
         if settings.foreign_forward is ForeignForward.ACCEPT:
-            for dropper in await foreign.open_for_guests(
+            for chain in await foreign.open_for_guests(
                 self._nft, settings.prefix, settings.bridge_name
             ):
-                log.info("foreign_forward_opened", extra={"chain": str(dropper)})
-            return
-        for dropper in await foreign.droppers(self._nft):
-            log.warning(
-                "foreign_forward_drops",
-                extra={
-                    "chain": str(dropper),
-                    "mend": 'guests will not reach the world; set foreign_forward = "accept"',
-                },
-            )
+                log.info("foreign_forward_opened", extra={"chain": str(chain)})
+        else:
+            # there may be rules of a time with another setting
+            await foreign.close_for_guests(self._nft, settings.prefix)
+            self._tell(await foreign.droppers(self._nft))
+
+    def _tell(self, droppers: list[ForwardChain]) -> None:
+        """Warn of each once, for as long as it drops."""
+        for chain in droppers:
+            if chain not in self._told:
+                log.warning(
+                    "foreign_forward_drops",
+                    extra={
+                        "chain": str(chain),
+                        "mend": 'guests will not reach the world; set foreign_forward = "accept"',
+                    },
+                )
+        self._told = droppers
 
     async def _leave_forwarding(self) -> None:
         if await asyncio.to_thread(self._forwarding.leave, self._settings.prefix):

@@ -2,44 +2,48 @@
 
 # tested-by: tests/integration/net/test_bridge.py
 
+from dataclasses import replace
+
 from qvdnode.net.core import foreign
-from qvdnode.net.core.expressions import Json
-from qvdnode.net.core.foreign import Dropper
+from qvdnode.net.core.foreign import ForwardChain
 from qvdnode.net.nft import MissingRules, Nft
 
 
-async def droppers(nft: Nft | None = None) -> list[Dropper]:
-    """The chains that drop forwarded packets by policy; raises HostFailed.
+async def droppers(nft: Nft | None = None) -> list[ForwardChain]:
+    """The chains that drop forwarded packets unless a rule lets them pass; raises HostFailed.
 
     Rules of the old iptables-legacy cannot be seen from here.
     """
-    return foreign.droppers(await (nft or Nft()).listing({"chains": None}))
+    return [chain for chain in await _chains(nft or Nft()) if chain.drops]
 
 
-async def open_for_guests(nft: Nft, prefix: str, bridge: str) -> list[Dropper]:
-    """Put rules for the guests' bridge into each such chain; names the chains."""
-    found = await droppers(nft)
-    commands = await _closing(nft, prefix)
-    for dropper in found:
-        commands += foreign.opening(dropper, prefix, bridge)
-    if commands:
-        await nft.change(commands)
-    return found
+async def open_for_guests(nft: Nft, prefix: str, bridge: str) -> list[ForwardChain]:
+    """Have our rules for the guests' bridge in each such chain.
+
+    Names the chains in which they had to be put; raises HostFailed.
+    """
+    opened: list[ForwardChain] = []
+    for chain in await droppers(nft):
+        if commands := foreign.opening(chain, prefix, bridge):
+            await nft.change(commands)
+            opened.append(chain)
+    return opened
 
 
 async def close_for_guests(nft: Nft, prefix: str) -> None:
     """Take the rules of `open_for_guests` away, and no others; safe to repeat."""
-    commands = await _closing(nft, prefix)
-    if commands:
-        await nft.change(commands)
+    for chain in await _chains(nft):
+        if commands := foreign.closing(chain, prefix):
+            await nft.change(commands)
 
 
-async def _closing(nft: Nft, prefix: str) -> list[Json]:
-    commands: list[Json] = []
-    for place in foreign.forward_chains(await nft.listing({"chains": None})):
+async def _chains(nft: Nft) -> list[ForwardChain]:
+    """Every chain at the forward hook, with its rules."""
+    found: list[ForwardChain] = []
+    for chain in foreign.forward_chains(await nft.listing({"chains": None})):
         try:
-            listing = await nft.listing({"chain": place})
+            listing = await nft.listing({"chain": chain.place})
         except MissingRules:
             continue
-        commands += foreign.closing(listing, prefix)
-    return commands
+        found.append(replace(chain, rules=foreign.rules(listing)))
+    return found

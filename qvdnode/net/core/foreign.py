@@ -1,51 +1,62 @@
-"""Other firewalls of the host that drop what it forwards, read from a listing of all chains.
+"""Other firewalls of the host that drop what it forwards, and the rules that let guests past them.
 
 A packet must be let through by every chain of a hook. Docker and ufw set the policy of their
-FORWARD chain to drop, so that guests get no answers although our own rules let them.
+FORWARD chain to drop, firewalld rejects at the end of its own whatever it has not accepted: guests
+get no answers then, although our own rules let them.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from qvdnode.net.core import names
 from qvdnode.net.core.expressions import ACCEPT, IIFNAME, OIFNAME, Json, delete, equal
 
 IPV4_FAMILIES: Final = frozenset({"ip", "inet"})
+REFUSALS: Final = frozenset({"drop", "reject"})
+NOTES: Final = frozenset({"counter", "log"})
+"""Statements that change nothing about whether a packet goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dropper:
-    """A chain of somebody else at the forward hook whose policy is to drop."""
+class ForwardChain:
+    """A chain of somebody else at the forward hook that judges IPv4 packets."""
 
     family: str
     table: str
     chain: str
+    policy: str = "accept"
+    rules: Sequence[Json] = field(default=(), compare=False)
+    """As listed, in order."""
 
     def __str__(self) -> str:
         """As a person would write it after `nft list chain`."""
         return f"{self.family} {self.table} {self.chain}"
 
+    @property
+    def place(self) -> Json:
+        """How its rules are asked for."""
+        return {"family": self.family, "table": self.table, "name": self.chain}
 
-def droppers(listing: Iterable[Json]) -> list[Dropper]:
-    """The chains of a listing that drop forwarded IPv4 packets unless a rule lets them pass."""
+    @property
+    def drops(self) -> bool:
+        """Whether packets get past it only by a rule that lets them."""
+        return self.policy == "drop" or any(_refuses_all(rule["expr"]) for rule in self.rules)
+
+
+def forward_chains(listing: Iterable[Json]) -> list[ForwardChain]:
+    """The chains at the forward hook in a listing of all chains, still without their rules."""
     chains = [item["chain"] for item in listing if "chain" in item]
     return [
-        Dropper(chain["family"], chain["table"], chain["name"])
+        ForwardChain(chain["family"], chain["table"], chain["name"], chain.get("policy", "accept"))
         for chain in chains
-        if chain.get("hook") == "forward"
-        and chain.get("policy") == "drop"
-        and chain["family"] in IPV4_FAMILIES
-    ]
-
-
-def forward_chains(listing: Iterable[Json]) -> list[Json]:
-    """Every chain at the forward hook, in the form in which its rules are asked for."""
-    return [
-        {"family": chain["family"], "table": chain["table"], "name": chain["name"]}
-        for chain in (item["chain"] for item in listing if "chain" in item)
         if chain.get("hook") == "forward" and chain["family"] in IPV4_FAMILIES
     ]
+
+
+def rules(listing: Iterable[Json]) -> list[Json]:
+    """The rules in the listing of one chain."""
+    return [item["rule"] for item in listing if "rule" in item]
 
 
 def comment(prefix: str) -> str:
@@ -53,21 +64,36 @@ def comment(prefix: str) -> str:
     return f"{names.table_name(prefix)}: guests"
 
 
-def opening(dropper: Dropper, prefix: str, bridge: str) -> list[Json]:
-    """Commands that let pass what goes to and from the guests; our own chains still judge it."""
-    place = {"family": dropper.family, "table": dropper.table, "chain": dropper.chain}
-    marked = {**place, "comment": comment(prefix)}
-    return [
-        {"insert": {"rule": {**marked, "expr": [equal(link, bridge), ACCEPT]}}}
-        for link in (IIFNAME, OIFNAME)
-    ]
+def opening(chain: ForwardChain, prefix: str, bridge: str) -> list[Json]:
+    """Commands that let pass what goes to and from the guests; none if it passes already.
+
+    Our own chains still judge it.
+    """
+    if not chain.drops or [rule["expr"] for rule in _ours(chain, prefix)] == _passes(bridge):
+        return []
+    body = {"family": chain.family, "table": chain.table, "chain": chain.chain}
+    marked = {**body, "comment": comment(prefix)}
+    # each goes in before the one that went in before it
+    passes = [{"insert": {"rule": {**marked, "expr": expr}}} for expr in reversed(_passes(bridge))]
+    return [*closing(chain, prefix), *passes]
 
 
-def closing(listing: Iterable[Json], prefix: str) -> list[Json]:
-    """Commands that delete every rule that `opening` has put anywhere."""
-    rules = [item["rule"] for item in listing if "rule" in item]
+def closing(chain: ForwardChain, prefix: str) -> list[Json]:
+    """Commands that delete every rule that `opening` has put there."""
     return [
         delete("rule", {key: rule[key] for key in ("family", "table", "chain", "handle")})
-        for rule in rules
-        if rule.get("comment") == comment(prefix)
+        for rule in _ours(chain, prefix)
     ]
+
+
+def _ours(chain: ForwardChain, prefix: str) -> list[Json]:
+    return [rule for rule in chain.rules if rule.get("comment") == comment(prefix)]
+
+
+def _passes(bridge: str) -> list[list[Json]]:
+    return [[equal(link, bridge), ACCEPT] for link in (IIFNAME, OIFNAME)]
+
+
+def _refuses_all(statements: Sequence[Json]) -> bool:
+    kinds = {kind for statement in statements for kind in statement}
+    return bool(kinds & REFUSALS) and kinds <= REFUSALS | NOTES

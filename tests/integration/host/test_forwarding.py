@@ -22,8 +22,8 @@ def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_one_instance_switches_on_and_puts_back(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
     forwarding = Forwarding(tmp_path / "run" / "records", switch)
-    forwarding.hold("a", BRIDGE)
-    forwarding.hold("a", BRIDGE)
+    assert forwarding.hold("a", BRIDGE) == (not was_on)
+    assert not forwarding.hold("a", BRIDGE)
     assert enabled(switch)
     assert forwarding.leave("a") == (not was_on)
     assert enabled(switch) == was_on

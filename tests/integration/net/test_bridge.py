@@ -26,6 +26,18 @@ table inet friendly {
 }
 """
 
+FIREWALLD = """
+table inet firewalld {
+    chain filter_FORWARD {
+        type filter hook forward priority 10; policy accept;
+        ct state established,related accept
+        iifname "lo" accept
+        ct state invalid drop
+        counter reject with icmpx type admin-prohibited
+    }
+}
+"""
+
 
 def ruleset(lab: Lab) -> str:
     """All rules of the node's namespace, as nft prints them."""
@@ -35,11 +47,11 @@ def ruleset(lab: Lab) -> str:
     ).stdout  # fmt: skip
 
 
-def load_firewall(lab: Lab) -> None:
-    """What Docker or ufw leave behind."""
+def load_firewall(lab: Lab, rules: str = FIREWALL) -> None:
+    """What Docker or ufw leave behind, or another firewall."""
     subprocess.run(
         ["ip", "netns", "exec", lab.node.name, "nft", "-f", "-"],
-        check=True, input=FIREWALL, text=True,
+        check=True, input=rules, text=True,
     )  # fmt: skip
 
 
@@ -154,6 +166,66 @@ async def test_foreign_firewall_is_opened_where_the_config_allows(lab: Lab) -> N
     # The other firewall's own rules stand, and ours are judged besides them.
     assert 'iifname "docker0" accept' in ruleset(lab)
     assert (await lab.confinement.dropped())["drop_to_guest"] == 0
+
+
+async def test_a_firewall_that_comes_after_the_node_is_opened_too(bare_lab: Lab) -> None:
+    """As when Docker starts later, or ufw is loaded anew."""
+    with_settings(bare_lab, foreign_forward=ForeignForward.ACCEPT)
+    await bare_lab.begin()
+    guest = await bare_lab.plug(1)
+    with udp_ear(bare_lab.outside, 5353) as ear:
+        load_firewall(bare_lab)
+        send_datagram(guest, WORLD, 5353, b"first")
+        await bare_lab.network.check()
+        send_datagram(guest, WORLD, 5353, b"second")
+        await until(lambda: ear.heard(b"second"))
+        assert not ear.heard(b"first")
+    opened = ruleset(bare_lab)
+    await bare_lab.network.check()
+    assert ruleset(bare_lab) == opened
+
+
+async def test_a_firewall_that_rejects_at_its_end_is_opened_too(bare_lab: Lab) -> None:
+    with_settings(bare_lab, foreign_forward=ForeignForward.ACCEPT)
+    await bare_lab.begin()
+    guest = await bare_lab.plug(1)
+    load_firewall(bare_lab, FIREWALLD)
+    with udp_ear(bare_lab.outside, 5353) as ear:
+        send_datagram(guest, WORLD, 5353, b"first")
+        await bare_lab.network.check()
+        send_datagram(guest, WORLD, 5353, b"second")
+        await until(lambda: ear.heard(b"second"))
+        assert not ear.heard(b"first")
+
+
+async def test_a_firewall_that_comes_after_the_node_is_told_once(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_firewall(lab)
+    for _ in range(2):
+        await lab.network.check()
+    told = [record for record in caplog.records if record.msg == "foreign_forward_drops"]
+    assert [record.__dict__["chain"] for record in told] == ["ip filter FORWARD"]
+
+
+async def test_forwarding_that_somebody_switched_off_is_switched_on_again(lab: Lab) -> None:
+    forwarding.SWITCH.write_text("0\n")
+    await lab.network.check()
+    assert forwarding.enabled()
+    await lab.network.down()
+    await lab.network.check()
+    assert not forwarding.enabled()
+
+
+async def test_whoever_goes_back_to_report_leaves_no_rules_behind(bare_lab: Lab) -> None:
+    load_firewall(bare_lab)
+    before = ruleset(bare_lab)
+    with_settings(bare_lab, foreign_forward=ForeignForward.ACCEPT)
+    await bare_lab.network.up()
+    assert ruleset(bare_lab) != before
+    with_settings(bare_lab, foreign_forward=ForeignForward.REPORT)
+    await bare_lab.network.up()
+    assert ruleset(bare_lab) == before
 
 
 async def test_default_route_names_the_uplink(lab: Lab) -> None:

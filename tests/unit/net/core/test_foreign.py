@@ -1,9 +1,13 @@
 """Other firewalls, as libnftables lists them."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from qvdnode.net.core import foreign
-from qvdnode.net.core.foreign import Dropper
+from qvdnode.net.core.expressions import ACCEPT, DROP, IIFNAME, Json, equal
+from qvdnode.net.core.foreign import ForwardChain
 
 
 def chain(family: str, name: str, **hook: object) -> dict[str, Any]:
@@ -18,38 +22,90 @@ LISTING = [
     chain("ip6", "FORWARD", hook="forward", policy="drop"),
     chain("bridge", "FORWARD", hook="forward", policy="drop"),
     chain("ip", "INPUT", hook="input", policy="drop"),
-    chain("ip", "OPEN", hook="forward", policy="accept"),
+    chain("ip", "OPEN", hook="forward"),
     chain("ip", "DOCKER"),
 ]
-DOCKER = Dropper("ip", "filter", "FORWARD")
+DOCKER = ForwardChain("ip", "filter", "FORWARD", "drop")
+FIREWALLD = ForwardChain("inet", "firewalld", "filter_FORWARD")
+REJECT: Json = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
+COUNTER: Json = {"counter": {"packets": 1, "bytes": 60}}
 
 
-def test_only_chains_that_drop_forwarded_ipv4_are_named() -> None:
-    assert foreign.droppers(LISTING) == [DOCKER, Dropper("inet", "filter", "forward")]
-    assert str(DOCKER) == "ip filter FORWARD"
+def rule(*expr: Json, **more: object) -> dict[str, Any]:
+    """A rule of a listing."""
+    place = {"family": "ip", "table": "filter", "chain": "FORWARD"}
+    return {"rule": {**place, "handle": 1, "expr": list(expr), **more}}
 
 
-def test_chains_that_may_hold_our_rules_are_those_at_the_same_hook() -> None:
-    assert [place["name"] for place in foreign.forward_chains(LISTING)] == [
-        "FORWARD",
-        "forward",
-        "OPEN",
+def after(given: ForwardChain, commands: list[Json]) -> ForwardChain:
+    """The chain once these rules have been inserted, and no other deleted."""
+    rules = list(given.rules)
+    for handle, command in enumerate(commands):
+        rules.insert(0, {**command["insert"]["rule"], "handle": handle})
+    return replace(given, rules=rules)
+
+
+def test_only_chains_that_judge_forwarded_ipv4_are_named() -> None:
+    assert foreign.forward_chains(LISTING) == [
+        DOCKER,
+        ForwardChain("inet", "filter", "forward", "drop"),
+        ForwardChain("ip", "filter", "OPEN", "accept"),
     ]
+    assert str(DOCKER) == "ip filter FORWARD"
+    assert DOCKER.place == {"family": "ip", "table": "filter", "name": "FORWARD"}
+
+
+@pytest.mark.parametrize(
+    ("expr", "drops"),
+    [
+        ([REJECT], True),
+        ([COUNTER, {"log": {"prefix": "no"}}, DROP], True),
+        ([equal(IIFNAME, "eth0"), DROP], False),
+        ([{"limit": {"rate": 9, "per": "second"}}, DROP], False),
+        ([COUNTER], False),
+        ([ACCEPT], False),
+    ],
+)
+def test_a_chain_drops_if_a_rule_refuses_whatever_comes_to_it(
+    expr: list[Json], drops: bool
+) -> None:
+    rules = foreign.rules([chain("ip", "FORWARD"), rule(ACCEPT), rule(*expr)])
+    assert replace(FIREWALLD, rules=rules).drops == drops
+
+
+def test_a_chain_drops_by_policy() -> None:
+    assert DOCKER.drops
+    assert not FIREWALLD.drops
 
 
 def test_our_rules_are_two_and_bear_our_mark() -> None:
     rules = [command["insert"]["rule"] for command in foreign.opening(DOCKER, "x", "xqvd0")]
     assert [rule["comment"] for rule in rules] == [foreign.comment("x")] * 2
-    keys = [rule["expr"][0]["match"]["left"]["meta"]["key"] for rule in rules]
-    assert keys == ["iifname", "oifname"]
+    keys = {rule["expr"][0]["match"]["left"]["meta"]["key"] for rule in rules}
+    assert keys == {"iifname", "oifname"}
+
+
+def test_a_chain_is_opened_once_and_anew_for_another_bridge() -> None:
+    opened = after(DOCKER, foreign.opening(DOCKER, "x", "xqvd0"))
+    assert foreign.opening(opened, "x", "xqvd0") == []
+    verbs = [next(iter(command)) for command in foreign.opening(opened, "x", "other0")]
+    assert verbs == ["delete", "delete", "insert", "insert"]
+    verbs = [next(iter(command)) for command in foreign.opening(opened, "y", "xqvd0")]
+    assert verbs == ["insert", "insert"]
+
+
+def test_a_chain_that_drops_nothing_is_left_alone() -> None:
+    assert foreign.opening(FIREWALLD, "x", "xqvd0") == []
 
 
 def test_only_our_own_rules_are_taken_away() -> None:
+    rules = foreign.rules(
+        [
+            rule(ACCEPT),
+            rule(ACCEPT, handle=2, comment=foreign.comment("x")),
+            rule(ACCEPT, handle=3, comment=foreign.comment("y")),
+        ]
+    )
     place = {"family": "ip", "table": "filter", "chain": "FORWARD"}
-    listing = [
-        {"rule": {**place, "handle": 1, "expr": []}},
-        {"rule": {**place, "handle": 2, "expr": [], "comment": foreign.comment("x")}},
-        {"rule": {**place, "handle": 3, "expr": [], "comment": foreign.comment("y")}},
-        chain("ip", "FORWARD"),
-    ]
-    assert foreign.closing(listing, "x") == [{"delete": {"rule": {**place, "handle": 2}}}]
+    closing = foreign.closing(replace(DOCKER, rules=rules), "x")
+    assert closing == [{"delete": {"rule": {**place, "handle": 2}}}]
