@@ -12,7 +12,7 @@ from qvdnode.db.nodes import NodeSeat
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.translation import AWAY, ChangedMeanwhile, CommitUnknown
-from qvdnode.model.errors import Conflict, LeaseLost, NotFound, Unavailable
+from qvdnode.model.errors import ClaimUnknown, Conflict, LeaseLost, NotFound, Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 
@@ -64,7 +64,7 @@ class Ownership:
 
         Raises NotFound, Conflict when another node runs it, LeaseLost when this node's own lease
         has run out, Unavailable when that other node or the database is away. After any of these it
-        is not claimed, except by a commit whose answer was lost together with the database.
+        is not claimed, except after ClaimUnknown, when it may be.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -115,12 +115,16 @@ class Ownership:
 
     async def _settle(self, vm_id: VmId, generation: Generation | None) -> Generation:
         """The commit's answer was lost: the row tells whether it happened."""
-        row = await self._db.fetchrow(READ, vm_id, idempotent=True)
-        mine = (generation, self._node.node_id, self._node.epoch)
-        if row is not None and generation is not None and tuple(row) == mine:
-            log.info("commit_settled", extra={"vm": vm_id, "generation": generation})
-            return generation
-        raise Unavailable(AWAY)
+        if generation is None:
+            raise Unavailable(AWAY)
+        try:
+            row = await self._db.fetchrow(READ, vm_id, idempotent=True)
+        except Unavailable as error:
+            raise ClaimUnknown(str(error), generation) from error
+        if row is None or tuple(row) != (generation, self._node.node_id, self._node.epoch):
+            raise Unavailable(AWAY)
+        log.info("commit_settled", extra={"vm": vm_id, "generation": generation})
+        return generation
 
     async def _refusal(self, vm_id: VmId) -> Conflict | NotFound | LeaseLost | Unavailable:
         row = await self._db.fetchrow(OWNER, vm_id, idempotent=True)

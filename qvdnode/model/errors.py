@@ -7,6 +7,8 @@ admin/problem.py for REST, cli/exit_codes.py for commands. Bugs stay built-in ex
 
 from typing import ClassVar
 
+from qvdnode.model.ids import Generation
+
 
 class FarmError(Exception):
     """Base of all expected errors; never raised itself."""
@@ -68,6 +70,17 @@ class Unavailable(FarmError):
     """A part that is needed is away for now (database, network, node); try again later."""
 
     code = "unavailable"
+
+
+class ClaimUnknown(Unavailable):
+    """The database went away in the moment of a claim: the VM may be ours in this `generation`.
+
+    Nothing may be started on it, and the claim is to be released when the database is back.
+    """
+
+    def __init__(self, message: str, generation: Generation) -> None:
+        super().__init__(message)
+        self.generation = generation
 
 
 class TimedOut(FarmError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from qvdnode.model.errors import (
+    ClaimUnknown,
     Conflict,
     FarmError,
     GuestFailed,
@@ -20,6 +21,7 @@ from qvdnode.model.errors import (
     LeaseLost,
     NodeFull,
 )
+from qvdnode.model.ids import Generation
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
@@ -130,9 +132,7 @@ class BringUp:
         rules, root = parts.confinement, parts.rootfs
         await self._step("admit", self._admit)
         await self._step("row", self._row.flush)
-        guest.generation = generation = await self._step(
-            "acquire", lambda: parts.store.acquire(vm.id)
-        )
+        generation = await self._step("acquire", self._acquire)
         guest.ids = ids = self._shared.slots.take()
         guest.port = port = await self._step(
             "network", lambda: rules.reserve(vm.id, egress=guest.order.flavour.egress)
@@ -157,6 +157,15 @@ class BringUp:
         if refusal is not None:
             raise NodeFull(refusal)
         self._guest.admitted = True  # nothing was awaited since the look at what is promised
+
+    async def _acquire(self) -> Generation:
+        try:
+            generation = await self._parts.store.acquire(self._guest.order.vm.id)
+        except ClaimUnknown as error:
+            self._guest.generation = error.generation  # or nobody would release it
+            raise
+        self._guest.generation = generation
+        return generation
 
     def _require_lease(self) -> None:
         # The claim was guarded, and the steps since may have taken longer than the lease had left.

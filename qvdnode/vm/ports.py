@@ -175,7 +175,7 @@ class VmStore(Protocol):
 
     async def acquire(self, vm_id: VmId) -> Generation:
         """Claim the VM for this node: one guarded statement; raises Conflict, LeaseLost,
-        Unavailable."""
+        Unavailable, of which ClaimUnknown alone means that it may have happened."""
         ...
 
     async def record(

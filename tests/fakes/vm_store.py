@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qvdnode.model.errors import Conflict, LeaseLost, NotFound, Unavailable
+from qvdnode.model.errors import ClaimUnknown, Conflict, LeaseLost, NotFound, Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 
@@ -28,6 +28,8 @@ class FakeFarm:
     fenced: set[NodeId] = field(default_factory=set)
     away: bool = False
     """Whether the database is away: every call then raises Unavailable."""
+    away_with_next_claim: bool = False
+    """Whether the database goes away once it has committed the next claim, before it says so."""
 
     def add(self, *vm_ids: int) -> None:
         """Make stopped VMs."""
@@ -50,6 +52,9 @@ class FakeVmStore:
             raise Conflict(f"VM {vm_id} runs on node {row.owner}.")
         row.generation = Generation(row.generation + 1)
         row.owner, row.state, row.error = self.node_id, VmState.PREPARING, None
+        if self.farm.away_with_next_claim:
+            self.farm.away, self.farm.away_with_next_claim = True, False
+            raise ClaimUnknown("The database is away.", row.generation)
         return row.generation
 
     async def record(

@@ -14,7 +14,7 @@ from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.vms import Vms
-from qvdnode.model.errors import Conflict, LeaseLost, Unavailable
+from qvdnode.model.errors import ClaimUnknown, Conflict, LeaseLost, Unavailable
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import SystemClock
@@ -166,6 +166,21 @@ async def test_a_claim_whose_answer_was_lost_is_found_in_its_row(
         cutter.commits_before_cut = 1
         assert await Ownership(pool, seat).acquire(vm.id) == Generation(1)
         assert cutter.commits_before_cut == 0
+
+
+async def test_a_claim_that_cannot_be_settled_says_what_is_to_be_released(
+    postgres_dsn: str, database: Database, tmp_path: Path
+) -> None:
+    async with cut_pool(postgres_dsn, tmp_path) as (pool, cutter):
+        vm = (await make_sample(pool)).vm
+        (seat,) = await seats(pool, 1)
+        cutter.commits_before_cut, cutter.then_dead = 1, True
+        with pytest.raises(ClaimUnknown) as caught:
+            await Ownership(pool, seat).acquire(vm.id)
+    assert (await Vms(database).get(vm.id)).state is VmState.PREPARING
+    await Ownership(database, seat).release(vm.id, caught.value.generation, VmState.STOPPED)
+    assert (await Vms(database).get(vm.id)).state is VmState.STOPPED
+    await Vms(database).delete(vm.id)
 
 
 async def test_a_claim_that_cannot_be_settled_is_no_claim_and_can_be_made_again(

@@ -335,6 +335,22 @@ async def test_a_row_is_written_once_the_database_is_back(world: World) -> None:
     await world.attach()
 
 
+async def test_a_claim_that_nobody_knows_of_is_given_back_once_the_database_is_back(
+    world: World,
+) -> None:
+    world.farm.away_with_next_claim = True
+    with pytest.raises(Unavailable):
+        await world.attach()
+    assert world.farm.vms[VM].state is VmState.PREPARING
+    assert world.host.guests == {}
+    world.farm.away = False
+    for _ in range(6):
+        await world.passes(30.0)
+    assert world.farm.vms[VM].owner is None
+    assert world.farm.vms[VM].state is VmState.FAILED
+    assert world.leaks() == []
+
+
 async def test_a_lost_lease_ends_the_guest(world: World) -> None:
     world.host.held["run_session"] = asyncio.Event()
     waiting = asyncio.get_running_loop().create_task(world.attach())
