@@ -249,7 +249,8 @@ class Connection:
             await asyncio.sleep(0)
             stream.write(self._conversation.upgrade(ticket.slave_key))
             log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
-            await relay.run(ticket.seat.address, self._conversation.take_stream())
+            first = self._conversation.take_stream()
+            await relay.run(ticket.seat.address, first, full=self._full)
         finally:
             reason = relay.reason or "the client disconnected"
             self._parts.desktops.ended(

@@ -7,17 +7,11 @@ import socket
 from typing import Final, Protocol, cast
 
 from qvdnode.model.seat import DisplayAddress
+from qvdnode.proxy.settings import RelaySettings
 
 RECEIVE_BYTES: Final = 256 * 1024
 WRITE_HIGH_BYTES: Final = 128 * 1024
 """More waiting than this towards the guest, and the client is not read from."""
-KEEPALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
-)
-"""An end that vanished without a word is noticed after 90 s."""
 
 
 class GuestOwner(Protocol):
@@ -64,7 +58,6 @@ class GuestEnd(asyncio.BufferedProtocol):
         """Called by the loop."""
         # uvloop's transports are not of asyncio's classes, though they behave as them.
         cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=WRITE_HIGH_BYTES)
-        keep_alive(transport)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Called by the loop."""
@@ -92,21 +85,32 @@ class GuestEnd(asyncio.BufferedProtocol):
         self._owner.guest_drained()
 
 
-def keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Have the kernel notice an end that vanished."""
+def keep_alive(transport: asyncio.BaseTransport, silence_limit_s: float) -> None:
+    """Have the kernel end the connection once its other end has been silent for that long.
+
+    An idle end is probed after a third of it, every ninth. While something is on its way Linux
+    sends no probes: what is not acknowledged, or not taken, counts by TCP_USER_TIMEOUT.
+    """
     connection = transport.get_extra_info("socket")
-    if connection is not None:
-        for level, option, value in KEEPALIVE:
-            connection.setsockopt(level, option, value)
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, max(1, round(silence_limit_s / 3))),
+        (socket.TCP_KEEPINTVL, max(1, round(silence_limit_s / 9))),
+        (socket.TCP_USER_TIMEOUT, round(silence_limit_s * 1000)),
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def dial(
-    address: DisplayAddress, owner: GuestOwner, buffer: GuestBuffer, limit_s: float
+    address: DisplayAddress, owner: GuestOwner, buffer: GuestBuffer, settings: RelaySettings
 ) -> asyncio.Transport:
     """A connection to the display; raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(limit_s):
+    async with asyncio.timeout(settings.dial_limit_s):
         transport, _ = await loop.create_connection(
             lambda: GuestEnd(owner, buffer), address.host, address.port
         )
+    keep_alive(transport, settings.silence_limit_s)
     return transport

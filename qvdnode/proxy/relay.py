@@ -32,8 +32,8 @@ class Relay:
     satisfies model.seat.Viewer.
     """
 
-    __slots__ = ("_buffer", "_early", "_ended", "_greeted", "_guest", "_send", "_settings",
-                 "_state", "_stream", "_timer", "bytes_in", "bytes_out", "reason",
+    __slots__ = ("_buffer", "_early", "_ended", "_full", "_greeted", "_guest", "_send",
+                 "_settings", "_state", "_stream", "_timer", "bytes_in", "bytes_out", "reason",
                  "stream_is_lost")  # fmt: skip
 
     def __init__(self, stream: ServerStream, buffer: GuestBuffer, settings: RelaySettings) -> None:
@@ -50,19 +50,24 @@ class Relay:
         self._send: Callable[[bytes], None] | None = None
         """Writes to the guest, while bytes are copied."""
         self._early = bytearray()
+        self._full = False
+        """Whether the client has yet to take much of what it was sent."""
         self._guest: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = asyncio.Event()
         self._ended = asyncio.Event()
 
-    async def run(self, address: DisplayAddress, first: bytes) -> None:
+    async def run(self, address: DisplayAddress, first: bytes, *, full: bool) -> None:
         """Relay until the stream ends; `first` is what the client sent before it saw the 101.
 
-        The client's connection is left closing, the guest's is gone; no expected error is raised.
+        `full` says that it has yet to take much of what it was told until then. Its connection is
+        left closing, the guest's is gone; no expected error is raised.
         """
         self._stream.owner = self
+        self._full = full
         if self._stream.transport is not None:
-            keep_alive(self._stream.transport)
+            keep_alive(self._stream.transport, self._settings.silence_limit_s)
+        self._stream.resume_reading()  # its last owner may have paused it for being full
         with STREAMS.track_inprogress():
             try:
                 self._limit(self._settings.greeting_limit_s)
@@ -89,7 +94,7 @@ class Relay:
         self._limit(None)
         self._stream.pause_reading()
         try:
-            guest = await dial(address, self, self._buffer, self._settings.dial_limit_s)
+            guest = await dial(address, self, self._buffer, self._settings)
         except (OSError, TimeoutError) as error:
             place = f"{address.host}:{address.port}"
             log.warning("display_unreachable", extra={"address": place, "because": str(error)})
@@ -100,10 +105,12 @@ class Relay:
             guest.abort()
             return
         self._guest = guest
+        if self._full:
+            guest.pause_reading()
         self._happened(RelayEvent.DIALLED)
+        self._stream.resume_reading()  # first: what was sent early may be too much for the guest
         self.stream_data(bytes(self._early))
         self._early.clear()
-        self._stream.resume_reading()
 
     def stream_data(self, data: bytes) -> None:
         """The client sent this."""
@@ -138,11 +145,13 @@ class Relay:
 
     def stream_full(self) -> None:
         """The client reads slower than the guest writes."""
+        self._full = True
         if self._guest is not None and not self._guest.is_closing():
             self._guest.pause_reading()
 
     def stream_drained(self) -> None:
         """The client has caught up."""
+        self._full = False
         if self._guest is not None and not self._guest.is_closing():
             self._guest.resume_reading()
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -106,6 +107,7 @@ class Display:
 class Place:
     """All of it."""
 
+    folder: Path
     port: int
     desktops: FakeDesktops
     authenticator: FakeAuthenticator
@@ -113,13 +115,18 @@ class Place:
     serving: asyncio.Task[None]
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    async def client(self) -> Client:
-        """A client that has shaken hands."""
+    async def client(self, tcp: socket.socket | None = None) -> Client:
+        """A client that has shaken hands, on a connection of the test's if it has one."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         async with asyncio.timeout(LIMIT_S):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+            if tcp is None:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+            else:
+                reader, writer = await asyncio.open_connection(
+                    sock=tcp, ssl=context, server_hostname="node"
+                )
         self.writers.append(writer)
         return Client(reader, writer)
 
@@ -132,7 +139,11 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def place(
-    folder: Path, settings: BrokerSettings | None = None, *, guests_stay: bool = True
+    folder: Path,
+    settings: BrokerSettings | None = None,
+    *,
+    guests_stay: bool = True,
+    address: str = "127.0.0.1",
 ) -> AsyncIterator[Place]:
     """An endpoint that serves until the end of the scope, or until `serving` is cancelled."""
     display = Display()
@@ -142,12 +153,12 @@ async def place(
         address=DisplayAddress("127.0.0.1", display.port), vms={1: vm(1), 2: vm(2, user=2)}
     )
     authenticator = FakeAuthenticator()
-    chosen = replace(settings or quick(), address="127.0.0.1", port=0)
+    chosen = replace(settings or quick(), address=address, port=0)
     endpoint = Endpoint(desktops, authenticator, context_for_tests(folder), SystemClock(), chosen)
     port = endpoint.listen()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(endpoint.run(guests_stay=guests_stay))
-        made = Place(port, desktops, authenticator, display, serving)
+        made = Place(folder, port, desktops, authenticator, display, serving)
         try:
             yield made
         finally:

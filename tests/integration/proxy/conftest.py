@@ -1,9 +1,13 @@
-"""The loops that these tests run on."""
+"""The loops that these tests run on, and the network."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 
 import uvloop
+
+from tests.fixtures_netns import bare_lab
+
+__all__ = ["bare_lab"]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

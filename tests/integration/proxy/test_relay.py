@@ -1,15 +1,26 @@
 """The relay over real TLS and TCP: what is said arrives, and every end is reported once."""
 
 import asyncio
+import contextlib
 import hashlib
+import socket
+import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from qvdnode.model.seat import DisplayAddress
+from qvdnode.proxy.guest_end import GuestBuffer
+from qvdnode.proxy.relay import Relay
+from qvdnode.proxy.settings import RelaySettings
+from qvdnode.tls.server_stream import ReceiveBuffer, ServerStream, StreamOwner
 from tests.fakes.desktops import Ended
-from tests.integration.broker.clients import CONNECT, GREETING, Place, patient, place
+from tests.fakes.qvd_server import context_for_tests
+from tests.fixtures_netns import NODE_UPLINK, Lab
+from tests.integration.broker.clients import CONNECT, GREETING, Place, patient, place, quick
 from tests.waiting import until
 
 BULK = bytes(range(256)) * 4 * 1024 * 8  # 8 MiB
@@ -210,3 +221,105 @@ async def test_a_node_that_stops_gives_every_ticket_back(here: Place) -> None:
     here.serving.cancel()
     assert await client.ended() == b""
     assert "stopping" in (await the_end(here)).reason
+
+
+class TcpSide(asyncio.Transport):
+    """The TCP side of a client that takes all, and of which only the reading is of interest."""
+
+    def __init__(self, *, reading: bool) -> None:
+        super().__init__()
+        self.reading = reading
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take it."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Take all."""
+
+    def pause_reading(self) -> None:
+        """Note it."""
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        """Note it."""
+        self.reading = True
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@contextlib.asynccontextmanager
+async def bare_relay(
+    here: Place, first: bytes, *, full: bool
+) -> AsyncIterator[tuple[Relay, TcpSide]]:
+    """A relay to the display, with nobody behind its client's stream."""
+    context = context_for_tests(here.folder)
+    stream = ServerStream(context, ReceiveBuffer(), cast(StreamOwner, None))
+    stream.owner = relay = Relay(stream, GuestBuffer(), RelaySettings())
+    stream.connection_made(tcp := TcpSide(reading=not full))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(relay.run(here.desktops.address, first, full=full))
+        yield relay, tcp
+        relay.evict("the test is over")
+
+
+async def test_what_was_sent_early_can_be_too_much_for_the_display(here: Place) -> None:
+    early = bytes(16 << 20)
+    async with bare_relay(here, GREETING + early, full=False) as (relay, tcp):
+        reader, _ = await here.display.next()
+        await until(lambda: relay.bytes_in)
+        assert not tcp.reading
+        assert await reader.readexactly(len(early)) == early
+        await until(lambda: tcp.reading)
+
+
+async def test_a_client_that_is_full_at_its_101_holds_the_display_back(here: Place) -> None:
+    drawn = bytes(64 << 10)
+    async with bare_relay(here, GREETING, full=True) as (relay, _):
+        reader, writer = await here.display.next()
+        writer.write(drawn)
+        relay.stream_data(b"by now the relay would have read")
+        await reader.readuntil(b"read")
+        assert relay.bytes_out == 0
+        relay.stream_drained()
+        await until(lambda: relay.bytes_out == len(drawn))
+
+
+async def test_a_client_that_was_full_is_read_from_again(here: Place) -> None:
+    async with bare_relay(here, b"", full=True) as (_, tcp):
+        await until(lambda: tcp.reading)
+
+
+@pytest.mark.parametrize("draws", [True, False])
+async def test_a_client_in_a_black_hole_is_noticed(
+    tmp_path: Path, bare_lab: Lab, *, draws: bool
+) -> None:
+    relay = RelaySettings(silence_limit_s=1.0)
+    settings = replace(quick(), relay=relay)
+    async with place(tmp_path, settings, address=str(NODE_UPLINK)) as here:
+        tcp = bare_lab.outside.socket(socket.AF_INET, socket.SOCK_STREAM)
+        await asyncio.get_running_loop().sock_connect(tcp, (str(NODE_UPLINK), here.port))
+        client = await here.client(tcp)
+        await client.upgraded()
+        reader, writer = await here.display.next()
+        swallow_all(bare_lab.outside.name)
+
+        def gone() -> bool:
+            if draws:
+                writer.write(b"more of the picture")
+            return bool(here.desktops.ended_tickets)
+
+        await until(gone, limit_s=10)
+        assert (await the_end(here)).reason == "the client disconnected"
+        assert await reader.read() == b""
+
+
+def swallow_all(namespace: str) -> None:
+    """Let a network namespace take no packet any more, without a word to who sent it."""
+    rules = """
+    table inet hole {
+        chain in { type filter hook input priority 0; policy drop; }
+    }
+    """
+    nft = ["ip", "netns", "exec", namespace, "nft", "-f", "-"]
+    subprocess.run(nft, input=rules, text=True, check=True)
