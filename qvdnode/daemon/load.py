@@ -8,11 +8,12 @@ QVDNODE_SECTION__KEY, such as QVDNODE_NODE__STATE_DIR; a list is written as in t
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import Field as Checked
 
 from qvdnode.daemon.config import DERIVED, FIXED, Config
 from qvdnode.daemon.settings import NodeSettings
@@ -22,6 +23,16 @@ from qvdnode.model.misfit import misfit
 ENV_PREFIX: Final = "QVDNODE_"
 
 S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Section(Generic[S]):
+    """What checks a section of the file."""
+
+    kind: type[S]
+    model: type[BaseModel]
+    """Of the plain values."""
+    inner: Mapping[str, "Section[Any]"]
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -90,18 +101,16 @@ def _from_environment(name: str, text: str) -> object:
 
 def parse(raw: Mapping[str, Any]) -> Config:
     """A Config from tables of plain values; raises BadConfig naming the key."""
-    known = {section.name: section for section in fields(Config)}
     for name in raw:
-        if name not in known:
+        if name not in SECTIONS:
             raise BadConfig(
-                f"unknown section [{name}]; there are {', '.join(sorted(known))}", key=name
+                f"unknown section [{name}]; there are {', '.join(sorted(SECTIONS))}", key=name
             )
-    hints = typing.get_type_hints(Config)
-    node = _section(hints["node"], "node", raw.get("node", {}), {})
+    node = _filled(SECTIONS["node"], "node", raw.get("node", {}), {})
     derived = {name: getattr(node, name) for name in DERIVED}
     others = {
-        name: _section(hints[name], name, raw.get(name, {}), derived)
-        for name in known
+        name: _filled(section, name, raw.get(name, {}), derived)
+        for name, section in SECTIONS.items()
         if name != "node"
     }
     return Config(node=node, **others)
@@ -113,20 +122,32 @@ def settable(kind: type[Any]) -> list[Field[Any]]:
     return [item for item in fields(kind) if item.name not in hidden]
 
 
-def _section(kind: type[S], path: str, table: object, derived: Mapping[str, object]) -> S:
+def _filled(section: Section[S], path: str, table: object, derived: Mapping[str, object]) -> S:
     if not isinstance(table, dict):
         raise BadConfig(f"[{path}] must be a table", key=path)
-    inner = {name: value for name, value in nested(kind).items() if name in table}
+    inner = {name: part for name, part in section.inner.items() if name in table}
     plain = {name: value for name, value in table.items() if name not in inner}
-    values = _checked(kind, path, plain)
+    values = _checked(section, path, plain)
     for name, part in inner.items():
-        values[name] = _section(part, f"{path}.{name}", table[name], derived)
-    wanted = {item.name for item in fields(_dataclass(kind))}
+        values[name] = _filled(part, f"{path}.{name}", table[name], derived)
+    wanted = {item.name for item in fields(_dataclass(section.kind))}
     values.update({name: value for name, value in derived.items() if name in wanted})
     try:
-        return kind(**values)
+        return section.kind(**values)
     except ValueError as error:
         raise BadConfig(f"[{path}] {error}", key=path) from error
+
+
+def _section_of(kind: type[S]) -> Section[S]:
+    hints = typing.get_type_hints(kind)
+    inner = nested(kind)
+    shape: dict[str, Any] = {
+        item.name: (hints[item.name], _default(item))
+        for item in settable(kind)
+        if item.name not in inner
+    }
+    model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **shape)
+    return Section(kind, model, {name: _section_of(part) for name, part in inner.items()})
 
 
 def nested(kind: type[Any]) -> dict[str, type[Any]]:
@@ -139,21 +160,14 @@ def nested(kind: type[Any]) -> dict[str, type[Any]]:
     }
 
 
-def _checked(kind: type[Any], path: str, table: Mapping[str, object]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    shape: dict[str, Any] = {
-        item.name: (hints[item.name], _default(item))
-        for item in settable(kind)
-        if item.name not in nested(kind)
-    }
-    model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **shape)
+def _checked(section: Section[Any], path: str, table: Mapping[str, object]) -> dict[str, Any]:
     try:
-        return dict(model.model_validate(table))
+        return dict(section.model.model_validate(table))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([path, *(str(part) for part in first["loc"])])
         if first["type"] == "extra_forbidden":
-            names = ", ".join(item.name for item in settable(kind))
+            names = ", ".join(item.name for item in settable(section.kind))
             raise BadConfig(f"unknown key {key}; [{path}] has {names}", key=key) from error
         raise BadConfig(f"{key} {misfit(first)}", key=key) from error
 
@@ -168,5 +182,10 @@ def _default(item: Field[Any]) -> object:
     if item.default is not MISSING:
         return item.default
     if item.default_factory is not MISSING:
-        return item.default_factory()
+        return Checked(default_factory=item.default_factory)
     return ...
+
+
+SECTIONS: Final[dict[str, Section[Any]]] = {
+    name: _section_of(kind) for name, kind in typing.get_type_hints(Config).items()
+}
