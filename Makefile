@@ -64,8 +64,7 @@ check: $(READY)
 	$(BIN)/vulture
 	$(BIN)/deptry .
 	$(BIN)/codespell
-	$(BIN)/python -m pytest $(UNIT)
-	$(BIN)/python -m tests.own_coverage
+	$(BIN)/python -m tests.own_coverage $(UNIT)
 
 unit: $(READY)
 	$(BIN)/python -m pytest $(UNIT)
@@ -77,7 +76,7 @@ e2e: setup
 	$(BIN)/python -m pytest tests/e2e
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=whole
 
 docs: $(READY)
 	$(BIN)/python -m docs.generate

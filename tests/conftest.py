@@ -5,7 +5,10 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["tests.fixtures_guest", "tests.fixtures_image", "tests.fixtures_postgres"]
 
 # A shared machine stalls now and then, which says nothing about the code under test.
-settings.register_profile(
-    "shared", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+ANYWHERE = settings(
+    deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
-settings.load_profile("shared")
+settings.register_profile("quick", ANYWHERE, max_examples=30)
+settings.register_profile("whole", ANYWHERE, max_examples=100)
+settings.register_profile("soak", ANYWHERE, max_examples=1_000)
+settings.load_profile("quick")

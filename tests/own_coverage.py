@@ -1,4 +1,4 @@
-"""Whether each pure module is covered whole by its own tests: `python -m tests.own_coverage`.
+"""Runs tests, and says whether they cover each pure module whole: `python -m tests.own_coverage`.
 
 Lines and branches of `core/`, `wire/` and `model/` count only when the module's own twin runs them:
 what another module's tests happen to pass through has been run, not tested.
@@ -7,14 +7,17 @@ what another module's tests happen to pass through has been run, not tested.
 import importlib
 import io
 import sys
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from coverage import Coverage
 
-ROOT: Final = Path(__file__).parent.parent
-PURE: Final = ("*/core", "wire", "model")
+from tests.sources import CODE, MODULES, ROOT, is_pure, module_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PURE: Final = [path for path in MODULES if is_pure(path.relative_to(CODE))]
 
 
 class Contexts:
@@ -30,23 +33,21 @@ class Contexts:
 
 
 def main() -> int:
-    """Run the twins, name what they leave out; 0 when that is nothing."""
+    """Run what the command line names, or all unit tests; 0 when nothing fails or is left out."""
     coverage = Coverage(data_file=None, config_file=str(ROOT / "pyproject.toml"))
-    folders = [str(path) for part in PURE for path in (ROOT / "tests/unit").glob(part)]
-    modules = sorted(path for part in PURE for path in (ROOT / "qvdnode").glob(f"{part}/*.py"))
     coverage.start()
-    for module in modules:  # what only declares needs no test
-        importlib.import_module(".".join(module.relative_to(ROOT).with_suffix("").parts))
-    failed = pytest.main(["-q", "-p", "no:cacheprovider", *folders], plugins=[Contexts(coverage)])
+    for path in PURE:  # what only declares needs no test
+        importlib.import_module(module_of(path))
+    failed = pytest.main(sys.argv[1:] or ["tests/unit"], plugins=[Contexts(coverage)])
     coverage.stop()
-    left_out = [line for module in modules if (line := missed(coverage, module))]
-    print("\n".join(left_out) or f"{len(modules)} pure modules are covered by their own tests")
+    left_out = [line for path in PURE if (line := missed(coverage, path))]
+    print("\n".join(left_out) or f"{len(PURE)} pure modules are covered by their own tests")
     return 1 if failed or left_out else 0
 
 
-def missed(coverage: Coverage, module: Path) -> str:
+def missed(coverage: Coverage, module: "Path") -> str:
     """What the module's own twin does not run; empty when it runs everything."""
-    twin = f"tests/unit/{module.relative_to(ROOT / 'qvdnode').with_name(f'test_{module.name}')}"
+    twin = f"tests/unit/{module.relative_to(CODE).with_name(f'test_{module.name}')}"
     report = io.StringIO()
     total = coverage.report(
         include=[str(module)], contexts=["^$", f"^{twin}$"], show_missing=True, file=report

@@ -39,8 +39,14 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(text(path), filename=str(path))
 
 
+@functools.cache
+def nodes(source: ast.Module) -> list[ast.AST]:
+    """All that a module's source is made of; walking it again and again would take a while."""
+    return list(ast.walk(source))
+
+
 def functions(path: Path) -> Iterator[Function]:
-    return (node for node in ast.walk(tree(path)) if isinstance(node, Function))
+    return (node for node in nodes(tree(path)) if isinstance(node, Function))
 
 
 def is_pure(inside: Path) -> bool:
@@ -53,11 +59,11 @@ def names(source: ast.Module) -> list[tuple[int, str]]:
     """What a module imports or reaches by a dot, under its full name, with the line."""
     known: dict[str, str] = {}
     found: list[tuple[int, str]] = []
-    for node in ast.walk(source):
+    for node in nodes(source):
         if isinstance(node, ast.stmt):
             known.update((here, full) for full, here in _imported(node))
             found += ((node.lineno, full) for full, _ in _imported(node))
-    for node in ast.walk(source):
+    for node in nodes(source):
         if isinstance(node, ast.Attribute):
             written = ast.unparse(node)
             first = re.split(r"\W", written, maxsplit=1)[0]
@@ -79,11 +85,11 @@ def imports(source: ast.Module, *, for_types: bool = False) -> Iterator[str]:
     """The full names that a module imports when it runs, or also for its types alone."""
     unseen = {
         id(inner)
-        for node in ast.walk(source)
+        for node in nodes(source)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    for node in ast.walk(source):
+    for node in nodes(source):
         if for_types or id(node) not in unseen:
             yield from (full for full, _ in _imported(node))
 

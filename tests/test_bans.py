@@ -20,6 +20,7 @@ from tests.sources import (
     fail_if,
     name,
     names,
+    nodes,
     python_files,
     text,
     tree,
@@ -128,7 +129,7 @@ def blind_catches(source: ast.Module) -> list[int]:
     """Where everything is caught, whatever it is, and not raised again."""
     return [
         node.lineno
-        for node in ast.walk(source)
+        for node in nodes(source)
         if (isinstance(node, ast.ExceptHandler) and is_blind(node.type) and not raises_again(node))
         or (isinstance(node, ast.Call) and is_blind_suppress(node))
     ]
@@ -180,7 +181,7 @@ def test_nothing_is_skipped_in_silence() -> None:
     for path in python_files(TESTS):
         found = [
             node.lineno
-            for node in ast.walk(tree(path))
+            for node in nodes(tree(path))
             if isinstance(node, ast.Attribute) and node.attr in SKIPPING
         ]
         if len(found) > SKIPS.get(name(path), 0):
@@ -194,13 +195,13 @@ def test_no_test_sleeps() -> None:
         source = tree(path)
         polls = {
             id(inner)
-            for loop in ast.walk(source)
+            for loop in nodes(source)
             if isinstance(loop, ast.While)
             for inner in ast.walk(loop)
         }
         broken += [
             f"{name(path)}:{node.lineno}"
-            for node in ast.walk(source)
+            for node in nodes(source)
             if isinstance(node, ast.Call) and is_sleep(node) and id(node) not in polls
         ]
     fail_if(broken, "wait for a condition with tests.waiting.until")

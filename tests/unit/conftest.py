@@ -1,14 +1,15 @@
 """Unit tests have no world: a socket to anywhere is refused."""
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 REACHING_OUT = ("bind", "connect", "connect_ex", "listen", "sendto")
 
 
-@pytest.fixture(autouse=True)
-def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="package")
+def _no_sockets() -> Iterator[None]:
     """Refuse the calls that reach out; the loop's own socket pair needs none of them."""
 
     def refuse(*_args: object, **_named: object) -> None:
@@ -16,6 +17,8 @@ def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
             "a unit test opens no socket: hand in a fake, or move the test to tests/integration"
         )
 
-    for name in REACHING_OUT:
-        monkeypatch.setattr(socket.socket, name, refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in REACHING_OUT:
+            patch.setattr(socket.socket, name, refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield

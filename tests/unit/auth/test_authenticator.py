@@ -24,10 +24,10 @@ DAY = timedelta(hours=24)
 class Door:
     """An authenticator with one user and all that is around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, hasher: PasswordHasher) -> None:
         self.clock = ManualClock()
         self.accounts = FakeAccounts()
-        self.hasher = PasswordHasher(threads=1)
+        self.hasher = hasher
         self.settings = AuthSettings()
         self.authenticator = Authenticator(
             self.accounts, self.accounts, self.hasher, self.clock, self.settings
@@ -41,11 +41,16 @@ class Door:
             await self.authenticator.basic(login, password, source=SOURCE)
 
 
-@pytest.fixture
-def door() -> Iterator[Door]:
-    made = Door()
+@pytest.fixture(scope="module")
+def hasher() -> Iterator[PasswordHasher]:
+    made = PasswordHasher(threads=1)
     yield made
-    made.hasher.close()
+    made.close()
+
+
+@pytest.fixture
+def door(hasher: PasswordHasher) -> Door:
+    return Door(hasher)
 
 
 async def test_the_right_password_names_the_user(door: Door) -> None:

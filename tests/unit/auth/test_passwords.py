@@ -9,7 +9,7 @@ from qvdnode.auth.passwords import PASSWORD_MAX_BYTES, PasswordHasher
 from qvdnode.model.errors import Invalid, Unavailable
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hasher() -> Iterator[PasswordHasher]:
     made = PasswordHasher(threads=1, queue_max=2)
     yield made

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.daemon.config import Config
@@ -72,7 +72,6 @@ def test_what_is_no_toml_is_refused(content: bytes) -> None:
         tables(content)
 
 
-@settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from(SECTIONS), st.dictionaries(st.sampled_from(KEYS), VALUES)))
 def test_any_values_are_taken_or_refused(raw: dict[str, dict[str, Any]]) -> None:
     with contextlib.suppress(BadConfig):

@@ -1,7 +1,7 @@
 """Each decoder of outside bytes keeps its promise, on its seeds and on any damage to them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.targets import TARGETS
@@ -20,7 +20,6 @@ def test_a_target_holds_on_its_seeds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=50)
 @given(data=st.data())
 def test_a_target_holds_on_damaged_seeds(name: str, data: st.DataObject) -> None:
     target = TARGETS[name]
@@ -31,7 +30,6 @@ def test_a_target_holds_on_damaged_seeds(name: str, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=25)
 @given(data=st.binary(max_size=300))
 def test_a_target_holds_on_any_bytes(name: str, data: bytes) -> None:
     TARGETS[name].check(data)

@@ -224,5 +224,5 @@ class FleetMachine(RuleBasedStateMachine):
         await settle()
 
 
-FleetMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
+FleetMachine.TestCase.settings = settings(stateful_step_count=30)
 TestFleetLives = FleetMachine.TestCase

@@ -23,11 +23,15 @@ def test_in_total_the_most_crowded_source_pays() -> None:
 
 
 def test_who_is_through_does_not_count() -> None:
-    register = Unfinished(per_source_max=1, total_max=1)
+    register = Unfinished(per_source_max=2, total_max=2)
     register.add("a1", "a")
+    register.add("a2", "a")
     register.remove("a1", "a")
     register.remove("a1", "a")
-    assert register.add("a2", "a") is None
+    assert register.add("a3", "a") is None
+    register.remove("a2", "a")
+    register.remove("a3", "a")
+    assert register.add("b1", "b") is None
     assert len(register) == 1
 
 

@@ -11,6 +11,7 @@ MemAvailable:   20971520 kB
 SwapTotal:       2097152 kB
 SwapFree:        1048576 kB
 HugePages_Total:       0
+Words: no number
 """
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.model.errors import Invalid
@@ -60,7 +60,6 @@ def test_rubbish_is_refused(content: bytes) -> None:
         decode(content)
 
 
-@settings(max_examples=40)
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(
     st.sampled_from(["version", "order", "vm", "port", "process", "ids"]), x)))  # fmt: skip
 def test_any_other_json_is_refused(body: object) -> None:
