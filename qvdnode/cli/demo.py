@@ -21,23 +21,28 @@ from qvdnode.cli.demo_farm import DESK, furnish
 from qvdnode.cli.demo_node import TIED, died, running_node
 from qvdnode.cli.demo_plan import LOOPBACK, DemoPlan
 from qvdnode.cli.demo_report import Report
-from qvdnode.cli.demo_screen import DemoScreen, must_be_usable, screen
+from qvdnode.cli.demo_screen import DemoScreen, must_be_usable, must_take_a_file, screen
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon.announcement import Announcement
+from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import process
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
 
 WINDOW_LIMIT_S: Final = 120.0
 DRAWN_LIMIT_S: Final = 30.0
+PROGRAMS: Final = Path(sys.executable).parent
 
 
 async def run(plan: DemoPlan, report: Report, clock: Clock, display: str | None) -> None:
     """Show the desktop until cancelled, or once; raises FarmError when something does not work."""
     if display:
         await must_be_usable(display)
+    if plan.screenshot is not None:
+        must_take_a_file(plan.screenshot)
     try:
         async with (
             running_node(plan, sys.executable, clock) as (said, node),
@@ -48,14 +53,10 @@ async def run(plan: DemoPlan, report: Report, clock: Clock, display: str | None)
             await _show(plan, report, clock, said, display)
             tasks.cancel()
     except BaseExceptionGroup as group:
-        raise _first(group) from None
-
-
-def _first(error: BaseException) -> BaseException:
-    """What went wrong, out of the groups that tasks put around it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        expected = first_farm_error(group)
+        if expected is None:
+            raise
+        raise expected from group
 
 
 async def _show(
@@ -87,8 +88,12 @@ async def _show(
         report.done("window", f"The desktop is shown on display {shown_on.display}")
         report.event("first_window", seconds=round(report.elapsed_s, 3), steps=report.steps)
         await _photograph(plan, report, shown_on, watcher, window)
-        if not plan.once:
+        stays = plan.what_stays(str(PROGRAMS), DatabaseSettings().system_user)
+        if plan.once:
+            report.say(stays)
+        else:
             report.say(_what_next(plan, said, login))
+            report.say(f"Ctrl-C ends it all. {stays}")
             await asyncio.Event().wait()
         tasks.cancel()
 
@@ -104,7 +109,10 @@ async def _photograph(
     except TimedOut as error:
         report.doing(str(error))
         return
-    await asyncio.to_thread(file.write_bytes, picture)
+    try:
+        await asyncio.to_thread(file.write_bytes, picture)
+    except OSError as error:
+        raise HostFailed(f"The screenshot cannot be written: {error}") from error
     report.done("drawn", f"Screenshot in {file}")
 
 
@@ -160,17 +168,13 @@ def _password(plan: DemoPlan) -> str:
 
 
 def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin) -> str:
-    python = Path(sys.executable).parent
     secret = "the one you gave" if plan.password else f"in {plan.password_file}"
     return f"""
 What to try next, in another terminal:
-  {python}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {DESK} --pin {said.fingerprint}
+  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {DESK} --pin {said.fingerprint}
       the same desktop from a second client: it takes the first one's place (password: {secret})
-  {python}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {plan.token_file}
-  {python}/qvd vm list
+  {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {plan.token_file}
+  {PROGRAMS}/qvd vm list
       administration; the same over REST at {login.url}/api/v1 (described in openapi.json there)
   tail -f {plan.log_file}
-
-Ctrl-C ends it all. The image and the state folder {plan.state_dir}, the Debian packages and .venv
-stay, so that the next run is quick; {plan.how_to_remove(str(python))}.
 """  # noqa: E501 - commands to copy stay on one line

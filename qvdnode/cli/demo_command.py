@@ -42,7 +42,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
     if os.geteuid() != 0:
         raise Forbidden("The demo starts containers and needs root: sudo make demo")
     plan = DemoPlan(
-        state_dir=state_dir.absolute(),
+        state_dir=state_dir.resolve(),
         user=user,
         password=password,
         client_port=client_port,
@@ -76,9 +76,15 @@ def _run(plan: DemoPlan, report: Report) -> None:
 
 @contextlib.contextmanager
 def _only_one(plan: DemoPlan) -> Iterator[None]:
-    """Make the folder and hold it; raises Conflict when another demo has it."""
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    plan.folder.chmod(0o700)
+    """Make the folder and hold it; raises HostFailed, and Conflict when another demo has it."""
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        plan.folder.chmod(0o700)
+    except OSError as error:
+        raise HostFailed(
+            f"The state folder {plan.state_dir} cannot be used: {error.strerror}."
+            " Choose another with --state-dir."
+        ) from error
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(StateLock(plan.folder))

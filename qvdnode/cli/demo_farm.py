@@ -3,6 +3,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from typing import Any, Final
 
 from qvdnode.cli import name_lookup
@@ -50,15 +51,15 @@ async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     except Refused as refused:
         if refused.problem_code != NotFound.code:
             raise
-    root = plan.folder / IMAGE
-    await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+    root = plan.build_folder / IMAGE
+    await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     try:
-        await build(recipes.icewm(), root, _percent(report))
+        await build(recipes.icewm(), root, _each_once(report))
         report.done("image", "Image built")
         note = "built by the demo"
-        await api.import_image(IMAGE, tar_of(root), note=note, progress=_taken(report))
+        await api.import_image(IMAGE, tar_of(root), note=note, progress=_each_so_much(report))
     finally:
-        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     report.done("import", "Image imported")
 
 
@@ -80,27 +81,27 @@ async def _made(api: ApiClient, path: str, key: dict[str, Any], rest: dict[str, 
     return int(item["id"])
 
 
-class _percent:  # noqa: N801 - a function with a memory
+def _each_once(report: Report) -> Callable[[int, str], None]:
     """Tells the build's progress, each sentence once."""
+    last = ""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._last = ""
+    def told(percent: int, sentence: str) -> None:
+        nonlocal last
+        if sentence != last:
+            last = sentence
+            report.doing(f"{percent:3} %  {sentence}")
 
-    def __call__(self, percent: int, sentence: str) -> None:
-        if sentence != self._last:
-            self._last = sentence
-            self._report.doing(f"{percent:3} %  {sentence}")
+    return told
 
 
-class _taken:  # noqa: N801 - a function with a memory
+def _each_so_much(report: Report) -> Callable[[int], None]:
     """Tells an import's progress, a sentence for so many bytes."""
+    next_bytes = TOLD_EVERY_BYTES
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._told = 0
+    def told(size_bytes: int) -> None:
+        nonlocal next_bytes
+        if size_bytes >= next_bytes:
+            next_bytes = size_bytes + TOLD_EVERY_BYTES
+            report.doing(f"importing the image, {size_bytes >> 20} MiB so far")
 
-    def __call__(self, size_bytes: int) -> None:
-        if size_bytes >= self._told + TOLD_EVERY_BYTES:
-            self._told = size_bytes
-            self._report.doing(f"importing the image, {size_bytes >> 20} MiB so far")
+    return told

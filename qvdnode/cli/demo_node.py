@@ -32,7 +32,7 @@ async def running_node(
     plan: DemoPlan, python: str, clock: Clock
 ) -> AsyncIterator[tuple[Announcement, Process]]:
     """A node that serves, stopped with its guests at the end; raises HostFailed with its log."""
-    await _end_orphan(plan.state_dir)
+    await _end_orphan(plan)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
     ids = await asyncio.to_thread(
         id_claims.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed, but=plan.state_dir
@@ -40,7 +40,7 @@ async def running_node(
     plan.config_file.write_text(config_text(plan, subnet, ids.start), encoding="utf-8")
     with plan.log_file.open("wb") as log:
         child = await process.launch(
-            [*TIED, python, "-m", "qvdnode", "serve", "--config", plan.config_file],
+            [*TIED, python, *plan.node_words],
             env=_environment(),
             output=log,
         )
@@ -84,10 +84,10 @@ async def _serving(plan: DemoPlan, child: Process, clock: Clock) -> Announcement
         await clock.sleep(LOOK_AGAIN_S)
 
 
-async def _end_orphan(state_dir: Path) -> None:
+async def _end_orphan(plan: DemoPlan) -> None:
     """End a node that serves from this folder although its demo is gone (we hold its lock)."""
-    said = announcement.read(state_dir)
-    if said is None or not await asyncio.to_thread(_is_node, said.pid):
+    said = announcement.read(plan.state_dir)
+    if said is None or not await asyncio.to_thread(_is_node, said.pid, plan):
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(said.pid, signal.SIGTERM)
@@ -96,12 +96,13 @@ async def _end_orphan(state_dir: Path) -> None:
             await pidfd.wait_gone(said.pid)
     except TimeoutError as error:
         raise TimedOut(
-            f"A node (process {said.pid}) serves from {state_dir} and does not end."
+            f"A node (process {said.pid}) serves from {plan.state_dir} and does not end."
         ) from error
 
 
-def _is_node(pid: int) -> bool:
+def _is_node(pid: int, plan: DemoPlan) -> bool:
+    """Whether it still is that node: an old announcement may name a pid that others have now."""
     try:
-        return b"qvdnode" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return plan.is_node(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:
         return False

@@ -6,6 +6,7 @@ a killed demo left is found again by the next one.
 
 import hashlib
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,9 +49,23 @@ class DemoPlan:
         return self.state_dir / "demo"
 
     @property
+    def build_folder(self) -> Path:
+        """Where an image is built that is not there yet; nothing else is ever in it."""
+        return self.folder / "build"
+
+    @property
     def config_file(self) -> Path:
         """The node's configuration."""
         return self.folder / "node.toml"
+
+    @property
+    def node_words(self) -> tuple[str, ...]:
+        """What the node's Python is started with; no other node has the same."""
+        return ("-m", "qvdnode", "serve", "--config", str(self.config_file))
+
+    def is_node(self, line: bytes) -> bool:
+        """Whether a command line, as the kernel keeps it, is of this demo's node."""
+        return os.fsencode("".join(f"\0{word}" for word in self.node_words)) + b"\0" in line
 
     @property
     def log_file(self) -> Path:
@@ -66,6 +81,14 @@ class DemoPlan:
     def token_file(self) -> Path:
         """The administrator's token, written by the node."""
         return self.state_dir / "admin.token"
+
+    def what_stays(self, programs: str, account: str) -> str:
+        """What is still there after the end, why, and how to get rid of it."""
+        return (
+            f"What stays, so that the next run is quick: {self.state_dir} with image and homes,"
+            f" .venv, the Debian packages, and the account {account} that the database runs as;"
+            f" {self.how_to_remove(programs)}."
+        )
 
     def how_to_remove(self, programs: str) -> str:
         """What to type to get rid of what the demo keeps."""

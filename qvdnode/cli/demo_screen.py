@@ -2,13 +2,15 @@
 # tested-by: tests/e2e/test_demo.py
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.xvfb import xvfb
 from qvdnode.client.display import look_at
-from qvdnode.model.errors import Unavailable
+from qvdnode.model.errors import HostFailed, Unavailable
 
 SIZE: Final = "1280x800x24"
 
@@ -31,6 +33,16 @@ async def must_be_usable(display: str) -> None:
             f"{error}. Mend DISPLAY, or take it away (env -u DISPLAY make demo): the demo then"
             " takes a picture of the desktop."
         ) from error
+
+
+def must_take_a_file(file: Path) -> None:
+    """Raise HostFailed if nothing could be written there, for the same reason."""
+    if file.is_dir():
+        raise HostFailed(f"{file} is a folder: give --screenshot the name of a file.")
+    if not file.parent.is_dir():
+        raise HostFailed(f"There is no folder {file.parent} for the screenshot: make it first.")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise HostFailed(f"{file.parent} cannot be written, so no screenshot could go there.")
 
 
 @contextlib.asynccontextmanager

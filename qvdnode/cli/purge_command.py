@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -12,6 +13,7 @@ import typer
 
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims, mounts
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
@@ -36,12 +38,28 @@ def purge_command(
     """Remove state folders and all that is kept in them, homes too."""
     if os.geteuid() != 0:
         raise Forbidden("Purge removes what root made: run it as root.")
+    removed = False
     for folder in state_dir:
         if not folder.is_dir():
             typer.echo(f"nothing to remove at {folder}")
             continue
         asyncio.run(_purge(folder.resolve()))
         typer.echo(f"removed {folder}")
+        removed = True
+    if removed and (account := _account()) is not None:
+        typer.echo(
+            f"the account {account} stays, since other nodes of this host may run their database as"
+            f" it; with none left, userdel {account} removes it"
+        )
+
+
+def _account() -> str | None:
+    """The account of embedded databases, if there is one. Who else needs it, nobody knows."""
+    name = DatabaseSettings().system_user
+    try:
+        return pwd.getpwnam(name).pw_name
+    except KeyError:
+        return None
 
 
 def refuse_strangers(folder: Path) -> None:

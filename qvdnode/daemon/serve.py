@@ -36,6 +36,7 @@ from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
 from qvdnode.runtime.clock import Clock, SystemClock
+from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.tls.host_names import host_names
 from qvdnode.tls.identity import NodeIdentity
@@ -52,20 +53,10 @@ def run(config: Config) -> None:
     try:
         uvloop.run(serve(config, SystemClock()))
     except BaseExceptionGroup as group:
-        expected = group.subgroup(FarmError)
+        expected = first_farm_error(group)
         if expected is None:
             raise
-        raise first_of(expected) from group
-
-
-def first_of(group: BaseExceptionGroup[FarmError]) -> FarmError:
-    """The first error in a group of groups: what went wrong before the others were cancelled."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, FarmError):
-        raise TypeError("a group of farm errors holds nothing else")
-    return error
+        raise expected from group
 
 
 async def serve(config: Config, clock: Clock) -> None:

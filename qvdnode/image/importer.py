@@ -23,6 +23,7 @@ from qvdnode.image.layout import Layout
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, TimedOut
 from qvdnode.model.ids import ImageId
+from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
@@ -181,21 +182,16 @@ async def _talk(
             answer = group.create_task(_answer(child, progress))
             await _feed(child, chunks, answer, group)
     except BaseExceptionGroup as failed:
-        expected = failed.subgroup(FarmError)
+        expected = first_farm_error(failed)
         if expected is None:
             raise
-        raise _first(expected) from failed
+        raise expected from failed
     told = answer.result()
     if "done" in told:
         return int(str(told["done"]))
     if "refused" in told:
         raise BadImage(str(told["refused"]))
     raise HostFailed(str(told.get("failed") or f"the import broke down: {said.result()[-400:]}"))
-
-
-def _first(group: BaseExceptionGroup[FarmError]) -> FarmError:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _feed(

@@ -1,5 +1,6 @@
 """`qvdnode purge` as a person types it."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typer.testing import CliRunner, Result
 
 from qvdnode.cli.qvdnode_program import app
 from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims
+from qvdnode.host.system_account import ensure_account
 from tests.fixtures_postgres import state_folder
 
 HIGH_IDS = range(0xF020_0000, 0xF030_0000)
@@ -38,6 +41,12 @@ def test_a_state_folder_is_removed_and_a_missing_one_is_fine(folder: Path) -> No
     assert result.exit_code == 0
     assert f"removed {folder}" in result.output
     assert not folder.exists()
+
+
+def test_the_account_that_stays_is_told_when_something_was_removed(folder: Path) -> None:
+    account = asyncio.run(ensure_account(DatabaseSettings().system_user))
+    assert f"userdel {account.name}" in purge(folder).output
+    assert "userdel" not in purge(folder).output
 
 
 def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:

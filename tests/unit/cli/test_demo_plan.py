@@ -29,6 +29,20 @@ def test_the_hint_names_the_folder_that_make_purge_would_not_remove() -> None:
     assert "/v/bin/qvdnode purge --state-dir '/srv/my demo'" in other
 
 
+def test_all_that_stays_is_named() -> None:
+    told = plan().what_stays("/v/bin", "dbuser")
+    for thing in ("/var/lib/qvdnode-demo", ".venv", "packages", "account dbuser", "make purge"):
+        assert thing in told
+
+
+def test_only_the_node_of_this_demo_is_its_node() -> None:
+    words = ("python", *plan("/srv/demo").node_words)
+    line = b"".join(word.encode() + b"\0" for word in words)
+    assert plan("/srv/demo").is_node(line)
+    assert not plan("/srv").is_node(line)
+    assert not plan("/srv/demo").is_node(b"vim\0/srv/qvdnode/README.md\0")
+
+
 def test_folders_have_names_of_their_own_each_time() -> None:
     assert plan().prefix == plan().prefix
     assert plan("/a").prefix != plan("/b").prefix
