@@ -31,8 +31,8 @@ packages:
 	@packaging/install-packages.sh debian-packages.txt
 
 $(READY): requirements-dev.txt pyproject.toml | packages
-	@echo "setup: virtual environment in $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setup: virtual environment in $(VENV)" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) # or half made
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -49,7 +49,13 @@ demo: setup
 	@$(BIN)/qvdnode demo $(ARGS)
 
 purge:
-	@test ! -x $(BIN)/qvdnode || $(BIN)/qvdnode purge --state-dir $(DEMO_STATE) --state-dir $(TEST_STATE)
+	@if test -x $(BIN)/qvdnode; then \
+	  $(BIN)/qvdnode purge --state-dir $(DEMO_STATE) --state-dir $(TEST_STATE); \
+	else \
+	  for folder in $(DEMO_STATE) $(TEST_STATE); do \
+	    test ! -e $$folder || { echo "purge: without .venv $$folder stays; run: make setup purge" >&2; exit 1; }; \
+	  done; \
+	fi
 	rm -rf $(VENV)
 
 format: $(READY)

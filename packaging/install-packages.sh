@@ -9,7 +9,7 @@ for name in $names; do
     [ "$state" = installed ] || missing="$missing $name"
 done
 [ -n "$missing" ] || exit 0
-echo "setup: Debian packages:$missing"
+echo "setup: Debian packages:$missing" >&2
 if [ "$(id -u)" != 0 ]; then
     echo "setup: root is needed to install them: apt-get install$missing" >&2
     exit 1
@@ -17,8 +17,9 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# A host that is new often updates itself at this very moment, so the lock is waited for.
 # shellcheck disable=SC2086  # a list of names
-if ! { apt-get -q update && apt-get -q -y install --no-install-recommends $missing; } >"$log" 2>&1; then
+if ! { apt-get -q update && apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $missing; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "setup: apt-get failed; mend what it says and run make again" >&2
     exit 1

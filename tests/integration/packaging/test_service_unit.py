@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.cli.demo_node import STOP_LIMIT_S
 from qvdnode.host import process
 
 UNIT = Path(__file__).parents[3] / "packaging" / "qvdnode.service"
@@ -48,6 +49,10 @@ def test_a_stop_leaves_desktops_alone(service: configparser.SectionProxy) -> Non
     assert service["KillMode"] == "process"
     assert service["Delegate"] == "yes"
     assert service["OOMPolicy"] == "continue"
+
+
+def test_a_stop_with_desktops_has_the_time_it_takes(service: configparser.SectionProxy) -> None:
+    assert int(service["TimeoutStopSec"]) >= 2 * STOP_LIMIT_S
 
 
 @pytest.mark.parametrize(
