@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from qvdnode.auth.operators import Operators
+from qvdnode.cli.config_file import ConfigFile, chosen, told
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_working_token
@@ -36,9 +37,6 @@ RESTORE_EXAMPLES: Final = examples(
     "qvdnode restore --from /srv/backup/whole.tar --identity --force",
 )
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="TOML file of the node; docs/config.md.")
-]
 BackupFile = Annotated[Path, typer.Option("--to", help="File to write; must not exist yet.")]
 SourceFile = Annotated[Path, typer.Option("--from", help="File that `qvdnode backup` wrote.")]
 WithIdentity = Annotated[
@@ -92,8 +90,11 @@ def restore_command(
 
 
 def _run(config: Path | None, work: Callable[[Config], Awaitable[None]]) -> None:
+    file = chosen(config)
+    typer.echo(f"configuration  {told(file)}")
+
     async def main() -> None:
-        await work(load(config, os.environ))
+        await work(load(file, os.environ))
 
     asyncio.run(main())
 

@@ -5,15 +5,15 @@ import asyncio
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from qvdnode.cli.config_file import ConfigFile, chosen, told
 from qvdnode.cli.doctor import examine
-from qvdnode.cli.doctor_finding import Finding, Level
+from qvdnode.cli.doctor_finding import Finding, Level, ok
 from qvdnode.cli.examples import examples
 from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.daemon.load import load
@@ -25,13 +25,16 @@ COLOURS: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"
 
 def doctor_command(
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="The node's configuration; defaults without one.")
-    ] = None,
+    config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:
     """Say what this host can and cannot do, and how to mend it."""
-    findings = asyncio.run(examine(load(config, os.environ), SystemClock()))
+    file = chosen(config)
+    settings = load(file, os.environ)
+    findings = [
+        ok("configuration", told(file)),
+        *asyncio.run(examine(settings, SystemClock())),
+    ]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -7,13 +7,13 @@ from typing import Annotated, Final
 
 import typer
 
+from qvdnode.cli.config_file import DEFAULT
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.first_start import initialise
 from qvdnode.daemon.load import load
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import SystemClock
 
-DEFAULT_CONFIG: Final = Path("/etc/qvdnode/qvdnode.toml")
 EXAMPLES: Final = examples("qvdnode init", "qvdnode init --config ./node.toml")
 TEMPLATE: Final = """\
 # Configuration of this node. Every key, with its default, is described in docs/config.md.
@@ -38,7 +38,7 @@ TEMPLATE: Final = """\
 def init_command(
     config: Annotated[
         Path, typer.Option("--config", help="Written with comments if it is not there.")
-    ] = DEFAULT_CONFIG,
+    ] = DEFAULT,
 ) -> None:
     """Make configuration, state folder, certificate, database and the first admin token."""
     try:

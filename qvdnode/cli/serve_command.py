@@ -2,20 +2,17 @@
 
 # tested-by: tests/e2e/test_desktop.py
 
+import logging
 import os
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-
+from qvdnode.cli.config_file import ConfigFile, chosen, told
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.load import load
 from qvdnode.daemon.serve import run
 from qvdnode.telemetry import logs
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="TOML file; docs/config.md lists every key.")
-]
+log = logging.getLogger(__name__)
 
 EXAMPLES: Final = examples(
     "qvdnode serve --config /etc/qvdnode/qvdnode.toml",
@@ -25,6 +22,8 @@ EXAMPLES: Final = examples(
 
 def serve_command(config: ConfigFile = None) -> None:
     """Run a node until SIGTERM or Ctrl-C; its desktops run on unless node.stop_guests is set."""
-    settings = load(config, os.environ)
+    file = chosen(config)
+    settings = load(file, os.environ)
     logs.setup(settings.log.format, settings.log.level)
+    log.info("configured", extra={"config": told(file)})
     run(settings)
