@@ -27,13 +27,6 @@ from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward
 from qvdnode.runtime.clock import Clock
 
-PROGRAMS: Final = (
-    ("lxc-start", "--version"),
-    ("nxproxy", "-v"),
-    ("mmdebstrap", "--version"),
-    ("nft", "--version"),
-    ("mkfs.ext4", "-V"),
-)
 PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 """Beside the program in a clone; elsewhere packages are not looked at."""
 
@@ -57,20 +50,22 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
 
 
 async def _disk(config: Config) -> DiskFacts:
-    folder = await asyncio.to_thread(_nearest, config.node.state_dir)
+    folder = await asyncio.to_thread(nearest, config.node.state_dir)
     return DiskFacts(
         state_dir=folder,
         free_mib=await asyncio.to_thread(disk_space.free_mib, folder),
         floor_mib=config.image.free_floor_mib,
         project_quota=await asyncio.to_thread(project_quota.available, folder),
         closed_parent=await asyncio.to_thread(first_closed_parent, folder),
-        mapped_mount_refusal=await mapped_mounts.refusal(folder, config.vm.id_base, IDS_PER_GUEST),
+        mounts=await mapped_mounts.look(folder, config.vm.id_base, IDS_PER_GUEST),
     )
 
 
 async def _programs() -> ProgramFacts:
     return ProgramFacts(
-        versions={argv[0]: await programs.version(*argv) for argv in PROGRAMS},
+        versions={
+            item.name: await programs.version(*item.version) for item in doctor_guests.PROGRAMS
+        },
         missing_packages=await programs.missing_packages(await asyncio.to_thread(_package_list)),
         own_environment=sys.prefix != sys.base_prefix,
     )
@@ -107,7 +102,7 @@ async def _network(config: Config) -> NetworkFacts:
         subnet_clash=clashes[0] if clashes else None,
         ports=[
             PortFacts(
-                key=f"{section}.port",
+                section=section,
                 address=listener.address,
                 port=listener.port,
                 refusal=ports.refusal(listener.address, listener.port),
@@ -130,9 +125,16 @@ async def _rules_refusal() -> str | None:
     return None
 
 
-def _nearest(folder: Path) -> Path:
+def nearest(folder: Path) -> Path:
     """The folder itself, or the nearest above it that exists."""
-    return next(place for place in (folder, *folder.parents) if place.is_dir())
+    return next(place for place in (folder, *folder.parents) if _is_folder(place))
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except PermissionError:  # below a folder that is closed to us, which is told
+        return False
 
 
 def _package_list() -> tuple[str, ...]:

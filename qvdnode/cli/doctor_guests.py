@@ -8,10 +8,35 @@ from typing import Final
 
 from qvdnode.cli.doctor_finding import Finding, error, ok, warning
 from qvdnode.host.probes.accounts import AccountFacts
+from qvdnode.host.probes.mapped_mounts import MountFacts
 
 PYTHON_MIN: Final = (3, 11)
-PACKAGES: Final[Mapping[str, str]] = {"lxc-start": "lxc", "nxproxy": "nxproxy"}
-"""Programs nothing works without, and the Debian packages that bring them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the host that is run."""
+
+    version: tuple[str, ...]
+    """The command line that says its version."""
+    package: str
+    """Debian's package of it."""
+    purpose: str | None = None
+    """What needs it, where a node that serves does not."""
+
+    @property
+    def name(self) -> str:
+        """What is run."""
+        return self.version[0]
+
+
+PROGRAMS: Final = (
+    Program(("lxc-start", "--version"), "lxc"),
+    Program(("mke2fs", "-V"), "e2fsprogs"),
+    Program(("nxproxy", "-v"), "nxproxy", "qvd connect and the demo show desktops with it"),
+    Program(("mmdebstrap", "--version"), "mmdebstrap", "the demo builds its image with it"),
+    Program(("nft", "--version"), "nftables", "nft list ruleset shows the rules of the node"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +49,7 @@ class DiskFacts:
     floor_mib: int
     project_quota: bool
     closed_parent: Path | None
-    mapped_mount_refusal: str | None
+    mounts: MountFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +107,18 @@ def disk(facts: DiskFacts) -> list[Finding]:
             f"Guests cannot pass {facts.closed_parent}",
             f"Run chmod o+x {facts.closed_parent}, or choose another node.state_dir.",
         ),
+        ok("overlay", "An overlay was mounted and removed")
+        if facts.mounts.overlay is None
+        else error(
+            "overlay",
+            facts.mounts.overlay,
+            "Run as root, on a kernel with overlayfs and a file system such as ext4 or xfs.",
+        ),
         ok("shifted mounts", "An overlay with shifted owners was mounted and removed")
-        if facts.mapped_mount_refusal is None
+        if facts.mounts.shifted is None
         else error(
             "shifted mounts",
-            facts.mapped_mount_refusal,
+            facts.mounts.shifted,
             "Run as root, on a kernel of 5.19 or newer and a file system such as ext4 or xfs.",
         ),
     ]
@@ -94,7 +126,7 @@ def disk(facts: DiskFacts) -> list[Finding]:
 
 def programs(facts: ProgramFacts) -> list[Finding]:
     """What is installed."""
-    found = [_program(name, version) for name, version in facts.versions.items()]
+    found = [program(item, facts.versions[item.name]) for item in PROGRAMS]
     missing = facts.missing_packages
     if missing is None:
         found.append(
@@ -118,8 +150,11 @@ def python(version: tuple[int, int], *, own_environment: bool) -> Finding:
     return ok("Python", f"{text} in an environment of its own")
 
 
-def _program(name: str, version: str | None) -> Finding:
-    package = PACKAGES.get(name, name)
-    if version is None:
-        return error(name, "It is not installed", f"Run: apt-get install {package}")
-    return ok(name, f"Version {version}")
+def program(item: Program, version: str | None) -> Finding:
+    """Whether it is installed."""
+    if version is not None:
+        return ok(item.name, f"Version {version}")
+    mend = f"Run: apt-get install {item.package}"
+    if item.purpose is None:
+        return error(item.name, "It is not installed", mend)
+    return warning(item.name, f"It is not installed; a node does without, but {item.purpose}", mend)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qvdnode.cli.doctor_finding import Finding, error, ok, warning
+from qvdnode.host.probes.ports import PortRefusal
 from qvdnode.model.counting import verb
 
 
@@ -11,11 +12,11 @@ from qvdnode.model.counting import verb
 class PortFacts:
     """One listener of the configuration."""
 
-    key: str
-    """The key that sets it, such as clients.port."""
+    section: str
+    """Where it is set, such as clients."""
     address: str
     port: int
-    refusal: str | None
+    refusal: PortRefusal | None
     """Why it cannot be listened on, None when it can."""
     ours: bool
     """Whether the node of this state folder listens there already."""
@@ -92,11 +93,14 @@ def port(facts: PortFacts) -> Finding:
     """Whether one listener can be opened."""
     subject = f"port {facts.port}"
     if facts.port == 0:
-        return ok(facts.key, "Any free port")
+        return ok(f"{facts.section}.port", "Any free port")
     if facts.ours:
         return ok(subject, "Our node listens there")
     if facts.refusal is None:
         return ok(subject, "Free")
-    return error(
-        subject, f"{facts.address}:{facts.port}: {facts.refusal}", f"Set another {facts.key}."
+    mend = (
+        f"Set {facts.section}.address to an address of this host."
+        if facts.refusal.of_address
+        else f"Set another {facts.section}.port."
     )
+    return error(subject, f"{facts.address}:{facts.port}: {facts.refusal.text}", mend)

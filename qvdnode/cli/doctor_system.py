@@ -8,6 +8,8 @@ from qvdnode.host.probes.system import Kvm, SystemFacts
 
 KERNEL_MIN: Final = (5, 19)
 """Idmapped lowers of overlays came with it."""
+CONTROLLERS: Final = frozenset({"cpu", "memory", "pids"})
+"""What a flavour's limits are set with."""
 MEMORY_MIN_MIB: Final = 2_048
 PLAUSIBLE_YEARS: Final = range(2024, 2100)
 
@@ -16,8 +18,7 @@ def judge(facts: SystemFacts, now: datetime) -> list[Finding]:
     """All about the host itself."""
     return [
         kernel(facts.release),
-        overlay(facts.file_systems),
-        control_groups(facts.cgroup_layout),
+        control_groups(facts.cgroup_layout, facts.cgroup_controllers),
         user_namespaces(facts.user_namespaces_max),
         memory(facts.memory_mib),
         swap(facts.swap_mib, zram=facts.zram),
@@ -39,24 +40,23 @@ def kernel(release: str) -> Finding:
     return ok("kernel", f"Linux {release}")
 
 
-def overlay(file_systems: frozenset[str]) -> Finding:
-    """Whether overlays can be mounted."""
-    if "overlay" in file_systems:
-        return ok("overlay", "overlayfs is there")
-    return error("overlay", "This kernel has no overlayfs loaded", "Run: modprobe overlay")
-
-
-def control_groups(layout: str) -> Finding:
-    """How controllers are mounted."""
+def control_groups(layout: str, controllers: frozenset[str]) -> Finding:
+    """How controllers are mounted, and whether those are there that hold a desktop's limits."""
+    if layout == "none":
+        return error("cgroups", "No controllers are mounted", "Mount cgroup2 at /sys/fs/cgroup.")
+    if missing := CONTROLLERS - controllers:
+        return error(
+            "cgroups",
+            f"Desktops cannot be limited without: {', '.join(sorted(missing))}",
+            "Boot without cgroup_disable=; some boards want cgroup_enable=memory.",
+        )
     if layout == "v2":
         return ok("cgroups", "Version 2")
-    if layout == "v1":
-        return warning(
-            "cgroups",
-            "Version 1 controllers are mounted; that works, with weaker memory limits",
-            "Boot with systemd.unified_cgroup_hierarchy=1.",
-        )
-    return error("cgroups", "No controllers are mounted", "Mount cgroup2 at /sys/fs/cgroup.")
+    return warning(
+        "cgroups",
+        "Version 1 controllers are mounted; that works, with weaker memory limits",
+        "Boot with systemd.unified_cgroup_hierarchy=1.",
+    )
 
 
 def user_namespaces(allowed: int) -> Finding:

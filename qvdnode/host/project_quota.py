@@ -28,7 +28,10 @@ _KIB_PER_MIB: Final = 1024
 
 def available(folder: Path) -> bool:
     """Whether limits can be set on folders in the file system of `folder`."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return False
     try:
         fcntl.ioctl(handle, _GET_ATTRIBUTES, bytearray(_ATTRIBUTES.size))
         linux_calls.quotactl(handle, folder, command(_GET_QUOTA), 0, bytes(_BLOCK.size))

@@ -1,10 +1,21 @@
 """Whether a TCP port can be listened on."""
 
 import contextlib
+import errno
 import socket
+from dataclasses import dataclass
 
 
-def refusal(address: str, port: int) -> str | None:
+@dataclass(frozen=True, slots=True)
+class PortRefusal:
+    """Why nobody could listen there."""
+
+    text: str
+    of_address: bool
+    """Whether the address is none of this host's, so that no other port would do either."""
+
+
+def refusal(address: str, port: int) -> PortRefusal | None:
     """Why nobody could listen there now, or None; blocking, but short."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as sock:
@@ -12,5 +23,6 @@ def refusal(address: str, port: int) -> str | None:
         try:
             sock.bind((address, port))
         except OSError as error:
-            return error.strerror or "it cannot be bound"
+            foreign = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            return PortRefusal(error.strerror or "It cannot be bound", foreign)
     return None

@@ -35,9 +35,9 @@ class SystemFacts:
     """One look at the kernel."""
 
     release: str
-    file_systems: frozenset[str]
     cgroup_layout: str
     """v2, v1 or none."""
+    cgroup_controllers: frozenset[str]
     user_namespaces_max: int
     ksm_running: bool | None
     """None when the kernel has no KSM."""
@@ -53,11 +53,12 @@ class SystemFacts:
 def look() -> SystemFacts:
     """What this host has now."""
     memory = _meminfo_mib((PROC / "meminfo").read_text(encoding="ascii"))
+    found = _cgroups()
     ksm = _text(SYS / "kernel/mm/ksm/run")
     return SystemFacts(
         release=platform.release(),
-        file_systems=parse_file_systems(_text(PROC / "filesystems") or ""),
-        cgroup_layout=_cgroup_layout(),
+        cgroup_layout="none" if found is None else str(found.layout),
+        cgroup_controllers=frozenset() if found is None else controllers(found),
         user_namespaces_max=int(_text(PROC / "sys/user/max_user_namespaces") or "0"),
         ksm_running=None if ksm is None else ksm == "1",
         swap_mib=memory.get("SwapTotal", 0),
@@ -69,9 +70,12 @@ def look() -> SystemFacts:
     )
 
 
-def parse_file_systems(text: str) -> frozenset[str]:
-    """The names in /proc/filesystems."""
-    return frozenset(line.split()[-1] for line in text.splitlines() if line.split())
+def controllers(found: cgroups.Cgroups) -> frozenset[str]:
+    """The controllers that are mounted; v1 names folders after one or several of them."""
+    if found.layout is cgroups.Layout.V1:
+        return frozenset(name for path in found.hierarchies for name in path.name.split(","))
+    lists = (_text(path / "cgroup.controllers") or "" for path in found.hierarchies)
+    return frozenset(name for text in lists for name in text.split())
 
 
 def _meminfo_mib(text: str) -> dict[str, int]:
@@ -86,12 +90,12 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _cgroup_layout() -> str:
+def _cgroups() -> cgroups.Cgroups | None:
     try:
         found = cgroups.probe()
     except OSError:
-        return "none"
-    return str(found.layout) if found.hierarchies else "none"
+        return None
+    return found if found.hierarchies else None
 
 
 def _kvm() -> Kvm:

@@ -6,13 +6,21 @@ from pathlib import Path
 import pytest
 
 from qvdnode.cli import doctor_guests
+from qvdnode.cli.doctor import PACKAGE_LIST
 from qvdnode.cli.doctor_finding import Finding, Level
-from qvdnode.cli.doctor_guests import DiskFacts, ProgramFacts
+from qvdnode.cli.doctor_guests import DiskFacts, Program, ProgramFacts
 from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
+from qvdnode.host.probes.mapped_mounts import MountFacts
+from qvdnode.host.probes.programs import parse_package_list
 
 START, COUNT = 0x7000_0000, 0x1000_0000
-DISK = DiskFacts(Path("/var/lib"), 9000, 2048, True, None, None)
-PROGRAMS = ProgramFacts({"lxc-start": "5.0.2", "nxproxy": "3.5"}, (), own_environment=True)
+DISK = DiskFacts(Path("/var/lib"), 9000, 2048, True, None, MountFacts(None, None))
+INSTALLED = {item.name: "1.0" for item in doctor_guests.PROGRAMS}
+PROGRAMS = ProgramFacts(INSTALLED, (), own_environment=True)
+
+
+def without(name: str) -> ProgramFacts:
+    return replace(PROGRAMS, versions={**INSTALLED, name: None})
 
 
 def worst(findings: list[Finding]) -> list[tuple[str, Level]]:
@@ -56,7 +64,8 @@ def test_a_good_disk_has_nothing_to_mend() -> None:
     [
         (replace(DISK, free_mib=2047), "disk"),
         (replace(DISK, closed_parent=Path("/root")), "state folder"),
-        (replace(DISK, mapped_mount_refusal="Operation not permitted"), "shifted mounts"),
+        (replace(DISK, mounts=MountFacts("Operation not permitted", None)), "overlay"),
+        (replace(DISK, mounts=MountFacts(None, "Invalid argument")), "shifted mounts"),
     ],
 )
 def test_each_lack_of_the_disk_is_an_error(facts: DiskFacts, subject: str) -> None:
@@ -70,7 +79,11 @@ def test_all_programs_are_fine() -> None:
 @pytest.mark.parametrize(
     ("facts", "subject", "level"),
     [
-        (replace(PROGRAMS, versions={"lxc-start": None}), "lxc-start", Level.ERROR),
+        (without("lxc-start"), "lxc-start", Level.ERROR),
+        (without("mke2fs"), "mke2fs", Level.ERROR),
+        (without("nxproxy"), "nxproxy", Level.WARNING),
+        (without("mmdebstrap"), "mmdebstrap", Level.WARNING),
+        (without("nft"), "nft", Level.WARNING),
         (replace(PROGRAMS, missing_packages=("xvfb",)), "packages", Level.WARNING),
         (replace(PROGRAMS, missing_packages=None), "packages", Level.WARNING),
         (replace(PROGRAMS, own_environment=False), "Python", Level.WARNING),
@@ -80,9 +93,11 @@ def test_each_missing_program_is_told(facts: ProgramFacts, subject: str, level: 
     assert worst(doctor_guests.programs(facts)) == [(subject, level)]
 
 
-def test_the_mend_names_the_package_of_a_program() -> None:
-    (found, *_) = doctor_guests.programs(replace(PROGRAMS, versions={"lxc-start": None}))
-    assert found.mend == "Run: apt-get install lxc"
+@pytest.mark.parametrize("item", doctor_guests.PROGRAMS)
+def test_the_mend_names_a_package_of_the_list(item: Program) -> None:
+    found = doctor_guests.program(item, None)
+    packages = parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
+    assert found.mend.removeprefix("Run: apt-get install ") in packages
 
 
 def test_an_old_python_is_an_error() -> None:

@@ -7,10 +7,12 @@ import pytest
 from qvdnode.cli import doctor_network
 from qvdnode.cli.doctor_finding import Level
 from qvdnode.cli.doctor_network import NetworkFacts, PortFacts
+from qvdnode.host.probes.ports import PortRefusal
 
-PORT = PortFacts("clients.port", "0.0.0.0", 8443, None, ours=False)
+PORT = PortFacts("clients", "0.0.0.0", 8443, None, ours=False)
 GOOD = NetworkFacts(None, True, (), False, None, (PORT,))
-BUSY = replace(PORT, refusal="Address already in use")
+BUSY = replace(PORT, refusal=PortRefusal("Address already in use", of_address=False))
+FOREIGN = replace(PORT, refusal=PortRefusal("Cannot assign requested address", of_address=True))
 DOCKER = ("ip filter FORWARD",)
 
 
@@ -33,6 +35,11 @@ def test_each_lack_is_told(facts: NetworkFacts, worst: list[tuple[str, Level]]) 
     bad = [item for item in findings if item.level is not Level.OK]
     assert [(item.subject, item.level) for item in bad] == worst
     assert all(item.mend for item in bad)
+
+
+def test_the_mend_of_a_port_is_of_what_is_wrong() -> None:
+    assert doctor_network.port(BUSY).mend == "Set another clients.port."
+    assert "clients.address" in doctor_network.port(FOREIGN).mend
 
 
 def test_a_foreign_firewall_is_named() -> None:

@@ -12,8 +12,8 @@ from qvdnode.host.probes.system import Kvm, SystemFacts
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 GOOD = SystemFacts(
     release="6.1.0-18-amd64",
-    file_systems=frozenset({"overlay", "ext4"}),
     cgroup_layout="v2",
+    cgroup_controllers=frozenset({"cpu", "io", "memory", "pids"}),
     user_namespaces_max=96_000,
     ksm_running=True,
     swap_mib=4096,
@@ -41,7 +41,7 @@ def test_a_good_host_has_nothing_to_mend() -> None:
     [
         (replace(GOOD, release="5.10.0-28-amd64"), "kernel", Level.ERROR),
         (replace(GOOD, release="strange"), "kernel", Level.WARNING),
-        (replace(GOOD, file_systems=frozenset()), "overlay", Level.ERROR),
+        (replace(GOOD, cgroup_controllers=frozenset({"cpu", "pids"})), "cgroups", Level.ERROR),
         (replace(GOOD, cgroup_layout="v1"), "cgroups", Level.WARNING),
         (replace(GOOD, cgroup_layout="none"), "cgroups", Level.ERROR),
         (replace(GOOD, user_namespaces_max=0), "user namespaces", Level.ERROR),

@@ -1,7 +1,18 @@
 """What the kernel's own files say."""
 
-from qvdnode.host.probes.system import parse_file_systems
+from pathlib import Path
+
+from qvdnode.host.cgroups import Cgroups, Layout
+from qvdnode.host.probes.system import controllers
 
 
-def test_file_systems_are_the_last_words() -> None:
-    assert parse_file_systems("nodev\toverlay\n\text4\n\n") == frozenset({"overlay", "ext4"})
+def test_v2_lists_its_controllers(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu memory pids\n")
+    found = controllers(Cgroups(Layout.V2, (tmp_path,)))
+    assert found == {"cpuset", "cpu", "memory", "pids"}
+
+
+def test_v1_names_its_folders_after_them() -> None:
+    mounted = Path("/sys/fs/cgroup")
+    found = controllers(Cgroups(Layout.V1, (mounted / "cpu,cpuacct", mounted / "memory")))
+    assert found == {"cpu", "cpuacct", "memory"}
