@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from qvdnode.tls.host_names import is_host_name, sort_out
+
 PREFIX: Final = re.compile(r"[a-z][a-z0-9]{0,4}|")
 
 
@@ -56,6 +58,14 @@ class TlsSettings:
     """PEM file with the private key of `certificate`."""
     names: tuple[str, ...] = ()
     """Names and addresses put into the node's own certificate, besides those of the host."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no certificate can hold."""
+        for name in sort_out(self.names)[0]:
+            if not is_host_name(name):
+                raise ValueError(
+                    f"names: {name!r} is no host name; other letters than a-z are written as xn--"
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The names and addresses by which clients may call this host, for its own certificate."""
 
 import fcntl
+import re
 import socket
 import struct
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 SIOCGIFADDR: Final = 0x8915
+HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 INTERFACES_V6: Final = Path("/proc/net/if_inet6")
 
 Address = IPv4Address | IPv6Address
@@ -18,7 +20,7 @@ Address = IPv4Address | IPv6Address
 def host_names(extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[Address, ...]]:
     """Names and addresses of this host, `extra` first. Asks no name server, so it never hangs."""
     names, addresses = sort_out(extra)
-    names += [socket.gethostname(), "localhost"]
+    names += filter(is_host_name, (socket.gethostname(), "localhost"))
     addresses += [*_addresses_v4(), *_addresses_v6()]
     return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses))
 
@@ -33,6 +35,11 @@ def sort_out(words: Iterable[str]) -> tuple[list[str], list[Address]]:
         except ValueError:
             names.append(word)
     return names, addresses
+
+
+def is_host_name(word: str) -> bool:
+    """Whether a certificate can hold it as a name; letters of other scripts are written xn--."""
+    return HOST_NAME.fullmatch(word) is not None
 
 
 def parse_if_inet6(text: str) -> list[IPv6Address]:

@@ -79,7 +79,15 @@ class NodeIdentity:
         """
         identity = self._read()
         context = _server_context()
-        context.load_cert_chain(self._certificate, self._key, password=_refuse_passphrase)
+        try:
+            context.load_cert_chain(self._certificate, self._key, password=_refuse_passphrase)
+        except ssl.SSLError as error:
+            reason = (error.reason or "it does not say why").lower().replace("_", " ")
+            raise BadConfig(
+                f"TLS does not serve this pair ({reason}); use a key of RSA 2048 or P-256, and a"
+                " certificate signed with SHA-256",
+                key="tls.certificate",
+            ) from error
         self._identity, self._current = identity, context
         EXPIRES.set(identity.expires_at.timestamp())
 

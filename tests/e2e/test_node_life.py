@@ -68,7 +68,12 @@ async def test_a_port_in_use_is_told_by_its_setting(other: NodeProcess, section:
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
-    [("clients", "prot", 1), ("nodes", "name", "x"), ("vm", "boot_limit_s", "soon")],
+    [
+        ("clients", "prot", 1),
+        ("nodes", "name", "x"),
+        ("vm", "boot_limit_s", "soon"),
+        ("tls", "names", ["büro.example"]),
+    ],
 )
 async def test_a_key_that_is_none_is_named(
     other: NodeProcess, section: str, key: str, value: object
@@ -82,11 +87,15 @@ async def test_a_key_that_is_none_is_named(
     del other.settings[section]
 
 
-def make_certificate(folder: Path, name: str) -> None:
+P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+TOO_SMALL = ("rsa:1024",)
+
+
+def make_certificate(folder: Path, name: str, kind: tuple[str, ...] = P256) -> None:
     """A new key and certificate in the folder, in place of those before."""
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "openssl", "req", "-x509", "-newkey", *kind,
             "-nodes", "-days", "30", "-subj", f"/CN={name}",
             "-keyout", str(folder / "key.pem"), "-out", str(folder / "chain.pem"),
         ],
@@ -113,20 +122,25 @@ def correlations(node: NodeProcess, vm_id: int) -> set[str]:
 async def certificates_change(node: NodeProcess, rest: Rest, folder: Path) -> None:
     """A good certificate in the folder is served and told after a reload, a bad one is not."""
     assert node.process is not None
+    ports = (node.client_port, (await node.serving()).admin_port)
     before = await shown_certificate(node.client_port)
     make_certificate(folder, "two.example")
     node.process.send_signal(signal.SIGHUP)
     await until(lambda: node.events("certificate_reloaded"), what="the certificate")
     renewed = await shown_certificate(node.client_port)
     assert renewed != before
+    assert {await shown_certificate(port) for port in ports} == {renewed}
     told = (await node.serving()).fingerprint
     assert told.removeprefix("SHA256:") == renewed
     assert (await rest.get("/node"))["fingerprint"] == told
 
     (folder / "chain.pem").write_text("no certificate")
     node.process.send_signal(signal.SIGHUP)
-    await until(lambda: node.events("certificate_not_reloaded"), what="its refusal")
-    assert await shown_certificate(node.client_port) == renewed
+    await until(lambda: len(node.events("certificate_not_reloaded")) == 1, what="its refusal")
+    make_certificate(folder, "two.example", TOO_SMALL)
+    node.process.send_signal(signal.SIGHUP)
+    await until(lambda: len(node.events("certificate_not_reloaded")) == 2, what="the other's")
+    assert {await shown_certificate(port) for port in ports} == {renewed}
 
 
 async def test_a_day_of_a_node_ends_without_a_trace(

@@ -56,6 +56,8 @@ def test_a_section_within_a_section() -> None:
         ({"node": {"prefix": "Too Long"}}, "node"),
         ({"admin": {"port": 70_000}}, "admin"),
         ({"log": {"level": "loud"}}, "log"),
+        ({"tls": {"names": ["büro.example"]}}, "tls"),
+        ({"tls": {"names": [""]}}, "tls"),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_path(raw: dict[str, Any], key: str) -> None:

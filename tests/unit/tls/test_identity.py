@@ -144,9 +144,19 @@ def test_old_protocol_versions_are_refused(tmp_path: Path) -> None:
     assert all("ECDHE" in c["name"] or "TLS_" in c["name"] for c in context.get_ciphers())
 
 
-def write_rsa(folder: Path) -> None:
+def test_a_key_that_tls_takes_for_too_small_is_refused_and_the_old_stays(tmp_path: Path) -> None:
+    identity = made(tmp_path)
+    old = identity.fingerprint()
+    write_rsa(tmp_path, bits=1024)
+    with pytest.raises(BadConfig, match=r"ee key too small.*RSA 2048") as caught:
+        identity.reload()
+    assert caught.value.key == "tls.certificate"
+    assert Wire(identity.context(), ssl.TLSVersion.TLSv1_3).fingerprint() == old
+
+
+def write_rsa(folder: Path, bits: int = 2048) -> None:
     """A pair with another kind of key, as an administrator's authority may have issued."""
-    key = rsa.generate_private_key(65537, 2048)
+    key = rsa.generate_private_key(65537, bits)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "node.key").write_bytes(pem)
     (folder / "node.crt").write_bytes(self_signed(key, ["rsa.example"], [], CLOCK.now()))
