@@ -17,8 +17,8 @@ help:
 	@echo "make integration  against this kernel, LXC, PostgreSQL and nftables; contract tests too"
 	@echo "make e2e          whole programs, from a client's window down"
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
-	@echo "make fuzz         fuzz the decoders of outside bytes for a minute"
-	@echo "make soak         the same for five minutes"
+	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
+	@echo "make soak         the same for five minutes, then every property test with 1,000 examples"
 	@echo "make docs         write the generated pages again"
 	@echo "make format       put the code into shape"
 	@echo "make lock         choose the pinned Python packages anew"
@@ -90,8 +90,9 @@ docs: $(READY)
 fuzz: $(READY)
 	$(BIN)/python -m fuzz.run
 
-soak: setup
+soak: $(READY)
 	$(BIN)/python -m fuzz.run --seconds 300
+	$(BIN)/python -m pytest tests/unit --hypothesis-profile=soak --timeout=900
 
 bench: setup
 	@for script in $$(ls bench/*.py); do \
