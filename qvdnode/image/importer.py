@@ -77,12 +77,6 @@ class Importer:
 
         return await self._import(whole(), options, name, progress)
 
-    async def import_folder(
-        self, folder: Path, name: str, progress: ImportProgress = _unheard
-    ) -> Imported:
-        """Copy a root file system that lies in a folder; raises as `import_tar` does."""
-        return await self._import(None, ["--folder", str(folder)], name, progress)
-
     async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
         """Make an imported image visible as a version; raises Conflict if that is there."""
         target = self._layout.image_root(image_id, version).parent
@@ -114,7 +108,7 @@ class Importer:
 
     async def _import(
         self,
-        chunks: AsyncIterator[bytes] | None,
+        chunks: AsyncIterator[bytes],
         options: list[str],
         name: str,
         progress: ImportProgress,
@@ -148,7 +142,7 @@ class Importer:
     async def _unpack(
         self,
         root: Path,
-        chunks: AsyncIterator[bytes] | None,
+        chunks: AsyncIterator[bytes],
         options: list[str],
         progress: ImportProgress,
     ) -> int:
@@ -172,9 +166,7 @@ class Importer:
             await process.run(["rm", "-rf", "--one-file-system", "--", folder], limit_s=600)
 
 
-async def _talk(
-    child: Process, chunks: AsyncIterator[bytes] | None, progress: ImportProgress
-) -> int:
+async def _talk(child: Process, chunks: AsyncIterator[bytes], progress: ImportProgress) -> int:
     """Feed the child and hear it out; the bytes it unpacked."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -196,14 +188,14 @@ async def _talk(
 
 async def _feed(
     child: Process,
-    chunks: AsyncIterator[bytes] | None,
+    chunks: AsyncIterator[bytes],
     answer: asyncio.Task[dict[str, object]],
     group: asyncio.TaskGroup,
 ) -> None:
     if child.stdin is None:
         return
     with suppress(BrokenPipeError, ConnectionResetError):
-        while chunks is not None:
+        while True:
             coming = group.create_task(_next(chunks))
             # A child that has answered wants no more of the stream.
             await asyncio.wait((coming, answer), return_when=asyncio.FIRST_COMPLETED)

@@ -1,9 +1,9 @@
 """The child that unpacks an image, so that the node's own process stays quick and small.
 
-    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--folder PATH | --zstd]
+    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--zstd]
 
-Reads a tar on stdin, or a folder. Says on stdout, a JSON object a line: `{"bytes": N}` while it
-goes on, then `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
+Reads a tar on stdin. Says on stdout, a JSON object a line: `{"bytes": N}` while it goes on, then
+`{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
 """
 
 # tested-by: tests/integration/image/test_importer.py
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from qvdnode.host import disk_space, linux_calls
-from qvdnode.image import folder_entries, tar_entries, tree_check
+from qvdnode.image import tar_entries, tree_check
 from qvdnode.image.core.entry import Entry, Tally
 from qvdnode.image.tree_writer import TreeWriter
 from qvdnode.model.errors import BadImage, HostFailed
@@ -53,8 +53,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _source(rest: list[str]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
-    if rest[:1] == ["--folder"]:
-        return folder_entries.entries(Path(rest[1]))
     # Unbuffered: the reader on top buffers itself.
     standard = cast(IO[bytes], os.fdopen(_unpacked_stdin(rest), "rb", buffering=0))
     return tar_entries.entries(standard)

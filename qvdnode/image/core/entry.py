@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of an image as it stands in the archive or folder."""
+    """One entry of an image as it stands in the archive."""
 
     name: str
     kind: Kind

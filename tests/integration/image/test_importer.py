@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.cli.image_tar import tar_of
 from qvdnode.host import process
 from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
@@ -82,13 +83,17 @@ async def test_compressed_archives_are_unpacked(settings: ImageSettings, packed:
     assert (root / "usr/bin/dash").read_bytes() == SHELL.read_bytes()
 
 
-async def test_a_folder_is_imported_as_it_is(settings: ImageSettings, tmp_path: Path) -> None:
+async def test_a_folder_that_is_sent_arrives_as_it_is(settings: ImageSettings) -> None:
     importer = Importer(settings)
     first = await imported(settings, tar(complete(Piece("./usr/bin/su", b"su", mode=0o4755))))
     os.link(first / "usr/bin/su", first / "usr/bin/su2")
-    copy = await importer.import_folder(first, "copy")
-    await importer.place(copy, IMAGE, 2)
+    (first / "usr/bin/ping").write_bytes(b"ping")
+    os.setxattr(first / "usr/bin/ping", "security.capability", CAPABILITY)
+    os.setxattr(first / "usr/bin/ping", "user.note", b"kept")
+    await importer.place(await importer.import_tar(tar_of(first), "copy"), IMAGE, 2)
     second = settings.state_dir / "images" / "3" / "2" / "rootfs"
+    assert os.getxattr(second / "usr/bin/ping", "security.capability") == CAPABILITY
+    assert os.getxattr(second / "usr/bin/ping", "user.note") == b"kept"
     assert (second / "usr/bin/su").stat().st_mode & 0o7777 == 0o4755
     assert (second / "usr/bin/su").stat().st_ino == (second / "usr/bin/su2").stat().st_ino
     assert (second / "usr/bin/sh").readlink() == Path("/bin/dash")
