@@ -3,30 +3,36 @@
 import contextlib
 from typing import Final
 
-from fuzz.target import Target
+from fuzz.target import Target, pieces
 from qvdnode.auth.login_name import parse_login
 from qvdnode.model.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
-from qvdnode.wire.qvd1 import BadHead, HeadParser, RequestHead
+from qvdnode.wire.qvd1 import (
+    HEAD_BYTES_MAX,
+    PIPELINED_BYTES_MAX,
+    BadHead,
+    HeadParser,
+    RequestHead,
+)
 from qvdnode.wire.qvd_answers import progress_head, sentence
 from qvdnode.wire.qvd_conversation import Conversation, State
 from qvdnode.wire.qvd_credentials import parse_authorization
-from qvdnode.wire.qvd_params import parse_connect
+from qvdnode.wire.qvd_params import parse_display, parse_id
 
 
 def heads(data: bytes) -> None:
     """A stream of heads parses to the same, whole and byte by byte."""
     whole = _parse([data])
-    single = _parse([data[at : at + 1] for at in range(len(data))])
+    single = _parse(pieces(data))
     if whole != single:
         raise AssertionError(f"{whole} is not {single}")
 
 
-def _parse(pieces: list[bytes]) -> tuple[list[RequestHead], int]:
+def _parse(arriving: list[bytes]) -> tuple[list[RequestHead], int]:
     parser = HeadParser()
     found: list[RequestHead] = []
     try:
-        for piece in pieces:
+        for piece in arriving:
             parser.feed(piece)
             while (head := parser.next_head()) is not None:
                 found.append(head)
@@ -55,7 +61,9 @@ def parameters(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     pairs = [pair.partition("=")[::2] for pair in text.split("&")]
     with contextlib.suppress(Invalid, Forbidden, NotFound):
-        _, params, _ = parse_connect([("id", "1"), *pairs])
+        parse_id(pairs)
+    with contextlib.suppress(Invalid, Forbidden, NotFound):
+        params = parse_display(pairs).params
         for value in (params.os, params.link, params.keyboard, params.geometry, params.timezone):
             if value is not None and set(value) & set(",=: \t\r\n\0'\"$`\\"):
                 raise AssertionError(f"{value!r} came through")
@@ -91,6 +99,10 @@ def progress(data: bytes) -> None:
         raise AssertionError(head)
 
 
+PING: Final = b"GET /qvd/ping HTTP/1.1\r\n\r\n"
+LONGEST: Final = PING.replace(b"ping", b"p" * (HEAD_BYTES_MAX - len(PING) + 4))
+"""The longest head that is taken."""
+
 TARGETS: Final[dict[str, Target]] = {
     "heads": Target(
         heads,
@@ -98,14 +110,23 @@ TARGETS: Final[dict[str, Target]] = {
             b"GET /qvd/list_of_vm? HTTP/1.1\r\nAuthorization: Basic YQ==\r\n\r\n",
             b"GET /qvd/stop_vm?id=7&a=%41 HTTP/1.1\nConnection: close\n\nGET / HTTP/1.1\n\n",
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            LONGEST + PING,
+            b"GET /?" + b"a" * HEAD_BYTES_MAX,
         ),
+        size_max=HEAD_BYTES_MAX + PIPELINED_BYTES_MAX,
+        weight=4,
     ),
     "conversation": Target(
-        conversation, (b"GET /qvd/ping HTTP/1.1\n\nGET /qvd/ping HTTP/1.1\r\n\r\n",)
+        conversation,
+        (PING + b"GET /qvd/ping HTTP/1.1\n\n", PING + LONGEST * 3),
+        size_max=HEAD_BYTES_MAX + PIPELINED_BYTES_MAX + 4096,
+        weight=4,
     ),
     "parameters": Target(
         parameters,
-        (b"qvd.client.keyboard=pc105/es&qvd.client.link=lan&qvd.client.geometry=1x1&custom.a=b",),
+        (
+            b"id=7&qvd.client.keyboard=pc105/es&qvd.client.link=lan&qvd.client.geometry=1x1&custom.a=b",
+        ),
     ),
     "credentials": Target(credentials, (b"Basic YTpi", b"Bearer dG9r")),
     "logins": Target(logins, (b"alice@acme", b"bob#corp")),

@@ -5,6 +5,7 @@ from typing import Final
 
 from fuzz.target import Target
 from qvdnode.model.errors import Invalid
+from qvdnode.vm.core.display_pid import parse_pid
 from qvdnode.vm.core.nxagent_log import LogParser
 from qvdnode.wire import session_params
 
@@ -24,9 +25,18 @@ def display_log(data: bytes) -> None:
         parser.feed(data[at : at + 7])
 
 
+def display_pids(data: bytes) -> None:
+    """No number that a guest writes stands for more than one process."""
+    if (pid := parse_pid(data)) is not None and not 0 < pid < 1 << 24:
+        raise AssertionError(pid)
+
+
 TARGETS: Final[dict[str, Target]] = {
     "session_parameters": Target(session_parameters, (b"LINK=6c616e\nLOGIN=616c696365\n",)),
+    "display_pids": Target(display_pids, (b"4711\n",)),
     "display_log": Target(
-        display_log, (b"Session: Session started at 'x'\nSession: Session suspended at\n",)
+        display_log,
+        (b"Session: Session started at 'x'\nSession: Session suspended at\n",),
+        weight=2,
     ),
 }

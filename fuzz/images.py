@@ -1,7 +1,9 @@
 """What an administrator may import as an image."""
 
 import contextlib
+import gzip
 import io
+import lzma
 import math
 import tarfile
 from typing import Final
@@ -64,7 +66,16 @@ TARGETS: Final[dict[str, Target]] = {
     "archive_names": Target(
         archive_names, (b"./usr/lib/qvd/session", b"../etc/passwd", b"Windows/System32")
     ),
-    "archives": Target(archives, (_tar(), _tar(mtime="1.5", **{"SCHILY.xattr.user.note": "x"}))),
+    "archives": Target(
+        archives,
+        (
+            _tar(),
+            _tar(mtime="1.5", **{"SCHILY.xattr.user.note": "x"}),
+            gzip.compress(_tar(), mtime=0),
+            lzma.compress(_tar()),
+        ),
+        weight=4,
+    ),
     "image_starts": Target(starts, (_tar(), b"MSWIM\0\0\0", b"QFI\xfb")),
     "session_scripts": Target(session_scripts, (b"#!/bin/sh\n# qvd-session-version: 1\n",)),
 }

@@ -1,43 +1,54 @@
 """Runs every fuzz target for a while: `python -m fuzz.run [--seconds N] [NAME ...]`.
 
-An input that breaks a promise is kept in fuzz/found/ and named; the run then fails.
+What reaches new code is kept in fuzz/corpus/, so that each run goes on where the last one ended. An
+input that breaks a promise is kept in fuzz/found/ and named; the run then fails.
 """
 
 import argparse
 import subprocess
 import sys
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from fuzz.target import Target
 from fuzz.targets import TARGETS
 
+CORPUS: Final = Path(__file__).parent / "corpus"
 FOUND: Final = Path(__file__).parent / "found"
 GRACE_S: Final = 60
-INPUT_BYTES_MAX: Final = 4096
+
+
+def shares(targets: Mapping[str, Target], seconds: int) -> dict[str, int]:
+    """How many seconds each of these targets gets of so many, by its weight; at least one."""
+    whole = sum(target.weight for target in targets.values())
+    return {
+        name: max(1, round(seconds * target.weight / whole)) for name, target in targets.items()
+    }
 
 
 def run(name: str, seconds: int) -> bool:
     """Fuzz one target for so long; whether it kept its promises."""
-    FOUND.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="qvdnode-fuzz-") as corpus:
-        for number, seed in enumerate(TARGETS[name].seeds):
-            (Path(corpus) / f"seed-{number}").write_bytes(seed)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "fuzz.one", name, corpus),
-                f"-max_total_time={seconds}",
-                f"-max_len={INPUT_BYTES_MAX}",
-                f"-artifact_prefix={FOUND}/{name}-",
-                "-timeout=5",
-                "-rss_limit_mb=1024",
-            ],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds + GRACE_S,
-            check=False,
-        )
+    corpus = CORPUS / name
+    for folder in (corpus, FOUND):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(TARGETS[name].seeds):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "fuzz.one", name, str(corpus)),
+            f"-max_total_time={seconds}",
+            f"-max_len={TARGETS[name].size_max}",
+            f"-artifact_prefix={FOUND}/{name}-",
+            "-timeout=5",
+            "-rss_limit_mb=1024",
+        ],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds + GRACE_S,
+        check=False,
+    )
     runs = next((line for line in done.stderr.splitlines() if line.startswith("Done ")), "")
     print(f"{name:18} {'ok' if done.returncode == 0 else 'BROKEN'}  {runs}", flush=True)
     if done.returncode != 0:
@@ -51,9 +62,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60, help="in all, shared by the targets")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TARGETS))
     arguments = parser.parse_args()
-    names = arguments.names or list(TARGETS)
-    each_s = max(1, arguments.seconds // len(names))
-    kept = [run(name, each_s) for name in names]
+    chosen = {name: TARGETS[name] for name in arguments.names or TARGETS}
+    kept = [run(name, part_s) for name, part_s in shares(chosen, arguments.seconds).items()]
     return 0 if all(kept) else 1
 
 

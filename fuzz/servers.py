@@ -3,29 +3,36 @@
 import contextlib
 from typing import Final
 
-from fuzz.target import Target
+from fuzz.target import Target, pieces
 from qvdnode.cli.api_answers import content, import_line
 from qvdnode.cli.refused import Refused
 from qvdnode.client.core.display_facts import keyboard
 from qvdnode.client.core.refusal import error_of
 from qvdnode.model.errors import Unavailable
 from qvdnode.wire import x11
-from qvdnode.wire.qvd_client import Answered, AnswerReader, BadAnswer, Switched, parse_desktops
+from qvdnode.wire.qvd_client import (
+    HEAD_BYTES_MAX,
+    Answered,
+    AnswerReader,
+    BadAnswer,
+    Switched,
+    parse_desktops,
+)
 
 
 def server_answers(data: bytes) -> None:
     """Our client survives any server, and sees the same however its bytes arrive."""
     whole = _heard([data])
-    single = _heard([data[at : at + 1] for at in range(len(data))])
+    single = _heard(pieces(data))
     if whole != single:
         raise AssertionError(f"{whole} is not {single}")
 
 
-def _heard(pieces: list[bytes]) -> list[object]:
+def _heard(arriving: list[bytes]) -> list[object]:
     reader = AnswerReader()
     events: list[object] = []
     with contextlib.suppress(BadAnswer):
-        for piece in pieces:
+        for piece in arriving:
             if events and isinstance(events[-1], Switched):
                 events[-1] = Switched(events[-1].headers, events[-1].rest + piece)
                 continue
@@ -58,14 +65,14 @@ def api_answers(data: bytes) -> None:
 
 def x11_packets(data: bytes) -> None:
     """An X server's packets are the same however they arrive."""
-    if _packets([data]) != _packets([data[at : at + 1] for at in range(len(data))]):
+    if _packets([data]) != _packets(pieces(data)):
         raise AssertionError(data)
 
 
-def _packets(pieces: list[bytes]) -> list[x11.Packet]:
+def _packets(arriving: list[bytes]) -> list[x11.Packet]:
     waiting, found = bytearray(), list[x11.Packet]()
     with contextlib.suppress(x11.BadX11):
-        for piece in pieces:
+        for piece in arriving:
             waiting += piece
             while (packet := x11.cut_packet(waiting)) is not None:
                 found.append(packet)
@@ -98,7 +105,10 @@ TARGETS: Final[dict[str, Target]] = {
                 b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: k\r\n\r\nNXPROXY-"
             ),
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+            b"HTTP/1.1 200 OK\r\nX: " + b"a" * HEAD_BYTES_MAX,
         ),
+        size_max=2 * HEAD_BYTES_MAX,
+        weight=2,
     ),
     "desktop_lists": Target(
         desktop_lists,

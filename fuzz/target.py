@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+PIECES_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +15,13 @@ class Target:
     """Takes any bytes, and raises only when the promise is broken."""
     seeds: tuple[bytes, ...]
     """What it is normally given, to start from."""
+    size_max: int = 4096
+    """Bytes of the longest input that is tried; above the decoder's own limit."""
+    weight: int = 1
+    """Its share of the time: more where strangers write, and where formats are deep."""
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """The same bytes as they may arrive: one by one, or, if there are many, a few at a time."""
+    step = len(data) // PIECES_MAX + 1
+    return [data[at : at + step] for at in range(0, len(data), step)]

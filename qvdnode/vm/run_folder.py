@@ -15,6 +15,7 @@ from qvdnode.host.inotify import REST_S, Inotify
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import IdRange
 from qvdnode.model.ids import VmId
+from qvdnode.vm.core import display_pid
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
 
@@ -92,8 +93,7 @@ class TmpfsRunFolders:
     def display_pid(self, vm_id: VmId) -> int | None:
         """What the file says, if it is a pid at all."""
         with GuestFolder(self.path(vm_id)) as folder:
-            content = (folder.read(PID, limit=16) or b"").strip()
-        return int(content) if content.isdigit() and len(content) <= 7 else None
+            return display_pid.parse_pid(folder.read(PID, limit=display_pid.BYTES_MAX) or b"")
 
     def log_tail(self, vm_id: VmId) -> str:
         """The ends of both logs, oldest file first."""
