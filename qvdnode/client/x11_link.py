@@ -7,7 +7,6 @@ import os
 import re
 import socket
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -124,9 +123,3 @@ def _cookie(number: int) -> bytes | None:
     with contextlib.suppress(OSError):
         return x11.find_cookie(path.read_bytes(), number, socket.gethostname())
     return None
-
-
-async def screen_of(display: str, look: Callable[[str], X11Link] = X11Link) -> Screen:
-    """The first screen of a display; raises Unavailable."""
-    async with look(display) as link:
-        return link.screen

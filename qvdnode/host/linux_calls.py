@@ -11,12 +11,10 @@ import struct
 from pathlib import Path
 from typing import Final
 
-MS_RDONLY: Final = 1
 MS_NOSUID: Final = 2
 MS_NODEV: Final = 4
 MS_NOEXEC: Final = 8
 MS_NOATIME: Final = 1 << 10
-MS_BIND: Final = 1 << 12
 MS_PRIVATE: Final = 1 << 18
 
 MNT_DETACH: Final = 2

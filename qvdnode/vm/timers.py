@@ -40,10 +40,6 @@ class Timers:
         """Make one that runs stale."""
         self._armed.pop(timer, None)
 
-    def armed(self, timer: Timer) -> bool:
-        """Whether it runs."""
-        return timer in self._armed
-
     def take(self, timer: Timer, serial: int) -> bool:
         """Whether the one that fired is not stale; it runs no more."""
         if self._armed.get(timer) != serial:

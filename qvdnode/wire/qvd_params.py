@@ -77,13 +77,6 @@ def parse_display(query: Query) -> DisplayRequest:
     return DisplayRequest(_display_params(options, custom), tuple(ignored))
 
 
-def parse_connect(query: Query) -> tuple[VmId, DisplayParams, tuple[str, ...]]:
-    """Id, display parameters and ignored keys of one connect; raises what the two parts raise."""
-    vm_id = parse_id(query)
-    request = parse_display(query)
-    return vm_id, request.params, request.ignored
-
-
 def _option(name: str, value: str, options: dict[str, str], ignored: list[str]) -> None:
     grammar = GRAMMAR.get(name)
     if value in _NUMERIC_OFF and name != "fullscreen":

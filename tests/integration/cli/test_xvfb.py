@@ -8,10 +8,16 @@ import pytest
 
 from qvdnode.cli import xvfb as module
 from qvdnode.cli.xvfb import xvfb
-from qvdnode.client.x11_link import screen_of
+from qvdnode.client.x11_link import X11Link
 from qvdnode.model.errors import HostFailed, Unavailable
+from qvdnode.wire.x11 import Screen
 
 SIZE = "640x480x24"
+
+
+async def screen_of(display: str) -> Screen:
+    async with X11Link(display) as link:
+        return link.screen
 
 
 async def test_servers_that_start_at_once_have_displays_of_their_own() -> None:

@@ -11,7 +11,7 @@ from qvdnode.wire.nx_greeting import greeting_length
 from qvdnode.wire.qvd1 import PIPELINED_BYTES_MAX, BadHead, RequestHead
 from qvdnode.wire.qvd_answers import CHALLENGE, desktop_list, sentence
 from qvdnode.wire.qvd_conversation import TRANSITIONS, Conversation, Event, State
-from qvdnode.wire.qvd_params import parse_connect
+from qvdnode.wire.qvd_params import parse_display, parse_id
 from tests.unit.wire import transcripts
 
 DESK = DesktopEntry(VmId(7), "desk", WireState.STOPPED, blocked=False, is_application=False)
@@ -80,7 +80,7 @@ def cut_up(data: bytes, cut: int | None, *, bytewise: bool) -> Iterator[bytes]:
 
 
 def meaning(request: RequestHead) -> str:
-    vm_id, params, _ = parse_connect(request.query)
+    vm_id, params = parse_id(request.query), parse_display(request.query).params
     return (
         f"{vm_id} {params.os} {params.link} {params.keyboard} {params.geometry} {params.fullscreen}"
     )

@@ -12,31 +12,29 @@ from qvdnode.wire.qvd_params import (
     CUSTOM_KEYS_MAX,
     CUSTOM_VALUE_MAX,
     GRAMMAR,
-    parse_connect,
     parse_display,
     parse_id,
 )
 
 
 def test_a_whole_request_of_the_perl_client_is_understood() -> None:
-    vm_id, params, ignored = parse_connect(
-        {
-            "id": "7",
-            "qvd.client.link": "adsl",
-            "qvd.client.keyboard": "pc105/es",
-            "qvd.client.os": "linux",
-            "qvd.client.geometry": "1024x768",
-            "qvd.client.fullscreen": "",
-            "qvd.client.printing.enabled": "0",
-            "qvd.client.usb.enabled": "0",
-            "qvd.client.nxagent.extra_args": "",
-        }
-    )
-    assert vm_id == 7
-    assert params == DisplayParams(
+    query = {
+        "id": "7",
+        "qvd.client.link": "adsl",
+        "qvd.client.keyboard": "pc105/es",
+        "qvd.client.os": "linux",
+        "qvd.client.geometry": "1024x768",
+        "qvd.client.fullscreen": "",
+        "qvd.client.printing.enabled": "0",
+        "qvd.client.usb.enabled": "0",
+        "qvd.client.nxagent.extra_args": "",
+    }
+    assert parse_id(query) == 7
+    asked = parse_display(query)
+    assert asked.params == DisplayParams(
         os="linux", link="adsl", keyboard="pc105/es", geometry="1024x768", fullscreen=False
     )
-    assert ignored == ()
+    assert asked.ignored == ()
 
 
 def test_the_qt_client_says_more() -> None:
