@@ -1,7 +1,7 @@
 """Who speaks on one connection: the check of a login, remembered as long as the connection lives.
 
-Clients send their credentials with each request. The same bytes again mean the same principal,
-for a limited time, so that somebody who is blocked does not go on for ever.
+Clients send their credentials with each request. The same bytes again mean the same principal, for
+a limited time and until somebody is blocked here or gets another password.
 """
 
 from qvdnode.auth.authenticator import Authenticator
@@ -14,8 +14,8 @@ from qvdnode.wire.qvd_credentials import BasicLogin, parse_authorization
 class ConnectionLogin:
     """The login of one connection."""
 
-    __slots__ = ("_authenticator", "_check_s", "_clock", "_header", "_principal", "_source",
-                 "_until_s")  # fmt: skip
+    __slots__ = ("_authenticator", "_changes", "_check_s", "_clock", "_header", "_principal",
+                 "_source", "_until_s")  # fmt: skip
 
     def __init__(
         self, authenticator: Authenticator, clock: Clock, source: str, check_s: float
@@ -24,6 +24,7 @@ class ConnectionLogin:
         self._clock = clock
         self._source = source
         self._check_s = check_s
+        self._changes = 0
         self._header = ""
         self._until_s = 0.0
         self._principal: Principal | None = None
@@ -31,14 +32,22 @@ class ConnectionLogin:
     async def principal(self, header: str) -> Principal:
         """Who that Authorization header is; raises Unauthenticated, Throttled, Unavailable."""
         now_s = self._clock.monotonic_s()
-        if self._principal is not None and header == self._header and now_s < self._until_s:
+        changes = self._authenticator.changes
+        same = (header, changes) == (self._header, self._changes)
+        if self._principal is not None and same and now_s < self._until_s:
             return self._principal
         self._principal = None
         if not header:
             raise Unauthenticated("Log in with your user name and password.")
         found = await self._check(header)
-        self._header, self._until_s, self._principal = header, now_s + self._check_s, found
+        self._header, self._changes = header, changes
+        self._until_s, self._principal = now_s + self._check_s, found
         return found
+
+    @property
+    def good(self) -> bool:
+        """Whether the last request's login was."""
+        return self._principal is not None
 
     async def _check(self, header: str) -> Principal:
         match parse_authorization(header):

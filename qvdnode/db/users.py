@@ -35,7 +35,11 @@ ORDER BY u.id LIMIT $2
 """
 )
 SET_BLOCKED: Final = "UPDATE app_user SET blocked = $2 WHERE id = $1"
-SET_PASSWORD_HASH: Final = "UPDATE app_user SET password_hash = $2 WHERE id = $1"
+# whoever knew the old password may hold tokens that it gave
+SET_PASSWORD_HASH: Final = """
+WITH gone AS (DELETE FROM user_token WHERE user_id = $1)
+UPDATE app_user SET password_hash = $2 WHERE id = $1
+"""
 DELETE: Final = "DELETE FROM app_user WHERE id = $1"
 CREDENTIALS: Final = """
 SELECT u.id, u.tenant_id, u.password_hash, u.blocked OR t.blocked AS blocked
@@ -75,7 +79,7 @@ class Users:
         changed(tag, KIND, user_id)
 
     async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
-        """Change the password; raises NotFound."""
+        """Change the password and end the user's tokens; raises NotFound."""
         tag = await self._db.execute(SET_PASSWORD_HASH, user_id, password_hash, idempotent=True)
         changed(tag, KIND, user_id)
 

@@ -138,6 +138,7 @@ class FakeDesktops(Desktops):
     async def _pass(self, progress: Progress) -> None:
         for sentence in self.sentences:
             progress(sentence)
+            await asyncio.sleep(0)
         if self.gate is not None:
             try:
                 await self.gate.wait()
@@ -157,6 +158,12 @@ class FakeAuthenticator(Authenticator):
     """Login by token."""
     failure: FarmError | None = None
     checks: int = 0
+    forgotten: int = 0
+
+    @property
+    def changes(self) -> int:
+        """As set."""
+        return self.forgotten
 
     async def basic(self, login: str, password: str, *, source: str) -> Principal:
         """The principal of a right password."""

@@ -108,7 +108,7 @@ async def change_user(asked: Asked[UserChange, NoQuery]) -> UserView:
 
 
 async def set_password(asked: Asked[NewPassword, NoQuery]) -> None:
-    """Set a user's password; the old one stops working at once."""
+    """Set a user's password; the old one stops working at once, and so do the user's tokens."""
     accounts = asked.parts.accounts
     user = await accounts.users.get(UserId(asked.id()))
     password_hash = await accounts.hasher.hash(asked.body.password.get_secret_value())

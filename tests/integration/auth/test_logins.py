@@ -80,10 +80,14 @@ async def test_a_blocked_user_or_tenant_is_refused_with_password_and_token(door:
 
 
 async def test_a_new_password_counts_at_once(door: Door) -> None:
-    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    principal = await door.authenticator.basic("alice", "secret", source=SOURCE)
+    _, token = await UserTokens(door.db).issue(principal)
+    await door.authenticator.bearer(token, source=SOURCE)
     await Users(door.db).set_password_hash(door.alice.id, await door.hasher.hash("new"))
     door.authenticator.forget(door.alice.id)
     await door.refused()
+    with pytest.raises(Unauthenticated):
+        await door.authenticator.bearer(token, source=SOURCE)
     await door.authenticator.basic("alice", "new", source=SOURCE)
 
 

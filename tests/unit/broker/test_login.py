@@ -36,6 +36,18 @@ async def test_it_is_checked_again_after_a_while() -> None:
         await login.principal(ALICE)
 
 
+async def test_it_is_checked_again_once_somebody_was_forgotten() -> None:
+    authenticator = FakeAuthenticator()
+    login = ConnectionLogin(authenticator, ManualClock(), "::1", check_s=60)
+    await login.principal(ALICE)
+    assert login.good
+    authenticator.passwords["alice@acme"] = "changed"
+    authenticator.forgotten += 1
+    with pytest.raises(Unauthenticated):
+        await login.principal(ALICE)
+    assert not login.good
+
+
 async def test_a_wrong_login_forgets_the_right_one() -> None:
     authenticator = FakeAuthenticator()
     login = ConnectionLogin(authenticator, ManualClock(), "::1", check_s=60)
