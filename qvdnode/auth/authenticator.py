@@ -17,7 +17,7 @@ from qvdnode.auth.throttle import Throttle
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import Invalid, Unauthenticated, Unavailable
 from qvdnode.model.ids import TenantId, UserId
-from qvdnode.model.principal import Principal
+from qvdnode.model.principal import Credentials, Principal
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.tokens import digest
 from qvdnode.telemetry.metrics import Counter
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 LOGINS = Counter("qvdnode_logins_total", "Logins by their outcome", ["outcome"])
 
 WRONG: Final = "The user name or the password is wrong, or the account is blocked."
+TOKEN_FAILURES_PER_SOURCE: Final = 20
+"""As many times the free failures of one token are free for all behind one address."""
 WRONG_TOKEN: Final = "The token is unknown, has expired, or its account is blocked."
 
 
@@ -46,9 +48,9 @@ class Authenticator:
         self._hasher = hasher
         self._clock = clock
         self._settings = settings
-        self._throttle = Throttle(
-            clock, free_failures=settings.free_failures, delay_max_s=settings.delay_max_s
-        )
+        self._throttle = _throttle(clock, settings)
+        self._token_throttle = _throttle(clock, settings)
+        self._source_throttle = _throttle(clock, settings, times=TOKEN_FAILURES_PER_SOURCE)
         self._verified: VerifiedCache[Principal] = VerifiedCache(
             secrets.token_bytes(SECRET_BYTES), clock, settings.remember_max
         )
@@ -80,17 +82,26 @@ class Authenticator:
         if (known := self._remembered(key)) is not None:
             return known
         # A token cannot be guessed, but asking the database for thousands of them costs something.
-        # All users behind one address share this key, so only what failed counts.
-        self._throttle.refuse_early("token", source)
+        # Somebody's expired one is not to delay the others behind the same address, so each counts
+        # by itself, and the address only when many have failed.
+        which = key.hex()
+        self._token_throttle.refuse_early(which, source)
+        self._source_throttle.refuse_early("", source)
         try:
             principal = await self._check_token(token, key)
         except Unavailable:
             return self._remembered_while_away(key)
         except Unauthenticated:
-            self._throttle.failed("token", source)
+            self._token_throttle.failed(which, source)
+            self._source_throttle.failed("", source)
             raise
-        self._throttle.succeeded("token", source)
+        self._source_throttle.succeeded("", source)
         return principal
+
+    @property
+    def changes(self) -> int:
+        """Grows when somebody is forgotten: who keeps a principal longer is to ask again then."""
+        return self._verified.checkpoint()
 
     def forget(self, user_id: UserId) -> None:
         """Ask the database again about this user: blocked, deleted, or with a new password."""
@@ -114,28 +125,33 @@ class Authenticator:
 
     async def _check(self, name: LoginName, password: str, source: str, key: bytes) -> Principal:
         account = f"{name.login}@{name.tenant}"
+        checkpoint = self._verified.checkpoint()
         self._throttle.attempt(account, source)
         try:
-            principal = await self._check_password(name, password, key)
+            found = await self._credentials(name)
         except Unavailable:
             self._throttle.undo(account, source)
             return self._remembered_while_away(key)
-        self._throttle.succeeded(account, source)
-        return principal
-
-    async def _check_password(self, name: LoginName, password: str, key: bytes) -> Principal:
-        checkpoint = self._verified.checkpoint()
         try:
-            found = await self._users.credentials(name.login, name.tenant)
-        except Invalid:
-            found = None  # a name that cannot even be asked for, such as one with a NUL
-        if found is None:
-            good = await self._hasher.verify_nobody(password)
-        else:
-            good = await self._hasher.verify(found.password_hash, password)
+            good = await self._is_right(password, found)
+        except Unavailable:  # too many at once, which says nothing about the database
+            self._throttle.undo(account, source)
+            raise
         if found is None or not good or found.blocked:
             raise self._refused(key, WRONG)
+        self._throttle.succeeded(account, source)
         return self._accepted(key, found.principal, checkpoint)
+
+    async def _credentials(self, name: LoginName) -> Credentials | None:
+        try:
+            return await self._users.credentials(name.login, name.tenant)
+        except Invalid:
+            return None  # a name that cannot even be asked for, such as one with a NUL
+
+    async def _is_right(self, password: str, found: Credentials | None) -> bool:
+        if found is None:
+            return await self._hasher.verify_nobody(password)
+        return await self._hasher.verify(found.password_hash, password)
 
     async def _check_token(self, token: str, key: bytes) -> Principal:
         checkpoint = self._verified.checkpoint()
@@ -161,3 +177,9 @@ class Authenticator:
         self._verified.refuse(key)
         LOGINS.labels("refused").inc()
         return Unauthenticated(sentence)
+
+
+def _throttle(clock: Clock, settings: AuthSettings, *, times: int = 1) -> Throttle:
+    return Throttle(
+        clock, free_failures=times * settings.free_failures, delay_max_s=settings.delay_max_s
+    )

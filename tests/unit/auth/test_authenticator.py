@@ -95,7 +95,9 @@ async def test_a_forgotten_user_is_asked_about_again(door: Door) -> None:
     await door.set_password("secret")
     await door.authenticator.basic("alice", "secret", source=SOURCE)
     await door.set_password("secret", blocked=True)
+    before = door.authenticator.changes
     door.authenticator.forget(UserId(ALICE.user_id))
+    assert door.authenticator.changes > before
     await door.wrong("alice", "secret")
 
 
@@ -152,6 +154,16 @@ async def test_without_the_database_a_new_login_is_told_so_and_never_throttled(d
             await door.authenticator.basic("alice", "secret", source=SOURCE)
 
 
+async def test_too_many_logins_at_once_are_not_taken_for_an_absent_database(door: Door) -> None:
+    await door.set_password("secret")
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    door.clock.advance(door.settings.remember_s + 1)
+    door.hasher._free = 0
+    for _ in range(20):
+        with pytest.raises(Unavailable, match="Too many logins at once"):
+            await door.authenticator.basic("alice", "secret", source=SOURCE)
+
+
 async def test_a_changed_password_is_not_remembered_when_the_database_goes(door: Door) -> None:
     await door.set_password("old")
     await door.authenticator.basic("alice", "old", source=SOURCE)
@@ -182,13 +194,24 @@ async def test_many_good_tokens_behind_one_address_are_all_let_in(door: Door) ->
     assert await asyncio.gather(*logins) == [ALICE] * 40
 
 
-async def test_bad_tokens_one_after_another_are_throttled(door: Door) -> None:
-    for number in range(5):
+async def test_a_bad_token_tried_again_and_again_delays_only_itself(door: Door) -> None:
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await door.authenticator.bearer("expired", source=SOURCE)
+    with pytest.raises(Throttled):
+        await door.authenticator.bearer("expired", source=SOURCE)
+    assert door.accounts.asked == 5
+    door.accounts.give(TOKEN, ALICE, door.clock.now() + DAY)
+    assert await door.authenticator.bearer(TOKEN, source=SOURCE) == ALICE
+
+
+async def test_many_bad_tokens_of_one_address_are_throttled(door: Door) -> None:
+    for number in range(100):
         with pytest.raises(Unauthenticated):
             await door.authenticator.bearer(f"rubbish {number}", source=SOURCE)
     with pytest.raises(Throttled):
-        await door.authenticator.bearer("rubbish 5", source=SOURCE)
-    assert door.accounts.asked == 5
+        await door.authenticator.bearer("rubbish 100", source=SOURCE)
+    assert door.accounts.asked == 100
 
 
 async def test_without_the_database_no_token_is_throttled(door: Door) -> None:
