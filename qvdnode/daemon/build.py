@@ -46,7 +46,7 @@ from qvdnode.net.nft import Nft
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
-from qvdnode.session.desktops import Desktops
+from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import StartChoice
 from qvdnode.session.readiness import Readiness
@@ -126,7 +126,8 @@ def build(around: Surroundings) -> Node:
     )
     starts = StartChoice(choice, membership.node_id)
     connections = Connections(starts, fleet, journal)
-    desktops = Desktops(vms, UserTokens(database), fleet, connections, readiness)
+    stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
+    desktops = Desktops(vms, UserTokens(database), fleet, connections, readiness, stop_limit_s)
     accounts = _accounts(around)
     endpoint = Endpoint(
         desktops, accounts.authenticator, around.identity.context(), clock, config.clients

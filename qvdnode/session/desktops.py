@@ -4,14 +4,16 @@ While the database is away, what runs here can still be listed, reached and stop
 knows the orders its guests were started with.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.vms import Vms
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import NotFound, Unavailable
+from qvdnode.model.errors import NotFound, TimedOut, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
@@ -24,6 +26,9 @@ from qvdnode.vm.fleet import Fleet
 
 log = logging.getLogger(__name__)
 
+STOP_MARGIN_S: Final = 20.0
+"""For killing and cleaning, after a guest's own time to end is over."""
+
 
 class Desktops:
     """The use cases, over the fleet of this node and the database."""
@@ -35,22 +40,29 @@ class Desktops:
         fleet: Fleet,
         connections: Connections,
         readiness: Readiness,
+        stop_limit_s: float,
     ) -> None:
         self._vms = vms
         self._tokens = tokens
         self._fleet = fleet
         self._connections = connections
         self._readiness = readiness
+        self._stop_limit_s = stop_limit_s
 
     async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
-        """The principal's desktops, or applications; what runs here if the database is away."""
+        """The principal's desktops, or applications; what runs here if the database is away.
+
+        Raises Unavailable when nothing of the principal's runs here then: an empty list would
+        say that there is none.
+        """
         try:
             entries = await self._vms.desktops_of(principal.user_id, applications=applications)
         except Unavailable:
-            entries = self._entries_here(principal, applications=applications)
-        if principal.only_vm is None:
-            return entries
-        return [entry for entry in entries if entry.id == principal.only_vm]
+            here = self._entries_here(principal)
+            if not here:
+                raise
+            return [entry for entry in here if entry.is_application is applications]
+        return [entry for entry in entries if _within(principal, entry.id)]
 
     async def authorise(self, principal: Principal, vm_id: VmId) -> Vm:
         """The VM, if this principal may use it; reads only. Raises NotFound, Forbidden."""
@@ -81,10 +93,20 @@ class Desktops:
         self._connections.ended(ticket, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out)
 
     async def stop(self, principal: Principal, vm_id: VmId, progress: Progress) -> None:
-        """Stop the principal's VM; one that is stopped already is fine. Raises as `authorise`."""
+        """Stop the principal's VM; one that is stopped already is fine.
+
+        Raises as `authorise`, and TimedOut when it takes too long; the stop goes on all the same.
+        """
         await self._order(principal, vm_id)
         progress("Stopping virtual machine")
-        await self._fleet.stop(vm_id)
+        try:
+            async with asyncio.timeout(self._stop_limit_s):
+                await self._fleet.stop(vm_id)
+        except TimeoutError as error:
+            raise TimedOut(
+                "The desktop is still being stopped; try again in a minute, and tell your"
+                " administrator if it stays so."
+            ) from error
 
     async def issue_token(self, principal: Principal) -> tuple[int, str]:
         """A token that logs this principal in for 24 hours: its id and its text."""
@@ -98,7 +120,7 @@ class Desktops:
         """Why no desktop can be started here now, for a person; None when one can."""
         return self._readiness.reason()
 
-    def _entries_here(self, principal: Principal, *, applications: bool) -> list[DesktopEntry]:
+    def _entries_here(self, principal: Principal) -> list[DesktopEntry]:
         return [
             DesktopEntry(
                 id=status.order.vm.id,
@@ -109,7 +131,7 @@ class Desktops:
             )
             for status in self._fleet.statuses()
             if status.order.vm.user_id == principal.user_id
-            and status.order.vm.is_application is applications
+            and _within(principal, status.order.vm.id)
         ]
 
     async def _order(self, principal: Principal, vm_id: VmId) -> DesktopOrder:
@@ -127,3 +149,8 @@ class Desktops:
         if order is None:
             raise AssertionError("check refuses what does not exist")
         return order
+
+
+def _within(principal: Principal, vm_id: VmId) -> bool:
+    """Whether a login that may be bound to one desktop reaches to this one."""
+    return principal.only_vm is None or principal.only_vm == vm_id

@@ -48,9 +48,12 @@ async def test_a_running_desktop_is_reached_while_the_database_is_stopped_and_st
         os.kill(pid, signal.SIGSTOP)
     try:
         async with stopped.dial() as connection:
-            refused = await connection.connect(stopped.vm_id)
-            assert refused.status == 503
-            assert b"database" in refused.body.lower()
+            for refused in (
+                await connection.ask("/qvd/list_of_vm"),
+                await connection.connect(stopped.vm_id),
+            ):
+                assert refused.status == 503
+                assert b"database" in refused.body.lower()
         async with viewing(running, screen, tmp_path / "during"), running.dial() as other:
             listed = await other.ask("/qvd/list_of_vm")
             assert f'"id": {running.vm_id}' in listed.body.decode()

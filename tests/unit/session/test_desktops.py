@@ -1,5 +1,6 @@
 """The use cases of a user's desktops, with the database there and away."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -8,7 +9,7 @@ import pytest
 
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import Forbidden, GuestFailed, NodeFull, NotFound, Unavailable
+from qvdnode.model.errors import Forbidden, GuestFailed, NodeFull, NotFound, TimedOut, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation, NodeId, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
@@ -74,6 +75,8 @@ class Guests:
         self.attached: list[VmId] = []
         self.detached: list[Seat] = []
         self.stopped: list[VmId] = []
+        self.stops = asyncio.Event()
+        self.stops.set()
 
     def status(self, vm_id: VmId) -> Status | None:
         return self.running.get(vm_id)
@@ -93,6 +96,7 @@ class Guests:
         self.detached.append(seat)
 
     async def stop(self, vm_id: VmId) -> None:
+        await self.stops.wait()
         self.stopped.append(vm_id)
 
 
@@ -146,6 +150,7 @@ class World:
             cast("Fleet", self.guests),
             Connections(cast("StartChoice", self.places), cast("Fleet", self.guests), self.journal),
             self.readiness,
+            stop_limit_s=0.05,
         )
 
     async def connect(self, vm_id: int = 7, who: Principal = ALICE) -> Seat:
@@ -174,6 +179,17 @@ async def test_without_the_database_what_runs_here_is_listed() -> None:
     entries = await world.desktops.entries(ALICE, applications=False)
     assert [(e.id, e.state) for e in entries] == [(7, WireState.RUNNING)]
     assert await world.desktops.entries(ALICE, applications=True) == []
+
+
+async def test_without_the_database_nobody_is_told_that_they_have_no_desktop() -> None:
+    world = World(desktop_order(7))
+    world.guests.running[VmId(9)] = Status(desktop_order(9, user_id=6, login="bob"))
+    world.rows.away = True
+    with pytest.raises(Unavailable):
+        await world.desktops.entries(ALICE, applications=False)
+    world.guests.running[VmId(7)] = Status(desktop_order(7))
+    with pytest.raises(Unavailable):
+        await world.desktops.entries(replace(ALICE, only_vm=VmId(8)), applications=False)
 
 
 async def test_a_stopped_desktop_is_placed_and_attached() -> None:
@@ -257,6 +273,13 @@ async def test_a_stop_says_what_it_does() -> None:
     await world.desktops.stop(ALICE, VmId(7), world.said.append)
     assert world.guests.stopped == [7]
     assert world.said == ["Stopping virtual machine"]
+
+
+async def test_a_stop_that_takes_too_long_is_told() -> None:
+    world = World(desktop_order(7))
+    world.guests.stops.clear()
+    with pytest.raises(TimedOut, match="still being stopped"):
+        await world.desktops.stop(ALICE, VmId(7), world.said.append)
 
 
 def test_the_node_tells_whether_it_lives_and_starts() -> None:
