@@ -38,7 +38,11 @@ class Watcher(Protocol):
         ...
 
     def connection_proven(self, connection: "Connection") -> None:
-        """It has sent a whole request."""
+        """It has sent a whole request, which is being answered."""
+        ...
+
+    def connection_unproven(self, connection: "Connection") -> None:
+        """It has been answered, and nobody has logged in on it."""
         ...
 
     def connection_lost(self, connection: "Connection") -> None:
@@ -73,7 +77,7 @@ class Connection:
         self.deadline_s = parts.clock.monotonic_s() + parts.settings.head_limit_s
         """When the endpoint is to call `time_up`, by the monotonic clock."""
         self.proven = False
-        """Whether a whole request has come."""
+        """Whether somebody has logged in, or a request is being answered that may do so."""
         self._parts = parts
         self._watcher = watcher
         self._conversation = Conversation()
@@ -81,7 +85,7 @@ class Connection:
         self._login: ConnectionLogin | None = None
         self._task: asyncio.Task[None] | None = None
         self._relay: Relay | None = None
-        self._repeat: asyncio.TimerHandle | None = None
+        self._repeat: asyncio.Handle | None = None
         self._sentence = ""
         self._taken_over = ""
         self._full = False
@@ -117,8 +121,7 @@ class Connection:
     def stream_eof(self) -> None:
         """The client sends no more. None of the old clients half-closes: it has left."""
         self._client_left()
-        self._tls.close()
-        self._farewell()
+        self._end()
 
     def stream_lost(self) -> None:
         """The connection is gone."""
@@ -129,6 +132,8 @@ class Connection:
         """The client does not read its answers."""
         self._full = True
         self._tls.pause_reading()
+        if self._task is None:
+            self._rest()
 
     def stream_drained(self) -> None:
         """The client has caught up."""
@@ -141,14 +146,13 @@ class Connection:
 
     def time_up(self) -> None:
         """The deadline has passed: of a head, of idleness, or of a goodbye."""
-        if self._conversation.state is State.CLOSING:
+        if self._conversation.state is State.CLOSING or self._full:
             self._tls.abort()
         elif self._conversation.mid_head:
             self._refuse(BadHead(400, "The request was not sent in time."))
         else:
             self._conversation.client_left()
-            self._tls.close()
-            self._farewell()
+            self._end()
 
     def evict(self, reason: str) -> None:
         """End the client's session, because it was taken over, the VM stops, or the node does."""
@@ -158,8 +162,7 @@ class Connection:
             self._taken_over = reason
             self._task.cancel()
         else:
-            self._tls.close()
-            self._farewell()
+            self._end()
 
     def cut(self, reason: str) -> None:
         """End the client's session as a lost link would, so that it comes back for its desktop.
@@ -182,10 +185,11 @@ class Connection:
         return self._stream
 
     def _begin(self, head: RequestHead) -> None:
+        if self._login is None:
+            self._login = self._parts.new_login(self.source)
         if not self.proven:
             self.proven = True
             self._watcher.connection_proven(self)
-            self._login = self._parts.new_login(self.source)
         self.deadline_s = math.inf
         self._task = self._watcher.spawn("request", self._converse(head))
 
@@ -203,8 +207,7 @@ class Connection:
             self._quiet()
             if self._conversation.state in (State.ANSWERING, State.WAITING):
                 self._tls.write(self._conversation.answer(sentence(503, self._taken_over)))
-            self._tls.close()
-            self._farewell()
+            self._end()
         finally:
             self._task = None
 
@@ -219,25 +222,36 @@ class Connection:
         if isinstance(outcome, SessionTicket):
             await self._hand_over(outcome)
             return
+        await self._after_progress()
         self._tls.write(self._conversation.answer(outcome))
         if self._conversation.state is State.CLOSING:
-            self._tls.close()
-            self._farewell()
+            self._end()
 
     def _next_request(self) -> RequestHead | None:
-        if self._conversation.state is not State.READING or self._full:
+        if self._conversation.state is not State.READING:
             return None
-        try:
-            request = self._conversation.next_request()
-        except BadHead as error:
-            self._refuse(error)
-            return None
+        request = None
+        if not self._full:
+            try:
+                request = self._conversation.next_request()
+            except BadHead as error:
+                self._refuse(error)
+                return None
         if request is None:
-            limit_s = self._parts.settings.idle_limit_s
-            if self._conversation.mid_head:
-                limit_s = self._parts.settings.head_limit_s
-            self.deadline_s = self._parts.clock.monotonic_s() + limit_s
+            self._rest()
         return request
+
+    def _rest(self) -> None:
+        """Wait for the client: for a head, or for it to take its answers; not for ever."""
+        if self._conversation.state is not State.READING:
+            return
+        limit_s = self._parts.settings.idle_limit_s
+        if self._conversation.mid_head and not self._full:
+            limit_s = self._parts.settings.head_limit_s
+        self.deadline_s = self._parts.clock.monotonic_s() + limit_s
+        if self.proven and self._login is not None and not self._login.good:
+            self.proven = False
+            self._watcher.connection_unproven(self)
 
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay to the end; the ticket is given back whatever happens."""
@@ -245,8 +259,7 @@ class Connection:
         relay = Relay(stream, self._parts.guest_buffer, self._parts.settings.relay)
         self._relay = relay
         try:
-            # A loop turn of its own keeps the 101 out of the segment of the last 102.
-            await asyncio.sleep(0)
+            await self._after_progress()
             stream.write(self._conversation.upgrade(ticket.slave_key))
             log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
             first = self._conversation.take_stream()
@@ -263,21 +276,29 @@ class Connection:
                 self.stream_lost()
             else:
                 self._conversation.client_left()
-                stream.close()
-                self._farewell()
+                self._end()
 
     def _progress(self, sentence: str) -> None:
-        """Show a sentence to the waiting client, now if it is new, and again and again."""
+        """Show a sentence to the waiting client, soon if it is new, and again and again.
+
+        Of several in one turn of the loop the newest is shown: uvloop gathers what one turn writes,
+        and each head is to be a write of its own.
+        """
         if sentence != self._sentence:
             self._sentence = sentence
-            self._tell()
+            if self._repeat is not None:
+                self._repeat.cancel()
+            self._repeat = asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
-        if self._repeat is not None:
-            self._repeat.cancel()
         self._repeat = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._tell)
         if not self._full and self._conversation.state in (State.ANSWERING, State.WAITING):
             self._tls.write(self._conversation.progress(self._sentence))
+
+    async def _after_progress(self) -> None:
+        """Leave the last 102 to the turn of the loop that wrote it."""
+        if self._conversation.state is State.WAITING:
+            await asyncio.sleep(0)
 
     def _quiet(self) -> None:
         self._sentence = ""
@@ -289,8 +310,7 @@ class Connection:
         log.info("head_refused", extra={"source": self.source, "because": str(error)})
         self._cancel()
         self._tls.write(self._conversation.refuse(error))
-        self._tls.close()
-        self._farewell()
+        self._end()
 
     def _client_left(self) -> None:
         self._conversation.client_left()
@@ -301,7 +321,9 @@ class Connection:
         if self._task is not None:
             self._task.cancel()
 
-    def _farewell(self) -> None:
+    def _end(self) -> None:
+        """Send no more, and give the client a while to take what it was sent and to leave."""
+        self._tls.finish()
         self.deadline_s = self._parts.clock.monotonic_s() + self._parts.settings.farewell_limit_s
 
     def _head_deadline_s(self) -> float:

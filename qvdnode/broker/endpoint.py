@@ -28,7 +28,7 @@ from qvdnode.tls.server_stream import ReceiveBuffer, ServerStream
 log = logging.getLogger(__name__)
 
 CONNECTIONS = Gauge("qvdnode_client_connections", "Connections of QVD clients")
-UNFINISHED = Gauge("qvdnode_client_unfinished", "Connections that sent no whole request yet")
+UNFINISHED = Gauge("qvdnode_client_unfinished", "Connections without a login yet")
 DROPPED = Counter("qvdnode_client_dropped_total", "Connections ended for being too many")
 
 BACKLOG: Final = 1024
@@ -116,18 +116,21 @@ class Endpoint:
         """Count it; the oldest of too many goes."""
         self._connections.add(connection)
         self._all_gone.clear()
-        stalled = self._unfinished.add(connection, connection.source)
         CONNECTIONS.inc()
+        if len(self._connections) > self._settings.connections_max:
+            self._drop(connection)
+        else:
+            self.connection_unproven(connection)
+
+    def connection_unproven(self, connection: Connection) -> None:
+        """Nobody has logged in on it yet; the oldest of too many such connections goes."""
+        stalled = self._unfinished.add(connection, connection.source)
         UNFINISHED.set(len(self._unfinished))
-        if stalled is None and len(self._connections) > self._settings.connections_max:
-            stalled = connection
         if isinstance(stalled, Connection):
-            DROPPED.inc()
-            log.info("client_dropped", extra={"source": stalled.source})
-            stalled.drop()
+            self._drop(stalled)
 
     def connection_proven(self, connection: Connection) -> None:
-        """It is a client."""
+        """It is a client, or may well be one."""
         self._unfinished.remove(connection, connection.source)
         UNFINISHED.set(len(self._unfinished))
 
@@ -146,6 +149,11 @@ class Endpoint:
         if self._supervisor is None:
             raise RuntimeError("connections come while run() runs")
         return self._supervisor.isolated(name, work)
+
+    def _drop(self, connection: Connection) -> None:
+        DROPPED.inc()
+        log.info("client_dropped", extra={"source": connection.source})
+        connection.drop()
 
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)

@@ -16,11 +16,12 @@ class BrokerSettings:
     head_limit_s: float = 15.0
     """For TLS and the first whole request head, and for each later head from its first byte."""
     idle_limit_s: float = 900.0
-    """Between two requests: old clients keep the connection while their user chooses a desktop."""
+    """Between two requests, and for a client to take its answers: old clients keep the connection
+    while their user chooses a desktop."""
     farewell_limit_s: float = 5.0
-    """For a client to take its last answer."""
+    """For a client to take its last answer and to close its end."""
     unfinished_per_source: int = 256
-    """Connections of one address that have not sent one whole request."""
+    """Connections of one address on which nobody has logged in."""
     unfinished_total: int = 1024
     """Such connections in all; one more, and the oldest of the address with most goes."""
     connections_max: int = 20_000

@@ -111,7 +111,7 @@ class ServerStream(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Called by the loop: the client closed its side of TCP."""
-        if not self._ready:
+        if not self._ready or self._closing:
             return False
         self._ended()
         return True
@@ -166,6 +166,26 @@ class ServerStream(asyncio.BufferedProtocol):
                 self._tls.unwrap()
         self._flush()
         self._transport.close()
+
+    def finish(self) -> None:
+        """Say goodbye after what waits, and drop what the client still says until it ends, too.
+
+        Closing over unread bytes would be a reset, which can take the last answer away from the
+        client. The owner sets the limit, by `abort`. Safe to repeat.
+        """
+        if not self._ready or self._eof:
+            self.close()
+        if self._closing or self._lost or self._transport is None:
+            return
+        self._transport.resume_reading()
+        self._closing = True
+        with contextlib.suppress(ssl.SSLError):  # the client's goodbye need not have come
+            self._tls.unwrap()
+        self._flush()
+        try:
+            self._transport.write_eof()
+        except (OSError, RuntimeError):  # it is gone already, which the loop has yet to tell
+            self._transport.abort()
 
     def abort(self) -> None:
         """End the connection at once; what waits is lost. Safe to repeat."""

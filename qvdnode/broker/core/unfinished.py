@@ -1,7 +1,8 @@
-"""Connections that have not yet sent one whole request, bounded per source and in total. Pure.
+"""Connections on which nobody has logged in, bounded per source and in total. Pure.
 
 Nobody is turned away: when there are too many, the oldest goes. A real client is through in
 milliseconds, so what is old is stalled, and a flood from one source costs only that source.
+A request that is being answered does not count, since a login may have to wait for its turn.
 """
 
 from collections.abc import Hashable

@@ -113,6 +113,7 @@ class Place:
     authenticator: FakeAuthenticator
     display: Display
     serving: asyncio.Task[None]
+    endpoint: Endpoint
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def client(self, tcp: socket.socket | None = None) -> Client:
@@ -158,7 +159,7 @@ async def place(
     port = endpoint.listen()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(endpoint.run(guests_stay=guests_stay))
-        made = Place(folder, port, desktops, authenticator, display, serving)
+        made = Place(folder, port, desktops, authenticator, display, serving, endpoint)
         try:
             yield made
         finally:
