@@ -12,6 +12,7 @@ from typing import Final
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Forbidden, Invalid, NotFound
 from qvdnode.model.ids import MAX_WIRE_ID, VmId
+from qvdnode.wire.session_params import CUSTOM_NAME_MAX, CUSTOM_VALUE_MAX, custom_key
 
 Query = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -19,8 +20,6 @@ DEFAULT_LINK: Final = DisplayParams().link
 CLIENT: Final = "qvd.client."
 CUSTOM: Final = "custom."
 CUSTOM_KEYS_MAX: Final = 32
-CUSTOM_VALUE_MAX: Final = 1024
-"""Characters of one custom value."""
 
 GRAMMAR: Final[dict[str, re.Pattern[str]]] = {
     "os": re.compile(r"[a-z][a-z0-9]{0,15}"),
@@ -34,7 +33,7 @@ GRAMMAR: Final[dict[str, re.Pattern[str]]] = {
 """What each option we use may look like; all within [A-Za-z0-9_/+.-]."""
 
 
-_CUSTOM_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_CUSTOM_NAME: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{CUSTOM_NAME_MAX}}}")
 _ID: Final = re.compile(r"[0-9]{1,20}")
 _NUMERIC_OFF: Final = frozenset({"", "0"})
 
@@ -74,6 +73,12 @@ def parse_display(query: Query) -> DisplayRequest:
             raise Forbidden(f"The parameter {_shown(key)} may not be set by a client.")
     if len(custom) > CUSTOM_KEYS_MAX:
         raise Invalid(f"More than {CUSTOM_KEYS_MAX} custom parameters.", field=CUSTOM)
+    if len(set(map(custom_key, custom))) < len(custom):
+        raise Invalid(
+            "Two custom parameters have names that are one in the guest, where `.` and `-` become"
+            " `_`.",
+            field=CUSTOM,
+        )
     return DisplayRequest(_display_params(options, custom), tuple(ignored))
 
 

@@ -14,6 +14,9 @@ KEY: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,63}\Z")
 VALUE_MAX: Final = 4096
 """Bytes of one value; beyond it something is wrong, not long."""
 LINES_MAX: Final = 256
+CUSTOM_NAME_MAX: Final = 50
+CUSTOM_VALUE_MAX: Final = 1000
+"""Characters of what a client says for the guest's hooks."""
 
 
 def encode(params: Mapping[str, str]) -> bytes:
@@ -21,6 +24,11 @@ def encode(params: Mapping[str, str]) -> bytes:
     if len(params) > LINES_MAX:
         raise Invalid(f"a session takes at most {LINES_MAX} parameters, not {len(params)}")
     return b"".join(_line(key, params[key]) for key in sorted(params))
+
+
+def custom_key(name: str) -> str:
+    """The key of a client's own parameter: what a shell's names cannot hold becomes `_`."""
+    return f"CUSTOM_{re.sub(r'[^A-Za-z0-9_]', '_', name)[:CUSTOM_NAME_MAX]}"
 
 
 def decode(content: bytes) -> dict[str, str]:

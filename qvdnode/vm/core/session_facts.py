@@ -12,6 +12,7 @@ from typing import Final
 from qvdnode.model.account import account_name
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.wire.session_params import CUSTOM_VALUE_MAX, custom_key
 
 GUEST_UID: Final = 1000
 CUSTOM_MAX: Final = 64
@@ -58,10 +59,7 @@ def session_params(
 
 def _custom(custom: dict[str, str]) -> dict[str, str]:
     names = sorted(custom)[:CUSTOM_MAX]
-    return {
-        f"CUSTOM_{re.sub(r'[^A-Za-z0-9_]', '_', name)[:50]}": _printable(custom[name])[:1000]
-        for name in names
-    }
+    return {custom_key(name): _printable(custom[name])[:CUSTOM_VALUE_MAX] for name in names}
 
 
 def _printable(value: str) -> str:

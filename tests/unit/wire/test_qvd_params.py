@@ -10,11 +10,11 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Forbidden, Invalid, NotFound
 from qvdnode.wire.qvd_params import (
     CUSTOM_KEYS_MAX,
-    CUSTOM_VALUE_MAX,
     GRAMMAR,
     parse_display,
     parse_id,
 )
+from qvdnode.wire.session_params import CUSTOM_VALUE_MAX
 
 
 def test_a_whole_request_of_the_perl_client_is_understood() -> None:
@@ -135,7 +135,7 @@ def test_keys_of_no_client_are_forbidden(key: str) -> None:
         ("custom.", "x"),
         ("custom.a b", "x"),
         ("custom.a=b", "x"),
-        ("custom." + "a" * 65, "x"),
+        ("custom." + "a" * 51, "x"),
         ("custom.a", "x" * (CUSTOM_VALUE_MAX + 1)),
         ("custom.a", "\0"),
     ],
@@ -143,6 +143,11 @@ def test_keys_of_no_client_are_forbidden(key: str) -> None:
 def test_custom_parameters_are_bounded(key: str, value: str) -> None:
     with pytest.raises(Invalid):
         parse_display({key: value})
+
+
+def test_two_custom_parameters_cannot_be_one_in_the_guest() -> None:
+    with pytest.raises(Invalid, match="one in the guest"):
+        parse_display({"custom.a.b": "x", "custom.a-b": "y"})
 
 
 def test_there_are_not_too_many_custom_parameters() -> None:

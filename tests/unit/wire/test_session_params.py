@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.model.errors import Invalid
-from qvdnode.wire.session_params import LINES_MAX, VALUE_MAX, decode, encode
+from qvdnode.wire.session_params import KEY, LINES_MAX, VALUE_MAX, custom_key, decode, encode
 
 KEYS = st.from_regex(r"[A-Z][A-Za-z0-9_]{0,63}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_characters="\0"), max_size=200)
@@ -15,6 +15,12 @@ def test_a_value_travels_as_hexadecimal() -> None:
     assert encode({"SHELL": "/bin/sh", "LOGIN": "alice"}) == (
         b"LOGIN=616c696365\nSHELL=2f62696e2f7368\n"
     )
+
+
+@given(st.text())
+def test_any_name_of_a_client_makes_a_key(name: str) -> None:
+    assert KEY.match(custom_key(name))
+    assert custom_key("a.b-c") == "CUSTOM_a_b_c"
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=20))
