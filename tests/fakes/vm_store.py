@@ -28,6 +28,8 @@ class FakeFarm:
     fenced: set[NodeId] = field(default_factory=set)
     away: bool = False
     """Whether the database is away: every call then raises Unavailable."""
+    asked: int = 0
+    """How often any of the stores was called."""
     away_with_next_claim: bool = False
     """Whether the database goes away once it has committed the next claim, before it says so."""
 
@@ -91,5 +93,6 @@ class FakeVmStore:
         return self.farm.vms[vm_id]
 
     def _must_be_there(self) -> None:
+        self.farm.asked += 1
         if self.farm.away:
             raise Unavailable("The database is away.")

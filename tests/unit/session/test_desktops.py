@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -21,6 +22,8 @@ from qvdnode.session.journal import SessionJournal
 from qvdnode.session.readiness import Readiness
 from tests.fakes.clock import ManualClock
 from tests.fakes.orders import desktop_order
+from tests.unit.vm.fleet_world import World as FleetWorld
+from tests.unit.vm.fleet_world import settle
 
 if TYPE_CHECKING:
     from qvdnode.db.user_tokens import UserTokens
@@ -38,6 +41,7 @@ class Rows:
     def __init__(self, *orders: DesktopOrder) -> None:
         self.orders = {order.vm.id: order for order in orders}
         self.away = False
+        self.asked = 0
 
     async def desktops_of(self, user_id: UserId, *, applications: bool) -> Sequence[DesktopEntry]:
         self._must_be_there()
@@ -54,6 +58,7 @@ class Rows:
         return self.orders[vm_id]
 
     def _must_be_there(self) -> None:
+        self.asked += 1
         if self.away:
             raise Unavailable("The database is away.")
 
@@ -144,11 +149,15 @@ class World:
         self.journal = SessionJournal(SessionTable(), lambda: NodeId(1), ManualClock())
         self.readiness = Readiness()
         self.said: list[str] = []
+        self.use(cast("Fleet", self.guests))
+
+    def use(self, fleet: "Fleet") -> None:
+        """Put the use cases over that fleet."""
         self.desktops = Desktops(
             cast("Vms", self.rows),
             cast("UserTokens", None),
-            cast("Fleet", self.guests),
-            Connections(cast("StartChoice", self.places), cast("Fleet", self.guests), self.journal),
+            fleet,
+            Connections(cast("StartChoice", self.places), fleet, self.journal),
             self.readiness,
             stop_limit_s=0.05,
         )
@@ -248,6 +257,25 @@ async def test_without_the_database_a_running_desktop_is_reached_and_no_other() 
         await world.connect(8)
     with pytest.raises(Forbidden):
         await world.connect(7, replace(ALICE, user_id=UserId(6)))
+
+
+async def test_who_waits_for_a_minute_asks_the_database_nothing(tmp_path: Path) -> None:
+    world, farm = World(desktop_order(7), desktop_order(8)), FleetWorld(tmp_path)
+    farm.farm.add(7, 8)
+    farm.at_once = 1  # the second waits for its turn
+    farm.host.silent = {VmId(7)}  # the first for a display that says nothing
+    async with farm.node() as fleet:
+        world.use(fleet)
+        waiting = [asyncio.create_task(world.connect(vm_id)) for vm_id in (7, 8)]
+        await settle()
+        before = (world.rows.asked, farm.farm.asked)
+        for _ in range(59):
+            await farm.passes(1.0)
+        assert (world.rows.asked, farm.farm.asked) == before
+        assert not any(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_a_failed_start_opens_no_session() -> None:
