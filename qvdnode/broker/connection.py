@@ -205,6 +205,7 @@ class Connection:
             if not self._taken_over:
                 raise
             self._quiet()
+            await self._after_progress()
             if self._conversation.state in (State.ANSWERING, State.WAITING):
                 self._tls.write(self._conversation.answer(sentence(503, self._taken_over)))
             self._end()
