@@ -121,7 +121,7 @@ class Connection:
     def stream_eof(self) -> None:
         """The client sends no more. None of the old clients half-closes: it has left."""
         self._client_left()
-        self._end()
+        self._hang_up()
 
     def stream_lost(self) -> None:
         """The connection is gone."""
@@ -152,7 +152,7 @@ class Connection:
             self._refuse(BadHead(400, "The request was not sent in time."))
         else:
             self._conversation.client_left()
-            self._end()
+            self._hang_up()
 
     def evict(self, reason: str) -> None:
         """End the client's session, because it was taken over, the VM stops, or the node does."""
@@ -162,7 +162,7 @@ class Connection:
             self._taken_over = reason
             self._task.cancel()
         else:
-            self._end()
+            self._hang_up()
 
     def cut(self, reason: str) -> None:
         """End the client's session as a lost link would, so that it comes back for its desktop.
@@ -277,7 +277,7 @@ class Connection:
                 self.stream_lost()
             else:
                 self._conversation.client_left()
-                self._end()
+                self._hang_up()
 
     def _progress(self, sentence: str) -> None:
         """Show a sentence to the waiting client, soon if it is new, and again and again.
@@ -323,8 +323,16 @@ class Connection:
             self._task.cancel()
 
     def _end(self) -> None:
-        """Send no more, and give the client a while to take what it was sent and to leave."""
+        """Send no more after an answer, and give the client a while to take it and to leave."""
         self._tls.finish()
+        self._farewell()
+
+    def _hang_up(self) -> None:
+        """Close the connection; what was sent before has a while to arrive."""
+        self._tls.close()
+        self._farewell()
+
+    def _farewell(self) -> None:
         self.deadline_s = self._parts.clock.monotonic_s() + self._parts.settings.farewell_limit_s
 
     def _head_deadline_s(self) -> float:

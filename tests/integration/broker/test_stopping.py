@@ -70,3 +70,12 @@ async def test_who_only_lists_is_told_goodbye(tmp_path: Path) -> None:
         assert (await client.answer(request("list_of_vm?")))[0] == 200
         here.serving.cancel()
         assert await said_goodbye(client)
+
+
+async def test_who_does_not_react_holds_nothing_up(tmp_path: Path) -> None:
+    async with place(tmp_path, patient()) as here:
+        client = await here.client()
+        assert (await client.answer(request("list_of_vm?")))[0] == 200
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # TLS transports can
+        here.serving.cancel()
+        await until(here.serving.done, limit_s=patient().farewell_limit_s / 2)
