@@ -82,7 +82,7 @@ def show(user: User, *, as_json: JsonFlag = False) -> None:
     )
 )
 def password(user: User, *, password_stdin: StdinFlag = False, as_json: JsonFlag = False) -> None:
-    """Set a user's password; the old one stops working at once."""
+    """Set a user's password; the old one stops working at once, and so do the user's tokens."""
     secret = read_password(from_stdin=password_stdin)
     with_api(lambda api: _call(api, "PUT", user, "/password", password=secret))
     tell(f"The password of {user} is set.", json=as_json)
