@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import process
+from qvdnode.host import mounts, process
 from qvdnode.image.core import apt_sources
 from qvdnode.image.core.recipe import NEUTRAL_SOURCES, Recipe, build_argv, stage
 from qvdnode.model.errors import Conflict, HostFailed
@@ -44,7 +44,7 @@ async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
     except OSError as error:
         raise HostFailed(f"the image could not be built at {dest}: {error}") from error
     finally:
-        await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
+        await asyncio.to_thread(_remove, staging)
     progress(100, "image built")
     log.info("image_built", extra={"recipe": recipe.name, "folder": str(dest)})
 
@@ -53,6 +53,13 @@ def _prepare(dest: Path, staging: Path) -> None:
     if dest.exists():
         raise Conflict(f"{dest} exists already")
     staging.parent.mkdir(parents=True, exist_ok=True)
+    _remove(staging)
+
+
+def _remove(staging: Path) -> None:
+    """Never what is mounted below it, such as the host's own /dev/shm."""
+    for point in mounts.under(staging):
+        mounts.unmount(point)
     shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -66,8 +73,12 @@ async def _mmdebstrap(
         if told is not None:
             progress(*told)
 
+    if shutil.which("mmdebstrap") is None:
+        raise HostFailed("mmdebstrap is not installed (qvdnode doctor lists it)")
+    # It mounts the host's /proc, /sys and /dev/shm into the image and leaves them there when it is
+    # killed, so it gets mounts of its own, which go with its last process.
     await process.follow(
-        build_argv(recipe, str(target), sources=sources),
+        ["unshare", "--mount", "--", *build_argv(recipe, str(target), sources=sources)],
         on_line=heard,
         env={name: os.environ[name] for name in _PROXIES if name in os.environ},
         limit_s=BUILD_LIMIT_S,

@@ -1,5 +1,6 @@
 """The image we build: what is in it, and what it must not tell."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.host import mounts
 from qvdnode.image import builder, recipes, tree_check
 from qvdnode.image.core.recipe import NEUTRAL_SOURCES
 from qvdnode.model.errors import Conflict, HostFailed
@@ -105,6 +107,47 @@ async def test_a_build_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch
         assert list(folder.iterdir()) == []
     finally:
         shutil.rmtree(folder)
+
+
+MOUNTS_AND_WAITS = """#!/bin/sh
+for word; do case $word in *.building) target=$word ;; esac; done
+mkdir -p "$target/dev/shm"
+mount --bind '{precious}' "$target/dev/shm"
+echo "I: installing essential packages..." >&2
+sleep 60
+"""
+
+
+@pytest.mark.mounts
+async def test_a_build_that_is_broken_off_takes_its_mounts_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious, programs = tmp_path / "precious", tmp_path / "programs"
+    precious.mkdir()
+    programs.mkdir()
+    (precious / "file").touch()
+    program = programs / "mmdebstrap"
+    program.write_text(MOUNTS_AND_WAITS.format(precious=precious))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    mounted = asyncio.Event()
+
+    def told(percent: int, _sentence: str) -> None:
+        if percent > 0:
+            mounted.set()
+
+    dest = tmp_path / "image" / "icewm"
+    building = asyncio.create_task(builder.build(recipes.icewm(), dest, told))
+    await mounted.wait()
+    seen = mounts.under(tmp_path)
+    building.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await building
+    for point in mounts.under(tmp_path):
+        mounts.unmount(point)
+    assert seen == []
+    assert (precious / "file").exists(), "what was mounted is the host's"
+    assert list(dest.parent.iterdir()) == []
 
 
 async def test_what_is_there_is_not_built_over(icewm_root: Path) -> None:
