@@ -81,6 +81,7 @@ def re_encoded(pem: bytes, kind: bytes, old: bytes, new: bytes) -> bytes:
     return b"-----BEGIN %b-----\n%b-----END %b-----\n" % (kind, text, kind)
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @given(st.integers(0, 500), st.integers(0, 255))
 def test_any_damage_is_refused_or_harmless(at: int, byte: int) -> None:
     der = base64.b64decode(b"".join(PEM.splitlines()[1:-1]))
