@@ -82,12 +82,20 @@ class GuestFolder:
             return Piece(content, facts.st_ino, start + len(content), facts.st_size)
 
     def rewrite(self, name: str, content: bytes) -> bool:
-        """Cut a file to just this content, keeping the file itself; False if there is none."""
+        """Cut a file to just this content, keeping the file itself.
+
+        False where there is none, or the folder has no room for it.
+        """
         with self._open(name, WRITE) as descriptor:
             if descriptor is None:
                 return False
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, content)
+            try:
+                # First written over what is there, which takes room only in a hole of the file.
+                if os.pwrite(descriptor, content, 0) < len(content):
+                    return False
+                os.ftruncate(descriptor, len(content))
+            except OSError:
+                return False
             return True
 
     def replace(self, name: str, content: bytes, *, mode: int, owner: int) -> None:

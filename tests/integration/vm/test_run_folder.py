@@ -134,6 +134,24 @@ async def test_a_long_log_of_a_suspended_display_is_cut(folders: TmpfsRunFolders
     assert ear.heard == [DisplayEvent.SUSPENDED]
 
 
+@pytest.mark.parametrize("log", ["real", "sparse"])
+async def test_a_log_in_a_full_folder_is_cut_or_left_but_never_lost(
+    folders: TmpfsRunFolders, log: str
+) -> None:
+    if log == "real":
+        log_of(folders).write_text("noise\n" * 30_000 + SUSPENDED, encoding="utf-8")
+    else:
+        with log_of(folders).open("wb") as sparse:
+            sparse.truncate(200_000)
+            sparse.seek(0, os.SEEK_END)
+            sparse.write(SUSPENDED.encode())
+    with pytest.raises(OSError, match="No space left"):
+        (folders.path(VM) / "fill").write_bytes(b"x" * 2_000_000)
+    folders.trim(VM)
+    assert (log_of(folders).stat().st_size < 200) is (log == "real")
+    assert "Session: Session suspended" in folders.log_tail(VM)
+
+
 async def test_a_guest_that_floods_its_log_costs_a_bounded_share(folders: TmpfsRunFolders) -> None:
     ear = Ear()
     end = folders.follow(VM, ear)
