@@ -6,8 +6,10 @@ session end them all.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -74,8 +76,24 @@ class Supervisor:
         await self._group.__aexit__(kind, error, trace)
 
 
-async def _contained(name: str, work: Coroutine[Any, Any, None]) -> None:
+@dataclass(slots=True)
+class Attempt:
+    """How something went that may fail without harm to others."""
+
+    failed: bool = False
+
+
+@contextlib.contextmanager
+def contained(event: str, **facts: object) -> Iterator[Attempt]:
+    """Log what fails inside as this event, with its traceback, and go on behind it."""
+    attempt = Attempt()
     try:
-        await work
+        yield attempt
     except Exception:
-        log.exception("task_failed", extra={"task": name})
+        attempt.failed = True
+        log.exception(event, extra=facts)
+
+
+async def _contained(name: str, work: Coroutine[Any, Any, None]) -> None:
+    with contained("task_failed", task=name):
+        await work

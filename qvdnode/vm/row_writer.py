@@ -14,6 +14,7 @@ from qvdnode.model.errors import FarmError, LeaseLost, Unavailable
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import contained
 from qvdnode.vm.ports import VmStore
 
 log = logging.getLogger(__name__)
@@ -92,18 +93,26 @@ class RowWriter:
     async def _write(self) -> bool:
         async with self._writing:
             while (wanted := self._wanted) is not None:
-                try:
-                    await self._put(wanted)
-                except Unavailable:
+                with contained("row_not_written", vm=self._vm_id) as attempt:
+                    if not await self._try(wanted):
+                        return False
+                if attempt.failed:
                     return False
-                except LeaseLost:
-                    self._lease_lost(wanted.generation)
-                except FarmError as error:
-                    log.warning("row_not_written", extra={"vm": self._vm_id, "because": str(error)})
                 if self._wanted is wanted:
                     self._wanted = None
                     self._written()
             return True
+
+    async def _try(self, wanted: _Wanted) -> bool:
+        try:
+            await self._put(wanted)
+        except Unavailable:
+            return False
+        except LeaseLost:
+            self._lease_lost(wanted.generation)
+        except FarmError as error:
+            log.warning("row_not_written", extra={"vm": self._vm_id, "because": str(error)})
+        return True
 
     async def _put(self, wanted: _Wanted) -> None:
         if wanted.release:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError
+from qvdnode.runtime.supervise import contained
 from qvdnode.telemetry.metrics import Counter
 from qvdnode.vm import session_script
 from qvdnode.vm.bring_up import SharedParts
@@ -77,15 +78,16 @@ async def _insist(
 ) -> None:
     pause_s = parts.settings.retry_s
     while True:
-        try:
-            await undo()
-        except FarmError as error:
-            RETRIES.inc()
-            log.warning(
-                "cleanup_retried",
-                extra={"vm": guest.order.vm.id, "step": step, "because": str(error)},
-            )
-            await parts.clock.sleep(pause_s)
-            pause_s = min(PAUSE_MAX_S, 2 * pause_s)
-        else:
-            return
+        with contained("cleanup_failed", vm=guest.order.vm.id, step=step):
+            try:
+                await undo()
+            except FarmError as error:
+                log.warning(
+                    "cleanup_retried",
+                    extra={"vm": guest.order.vm.id, "step": step, "because": str(error)},
+                )
+            else:
+                return
+        RETRIES.inc()
+        await parts.clock.sleep(pause_s)
+        pause_s = min(PAUSE_MAX_S, 2 * pause_s)

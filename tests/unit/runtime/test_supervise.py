@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.supervise import Supervisor, contained
 
 
 async def fail() -> None:
@@ -115,3 +115,14 @@ async def test_tasks_are_named_after_their_scope() -> None:
     async with Supervisor("node") as scope:
         task = scope.isolated("guest", forever([], "guest"))
         assert task.get_name() == "node/guest"
+
+
+def test_what_is_contained_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    with contained("sweep_failed", vm=7) as failing:
+        int("busy")
+    with contained("sweep_failed", vm=8) as fine:
+        pass
+    assert (failing.failed, fine.failed) == (True, False)
+    (record,) = caplog.records
+    assert (record.getMessage(), vars(record)["vm"]) == ("sweep_failed", 7)
+    assert record.exc_info is not None
