@@ -11,14 +11,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from qvdnode.model.errors import Conflict, FarmError, GuestFailed, TimedOut, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.seat import DisplayAddress, Progress
 from qvdnode.model.vm_state import DisplayState, VmState
-from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.core.attach_plan import Move, next_move
 from qvdnode.vm.core.lifecycle import GuestEvent
@@ -28,6 +28,9 @@ from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.seating import Applicant, Seating
 from qvdnode.vm.status import GuestStatus
 from qvdnode.vm.timers import Timer, Timers
+
+ROUNDS_MAX: Final = 4
+"""How often a client's limit is set anew while its display waits for others to be drawn."""
 
 
 class GuestActor:
@@ -47,6 +50,7 @@ class GuestActor:
         self._stoppers: list[asyncio.Future[None]] = []
         self._bad_news: list[Callable[[], None]] = []
         """Answers that wait until what was begun has been undone."""
+        self._rounds = ROUNDS_MAX
 
     # -- the mailbox ---------------------------------------------------------------------------
 
@@ -60,12 +64,19 @@ class GuestActor:
             async with self._tasks:
                 _ = self._tasks.isolated("row", self._life.row.run())
                 while not self.closed:
-                    (await self._mailbox.get())()
-                    self._advance()
+                    self._handle(await self._mailbox.get())
                     self.closed = self._is_idle()
         finally:
             self.closed = True
             self._abandon()
+
+    def _handle(self, message: Callable[[], None]) -> None:
+        # An actor that ended by a mistake would leave its guest running, known to nobody.
+        with contained("vm_message_failed", vm=self.vm_id) as attempt:
+            message()
+            self._advance()
+        if attempt.failed:
+            self._life.break_off()
 
     def _is_idle(self) -> bool:
         life = self._life
@@ -89,6 +100,7 @@ class GuestActor:
         self._life.order = applicant.order
         self._life.wishes = applicant.params
         self._seating.apply(applicant)
+        self._rounds = ROUNDS_MAX
         if self._life.state in COMING_UP:
             place = self._life.place
             where = f"You are number {place} in the queue" if place else "Starting virtual machine"
@@ -163,8 +175,7 @@ class GuestActor:
     def promised_mib(self) -> int:
         """Memory of the guest that runs or comes up."""
         guest = self._life.guest
-        admitted = guest is not None and guest.admitted
-        return self._life.order.flavour.memory_mib if admitted else 0
+        return guest.order.flavour.memory_mib if guest is not None and guest.admitted else 0
 
     # -- company of the guest's life -----------------------------------------------------------
 
@@ -273,7 +284,9 @@ class GuestActor:
         if not self._timers.take(timer, serial):
             return
         if timer is Timer.ATTACH:
-            if self._life.display is not None and self._life.display.queued:
+            if self._rounds and self._life.display is not None and self._life.display.queued:
+                self._rounds -= 1
+                self.tell("Waiting for other desktops to be drawn")
                 self._timers.arm(Timer.ATTACH, self._settings.attach_limit_s)
                 return
             if self._life.state not in COMING_UP:

@@ -118,6 +118,7 @@ class BringUp:
     async def _in_turn(self) -> None:
         clock = self._parts.clock
         asked = clock.monotonic_s()
+        self._require_wanted()
         self._queueing = True
         async with self._shared.limiter.turn(self._listener.queued):
             self._queueing = False
@@ -162,9 +163,9 @@ class BringUp:
         try:
             generation = await self._parts.store.acquire(self._guest.order.vm.id)
         except ClaimUnknown as error:
-            self._guest.generation = error.generation  # or nobody would release it
+            self._guest.claimed = error.generation  # or nobody would release it
             raise
-        self._guest.generation = generation
+        self._guest.generation = self._guest.claimed = generation
         return generation
 
     def _require_lease(self) -> None:
@@ -177,9 +178,12 @@ class BringUp:
         if record is not None:
             self._shared.state_files.write(record)
 
-    async def _step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+    def _require_wanted(self) -> None:
         if self._unwanted:
             raise Conflict("The desktop was stopped while it was being started.")
+
+    async def _step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        self._require_wanted()
         started = self._parts.clock.monotonic_s()
         try:
             return await work()

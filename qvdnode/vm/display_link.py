@@ -3,9 +3,10 @@
 # tested-by: tests/unit/vm/test_fleet.py
 
 import asyncio
+import contextlib
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,6 +37,8 @@ HEARD_S: Final = 0.12
 """nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile. Twice
 that, and twice as long each time: one too many would take a resume back."""
 HANGUPS_MAX: Final = 6
+PID_S: Final = 0.1
+"""Between looks for the pid of a display that was started: the guest notes it a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class DisplayNews:
     heard: Callable[[Sequence[DisplayEvent]], None]
     ended: Callable[[int], None]
     """The process of that guest pid is gone."""
-    failed: Callable[[FarmError], None]
+    tried: Callable[[str, FarmError | None], None]
+    """Something that it was to do (`start`, `resume`, `dismiss`) is tried, or failed."""
 
 
 class DisplayLink:
@@ -65,13 +69,17 @@ class DisplayLink:
         self._redraws = redraws
         self._heard = news.heard
         self._ended = news.ended
-        self._failed = news.failed
+        self._tried = news.tried
         self._vm_id = guest.order.vm.id
         self._unfollow: Callable[[], None] | None = None
+        self.closed = False
+        """Whether nobody listens to it any more."""
         self.watched: int | None = None
         """Guest pid of the display that runs."""
         self.state = DisplayState.OFF
         self.ever_connected = False
+        self.crashed = False
+        """Whether it is gone without having said that it ends."""
         self.tries = 0
         """How often it was started in a row, see VmSettings.display_tries."""
         self._listening_s = 0.0
@@ -80,15 +88,17 @@ class DisplayLink:
         somebody may have dialled it since."""
         self.queued = False
         """Whether it waits for its turn to be resumed."""
-        self._resuming = self._dismissed = self._begun = False
+        self._trying = 0
+        """How much of what it was asked to do is not known to have ended."""
+        self._dismissed = self._begun = False
         self._lasting: bytes | None = None
         """The parameters for which a resume needs no script any more."""
         self._drawn = asyncio.Event()
 
     @property
     def busy(self) -> bool:
-        """Whether it is being resumed, or made to let go of whom it waits for."""
-        return self._resuming or self._dismissed
+        """Whether it is being started or resumed, or made to let go of whom it waits for."""
+        return self._trying > 0 or self._dismissed
 
     def follow(self) -> None:
         """Begin to listen; what an adopted display said before counts as history."""
@@ -107,14 +117,18 @@ class DisplayLink:
         self._watch_process()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, for good."""
+        self.closed = True
         if self._unfollow is not None:
             self._unfollow()
             self._unfollow = None
 
     def take(self, event: DisplayEvent) -> bool:
         """Step the table; whether the state changed."""
-        self._begun = self._begun or event is DisplayEvent.BEGINS
+        if event is DisplayEvent.BEGINS:
+            self._begun = True
+            if self.watched is None:
+                self._watch_process()
         target = display.step(self.state, event)
         if target is None:
             return False
@@ -125,9 +139,11 @@ class DisplayLink:
             self.tries = 0
         if target is DisplayState.LISTENING:
             self._listening_s = now_s
+        self.crashed = event is DisplayEvent.GONE and self.state is not DisplayState.STOPPING
         self.state = target
         self._dismissed = self._dismissed and target is DisplayState.LISTENING
-        self.ever_connected = self.ever_connected or event is DisplayEvent.CONNECTED
+        came = event in {DisplayEvent.CONNECTED, DisplayEvent.SUSPENDED}
+        self.ever_connected = self.ever_connected or came
         if target not in {DisplayState.STARTING, DisplayState.LISTENING}:
             self._drawn.set()
         if target in {DisplayState.LISTENING, DisplayState.CONNECTED}:
@@ -135,13 +151,18 @@ class DisplayLink:
         if target is DisplayState.OFF:
             self.watched = None
         if target is DisplayState.SUSPENDED:
-            self._parts.run_folders.trim(self._vm_id)
+            self._trim_log()
         return True
+
+    def heard_of_try(self) -> None:
+        """The actor has taken the news that something is tried."""
+        self._trying -= 1
 
     def start(self, wishes: DisplayParams) -> None:
         """Run the session script's `start`; the log tells the rest."""
         self.tries += 1
         self.take(DisplayEvent.START_ASKED)
+        self._trying += 1
         _ = self._tasks.isolated("start-display", self._start(wishes))
 
     def resume(self, newest: Callable[[], DisplayParams]) -> None:
@@ -151,7 +172,7 @@ class DisplayLink:
         client sees the desktop: when more redraw than there are cores, nxagent now and then keeps
         its last requests back until a pause of 5 s is over.
         """
-        self._resuming = True
+        self._trying += 1
         _ = self._tasks.isolated("resume-display", self._resume(newest))
 
     def dismiss(self) -> None:
@@ -161,57 +182,82 @@ class DisplayLink:
         again; nothing is lost, since no program comes up on it before its first client.
         """
         self._dismissed = True
+        self._trying += 1
         self.tries = 0
         _ = self._tasks.isolated("dismiss-display", self._dismiss())
 
     async def _start(self, wishes: DisplayParams) -> None:
         clock = self._parts.clock
         began = clock.monotonic_s()
-        try:
-            session_script.write_params(self._parts, self._guest, wishes)
-            code = await session_script.run(self._parts, self._guest, "start")
-            if code not in {0, ALREADY_RUNNING}:
-                raise _script_failed("start", code)
-            self.ready_for = wishes if code == 0 else None
-        except FarmError as error:
-            self._failed(error)
-        finally:
-            self._guest.steps["session"] = clock.monotonic_s() - began
+        with self._telling("start"):
+            try:
+                session_script.write_params(self._parts, self._guest, wishes)
+                code = await session_script.run(self._parts, self._guest, "start")
+                if code not in {0, ALREADY_RUNNING}:
+                    raise _script_failed("start", code)
+                self.ready_for = wishes if code == 0 else None
+            finally:
+                self._guest.steps["session"] = clock.monotonic_s() - began
+        # One that ends before it has said a word is noticed by its process alone.
+        while not self.closed and self.state is DisplayState.STARTING:
+            self._watch_process()
+            if self.watched is not None:
+                return
+            await clock.sleep(PID_S)
 
     async def _resume(self, newest: Callable[[], DisplayParams]) -> None:
-        self.queued = True
-        async with self._redraws:
-            self.queued = False
-            self._drawn = drawn = asyncio.Event()
-            try:
-                await self._prepare(newest)
-                toggled = await self._toggle()
-            except FarmError as error:
-                self._failed(error)
-                return
-            finally:
-                self._resuming = False
-            if toggled:
+        async with contextlib.AsyncExitStack() as turn:
+            drawn: asyncio.Event | None = None
+            with self._telling("resume"):
+                drawn = await self._resume_in_turn(newest, turn)
+            if drawn is not None:
                 _ = self._tasks.isolated("end-turn", self._end_turn(drawn))
                 await drawn.wait()
+
+    async def _resume_in_turn(
+        self, newest: Callable[[], DisplayParams], turn: contextlib.AsyncExitStack
+    ) -> asyncio.Event | None:
+        # The script takes as long as the guest likes, so it has to be over before the turn begins.
+        while True:
+            wishes = newest()
+            await self._prepare(wishes)
+            self.queued = True
+            await turn.enter_async_context(self._redraws)
+            self.queued = False
+            if wishes == newest():
+                break
+            await turn.aclose()
+        self._drawn = drawn = asyncio.Event()
+        if not await self._toggle():
+            return None
+        self.ready_for = wishes
+        return drawn
+
+    @contextlib.contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        # The actor hears of the end of whatever it began, however it ends.
+        error: FarmError | None = GuestFailed("The node made a mistake; see its log.", step=what)
+        try:
+            yield
+            error = None
+        except FarmError as expected:
+            error = expected
+        finally:
+            self._tried(what, error)
 
     async def _end_turn(self, drawn: asyncio.Event) -> None:
         await self._parts.clock.sleep(DRAWN_S)
         drawn.set()
 
-    async def _prepare(self, newest: Callable[[], DisplayParams]) -> None:
-        wishes = None
-        while wishes != newest():
-            wishes = newest()
-            params = session_script.write_params(self._parts, self._guest, wishes)
-            if params == self._lasting:
-                continue
-            self._lasting = None  # one that fails may have changed the options all the same
-            code = await session_script.run(self._parts, self._guest, "resume")
-            if code not in {0, LASTING}:
-                raise _script_failed("resume", code)
-            self._lasting = params if code == LASTING else None
-        self.ready_for = wishes
+    async def _prepare(self, wishes: DisplayParams) -> None:
+        params = session_script.write_params(self._parts, self._guest, wishes)
+        if params == self._lasting:
+            return
+        self._lasting = None  # one that fails may have changed the options all the same
+        code = await session_script.run(self._parts, self._guest, "resume")
+        if code not in {0, LASTING}:
+            raise _script_failed("resume", code)
+        self._lasting = params if code == LASTING else None
 
     async def _toggle(self) -> bool:
         if self.state is not DisplayState.SUSPENDED:
@@ -243,18 +289,29 @@ class DisplayLink:
         return True
 
     async def _dismiss(self) -> None:
-        try:
-            port = self._parts.settings.display_port
-            await self._parts.driver.dismiss_display(self._spec(), port)
-        except FarmError as error:
-            self._dismissed = False
-            self._failed(error)
+        with self._telling("dismiss"):
+            try:
+                port = self._parts.settings.display_port
+                await self._parts.driver.dismiss_display(self._spec(), port)
+            except Exception:
+                self._dismissed = False
+                raise
 
     def _spec(self) -> GuestSpec:
         return session_script.spec_of(self._parts, self._guest)
 
+    def _trim_log(self) -> None:
+        try:
+            self._parts.run_folders.trim(self._vm_id)
+        except FarmError as error:
+            log.warning("log_not_cut", extra={"vm": self._vm_id, "because": str(error)})
+
     def _watch_process(self) -> None:
-        pid = self._parts.run_folders.display_pid(self._vm_id)
+        try:
+            pid = self._parts.run_folders.display_pid(self._vm_id)
+        except FarmError as error:
+            log.warning("display_not_watched", extra={"vm": self._vm_id, "because": str(error)})
+            return
         if pid is not None and pid != self.watched:
             self.watched = pid
             _ = self._tasks.isolated("watch-display", self._process_gone(pid))

@@ -21,6 +21,8 @@ class Guest:
     admitted: bool = False
     """Whether the host promised it its memory."""
     generation: Generation | None = None
+    claimed: Generation | None = None
+    """Under which generation the VM's row is this node's; a guest that was found may be older."""
     ids: IdRange | None = None
     port: GuestPort | None = None
     root: GuestRoot | None = None
@@ -70,6 +72,7 @@ def from_record(record: GuestRecord) -> Guest:
         order=record.order,
         admitted=True,
         generation=record.generation,
+        claimed=record.generation,
         ids=record.ids,
         port=record.port,
         root=GuestRoot(Path(record.root), Path(record.home)),

@@ -6,9 +6,9 @@ Called only from the actor's mailbox. What takes long runs in the actor's tasks 
 # tested-by: tests/unit/vm/test_fleet.py
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed, TimedOut
@@ -16,15 +16,16 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
-from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
 from qvdnode.vm import wind_down
 from qvdnode.vm.bring_up import BringUp, SharedParts
+from qvdnode.vm.company import Company
 from qvdnode.vm.core import lifecycle
-from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.effects import Effect
 from qvdnode.vm.core.lifecycle import GuestEvent
-from qvdnode.vm.display_link import DisplayLink, DisplayNews
+from qvdnode.vm.display_keeper import DisplayKeeper
+from qvdnode.vm.display_link import DisplayLink
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.row_writer import RowWriter
@@ -39,30 +40,14 @@ FAILURES = Counter("qvdnode_vm_start_failures", "Starts of VMs that failed", ["c
 
 AT_REST: Final = frozenset({VmState.STOPPED, VmState.FAILED})
 COMING_UP: Final = frozenset({VmState.PREPARING, VmState.BOOTING})
-
-
-class Company(Protocol):
-    """Those who have to do with the VM: the actor's side that deals with people."""
-
-    def post(self, message: Callable[[], None]) -> None:
-        """Have a message handled after those that came before."""
-        ...
-
-    def tell(self, sentence: str) -> None:
-        """Show whoever waits what is going on."""
-        ...
-
-    def evict(self, reason: str) -> None:
-        """Close the stream of the attached client, if there is one."""
-        ...
-
-    def refuse(self, error: FarmError) -> None:
-        """Whoever waits now will not get what they wait for."""
-        ...
-
-    def answer(self) -> None:
-        """Answer those who waited for the state that was entered."""
-        ...
+PARTING: Final = {
+    GuestEvent.EXITED: "the guest ended unexpectedly",
+    GuestEvent.LEASE_LOST: "this node may not run the desktop any more",
+    GuestEvent.BROKEN: "the node made a mistake",
+}
+"""What the attached client's session ends with, where nobody asked for the end."""
+DIED: Final = "The guest ended unexpectedly, out of memory perhaps. A connect starts it afresh."
+MISTAKE: Final = "The node made a mistake and ended the desktop; see its log."
 
 
 class GuestLife:
@@ -83,9 +68,8 @@ class GuestLife:
         self.state = VmState.STOPPED
         self.since = parts.clock.now()
         self.guest: Guest | None = None
-        self.display: DisplayLink | None = None
         self.error: FarmError | None = None
-        """Why the last start failed."""
+        """Why the last start failed, or the desktop ended when nobody wanted it to."""
         self.place: int | None = None
         self._parts = parts
         self._shared = shared
@@ -93,7 +77,10 @@ class GuestLife:
         self._timers = timers
         self._company = company
         self._bring_up: BringUp | None = None
+        self._keeper: DisplayKeeper | None = None
         self._launched_s = self._begun_s = 0.0
+        self._by = GuestEvent.START_ASKED
+        """What moved it last."""
         self.row = RowWriter(
             parts.store,
             order.vm.id,
@@ -103,19 +90,12 @@ class GuestLife:
             # Nothing to do but to let the actor see whether it may end.
             written=lambda: company.post(lambda: None),
         )
-        self._effects: dict[Effect, Callable[[], None]] = {
-            Effect.BRING_UP: self._start_bring_up,
-            Effect.START_DISPLAY: self._start_display,
-            Effect.CANCEL_BRING_UP: self._cancel_bring_up,
-            Effect.EVICT_VIEWER: lambda: company.evict("the desktop is being stopped"),
-            Effect.SHUT_DOWN: self._shut_down,
-            Effect.KILL: self._kill,
-            Effect.CLEAN: self._clean,
-            Effect.RECORD: self._record,
-            Effect.RELEASE: self._release,
-            Effect.HAND_OVER: self._hand_over,
-            Effect.ANSWER: company.answer,
-        }
+        self._effects = self._named_effects()
+
+    @property
+    def display(self) -> DisplayLink | None:
+        """The display of the guest that runs or comes up."""
+        return None if self._keeper is None else self._keeper.link
 
     def spec(self) -> GuestSpec | None:
         """What the driver was given for the guest that runs; None when none does."""
@@ -132,6 +112,7 @@ class GuestLife:
         if stepped is None:
             return False
         was, (self.state, effects) = self.state, stepped
+        self._by = event
         self.since = self._parts.clock.now()
         log.info(
             "vm_state",
@@ -144,20 +125,35 @@ class GuestLife:
         )
         if error is not None:
             self.error = error
-            FAILURES.labels(error.code).inc()
-            self._company.refuse(error)
-        for effect in effects:
-            self._effects[effect]()
+            if was in COMING_UP:
+                FAILURES.labels(error.code).inc()
+                self._company.refuse(error)
+        failed = [effect for effect in effects if self._fails(effect)]
+        if failed:
+            self.break_off()
         return True
+
+    def break_off(self) -> None:
+        """After a mistake of the node's: end what there is of the guest, so that none is left."""
+        mistake = GuestFailed(MISTAKE, step="node")
+        self._company.refuse(mistake)
+        if self.guest is not None:
+            self.happen(GuestEvent.BROKEN, mistake)
 
     def adopt(self, guest: Guest, *, whole: bool) -> None:
         """Go on with a guest that an earlier process left, or end it when it is not whole."""
         self.guest, self.order = guest, guest.order
         if not whole:
-            self.happen(GuestEvent.FOUND_BROKEN)
+            self.happen(GuestEvent.BROKEN)
             return
-        self.display = display = self._link(guest)
-        display.follow()
+        self._keeper = self._new_keeper(guest)
+        display = self._keeper.link
+        try:
+            display.follow()
+        except FarmError as error:
+            log.warning("guest_not_whole", extra={"vm": self.order.vm.id, "because": str(error)})
+            self.happen(GuestEvent.BROKEN, error)
+            return
         self.happen(GuestEvent.FOUND_RUNNING)
         self._watch(guest)
         if display.state is DisplayState.OFF:
@@ -212,6 +208,30 @@ class GuestLife:
 
     # -- effects -------------------------------------------------------------------------------
 
+    def _named_effects(self) -> dict[Effect, Callable[[], None]]:
+        return {
+            Effect.BRING_UP: self._start_bring_up,
+            Effect.START_DISPLAY: self._start_display,
+            Effect.CANCEL_BRING_UP: self._cancel_bring_up,
+            Effect.EVICT_VIEWER: self._evict,
+            Effect.SHUT_DOWN: self._shut_down,
+            Effect.KILL: self._kill,
+            Effect.CLEAN: self._clean,
+            Effect.RECORD: self._record,
+            Effect.RELEASE: self._release,
+            Effect.HAND_OVER: self._hand_over,
+            Effect.ANSWER: self._company.answer,
+        }
+
+    def _fails(self, effect: Effect) -> bool:
+        # Whether it does: the others have to be carried out all the same.
+        with contained("effect_failed", vm=self.order.vm.id, effect=effect.value) as attempt:
+            self._effects[effect]()
+        return attempt.failed
+
+    def _evict(self) -> None:
+        self._company.evict(PARTING.get(self._by, "the desktop is being stopped"))
+
     def _start_bring_up(self) -> None:
         self.error = None
         self.guest = Guest(self.order)
@@ -224,14 +244,15 @@ class GuestLife:
         vm_id = self.order.vm.id
         self._launched_s = self._parts.clock.monotonic_s()
         self._watch(self.guest)
-        self.display = self._link(self.guest)
+        self._keeper = self._new_keeper(self.guest)
+        display = self._keeper.link
         self._company.tell(f"Starting X session at VM {vm_id}")
         try:
-            self.display.follow()
+            display.follow()
         except FarmError as error:
             self.failed(error)
             return
-        self.display.start(self.wishes)
+        display.start(self.wishes)
         self._company.tell(f"Waiting for X session to come up on VM {vm_id}")
 
     def _cancel_bring_up(self) -> None:
@@ -263,9 +284,9 @@ class GuestLife:
 
     def _kill(self) -> None:
         self._timers.disarm(Timer.STOP)
-        if self.display is not None:
-            self.display.close()
-            self.display = None
+        if self._keeper is not None:
+            self._keeper.link.close()
+            self._keeper = None
         _ = self._tasks.isolated("kill", self._killed())
 
     async def _killed(self) -> None:
@@ -285,78 +306,23 @@ class GuestLife:
         self._company.post(partial(self._post_event, event))
 
     def _record(self) -> None:
-        if self.guest is not None and self.guest.generation is not None:
-            self.row.record(self.guest.generation, self.state)
+        if self.guest is not None and self.guest.claimed is not None:
+            self.row.record(self.guest.claimed, self.state)
 
     def _release(self) -> None:
         error = None if self.error is None else str(self.error)
-        if self.guest is not None and self.guest.generation is not None:
-            self.row.release(self.guest.generation, self.state, error=error)
+        if self.guest is not None and self.guest.claimed is not None:
+            self.row.release(self.guest.claimed, self.state, error=error)
         self.guest = self._bring_up = None
 
-    # -- what happens to guest and display -----------------------------------------------------
+    # -- what happens to the guest -------------------------------------------------------------
 
     def _post_event(self, event: GuestEvent) -> None:
         self.happen(event)
 
-    def _link(self, guest: Guest) -> DisplayLink:
-        def heard(events: Sequence[DisplayEvent]) -> None:
-            self._company.post(partial(self._display_heard, link, tuple(events)))
-
-        def ended(pid: int) -> None:
-            self._company.post(partial(self._display_ended, link, pid))
-
-        def failed(error: FarmError) -> None:
-            self._company.post(partial(self._display_failed, link, error))
-
-        news = DisplayNews(heard, ended, failed)
-        link = DisplayLink(self._parts, guest, self._tasks, self._shared.redraws, news)
-        return link
-
-    def _display_heard(self, link: DisplayLink, events: Sequence[DisplayEvent]) -> None:
-        for event in events:
-            if link is not self.display or not link.take(event):
-                continue
-            match link.state:
-                case DisplayState.LISTENING:
-                    self.happen(GuestEvent.DISPLAY_LISTENS)
-                case DisplayState.SUSPENDED:
-                    self._company.evict("the display let go of its client")
-                case DisplayState.OFF:
-                    self._display_off(link)
-                case _:
-                    pass
-
-    def _display_ended(self, link: DisplayLink, pid: int) -> None:
-        # Another pid is watched, or none, where the log told of the end before.
-        if link.watched == pid:
-            self._display_heard(link, [DisplayEvent.GONE])
-
-    def _display_off(self, link: DisplayLink) -> None:
-        if self.state not in {VmState.BOOTING, VmState.RUNNING}:
-            return
-        # nxagent gives up when the very first client fails its greeting; nothing is lost by then.
-        if not link.ever_connected and link.tries < self._parts.settings.display_tries:
-            log.warning("display_restarted", extra={"vm": self.order.vm.id, "tries": link.tries})
-            link.start(self.wishes)
-        elif self.state is VmState.BOOTING:
-            early = GuestFailed("The desktop ended before it could be shown.", step="display")
-            self.happen(GuestEvent.BRING_UP_FAILED, early)
-        else:
-            log.info("desktop_ended", extra={"vm": self.order.vm.id})
-            self._company.evict("the desktop has ended")
-            self.happen(GuestEvent.DISPLAY_DIED)
-
-    def _display_failed(self, link: DisplayLink, error: FarmError) -> None:
-        if link is not self.display:
-            return
-        log.warning("display_failed", extra={"vm": self.order.vm.id, "because": str(error)})
-        if self.state is VmState.BOOTING:
-            self.happen(GuestEvent.BRING_UP_FAILED, error)
-        elif link.state in {DisplayState.OFF, DisplayState.STARTING}:
-            self.happen(GuestEvent.DISPLAY_DIED)
-        else:
-            self._company.refuse(error)
+    def _new_keeper(self, guest: Guest) -> DisplayKeeper:
+        redraws = self._shared.redraws
+        return DisplayKeeper(self._parts, guest, self._tasks, redraws, self, self._company)
 
     def _watch(self, guest: Guest) -> None:
         if guest.process is not None:
@@ -369,11 +335,15 @@ class GuestLife:
 
     def _exited(self, guest: Guest) -> None:
         if guest is self.guest:
-            booting = self.state is VmState.BOOTING
-            early = GuestFailed("The guest ended while it was coming up.", step="boot")
-            self.happen(GuestEvent.EXITED, early if booting else None)
+            error: dict[VmState, FarmError] = {
+                VmState.BOOTING: GuestFailed(
+                    "The guest ended while it was coming up.", step="boot"
+                ),
+                VmState.RUNNING: GuestFailed(DIED, step="guest"),
+            }
+            self.happen(GuestEvent.EXITED, error.get(self.state))
 
     def _lease_lost(self, generation: Generation) -> None:
-        if self.guest is not None and self.guest.generation == generation:
+        if self.guest is not None and self.guest.claimed == generation:
             log.warning("vm_lease_lost", extra={"vm": self.order.vm.id})
             self.happen(GuestEvent.LEASE_LOST)

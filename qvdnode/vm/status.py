@@ -36,7 +36,7 @@ class GuestStatus:
     viewer: bool
     """Whether a client is attached."""
     error: str | None
-    """Why the last start failed."""
+    """Why the last start failed, or the desktop ended unexpectedly."""
     address: str | None
     """The guest's IPv4 address."""
     steps: Mapping[str, float]

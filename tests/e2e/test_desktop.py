@@ -128,16 +128,16 @@ async def test_a_session_is_restarted_on_one_connection(make: MakeDesk, rest: Re
         assert view["generation"] == 2
 
 
-@pytest.mark.parametrize("program", ["nxagent", "icewm"])
+@pytest.mark.parametrize(("program", "state"), [("nxagent", "failed"), ("icewm", "stopped")])
 async def test_a_desktop_that_dies_is_noticed_and_the_next_connect_starts_afresh(
-    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path, program: str
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path, program: str, state: str
 ) -> None:
     desk = await make()
     async with viewing(desk, screen, tmp_path) as (_, viewer):
         view = await until_vm(rest, desk.vm_id, display="connected")
         kill_in_guest(desk, program)
         await asyncio.wait_for(viewer.over.wait(), 10)
-    await until_vm(rest, desk.vm_id, state="stopped", limit_s=10)
+    await until_vm(rest, desk.vm_id, state=state, limit_s=10)
     async with viewing(desk, screen, tmp_path):
         again = await until_vm(rest, desk.vm_id, display="connected")
     assert again["generation"] == view["generation"] + 1

@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import MakeDesk, Screen
+from tests.e2e.guest_processes import guest_pids, kill_in_guest
+from tests.e2e.test_desktop import viewing
 from tests.harness.farm import Desk, until_vm
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Rest
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 WINDOW_S = 30.0
 MOMENTS_S = [number * 0.004 for number in range(12)]
 """From the window's map on: nxagent takes about 50 ms more to draw a resumed desktop."""
+LOST = "the desktop's display was lost"
 GREETING = b"NXPROXY-3.5.0-3.5.99 stream=default,data=default "
 
 
@@ -96,3 +101,36 @@ async def test_many_clients_in_one_moment_leave_one_with_the_desktop(
     statuses = await asyncio.gather(*(hurry() for _ in range(5)))
     assert 101 in statuses
     assert await succeed(desk, screen, tmp_path / "2", rest) == first
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "reasons"),
+    [
+        ("nxagent", "its display crashed", {"the desktop closed its display", LOST}),
+        ("init", "The guest ended unexpectedly", {"the guest ended unexpectedly", LOST}),
+    ],
+)
+async def test_a_desktop_that_dies_is_shown_as_such(
+    make: MakeDesk,
+    rest: Rest,
+    screen: Screen,
+    tmp_path: Path,
+    program: str,
+    error: str,
+    reasons: set[str],
+) -> None:
+    desk = await make()
+    async with viewing(desk, screen, tmp_path) as (_, viewer):
+        await until_vm(rest, desk.vm_id, display="connected")
+        if program == "init":
+            os.kill(guest_pids(desk)[0], signal.SIGKILL)
+        else:
+            kill_in_guest(desk, program)
+        await asyncio.wait_for(viewer.over.wait(), 10)
+    view = await until_vm(rest, desk.vm_id, state="failed", limit_s=10)
+    assert error in view["error"]
+    (session,) = (await rest.get(f"/sessions?vm_id={desk.vm_id}"))["items"]
+    assert session["reason"] in reasons
+    async with viewing(desk, screen, tmp_path / "again"):
+        view = await until_vm(rest, desk.vm_id, state="running")
+        assert view["error"] is None

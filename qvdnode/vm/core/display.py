@@ -86,12 +86,13 @@ def step(state: S, event: DisplayEvent) -> S | None:
 def replay(events: list[DisplayEvent]) -> tuple[S, bool]:
     """Where a display is whose log holds these events, and whether it ever had a client.
 
-    Used to adopt one: whoever started it is gone, so its first sign of life counts as the start.
+    Used to adopt one: whoever started it is gone, so its first sign of life counts as the start. A
+    log that was cut begins with a suspended display, which only one that had a client can be.
     """
     state, ever_connected = S.OFF, False
     for event in events:
         if state is S.OFF and event not in {E.ENDS, E.GONE}:
             state = S.STARTING
         state = step(state, event) or state
-        ever_connected = ever_connected or event is E.CONNECTED
+        ever_connected = ever_connected or event in {E.CONNECTED, E.SUSPENDED}
     return state, ever_connected

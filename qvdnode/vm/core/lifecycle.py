@@ -38,11 +38,11 @@ class GuestEvent(StrEnum):
     CLEANED = "cleaned"
     """Nothing of it is left on the host."""
     CLEANED_AFTER_FAILURE = "cleaned_after_failure"
-    """The same, but it ended because a bring-up failed."""
+    """The same, but it ended because something failed."""
     FOUND_RUNNING = "found_running"
     """An earlier process of this node left it running, whole."""
-    FOUND_BROKEN = "found_broken"
-    """An earlier process of this node left parts of it."""
+    BROKEN = "broken"
+    """It cannot be gone on with: only parts of it were found, or the node made a mistake."""
 
 
 E = GuestEvent
@@ -51,13 +51,14 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
     S.STOPPED: {
         E.START_ASKED: S.PREPARING,
         E.FOUND_RUNNING: S.RUNNING,
-        E.FOUND_BROKEN: S.KILLING,
+        E.BROKEN: S.KILLING,
     },
     S.PREPARING: {
         E.LAUNCHED: S.BOOTING,
         E.STOP_ASKED: S.KILLING,
         E.BRING_UP_FAILED: S.KILLING,
         E.LEASE_LOST: S.KILLING,
+        E.BROKEN: S.KILLING,
     },
     S.BOOTING: {
         E.DISPLAY_LISTENS: S.RUNNING,
@@ -66,17 +67,20 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
         E.DISPLAY_DIED: S.KILLING,
         E.EXITED: S.KILLING,
         E.LEASE_LOST: S.KILLING,
+        E.BROKEN: S.KILLING,
     },
     S.RUNNING: {
         E.STOP_ASKED: S.STOPPING,
         E.DISPLAY_DIED: S.STOPPING,
         E.EXITED: S.KILLING,
         E.LEASE_LOST: S.KILLING,
+        E.BROKEN: S.KILLING,
     },
     S.STOPPING: {
         E.EXITED: S.KILLING,
         E.LIMIT_PASSED: S.KILLING,
         E.LEASE_LOST: S.KILLING,
+        E.BROKEN: S.KILLING,
     },
     S.KILLING: {
         E.NOTHING_LEFT: S.CLEANING,

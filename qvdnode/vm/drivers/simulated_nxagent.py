@@ -33,6 +33,8 @@ class SimulatedNxagent:
         """How many SIGHUPs it loses, as nxagent does when they come while it rests."""
         self.slow = False
         """Whether a resume takes until `listen` is called."""
+        self.lingers = False
+        """Whether its process is gone only once `exit` is called."""
         self.options = b""
         """What it read of its options file when it began to listen."""
         self._say = say
@@ -114,4 +116,9 @@ class SimulatedNxagent:
 
     def _end(self) -> None:
         self.state = S.OFF
+        if not self.lingers:
+            self.exit()
+
+    def exit(self) -> None:
+        """The process is gone."""
         self._ended()

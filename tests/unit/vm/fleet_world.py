@@ -23,7 +23,7 @@ from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
 
-TURNS = 60
+TURNS = 120
 """How often the loop must turn at most until nothing happens by itself any more."""
 NO_SEAT: Final = Seat(VmId(0), Generation(0), DisplayAddress("", 0), 0)
 
@@ -167,7 +167,7 @@ class World:
         ]
 
 
-async def settle() -> None:
-    """Let everything happen that does not need time."""
-    for _ in range(TURNS):
+async def settle(turns: int = TURNS) -> None:
+    """Let everything happen that does not need time, or what that many turns are enough for."""
+    for _ in range(turns):
         await asyncio.sleep(0)

@@ -1,10 +1,12 @@
 """Starts, stops and takeovers of desktops, and what stands in their way."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import (
     Conflict,
     GuestFailed,
@@ -146,46 +148,6 @@ async def test_a_stop_while_it_starts_unwinds(world: World) -> None:
     assert world.leaks() == []
 
 
-async def test_a_stop_while_it_waits_in_line_takes_it_out(world: World) -> None:
-    world.host.held["launch"] = asyncio.Event()
-    tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 7)]
-    await settle()
-    status = world.fleet.status(VmId(6))
-    assert status is not None
-    assert status.queue_place == 2
-    await world.fleet.stop(VmId(5))
-    await settle()
-    status = world.fleet.status(VmId(6))
-    assert status is not None
-    assert status.queue_place == 1
-    world.host.held.pop("launch").set()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)] == [
-        Conflict
-    ]
-
-
-async def test_who_waits_in_line_hears_the_place(world: World) -> None:
-    world.at_once = 1
-    world.host.held["launch"] = asyncio.Event()
-    tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 7)]
-    await settle()
-    world.host.held.pop("launch").set()
-    clients = await asyncio.gather(*tasks)
-    assert "You are number 2 in the queue" in clients[5].told
-    assert "You are number 1 in the queue" in clients[5].told
-
-
-async def test_a_full_queue_is_said(world: World) -> None:
-    world.host.held["launch"] = asyncio.Event()
-    tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 15)]
-    await settle()
-    with pytest.raises(NodeFull):
-        await world.attach(20)
-    world.host.held.pop("launch").set()
-    await asyncio.gather(*tasks)
-
-
 async def test_a_full_node_is_said_and_reconnects_still_work(world: World) -> None:
     first = await world.connected(1)
     world.admission.limit_mib = 512
@@ -213,6 +175,17 @@ async def test_two_starts_in_one_moment_do_not_share_the_last_memory(
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Client", "NodeFull"]
     await settle()
     assert world.fleet.load().promised_mib == memory_mib
+
+
+async def test_a_guest_keeps_what_it_was_promised_when_its_flavour_changes(world: World) -> None:
+    first = await world.connected()
+    world.hang_up(first)
+    await settle()
+    promised = world.fleet.load().promised_mib
+    smaller = replace(desktop_order(7, user_id=7).flavour, memory_mib=64)
+    order = desktop_order(7, user_id=7, flavour=smaller)
+    await world.fleet.attach(order, DisplayParams(), first, first.told.append)
+    assert world.fleet.load().promised_mib == promised
 
 
 async def test_on_a_full_disk_nothing_is_begun(world: World) -> None:
@@ -263,12 +236,17 @@ async def test_a_lease_that_runs_out_during_a_start_launches_nothing(world: Worl
     await world.attach()
 
 
-async def test_a_guest_that_ends_is_noticed_at_once(world: World) -> None:
+async def test_a_guest_that_ends_is_noticed_at_once_and_shown_as_such(world: World) -> None:
     client = await world.connected()
     world.host.exit(7)
     await settle()
-    assert client.evicted
+    assert client.evicted == ["the guest ended unexpectedly"]
     assert world.leaks() == []
+    row = world.farm.vms[VM]
+    assert row.state is VmState.FAILED
+    assert "ended unexpectedly" in (row.error or "")
+    await world.attach()
+    assert row.error is None
 
 
 async def test_a_connect_while_it_stops_starts_it_again(world: World) -> None:

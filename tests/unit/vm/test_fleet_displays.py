@@ -4,10 +4,7 @@ import asyncio
 
 import pytest
 
-from qvdnode.model.errors import (
-    FarmError,
-    TimedOut,
-)
+from qvdnode.model.errors import FarmError, GuestFailed, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.orders import desktop_order
@@ -92,10 +89,72 @@ async def test_an_nxagent_that_crashes_is_noticed_and_the_next_connect_starts_af
     client = await world.connected()
     world.host.display(7).take(9)
     await world.passes(0.2)
-    assert client.evicted == ["the desktop has ended"]
+    assert client.evicted == ["the desktop ended unexpectedly"]
     assert world.leaks() == []
+    assert world.farm.vms[VM].state is VmState.FAILED
+    assert "its display crashed" in (world.farm.vms[VM].error or "")
     await world.attach()
     assert world.host.launches == [7, 7]
+
+
+async def test_a_logout_is_no_failure(world: World) -> None:
+    client = await world.connected()
+    world.host.display(7).take(15)
+    await world.passes(0.2)
+    assert client.evicted == ["the desktop has ended"]
+    row = world.farm.vms[VM]
+    assert (row.state, row.error, row.owner) == (VmState.STOPPED, None, None)
+
+
+async def test_a_display_that_crashes_before_it_listens_is_noticed_at_once(world: World) -> None:
+    world.host.silent.add(VM)
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    for _ in range(3):
+        await settle()
+        world.host.display(7).take(9)
+        await world.passes(0.2)
+    with pytest.raises(GuestFailed, match="before it could be shown"):
+        await waiting
+    await settle()
+    assert world.leaks() == []
+
+
+async def test_a_display_whose_pid_is_noted_late_is_watched_all_the_same(world: World) -> None:
+    world.host.silent.add(VM)
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    held = world.host.held["run_session"] = asyncio.Event()
+    await settle()
+    held.set()
+    for _ in range(20):  # as far as the script's end, not further
+        await asyncio.sleep(0)
+        if VM in world.host.folders and world.host.folders[VM].display_pid:
+            break
+    pid, world.host.folders[VM].display_pid = world.host.folders[VM].display_pid, None
+    await world.passes(0.2)
+    world.host.folders[VM].display_pid = pid
+    await world.passes(0.2)
+    world.host.silent.clear()
+    world.host.display(7).take(9)
+    await world.passes(0.2)
+    await waiting
+    assert world.host.sessions[VM] == ["start", "start"]
+
+
+async def test_an_nxagent_that_is_still_ending_when_it_is_started_again_is_watched(
+    world: World,
+) -> None:
+    client = await world.attach()
+    display = world.host.display(7)
+    display.lingers = True
+    display.drop()
+    world.hang_up(client)
+    await settle()
+    assert world.host.sessions[VM] == ["start", "start"]
+    assert world.display() is DisplayState.STARTING
+    display.exit()
+    await world.passes(0.2)
+    assert world.dial(await world.attach())
+    assert world.host.launches == [7]
 
 
 async def test_a_display_that_does_not_let_go_in_time_is_said(world: World) -> None:

@@ -17,10 +17,14 @@ from qvdnode.model.seat import Seat
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm.fleet import Fleet
+from qvdnode.wire import session_params
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import Client, World, settle
 
 VMS = st.integers(min_value=1, max_value=3)
+GEOMETRIES = st.sampled_from(["1x1", "2x2"])
+ATTACH_S = 15.0
+"""By then who connects to a running desktop has been answered."""
 LATEST_S = 120.0
 """By then every limit of the fleet has passed."""
 
@@ -36,6 +40,10 @@ class FleetMachine(RuleBasedStateMachine):
         self.world.farm.add(1, 2, 3)
         self.world.at_once = 1
         self.clients: list[Client] = []
+        self.wished: dict[Client, str] = {}
+        self.turns: int | None = None
+        """How often the loop turns after the next action; None: until nothing happens any more."""
+        self.settled = True
         self.asking: list[asyncio.Task[Any]] = []
         self.stop_node: asyncio.Event | None = None
         self.node: asyncio.Task[None] | None = None
@@ -43,9 +51,23 @@ class FleetMachine(RuleBasedStateMachine):
 
     # -- people --------------------------------------------------------------------------------
 
-    @rule(vm_id=VMS)
-    def connect(self, vm_id: int) -> None:
-        self.ask(lambda: self.attach(vm_id))
+    @rule(vm_id=VMS, geometry=GEOMETRIES)
+    def connect(self, vm_id: int, geometry: str) -> None:
+        self.ask(lambda: self.attach(vm_id, geometry))
+
+    @rule(vm_id=VMS, turns=st.integers(min_value=0, max_value=9))
+    def two_connect_at_nearly_the_same_time(self, vm_id: int, turns: int) -> None:
+        self.turns = turns
+        self.connect(vm_id, "1x1")
+        self.connect(vm_id, "2x2")
+        self.run(self.world.passes(ATTACH_S))
+        if self.clients:
+            self.dial(-1)
+
+    @rule(turns=st.integers(min_value=0, max_value=5))
+    def hurry(self, turns: int) -> None:
+        """What comes next is followed by something else before it has had all its effects."""
+        self.turns = turns
 
     @rule(vm_id=VMS)
     def stop(self, vm_id: int) -> None:
@@ -68,9 +90,10 @@ class FleetMachine(RuleBasedStateMachine):
         # A relay dials for a client that is still attached, and never for an evicted one.
         if not client.evicted and client.seat.vm_id in guests:
             display = self.world.host.guest(client.seat.vm_id).display
-            if display is not None:
-                display.connect()
-        self.run(settle())
+            if display is not None and display.connect():
+                asked = session_params.decode(display.options)["GEOMETRY"]
+                assert asked == self.wished[client], "it is shown as somebody else wished it"
+        self.pause()
 
     @precondition(lambda self: self.clients)
     @rule(number=st.integers(min_value=0, max_value=99))
@@ -78,13 +101,13 @@ class FleetMachine(RuleBasedStateMachine):
         client = self.clients.pop(number % len(self.clients))
         if not client.evicted:
             self.world.hang_up(client)
-        self.run(settle())
+        self.pause()
 
     @precondition(lambda self: self.asking)
     @rule(number=st.integers(min_value=0, max_value=99))
     def give_up_waiting(self, number: int) -> None:
         self.asking[number % len(self.asking)].cancel()
-        self.run(settle())
+        self.pause()
 
     # -- faults --------------------------------------------------------------------------------
 
@@ -94,14 +117,14 @@ class FleetMachine(RuleBasedStateMachine):
         for guest in tuple(self.world.host.guests.values()):
             if guest.spec.vm_id == vm_id and guest.display is not None:
                 guest.display.take(number)
-        self.run(settle())
+        self.pause()
 
     @precondition(lambda self: self.world.host.guests)
     @rule(vm_id=VMS)
     def guest_ends(self, vm_id: int) -> None:
         if any(guest.spec.vm_id == vm_id for guest in self.world.host.guests.values()):
             self.world.host.exit(vm_id)
-        self.run(settle())
+        self.pause()
 
     @rule()
     def database_goes_or_comes(self) -> None:
@@ -122,7 +145,7 @@ class FleetMachine(RuleBasedStateMachine):
             self.world.host.held[method] = asyncio.Event()
         else:
             held.set()
-        self.run(settle())
+        self.pause()
 
     @rule(seconds=st.sampled_from([0.3, 5.0, 20.0, 61.0]))
     def time_passes(self, seconds: float) -> None:
@@ -148,6 +171,8 @@ class FleetMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_sits_before_a_suspended_display(self) -> None:
+        if not self.settled:
+            return
         for status in self.world.fleet.statuses():
             assert not (status.viewer and status.display is DisplayState.SUSPENDED)
             assert not (status.viewer and status.state is not VmState.RUNNING)
@@ -190,11 +215,18 @@ class FleetMachine(RuleBasedStateMachine):
 
         self.asking = [task for task in self.asking if not task.done()]
         self.asking.append(self.loop.create_task(expected()))
-        self.run(settle())
+        self.pause()
 
-    async def attach(self, vm_id: int) -> Seat:
-        client = await self.world.attach(vm_id)
+    def pause(self) -> None:
+        turns, self.turns = self.turns, None
+        self.settled = turns is None
+        if turns != 0:  # else not even the turns that it takes to run nothing
+            self.run(settle() if turns is None else settle(turns))
+
+    async def attach(self, vm_id: int, geometry: str) -> Seat:
+        client = await self.world.attach(vm_id, geometry=geometry)
         self.clients.append(client)
+        self.wished[client] = geometry
         return client.seat
 
     async def boot(self) -> None:

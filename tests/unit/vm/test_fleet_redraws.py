@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.model.errors import TimedOut
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import Conflict, TimedOut
+from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
+from qvdnode.vm.drivers.memory import MemoryDriver
+from qvdnode.wire import session_params
+from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import Client, World, settle
 
 
@@ -56,7 +61,7 @@ async def test_a_display_that_ends_gives_its_turn_back(world: World) -> None:
 
 
 async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) -> None:
-    held = world.host.held["run_session"] = asyncio.Event()
+    held = world.host.held["signal_display"] = asyncio.Event()
     first = attaching(world, 7)
     await settle()
     second = attaching(world, 8)
@@ -69,3 +74,54 @@ async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) ->
     await settle()
     await world.passes(1.1)
     assert world.dial(await second)
+
+
+async def test_who_waits_for_a_turn_in_vain_hears_why_and_is_told_in_the_end(world: World) -> None:
+    world.host.held["signal_display"] = asyncio.Event()
+    first = attaching(world, 7)
+    await settle()
+    client = Client(world.host, 8)
+    waiting = asyncio.get_running_loop().create_task(
+        world.fleet.attach(desktop_order(8, user_id=8), DisplayParams(), client, client.told.append)
+    )
+    for _ in range(5):
+        await world.passes(15)
+    assert "Waiting for other desktops to be drawn" in client.told
+    for task in (first, waiting):
+        with pytest.raises(TimedOut):
+            await task
+
+
+async def test_a_guest_whose_script_stalls_keeps_nobody_from_their_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_session, go_on = MemoryDriver.run_session, asyncio.Event()
+
+    async def stall(self: MemoryDriver, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
+        if spec.vm_id == 7:
+            await go_on.wait()
+        return await run_session(self, spec, verb, limit_s=limit_s)
+
+    monkeypatch.setattr(MemoryDriver, "run_session", stall)
+    stalled = attaching(world, 7)
+    await settle()
+    assert world.dial(await attaching(world, 8))
+    go_on.set()
+    assert world.dial(await stalled)
+
+
+async def test_wishes_that_change_while_a_display_waits_for_its_turn_are_heeded(
+    world: World,
+) -> None:
+    first = await world.attach(7)
+    loop = asyncio.get_running_loop()
+    older = loop.create_task(world.attach(8, geometry="1x1"))
+    await settle()
+    newer = loop.create_task(world.attach(8, geometry="2x2"))
+    await settle()
+    assert world.dial(first)
+    with pytest.raises(Conflict):
+        await older
+    await newer
+    assert session_params.decode(world.host.display(8).options)["GEOMETRY"] == "2x2"
+    assert world.host.display(8).hangups == [DisplayState.SUSPENDED]

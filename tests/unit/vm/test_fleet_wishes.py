@@ -202,3 +202,34 @@ async def test_after_a_script_that_failed_the_next_resume_runs_it_again(world: W
     world.host.failing.clear()
     await world.attach(geometry="1x1")
     assert world.host.sessions[VM].count("resume") == 2
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_takeover_in_the_midst_of_a_resume_gets_its_own_and_waits_for_nothing(
+    world: World, turns: int
+) -> None:
+    await suspended(world)
+    older = attaching(world, "1x1")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    newer = attaching(world, "2x2")
+    await settle()
+    assert newer.done()
+    assert asked(world) == "2x2"
+    assert world.dial(await newer)
+    await asyncio.gather(older, return_exceptions=True)
+    assert world.state() is VmState.RUNNING
+
+
+async def test_a_resume_that_fails_leaves_the_desktop_running(world: World) -> None:
+    await suspended(world)
+    held = world.host.held["run_session"] = asyncio.Event()
+    waiting = attaching(world, "1x1")
+    await settle()
+    world.host.folders[VM].say("Session: Resuming session at 'now'.")  # forged: it does not
+    await settle()
+    world.host.failing["run_session"] = HostFailed("no way")
+    held.set()
+    with pytest.raises(HostFailed):
+        await waiting
+    assert world.state() is VmState.RUNNING

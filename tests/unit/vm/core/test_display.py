@@ -39,6 +39,7 @@ def test_the_day_of_a_display() -> None:
         ([E.BEGINS, E.LISTENS, E.CONNECTED], (S.CONNECTED, True)),
         ([E.BEGINS, E.LISTENS, E.CONNECTED, E.SUSPENDS, E.SUSPENDED], (S.SUSPENDED, True)),
         ([E.BEGINS, E.LISTENS, E.ENDS, E.GONE], (S.OFF, False)),
+        ([E.SUSPENDED], (S.SUSPENDED, True)),
         ([E.BEGINS, E.GONE, E.BEGINS, E.LISTENS], (S.LISTENING, False)),
         ([E.ENDS], (S.OFF, False)),
     ],
