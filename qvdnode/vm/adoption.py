@@ -14,6 +14,7 @@ from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
 from qvdnode.model.vm_state import VmState
+from qvdnode.runtime.supervise import contained
 from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.core.guest_record import GuestRecord
 from qvdnode.vm.guest import Guest, from_record
@@ -52,27 +53,26 @@ async def adopt(parts: FleetParts, shared: SharedParts, take_over: TakeOver) -> 
     records = {record.order.vm.id: record for record in shared.state_files.read_all()}
     found = await _look(parts, list(records.values()))
     rows = await _rows(parts)
-    decisions = parts.recovery(rows, list(found.values()))
     adopted: list[VmId] = []
     ended: list[VmId] = []
     released: list[VmId] = []
-    for decision in decisions:
+    for decision in parts.recovery(rows, list(found.values())):
         match decision:
             case Adopt(vm_id=vm_id):
                 whole = await _claim(parts, shared, records[vm_id])
                 (adopted if whole else ended).append(vm_id)
-                take_over(from_record(records[vm_id]), whole=whole)
             case EndGuest(vm_id=vm_id, because=because):
                 log.warning("guest_not_adopted", extra={"vm": vm_id, "because": because})
                 await _claim(parts, shared, records[vm_id])
                 ended.append(vm_id)
-                take_over(from_record(records[vm_id]), whole=False)
             case MarkStopped(vm_id=vm_id, generation=generation):
-                if vm_id not in records:
+                if vm_id not in records:  # otherwise once its guest is gone
                     await _mark_stopped(parts, vm_id, generation)
                 released.append(vm_id)
-    kept = [records[vm_id] for vm_id in (*adopted, *ended)]
-    swept = await sweep(parts, kept)
+    swept = await sweep(parts, [records[vm_id] for vm_id in (*adopted, *ended)])
+    # Only now: a guest that ends while it is swept for would have its rules put back.
+    for vm_id in (*adopted, *ended):
+        take_over(_found(records[vm_id], rows), whole=vm_id in adopted)
     report = AdoptionReport(
         tuple(adopted),
         tuple(ended),
@@ -107,10 +107,12 @@ async def sweep(parts: FleetParts, kept: Sequence[GuestRecord]) -> list[str]:
         parts.rootfs.sweep(generations),
         parts.run_folders.sweep(vms),
     ):
-        try:
-            swept += await work
-        except FarmError as error:
-            log.warning("sweep_failed", extra={"because": str(error)})
+        # One stray must not keep the node from starting.
+        with contained("sweep_failed"):
+            try:
+                swept += await work
+            except FarmError as error:
+                log.warning("sweep_failed", extra={"because": str(error)})
     for name in swept:
         log.warning("leftover_removed", extra={"what": name})
     return swept
@@ -123,6 +125,15 @@ async def release_unknown(parts: FleetParts, known: Callable[[], Collection[VmId
     for row in rows:
         if row.vm_id not in known():
             await _mark_stopped(parts, row.vm_id, row.generation)
+
+
+def _found(record: GuestRecord, rows: Sequence[OwnedRow] | None) -> Guest:
+    guest = from_record(record)
+    if rows is not None:
+        # A row that is not this node's is not for it to write, one of another start is.
+        claims = {row.vm_id: row.generation for row in rows}
+        guest.claimed = claims.get(record.order.vm.id)
+    return guest
 
 
 async def _look(parts: FleetParts, records: Sequence[GuestRecord]) -> dict[VmId, FoundGuest]:
@@ -152,14 +163,15 @@ async def _rows(parts: FleetParts) -> list[OwnedRow] | None:
 async def _claim(parts: FleetParts, shared: SharedParts, record: GuestRecord) -> bool:
     """Mark what the guest has as taken; whether everything of it is in place."""
     vm_id = record.order.vm.id
-    try:
-        mine = shared.slots.claim(record.ids)
-        await parts.confinement.claim(vm_id, record.port)
-        mounted = await parts.rootfs.adopt(vm_id, record.order.user.id, record.generation)
-        return mine and mounted and await parts.run_folders.adopt(vm_id)
-    except FarmError as error:
-        log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(error)})
-        return False
+    with contained("guest_not_whole", vm=vm_id):
+        try:
+            mine = shared.slots.claim(record.ids)
+            await parts.confinement.claim(vm_id, record.port)
+            mounted = await parts.rootfs.adopt(vm_id, record.order.user.id, record.generation)
+            return mine and mounted and await parts.run_folders.adopt(vm_id)
+        except FarmError as error:
+            log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(error)})
+    return False
 
 
 async def _mark_stopped(parts: FleetParts, vm_id: VmId, generation: Generation) -> None:

@@ -1,5 +1,6 @@
-"""Root file systems that are only noted, not mounted."""
+"""Root file systems that are only noted, not mounted; every call takes its time."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
+
+LOOP_TURNS = 20
+"""Enough for whatever else can be done without time meanwhile."""
 
 
 class FakeRootfs:
@@ -23,6 +27,7 @@ class FakeRootfs:
 
     async def require_room(self) -> None:
         """As the disk is."""
+        await _others_first()
         if self.full:
             raise NodeFull("the disk is nearly full")
 
@@ -36,15 +41,18 @@ class FakeRootfs:
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Forget it."""
+        await _others_first()
         self._refuse()
         self.mounted.discard((vm_id, generation))
 
     async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
         """Whether it stands."""
+        await _others_first()
         return (vm_id, generation) in self.mounted
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Forget those that are not kept."""
+        await _others_first()
         strangers = sorted(self.mounted - set(keep))
         self.mounted &= set(keep)
         return [f"{vm_id}/{generation}" for vm_id, generation in strangers]
@@ -52,3 +60,8 @@ class FakeRootfs:
     def _refuse(self) -> None:
         if self.refusal is not None:
             raise HostFailed(self.refusal)
+
+
+async def _others_first() -> None:
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)

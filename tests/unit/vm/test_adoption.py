@@ -1,10 +1,14 @@
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from qvdnode.model.ids import VmId
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.drivers.memory import MemoryRunFolders
+from tests.fakes.rootfs import FakeRootfs
 from tests.unit.vm.fleet_world import World, settle
 
 
@@ -128,3 +132,88 @@ async def test_a_desktop_that_ended_meanwhile_is_cleaned(world: World) -> None:
         await fleet.adopt()
         await settle()
         assert world.leaks() == []
+
+
+async def test_rules_of_a_guest_that_is_ended_at_once_are_not_put_back(world: World) -> None:
+    await left_behind(world, 1, 2)
+    world.host.exit(1)
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        assert [leak for leak in world.leaks() if "port" in leak] == [
+            f"port {world.host.guest(2).spec.port.link}"
+        ]
+
+
+async def test_a_suspended_desktop_whose_log_was_cut_is_known_to_have_been_used(
+    world: World,
+) -> None:
+    await left_behind(world, 1)
+    world.host.folders[VmId(1)].log = "Session: Session suspended at an earlier time.\n"
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        world.host.display(1).take(9)
+        await world.passes(0.2)
+        assert world.host.sessions[VmId(1)] == ["start", "stop"]
+        assert world.leaks() == []
+
+
+async def test_the_row_of_another_start_is_released_once_the_guest_that_was_found_is_gone(
+    world: World,
+) -> None:
+    await left_behind(world, 1)
+    row = world.farm.vms[VmId(1)]
+    row.generation = Generation(row.generation + 1)
+    held = world.host.held["kill"] = asyncio.Event()
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        assert row.owner is not None
+        held.set()
+        await settle()
+        assert row.state is VmState.STOPPED
+        assert world.leaks() == []
+
+
+async def test_what_a_row_says_that_was_set_right_already_is_left(world: World) -> None:
+    await left_behind(world, 1)
+    world.host.exit(1)
+    world.boot_id = "boot-2"
+    row = world.farm.vms[VmId(1)]
+    row.owner, row.state, row.error = None, VmState.STOPPED, "The host was restarted."
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        assert world.leaks() == []
+        assert row.error == "The host was restarted."
+
+
+async def test_a_guest_whose_display_cannot_be_followed_is_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await left_behind(world, 1)
+
+    def follow(*_: object) -> None:
+        raise HostFailed("no watches left")
+
+    monkeypatch.setattr(MemoryRunFolders, "follow", follow)
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        assert world.leaks() == []
+        assert world.farm.vms[VmId(1)].error == "no watches left"
+
+
+async def test_one_stray_does_not_keep_the_node_from_starting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await left_behind(world, 1)
+
+    async def sweep(*_: object) -> list[str]:
+        raise OSError("stale")
+
+    monkeypatch.setattr(FakeRootfs, "sweep", sweep)
+    async with world.node() as fleet:
+        report = await fleet.adopt()
+        assert report.adopted == (1,)
