@@ -46,7 +46,8 @@ async def test_what_ran_before_a_reboot_is_stopped_and_starts_afresh(
     assert [event["vms"] for event in node.events("rows_set_right_after_reboot")] == [1]
     async with node.rest() as rest:
         assert (await vm_view(rest, desk.vm_id))["state"] in {"killing", "cleaning", "stopped"}
-        await until_vm(rest, desk.vm_id, state="stopped")
+        view = await until_vm(rest, desk.vm_id, state="stopped")
+        assert view["error"] == "The host was restarted."
         sessions = (await rest.get(f"/sessions?vm_id={desk.vm_id}&open=true"))["items"]
         assert sessions == []
         async with viewing(desk, screen, tmp_path):
