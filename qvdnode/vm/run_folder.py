@@ -74,7 +74,11 @@ class TmpfsRunFolders:
     ) -> Callable[[], None]:
         """Read on whenever inotify says that the folder changed."""
         reader = _LogReader(self.path(vm_id), heard)
-        stop = self._inotify.watch(self.path(vm_id), reader.read_on)
+        try:
+            stop = self._inotify.watch(self.path(vm_id), reader.read_on)
+        except HostFailed:
+            reader.close()  # or the folder could never be unmounted
+            raise
         reader.read_all()
 
         def end() -> None:

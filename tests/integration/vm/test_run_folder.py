@@ -1,12 +1,13 @@
 """A guest that forges its run folder hurts only itself."""
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from qvdnode.host.inotify import Inotify
+from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import IdRange
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
@@ -60,6 +61,25 @@ async def test_a_log_is_heard_from_its_beginning_and_as_it_grows(folders: TmpfsR
         log.write(SUSPENDED)
     await until(lambda: ear.heard[-1] is DisplayEvent.SUSPENDED)
     end()
+
+
+class Exhausted(Inotify):
+    """As on a host that has no watch left."""
+
+    def watch(self, folder: Path, changed: Callable[[], None]) -> Callable[[], None]:
+        raise HostFailed(f"cannot watch {folder}")
+
+
+async def test_a_folder_that_cannot_be_watched_is_let_go(tmp_path: Path) -> None:
+    folders = TmpfsRunFolders(tmp_path / "run", Exhausted())
+    await folders.create(VM, OWNER)
+    try:
+        with pytest.raises(HostFailed, match="cannot watch"):
+            folders.follow(VM, Ear())
+        held = [entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+        assert folders.path(VM) not in held
+    finally:
+        await folders.remove(VM)
 
 
 async def test_a_replaced_or_cut_log_is_heard_anew(folders: TmpfsRunFolders) -> None:
