@@ -25,18 +25,24 @@ _MIB: Final = 1024 * 1024
 
 
 async def make(path: Path, size_mib: int, *, journal: bool) -> None:
-    """Make an empty ext4 of that size at `path`; raises HostFailed, leaving nothing."""
+    """Make an empty ext4 of that size at `path`; raises HostFailed, leaving nothing.
+
+    It has that name only once it is whole: one that was cut off would be damaged for ever.
+    """
+    unfinished = path.with_name(f"{path.name}.new")
     try:
-        await asyncio.to_thread(_make_sparse, path, size_mib)
-        await process.run(["mke2fs", *_mke2fs_options(journal=journal), path])
+        await asyncio.to_thread(_make_sparse, unfinished, size_mib)
+        await process.run(["mke2fs", *_mke2fs_options(journal=journal), unfinished])
+        await asyncio.to_thread(unfinished.rename, path)
     except OSError as error:
         raise HostFailed(f"{path} cannot be made: {error.strerror}") from error
     except (HostFailed, TimedOut, asyncio.CancelledError):
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await asyncio.to_thread(unfinished.unlink, missing_ok=True)
         raise
 
 
 def _make_sparse(path: Path, size_mib: int) -> None:
+    path.unlink(missing_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.truncate(handle, size_mib * _MIB)
