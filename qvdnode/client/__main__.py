@@ -10,6 +10,7 @@ import sys
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.ending import run_to_signal
+from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import parse_target
 from qvdnode.model.errors import FarmError
 from qvdnode.runtime.clock import SystemClock
@@ -36,11 +37,11 @@ def main() -> int:
             geometry=given.geometry,
         )
         client = Client(account, wishes, _tell, SystemClock(), random.Random())
-        run_to_signal(client.run(Backoff()))
+        ending = run_to_signal(client.run(Backoff()))
     except FarmError as error:
         _tell(str(error))
         return 1
-    return 0
+    return int(ending is Ending.DROPPED)
 
 
 def _tell(sentence: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qvdnode.client import nx_proxy, qvd_link
 from qvdnode.client.core import display_facts
-from qvdnode.client.core.backoff import Backoff
+from qvdnode.client.core.backoff import Backoff, Outage
 from qvdnode.client.core.choice import choose
 from qvdnode.client.core.refusal import PERMANENT
 from qvdnode.client.display import look_at
@@ -75,33 +75,41 @@ class Client:
         self._clock = clock
         self._rng = rng
         self._vm_id: VmId | None = None
+        self._lasted_s = 0.0
+        self.has_shown = False
+        """Whether the server has handed over the desktop at least once."""
 
     async def run(self, backoff: Backoff) -> Ending:
         """Show the desktop until it ends for good; a dropped link is dialled again.
 
+        The ending is DROPPED once `backoff` gives up on a link that comes back and drops again.
         Raises what the first connection raises; and after a drop, what cannot be mended by
         waiting, or the last error once `backoff` gives up.
         """
+        nx_proxy.must_be_installed()
         ending = await self._once()
+        outage: Outage | None = None
         while ending is Ending.DROPPED:
-            ending = await self._come_back(backoff)
+            now_s = self._clock.monotonic_s()
+            if outage is None or self._lasted_s >= backoff.settled_s:
+                outage = Outage(backoff, now_s)
+            if outage.is_over(now_s):
+                break
+            self._tell("The link dropped; the desktop runs on. Connecting again.")
+            ending = await self._come_back(outage)
         return ending
 
-    async def _come_back(self, backoff: Backoff) -> Ending:
-        dropped_s = self._clock.monotonic_s()
-        attempt = 0
-        self._tell("The link dropped; the desktop runs on. Connecting again.")
+    async def _come_back(self, outage: Outage) -> Ending:
         while True:
-            await self._clock.sleep(backoff.delay_s(attempt, self._rng))
+            await self._clock.sleep(outage.next_delay_s(self._rng))
             try:
                 return await self._once()
             except PERMANENT:
                 raise
             except FarmError as error:
-                if self._clock.monotonic_s() - dropped_s > backoff.give_up_s:
+                if outage.is_over(self._clock.monotonic_s()):
                     raise
                 self._tell(f"{error} Trying again.")
-            attempt += 1
 
     async def _once(self) -> Ending:
         account = self._account
@@ -115,7 +123,10 @@ class Client:
             query = await self._query(self._vm_id, link.round_trip_s)
             first = await link.connect(query, account.authorization, self._tell)
             self._tell("Connected")
-            return await nx_proxy.show(link, first, self._wishes.display)
+            self.has_shown, began_s = True, self._clock.monotonic_s()
+            ending = await nx_proxy.show(link, first, self._wishes.display)
+            self._lasted_s = self._clock.monotonic_s() - began_s
+            return ending
 
     async def _query(self, vm_id: VmId, round_trip_s: float) -> dict[str, str]:
         wishes = self._wishes

@@ -9,6 +9,7 @@ call back into the client.
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import struct
 import tempfile
@@ -20,9 +21,10 @@ from typing import Final
 
 from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink
 from qvdnode.host import process
-from qvdnode.model.errors import Forbidden, TimedOut
+from qvdnode.model.errors import Forbidden, HostFailed, TimedOut
 from qvdnode.runtime.supervise import Supervisor
 
+PROGRAM: Final = "nxproxy"
 DIAL_LIMIT_S: Final = 10.0
 END_GRACE_S: Final = 1.0
 DISPLAY_NUMBER: Final = 40
@@ -40,10 +42,16 @@ class Ending(StrEnum):
     """nxproxy ended: its X display is gone, or the person closed it."""
 
 
+def must_be_installed() -> None:
+    """Raise HostFailed without nxproxy: better now than when another client has made room."""
+    if shutil.which(PROGRAM) is None:
+        raise HostFailed(f"{PROGRAM} is not installed; it draws the desktop: apt install {PROGRAM}")
+
+
 async def show(link: QvdLink, first: bytes, display: str) -> Ending:
     """Show the stream on the display until it ends; no process and no file is left.
 
-    Raises HostFailed when nxproxy is not installed or does not start.
+    Raises HostFailed when nxproxy is not installed or ends at once, TimedOut when it hangs.
     """
     async with _nxproxy(display) as (child, (reader, writer)):
         writer.write(first)
@@ -74,14 +82,22 @@ async def _from_proxy(
 async def _to_proxy(
     link: QvdLink, writer: asyncio.StreamWriter, endings: "asyncio.Queue[Ending]"
 ) -> None:
-    try:
-        while piece := await link.reader.read(PIECE_BYTES):
+    while piece := await _received(link):
+        try:
             writer.write(piece)
             await writer.drain()
-    except OSError:
-        endings.put_nowait(Ending.DROPPED)
-        return
+        except OSError:
+            endings.put_nowait(Ending.LEFT)
+            return
     endings.put_nowait(Ending.CLOSED if link.said_goodbye else Ending.DROPPED)
+
+
+async def _received(link: QvdLink) -> bytes:
+    """What the server sent; nothing once the link has ended, however it did."""
+    try:
+        return await link.reader.read(PIECE_BYTES)
+    except OSError:
+        return b""
 
 
 async def _exit(child: Process, endings: "asyncio.Queue[Ending]") -> None:
@@ -97,7 +113,7 @@ async def _nxproxy(
         path = listener.getsockname()
         with (Path(folder) / "nxproxy.log").open("w+b") as output:
             child = await process.launch(
-                ["nxproxy", "-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}"],
+                [PROGRAM, "-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}"],
                 env=_environment(display, folder),
                 output=output,
             )
@@ -133,19 +149,46 @@ def _listener(folder: str) -> Iterator[socket.socket]:
 async def _accept(
     listener: socket.socket, child: Process, log_file: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(DIAL_LIMIT_S):
-            peer, _ = await loop.sock_accept(listener)
+            peer = await _peer(listener, child)
     except TimeoutError as error:
-        said = await asyncio.to_thread(Path(log_file).read_text, errors="replace")
-        raise TimedOut(f"nxproxy ({child.pid}) did not start: {said[-300:].strip()}") from error
+        words = await _last_words(log_file)
+        raise TimedOut(f"{PROGRAM} ({child.pid}) did not start: {words}") from error
+    if peer is None:
+        words = await _last_words(log_file)
+        raise HostFailed(f"{PROGRAM} ended at once ({child.returncode}): {words}")
     listener.close()
     owner = _peer_uid(peer)
     if owner != os.geteuid():
         peer.close()
         raise Forbidden(f"User {owner} tried to take this session's picture; it was refused.")
     return await asyncio.open_unix_connection(sock=peer)
+
+
+async def _peer(listener: socket.socket, child: Process) -> socket.socket | None:
+    """The connection that nxproxy makes; None when it ends instead."""
+    arrived: asyncio.Queue[socket.socket | None] = asyncio.Queue()
+
+    async def accept() -> None:
+        peer, _ = await asyncio.get_running_loop().sock_accept(listener)
+        arrived.put_nowait(peer)
+
+    async def end() -> None:
+        await child.wait()
+        arrived.put_nowait(None)
+
+    async with Supervisor("nx-dial") as tasks:
+        _ = tasks.essential("accept", accept())
+        _ = tasks.essential("exit", end())
+        peer = await arrived.get()
+        tasks.cancel()
+    return peer
+
+
+async def _last_words(log_file: str) -> str:
+    said = await asyncio.to_thread(Path(log_file).read_text, errors="replace")
+    return said[-300:].strip()
 
 
 def _peer_uid(peer: socket.socket) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qvdnode.client.target import Target
-from qvdnode.model.errors import Forbidden
+from qvdnode.model.errors import Forbidden, HostFailed
 
 
 def default_path(environ: Mapping[str, str], home: Path) -> Path:
@@ -25,17 +25,26 @@ class PinStore:
         self.path = path
 
     def get(self, target: Target) -> str | None:
-        """The pin of a host, None when it was never accepted."""
+        """The pin of a host, None when it was never accepted; raises HostFailed."""
         return self._read().get(str(target))
 
     def put(self, target: Target, pin: str) -> None:
-        """Remember a pin."""
+        """Remember a pin; raises HostFailed when the file cannot be written."""
         pins = {**self._read(), str(target): pin}
+        try:
+            self._write("".join(f"{host} {pin}\n" for host, pin in sorted(pins.items())))
+        except OSError as error:
+            raise HostFailed(
+                f"The fingerprint of {target} cannot be kept in {self.path}: {error.strerror}. "
+                "XDG_DATA_HOME may name a folder that can be written."
+            ) from error
+
+    def _write(self, text: str) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.writelines(f"{host} {pin}\n" for host, pin in sorted(pins.items()))
+            file.write(text)
         fresh.replace(self.path)
 
     def _read(self) -> dict[str, str]:
@@ -43,6 +52,12 @@ class PinStore:
             lines = self.path.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise HostFailed(f"{self.path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise HostFailed(
+                f"{self.path} is no text: move it away, and the hosts will be new again."
+            ) from error
         fields = (line.split() for line in lines)
         return {words[0]: words[1] for words in fields if len(words) == 2}
 

@@ -29,6 +29,8 @@ from qvdnode.wire.qvd_client import (
 )
 
 DIAL_LIMIT_S: Final = 15.0
+NEXT_ADDRESS_S: Final = 0.25
+"""A name's next address is tried beside one that is silent for so long, as RFC 8305 advises."""
 ANSWER_LIMIT_S: Final = 60.0
 CONNECT_LIMIT_S: Final = 600.0
 PIECE_BYTES: Final = 1 << 16
@@ -173,7 +175,9 @@ async def _dial(target: Target, clock: Clock) -> QvdLink:
     reader = asyncio.StreamReader(limit=PIECE_BYTES)
     protocol = _Streams(reader)
     began_s = clock.monotonic_s()
-    plain, _ = await loop.create_connection(asyncio.Protocol, target.host, target.port)
+    plain, _ = await loop.create_connection(
+        asyncio.Protocol, target.host, target.port, happy_eyeballs_delay=NEXT_ADDRESS_S
+    )
     # One round trip for TCP; what name lookup adds makes the guess careful, not wrong.
     round_trip_s = clock.monotonic_s() - began_s
     sock = plain.get_extra_info("socket")

@@ -57,16 +57,22 @@ class X11Link:
         """The reply of a request that has one; None when the server answers with an error.
 
         Events that come meanwhile are kept for `next_event`. Raises Unavailable when the server
-        is gone.
+        is gone or stands still.
         """
         self.tell(request)
-        async with asyncio.timeout(REPLY_LIMIT_S):
-            while True:
-                packet = await self._packet()
-                if packet.kind not in {x11.REPLY, x11.ERROR}:
-                    self._events.append(packet)
-                elif packet.sequence == self._sequence & 0xFFFF:
-                    return packet.data if packet.kind == x11.REPLY else None
+        try:
+            async with asyncio.timeout(REPLY_LIMIT_S):
+                return await self._reply()
+        except TimeoutError as error:
+            raise Unavailable(f"The X display {self.display} does not answer.") from error
+
+    async def _reply(self) -> bytes | None:
+        while True:
+            packet = await self._packet()
+            if packet.kind not in {x11.REPLY, x11.ERROR}:
+                self._events.append(packet)
+            elif packet.sequence == self._sequence & 0xFFFF:
+                return packet.data if packet.kind == x11.REPLY else None
 
     def tell(self, request: bytes) -> None:
         """Send a request that has no reply."""

@@ -30,6 +30,7 @@ class FakeQvdServer:
     """Raw bytes to answer with, by path without query."""
     heads: list[str] = field(default_factory=list)
     connections: int = 0
+    ended: int = 0
     stream: Stream | None = None
     """What to do with a connection whose answer was a 101."""
 
@@ -48,6 +49,7 @@ class FakeQvdServer:
                     await self.stream(reader, writer)
                     break
         writer.close()
+        self.ended += 1
 
 
 def answer(status: int, body: bytes = b"", *, reason: str = "X") -> bytes:

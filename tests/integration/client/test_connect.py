@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import pytest
 
 from qvdnode.client.connect import Account, Client, Wishes, desktops_at, fingerprint_at
 from qvdnode.client.core.backoff import Backoff
-from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.nx_proxy import DIAL_LIMIT_S, Ending
 from qvdnode.client.target import Target
 from qvdnode.client.x11_watch import WindowWatcher
-from qvdnode.host import process
-from qvdnode.model.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from qvdnode.model.errors import Forbidden, HostFailed, NotFound, Unauthenticated, Unavailable
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
-from tests.harness.screen import xvfb
+from tests.harness.nxagent import agent, relay_to
+from tests.harness.screen import bare_xvfb, xvfb
+from tests.waiting import until
 
 CLOCK = SystemClock()
 ROW = {"id": 7, "name": "desk", "state": "running", "blocked": 0, "is_application": 0}
@@ -27,7 +29,6 @@ SWITCH = (
     b"HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: Starting virtual machine\r\n\r\n"
     b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: x\r\n\r\n"
 )
-QUIET_CRASH = ("prlimit", "--core=0")
 QUICK = Backoff(first_s=0.01, longest_s=0.1, give_up_s=5.0)
 
 
@@ -87,53 +88,6 @@ async def test_a_server_without_tls_is_said(tmp_path: Path) -> None:
             await fingerprint_at(Target("127.0.0.1", server.sockets[0].getsockname()[1]), CLOCK)
     finally:
         server.close()
-
-
-@contextlib.asynccontextmanager
-async def agent(folder: Path, number: int) -> AsyncIterator[int]:
-    """A real nxagent on an X display of that number, listening; the port."""
-    port = 5000 + number
-    log = folder / "agent.log"
-    with log.open("wb") as output:
-        child = await process.launch(
-            [*QUIET_CRASH, "nxagent", "-ac", "-nolisten", "tcp", "-persistent", f":{number}"],
-            env={
-                "HOME": str(folder),
-                "DISPLAY": f"nx/nx,link=lan,listen={port}:{number}",
-                "NX_CLIENT": "/bin/false",
-            },
-            output=output,
-        )
-    try:
-        await _until(lambda: b"Waiting for connection" in log.read_bytes())
-        yield port
-    finally:
-        await process.end(child, grace_s=2)
-
-
-def relay_to(port: int, server: FakeQvdServer, over: asyncio.Event) -> None:
-    """Let the server relay to nxagent until `over`, then close with a goodbye."""
-
-    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while piece := await source.read(65_536):
-                    sink.write(piece)
-                    await sink.drain()
-
-        pumps = [
-            asyncio.create_task(pump(reader, far_writer)),
-            asyncio.create_task(pump(far_reader, writer)),
-        ]
-        await over.wait()
-        far_writer.transport.abort()
-        for task in pumps:
-            task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-    server.stream = stream
 
 
 class Said(list[str]):
@@ -206,7 +160,7 @@ async def test_a_dropped_link_is_dialled_again_and_a_takeover_is_not(
     server.stream = stream
     async with xvfb() as display:
         showing = asyncio.create_task(client(server, display, said).run(QUICK))
-        await _until(lambda: "Not yet. Trying again." in said)
+        await until(lambda: "Not yet. Trying again." in said)
 
         async def goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b" ")
@@ -215,6 +169,46 @@ async def test_a_dropped_link_is_dialled_again_and_a_takeover_is_not(
         server.answers["/qvd/connect_to_vm"] = SWITCH
         assert await showing is Ending.CLOSED
     assert sum("link dropped" in sentence for sentence in said) == 2
+
+
+async def drop_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Let the link go as soon as the client has greeted."""
+    await reader.readuntil(b" ")
+    writer.transport.abort()
+
+
+@pytest.mark.nx
+async def test_zero_seconds_of_trying_are_none(server: FakeQvdServer) -> None:
+    server.stream = drop_at_once
+    said = Said()
+    async with xvfb() as display:
+        ending = await client(server, display, said).run(Backoff(give_up_s=0.0))
+    assert (ending, server.connections) == (Ending.DROPPED, 1)
+    assert said[-1] == "Connected"
+
+
+@pytest.mark.nx
+async def test_a_link_that_drops_again_and_again_is_given_up(server: FakeQvdServer) -> None:
+    server.stream = drop_at_once
+    rising = Backoff(first_s=0.1, longest_s=5.0, give_up_s=2.0)
+    async with xvfb() as display:
+        ending = await client(server, display, Said()).run(rising)
+    assert ending is Ending.DROPPED
+    # Pauses of at least 0.05, 0.1, 0.2, 0.4, 0.8... seconds; ever the first would allow dozens.
+    assert 3 <= server.connections <= 8
+
+
+@pytest.mark.nx
+async def test_a_stream_that_lasted_begins_anew(server: FakeQvdServer) -> None:
+    server.stream = drop_at_once
+    lasting = Backoff(first_s=0.01, longest_s=0.01, give_up_s=0.1, settled_s=0.0)
+    async with xvfb() as display:
+        showing = asyncio.create_task(client(server, display, Said()).run(lasting))
+        await until(lambda: server.connections > 20 or showing.done(), limit_s=15)
+        assert not showing.done()
+        showing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await showing
 
 
 @pytest.mark.nx
@@ -250,12 +244,65 @@ async def test_a_cancelled_client_leaves_no_process(server: FakeQvdServer) -> No
     assert not _children_named("nxproxy")
 
 
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in nxproxy's place."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def write(script: str) -> None:
+        (folder / "nxproxy").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "nxproxy").chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return write
+
+
+async def test_an_nxproxy_that_ends_at_once_is_told_at_once(
+    server: FakeQvdServer, stand_in: Callable[[str], None]
+) -> None:
+    stand_in("echo cannot open display >&2; exit 3")
+    async with bare_xvfb() as display, asyncio.timeout(DIAL_LIMIT_S / 2):
+        with pytest.raises(HostFailed, match=r"ended at once \(3\): cannot open display"):
+            await client(server, display, Said()).run(QUICK)
+
+
+async def test_without_nxproxy_nobody_is_disturbed(
+    server: FakeQvdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HostFailed, match="apt install nxproxy"):
+        await client(server, ":9", Said()).run(QUICK)
+    assert server.connections == 0
+
+
+DEAF = """\
+import re, socket, sys, time
+path = re.search("unix:(.*):", sys.argv[2])[1]
+us = socket.socket(socket.AF_UNIX)
+us.connect(path)
+us.sendall(b"NXPROXY-3.5.0 ")
+us.shutdown(socket.SHUT_RD)
+time.sleep(60)
+"""
+
+
+async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
+    server: FakeQvdServer, stand_in: Callable[[str], None], tmp_path: Path
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b" ")
         while True:
-            if true():
-                return
+            writer.write(b"picture")
+            await writer.drain()
             await asyncio.sleep(0.01)
+
+    server.stream = talk
+    (tmp_path / "deaf.py").write_text(DEAF)
+    stand_in(f'exec {sys.executable} {tmp_path}/deaf.py "$@"')
+    async with bare_xvfb() as display:
+        assert await client(server, display, Said()).run(QUICK) is Ending.LEFT
+    assert server.connections == 1
 
 
 def _children_named(name: str) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 
 from qvdnode.client.pins import PinStore, default_path, demand, first_pin
 from qvdnode.client.target import Target
-from qvdnode.model.errors import Forbidden
+from qvdnode.model.errors import Forbidden, HostFailed
 
 HOME = Path("/home/alice")
 NODE = Target("node", 8443)
@@ -64,3 +64,19 @@ def test_a_person_decides_once(tmp_path: Path) -> None:
     assert store.get(NODE) is None
     assert first_pin(store, NODE, PIN, lambda _question: True) == PIN
     assert store.get(NODE) == PIN
+
+
+def test_a_file_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"node:8443 \xff\n")
+    store = PinStore(tmp_path / "file")
+    with pytest.raises(HostFailed, match="is no text: move it away"):
+        store.get(NODE)
+    below = PinStore(tmp_path / "file" / "pins")
+    with pytest.raises(HostFailed, match="cannot be read: Not a directory"):
+        below.get(NODE)
+
+
+def test_a_pin_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to("/proc/none")
+    with pytest.raises(HostFailed, match=r"cannot be kept in .*XDG_DATA_HOME"):
+        PinStore(tmp_path / "nowhere" / "pins").put(NODE, PIN)
