@@ -44,7 +44,6 @@ def cli_page() -> str:
     parts = [HEAD, "| code | meaning |", "|---|---|"]
     explained = dict(attribute_docs(ExitCode))
     parts += [f"| {code.value} | {explained[code.name]} |" for code in ExitCode]
-    parts += ["| 130 | Ended by Ctrl-C. |"]
     for app in (qvdnode_program.app, qvd_program.app):
         program = get_command(app)
         parts += ["", f"## {program.name}", "", one_line(program.help)]

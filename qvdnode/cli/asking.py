@@ -1,8 +1,9 @@
-"""Asks the person at the terminal before something is lost; without a person, --yes is needed."""
+"""Asks the person at the terminal; before something is lost, nobody there means --yes is needed."""
 
 # tested-by: tests/integration/cli/test_qvd_program.py
 
-from typing import Annotated
+import sys
+from typing import Annotated, Final
 
 import typer
 
@@ -10,6 +11,24 @@ from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.model.errors import Invalid
 
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YES: Final = frozenset({"y", "yes"})
+NO: Final = frozenset({"", "n", "no"})
+
+
+def confirmed(question: str) -> bool:
+    """Whether the answer is yes; raises Abort when nobody answers.
+
+    Asked on stderr to the last sign: typer's own puts a blank on stdout, into what is asked for.
+    """
+    while True:
+        typer.echo(f"{question} [y/N]: ", err=True, nl=False)
+        answer = sys.stdin.readline()
+        if not answer:
+            raise typer.Abort
+        said = answer.strip().lower()
+        if said in YES | NO:
+            return said in YES
+        typer.echo("Answer y or n.", err=True)
 
 
 def ask_first(question: str, *, yes: bool) -> None:
@@ -17,7 +36,7 @@ def ask_first(question: str, *, yes: bool) -> None:
     if yes:
         return
     try:
-        agreed = typer.confirm(question, err=True)
+        agreed = confirmed(question)
     except typer.Abort:
         raise Invalid("Nobody answered: add --yes to do it without being asked.") from None
     if not agreed:

@@ -1,5 +1,6 @@
 """`qvd connect` and `qvd ls`: what a user does with desktops; needs no administrator's login."""
 
+import getpass
 import os
 import random
 import sys
@@ -13,9 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from qvdnode.cli.answer_tables import Column, JsonFlag, show_rows, tell
+from qvdnode.cli.asking import confirmed
 from qvdnode.cli.examples import examples
+from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.cli.node_address import parse_fingerprint
 from qvdnode.cli.number_options import at_least
+from qvdnode.cli.plain_values import printable
 from qvdnode.cli.secret_input import asked, first_line
 from qvdnode.client import connect as client
 from qvdnode.client import pins
@@ -25,14 +29,21 @@ from qvdnode.client.ending import run_to_signal
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.pins import PinStore
 from qvdnode.client.target import Target, parse_target
-from qvdnode.model.errors import Invalid
+from qvdnode.model.errors import Invalid, Unavailable
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire.qvd_params import GRAMMAR
 
 T = TypeVar("T")
 
 Host = Annotated[str, typer.Argument(help="The node: HOST or HOST:PORT (8443).")]
-User = Annotated[str, typer.Option("--user", "-u", help="Your login, such as alice or alice@acme.")]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        "-u",
+        help="Your login, such as alice or alice@acme; as on this machine if left out.",
+    ),
+]
 Pin = Annotated[str | None, typer.Option(help="The fingerprint that the certificate must have.")]
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Take any certificate, this once. Not on real networks.")
@@ -64,14 +75,13 @@ CONNECT_EXAMPLES: Final = examples(
 SAID: Final = {
     Ending.CLOSED: "The session ended: the desktop was stopped, left or opened from elsewhere.",
     Ending.LEFT: "The window was closed; the desktop runs on.",
-    Ending.DROPPED: "The link dropped; the desktop runs on.",
 }
 
 
 def ls(
     host: Host,
     *,
-    user: User,
+    user: User = None,
     pin: Pin = None,
     insecure: Insecure = False,
     password_file: PasswordFile = None,
@@ -90,7 +100,7 @@ def ls(
 def connect(  # noqa: PLR0913 - one parameter is one option
     host: Host,
     *,
-    user: User,
+    user: User = None,
     vm: Annotated[str | None, typer.Option(help="Name or number, if you have several.")] = None,
     display: Annotated[str | None, typer.Option(help="X display; $DISPLAY by default.")] = None,
     fullscreen: Annotated[
@@ -122,7 +132,13 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
     account = _account(host, user, Trust(pin, insecure), password_file)
     shown = Client(account, wishes, Line(), SystemClock(), random.Random())
-    tell(SAID[_run(shown.run(Backoff(give_up_s=reconnect_for)))])
+    ending = run_to_signal(shown.run(Backoff(give_up_s=reconnect_for)))
+    if ending is Ending.DROPPED:
+        raise Unavailable("The link dropped; the desktop runs on. Connect again to see it.")
+    if ending is not None:
+        tell(SAID[ending])
+    elif not shown.has_shown:
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 class Line:
@@ -130,7 +146,7 @@ class Line:
 
     def __call__(self, sentence: str) -> None:
         """One more line."""
-        Console(stderr=True, highlight=False).print(f"[dim]{escape(sentence)}[/dim]")
+        Console(stderr=True, highlight=False).print(f"[dim]{escape(printable(sentence))}[/dim]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +169,17 @@ def _refuse_odd(options: Mapping[str, str | None]) -> None:
             raise Invalid(f"--{name} {value}: see `qvd connect --help` for what it takes.")
 
 
-def _account(host: str, user: str, trust: Trust, password_file: Path | None) -> Account:
+def _account(host: str, user: str | None, trust: Trust, password_file: Path | None) -> Account:
     """Settles the certificate before it asks for the password."""
-    target = parse_target(host)
-    return Account(target, _settled(target, trust), user, _password(user, target, password_file))
+    target, login = parse_target(host), user or _local_login()
+    return Account(target, _settled(target, trust), login, _password(login, target, password_file))
+
+
+def _local_login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise Invalid("Say who you are with --user.", field="user") from error
 
 
 def _settled(target: Target, trust: Trust) -> str | None:
@@ -179,7 +202,7 @@ def _settled(target: Target, trust: Trust) -> str | None:
             "if that is the node's.",
             field="pin",
         )
-    return pins.first_pin(store, target, seen, typer.confirm)
+    return pins.first_pin(store, target, seen, confirmed)
 
 
 def _password(user: str, target: Target, file: Path | None) -> str:
@@ -196,5 +219,5 @@ def _password(user: str, target: Target, file: Path | None) -> str:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     result = run_to_signal(work)
     if result is None:
-        raise typer.Exit(0)
+        raise typer.Exit(ExitCode.INTERRUPTED)
     return result

@@ -33,6 +33,9 @@ class ExitCode(IntEnum):
     """Not logged in, not allowed, or a certificate that is not the trusted one."""
     UNAVAILABLE = 5
     """Something is away, full, busy or too slow: the same may work later."""
+    INTERRUPTED = 130
+    """Ended by Ctrl-C or a signal before it was done. What runs until it is ended (`qvdnode serve`,
+    `qvdnode demo`, a session that was shown) is done then: 0."""
 
 
 BY_CODE: Final[dict[str, ExitCode]] = {

@@ -10,6 +10,7 @@ import typer
 from qvdnode.cli import saved_login
 from qvdnode.cli.answer_tables import JsonFlag, tell
 from qvdnode.cli.api_client import ApiClient
+from qvdnode.cli.asking import confirmed
 from qvdnode.cli.examples import examples
 from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
 from qvdnode.cli.saved_login import SavedLogin
@@ -65,7 +66,7 @@ def _trusted(url: str) -> str:
             f"Nobody can confirm the certificate: add --fingerprint {shown} if that is the node's.",
             field="fingerprint",
         )
-    tell(f"The node shows a certificate with fingerprint {shown}")
-    if not typer.confirm("Is that the one `qvdnode init` printed?"):
+    typer.echo(f"The node shows a certificate with fingerprint {shown}", err=True)
+    if not confirmed("Is that the one `qvdnode init` printed?"):
         raise Forbidden("The node was not trusted; nothing was sent to it.")
     return shown
