@@ -146,6 +146,8 @@ async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], Non
 
 
 def _unreachable(error: Exception) -> FarmError:
+    if isinstance(error.__cause__, FarmError):
+        return error.__cause__  # the sending failed because the body could not be had
     match error:
         case aiohttp.ServerFingerprintMismatch():
             return Forbidden(

@@ -10,6 +10,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from qvdnode.cli.exit_codes import exit_code_of
+from qvdnode.cli.plain_values import printable_lines
 from qvdnode.model.errors import FarmError
 
 
@@ -26,6 +27,6 @@ class TellingGroup(TyperGroup):
 
 
 def complain(program: str, sentence: str) -> None:
-    """Tell on stderr who says what is wrong."""
+    """Tell on stderr who says what is wrong; a guest's last words may be among it."""
     stderr = Console(stderr=True, highlight=False)
-    stderr.print(f"[red]{program}:[/red] {escape(sentence)}", soft_wrap=True)
+    stderr.print(f"[red]{program}:[/red] {escape(printable_lines(sentence))}", soft_wrap=True)

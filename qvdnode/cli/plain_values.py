@@ -72,3 +72,8 @@ def local_time(text: str, zone: tzinfo | None) -> str:
 def printable(text: str) -> str:
     """The text without signs that would move the cursor or ring the bell."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, which stay; tabs become blanks."""
+    return "\n".join(printable(line.expandtabs()) for line in text.splitlines())

@@ -25,6 +25,7 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.api_session import with_api
 from qvdnode.cli.asking import YesFlag, ask_first
 from qvdnode.cli.examples import examples
+from qvdnode.cli.plain_values import printable_lines
 from qvdnode.model.errors import FarmError
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
@@ -147,7 +148,8 @@ def log(vm: Vm, *, as_json: JsonFlag = False) -> None:
     if as_json:
         show_json(said)
     else:
-        print(said["text"], end="" if said["text"].endswith("\n") else "\n")
+        # The guest writes it: nothing in it may steer the terminal.
+        print(printable_lines(said["text"]))
 
 
 @app.command(epilog=examples("qvd vm block alice/desk"))

@@ -26,6 +26,7 @@ class FakeFleet:
         self._gate = asyncio.Event()
         self._gate.set()
         self._refusals: list[FarmError] = []
+        self.log = LOG
 
     def put(
         self,
@@ -103,10 +104,10 @@ class FakeFleet:
         return True
 
     async def log_tail(self, vm_id: VmId) -> str:
-        """A line for what runs; raises NotFound for what does not."""
+        """`log` for what runs; raises NotFound for what does not."""
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here, so it has no log now.")
-        return LOG
+        return self.log
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """Some of the limit."""

@@ -1,6 +1,7 @@
 """The whole of `qvd` for administrators, verb by verb, as a person or a script runs it."""
 
 import json
+import os
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -118,6 +119,34 @@ async def test_a_bad_image_is_refused_with_the_reason(logged_in: Qvd, tmp_path: 
     assert odd.stderr.startswith("qvd: Nothing has that name: names are 1 to 64 lower-case")
     missing = await logged_in("image", "import", "icewm", str(tmp_path / "missing"))
     assert missing.exit_code == 2
+
+
+async def test_a_root_that_cannot_be_read_is_not_the_nodes_fault(
+    logged_in: Qvd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = await logged_in("image", "import", "icewm", "/proc/self/mem")
+    assert (unreadable.exit_code, unreadable.stderr) == (
+        2,
+        "qvd: /proc/self/mem cannot be read: Input/output error.\n",
+    )
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "tar").write_text("#!/bin/sh\necho half an image\necho no space >&2\nexit 2\n")
+    (programs / "tar").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    failed = await logged_in("image", "import", "icewm", str(tmp_path))
+    assert (failed.exit_code, failed.stderr) == (1, "qvd: tar failed: no space\n")
+    assert (await logged_in("image", "show", "icewm")).exit_code == 3
+
+
+async def test_a_guest_cannot_steer_the_terminal_through_its_log(
+    logged_in: Qvd, tmp_path: Path, fleet: FakeFleet
+) -> None:
+    await furnish(logged_in, tmp_path)
+    await done(logged_in, "vm", "start", "desk", "--wait")
+    fleet.log = "first\n\x1b]52;c;ZXZpbA==\x07 \x1b[2J\n"
+    assert (await logged_in("vm", "log", "desk")).stdout == "first\n?]52;c;ZXZpbA==? ?[2J\n"
+    assert (await done(logged_in, "vm", "log", "desk"))["text"] == fleet.log
 
 
 async def test_a_vm_is_started_looked_at_and_stopped(logged_in: Qvd, tmp_path: Path) -> None:
