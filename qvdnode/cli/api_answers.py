@@ -19,14 +19,14 @@ def content(status: int, body: bytes) -> Json:
     return said
 
 
-def import_line(line: bytes) -> tuple[int, Json | None]:
-    """How many bytes have arrived by now, and the version once it is in; raises as `content`."""
+def import_line(line: bytes) -> tuple[int | None, Json | None]:
+    """How many bytes have arrived by now, and the version, if it tells; raises as `content`."""
     said = _object(200, line)
     problem, version, progress = (said.get(key) for key in ("problem", "version", "progress"))
     if isinstance(problem, dict):
         raise Refused(problem)
     return (
-        progress if isinstance(progress, int) else 0,
+        progress if isinstance(progress, int) else None,
         version if isinstance(version, dict) else None,
     )
 

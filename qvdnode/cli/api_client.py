@@ -139,7 +139,8 @@ async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], Non
     while line := await answer.content.readline():
         done, placed = import_line(line)
         version = placed or version
-        progress(done)
+        if done is not None:
+            progress(done)
     if version is None:
         raise Unavailable("The node ended the connection before the image was in.")
     return version

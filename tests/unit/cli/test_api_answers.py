@@ -27,7 +27,7 @@ def test_what_is_no_answer_of_a_node_is_said_to_be_none(status: int, body: bytes
 
 def test_an_import_tells_its_progress_and_its_end() -> None:
     assert import_line(b'{"progress": 5}\n') == (5, None)
-    assert import_line(b'{"version": {"version": 1}}\n') == (0, {"version": 1})
-    assert import_line(b'{"progress": null, "version": 3}\n') == (0, None)
+    assert import_line(b'{"version": {"version": 1}}\n') == (None, {"version": 1})
+    assert import_line(b'{"progress": null, "version": 3}\n') == (None, None)
     with pytest.raises(Refused, match="Broken"):
         import_line(b'{"problem": {"detail": "Broken."}}\n')
