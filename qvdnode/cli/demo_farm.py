@@ -10,6 +10,7 @@ from qvdnode.cli import name_lookup
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.demo_plan import DemoPlan
 from qvdnode.cli.demo_report import Report
+from qvdnode.cli.image_command import each_once
 from qvdnode.cli.image_tar import tar_of
 from qvdnode.cli.refused import Refused
 from qvdnode.image import recipes
@@ -54,7 +55,7 @@ async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     root = plan.build_folder / IMAGE
     await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     try:
-        await build(recipes.icewm(), root, _each_once(report))
+        await build(recipes.by_name(IMAGE), root, each_once(report.doing))
         report.done("image", "Image built")
         note = "built by the demo"
         await api.import_image(IMAGE, tar_of(root), note=note, progress=_each_so_much(report))
@@ -79,19 +80,6 @@ async def _made(api: ApiClient, path: str, key: dict[str, Any], rest: dict[str, 
     found = await api.items(path, **key)
     item = found[0] if found else await api.call("POST", path, {**key, **rest})
     return int(item["id"])
-
-
-def _each_once(report: Report) -> Callable[[int, str], None]:
-    """Tells the build's progress, each sentence once."""
-    last = ""
-
-    def told(percent: int, sentence: str) -> None:
-        nonlocal last
-        if sentence != last:
-            last = sentence
-            report.doing(f"{percent:3} %  {sentence}")
-
-    return told
 
 
 def _each_so_much(report: Report) -> Callable[[int], None]:

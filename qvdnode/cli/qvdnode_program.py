@@ -6,6 +6,7 @@ from qvdnode.cli import (
     backup_commands,
     demo_command,
     doctor_command,
+    image_command,
     init_command,
     purge_command,
     serve_command,
@@ -31,6 +32,7 @@ for name, command, epilog in (
     ("purge", purge_command.purge_command, purge_command.EXAMPLES),
 ):
     app.command(name, epilog=epilog)(command)
+app.add_typer(image_command.app, name="image")
 
 
 def main() -> None:

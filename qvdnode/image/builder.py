@@ -35,7 +35,10 @@ async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
     Takes about 40 s. Raises Conflict, HostFailed, TimedOut; then nothing is left at `dest`.
     """
     staging = dest.with_name(f".{dest.name}.building")
-    await asyncio.to_thread(_prepare, dest, staging)
+    try:
+        await asyncio.to_thread(_prepare, dest, staging)
+    except OSError as error:
+        raise HostFailed(f"the image could not be built at {dest}: {error}") from error
     try:
         sources = await asyncio.to_thread(_host_sources, recipe.suite)
         await _mmdebstrap(recipe, staging, sources, progress)
@@ -51,7 +54,7 @@ async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
 
 def _prepare(dest: Path, staging: Path) -> None:
     if dest.exists():
-        raise Conflict(f"{dest} exists already")
+        raise Conflict(f"{dest} exists already: name a folder that does not.")
     staging.parent.mkdir(parents=True, exist_ok=True)
     _remove(staging)
 

@@ -5,6 +5,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from qvdnode.image.core.recipe import Recipe, parse_packages
+from qvdnode.model.errors import NotFound
 
 SUITE: Final = "bookworm"
 LOCALES: Final = ("de_DE", "en_US", "es_ES", "fr_FR")
@@ -20,6 +21,16 @@ def icewm() -> Recipe:
     contents |= _folder(guest / "icewm", "etc/X11/icewm", 0o644)
     del contents["etc/X11/icewm/packages"]
     return Recipe("icewm", SUITE, parse_packages(packages), LOCALES, contents)
+
+
+_RECIPES: Final = {"icewm": icewm}
+
+
+def by_name(name: str) -> Recipe:
+    """The recipe of that name; raises NotFound, naming those that there are."""
+    if name not in _RECIPES:
+        raise NotFound(f"There is no recipe {name}; there is {', '.join(_RECIPES)}.")
+    return _RECIPES[name]()
 
 
 _HOOKS: Final = b"Programs here are run by the session script with its verb as their argument.\n"

@@ -4,6 +4,7 @@ import pytest
 
 from qvdnode.image import recipes
 from qvdnode.image.core.recipe import build_argv
+from qvdnode.model.errors import NotFound
 
 ICEWM = recipes.icewm()
 
@@ -48,3 +49,9 @@ def test_the_recipe_makes_a_command() -> None:
 
 def test_no_path_leads_out_of_the_image() -> None:
     assert all(not path.startswith("/") and ".." not in path.split("/") for path in ICEWM.files)
+
+
+def test_a_recipe_is_known_by_its_name() -> None:
+    assert recipes.by_name("icewm").digest() == ICEWM.digest()
+    with pytest.raises(NotFound, match="no recipe kde; there is icewm"):
+        recipes.by_name("kde")
