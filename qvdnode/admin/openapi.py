@@ -9,10 +9,14 @@ from pydantic.json_schema import models_json_schema
 
 from qvdnode.admin.endpoint import JSON, PATH_PARAMS, AnyEndpoint, Permission, variables
 from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
+from qvdnode.admin.probes import PROBES
 from qvdnode.admin.problem import (
+    INTERNAL,
+    INTERNAL_CODE,
     KINDS,
     MEDIA_TYPE,
     BodyTooLarge,
+    BodyTooSlow,
     Malformed,
     Problem,
     UnsupportedMedia,
@@ -22,7 +26,18 @@ from qvdnode.model.errors import FarmError, Invalid, NotFound, Unauthenticated, 
 
 REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final[tuple[type[FarmError], ...]] = (Invalid, Unavailable)
-WITH_JSON: Final[tuple[type[FarmError], ...]] = (Malformed, BodyTooLarge, UnsupportedMedia)
+WITH_BODY: Final[tuple[type[FarmError], ...]] = (Malformed, BodyTooLarge, UnsupportedMedia)
+
+ROWS: Final[tuple[tuple[str, AnyEndpoint], ...]] = (
+    *((API_PREFIX, endpoint) for endpoint in ENDPOINTS),
+    *(("", probe) for probe in PROBES),
+)
+"""Every endpoint there is, with what stands before its path."""
+SECURITY: Final[dict[Permission, list[dict[str, list[str]]]]] = {
+    Permission.ANYBODY: [],
+    Permission.OPERATOR: [{"token": []}],
+    Permission.OPERATOR_OR_LOOPBACK: [{"token": []}, {}],
+}
 
 Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]
@@ -33,8 +48,8 @@ def document() -> Json:
     references, definitions = models_json_schema(_models(), ref_template=REF)
     schemas = {(model, mode): value for (model, mode), value in references.items()}
     paths: dict[str, Json] = {}
-    for endpoint in ENDPOINTS:
-        place = paths.setdefault(API_PREFIX + endpoint.path, {})
+    for prefix, endpoint in ROWS:
+        place = paths.setdefault(prefix + endpoint.path, {})
         place[endpoint.method.lower()] = _operation(endpoint, schemas)
     return {
         "openapi": "3.1.0",
@@ -59,13 +74,15 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
     if variables(endpoint.path):
         kinds.add(NotFound)
     if endpoint.body is not NoBody or not endpoint.takes_json:
-        kinds.update(WITH_JSON)
+        kinds.update(WITH_BODY)
+    if endpoint.body is not NoBody:
+        kinds.add(BodyTooSlow)
     return tuple(sorted(kinds, key=lambda kind: (KINDS[kind].status, kind.code)))
 
 
 def _models() -> list[tuple[type[BaseModel], Mode]]:
     found: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "serialization"): None}
-    for endpoint in ENDPOINTS:
+    for _, endpoint in ROWS:
         if endpoint.body is not NoBody:
             found[(endpoint.body, "validation")] = None
         if endpoint.answer is not None:
@@ -80,7 +97,7 @@ def _operation(endpoint: AnyEndpoint, schemas: dict[tuple[Any, Mode], Json]) -> 
         "tags": [endpoint.tag],
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
         "responses": _responses(endpoint, schemas),
-        "security": [] if endpoint.permission is Permission.ANYBODY else [{"token": []}],
+        "security": SECURITY[endpoint.permission],
     }
     if not endpoint.takes_json:
         content: Json = {media: {} for media in endpoint.body_media}
@@ -121,10 +138,14 @@ def _responses(endpoint: AnyEndpoint, schemas: dict[tuple[Any, Mode], Json]) -> 
         if endpoint.answer is not None:
             schema = schemas[(endpoint.answer, "serialization")]
             responses[str(status)]["content"] = {endpoint.answer_media: {"schema": schema}}
+        elif endpoint.answer_media != JSON:
+            content: Json = {endpoint.answer_media: {"schema": {"type": "string"}}}
+            responses[str(status)]["content"] = content
     by_status: dict[int, list[str]] = {}
     for kind in possible_errors(endpoint):
         by_status.setdefault(KINDS[kind].status, []).append(kind.code)
-    for status, codes in by_status.items():
+    by_status.setdefault(INTERNAL.status, []).append(INTERNAL_CODE)
+    for status, codes in sorted(by_status.items()):
         content = {MEDIA_TYPE: {"schema": schemas[(Problem, "serialization")]}}
         responses[str(status)] = {"description": "Codes: " + ", ".join(codes), "content": content}
     return responses

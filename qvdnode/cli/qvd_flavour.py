@@ -54,6 +54,9 @@ HomeMib = Annotated[
 Application = Annotated[
     str | None, typer.Option(help="Show this one program; an empty text for a desktop.")
 ]
+Shell = Annotated[str | None, typer.Option(help="The user's shell, such as /bin/bash.")]
+Locale = Annotated[str | None, typer.Option(help="Language of a desktop, such as es_ES.UTF-8.")]
+Timezone = Annotated[str | None, typer.Option(help="Such as Europe/Madrid.")]
 Egress = Annotated[
     bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
 ]
@@ -63,6 +66,7 @@ Egress = Annotated[
 def list_flavours(
     *,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -70,7 +74,7 @@ def list_flavours(
 
     async def rows(api: ApiClient) -> list[Json]:
         number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
-        return await api.items("/flavours", limit=limit, tenant_id=number)
+        return await api.items("/flavours", limit=limit, tenant_id=number, name=name)
 
     show_rows(with_api(rows), COLUMNS, json=as_json)
 
@@ -78,6 +82,7 @@ def list_flavours(
 @app.command(
     epilog=examples(
         "qvd flavour create office --image icewm --memory-mib 512",
+        "qvd flavour create oficina --image icewm --locale es_ES.UTF-8 --timezone Europe/Madrid",
         "qvd flavour create shop@acme --image icewm --application 'xterm -e top' --no-egress",
     )
 )
@@ -91,6 +96,9 @@ def create(  # noqa: PLR0913 - one option per field of a flavour
     disk_mib: DiskMib = None,
     home_mib: HomeMib = None,
     application: Application = None,
+    shell: Shell = None,
+    locale: Locale = None,
+    timezone: Timezone = None,
     egress: Egress = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -103,6 +111,9 @@ def create(  # noqa: PLR0913 - one option per field of a flavour
         pids_max=pids_max,
         disk_mib=disk_mib,
         home_mib=home_mib,
+        shell=shell,
+        locale=locale,
+        timezone=timezone,
         application=application or None,
         egress=egress,
     )
@@ -132,6 +143,9 @@ def change(  # noqa: PLR0913 - one option per field of a flavour
     disk_mib: DiskMib = None,
     home_mib: HomeMib = None,
     application: Application = None,
+    shell: Shell = None,
+    locale: Locale = None,
+    timezone: Timezone = None,
     egress: Egress = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -144,6 +158,9 @@ def change(  # noqa: PLR0913 - one option per field of a flavour
         pids_max=pids_max,
         disk_mib=disk_mib,
         home_mib=home_mib,
+        shell=shell,
+        locale=locale,
+        timezone=timezone,
         egress=egress,
     )
     if application is not None:

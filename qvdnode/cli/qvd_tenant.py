@@ -27,10 +27,16 @@ COLUMNS: Final = (Column("ID", "id"), Column("NAME", "name"), Column("BLOCKED", 
 Tenant = Annotated[str, typer.Argument(help="Name or number of the tenant.")]
 
 
-@app.command("list", epilog=examples("qvd tenant list"))
-def list_tenants(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+@app.command("list", epilog=examples("qvd tenant list", "qvd tenant list --name acme --json"))
+def list_tenants(
+    *,
+    name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
+    limit: LimitOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List tenants."""
-    show_rows(with_api(lambda api: api.items("/tenants", limit=limit)), COLUMNS, json=as_json)
+    rows = with_api(lambda api: api.items("/tenants", limit=limit, name=name))
+    show_rows(rows, COLUMNS, json=as_json)
 
 
 @app.command(epilog=examples("qvd tenant create acme"))

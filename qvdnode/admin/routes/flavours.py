@@ -23,7 +23,8 @@ from qvdnode.model.errors import Conflict, Invalid, NotFound
 from qvdnode.model.farm import Flavour
 from qvdnode.model.ids import FlavourId, TenantId
 
-Driver = Literal["lxc", "memory"]
+Driver = Literal["lxc"]
+"""Those that nodes have: a flavour of another could never start."""
 MemoryMib = Annotated[int, Field(ge=64, le=1_048_576)]
 CpuPct = Annotated[int, Field(ge=5, le=25_600)]
 PidsMax = Annotated[int, Field(ge=32, le=1_000_000)]

@@ -55,6 +55,8 @@ async def test_tenants_are_made_blocked_and_deleted(logged_in: Qvd) -> None:
         "default",
         "acme",
     ]
+    (only,) = await done(logged_in, "tenant", "list", "--name", "acme")
+    assert only["name"] == "acme"
     assert (await logged_in("tenant", "delete", "acme", stdin="n\n")).exit_code == 1
     assert (await logged_in("tenant", "delete", "acme", stdin="y\n")).exit_code == 0
     assert (await logged_in("tenant", "show", "acme")).exit_code == 3
@@ -87,8 +89,19 @@ async def test_flavours_are_changed(logged_in: Qvd, tmp_path: Path) -> None:
     assert desktop["application"] is None
     assert (await done(logged_in, "flavour", "show", "office2"))["memory_mib"] == 2048
     assert len(await done(logged_in, "flavour", "list", "--tenant", "default")) == 1
+    assert len(await done(logged_in, "flavour", "list", "--name", "office2")) == 1
+    assert await done(logged_in, "flavour", "list", "--name", "office") == []
     assert (await logged_in("flavour", "delete", "office2", "--yes")).exit_code == 1
     assert (await logged_in("flavour", "change", "office2")).exit_code == 2
+
+
+async def test_a_flavour_speaks_its_peoples_language(logged_in: Qvd, tmp_path: Path) -> None:
+    await furnish(logged_in, tmp_path)
+    words = ("--locale", "es_ES.UTF-8", "--timezone", "Europe/Madrid", "--shell", "/bin/sh")
+    made = await done(logged_in, "flavour", "create", "oficina", "--image", "icewm", *words)
+    assert (made["locale"], made["timezone"], made["shell"]) == words[1::2]
+    changed = await done(logged_in, "flavour", "change", "oficina", "--locale", "de_DE.UTF-8")
+    assert (changed["locale"], changed["timezone"]) == ("de_DE.UTF-8", "Europe/Madrid")
 
 
 async def test_images_have_versions(logged_in: Qvd, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from qvdnode.admin.endpoint import AnyEndpoint
+from qvdnode.admin.endpoints import ENDPOINTS
 from qvdnode.cli import qvd_program, qvdnode_program
 from qvdnode.cli.examples import HEADING
 from qvdnode.cli.failure import TellingGroup
@@ -68,6 +70,78 @@ def test_an_example_can_be_typed(path: str, line: str) -> None:
 def test_programs_can_read_what_a_command_says(path: str) -> None:
     options = {word for item in LEAVES[path].params for word in item.opts}
     assert ("--json" in options) == (path != SHOWS_A_WINDOW)
+
+
+SERVED_BY = {
+    "GET /tenants": "tenant list",
+    "POST /tenants": "tenant create",
+    "GET /tenants/{id}": "tenant show",
+    "PATCH /tenants/{id}": "tenant block",
+    "DELETE /tenants/{id}": "tenant delete",
+    "GET /users": "user list",
+    "POST /users": "user create",
+    "GET /users/{id}": "user show",
+    "PATCH /users/{id}": "user block",
+    "PUT /users/{id}/password": "user password",
+    "DELETE /users/{id}": "user delete",
+    "GET /flavours": "flavour list",
+    "POST /flavours": "flavour create",
+    "GET /flavours/{id}": "flavour show",
+    "PATCH /flavours/{id}": "flavour change",
+    "DELETE /flavours/{id}": "flavour delete",
+    "GET /images": "image list",
+    "GET /images/{name}": "image show",
+    "GET /images/{name}/versions": "image show",
+    "PUT /images/{name}/head": "image head",
+    "DELETE /images/{name}": "image delete",
+    "POST /images/{name}/versions": "image import",
+    "GET /vms": "vm list",
+    "POST /vms": "vm create",
+    "GET /vms/{id}": "vm show",
+    "PATCH /vms/{id}": "vm block",
+    "DELETE /vms/{id}": "vm delete",
+    "POST /vms/{id}/start": "vm start",
+    "POST /vms/{id}/stop": "vm stop",
+    "POST /vms/{id}/disconnect": "vm disconnect",
+    "GET /vms/{id}/log": "vm log",
+    "GET /sessions": "session list",
+    "GET /node": "node show",
+    "GET /nodes": "node list",
+    "POST /nodes/{id}/fence": "node fence",
+    "GET /audit": "audit list",
+    "GET /tokens": "token list",
+    "POST /tokens": "token create",
+    "DELETE /tokens/{id}": "token revoke",
+}
+"""Which command of `qvd` is for which endpoint."""
+OTHERWISE = {
+    "after": "lists are fetched page after page, up to --limit",
+    "blocked": "`block` and `unblock` are two commands",
+    "password": "--password-stdin, or typed",
+    "POST /flavours driver": "there is one",
+    "POST /users login": "stands in USER",
+    "POST /users tenant_id": "stands in USER",
+    "POST /flavours name": "stands in FLAVOUR",
+    "POST /flavours tenant_id": "stands in FLAVOUR",
+    "GET /audit object_kind": "--kind",
+    "GET /audit object_id": "--id",
+}
+"""Fields without an option of their name, and why."""
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda item: f"{item.method} {item.path}")
+def test_qvd_reaches_all_of_the_api(endpoint: AnyEndpoint) -> None:
+    name = f"{endpoint.method} {endpoint.path}"
+    command = LEAVES[f"qvd {SERVED_BY[name]}"]
+    options = {word.lstrip("-") for item in command.params for word in item.opts}
+    fields = {*endpoint.body.model_fields, *endpoint.query.model_fields}
+    missing = {
+        field
+        for field in fields
+        if not {field, f"{name} {field}"} & OTHERWISE.keys()
+        and not {field.replace("_", "-"), field.removesuffix("_id")} & options
+    }
+    assert not missing, f"qvd {SERVED_BY[name]} has no option for {missing}"
 
 
 @pytest.mark.parametrize(

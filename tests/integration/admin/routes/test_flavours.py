@@ -61,6 +61,7 @@ async def test_a_flavour_in_use_stays(api: CheckedApi, furniture: Furniture) -> 
         ("pids_max", 10**12),
         ("disk_mib", -1),
         ("driver", "docker"),
+        ("driver", "memory"),
         ("application", "xterm\nrm -rf /"),
         ("shell", "bash"),
         ("shell", "/bin/../../x y"),
