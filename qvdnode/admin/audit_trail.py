@@ -22,7 +22,7 @@ async def write_changes(
 ) -> None:
     """Write one entry per change, to the log and to the database.
 
-    With the database away (a desktop can still be stopped then) the log keeps the record.
+    With the database away (a client can still be disconnected then) the log keeps the record.
     """
     for change in changes:
         entry = AuditEntry(

@@ -28,7 +28,8 @@ class Operators:
         """Whose token it is; raises Unauthenticated, and Unavailable when that cannot be known.
 
         Always asks the database, since a token revoked on another node must stop here too; while
-        that is away, an operator who was here before can still look and stop things.
+        that is away, an operator who was here before is still known, for what needs no database:
+        a client can be disconnected and a log be read.
         """
         key = self._verified.key(token)
         checkpoint = self._verified.checkpoint()

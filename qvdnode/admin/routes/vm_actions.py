@@ -20,6 +20,7 @@ from qvdnode.model.errors import (
     LeaseLost,
     NodeFull,
     TimedOut,
+    Unavailable,
 )
 from qvdnode.model.farm import Vm
 from qvdnode.model.ids import VmId
@@ -74,7 +75,7 @@ async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
 
 async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
     """Disconnect the client, if there is one; the desktop goes on and can be reached again."""
-    vm = await asked.parts.vms.get(VmId(asked.id()))
+    vm = await _vm_or_what_runs(asked)
     disconnected = await asked.parts.fleet.disconnect(vm.id)
     if disconnected:
         _note(asked, vm)
@@ -83,8 +84,20 @@ async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
 
 async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
     """The end of the VM's log; raises NotFound when it does not run here."""
-    vm = await asked.parts.vms.get(VmId(asked.id()))
+    vm = await _vm_or_what_runs(asked)
     return VmLog(text=await asked.parts.fleet.log_tail(vm.id))
+
+
+async def _vm_or_what_runs(asked: Asked[NoBody, NoQuery]) -> Vm:
+    """The VM; while the database is away, as it was when it was started here."""
+    vm_id = VmId(asked.id())
+    try:
+        return await asked.parts.vms.get(vm_id)
+    except Unavailable:
+        status = asked.parts.fleet.status(vm_id)
+        if status is None:
+            raise
+        return status.order.vm
 
 
 def _note(asked: Asked[NoBody, Any], vm: Vm) -> None:

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from qvdnode.admin.parts import AdminParts
+from qvdnode.db.pool import Database
 from qvdnode.model.errors import Conflict, GuestFailed, NodeFull, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
@@ -123,3 +124,17 @@ async def test_an_action_takes_no_body_and_no_odd_parameters(
     assert (await api.call("POST", path, {"wait": True}, status=422))["field"] == "body"
     odd = await api.call("POST", path, query={"force": "1"}, status=422)
     assert odd["field"] == "query.force"
+
+
+async def test_what_runs_here_needs_no_database(
+    api: CheckedApi, furniture: Furniture, fleet: FakeFleet, parts: AdminParts, database: Database
+) -> None:
+    path = f"/vms/{furniture.vm_id}"
+    order = await order_of(parts, furniture)
+    fleet.put(order, VmState.RUNNING, DisplayState.CONNECTED, viewer=True)
+    await api.get(path)
+    await database.close()
+    assert (await api.call("POST", f"{path}/disconnect", status=200))["disconnected"]
+    assert (await api.get(f"{path}/log"))["text"] == fleet.log
+    await api.call("POST", f"{path}/stop", status=503)
+    await api.get("/vms/999/log", status=503)
