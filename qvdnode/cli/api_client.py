@@ -94,20 +94,42 @@ class ApiClient:
     async def import_image(
         self, name: str, tar: AsyncIterator[bytes], *, note: str, progress: Callable[[int], None]
     ) -> Json:
-        """Stream a tar in as a new version of an image; the version. Raises as `get`."""
+        """Stream a tar in as a new version of an image; the version.
+
+        Raises as `get`, and what `tar` raises.
+        """
+        failed: FarmError | None = None
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal failed
+            try:
+                async for chunk in tar:
+                    yield chunk
+            except FarmError as error:
+                # The answer may have begun: nothing else would end the waiting for its last line.
+                failed = error
+                scope.reschedule(0)
+                raise
+
         try:
-            async with self._session().post(
-                self._url + image_path(name) + "/versions",
-                data=tar,
-                params={"note": note},
-                headers={"Content-Type": "application/x-tar"},
-                timeout=_patience(WAIT_LIMIT_S),
-            ) as answer:
-                if answer.status >= FIRST_BAD_STATUS:
-                    return content(answer.status, await answer.read())
-                return await _outcome(answer, progress)
+            async with asyncio.timeout(None) as scope:
+                return await self._imported(name, body(), note, progress)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(error) from error
+            raise failed or _unreachable(error) from error
+
+    async def _imported(
+        self, name: str, body: AsyncIterator[bytes], note: str, progress: Callable[[int], None]
+    ) -> Json:
+        async with self._session().post(
+            self._url + image_path(name) + "/versions",
+            data=body,
+            params={"note": note},
+            headers={"Content-Type": "application/x-tar"},
+            timeout=_patience(WAIT_LIMIT_S),
+        ) as answer:
+            if answer.status >= FIRST_BAD_STATUS:
+                return content(answer.status, await answer.read())
+            return await _outcome(answer, progress)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
@@ -147,8 +169,6 @@ async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], Non
 
 
 def _unreachable(error: Exception) -> FarmError:
-    if isinstance(error.__cause__, FarmError):
-        return error.__cause__  # the sending failed because the body could not be had
     match error:
         case aiohttp.ServerFingerprintMismatch():
             return Forbidden(

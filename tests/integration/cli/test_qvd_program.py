@@ -144,11 +144,13 @@ async def test_a_root_that_cannot_be_read_is_not_the_nodes_fault(
     )
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "tar").write_text("#!/bin/sh\necho half an image\necho no space >&2\nexit 2\n")
-    (programs / "tar").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    failed = await logged_in("image", "import", "icewm", str(tmp_path))
-    assert (failed.exit_code, failed.stderr) == (1, "qvd: tar failed: no space\n")
+    # Before anything was answered, and when the node has begun to tell how it goes.
+    for work in ("echo half an image", "head -c 5000000 /dev/zero; sleep 0.5"):
+        (programs / "tar").write_text(f"#!/bin/sh\n{work}\necho no space >&2\nexit 2\n")
+        (programs / "tar").chmod(0o755)
+        failed = await logged_in("image", "import", "icewm", str(tmp_path))
+        assert (failed.exit_code, failed.stderr) == (1, "qvd: tar failed: no space\n")
     assert (await logged_in("image", "show", "icewm")).exit_code == 3
 
 

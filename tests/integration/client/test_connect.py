@@ -303,6 +303,7 @@ async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
     async with bare_xvfb() as display:
         assert await client(server, display, Said()).run(QUICK) is Ending.LEFT
     assert server.connections == 1
+    await until(lambda: server.ended == 1)
 
 
 def _children_named(name: str) -> list[int]:
