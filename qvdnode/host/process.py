@@ -125,17 +125,18 @@ async def _spawn(
     env: Mapping[str, str] | None,
     *,
     output: int | IO[bytes],
+    errors: int | IO[bytes] | None = None,
     stdin: int = DEVNULL,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Start a program, leader of a session of its own; stdout and stderr go alike to `output`."""
+    """Start a program, leader of a session of its own; stderr goes where stdout goes, or apart."""
     words = tuple(str(word) for word in argv)
     try:
         return await asyncio.create_subprocess_exec(
             *words,
             stdin=stdin,
             stdout=output,
-            stderr=output,
+            stderr=output if errors is None else errors,
             env=clean_environment(env),
             pass_fds=tuple(pass_fds),
             start_new_session=True,
@@ -191,17 +192,7 @@ async def stream(
     words = tuple(str(word) for word in argv)
     # A file, not a pipe: a program with much to complain about must not wait for a reader.
     with tempfile.TemporaryFile() as complaints:
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *words,
-                stdin=DEVNULL,
-                stdout=PIPE,
-                stderr=complaints,
-                env=clean_environment(),
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+        child = await _spawn(words, None, output=PIPE, errors=complaints)
         if child.stdout is None:
             raise HostFailed(f"{words[0]} has no pipe")
         try:
