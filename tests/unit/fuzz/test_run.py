@@ -1,5 +1,9 @@
 """How the time of a fuzz run is shared out."""
 
+import importlib
+
+import pytest
+
 from fuzz.run import shares
 from fuzz.target import PIECES_MAX, Target, pieces
 from fuzz.targets import TARGETS
@@ -28,3 +32,9 @@ def test_many_bytes_arrive_in_bounded_pieces() -> None:
     assert pieces(b"abc") == [b"a", b"b", b"c"]
     assert b"".join(pieces(bytes(100_000))) == bytes(100_000)
     assert len(pieces(bytes(100_000))) <= PIECES_MAX
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_is_found_in_the_module_of_its_check(name: str) -> None:
+    module = importlib.import_module(TARGETS[name].check.__module__)
+    assert module.TARGETS[name] is TARGETS[name]

@@ -1,0 +1,1 @@
+"""Fuzzing as it is started."""
