@@ -220,6 +220,17 @@ def is_sleep(node: ast.Call) -> bool:
     )
 
 
+def test_every_exemption_has_its_reason() -> None:
+    bare = re.compile(r"# (noqa(: [A-Z0-9, ]+)?|type: ignore(\[[\w, -]+\])?|allowed: |long: )\s*$")
+    broken = [
+        f"{name(path)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(text(path).splitlines(), start=1)
+        if bare.search(line)
+    ]
+    fail_if(broken, "say why, behind it")
+
+
 def test_every_run_of_the_tests_tells_its_seed() -> None:
     quiet = re.findall(r"pytest .*-q.*", text(ROOT / "Makefile"))
     assert not quiet, "pytest -q leaves out the seed of the random order"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped] # typed by this module
-from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # it has none
 
 from qvdnode.model.errors import HostFailed
 

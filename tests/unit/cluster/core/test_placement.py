@@ -26,7 +26,7 @@ WISH = Wish(memory_mib=1024)
 
 
 def node(number: int, **figures: object) -> Load:
-    return replace(IDLE, node_id=NodeId(number), **figures)  # type: ignore[arg-type]
+    return replace(IDLE, node_id=NodeId(number), **figures)  # type: ignore[arg-type]  # any field
 
 
 def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:

@@ -11,7 +11,7 @@ from tests.fakes.orders import FLAVOUR, desktop_order
 
 
 def params(wishes: DisplayParams, **order: str) -> dict[str, str]:
-    return session_params(desktop_order(**order), wishes, prefix="t1")  # type: ignore[arg-type]
+    return session_params(desktop_order(**order), wishes, prefix="t1")  # type: ignore[arg-type]  # any field
 
 
 @pytest.mark.parametrize(
