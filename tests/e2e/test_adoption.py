@@ -1,6 +1,7 @@
 """The node is killed under its desktops and started again."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,9 @@ from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids
 from tests.e2e.test_desktop import WINDOW_S, open_window, session_programs, viewing
 from tests.harness.farm import PASSWORD, Desk, until_vm
+from tests.harness.host_traces import traces
 from tests.harness.node import NodeProcess
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -135,3 +138,65 @@ async def test_a_guest_that_ended_while_no_node_watched_is_set_right(
     async with viewing(desk, screen, tmp_path), node.rest() as rest:
         view = await until_vm(rest, desk.vm_id, display="connected")
         assert view["generation"] == 2
+
+
+MOMENTS = ("mounting", "launching")
+"""Of a start: before the node has noted anything of it, and before it knows the guest's PID 1."""
+TRIES = 6
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_node_killed_in_the_middle_of_a_start_leaves_nothing_of_it(
+    node: NodeProcess, make: MakeDesk, screen: Screen, tmp_path: Path, moment: str
+) -> None:
+    before = things(node)
+    desk = await killed_while(node, make, moment)
+    await node.start()
+    async with node.rest() as rest:
+        await until_vm(rest, desk.vm_id, state="stopped")
+        await until(lambda: things(node) <= before, what=f"{things(node) - before} to be gone")
+        async with viewing(desk, screen, tmp_path):
+            view = await until_vm(rest, desk.vm_id, state="running", display="connected")
+        assert (view["generation"], view["error"]) == (2, None)
+
+
+def things(node: NodeProcess) -> set[str]:
+    """What guests of the node have on the host."""
+    return {trace for trace in traces(node) if not trace.startswith(("process", "record"))}
+
+
+async def killed_while(node: NodeProcess, make: MakeDesk, moment: str) -> Desk:
+    """The desk whose start the node was killed in, in that very moment."""
+    for _ in range(TRIES):
+        desk = await make()
+        async with desk.dial() as connection:
+            asking = asyncio.ensure_future(connection.connect(desk.vm_id))
+            try:
+                if await killed_at(desk, MOMENTS.index(moment)):
+                    return desk
+            finally:
+                await asyncio.gather(asking, return_exceptions=True)
+        async with node.rest() as rest:
+            await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
+    raise AssertionError(f"the node was never caught {moment}")
+
+
+async def killed_at(desk: Desk, wanted: int) -> bool:
+    """Kill the node in that phase of the desk's start; False, and it lives, when it was missed."""
+    process = desk.node.process
+    assert process is not None
+    await until(lambda: phase(desk) >= wanted, limit_s=20)
+    process.send_signal(signal.SIGSTOP)
+    if phase(desk) == wanted:
+        await desk.node.sigkill()
+        return True
+    process.send_signal(signal.SIGCONT)
+    return False
+
+
+def phase(desk: Desk) -> int:
+    """Which of the moments a start has come to, -1 for none yet, their number for past all."""
+    record = desk.node.state_dir / "state" / f"{desk.vm_id}.json"
+    if record.exists():
+        return 2 if json.loads(record.read_text())["process"] else 1
+    return 0 if (desk.node.state_dir / "vms" / str(desk.vm_id)).exists() else -1
