@@ -7,6 +7,7 @@ was killed: the next one adopts it.
 import asyncio
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from qvdnode.host.process import exit_code, run
 from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_account, own_folder
 from qvdnode.model.errors import FarmError, HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.rollback import Rollback
 from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
@@ -79,7 +81,11 @@ class EmbeddedPostgres:
         if major is None:
             await self._init()
         await self._bring_up()
-        await self._make_database()
+        async with Rollback() as rollback:
+            if not self.adopted:
+                rollback.undo(self.stop)
+            await self._make_database()
+            rollback.commit()
         return server_config.dsn(self._sockets)
 
     async def run(self) -> None:
@@ -158,16 +164,12 @@ class EmbeddedPostgres:
 
     async def _launch(self) -> None:
         account, binaries = self._known()
-        forget_dead_server(self._data)
-        own_folder(self._sockets, account)
-        conf = server_config.postgresql_conf(
-            binaries.major, self._sockets, self._settings.connections_max + EXTRA_CONNECTIONS
-        )
-        (self._data / "postgresql.conf").write_text(conf)
-        (self._data / "pg_hba.conf").write_text(server_config.HBA)
-        (self._data / "pg_ident.conf").write_text(server_config.IDENT)
-        if self._log_file.exists() and self._log_file.stat().st_size > LOG_MAX_BYTES:
-            self._log_file.unlink()
+        try:
+            self._prepare(account, binaries)
+        except OSError as error:
+            raise HostFailed(
+                f"The embedded database cannot be configured in {self._folder}: {error}"
+            ) from error
         # The server keeps what pg_ctl was given, so pg_ctl is given no pipe to wait for the end of.
         starting = account.command(
             binaries.program("pg_ctl"), "start", "-D", self._data, "-l", self._log_file, "-s", "-w",
@@ -175,6 +177,21 @@ class EmbeddedPostgres:
         )  # fmt: skip
         if await exit_code(starting, limit_s=START_LIMIT_S + 5) != 0:
             raise HostFailed(f"The embedded database does not start: {self._last_words()}")
+
+    def _prepare(self, account: SystemAccount, binaries: Binaries) -> None:
+        forget_dead_server(self._data)
+        own_folder(self._sockets, account)
+        conf = server_config.postgresql_conf(
+            binaries.major, self._sockets, self._settings.connections_max + EXTRA_CONNECTIONS
+        )
+        for name, content in (
+            ("postgresql.conf", conf),
+            ("pg_hba.conf", server_config.HBA),
+            ("pg_ident.conf", server_config.IDENT),
+        ):
+            _replace(self._data / name, content, account)
+        if self._log_file.exists() and self._log_file.stat().st_size > LOG_MAX_BYTES:
+            self._log_file.unlink()
 
     async def _make_database(self) -> None:
         maintenance = server_config.dsn(self._sockets, server_config.MAINTENANCE_DATABASE)
@@ -215,3 +232,14 @@ class EmbeddedPostgres:
     def _tell(self, *, alive: bool) -> None:
         for tell in self.on_change:
             tell(alive)
+
+
+def _replace(path: Path, content: str, account: SystemAccount) -> None:
+    """Write the account's file whole or not at all; raises OSError."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with fresh.open("x") as file:
+        file.write(content)
+    fresh.chmod(0o600)
+    os.chown(fresh, account.uid, account.gid)
+    fresh.rename(path)

@@ -93,6 +93,39 @@ async def test_a_killed_server_comes_back_with_what_it_had(own_server: OwnServer
     assert own_server.pid() not in (None, first)
 
 
+async def test_a_server_that_cannot_be_started_yet_is_tried_again(
+    own_server: OwnServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As while the disk is full: the node goes on with what runs."""
+    dsn = await own_server.embedded.start()
+    first = own_server.pid()
+    assert first is not None
+    conf = own_server.settings.state_dir / "pg" / "data" / "postgresql.conf"
+    conf.unlink()
+    conf.mkdir()  # no file can take the place of a folder
+    async with supervised(own_server.embedded):
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: _said(caplog, "embedded_database_not_started"), limit_s=20)
+        conf.rmdir()
+        await until(lambda: _answers(dsn), limit_s=20)
+    assert owner_and_mode(conf) == owner_and_mode(conf.with_name("PG_VERSION"))
+
+
+async def test_a_server_that_turns_out_to_be_of_no_use_is_not_left_running(
+    own_server: OwnServer,
+) -> None:
+    connection = await asyncpg.connect(await own_server.embedded.start())
+    await connection.execute("DROP DATABASE postgres")
+    await connection.close()
+    with pytest.raises(HostFailed, match="refuses this node"):
+        await own_server.another().start()
+    assert own_server.pid() is not None  # it was there before
+    await own_server.embedded.stop()
+    with pytest.raises(HostFailed, match="refuses this node"):
+        await own_server.another().start()
+    assert own_server.pid() is None
+
+
 async def test_a_server_that_outlived_its_node_is_adopted(own_server: OwnServer) -> None:
     dsn = await own_server.embedded.start()
     first = own_server.pid()
@@ -182,6 +215,10 @@ async def test_data_of_another_major_version_is_refused_by_its_number(
     (own_server.settings.state_dir / "pg" / "data" / "PG_VERSION").write_text("9\n")
     with pytest.raises(HostFailed, match="made by PostgreSQL 9"):
         await own_server.another().start()
+
+
+def _said(caplog: pytest.LogCaptureFixture, event: str) -> bool:
+    return any(record.msg == event for record in caplog.records)
 
 
 async def _answers(dsn: str) -> bool:
