@@ -77,12 +77,15 @@ class LeaseKeeper:
             if not self._left:
                 await self._renew()
 
-    async def leave(self) -> None:
-        """Give the lease back, the guests being gone; raises Unavailable. It is renewed no more."""
+    async def leave(self, *, guests_stay: bool) -> None:
+        """Give the lease back, to renew it no more; raises Unavailable.
+
+        Guests that stay are this node's still, and wait for its next process.
+        """
         async with self._one_at_a_time:
             self._left = True
             self._lease = None
-            await self._store.leave(self._node_id, self._epoch)
+            await self._store.leave(self._node_id, self._epoch, guests_stay=guests_stay)
 
     async def _renew(self) -> None:
         asked_s = self._clock.monotonic_s()

@@ -14,8 +14,8 @@ class LeaseStore(Protocol):
         Unavailable."""
         ...
 
-    async def leave(self, node_id: NodeId, epoch: int) -> None:
-        """End the lease of a node whose guests are gone; raises Unavailable."""
+    async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
+        """End the lease of a node that stops; raises Unavailable."""
         ...
 
 

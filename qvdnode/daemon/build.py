@@ -18,6 +18,8 @@ from qvdnode.cluster.core.recovery import decide
 from qvdnode.cluster.node_choice import NodeChoice
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.first_token import ensure_first_token
+from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.api_tokens import ApiTokens
@@ -77,8 +79,8 @@ class Node:
 
     surroundings: Surroundings
     membership: Membership
+    joining: Joining
     nodes: Nodes
-    operators: Operators
     sessions: Sessions
     network: GuestNetwork
     confinement: NftConfinement
@@ -100,10 +102,7 @@ def build(around: Surroundings) -> Node:
     """Wire one node; nothing runs yet."""
     config, clock, database = around.config, around.clock, around.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
-    membership = Membership(
-        join=lambda: nodes.join(config.node.name, boot_id(), config.clients.address),
-        ownership=lambda seat: Ownership(database, seat),
-    )
+    membership = Membership(lambda seat: Ownership(database, seat))
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
@@ -113,8 +112,8 @@ def build(around: Surroundings) -> Node:
     fleet = _fleet(around, membership, confinement, rootfs, memory, inotify)
     readiness = Readiness(
         checks=[
-            membership.not_joined,
             lambda: None if database.available else "The database is away.",
+            membership.lease_ran_out,
             _disk_check(config),
         ]
     )
@@ -135,8 +134,15 @@ def build(around: Surroundings) -> Node:
     return Node(
         surroundings=around,
         membership=membership,
+        joining=Joining(
+            Host(config.node.name, config.clients.address, boot_id()),
+            database,
+            membership,
+            clock,
+            config.cluster,
+            prepare=lambda: ensure_first_token(accounts.operators, config.node.state_dir),
+        ),
         nodes=nodes,
-        operators=accounts.operators,
         sessions=sessions,
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,

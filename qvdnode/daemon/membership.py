@@ -5,17 +5,16 @@ that a node started during an outage adopts and serves what runs, and starts not
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.db.nodes import NodeSeat
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.ports import VmStore
-
-if TYPE_CHECKING:
-    from qvdnode.cluster.lease_keeper import LeaseKeeper
 
 log = logging.getLogger(__name__)
 
@@ -24,71 +23,59 @@ NOT_JOINED: Final = (
 )
 
 
-class Membership:
-    """Joins the farm when told to; a VmStore that says Unavailable until that has worked."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    seat: NodeSeat
+    lease: LeaseKeeper
+    ownership: VmStore
 
-    def __init__(
-        self,
-        join: Callable[[], Awaitable[NodeSeat]],
-        ownership: Callable[[NodeSeat], VmStore],
-    ) -> None:
-        self._join = join
+
+class Membership:
+    """The place once there is one; a VmStore that says Unavailable until then."""
+
+    def __init__(self, ownership: Callable[[NodeSeat], VmStore]) -> None:
         self._make_ownership = ownership
-        self._ownership: VmStore | None = None
-        self._seat: NodeSeat | None = None
-        self.lease: LeaseKeeper | None = None
-        """Kept by whoever made this node join; None before."""
+        self._place: _Place | None = None
+
+    def enter(self, seat: NodeSeat, lease: LeaseKeeper) -> None:
+        """The node has joined; from here on it may own VMs."""
+        self._place = _Place(seat, lease, self._make_ownership(seat))
+        log.info("node_joined", extra={"node": seat.node_id, "epoch": seat.epoch})
 
     @property
-    def seat(self) -> NodeSeat | None:
-        """Who this node is in the farm; None before it has joined."""
-        return self._seat
+    def lease(self) -> LeaseKeeper | None:
+        """This node's lease; None before it has joined."""
+        return None if self._place is None else self._place.lease
 
     def node_id(self) -> NodeId | None:
         """This node's id; None before it has joined."""
-        return None if self._seat is None else self._seat.node_id
-
-    async def try_join(self) -> bool:
-        """One attempt; False while the database is away, and then it may be tried again."""
-        try:
-            seat = await self._join()
-        except Unavailable as error:
-            log.warning("join_waits", extra={"because": str(error)})
-            return False
-        self._seat = seat
-        self._ownership = self._make_ownership(seat)
-        log.info("node_joined", extra={"node": seat.node_id, "epoch": seat.epoch})
-        return True
-
-    def not_joined(self) -> str | None:
-        """A readiness check."""
-        return NOT_JOINED if self._seat is None else None
+        return None if self._place is None else self._place.seat.node_id
 
     def lease_ran_out(self) -> str | None:
-        """Why nothing may be started although this node has joined, or None."""
-        return None if self.lease is None else self.lease.ran_out()
+        """A readiness check: why nothing may be started, or None."""
+        return NOT_JOINED if self._place is None else self._place.lease.ran_out()
 
     async def acquire(self, vm_id: VmId) -> Generation:
         """As VmStore."""
-        return await self._known()[1].acquire(vm_id)
+        return await self._owned().acquire(vm_id)
 
     async def record(
         self, vm_id: VmId, generation: Generation, state: VmState, *, error: str | None = None
     ) -> None:
         """As VmStore."""
-        await self._known()[1].record(vm_id, generation, state, error=error)
+        await self._owned().record(vm_id, generation, state, error=error)
 
     async def release(
         self, vm_id: VmId, generation: Generation, state: VmState, *, error: str | None = None
     ) -> None:
         """As VmStore."""
-        await self._known()[1].release(vm_id, generation, state, error=error)
+        await self._owned().release(vm_id, generation, state, error=error)
 
     async def owned(self) -> Sequence[tuple[VmId, Generation, VmState]]:
         """As VmStore."""
-        return await self._known()[1].owned()
+        return await self._owned().owned()
 
-    def _known(self) -> tuple[NodeSeat, VmStore]:
-        if self._seat is None or self._ownership is None:
+    def _owned(self) -> VmStore:
+        if self._place is None:
             raise Unavailable(NOT_JOINED)
-        return self._seat, self._ownership
+        return self._place.ownership

@@ -20,17 +20,13 @@ from typing import Final
 import uvloop
 
 from qvdnode.admin.listener import listen, serving
-from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.daemon import announcement, state_folder
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
-from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.embedded import EmbeddedPostgres
-from qvdnode.db.migrate import migrate
 from qvdnode.db.pool import Database
-from qvdnode.host.boot import boot_id
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
@@ -150,9 +146,9 @@ async def _wind_down(node: Node) -> None:
     await node.fleet.close(stop_guests=config.node.stop_guests)
     await node.journal.flushed(JOURNAL_LIMIT_S)
     lease = node.membership.lease
-    if lease is not None and config.node.stop_guests:
+    if lease is not None:
         try:
-            await lease.leave()
+            await lease.leave(guests_stay=not config.node.stop_guests)
         except Unavailable as error:
             log.warning("left_unsaid", extra={"because": str(error)})
     if config.node.stop_guests:
@@ -163,27 +159,10 @@ async def _wind_down(node: Node) -> None:
 
 async def _join(node: Node, tasks: Supervisor) -> bool:
     """Take the node's place in the farm; False while the database is away."""
-    around = node.surroundings
-    try:
-        await migrate(around.database)
-        if not await node.membership.try_join():
-            return False
-        seat = node.membership.seat
-        if seat is None:
-            return False
-        if seat.rebooted:
-            stopped = await node.nodes.reset_after_reboot(seat, boot_id())
-            log.info("rows_set_right_after_reboot", extra={"vms": stopped})
-        await node.sessions.close_stale(seat.node_id)
-        await ensure_first_token(node.operators, around.config.node.state_dir)
-    except Unavailable as error:
-        log.warning("join_waits", extra={"because": str(error)})
+    lease = await node.joining.attempt()
+    if lease is None:
         return False
-    keeper = LeaseKeeper(node.nodes, around.clock, around.config.cluster, seat.node_id, seat.epoch)
-    await keeper.renew()
-    node.membership.lease = keeper
-    node.readiness.checks.append(keeper.ran_out)
-    _ = tasks.essential("lease", keeper.run())
+    _ = tasks.essential("lease", lease.run())
     return True
 
 

@@ -22,13 +22,15 @@ LEASE_TTL_S: Final = 15.0
 FENCE_GRACE_S: Final = 10.0
 """After the end of a lease: by then its node has seen it, even one that was slow."""
 
-# a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right
+# a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
+# while the lease of another boot runs, that is either not yet over or another host of this name
 JOIN: Final = """
 INSERT INTO node (name, address, boot_id, epoch, state, lease_until)
 VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4))
 ON CONFLICT (name) DO UPDATE SET
     address = $2, epoch = node.epoch + 1, state = 'up',
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
+WHERE node.boot_id = $3 OR node.state <> 'up' OR node.lease_until < clock_timestamp()
 RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
 RENEW: Final = """
@@ -36,7 +38,7 @@ UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3)
 WHERE id = $1 AND epoch = $2 AND state = 'up'
 """
 LEAVE: Final = """
-UPDATE node SET state = 'left', lease_until = clock_timestamp()
+UPDATE node SET state = CASE WHEN $3 THEN state ELSE 'left' END, lease_until = clock_timestamp()
 WHERE id = $1 AND epoch = $2 AND state = 'up'
 """
 FENCE: Final = """
@@ -44,10 +46,11 @@ UPDATE node SET state = 'fenced', epoch = epoch + 1
 WHERE id = $1 AND state <> 'fenced'
   AND lease_until + make_interval(secs => $2) < clock_timestamp()
 """
+# what the node claims from here on is not meant
 STOP_ALL: Final = """
 UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
-WHERE owner_node = $1
+WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
@@ -93,9 +96,16 @@ class Nodes:
         self._db = db
 
     async def join(self, name: str, boot_id: str, address: str) -> NodeSeat:
-        """Take this node's place with a new epoch; an older process of it is fenced off by that."""
+        """Take this node's place with a new epoch; an older process of it is fenced off by that.
+
+        Raises Conflict while the lease of another host, or of an earlier boot of this one, runs.
+        """
         row = await self._db.fetchrow(JOIN, name, address, boot_id, LEASE_TTL_S, idempotent=True)
-        row = found(row, KIND, name)
+        if row is None:
+            raise Conflict(
+                f"Another host serves this database as the node {name}; two of one name would run "
+                "each other's desktops twice: give this one another [node] name."
+            )
         return NodeSeat(NodeId(row["id"]), row["epoch"], row["rebooted"])
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
@@ -103,9 +113,9 @@ class Nodes:
         tag = await self._db.execute(RENEW, node_id, epoch, ttl_s, idempotent=True)
         return row_count(tag) == 1
 
-    async def leave(self, node_id: NodeId, epoch: int) -> None:
-        """Say goodbye, with guests that may run on."""
-        await self._db.execute(LEAVE, node_id, epoch, idempotent=True)
+    async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
+        """Say goodbye; guests that stay are the node's still, as its state tells."""
+        await self._db.execute(LEAVE, node_id, epoch, guests_stay, idempotent=True)
 
     async def fence(self, node_id: NodeId, grace_s: float = FENCE_GRACE_S) -> int:
         """Declare a node dead, and the VMs that it ran stopped; how many.

@@ -28,7 +28,10 @@ async def date_back(node: NodeProcess, desk: Desk) -> None:
     server = (node.state_dir / "pg/data/postmaster.pid").read_text().splitlines()
     connection = await asyncpg.connect(server_config.dsn(Path(server[4])))
     try:
-        await connection.execute("UPDATE node SET boot_id = $1", EARLIER)
+        # a host is away for longer than its lease
+        await connection.execute(
+            "UPDATE node SET boot_id = $1, lease_until = clock_timestamp()", EARLIER
+        )
     finally:
         await connection.close()
 

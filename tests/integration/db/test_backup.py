@@ -137,7 +137,7 @@ async def test_what_only_a_start_left_may_be_replaced(
     await fill(database)
     await backup(database, tmp_path / "b.tar", {})
     seat = await Nodes(other).join("one", "boot", "::1")
-    await Nodes(other).leave(seat.node_id, seat.epoch)
+    await Nodes(other).leave(seat.node_id, seat.epoch, guests_stay=True)
     await ApiTokens(other).add("first-admin", b"digest")
     await restore(other, tmp_path / "b.tar", force=False)
     assert [user.login for user in (await Users(other).list(Page())).items] == ["alice"]

@@ -6,7 +6,7 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.vms import Vms
-from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.errors import Conflict, NotFound, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Page
 from qvdnode.model.vm_state import VmState
@@ -57,11 +57,33 @@ async def test_a_fenced_node_neither_renews_nor_is_alive_until_it_joins_again(
     assert (await nodes.get(seat.node_id)).alive
 
 
-async def test_a_node_that_leaves_is_not_alive(database: Database) -> None:
+@pytest.mark.parametrize(("guests_stay", "state"), [(True, "up"), (False, "left")])
+async def test_a_node_that_leaves_is_not_alive_and_keeps_what_it_runs(
+    database: Database, guests_stay: bool, state: str
+) -> None:
+    vm = (await make_sample(database)).vm
     nodes = Nodes(database)
-    seat = await nodes.join("one", "boot", "::1")
-    await nodes.leave(seat.node_id, seat.epoch)
-    assert not (await nodes.get(seat.node_id)).alive
+    seat, other = [await nodes.join(name, "boot", "::1") for name in ("one", "two")]
+    await Ownership(database, seat).acquire(vm.id)
+    await nodes.leave(seat.node_id, seat.epoch, guests_stay=guests_stay)
+    left = await nodes.get(seat.node_id)
+    assert (left.alive, left.state) == (False, state)
+    with pytest.raises(Unavailable, match="which is away"):
+        await Ownership(database, other).acquire(vm.id)
+    assert (await nodes.join("one", "boot-2", "::1")).node_id == seat.node_id
+
+
+async def test_a_name_is_held_against_another_host_while_the_lease_runs(
+    database: Database,
+) -> None:
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot-1", "::1")
+    with pytest.raises(Conflict, match="another \\[node\\] name"):
+        await nodes.join("one", "boot-2", "::2")
+    assert await nodes.renew(seat.node_id, seat.epoch)
+    assert (await nodes.join("one", "boot-1", "::1")).epoch == seat.epoch + 1
+    await nodes.renew(seat.node_id, seat.epoch + 1, -1.0)
+    assert (await nodes.join("one", "boot-2", "::2")).rebooted
 
 
 async def test_a_reboot_is_noticed_until_the_rows_are_set_right(database: Database) -> None:
@@ -71,12 +93,24 @@ async def test_a_reboot_is_noticed_until_the_rows_are_set_right(database: Databa
     assert not seat.rebooted
     await Ownership(database, seat).acquire(vm.id)
     for _ in range(2):  # a node that dies between the two steps must notice it again
+        await nodes.renew(seat.node_id, seat.epoch, -1.0)
         seat = await nodes.join("one", "boot-2", "::1")
         assert seat.rebooted
     assert await nodes.reset_after_reboot(seat, "boot-2") == 1
     found = await Vms(database).get(vm.id)
     assert (found.state, found.owner_node) == (VmState.STOPPED, None)
     assert not (await nodes.join("one", "boot-2", "::1")).rebooted
+
+
+async def test_what_the_new_boot_has_claimed_is_none_of_the_old_ones(database: Database) -> None:
+    vm = (await make_sample(database)).vm
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot-1", "::1")
+    await nodes.renew(seat.node_id, seat.epoch, -1.0)
+    seat = await nodes.join("one", "boot-2", "::1")
+    await Ownership(database, seat).acquire(vm.id)
+    assert await nodes.reset_after_reboot(seat, "boot-2") == 0
+    assert (await Vms(database).get(vm.id)).owner_node == seat.node_id
 
 
 async def test_an_unknown_node_is_not_found(database: Database) -> None:

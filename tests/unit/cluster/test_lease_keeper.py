@@ -19,7 +19,7 @@ class Leases:
         self.away = False
         self.fenced = False
         self.takes_s = 0.0
-        self.left: tuple[NodeId, int] | None = None
+        self.left: tuple[NodeId, int, bool] | None = None
         self.asked: list[tuple[NodeId, int, float]] = []
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float) -> bool:
@@ -29,10 +29,10 @@ class Leases:
             raise Unavailable("The database does not answer.")
         return not self.fenced
 
-    async def leave(self, node_id: NodeId, epoch: int) -> None:
+    async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
         if self.away:
             raise Unavailable("The database does not answer.")
-        self.left = (node_id, epoch)
+        self.left = (node_id, epoch, guests_stay)
         self.fenced = True
 
 
@@ -105,8 +105,8 @@ async def test_a_refusal_ends_the_lease_at_once(keeper: LeaseKeeper, leases: Lea
 
 async def test_who_has_left_renews_no_more(keeper: LeaseKeeper, leases: Leases) -> None:
     await keeper.renew()
-    await keeper.leave()
-    assert leases.left == (NodeId(1), 4)
+    await keeper.leave(guests_stay=True)
+    assert leases.left == (NodeId(1), 4, True)
     assert not keeper.valid()
     asked = len(leases.asked)
     await keeper.renew()
@@ -126,12 +126,12 @@ async def test_a_renewal_under_way_is_waited_for_before_leaving(clock: ManualClo
     async with asyncio.TaskGroup() as group:
         _ = group.create_task(keeper.renew())
         await asyncio.sleep(0)
-        leaving = group.create_task(keeper.leave())
+        leaving = group.create_task(keeper.leave(guests_stay=True))
         await asyncio.sleep(0)
         assert slow.left is None
         answered.set()
         await leaving
-    assert slow.left == (NodeId(1), 4)
+    assert slow.left == (NodeId(1), 4, True)
 
 
 async def test_it_renews_every_three_seconds(

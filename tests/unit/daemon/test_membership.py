@@ -16,62 +16,51 @@ from tests.unit.cluster.test_lease_keeper import Leases
 SEAT = NodeSeat(NodeId(1), epoch=4)
 
 
-class Farm:
-    """A farm that can be joined while its database is there."""
-
-    def __init__(self) -> None:
-        self.rows = FakeFarm()
-        self.rows.add(7)
-        self.membership = Membership(
-            join=self._join, ownership=lambda _seat: FakeVmStore(self.rows)
-        )
-
-    async def _join(self) -> NodeSeat:
-        if self.rows.away:
-            raise Unavailable("The database does not answer.")
-        return SEAT
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-async def test_a_node_joins_and_owns() -> None:
-    farm = Farm()
-    assert await farm.membership.try_join()
-    assert farm.membership.seat == SEAT
-    assert farm.membership.node_id() == 1
-    assert farm.membership.not_joined() is None
-    generation = await farm.membership.acquire(VmId(7))
-    await farm.membership.record(VmId(7), generation, VmState.RUNNING)
-    assert await farm.membership.owned() == [(7, generation, VmState.RUNNING)]
-    await farm.membership.release(VmId(7), generation, VmState.STOPPED)
-    assert await farm.membership.owned() == []
+@pytest.fixture
+def lease(clock: ManualClock) -> LeaseKeeper:
+    return LeaseKeeper(Leases(clock), clock, ClusterSettings(), SEAT.node_id, SEAT.epoch)
 
 
-async def test_before_it_has_joined_a_node_starts_nothing_and_says_why() -> None:
-    farm = Farm()
-    farm.rows.away = True
-    assert not await farm.membership.try_join()
-    assert farm.membership.seat is None
-    assert farm.membership.node_id() is None
-    assert "new ones cannot start" in str(farm.membership.not_joined())
+@pytest.fixture
+def membership() -> Membership:
+    farm = FakeFarm()
+    farm.add(7)
+    return Membership(lambda _seat: FakeVmStore(farm))
+
+
+async def test_a_node_that_has_joined_owns(membership: Membership, lease: LeaseKeeper) -> None:
+    membership.enter(SEAT, lease)
+    assert membership.lease is lease
+    assert membership.node_id() == 1
+    generation = await membership.acquire(VmId(7))
+    await membership.record(VmId(7), generation, VmState.RUNNING)
+    assert await membership.owned() == [(7, generation, VmState.RUNNING)]
+    await membership.release(VmId(7), generation, VmState.STOPPED)
+    assert await membership.owned() == []
+
+
+async def test_before_it_has_joined_a_node_starts_nothing_and_says_why(
+    membership: Membership,
+) -> None:
+    assert membership.lease is None
+    assert membership.node_id() is None
+    assert "new ones cannot start" in str(membership.lease_ran_out())
     with pytest.raises(Unavailable, match="running desktops go on"):
-        await farm.membership.acquire(VmId(7))
+        await membership.acquire(VmId(7))
     with pytest.raises(Unavailable):
-        await farm.membership.owned()
+        await membership.owned()
 
 
-async def test_it_may_be_tried_again() -> None:
-    farm = Farm()
-    farm.rows.away = True
-    assert not await farm.membership.try_join()
-    farm.rows.away = False
-    assert await farm.membership.try_join()
-    assert farm.membership.node_id() == 1
-
-
-async def test_a_lease_that_ran_out_is_told_once_there_is_one() -> None:
-    membership, clock = Farm().membership, ManualClock()
-    assert membership.lease_ran_out() is None
-    membership.lease = LeaseKeeper(Leases(clock), clock, ClusterSettings(), NodeId(1), 4)
-    await membership.lease.renew()
+async def test_a_lease_that_ran_out_is_told(
+    membership: Membership, lease: LeaseKeeper, clock: ManualClock
+) -> None:
+    await lease.renew()
+    membership.enter(SEAT, lease)
     assert membership.lease_ran_out() is None
     clock.advance(60.0)
     assert "new ones cannot start" in str(membership.lease_ran_out())

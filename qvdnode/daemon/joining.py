@@ -1,0 +1,101 @@
+"""Takes this node's place in the farm, at its start or whenever the database is there.
+
+What an earlier process or an earlier boot of the host has left in the rows is set right first. The
+rest of the node hears of the place last, and of all of it at once: clients may be served already,
+and what they start must not be taken for something that was left.
+"""
+
+# tested-by: tests/integration/daemon/test_joining.py
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from qvdnode.cluster.lease_keeper import LeaseKeeper
+from qvdnode.cluster.settings import ClusterSettings
+from qvdnode.daemon.membership import Membership
+from qvdnode.db.migrate import migrate
+from qvdnode.db.nodes import LEASE_TTL_S, Nodes, NodeSeat
+from qvdnode.db.pool import Database
+from qvdnode.db.sessions import Sessions
+from qvdnode.model.errors import Conflict, Unavailable
+from qvdnode.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Who joins."""
+
+    name: str
+    address: str
+    boot_id: str
+
+
+class Joining:
+    """What it takes to join."""
+
+    def __init__(
+        self,
+        host: Host,
+        database: Database,
+        membership: Membership,
+        clock: Clock,
+        settings: ClusterSettings,
+        *,
+        prepare: Callable[[], Awaitable[object]],
+    ) -> None:
+        """`prepare` is done on the way, while nobody is served by what the database holds."""
+        self._host = host
+        self._database = database
+        self._nodes = Nodes(database)
+        self._sessions = Sessions(database)
+        self._membership = membership
+        self._clock = clock
+        self._settings = settings
+        self._prepare = prepare
+
+    async def attempt(self) -> LeaseKeeper | None:
+        """Join; the lease to keep, or None while the database is away.
+
+        Raises Conflict when another host has this node's name and serves.
+        """
+        try:
+            return await self._join()
+        except Unavailable as error:
+            log.warning("join_waits", extra={"because": str(error)})
+            return None
+
+    async def _join(self) -> LeaseKeeper:
+        await migrate(self._database)
+        seat = await self._seat()
+        if seat.rebooted:
+            stopped = await self._nodes.reset_after_reboot(seat, self._host.boot_id)
+            log.info("rows_set_right_after_reboot", extra={"vms": stopped})
+        await self._sessions.close_stale(seat.node_id)
+        await self._prepare()
+        lease = LeaseKeeper(self._nodes, self._clock, self._settings, seat.node_id, seat.epoch)
+        await lease.renew()
+        self._membership.enter(seat, lease)
+        return lease
+
+    async def _seat(self) -> NodeSeat:
+        """The node's place; that of a host which was restarted is free once its lease is over."""
+        host = self._host
+        limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + LOOK_AGAIN_S
+        deadline_s = self._clock.monotonic_s() + limit_s
+        told = False
+        while True:
+            try:
+                return await self._nodes.join(host.name, host.boot_id, host.address)
+            except Conflict as error:
+                if self._clock.monotonic_s() > deadline_s:
+                    raise
+                if not told:
+                    log.info("seat_is_taken", extra={"because": str(error), "wait_s": limit_s})
+                told = True
+            await self._clock.sleep(LOOK_AGAIN_S)
