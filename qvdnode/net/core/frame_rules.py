@@ -37,6 +37,9 @@ LINK_LOCALS: Final = "guest_link_locals"
 RAW: Final = -300
 """Before every other chain, so that nobody sees a forged frame."""
 MULTICAST_BIT: Final = "01:00:00:00:00:00"
+RESERVED, RESERVED_MASK = "01:80:c2:00:00:00", "ff:ff:ff:ff:ff:f0"
+"""For bridges among themselves. A bridge hands some of these to the host as if they had come by the
+guest's link alone, past all rules about the bridge."""
 NEIGHBOUR_SOLICIT, MLD2_REPORT = 135, 143
 ROUTER_ADVERT, REDIRECT = 134, 137
 HOP_BY_HOP, TCP, UDP, ICMP6 = 0, 6, 17, 58
@@ -45,6 +48,7 @@ HOP_BY_HOP, TCP, UDP, ICMP6 = 0, 6, 17, 58
 class FrameDrop(StrEnum):
     """Why a frame was dropped; each has its counter."""
 
+    RESERVED = "drop_reserved"
     MAC = "drop_mac"
     ETHERTYPE = "drop_ethertype"
     ARP = "drop_arp"
@@ -120,7 +124,9 @@ def _values(claims: Iterable[Claim]) -> dict[str, list[Json]]:
 def _from_guest() -> list[list[Json]]:
     sender = concat(IIFNAME, field("ether", "saddr"))
     kind = field("ether", "type")
+    reserved = equal(masked(field("ether", "daddr"), RESERVED_MASK), RESERVED)
     return [
+        [reserved, count(FrameDrop.RESERVED), DROP],
         [differ(sender, f"@{MACS}"), count(FrameDrop.MAC), DROP],
         [equal(kind, "arp"), goto("arp")],
         [equal(kind, "ip"), goto("ipv4")],

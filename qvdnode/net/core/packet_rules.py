@@ -1,7 +1,8 @@
 """The inet-family table: whom guests may reach, and who may reach them.
 
 Rule 1: source addresses can be relied on here; frame_rules.py has dropped forged ones.
-Rule 2: nothing is judged but packets that come in or go out by the guests' bridge.
+Rule 2: nothing is judged but packets that come in or go out by the guests' bridge, or by a guest's
+link as if it were no port of a bridge: those are dropped.
 Rule 3: whatever is not expressly allowed between a guest and anybody is dropped.
 """
 
@@ -71,7 +72,7 @@ class Perimeter:
 
 def packet_table(perimeter: Perimeter, egress: Sequence[IPv4Address]) -> Table:
     """The whole table; `egress` are the addresses of the guests that may reach the world."""
-    bridge = perimeter.bridge
+    bridge, ours = perimeter.bridge, names.link_pattern(perimeter.prefix)
     return Table(
         family=FAMILY,
         name=names.table_name(perimeter.prefix),
@@ -86,8 +87,8 @@ def packet_table(perimeter: Perimeter, egress: Sequence[IPv4Address]) -> Table:
         chains=(
             Chain("from_guest", _from_guest(bridge)),
             Chain("to_guest", _to_guest()),
-            Chain("to_node", _to_node(bridge), Hook("input", FILTER)),
-            Chain("through_node", _through_node(bridge), Hook("forward", FILTER)),
+            Chain("to_node", _to_node(bridge, ours), Hook("input", FILTER)),
+            Chain("through_node", _through_node(bridge, ours), Hook("forward", FILTER)),
             Chain("from_node", _from_node(perimeter), Hook("output", FILTER)),
             Chain("uplink", _uplink(perimeter), Hook("postrouting", SOURCE_NAT, "nat")),
         ),
@@ -112,16 +113,18 @@ def _networks(subnets: Sequence[IPv4Network]) -> list[Json]:
     return [network(subnet) for subnet in subnets]
 
 
-def _to_node(bridge: str) -> list[list[Json]]:
+def _to_node(bridge: str, ours: str) -> list[list[Json]]:
     return [
         [equal(IIFNAME, bridge), known_flow(), ACCEPT],
         [equal(IIFNAME, bridge), count(PacketDrop.TO_NODE), DROP],
+        [equal(IIFNAME, ours), count(PacketDrop.TO_NODE), DROP],
     ]
 
 
-def _through_node(bridge: str) -> list[list[Json]]:
+def _through_node(bridge: str, ours: str) -> list[list[Json]]:
     return [
         [equal(IIFNAME, bridge), goto("from_guest")],
+        [equal(IIFNAME, ours), count(PacketDrop.NO_UPLINK), DROP],
         [equal(OIFNAME, bridge), goto("to_guest")],
     ]
 

@@ -15,7 +15,13 @@ from qvdnode.net.core import names
 from tests.fixtures_netns import SUBNET, Guest, Lab, ip_batch
 from tests.integration.net import frames
 from tests.integration.net.frames import BROADCAST, arp, ethernet, icmp6, ipv4, ipv6, udp, vlan
-from tests.integration.net.senses import Dialling, assert_stopped, frame_ear, send_frame
+from tests.integration.net.senses import (
+    Dialling,
+    assert_stopped,
+    frame_ear,
+    send_frame,
+    udp_ear,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.nftables
@@ -254,8 +260,44 @@ async def test_the_bridge_learns_no_neighbours_mac_from_reserved_frames(
         return stage.attacker.port.link in ports
 
     await assert_stopped(
-        lab, lambda: send_frame(stage.attacker, "eth0", frame), learned, reason="drop_mac"
+        lab, lambda: send_frame(stage.attacker, "eth0", frame), learned, reason="drop_reserved"
     )
+
+
+def to_bridges(stage: Stage, group: int) -> bytes:
+    """An honest datagram to the node, in a frame that is for bridges alone."""
+    packet = stage.datagram(stage.address, GATEWAY)
+    return ethernet(f"01:80:c2:00:00:{group:02x}", stage.mac, frames.IPV4, packet)
+
+
+@pytest.mark.parametrize("group", [0x00, 0x02, 0x03, 0x0E])
+async def test_no_datagram_reaches_the_node_in_a_reserved_frame(
+    lab: Lab, stage: Stage, group: int
+) -> None:
+    """Some of them go up as if they had come by the guest's link and no bridge were there."""
+    frame = to_bridges(stage, group)
+    with udp_ear(lab.node, 4000) as ear:
+        await assert_stopped(
+            lab,
+            lambda: send_frame(stage.attacker, "eth0", frame),
+            lambda: ear.heard_anew(stage.mark),
+            reason="drop_reserved",
+        )
+
+
+async def test_the_packet_rules_alone_would_stop_it_too(lab: Lab, stage: Stage) -> None:
+    table = {"family": "bridge", "name": names.table_name(lab.settings.prefix)}
+    await lab.nft.change([{"delete": {"table": table}}])
+    with udp_ear(lab.node, 4000) as ear:
+        send_frame(stage.attacker, "eth0", to_bridges(stage, 0x02))
+
+        async def counted() -> bool:
+            counters = await lab.nft.listing({"counters": {**table, "family": "inet"}})
+            found = {item["counter"]["name"]: item["counter"]["packets"] for item in counters}
+            return bool(found["drop_to_node"])
+
+        await until(counted, what="the packet to be dropped")
+        assert not ear.heard(stage.mark)
 
 
 async def test_no_guest_overhears_what_the_bridge_floods(lab: Lab, stage: Stage) -> None:

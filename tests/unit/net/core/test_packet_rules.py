@@ -42,10 +42,10 @@ def test_what_is_dropped_is_counted_and_every_reason_is_used() -> None:
     assert counted == set(PacketDrop)
 
 
-def test_hooked_chains_judge_only_what_concerns_the_bridge() -> None:
+def test_hooked_chains_judge_only_what_concerns_the_bridge_or_its_ports() -> None:
     for chain in packet_table(PERIMETER, []).chains:
         if chain.hook is not None and chain.hook.kind == "filter":
-            assert all(rule[0]["match"]["right"] == "xqvd0" for rule in chain.rules)
+            assert {rule[0]["match"]["right"] for rule in chain.rules} <= {"xqvd0", "xqv*"}
 
 
 def test_addresses_are_translated_only_when_asked_for() -> None:
