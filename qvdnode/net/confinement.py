@@ -43,6 +43,8 @@ class NftConfinement:
         self._reserved: dict[VmId, GuestPort] = {}
         self._confined: dict[str, GuestPort] = {}
         """By link: the guests that stand in the kernel's sets."""
+        self._unsettled = False
+        """Whether a reconciliation has begun and is not done."""
         self._perimeter: packet_rules.Perimeter | None = None
         """That of the rules which this process has made."""
         self._changing = asyncio.Lock()
@@ -92,15 +94,14 @@ class NftConfinement:
             self._pool.release(vm_id)
 
     async def reconcile(self, ports: Sequence[GuestPort]) -> Sequence[str]:
-        """Make rules and links match exactly these ports; names the links removed."""
+        """Make rules and links match exactly these ports; names the links removed.
+
+        Raises HostFailed; then every check tries again.
+        """
         async with self._changing:
-            removed = await self._remove_stale_links({port.link for port in ports})
-            await self._install(ports)
             self._remember(ports)
-            await self._attach(ports)
-        if removed:
-            log.info("stale_links_removed", extra={"links": removed})
-        return removed
+            self._unsettled = True
+            return await self._settle()
 
     async def check(self) -> bool:
         """Read the counters, and set the rules right (True) where that has become necessary.
@@ -110,6 +111,10 @@ class NftConfinement:
         """
         async with self._changing:
             bridge = await links.find_link(self._settings.bridge_name)
+            if self._unsettled and bridge is not None:
+                await self._settle()
+                log.warning("rules_set_right", extra={"lost": True, "guests": len(self._confined)})
+                return True
             if self._perimeter is None or bridge is None:
                 return False
             lost = not await self._read_counters()
@@ -142,6 +147,16 @@ class NftConfinement:
             found.update({counter["name"]: counter["packets"] for counter in counters})
         return found
 
+    async def _settle(self) -> list[str]:
+        ports = list(self._confined.values())
+        removed = await self._remove_stale_links({port.link for port in ports})
+        await self._install(ports)
+        await self._attach(ports)
+        self._unsettled = False
+        if removed:
+            log.info("stale_links_removed", extra={"links": removed})
+        return removed
+
     async def _install(self, ports: Sequence[GuestPort]) -> None:
         perimeter = await surroundings.perimeter(self._settings)
         frames = frame_rules.frame_table(self._settings.prefix, [_claim(port) for port in ports])
@@ -161,10 +176,16 @@ class NftConfinement:
         return True
 
     async def _remove_stale_links(self, keep: set[str]) -> list[str]:
+        known = await links.all_links()
+        bridges = [link.index for link in known if link.name == self._settings.bridge_name]
         stale = [
             link.name
-            for link in await links.all_links()
-            if names.is_guest_link(self._settings.prefix, link.name) and link.name not in keep
+            for link in known
+            if names.is_guest_link(self._settings.prefix, link.name)
+            and link.name not in keep
+            # a name alone makes no link ours
+            and link.kind == "veth"
+            and (link.master is None or link.master in bridges)
         ]
         return [name for name in stale if await links.remove_link(name)]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 
@@ -10,6 +11,7 @@ import pytest
 from qvdnode.host import links
 from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.ids import VmId
+from qvdnode.net.core.expressions import Json
 from qvdnode.net.nft import MissingRules, Nft
 from tests.fixtures_netns import Lab, ip_batch, with_settings
 from tests.integration.net.senses import Dialling, received, tcp_listener
@@ -136,6 +138,49 @@ async def test_restart_keeps_a_guests_connection_and_removes_what_nobody_owns(la
     rival = VmId(guest.vm_id + lab.settings.subnet.num_addresses - 3)
     other = await lab.confinement.reserve(rival, egress=True)
     assert other.address != guest.port.address
+
+
+class RefusingNft(Nft):
+    """A kernel that takes no change for a while."""
+
+    refuses = False
+
+    async def change(self, commands: Sequence[Json]) -> None:
+        if self.refuses:
+            raise HostFailed("the kernel refused a change of the packet rules: busy")
+        await super().change(commands)
+
+
+async def test_rules_that_a_start_could_not_make_are_made_by_a_later_check(lab: Lab) -> None:
+    guest, stale = await lab.plug(1), await lab.plug(2)
+    await lab.lift_rules()
+    lab.nft = nft = RefusingNft()
+    lab.rebuild()
+    await lab.confinement.claim(guest.vm_id, guest.port)
+    nft.refuses = True
+    with pytest.raises(HostFailed):
+        await lab.confinement.reconcile([guest.port])
+    with pytest.raises(HostFailed):
+        await lab.confinement.check()
+    nft.refuses = False
+    assert await lab.confinement.check()
+    assert rules_about(lab, guest.port.link)
+    assert not rules_about(lab, stale.port.link)
+    assert not await lab.confinement.check()
+
+
+async def test_a_link_that_only_bears_a_guests_name_stays(lab: Lab) -> None:
+    first, second, third = (f"{lab.mark}qv{number}" for number in ("X", "Y", "Z"))
+    ip_batch(
+        f"link add {first} type bridge",
+        "link add other0 type bridge",
+        f"link add {second} type veth peer name peer0",
+        f"link set {second} master other0",
+        f"link add {third} type veth peer name peer1",
+    )
+    assert await lab.confinement.reconcile([]) == [third]
+    assert await links.find_link(first) is not None
+    assert await links.find_link(second) is not None
 
 
 async def test_guest_is_attached_again_when_its_bridge_was_made_anew(lab: Lab) -> None:
