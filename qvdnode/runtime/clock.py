@@ -14,7 +14,7 @@ class Clock(Protocol):
         ...
 
     def monotonic_s(self) -> float:
-        """Seconds that only grow; for measuring and for limits."""
+        """Seconds that only grow, also while the host sleeps; for measuring and for limits."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -30,8 +30,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        """CLOCK_MONOTONIC."""
-        return time.monotonic()
+        """CLOCK_BOOTTIME: a lease runs out while the host is suspended, too."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running loop."""
