@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 from typing import Final
 
-DEFAULT_ROUTE: Final = IPv4Network("0.0.0.0/0")
+HALF_PREFIX: Final = 1
+"""Two routes of this length are how VPNs put themselves before the default route."""
 METADATA: Final = IPv4Network("169.254.0.0/16")
 """Link-local: where clouds keep credentials for whoever asks."""
 SUGGESTED: Final = IPv4Network("10.64.0.0/10")
@@ -18,11 +19,16 @@ class Route:
     destination: IPv4Network
     link: str
 
+    @property
+    def to_world(self) -> bool:
+        """Whether it leads to the world, and to no network of its own."""
+        return self.destination.prefixlen <= HALF_PREFIX
+
 
 def collision(subnet: IPv4Network, routes: Iterable[Route], *, own: str) -> Route | None:
     """The route that overlaps with the subnet, other than the default and that of link `own`."""
     for route in routes:
-        foreign = route.link != own and route.destination != DEFAULT_ROUTE
+        foreign = route.link != own and not route.to_world
         if foreign and route.destination.overlaps(subnet):
             return route
     return None
@@ -30,14 +36,13 @@ def collision(subnet: IPv4Network, routes: Iterable[Route], *, own: str) -> Rout
 
 def default_links(routes: Iterable[Route]) -> tuple[str, ...]:
     """The links that lead to the world."""
-    return tuple(sorted({route.link for route in routes if route.destination == DEFAULT_ROUTE}))
+    return tuple(sorted({route.link for route in routes if route.to_world}))
 
 
 def host_networks(routes: Iterable[Route], *, own: str) -> tuple[IPv4Network, ...]:
     """What guests may not reach unless told otherwise: networks the host has a route of its own to,
     because it stands in them or was told the way."""
-    found = {route.destination for route in routes if route.link != own}
-    found.discard(DEFAULT_ROUTE)
+    found = {route.destination for route in routes if route.link != own and not route.to_world}
     return tuple(collapse_addresses(found | {METADATA}))
 
 

@@ -34,6 +34,13 @@ def test_uplinks_are_where_default_routes_lead() -> None:
     assert default_links([LAN]) == ()
 
 
+def test_a_vpn_that_takes_both_halves_of_the_world_is_an_uplink_and_no_network() -> None:
+    halves = [Route(IPv4Network(half), "tun0") for half in ("0.0.0.0/1", "128.0.0.0/1")]
+    assert collision(IPv4Network("10.99.0.0/24"), halves, own="qvd0") is None
+    assert default_links([DEFAULT, *halves]) == ("eth0", "tun0")
+    assert host_networks(halves, own="qvd0") == (METADATA,)
+
+
 def test_guests_are_kept_from_the_hosts_networks_and_from_metadata() -> None:
     assert set(host_networks(ROUTES, own="qvd0")) == {LAN.destination, VPN.destination, METADATA}
 
