@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.model.errors import Conflict, FarmError, Invalid, Unavailable
+from qvdnode.model.errors import BadConfig, Conflict, FarmError, Invalid, Unavailable
 
 AWAY: Final = (
     "The database is away; running desktops go on, new ones can be started when it is back."
@@ -13,6 +13,14 @@ AWAY: Final = (
 SLOW: Final = "The database took too long to answer; try again in a moment."
 BUSY: Final = "The database is busy; try again in a moment."
 MEANWHILE: Final = "Somebody else changed the same thing just now; try again."
+DENIED: Final = (
+    "The database lets this node's role do too little ({}). Give the role a database of its own, as"
+    " superuser: ALTER DATABASE name OWNER TO role; GRANT ALL ON SCHEMA public TO role;"
+)
+NO_TABLES: Final = (
+    "The database lacks a table of the farm ({}). Look whether database.dsn names the right one,"
+    " and start the node again, which makes them."
+)
 FULL: Final = "The database has no room left on its disk; its administrator must make some."
 
 SENTENCES: Final[dict[str, str]] = {
@@ -74,6 +82,10 @@ def translate(error: Exception) -> FarmError | None:
     # a value asyncpg cannot send is an InterfaceError too, but the connection is fine
     if isinstance(error, asyncpg.DataError | ValueError):
         return Invalid(f"The database refuses a value: {error}")
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return BadConfig(DENIED.format(error), key="database.dsn")
+    if isinstance(error, asyncpg.UndefinedTableError):
+        return BadConfig(NO_TABLES.format(error), key="database.dsn")
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return _constraint(error)
     return next((make() for kind, make in TABLE if isinstance(error, kind)), None)

@@ -10,7 +10,7 @@ from qvdnode.db.translation import (
     Unanswered,
     translate,
 )
-from qvdnode.model.errors import Conflict, FarmError, Invalid, Unavailable
+from qvdnode.model.errors import BadConfig, Conflict, FarmError, Invalid, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,17 @@ from qvdnode.model.errors import Conflict, FarmError, Invalid, Unavailable
 )
 def test_each_kind_has_its_word(error: Exception, kind: type[FarmError]) -> None:
     assert type(translate(error)) is kind
+
+
+def test_a_database_that_was_not_prepared_says_what_to_do() -> None:
+    denied = translate(asyncpg.InsufficientPrivilegeError("permission denied for schema public"))
+    assert isinstance(denied, BadConfig)
+    assert denied.key == "database.dsn"
+    assert "permission denied for schema public" in str(denied)
+    assert "GRANT ALL ON SCHEMA public" in str(denied)
+    missing = translate(asyncpg.UndefinedTableError('relation "vm" does not exist'))
+    assert isinstance(missing, BadConfig)
+    assert 'relation "vm" does not exist' in str(missing)
 
 
 def test_a_bug_stays_a_bug() -> None:
