@@ -13,7 +13,7 @@ import asyncpg
 from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import found, row_count
-from qvdnode.model.errors import Conflict
+from qvdnode.model.errors import Conflict, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Listing, Page
 
@@ -121,9 +121,16 @@ class Nodes:
         """Declare a node dead, and the VMs that it ran stopped; how many.
 
         Should its process live after all, it finds its lease refused and its guests not its own.
-        Raises NotFound, and Conflict while its lease has not been over for that long.
+        Raises NotFound, Conflict while its lease has not been over for that long, and Unavailable
+        just after the database was away: no node could renew its lease then.
         """
         async with self._db.transaction() as tx:
+            wait_s = LEASE_TTL_S + grace_s - self._db.back_for_s
+            if wait_s > 0:
+                raise Unavailable(
+                    "The database has just come back, and nodes that live have not all said so yet;"
+                    f" try again in {wait_s:.0f} s."
+                )
             if row_count(await tx.execute(FENCE, node_id, grace_s)) == 1:
                 return row_count(await tx.execute(STOP_ALL, node_id, "The host was given up."))
         node = await self.get(node_id)

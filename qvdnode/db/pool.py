@@ -7,6 +7,7 @@ per acquisition, and neither notices a server that became read-only nor one that
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Self, TypeVar
@@ -63,6 +64,7 @@ class Database:
         self._expired: set[Raw] = set()
         self._available = True
         self._try_again_at = 0.0
+        self._back_at: float | None = None
         self._away = asyncio.Event()
         self._closed = False
         self.on_change: list[Callable[[bool], None]] = []
@@ -84,6 +86,11 @@ class Database:
     def available(self) -> bool:
         """Whether the database answered when it was last asked."""
         return self._available
+
+    @property
+    def back_for_s(self) -> float:
+        """How long ago the database was found again; for ever if it never was away."""
+        return math.inf if self._back_at is None else self._clock.monotonic_s() - self._back_at
 
     async def run(self) -> None:
         """Look for the database while it is away, for ever."""
@@ -259,6 +266,8 @@ class Database:
         self._available = now
         AVAILABLE.set(int(now))
         if now:
+            if changed:
+                self._back_at = self._clock.monotonic_s()
             self._away.clear()
         else:
             self._try_again_at = self._clock.monotonic_s() + PATIENCE_S

@@ -1,7 +1,10 @@
 """Nodes and their leases in PostgreSQL."""
 
+import random
+
 import pytest
 
+from qvdnode.db.migrate import migrate
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
@@ -10,6 +13,8 @@ from qvdnode.model.errors import Conflict, NotFound, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Page
 from qvdnode.model.vm_state import VmState
+from tests.fakes.clock import ManualClock
+from tests.integration.db.conftest import OwnServer
 from tests.integration.db.sample import make_sample
 
 pytestmark = pytest.mark.postgres
@@ -38,6 +43,29 @@ async def test_a_node_whose_lease_runs_is_not_fenced(database: Database) -> None
     seat = await nodes.join("one", "boot", "::1")
     with pytest.raises(Conflict, match="one is not gone"):
         await nodes.fence(seat.node_id, grace_s=0)
+
+
+async def test_nobody_is_given_up_just_after_the_database_was_away(own_server: OwnServer) -> None:
+    """Nobody could renew a lease meanwhile, and all of them look dead."""
+    clock = ManualClock()
+    dsn = await own_server.embedded.start()
+    database = await Database.open(dsn, own_server.settings, clock, random.Random(1))
+    await migrate(database)
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot", "::1")
+    await nodes.renew(seat.node_id, seat.epoch, -60.0)
+    await own_server.embedded.stop()
+    with pytest.raises(Unavailable, match="is away"):
+        await nodes.get(seat.node_id)
+    await own_server.embedded.start()
+    clock.advance(2.0)
+    with pytest.raises(Unavailable, match="try again in 25 s"):
+        await nodes.fence(seat.node_id)
+    assert await nodes.renew(seat.node_id, seat.epoch, -60.0)
+    clock.advance(26.0)
+    await nodes.fence(seat.node_id)
+    assert not await nodes.renew(seat.node_id, seat.epoch)
+    await database.close()
 
 
 async def test_a_fenced_node_neither_renews_nor_is_alive_until_it_joins_again(
