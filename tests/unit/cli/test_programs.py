@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +23,10 @@ PROGRAMS: dict[str, Any] = {
     "qvd": get_command(qvd_program.app),
     "qvdnode": get_command(qvdnode_program.app),
 }
+ROOT = Path(__file__).parents[3]
 SHOWS_A_WINDOW = "qvd connect"
-SHELL = re.compile(r" [<>|] .*$|^(\w+=\S+ )+")
-"""What is the shell's: where input comes from, and variables."""
+SHELL = re.compile(r" [<>|] .*$|^(\w+=\S+ )+|\$\(.*?\)")
+"""What is the shell's: where input comes from, variables, and what other commands say."""
 
 
 def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -43,6 +45,16 @@ EXAMPLES = [
     for line in (command.epilog or "").split("\n\n")
     if line and line != HEADING
 ]
+
+PAGES = ("README.md", "docs/operations.md", "docs/rest.md")
+TOLD = [
+    (page, line)
+    for page in PAGES
+    for line in re.findall(
+        r"^(?:    )?(?:\.venv/bin/)?(qvd(?:node)? .*)$", (ROOT / page).read_text(), re.MULTILINE
+    )
+]
+"""What readers are told to type, each on a line of its own."""
 
 
 def test_there_is_something_to_look_at() -> None:
@@ -64,6 +76,17 @@ def test_an_example_can_be_typed(path: str, line: str) -> None:
     assert typed.startswith(path)
     words = shlex.split(typed.removeprefix(path))
     LEAVES[path].make_context(path, words)
+
+
+@pytest.mark.parametrize(("page", "line"), TOLD)
+def test_what_a_page_says_can_be_typed(page: str, line: str) -> None:
+    words = shlex.split(SHELL.sub("", line), comments=True)
+    path = next(path for path in LEAVES if words[: len(path.split())] == path.split())
+    LEAVES[path].make_context(path, words[len(path.split()) :])
+
+
+def test_pages_say_something() -> None:
+    assert {page for page, _ in TOLD} == set(PAGES)
 
 
 @pytest.mark.parametrize("path", [path for path in LEAVES if path.startswith("qvd ")])
