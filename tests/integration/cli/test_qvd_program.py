@@ -285,6 +285,9 @@ async def test_deleting_asks_and_says_how_not_to_be_asked(logged_in: Qvd) -> Non
     await done(logged_in, "tenant", "create", "acme")
     refused = await logged_in("tenant", "delete", "acme", stdin="n\n")
     assert (refused.exit_code, "Nothing was changed." in refused.stderr) == (1, True)
+    unclear = await logged_in("tenant", "delete", "acme", stdin="perhaps\nno\n")
+    assert (unclear.exit_code, "Answer y or n." in unclear.stderr) == (1, True)
+    assert unclear.stdout == ""
     nobody = await logged_in("tenant", "delete", "acme")
     assert (nobody.exit_code, "--yes" in nobody.stderr) == (2, True)
     said = await done(logged_in, "tenant", "delete", "acme", "--yes")
