@@ -12,7 +12,6 @@ class HostMemory:
     total_mib: int
     available_mib: int
     """What could be given to a program without swapping, by the kernel's own estimate."""
-    swap_total_mib: int
     swap_free_mib: int
 
 
@@ -35,7 +34,6 @@ def parse_meminfo(text: str) -> HostMemory:
     return HostMemory(
         total_mib=kib["MemTotal"] // KIB_PER_MIB,
         available_mib=kib["MemAvailable"] // KIB_PER_MIB,
-        swap_total_mib=kib.get("SwapTotal", 0) // KIB_PER_MIB,
         swap_free_mib=kib.get("SwapFree", 0) // KIB_PER_MIB,
     )
 

@@ -16,11 +16,11 @@ Words: no number
 
 
 def test_the_kernels_table_is_read_in_mib() -> None:
-    assert parse_meminfo(MEMINFO) == HostMemory(24111, 20480, 2048, 1024)
+    assert parse_meminfo(MEMINFO) == HostMemory(24111, 20480, 1024)
 
 
 def test_a_host_without_swap_has_none() -> None:
-    assert parse_meminfo("MemTotal: 2048 kB\nMemAvailable: 1024 kB\n") == HostMemory(2, 1, 0, 0)
+    assert parse_meminfo("MemTotal: 2048 kB\nMemAvailable: 1024 kB\n") == HostMemory(2, 1, 0)
 
 
 def test_a_table_without_total_is_an_error() -> None:

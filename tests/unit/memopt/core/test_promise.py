@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from qvdnode.memopt.core.meminfo import HostMemory
 from qvdnode.memopt.core.promise import capacity_mib, refusal
 
-HOST = HostMemory(total_mib=8192, available_mib=6000, swap_total_mib=0, swap_free_mib=0)
+HOST = HostMemory(total_mib=8192, available_mib=6000, swap_free_mib=0)
 FLOOR_MIB = 256
 
 
@@ -21,19 +21,19 @@ def test_overcommit_promises_the_same_memory_again() -> None:
 
 
 def test_a_host_that_is_really_short_starts_nothing() -> None:
-    short = HostMemory(8192, 255, 0, 0)
+    short = HostMemory(8192, 255, 0)
     assert refusal(1, 7168, short, FLOOR_MIB) is not None
 
 
 def test_a_host_smaller_than_its_reserve_takes_nobody() -> None:
-    tiny = HostMemory(512, 512, 0, 0)
+    tiny = HostMemory(512, 512, 0)
     assert capacity_mib(tiny, host_reserve_mib=1024, overcommit=1.0) == 0
     assert refusal(1, 0, tiny, FLOOR_MIB) is not None
 
 
 @given(st.lists(st.integers(1, 4096)), st.integers(0, 65_536), st.integers(0, 8192))
 def test_never_more_is_promised_than_there_is(sizes: list[int], total: int, reserve: int) -> None:
-    host = HostMemory(total, total, 0, 0)
+    host = HostMemory(total, total, 0)
     capacity, promised = capacity_mib(host, reserve, overcommit=1.0), 0
     for size in sizes:
         if refusal(size, capacity - promised, host, available_floor_mib=0) is None:
