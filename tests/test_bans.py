@@ -59,7 +59,8 @@ SKIPS: Final = {
 """Tests that may be skipped, with a reason told by `-ra`; never for want of LXC, PostgreSQL,
 nftables or NX, which are the product."""
 SKIPPING: Final = {"skip", "skipif", "importorskip", "xfail"}
-EVERYTHING: Final = {"Exception", "BaseException"}
+GROUPS: Final = {"ExceptionGroup", "BaseExceptionGroup"}
+EVERYTHING: Final = {"Exception", "BaseException", *GROUPS}
 
 
 def banned(source: ast.Module, ban: Ban) -> list[int]:
@@ -143,12 +144,16 @@ def is_blind(caught: ast.expr | None) -> bool:
 
 
 def raises_again(handler: ast.ExceptHandler) -> bool:
-    """Whether it only tidies up: it ends with a bare raise, and nothing leaves before that."""
+    """Whether it only tidies up: it ends with a bare raise, and nothing leaves before that.
+
+    Of a group of errors, it may be one of them that is raised.
+    """
     last = handler.body[-1]
     leaves = (ast.Return, ast.Break, ast.Continue)
+    one_of_them = isinstance(handler.type, ast.Name) and handler.type.id in GROUPS
     return (
         isinstance(last, ast.Raise)
-        and last.exc is None
+        and (last.exc is None or one_of_them)
         and not any(isinstance(node, leaves) for node in ast.walk(handler))
     )
 
@@ -167,6 +172,10 @@ def is_blind_suppress(call: ast.Call) -> bool:
         ("try: a\nexcept Exception:\n if b: raise", True),
         ("try: a\nexcept Exception:\n if b: return\n raise", True),
         ("with contextlib.suppress(Exception): a", True),
+        ("with suppress(OSError, BaseExceptionGroup): a", True),
+        ("try: a\nexcept BaseExceptionGroup: b", True),
+        ("try: a\nexcept BaseException as b:\n raise OSError from b", True),
+        ("try: a\nexcept BaseExceptionGroup as b:\n raise one(b) from b", False),
         ("try: a\nexcept BaseException:\n b\n raise", False),
         ("try: a\nexcept OSError: b", False),
         ("with suppress(OSError): a", False),
