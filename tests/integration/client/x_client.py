@@ -8,7 +8,8 @@ from typing import Self
 from qvdnode.wire import x11
 
 STRING = 31
-CREATE, DESTROY, MAP, UNMAP, CHANGE_PROPERTY, GET_FOCUS = 1, 4, 8, 10, 18, 43
+CREATE, DESTROY, MAP, UNMAP, CHANGE_PROPERTY, SEND_EVENT, GET_FOCUS = 1, 4, 8, 10, 18, 25, 43
+CLIENT_MESSAGE = 33
 
 
 class XClient:
@@ -63,6 +64,12 @@ class XClient:
         """End it."""
         self._do(struct.pack("<BxHI", DESTROY, 2, window))
 
+    def ask_to_close(self, window: int) -> None:
+        """What a window manager sends when a person closes a window: WM_DELETE_WINDOW."""
+        kind, what = (self._atom(name) for name in ("WM_PROTOCOLS", "WM_DELETE_WINDOW"))
+        event = struct.pack("<BBHII5I", CLIENT_MESSAGE, 32, 0, window, kind, what, 0, 0, 0, 0)
+        self._do(struct.pack("<BBHII", SEND_EVENT, 0, 11, window, 0) + event)
+
     def desktop(self) -> int:
         """A window as nxagent makes it."""
         window = self.create()
@@ -74,6 +81,10 @@ class XClient:
         self._socket.sendall(request + struct.pack("<BxH", GET_FOCUS, 1))
         answer = self._exactly(x11.PACKET)
         assert answer[0] == x11.REPLY, f"X error {answer[1]} of request {request[0]}"
+
+    def _atom(self, name: str) -> int:
+        self._socket.sendall(x11.atom(name))
+        return x11.parse_atom(self._exactly(x11.PACKET))
 
     def _exactly(self, count: int) -> bytes:
         data = b""
