@@ -21,6 +21,15 @@ BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.Ba
 """What reading an archive raises that is damaged or cut off."""
 
 _BUFFER: Final = 1024 * 1024
+_HEADER_MAX: Final = 1024 * 1024
+"""Of one entry: names of 4 KiB, and attributes of 64 KiB each."""
+_HEADERS: Final = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 _XATTR: Final = "SCHILY.xattr."
 _KINDS: Final = {
     tarfile.REGTYPE: Kind.FILE,
@@ -36,9 +45,20 @@ _KINDS: Final = {
 }
 
 
+class _BoundedHeader(tarfile.TarInfo):
+    """The library reads a header of any size into memory; this one refuses to."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        # The one way to come between a header's type and its content; the fuzzer would notice.
+        if self.type in _HEADERS and not 0 <= self.size <= _HEADER_MAX:
+            raise BadImage(f"the archive has a header of {self.size} bytes")
+        return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+
+
 class _StrictTar(tarfile.TarFile):
     """The library's reader ends quietly at a damaged header; this one tells."""
 
+    tarinfo: type[tarfile.TarInfo] = _BoundedHeader
     firstmember: tarfile.TarInfo | None
 
     def next(self) -> tarfile.TarInfo | None:

@@ -11,6 +11,7 @@ Reads a tar on stdin. Says on stdout, a JSON object a line: `{"bytes": N}` while
 import errno
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ from qvdnode.image.core.entry import Entry, Tally
 from qvdnode.image.tree_writer import TreeWriter
 from qvdnode.model.errors import BadImage, HostFailed
 
+MEMORY_MAX: Final = 1024 * 1024 * 1024
+"""For two million names, and a decompressor."""
+SENTENCE_MAX: Final = 2_000
+"""Names in it come from the archive."""
 STEP_BYTES: Final = 16 * 1024 * 1024
 _NICE: Final = 10
 
@@ -32,6 +37,8 @@ def main(arguments: list[str]) -> int:
     os.nice(_NICE)
     # Modes are set as they are in the image.
     os.umask(0o077)
+    # No archive may have the memory of the whole node.
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     tally = Tally(max_entries=int(max_entries), max_bytes=int(max_bytes))
     try:
         _unpack(Path(root), _source(rest), tally, int(floor_mib))
@@ -39,6 +46,8 @@ def main(arguments: list[str]) -> int:
         _tell(refused=str(error))
     except tar_entries.BROKEN as error:
         _tell(refused=f"the archive is broken or cut off: {error}")
+    except (MemoryError, RecursionError):
+        _tell(refused="the archive cannot be read: its headers are nested or large beyond measure")
     except HostFailed as error:
         _tell(failed=str(error))
     except OSError as error:
@@ -101,8 +110,12 @@ def _sync(root: Path) -> None:
         os.close(handle)
 
 
-def _tell(**fact: object) -> None:
-    sys.stdout.write(json.dumps(fact) + "\n")
+def _tell(**fact: int | str) -> None:
+    cut = {
+        name: value[:SENTENCE_MAX] if isinstance(value, str) else value
+        for name, value in fact.items()
+    }
+    sys.stdout.write(json.dumps(cut) + "\n")
     sys.stdout.flush()
 
 

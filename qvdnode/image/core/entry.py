@@ -53,7 +53,8 @@ class Tally:
     max_bytes: int
     entries: int = 0
     size_bytes: int = 0
-    seen: set[tuple[str, ...]] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    """As text, which takes a third of what the parts would."""
 
     def take(self, entry: Entry) -> tuple[str, ...]:
         """Count one entry and give its path in parts, () for the root; raises BadImage."""
@@ -67,20 +68,23 @@ class Tally:
             )
         if self.size_bytes > self.max_bytes:
             raise BadImage(f"more than {self.max_bytes // _MIB} MiB (image.import_max_mib)")
-        if path in self.seen and entry.kind is not Kind.FOLDER:
+        whole = "/".join(path)
+        if whole in self.seen and entry.kind is not Kind.FOLDER:
             raise BadImage(f"{entry.name!r} is there twice")
-        self.seen.add(path)
+        self.seen.add(whole)
         return path
 
 
 def clean_path(name: str) -> tuple[str, ...]:
     """The parts of a name inside the image; raises BadImage where it could lead outside."""
+    if len(name) > PATH_MAX or len(_raw(name)) > PATH_MAX:
+        raise BadImage(f"{name[:60]!r}... is too long for a name")
     if name.startswith("/"):
         raise BadImage(f"{name!r} is an absolute path; make the archive from inside the root")
     parts = tuple(part for part in name.split("/") if part not in {"", "."})
     if ".." in parts:
         raise BadImage(f"{name!r} leads out of the image")
-    if len(_raw(name)) > PATH_MAX or any(len(_raw(part)) > NAME_MAX for part in parts):
+    if any(len(_raw(part)) > NAME_MAX for part in parts):
         raise BadImage(f"{name[:60]!r}... is too long for a name")
     if "\0" in name:
         raise BadImage(f"{name!r} holds a zero byte")

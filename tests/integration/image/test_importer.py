@@ -18,6 +18,7 @@ from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull, TimedOut
 from qvdnode.model.ids import ImageId
 from tests.integration.image.tiny_root import SHELL, Piece, complete, stream, tar, without
+from tests.waiting import until
 
 IMAGE = ImageId(3)
 EVIL = Path("/etc/evil")
@@ -158,6 +159,16 @@ REFUSED = {
         tar(complete(Piece("a", kind=tarfile.SYMTYPE, link="b", pax=(("linkpath", "b\0c"),)))),
         "zero byte",
     ),
+    "endless absolute name": (tar(complete(Piece("/" + "x" * 70_000))), "too long"),
+    "endless way out": (tar(complete(Piece("../" * 30_000 + "x"))), "too long"),
+    "large header": (
+        tar(complete(Piece("a", bytes(2 << 20), kind=tarfile.GNUTYPE_LONGNAME))),
+        "a header of 2097152 bytes",
+    ),
+    "nested headers": (
+        tar(complete(*[Piece("a", b"x\0", kind=tarfile.GNUTYPE_LONGNAME)] * 1300)),
+        "nested or large",
+    ),
     "broken header": (
         tar([Piece("a", b"x" * 512), Piece("b", b"y")]).replace(b"b\0\0\0", b"c\0\0\0"),
         "broken",
@@ -185,6 +196,28 @@ async def test_bombs_are_refused(settings: ImageSettings) -> None:
     with pytest.raises(BadImage, match="import_max_entries"):
         await Importer(few).import_tar(stream(tar(complete())), "bomb")
     assert left(settings) == []
+
+
+async def test_no_import_may_have_the_memory_of_the_node(settings: ImageSettings) -> None:
+    def limits() -> list[str]:
+        """The limits of memory of the children that unpack."""
+        return [
+            line
+            for pid in Path("/proc/thread-self/children").read_text().split()
+            if b"qvdnode.image.unpack" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
+            if line.startswith("Max address space") and "unlimited" not in line
+        ]
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield tar(complete())[:50_000]
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(Importer(settings).import_tar(stalling(), "slow"))
+    await until(limits, what="a limit of the child's memory")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_below_the_floor_nothing_is_imported(settings: ImageSettings) -> None:
