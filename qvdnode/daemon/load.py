@@ -8,7 +8,7 @@ QVDNODE_SECTION__KEY, such as QVDNODE_NODE__STATE_DIR; a list is written as in t
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -107,6 +107,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
                 f"unknown section [{name}]; there are {', '.join(sorted(SECTIONS))}", key=name
             )
     node = _filled(SECTIONS["node"], "node", raw.get("node", {}), {})
+    node = replace(node, state_dir=_without_links(node.state_dir))
     derived = {name: getattr(node, name) for name in DERIVED}
     others = {
         name: _filled(section, name, raw.get(name, {}), derived)
@@ -114,6 +115,16 @@ def parse(raw: Mapping[str, Any]) -> Config:
         if name != "node"
     }
     return Config(node=node, **others)
+
+
+def _without_links(state_dir: Path) -> Path:
+    """Done once, for all that is below: the kernel lists mounts by the way without links."""
+    try:
+        return state_dir.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # the last of these: links in a circle
+        raise BadConfig(
+            f"[node] state_dir cannot be used: {error}", key="node.state_dir"
+        ) from error
 
 
 def settable(kind: type[Any]) -> list[Field[Any]]:

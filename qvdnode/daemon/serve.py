@@ -26,6 +26,7 @@ from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
@@ -163,6 +164,8 @@ async def _join(node: Node, tasks: Supervisor) -> bool:
     if lease is None:
         return False
     _ = tasks.essential("lease", lease.run())
+    exists = Images(node.surroundings.database).exists
+    _ = tasks.isolated("image-removals", node.importer.finish_removals(exists))
     return True
 
 

@@ -71,6 +71,10 @@ class Images:
         row = await self._db.fetchrow(GET, image_id, idempotent=True)
         return _convert(found(row, KIND, image_id))
 
+    async def exists(self, image_id: ImageId) -> bool:
+        """Whether there is such an image."""
+        return await self._db.fetchrow(GET, image_id, idempotent=True) is not None
+
     async def by_name(self, name: str) -> Image:
         """One image; raises NotFound."""
         row = await self._db.fetchrow(BY_NAME, name, idempotent=True)

@@ -1,21 +1,22 @@
-"""The folders and mounts of one guest, made, joined and removed. Everything here blocks."""
+"""The folders and mounts of one guest, made, joined and removed. All but `remove` blocks."""
 
 # tested-by: tests/integration/image/test_overlay.py
 
+import asyncio
 import os
-import shutil
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import mounts
+from qvdnode.host import mounts, process
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.model.errors import BadImage, HostFailed
 from qvdnode.model.guest import IdRange
 from qvdnode.model.ids import Generation, VmId
 
+DELETE_LIMIT_S: Final = 600.0
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -81,19 +82,34 @@ def _enter(handle: int, part: str, ids: IdRange) -> int:
     return inner
 
 
-def remove(folders: GuestFolders) -> None:
+async def remove(folders: GuestFolders) -> None:
     """Unmount and delete the folders of one guest; safe to repeat, raises HostFailed.
 
     Its home is only unmounted.
     """
+    await asyncio.to_thread(_unmount, folders)
+    # Only what the guest wrote is deleted with its content, however deep it has nested that.
+    if await asyncio.to_thread(folders.disk.exists):
+        await delete_tree(folders.disk)
+    await asyncio.to_thread(_remove_points, folders)
+
+
+async def delete_tree(folder: Path) -> None:
+    """Delete a folder with its content, but not what is mounted in it; raises HostFailed."""
+    await process.run(["rm", "-rf", "--one-file-system", "--", folder], limit_s=DELETE_LIMIT_S)
+
+
+def _unmount(folders: GuestFolders) -> None:
     with _told(folders.folder):
         for point in mounts.under(folders.folder):
             mounts.unmount(point)
         folders.disk_file.unlink(missing_ok=True)
-        # Only what the guest wrote is deleted with its content. The others are mount points: an
-        # rmdir cannot hurt what a mount that we failed to see would hold, such as a home.
-        if folders.disk.exists():
-            shutil.rmtree(folders.disk)
+
+
+def _remove_points(folders: GuestFolders) -> None:
+    # These are mount points: an rmdir cannot hurt what a mount that we failed to see would hold,
+    # such as a home.
+    with _told(folders.folder):
         for point in (folders.lower, folders.root, folders.home, folders.folder):
             with suppress(FileNotFoundError):
                 point.rmdir()
@@ -107,6 +123,23 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise HostFailed(f"{folder} cannot be removed: {error.strerror}") from error
+
+
+def runs_from(layout: Layout, image_folder: Path) -> bool:
+    """Whether the root of a guest lies on an image in that folder, under whatever name it is now.
+
+    The mounts are asked, so that it is true of guests of an earlier process too.
+    """
+    roots = {_identity(root) for root in image_folder.glob("*/rootfs")} - {None}
+    return any(_identity(lower) in roots for lower in layout.vms.glob("*/*/lower"))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        facts = folder.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def strays(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:

@@ -10,13 +10,14 @@ import logging
 import secrets
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
+from qvdnode.image import guest_folders
 from qvdnode.image.core import foreign
 from qvdnode.image.disk import Floor
 from qvdnode.image.layout import Layout
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 IMPORTS: Final = Counter("qvdnode_image_imports", "Imports of images by outcome.", ["outcome"])
 STAGING_PREFIX: Final = ".staging-"
 REMOVED_PREFIX: Final = ".removed-"
+CONDEMNED: Final = "condemned"
+"""In an image's folder: its row is being deleted, or is gone already."""
 AT_ONCE: Final = 2
 _MIB: Final = 1024 * 1024
 
@@ -55,7 +58,7 @@ class Importer:
 
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
-        self._layout = Layout(settings.state_dir.resolve())
+        self._layout = Layout(settings.state_dir)
         self._floor = Floor(settings.state_dir, settings.free_floor_mib)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -91,20 +94,49 @@ class Importer:
         """Throw away what was imported; fine when it was placed: then it stays."""
         await self._delete(imported.version_folder)
 
+    async def condemn(self, image_id: ImageId) -> None:
+        """Note that an image is about to be removed, so that a crash cannot make one forget it.
+
+        Raises Conflict while a guest runs on one of its versions, whatever its flavour says now.
+        """
+        folder = self._layout.images / str(image_id)
+        if await asyncio.to_thread(guest_folders.runs_from, self._layout, folder):
+            raise Conflict("A desktop still runs on this image; stop it first.")
+        await asyncio.to_thread(_mark, folder)
+
+    async def spare(self, image_id: ImageId) -> None:
+        """Take that back."""
+        mark = self._layout.images / str(image_id) / CONDEMNED
+        await asyncio.to_thread(mark.unlink, missing_ok=True)
+
     async def remove(self, image_id: ImageId) -> None:
-        """Delete every version of an image; safe to repeat."""
+        """Delete every version of an image; safe to repeat.
+
+        What a guest runs on after all stays, unseen, until a `sweep` finds it unused.
+        """
         folder = self._layout.images / str(image_id)
         aside = self._layout.images / f"{REMOVED_PREFIX}{secrets.token_hex(8)}"
         with suppress(FileNotFoundError):
             await asyncio.to_thread(folder.rename, aside)
-        await self._delete(aside)
+        await self._delete_unused(aside)
+
+    async def finish_removals(self, exists: Callable[[ImageId], Awaitable[bool]]) -> None:
+        """Remove the condemned images that do not exist any more, and spare the others."""
+        for mark in await asyncio.to_thread(_condemned, self._layout.images):
+            image_id = ImageId(int(mark.parent.name))
+            try:
+                if await exists(image_id):
+                    await self.spare(image_id)
+                    continue
+                await self.remove(image_id)
+                log.info("image_removal_finished", extra={"image": image_id})
+            except FarmError as error:
+                log.warning("image_stays", extra={"image": image_id, "because": str(error)})
 
     async def sweep(self) -> list[str]:
-        """Delete what imports of an earlier process left; call it before the first import."""
+        """Delete what imports and removals of an earlier process left, before the first import."""
         found = await asyncio.to_thread(_leftovers, self._layout.images)
-        for folder in found:
-            await self._delete(folder)
-        return [folder.name for folder in found]
+        return [folder.name for folder in found if await self._delete_unused(folder)]
 
     async def _import(
         self,
@@ -161,9 +193,16 @@ class Importer:
         finally:
             await process.end(child, grace_s=0)
 
+    async def _delete_unused(self, folder: Path) -> bool:
+        if await asyncio.to_thread(guest_folders.runs_from, self._layout, folder):
+            log.warning("image_still_used", extra={"folder": folder.name})
+            return False
+        await self._delete(folder)
+        return True
+
     async def _delete(self, folder: Path) -> None:
         if await asyncio.to_thread(folder.exists):
-            await process.run(["rm", "-rf", "--one-file-system", "--", folder], limit_s=600)
+            await guest_folders.delete_tree(folder)
 
 
 async def _talk(child: Process, chunks: AsyncIterator[bytes], progress: ImportProgress) -> int:
@@ -248,6 +287,16 @@ def _place(staging: Path, target: Path) -> None:
 
 def _last_version(image: Path) -> int:
     return max((int(path.name) for path in image.glob("*") if path.name.isdecimal()), default=0)
+
+
+def _mark(folder: Path) -> None:
+    # One that was never placed has no folder, and needs no note.
+    with suppress(FileNotFoundError):
+        (folder / CONDEMNED).touch()
+
+
+def _condemned(images: Path) -> list[Path]:
+    return [mark for mark in sorted(images.glob(f"*/{CONDEMNED}")) if mark.parent.name.isdecimal()]
 
 
 def _leftovers(images: Path) -> list[Path]:

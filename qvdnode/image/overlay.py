@@ -46,8 +46,7 @@ class OverlayRootfs:
 
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
-        # Resolved, because that is how the kernel lists mounts.
-        self._layout = Layout(settings.state_dir.resolve())
+        self._layout = Layout(settings.state_dir)
         self._floor = Floor(settings.state_dir, settings.free_floor_mib)
         self._homes = Homes(self._layout, settings.quota_project_base)
         self._ids = IdMapper()
@@ -90,7 +89,7 @@ class OverlayRootfs:
         """
         removed: list[Path] = []
         for folders in await asyncio.to_thread(guest_folders.strays, self._layout, keep):
-            await asyncio.to_thread(guest_folders.remove, folders)
+            await guest_folders.remove(folders)
             removed.append(folders.folder)
         removed += await self._homes.sweep()
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
@@ -157,5 +156,5 @@ class OverlayRootfs:
 
     async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         folders = self._layout.guest(vm_id, generation)
-        await asyncio.to_thread(guest_folders.remove, folders)
+        await guest_folders.remove(folders)
         await self._homes.let_go(user_id, (vm_id, generation))

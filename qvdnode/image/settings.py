@@ -18,7 +18,8 @@ class ImageSettings:
     """The `[image]` section."""
 
     state_dir: Path = Path("/var/lib/qvdnode")
-    """Where images, homes and running guests are kept; taken from the node's own setting."""
+    """Where images, homes and running guests are kept; taken from the node's own setting.
+    Without links in it, because the kernel lists mounts so."""
     free_floor_mib: int = 2_048
     """Free space in the state folder below which no desktop starts and no import goes on."""
     size_limits: SizeLimits = SizeLimits.AUTO

@@ -53,7 +53,7 @@ class LoopLimit:
             await loop_files.repair(wanted.file)
             await loop_files.grow(wanted.file, wanted.size_mib)
         await loop_files.mount(wanted.file, wanted.folder, new=fresh)
-        await asyncio.to_thread(wanted.folder.chmod, 0o700)
+        await asyncio.to_thread(_private_folder, wanted.folder)  # its root is another one now
 
 
 class ProjectLimit:
@@ -87,5 +87,8 @@ def choose(settings: ImageSettings) -> SizeLimit:
 
 
 def _private_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise HostFailed(f"{folder} cannot be made: {error.strerror}") from error

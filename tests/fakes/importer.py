@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from qvdnode.image.importer import Imported
-from qvdnode.model.errors import BadImage
+from qvdnode.model.errors import BadImage, Conflict
 from qvdnode.model.ids import ImageId
 
 BROKEN = b"this is no tar"
@@ -15,6 +15,9 @@ class FakeImporter:
 
     def __init__(self) -> None:
         self.staged: set[Path] = set()
+        self.used: set[ImageId] = set()
+        """Images that guests run on."""
+        self.condemned: set[ImageId] = set()
         self.placed: dict[tuple[ImageId, int], int] = {}
 
     async def import_tar(self, chunks: AsyncIterator[bytes], name: str) -> Imported:
@@ -40,6 +43,16 @@ class FakeImporter:
     async def discard(self, imported: Imported) -> None:
         """Forget it."""
         self.staged.discard(imported.version_folder)
+
+    async def condemn(self, image_id: ImageId) -> None:
+        """Raises Conflict for an image in `used`."""
+        if image_id in self.used:
+            raise Conflict("A desktop still runs on this image; stop it first.")
+        self.condemned.add(image_id)
+
+    async def spare(self, image_id: ImageId) -> None:
+        """Take that back."""
+        self.condemned.discard(image_id)
 
     async def remove(self, image_id: ImageId) -> None:
         """Forget all versions."""

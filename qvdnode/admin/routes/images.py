@@ -101,10 +101,15 @@ async def set_head(asked: Asked[Head, NoQuery]) -> ImageView:
 
 
 async def delete_image(asked: Asked[NoBody, NoQuery]) -> None:
-    """Delete an image with all its versions; raises Conflict while a flavour uses it."""
+    """Delete an image with all its versions; raises Conflict while a flavour or a guest uses it."""
     catalogue = asked.parts.catalogue
     image = await catalogue.images.by_name(asked.name())
-    await catalogue.images.delete(image.id)
+    await catalogue.importer.condemn(image.id)
+    try:
+        await catalogue.images.delete(image.id)
+    except Conflict:
+        await catalogue.importer.spare(image.id)
+        raise
     asked.changed("image", image.id, name=image.name)
     await catalogue.importer.remove(image.id)
 
@@ -155,7 +160,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="DELETE",
         path="/images/{name}",
         handler=delete_image,
-        summary="Delete an image that no flavour uses",
+        summary="Delete an image that no flavour and no running VM uses",
         tag="images",
         body=NoBody,
         query=NoQuery,

@@ -308,6 +308,41 @@ async def test_removing_an_image_and_sweeping_what_a_crash_left(settings: ImageS
     assert left(settings) == []
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_removal_that_a_crash_cut_short_is_finished(
+    settings: ImageSettings, *, there: bool
+) -> None:
+    root = await imported(settings, tar(complete()))
+    await Importer(settings).condemn(IMAGE)
+    later = Importer(settings)
+    asked: list[ImageId] = []
+
+    async def exists(image_id: ImageId) -> bool:
+        asked.append(image_id)
+        return there
+
+    await later.sweep()
+    assert root.is_dir()
+    await later.finish_removals(exists)
+    assert left(settings) == (["3"] if there else [])
+    await later.finish_removals(exists)
+    assert asked == [IMAGE]
+
+
+async def test_an_image_that_is_spared_stays(settings: ImageSettings) -> None:
+    await imported(settings, tar(complete()))
+    importer = Importer(settings)
+    await importer.condemn(IMAGE)
+    await importer.spare(IMAGE)
+    await importer.condemn(ImageId(9))  # which was never placed
+
+    async def gone(image_id: ImageId) -> bool:
+        raise AssertionError(image_id)
+
+    await importer.finish_removals(gone)
+    assert left(settings) == ["3"]
+
+
 async def test_progress_is_told(settings: ImageSettings) -> None:
     told: list[int] = []
     content = tar(complete(Piece("./big", os.urandom(20 << 20))))

@@ -12,7 +12,7 @@ from qvdnode.host import loop_files, mounts, process, project_quota
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
-from qvdnode.model.errors import BadImage, HostFailed, NodeFull
+from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -210,7 +210,7 @@ async def test_a_mount_that_is_cancelled_leaves_nothing(
 async def test_room_is_what_the_disk_has_just_now(state_dir: Path) -> None:
     disk = state_dir / "disk"
     disk.mkdir()
-    mounts.tmpfs(disk, size_kib=32 * 1024, inodes=64, owner=0, mode=0o711)
+    mounts.tmpfs(disk, size_kib=32 * 1024, inodes=64 * 64, owner=0, mode=0o711)
     rootfs = OverlayRootfs(ImageSettings(state_dir=disk, free_floor_mib=16))
     await rootfs.require_room()
     filling = disk / "filling"
@@ -257,6 +257,49 @@ async def test_a_root_that_is_in_use_goes_away_with_its_last_user(
     assert mounts.under(ready.state_dir) == []
     os.close(handle)
     await nothing_left(ready)
+
+
+async def test_however_deep_a_guest_nested_its_folders_they_go(
+    rootfs: OverlayRootfs, ready: ImageSettings
+) -> None:
+    """As where project quota limits it, so that its files are on the host's own file system."""
+    folder = ready.state_dir / "vms" / "7" / "1" / "disk"
+    folder.mkdir(parents=True)
+    handle = os.open(folder, os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("d", dir_fd=handle)
+        inner = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    await rootfs.unmount(VM, USER, ONE)
+    await nothing_left(ready)
+
+
+async def test_a_home_that_cannot_be_made_is_told(
+    rootfs: OverlayRootfs, ready: ImageSettings
+) -> None:
+    (ready.state_dir / "homes" / "5").write_bytes(b"")
+    with pytest.raises(HostFailed, match="homes/5 cannot be made"):
+        await rootfs.mount(ORDER, ONE, IDS)
+    await nothing_left(ready)
+
+
+async def test_an_image_that_a_guest_runs_on_outlives_its_removal(
+    rootfs: OverlayRootfs, ready: ImageSettings
+) -> None:
+    made = await rootfs.mount(ORDER, ONE, IDS)
+    importer, images = Importer(ready), ready.state_dir / "images"
+    with pytest.raises(Conflict, match="still runs"):
+        await importer.condemn(ORDER.flavour.image_id)
+    # A start may come between that look and the removal.
+    await importer.remove(ORDER.flavour.image_id)
+    later = Importer(ready)
+    assert await later.sweep() == []
+    assert await as_guest(made, IDS, "cat var/lib/word") == "0 from the image"
+    await rootfs.unmount(VM, USER, ONE)
+    assert len(await later.sweep()) == 1
+    assert list(images.iterdir()) == []
 
 
 async def test_a_new_process_adopts_what_is_whole_and_sweeps_the_rest(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.daemon.load import parse
+from qvdnode.host import mounts
 from qvdnode.host.inotify import Inotify
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import IdRange
@@ -30,6 +32,41 @@ async def folders(tmp_path: Path) -> AsyncIterator[TmpfsRunFolders]:
     yield folders
     await folders.sweep([])
     inotify.close()
+
+
+async def test_a_state_folder_behind_a_link_is_adopted(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    inotify = Inotify()
+    config = parse({"node": {"state_dir": str(tmp_path / "link")}})
+    folders = TmpfsRunFolders(config.vm.run_folders, inotify)
+    await folders.create(VM, OWNER)
+    try:
+        assert await folders.adopt(VM)
+    finally:
+        await folders.sweep([])
+        for point in mounts.under(tmp_path):
+            mounts.unmount(point)
+        inotify.close()
+
+
+def descriptors() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+class Unwatching(Inotify):
+    """One that the kernel allows no more watches."""
+
+    def watch(self, folder: Path, changed: Callable[[], None]) -> Callable[[], None]:
+        raise HostFailed(f"cannot watch {folder}")
+
+
+async def test_a_folder_that_cannot_be_watched_is_let_go_of(folders: TmpfsRunFolders) -> None:
+    before = descriptors()
+    unwatched = TmpfsRunFolders(folders.path(VM).parent, Unwatching())
+    with pytest.raises(HostFailed):
+        unwatched.follow(VM, Ear())
+    assert descriptors() == before
 
 
 class Ear:

@@ -1,3 +1,5 @@
+from qvdnode.model.ids import ImageId
+from tests.fakes.importer import FakeImporter
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import Furniture
 
@@ -21,12 +23,29 @@ async def test_an_older_version_can_be_the_one_that_starts(api: CheckedApi) -> N
     await api.call("PUT", "/images/icewm/head", {"version": 9}, status=404)
 
 
-async def test_an_image_in_use_stays(api: CheckedApi, furniture: Furniture) -> None:
+async def test_an_image_in_use_stays(
+    api: CheckedApi, furniture: Furniture, importer: FakeImporter
+) -> None:
     await api.call("DELETE", "/images/icewm", status=409)
+    assert importer.condemned == set()
     await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
     await api.call("DELETE", f"/flavours/{furniture.flavour_id}", status=204)
     await api.call("DELETE", "/images/icewm", status=204)
     await api.get("/images/icewm", 404)
+
+
+async def test_an_image_that_a_guest_runs_on_stays_though_no_flavour_names_it(
+    api: CheckedApi, importer: FakeImporter
+) -> None:
+    await api.import_image("old")
+    image = ImageId((await api.get("/images/old"))["id"])
+    importer.used.add(image)
+    refused = await api.call("DELETE", "/images/old", status=409)
+    assert "still runs" in refused["detail"]
+    await api.get("/images/old")
+    importer.used.clear()
+    await api.call("DELETE", "/images/old", status=204)
+    assert importer.placed == {}
 
 
 async def test_an_unknown_or_odd_name_is_not_found(api: CheckedApi) -> None:
