@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host import pidfd
+
 MOUNTED_AT: Final = Path("/sys/fs/cgroup")
 DEPTH_MAX: Final = 8
 """Groups below a guest's own are the guest's to make; deeper ones are not ours to walk."""
@@ -55,9 +57,15 @@ class Cgroups:
         for folder in self._folders(group):
             with contextlib.suppress(OSError):
                 (folder / "cgroup.kill").write_text("1", encoding="ascii")
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        # Where no hierarchy can kill some are left; a listed pid may by now be a stranger's.
+        held = {pid: descriptor for pid in pids if (descriptor := pidfd.open_process(pid))}
+        try:
+            for pid in self.processes(group) & held.keys():
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(held[pid], signal.SIGKILL)
+        finally:
+            for descriptor in held.values():
+                os.close(descriptor)
         return len(pids)
 
     def remove(self, group: str) -> None:
@@ -84,6 +92,14 @@ class Cgroups:
                 if (folder / used).exists():
                     return _number(folder / used), _number(folder / limit)
         return 0, 0
+
+    def limits_swap(self) -> bool:
+        """Whether the swap of a group can be limited; v2 says so in groups below the first."""
+        return any(
+            (hierarchy / "memory.memsw.limit_in_bytes").exists()
+            or any(hierarchy.glob("*/memory.swap.max"))
+            for hierarchy in self.hierarchies
+        )
 
     def _folders(self, group: str) -> Iterator[Path]:
         return (hierarchy / group for hierarchy in self.hierarchies if (hierarchy / group).is_dir())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import linux_calls
+from qvdnode.host.disk_space import INODES_PER_MIB
 
 _GET_ATTRIBUTES: Final = 0x801C_581F
 _SET_ATTRIBUTES: Final = 0x401C_5820
@@ -22,8 +23,10 @@ _PROJECT_QUOTA: Final = 2
 _GET_QUOTA: Final = 0x80_0007
 _SET_QUOTA: Final = 0x80_0008
 _BLOCK: Final = struct.Struct("=8QI4x")
-_BLOCK_LIMITS: Final = 1
+_BLOCK_LIMITS, _INODE_LIMITS = 1, 4
 _KIB_PER_MIB: Final = 1024
+INODES_MIN: Final = 16_384
+"""What even a small folder gets, such as a home with a browser's cache in it."""
 
 
 def available(folder: Path) -> bool:
@@ -43,7 +46,10 @@ def available(folder: Path) -> bool:
 
 
 def limit(folder: Path, project: int, size_mib: int) -> None:
-    """Let `folder`, which is new and empty or has that project, hold `size_mib` at most."""
+    """Let `folder`, which is new and empty or has that project, hold `size_mib` at most.
+
+    Files and folders are limited too, by that size.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         attributes = array.array("B", bytes(_ATTRIBUTES.size))
@@ -67,6 +73,7 @@ def with_project(attributes: bytes, project: int) -> bytes:
 
 
 def quota_block(size_mib: int) -> bytes:
-    """`struct if_dqblk` of linux/quota.h with a hard limit of that size; 0 is no limit."""
+    """`struct if_dqblk` of linux/quota.h with a hard limit of that size, and of inodes for it."""
     kib = size_mib * _KIB_PER_MIB
-    return _BLOCK.pack(kib, kib, 0, 0, 0, 0, 0, 0, _BLOCK_LIMITS)
+    inodes = max(INODES_MIN, size_mib * INODES_PER_MIB)
+    return _BLOCK.pack(kib, kib, 0, inodes, inodes, 0, 0, 0, _BLOCK_LIMITS | _INODE_LIMITS)

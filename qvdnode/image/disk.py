@@ -38,5 +38,6 @@ class Floor:
             return None
         return (
             f"{what} is refused: the node's disk is nearly full, {free} MiB are free in "
-            f"{self._folder} and {self._floor_mib} MiB are kept free (image.free_floor_mib)"
+            f"{self._folder} (by df or df -i) and {self._floor_mib} MiB are kept free "
+            "(image.free_floor_mib)"
         )

@@ -38,6 +38,8 @@ class StateFiles:
             temporary.chmod(0o600)
             os.replace(temporary, target)  # noqa: PTH105 - one call, one meaning
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise HostFailed(f"cannot write {target}: {error.strerror}") from error
 
     def remove(self, vm_id: VmId) -> None:

@@ -50,6 +50,8 @@ class LxcHost:
     """Whether the kernel has AppArmor; asked, never assumed."""
     unified: bool
     """Whether the host has cgroup v2 only."""
+    limits_swap: bool
+    """Whether the host's kernel counts the swap of a group; asked, since some leave it out."""
 
 
 def guest_group(host: LxcHost, name: str) -> str:
@@ -139,12 +141,20 @@ def _limits(spec: GuestSpec, host: LxcHost) -> Iterator[str]:
     yield f"lxc.cgroup.dir.monitor = {monitor_group(host, spec.name)}"
     yield f"lxc.cgroup.dir.monitor.pivot = {pivot_group(host)}"
     quota = spec.cpu_pct * CPU_PERIOD_US // 100
+    memory = spec.memory_mib * MIB
+    # As much swap as memory: a suspended desktop may go there whole, into zram for one, and that is
+    # what lets a host hold more of them. Without a limit one guest could fill the host's swap.
     if host.unified:
-        yield f"lxc.cgroup2.memory.max = {spec.memory_mib * MIB}"
+        yield f"lxc.cgroup2.memory.max = {memory}"
+        if host.limits_swap:
+            yield f"lxc.cgroup2.memory.swap.max = {memory}"
         yield f"lxc.cgroup2.cpu.max = {quota} {CPU_PERIOD_US}"
         yield f"lxc.cgroup2.pids.max = {spec.pids_max}"
     else:
-        yield f"lxc.cgroup.memory.limit_in_bytes = {spec.memory_mib * MIB}"
+        yield f"lxc.cgroup.memory.limit_in_bytes = {memory}"
+        if host.limits_swap:
+            # v1 counts both together, and takes this one only after the other.
+            yield f"lxc.cgroup.memory.memsw.limit_in_bytes = {2 * memory}"
         yield f"lxc.cgroup.cpu.cfs_period_us = {CPU_PERIOD_US}"
         yield f"lxc.cgroup.cpu.cfs_quota_us = {quota}"
         yield f"lxc.cgroup.pids.max = {spec.pids_max}"

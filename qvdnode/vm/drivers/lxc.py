@@ -7,6 +7,7 @@ Everything else (is it there, which pid, end it) is read from and written to its
 # tested-by: tests/contract/test_guest_driver.py
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Sequence
@@ -64,27 +65,30 @@ class LxcDriver:
             seccomp_profile=str(Path(lxc_config.__file__).with_name("guest.seccomp")),
             apparmor=Path("/sys/kernel/security/apparmor").is_dir(),
             unified=self._cgroups.layout is Layout.V2,
+            limits_swap=self._cgroups.limits_swap(),
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
         config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
+        _write(config, lxc_config.config_text(spec, self._host))
         words.unlink(missing_ok=True)
-        config.write_text(lxc_config.config_text(spec, self._host), encoding="utf-8")
-        started = False
+        guest: GuestProcess | None = None
+        said = ENDED_AT_ONCE
         try:
             code = await self._run(
                 "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words), "-l", "WARN",
                 limit_s=START_LIMIT_S,
             )  # fmt: skip
             guest = await self.find(spec) if code == 0 else None
-            started = guest is not None
+            if guest is None:
+                said = _last_words(words)  # which go with the container
         finally:
-            if not started:
+            if guest is None:
                 await self.kill(spec)
         if guest is None:
-            raise GuestFailed(f"The container did not start: {_last_words(words)}", step="launch")
+            raise GuestFailed(f"The container did not start: {said}", step="launch")
         return guest
 
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
@@ -201,6 +205,15 @@ class LxcDriver:
 
     def _file(self, name: str, kind: str) -> Path:
         return self._settings.folder / f"{name}.{kind}"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise HostFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _signal(number: int) -> signal.Signals:

@@ -1,11 +1,12 @@
 import asyncio
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from qvdnode.host import process
+from qvdnode.host import pidfd, process
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 
 
@@ -39,6 +40,30 @@ async def test_a_group_is_listed_killed_and_removed(group: str) -> None:
     assert cgroups.processes(group) == set()
 
 
+class Shrinking(Cgroups):
+    """A group that loses its last process between two looks at it."""
+
+    def processes(self, group: str) -> set[int]:
+        pids = sorted(super().processes(group))
+        (self.hierarchies[0] / group / "cgroup.procs").write_text(f"{pids[0]}\n", encoding="ascii")
+        return set(pids)
+
+
+async def test_who_left_the_group_meanwhile_is_not_killed(tmp_path: Path) -> None:
+    children = [await process.launch(["sleep", "60"]) for _ in range(2)]
+    try:
+        member, stranger = sorted(children, key=lambda child: child.pid)
+        (tmp_path / "guests").mkdir()
+        procs = tmp_path / "guests" / "cgroup.procs"
+        procs.write_text(f"{member.pid}\n{stranger.pid}\n", encoding="ascii")
+        Shrinking(Layout.V2, (tmp_path,)).kill("guests")
+        assert await asyncio.wait_for(member.wait(), 5) == -signal.SIGKILL
+        assert pidfd.start_ticks(stranger.pid) is not None
+    finally:
+        for child in children:
+            await process.end(child, grace_s=0)
+
+
 def test_a_pure_v2_host_is_told_from_one_with_v1(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").touch()
     assert probe(tmp_path) == Cgroups(Layout.V2, (tmp_path,))
@@ -47,6 +72,17 @@ def test_a_pure_v2_host_is_told_from_one_with_v1(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "cgroup.procs").touch()
     assert probe(tmp_path) == Cgroups(Layout.V1, (tmp_path / "memory", tmp_path / "unified"))
+
+
+@pytest.mark.parametrize("file", ["memory.memsw.limit_in_bytes", "system.slice/memory.swap.max"])
+def test_a_kernel_that_counts_swap_is_told_from_one_that_does_not(
+    tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "system.slice").mkdir()
+    cgroups = Cgroups(Layout.V2, (tmp_path,))
+    assert not cgroups.limits_swap()
+    (tmp_path / file).touch()
+    assert cgroups.limits_swap()
 
 
 @pytest.mark.parametrize(

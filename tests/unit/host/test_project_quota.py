@@ -16,9 +16,11 @@ def test_a_project_is_set_and_inherited_and_the_rest_stays() -> None:
     assert len(before) == 28
 
 
-def test_a_limit_is_in_kib_for_blocks_only() -> None:
+def test_space_is_limited_in_kib_and_inodes_by_their_number() -> None:
     block = project_quota.quota_block(3)
     assert len(block) == 72
     fields = struct.unpack("=8QI4x", block)
     assert fields[:2] == (3072, 3072)
-    assert fields[8] == 1
+    assert fields[3:5] == (16_384, 16_384)
+    assert fields[8] == 1 | 4
+    assert struct.unpack("=8QI4x", project_quota.quota_block(1024))[3:5] == (65_536, 65_536)

@@ -40,6 +40,7 @@ HYBRID = LxcHost(
     seccomp_profile="/opt/qvdnode/guest.seccomp",
     apparmor=False,
     unified=False,
+    limits_swap=True,
 )
 UNIFIED = replace(HYBRID, apparmor=True, unified=True)
 
@@ -75,8 +76,15 @@ def test_all_devices_are_denied_before_some_are_allowed(host: LxcHost) -> None:
 def test_the_limits_are_those_of_the_flavour() -> None:
     unified = settings(UNIFIED)
     assert unified["lxc.cgroup2.memory.max"] == str(512 * 1024 * 1024)
+    assert unified["lxc.cgroup2.memory.swap.max"] == str(512 * 1024 * 1024)
     assert unified["lxc.cgroup2.cpu.max"] == "150000 100000"
     assert unified["lxc.cgroup2.pids.max"] == "400"
+
+
+@pytest.mark.parametrize("host", [HYBRID, UNIFIED])
+def test_swap_is_not_limited_where_the_kernel_does_not_count_it(host: LxcHost) -> None:
+    lines = config_text(SPEC, replace(host, limits_swap=False)).splitlines()
+    assert not [line for line in lines if "swap" in line or "memsw" in line]
 
 
 @pytest.mark.parametrize(
