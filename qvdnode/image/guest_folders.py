@@ -87,7 +87,7 @@ async def remove(folders: GuestFolders) -> None:
 
     Its home is only unmounted.
     """
-    await asyncio.to_thread(_unmount, folders)
+    await asyncio.to_thread(_close, folders)
     # Only what the guest wrote is deleted with its content, however deep it has nested that.
     if await asyncio.to_thread(folders.disk.exists):
         await delete_tree(folders.disk)
@@ -99,11 +99,14 @@ async def delete_tree(folder: Path) -> None:
     await process.run(["rm", "-rf", "--one-file-system", "--", folder], limit_s=DELETE_LIMIT_S)
 
 
-def _unmount(folders: GuestFolders) -> None:
+def _close(folders: GuestFolders) -> None:
     with _told(folders.folder):
         for point in mounts.under(folders.folder):
             mounts.unmount(point)
         folders.disk_file.unlink(missing_ok=True)
+        # Empty where a loop file held what the guest wrote; the rest is for `remove`.
+        with suppress(OSError):
+            folders.disk.rmdir()
 
 
 def _remove_points(folders: GuestFolders) -> None:
