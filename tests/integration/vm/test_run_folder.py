@@ -50,25 +50,6 @@ async def test_a_state_folder_behind_a_link_is_adopted(tmp_path: Path) -> None:
         inotify.close()
 
 
-def descriptors() -> int:
-    return len([*Path("/proc/self/fd").iterdir()])
-
-
-class Unwatching(Inotify):
-    """One that the kernel allows no more watches."""
-
-    def watch(self, folder: Path, changed: Callable[[], None]) -> Callable[[], None]:
-        raise HostFailed(f"cannot watch {folder}")
-
-
-async def test_a_folder_that_cannot_be_watched_is_let_go_of(folders: TmpfsRunFolders) -> None:
-    before = descriptors()
-    unwatched = TmpfsRunFolders(folders.path(VM).parent, Unwatching())
-    with pytest.raises(HostFailed):
-        unwatched.follow(VM, Ear())
-    assert descriptors() == before
-
-
 class Ear:
     """Keeps what it hears."""
 
