@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 5
     """Something is away, full, busy or too slow: the same may work later."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C or a signal before it was done. What runs until it is ended (`qvdnode serve`,
+    """Ended by Ctrl-C before it was done. What runs until it is ended (`qvdnode serve`,
     `qvdnode demo`, a session that was shown) is done then: 0."""
 
 
