@@ -74,6 +74,7 @@ def test_what_is_no_toml_is_refused(content: bytes) -> None:
         tables(content)
 
 
+@pytest.mark.filterwarnings("ignore:__int__ returned non-int")  # true as a network
 @given(st.dictionaries(st.sampled_from(SECTIONS), st.dictionaries(st.sampled_from(KEYS), VALUES)))
 def test_any_values_are_taken_or_refused(raw: dict[str, dict[str, Any]]) -> None:
     with contextlib.suppress(BadConfig):
