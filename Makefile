@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
+BENCHES := adoption broker memory relay startup storm
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak bench docs fuzz
@@ -94,11 +95,7 @@ soak: $(READY)
 	$(BIN)/python -m fuzz.run --seconds 300
 	$(BIN)/python -m pytest tests/unit --hypothesis-profile=soak --timeout=900
 
-bench: setup
-	@for script in $$(ls bench/*.py); do \
-	  name=$$(basename $$script .py); \
-	  grep -q '^def main' $$script && $(MAKE) --no-print-directory bench-$$name || true; \
-	done
+bench: $(addprefix bench-,$(BENCHES))
 
 bench-%: setup
 	$(BIN)/python -m bench.$*

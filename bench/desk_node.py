@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import statistics
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +59,4 @@ async def shown_on(connection: QvdConnection, desk: Desk, stage: Stage) -> Async
 
 def percentile(samples: Sequence[float], share: float) -> float:
     """The sample below which that share of all lies (nearest rank)."""
-    ordered = sorted(samples)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def middle(samples: Sequence[float]) -> float:
-    """The median."""
-    return statistics.median(samples)
+    return sorted(samples)[max(0, math.ceil(share * len(samples)) - 1)]

@@ -1,35 +1,39 @@
 """Our relay against HAProxy with one thread: same certificate and cipher, TLS in front, TCP behind.
 
-Both run pinned to one core, the load to another. Rounds are interleaved; a figure is the ratio of
-the medians over all rounds. Bulk is from display to client over 4 streams; round trips are 1 KiB
-there and back on 100 streams.
+Both run pinned to one core, the load to another, and keep their connections all the while. Each
+round asks one right after the other, in turns the one or the other first; a figure is the median
+over all rounds of the ratio, since the machine's speed drifts. Bulk is from display to client
+over 4 streams; round trips are 1 KiB there and back on 100 streams.
 """
 
 import argparse
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from bench import results_file
 from bench.desk_node import percentile
-from bench.relay_load import Displays, Opening, bulk, open_pairs, round_trips
+from bench.relay_load import Displays, Opening, Pairs, bulk, open_pairs, round_trips
+from bench.results_file import Figure, median
 from bench.serving import free_port, wait_for_port
-from qvdnode.tls.certificate import key_pem, new_key, self_signed
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.tls.identity import CERTIFICATE_FILE, KEY_FILE, NodeIdentity
 
-BULK_STREAMS: Final = 4
-BULK_BYTES: Final = 1 << 30
-STREAMS: Final = 100
-TRIPS_EACH: Final = 500
+BULK: Final = range(1, 5)
+"""The streams that carry much; each stream shows another desktop."""
+BULK_BYTES: Final = 512 << 20
+TRIPS: Final = range(101, 201)
+"""The streams of the round trips."""
+TRIPS_EACH: Final = 250
+ROUNDS: Final = 15
 HAPROXY: Final = """
 global
   nbthread 1
@@ -72,23 +76,37 @@ def no_opening(_number: int) -> bytes:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Processor time of a process of one thread so far."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def measure(pid: int, port: int, displays: Displays, opening: Opening, size: float) -> Round:
-    """One round against the relay at that port."""
-    pairs = open_pairs(port, displays, BULK_STREAMS, opening)
-    before = cpu_s(pid)
-    speed = bulk(pairs, int(BULK_BYTES * size))
-    bulk_cpu = cpu_s(pid) - before
-    pairs.close()
-    pairs = open_pairs(port, displays, STREAMS, opening)
-    before = cpu_s(pid)
-    rate, times = round_trips(pairs, int(TRIPS_EACH * size))
-    trips_cpu = cpu_s(pid) - before
-    pairs.close()
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run gave."""
+
+    cipher: str
+    """What every connection spoke."""
+    rounds: list[tuple[Round, Round]]
+    """Ours and HAProxy's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A relay under test with its open streams."""
+
+    pid: int
+    bulk: Pairs
+    trips: Pairs
+
+
+def measure(relay: Subject, size: float) -> Round:
+    """One round against a relay."""
+    before = cpu_s(relay.pid)
+    speed = bulk(relay.bulk, int(BULK_BYTES * size))
+    bulk_cpu = cpu_s(relay.pid) - before
+    before = cpu_s(relay.pid)
+    rate, times = round_trips(relay.trips, int(TRIPS_EACH * size))
+    trips_cpu = cpu_s(relay.pid) - before
     return Round(
         bytes_per_s=speed,
         bulk_cpu_s=bulk_cpu,
@@ -112,48 +130,81 @@ def program(arguments: list[str], port: int) -> Iterator[int]:
 
 
 def make_certificate(folder: Path) -> Path:
-    """Key and certificate in one file, as HAProxy wants them."""
-    key = new_key()
-    path = folder / "bench.pem"
-    path.write_bytes(key_pem(key) + self_signed(key, ["localhost"], [], datetime.now(UTC)))
+    """The node's own kind of certificate; key and certificate also in one file, for HAProxy."""
+    NodeIdentity(folder, SystemClock()).ensure(["localhost"])
+    path = folder / "haproxy.pem"
+    path.write_bytes((folder / KEY_FILE).read_bytes() + (folder / CERTIFICATE_FILE).read_bytes())
     return path
 
 
-def run(rounds: int, size: float) -> dict[str, list[Round]]:
-    """Interleaved rounds of both relays."""
+@contextmanager
+def subject(
+    arguments: list[str], port: int, displays: Displays, opening: Opening
+) -> Iterator[Subject]:
+    """A relay that runs, with streams through it."""
+    with program(arguments, port) as pid:
+        bulk_pairs = open_pairs(port, displays, BULK, opening)
+        trip_pairs = open_pairs(port, displays, TRIPS, opening)
+        try:
+            yield Subject(pid, bulk_pairs, trip_pairs)
+        finally:
+            bulk_pairs.close()
+            trip_pairs.close()
+
+
+def ciphers(relay: Subject) -> set[str]:
+    """What all the relay's connections speak."""
+    clients = [*relay.bulk.clients, *relay.trips.clients]
+    return {f"{client.tls.version()} {client.tls.cipher()}" for client in clients}
+
+
+@contextmanager
+def relays() -> Iterator[tuple[Subject, Subject]]:
+    """Ours and HAProxy, side by side."""
     displays = Displays()
-    found: dict[str, list[Round]] = {"ours": [], "haproxy": []}
     with tempfile.TemporaryDirectory() as name:
         certificate = make_certificate(Path(name))
-        ports = {"ours": free_port(), "haproxy": free_port()}
+        ports = (free_port(), free_port())
         config = Path(name) / "haproxy.cfg"
         config.write_text(
-            HAPROXY.format(port=ports["haproxy"], certificate=certificate, display=displays.port)
+            HAPROXY.format(port=ports[1], certificate=certificate, display=displays.port)
         )
         server = [sys.executable, "-m", "bench.relay_server"]
-        server += [str(certificate), str(ports["ours"]), str(displays.port)]
+        server += [name, str(ports[0]), str(displays.port)]
         haproxy = [shutil.which("haproxy", path="/usr/sbin:/usr/bin") or "haproxy"]
         haproxy += ["-db", "-f", str(config)]
-        with program(server, ports["ours"]) as ours, program(haproxy, ports["haproxy"]) as theirs:
-            for _ in range(rounds):
-                found["ours"].append(measure(ours, ports["ours"], displays, qvd_opening, size))
-                found["haproxy"].append(
-                    measure(theirs, ports["haproxy"], displays, no_opening, size)
-                )
-    return found
+        with (
+            subject(server, ports[0], displays, qvd_opening) as ours,
+            subject(haproxy, ports[1], displays, no_opening) as theirs,
+        ):
+            yield ours, theirs
 
 
-def ratio(found: dict[str, list[Round]], field: str) -> float:
-    """Median of ours over the median of HAProxy."""
-    ours = statistics.median(getattr(one, field) for one in found["ours"])
-    theirs = statistics.median(getattr(one, field) for one in found["haproxy"])
-    return float(ours / theirs)
+def run(rounds: int, size: float) -> Found:
+    """Rounds of both relays, in turns the one or the other first."""
+    found: list[tuple[Round, Round]] = []
+    with relays() as (ours, theirs):
+        spoken = ciphers(ours) | ciphers(theirs)
+        if len(spoken) != 1:
+            raise AssertionError(f"the relays do not speak alike: {spoken}")
+        for number in range(rounds):
+            if number % 2:
+                their_round = measure(theirs, size)
+                found.append((measure(ours, size), their_round))
+            else:
+                found.append((measure(ours, size), measure(theirs, size)))
+    return Found(spoken.pop(), found)
+
+
+def ratio(found: Found, field: str) -> Figure:
+    """Ours over HAProxy's, round by round."""
+    return median([getattr(ours, field) / getattr(theirs, field) for ours, theirs in found.rounds])
 
 
 def main() -> None:
     """Measure and write bench/results/relay.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--size", type=float, default=1.0, help="share of the full load")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     arguments = parser.parse_args()
@@ -164,8 +215,8 @@ def main() -> None:
     print(
         f"{'':8} {'MB/s':>8} {'CPU s':>6} {'trips/s':>8} {'CPU s':>6} {'p50 ms':>7} {'p99 ms':>7}"
     )
-    for name, rounds in found.items():
-        for one in rounds:
+    for pair in found.rounds:
+        for name, one in zip(("ours", "haproxy"), pair, strict=True):
             print(
                 f"{name:8} {one.bytes_per_s / 1e6:8.0f} {one.bulk_cpu_s:6.2f}"
                 f" {one.round_trips_per_s:8.0f} {one.trips_cpu_s:6.2f}"
@@ -177,10 +228,10 @@ def main() -> None:
         "p99_ratio": ratio(found, "p99_ms"),
     }
     if arguments.dry:
-        print(figures)
+        results_file.show("relay", figures)
         return
-    raw = {name: [asdict(one) for one in rounds] for name, rounds in found.items()}
-    results_file.write("relay", figures, raw)
+    raw = [{"ours": asdict(ours), "haproxy": asdict(theirs)} for ours, theirs in found.rounds]
+    results_file.write("relay", figures, {"cipher": found.cipher, "rounds": raw})
 
 
 if __name__ == "__main__":

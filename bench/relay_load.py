@@ -123,10 +123,10 @@ class Pairs:
             end.close()
 
 
-def open_pairs(port: int, displays: Displays, count: int, opening: Opening) -> Pairs:
-    """So many streams through the relay, greeted and idle."""
+def open_pairs(port: int, displays: Displays, numbers: range, opening: Opening) -> Pairs:
+    """A stream through the relay for each number, greeted and idle."""
     pairs = Pairs([], [])
-    for number in range(1, count + 1):
+    for number in numbers:
         client = open_client(port, number, opening)
         pairs.clients.append(client)
         pairs.displays.append(displays.accept())

@@ -3,11 +3,37 @@
 import json
 import os
 import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 RESULTS: Final = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that counts, and what each round alone would have said: its spread."""
+
+    value: float
+    rounds: Sequence[float]
+
+
+def median(rounds: Sequence[float]) -> Figure:
+    """The figure that its middle round gives."""
+    return Figure(statistics.median(rounds), rounds)
+
+
+def total(rounds: Sequence[float]) -> Figure:
+    """The figure that counts what must never happen, in any round."""
+    return Figure(sum(rounds), rounds)
+
+
+def least(rounds: Sequence[float]) -> Figure:
+    """The figure of the worst round, where more is better."""
+    return Figure(min(rounds), rounds)
 
 
 def machine() -> str:
@@ -25,21 +51,29 @@ def machine() -> str:
     return f"{cpu}, {cores} cores, {memory_gib:.0f} GiB, Linux {platform.release()}"
 
 
-def write(name: str, figures: dict[str, float], raw: object) -> Path:
+def write(name: str, figures: Mapping[str, Figure], raw: object) -> Path:
     """Write `results/NAME.json` and the raw samples, print a table; the path of the first."""
     RESULTS.mkdir(exist_ok=True)
     samples = RESULTS / f"{name}.raw.json"
-    samples.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    samples.write_text(json.dumps(raw, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     result = {
         "name": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "figures": {key: round(value, 4) for key, value in figures.items()},
+        "figures": {key: round(figure.value, 4) for key, figure in figures.items()},
+        "rounds": {key: [round(one, 4) for one in f.rounds] for key, f in figures.items()},
         "raw": samples.name,
     }
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    width = max(map(len, figures), default=0)
-    for key, value in figures.items():
-        print(f"{name}.{key:<{width}}  {value:,.4g}")
+    path.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    show(name, figures)
     return path
+
+
+def show(name: str, figures: Mapping[str, Figure]) -> None:
+    """Print the figures with their spread."""
+    width = max(map(len, figures), default=0)
+    for key, figure in figures.items():
+        low, high = min(figure.rounds), max(figure.rounds)
+        spread = f"{low:,.4g} to {high:,.4g} in {len(figure.rounds)} rounds"
+        print(f"{name}.{key:<{width}}  {figure.value:>10,.4g}  ({spread})")

@@ -115,6 +115,8 @@ class Viewer:
         self._pumps: list[asyncio.Task[None]] = []
         self._local: asyncio.StreamWriter | None = None
         self.over = asyncio.Event()
+        self.received = 0
+        """Bytes that came from the node."""
 
     async def __aenter__(self) -> Self:
         """Start nxproxy; the window follows."""
@@ -172,6 +174,8 @@ class Viewer:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ssl.SSLError):
             while piece := await source.read(PIECE):
+                if sink is self._local:
+                    self.received += len(piece)
                 sink.write(piece)
                 await sink.drain()
         self.over.set()
