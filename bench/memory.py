@@ -1,6 +1,6 @@
 """What the node costs in memory: its process, per session, and per VM outside the guest.
 
-Each session is drawn, then shows a terminal that scrolls some thousand lines. RSS of the node's
+Each session is drawn, then shows a terminal that scrolls two thousand lines. RSS of the node's
 process is read 60 s after the last of 100 sessions has had that traffic. The slope per session is
 the growth of that RSS between 20 and 100 sessions. The slope per VM is the growth of the PSS of
 everything that is ours outside the guests: the node, the containers' monitors and the database's
@@ -31,7 +31,7 @@ REST_S: Final = 5.0
 """Between a session's traffic and a look at the step."""
 SETTLE_S: Final = 60.0
 LIMIT_S: Final = 300.0
-TRAFFIC: Final = "DISPLAY=:100 timeout 60 xterm -e seq 1 5000"
+TRAFFIC: Final = "DISPLAY=:100 timeout 60 xterm -e seq 1 2000"
 
 
 def rss_mib(pid: int) -> float:
