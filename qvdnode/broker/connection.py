@@ -13,9 +13,9 @@ from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Request
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
-from qvdnode.proxy.guest_end import GuestBuffer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.turn_end import TurnEnd
 from qvdnode.session.connect import SessionTicket
 from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.correlation import correlated
@@ -63,7 +63,7 @@ class ConnectionParts:
     new_login: Callable[[str], ConnectionLogin]
     clock: Clock
     settings: BrokerSettings
-    guest_buffer: GuestBuffer
+    turn_end: TurnEnd
 
 
 class Connection:
@@ -257,7 +257,7 @@ class Connection:
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay to the end; the ticket is given back whatever happens."""
         stream = self._tls
-        relay = Relay(stream, self._parts.guest_buffer, self._parts.settings.relay)
+        relay = Relay(stream, self._parts.turn_end, self._parts.settings.relay)
         self._relay = relay
         try:
             await self._after_progress()

@@ -18,12 +18,12 @@ from qvdnode.broker.handlers import Handlers
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import HostFailed
-from qvdnode.proxy.guest_end import GuestBuffer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.turn_end import TurnEnd
 from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
-from qvdnode.tls.server_stream import ReceiveBuffer, ServerStream
+from qvdnode.tls.server_stream import ServerStream
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,6 @@ class Endpoint:
         self._context = context
         self._clock = clock
         self._settings = settings
-        self._receive_buffer = ReceiveBuffer()
         self._parts = ConnectionParts(
             handlers=Handlers(desktops),
             desktops=desktops,
@@ -59,7 +58,7 @@ class Endpoint:
             ),
             clock=clock,
             settings=settings,
-            guest_buffer=GuestBuffer(),
+            turn_end=TurnEnd(),
         )
         self._connections: set[Connection] = set()
         self._all_gone = asyncio.Event()
@@ -157,7 +156,7 @@ class Endpoint:
 
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)
-        stream = ServerStream(self._context, self._receive_buffer, connection)
+        stream = ServerStream(self._context, self._parts.turn_end, connection)
         connection.attach(stream)
         return stream
 

@@ -9,7 +9,6 @@ from typing import Final, Protocol, cast
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.settings import RelaySettings
 
-RECEIVE_BYTES: Final = 256 * 1024
 WRITE_HIGH_BYTES: Final = 128 * 1024
 """More waiting than this towards the guest, and the client is not read from."""
 
@@ -17,8 +16,8 @@ WRITE_HIGH_BYTES: Final = 128 * 1024
 class GuestOwner(Protocol):
     """Who the guest's bytes are for. Calls come from the loop and must not block or raise."""
 
-    def guest_data(self, data: memoryview) -> None:
-        """The guest sent this; valid during the call only."""
+    def guest_data(self, data: bytes) -> None:
+        """The guest sent this."""
         ...
 
     def guest_eof(self) -> None:
@@ -38,34 +37,22 @@ class GuestOwner(Protocol):
         ...
 
 
-class GuestBuffer:
-    """The memory that all guest connections of one loop read into, one after another."""
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(RECEIVE_BYTES))
-
-
-class GuestEnd(asyncio.BufferedProtocol):
+class GuestEnd(asyncio.Protocol):
     """One connection to a guest's display."""
 
-    __slots__ = ("_owner", "_view")
+    __slots__ = ("_owner",)
 
-    def __init__(self, owner: GuestOwner, buffer: GuestBuffer) -> None:
+    def __init__(self, owner: GuestOwner) -> None:
         self._owner = owner
-        self._view = buffer.view
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         # uvloop's transports are not of asyncio's classes, though they behave as them.
         cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=WRITE_HIGH_BYTES)
 
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        """Called by the loop."""
-        return self._view
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Called by the loop: so many bytes are in the buffer."""
-        self._owner.guest_data(self._view[:nbytes])
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop: this has come."""
+        self._owner.guest_data(data)
 
     def eof_received(self) -> bool:
         """Called by the loop; stays open for what the client still says."""
@@ -104,13 +91,13 @@ def keep_alive(transport: asyncio.BaseTransport, silence_limit_s: float) -> None
 
 
 async def dial(
-    address: DisplayAddress, owner: GuestOwner, buffer: GuestBuffer, settings: RelaySettings
+    address: DisplayAddress, owner: GuestOwner, settings: RelaySettings
 ) -> asyncio.Transport:
     """A connection to the display; raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(settings.dial_limit_s):
         transport, _ = await loop.create_connection(
-            lambda: GuestEnd(owner, buffer), address.host, address.port
+            lambda: GuestEnd(owner), address.host, address.port
         )
     keep_alive(transport, settings.silence_limit_s)
     return transport

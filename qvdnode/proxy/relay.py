@@ -6,18 +6,15 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
-from qvdnode.proxy.guest_end import GuestBuffer, dial, keep_alive
+from qvdnode.proxy.guest_end import dial, keep_alive
 from qvdnode.proxy.settings import RelaySettings
+from qvdnode.runtime.turn_end import TurnEnd
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.server_stream import ServerStream
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +29,11 @@ class Relay:
     satisfies model.seat.Viewer.
     """
 
-    __slots__ = ("_buffer", "_early", "_ended", "_full", "_greeted", "_guest", "_send",
-                 "_settings", "_state", "_stream", "_timer", "bytes_in", "bytes_out", "reason",
-                 "stream_is_lost")  # fmt: skip
+    __slots__ = ("_copying", "_early", "_ended", "_full", "_greeted", "_guest", "_settings",
+                 "_state", "_stream", "_timer", "_turn_end", "_waiting", "bytes_in", "bytes_out",
+                 "reason", "stream_is_lost")  # fmt: skip
 
-    def __init__(self, stream: ServerStream, buffer: GuestBuffer, settings: RelaySettings) -> None:
+    def __init__(self, stream: ServerStream, turn_end: TurnEnd, settings: RelaySettings) -> None:
         self.reason = ""
         self.bytes_in = 0
         """From the client to the guest."""
@@ -44,11 +41,13 @@ class Relay:
         self.stream_is_lost = False
         """Whether the client's connection went away while the relay had it."""
         self._stream = stream
-        self._buffer = buffer
+        self._turn_end = turn_end
         self._settings = settings
         self._state = RelayState.GREETING
-        self._send: Callable[[bytes], None] | None = None
-        """Writes to the guest, while bytes are copied."""
+        self._copying = False
+        """Whether the state is that of bytes going both ways."""
+        self._waiting: list[bytes] = []
+        """For the guest, at the end of the loop's turn."""
         self._early = bytearray()
         self._full = False
         """Whether the client has yet to take much of what it was sent."""
@@ -94,7 +93,7 @@ class Relay:
         self._limit(None)
         self._stream.pause_reading()
         try:
-            guest = await dial(address, self, self._buffer, self._settings)
+            guest = await dial(address, self, self._settings)
         except (OSError, TimeoutError) as error:
             place = f"{address.host}:{address.port}"
             log.warning("display_unreachable", extra={"address": place, "because": str(error)})
@@ -114,19 +113,20 @@ class Relay:
 
     def stream_data(self, data: bytes) -> None:
         """The client sent this."""
-        send = self._send
-        if send is not None:
+        if self._copying:
             self.bytes_in += len(data)
-            send(data)
+            if not self._waiting:
+                self._turn_end.call(self._pass_on)
+            self._waiting.append(data)
         elif self._state in (RelayState.GREETING, RelayState.DIALLING):
             self._early += data
             if self._state is RelayState.GREETING:
                 self._greet()
 
-    def guest_data(self, data: memoryview) -> None:
+    def guest_data(self, data: bytes) -> None:
         """The guest sent this."""
         self.bytes_out += len(data)
-        self._stream.write(data)
+        self._stream.write_soon(data)
 
     def stream_opened(self) -> None:
         """Long past when a relay takes over."""
@@ -185,8 +185,7 @@ class Relay:
         if after is None:
             return
         self._state = after
-        guest = self._guest if after is RelayState.COPYING else None
-        self._send = None if guest is None else guest.write
+        self._copying = after is RelayState.COPYING
         match after:
             case RelayState.DIALLING:
                 self._greeted.set()
@@ -203,8 +202,14 @@ class Relay:
 
     def _finish_guest(self) -> None:
         self._limit(self._settings.rest_limit_s)
+        self._pass_on()
         if self._guest is not None and not self._guest.is_closing():
             self._guest.write_eof()
+
+    def _pass_on(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._guest is not None and not self._guest.is_closing():
+            self._guest.write(b"".join(waiting))
 
     def _end(self) -> None:
         self._limit(None)

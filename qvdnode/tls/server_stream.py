@@ -1,8 +1,8 @@
 """The server's end of one TLS connection over a plain TCP transport.
 
 The loop's own TLS keeps about half a MiB per connection and hides connections until their handshake
-is done. Here all connections of a loop receive into one buffer, ciphertext passes OpenSSL in
-pieces, so that its buffers stay small, and a connection is known from its first moment.
+is done. Here ciphertext passes OpenSSL in pieces, so that its buffers stay small, and a connection
+is known from its first moment.
 """
 
 # tested-by: tests/integration/broker/test_endpoint.py
@@ -11,12 +11,13 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections.abc import Iterator
 from typing import Final, Protocol, cast
+
+from qvdnode.runtime.turn_end import TurnEnd
 
 log = logging.getLogger(__name__)
 
-RECEIVE_BYTES: Final = 256 * 1024
-"""What one read of a socket can give; the buffer is shared by all streams of a loop."""
 PIECE_BYTES: Final = 64 * 1024
 """How much passes OpenSSL at once: its memory buffers never grow beyond that and do not shrink."""
 RECORD_BYTES: Final = 16 * 1024
@@ -57,30 +58,25 @@ class StreamOwner(Protocol):
         ...
 
 
-class ReceiveBuffer:
-    """The memory that all streams of one loop read into, one after another."""
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(RECEIVE_BYTES))
-
-
-class ServerStream(asyncio.BufferedProtocol):
+class ServerStream(asyncio.Protocol):
     """One connection: ciphertext of the transport on one side, plaintext of its owner on the other.
 
     The owner can be changed at any time, which is how a relay takes a connection over.
     """
 
-    __slots__ = ("_closing", "_eof", "_in", "_lost", "_out", "_ready", "_tls", "_transport",
-                 "_view", "owner", "peer")  # fmt: skip
+    __slots__ = ("_closing", "_due", "_eof", "_in", "_lost", "_out", "_ready", "_tls",
+                 "_transport", "_turn_end", "owner", "peer")  # fmt: skip
 
-    def __init__(self, context: ssl.SSLContext, buffer: ReceiveBuffer, owner: StreamOwner) -> None:
+    def __init__(self, context: ssl.SSLContext, turn_end: TurnEnd, owner: StreamOwner) -> None:
         self.owner = owner
         self.peer = ""
         """The client's address, without its port."""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
-        self._view = buffer.view
+        self._turn_end = turn_end
+        self._due = False
+        """Whether what `write_soon` was given waits for the end of the turn."""
         self._transport: asyncio.Transport | None = None
         self._ready = False
         self._eof = False
@@ -96,18 +92,13 @@ class ServerStream(asyncio.BufferedProtocol):
         self.peer = str(peer[0]) if peer else "?"
         self.owner.stream_opened()
 
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        """Called by the loop."""
-        return self._view
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Called by the loop: so much ciphertext is in the buffer."""
-        view = self._view
-        if nbytes <= PIECE_BYTES:
-            self._take(view[:nbytes])
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop: this ciphertext has come."""
+        if len(data) <= PIECE_BYTES:
+            self._take(data)
         else:
-            for start in range(0, nbytes, PIECE_BYTES):
-                self._take(view[start : min(start + PIECE_BYTES, nbytes)])
+            for piece in _pieces(data):
+                self._take(piece)
 
     def eof_received(self) -> bool:
         """Called by the loop: the client closed its side of TCP."""
@@ -135,16 +126,31 @@ class ServerStream(asyncio.BufferedProtocol):
         if self._closing or transport is None:
             return
         try:
-            if len(data) <= PIECE_BYTES:
-                self._tls.write(data)
-                transport.write(self._out.read())
-                return
-            view = memoryview(data)
-            for start in range(0, len(view), PIECE_BYTES):
-                self._tls.write(view[start : start + PIECE_BYTES])
+            for piece in _pieces(data):
+                self._tls.write(piece)
                 transport.write(self._out.read())
         except ssl.SSLError as error:
             self._broken(error)
+
+    def write_soon(self, data: bytes) -> None:
+        """As `write`, but sent at the end of this turn of the loop, with what comes until then."""
+        if self._closing:
+            return
+        try:
+            if len(data) <= PIECE_BYTES:
+                self._tls.write(data)
+            else:
+                for piece in _pieces(data):
+                    self._flush()
+                    self._tls.write(piece)
+        except ssl.SSLError as error:
+            self._broken(error)
+            return
+        if self._out.pending > PIECE_BYTES:
+            self._flush()
+        elif not self._due:
+            self._due = True
+            self._turn_end.call(self._send_due)
 
     def pause_reading(self) -> None:
         """Take nothing more from the client; what has arrived may still be delivered."""
@@ -198,19 +204,31 @@ class ServerStream(asyncio.BufferedProtocol):
         """The TCP side, for socket options."""
         return self._transport
 
-    def _take(self, ciphertext: memoryview) -> None:
+    def _send_due(self) -> None:
+        self._due = False
+        self._flush()
+
+    def _take(self, ciphertext: bytes | memoryview) -> None:
         if self._closing:
             return
-        self._in.write(ciphertext)
+        incoming = self._in
+        incoming.write(ciphertext)
         try:
             if not self._ready:
                 self._shake_hands()
-            self._deliver()
+            # A read takes a whole record, so nothing decrypted is ever left inside OpenSSL; asked
+            # for first, since an exception per message costs.
+            while incoming.pending and not self._closing:
+                data = self._tls.read(RECORD_BYTES)
+                if not data:  # close_notify
+                    self._ended()
+                    break
+                self.owner.stream_data(data)
         except ssl.SSLWantReadError:
             pass  # in the middle of a handshake or of a record
         except ssl.SSLError as error:
             self._broken(error)
-        if self._out.pending:  # handshake, session tickets, an update of keys
+        if self._out.pending and not self._due:  # handshake, session tickets, an update of keys
             self._flush()
 
     def _shake_hands(self) -> None:
@@ -218,19 +236,6 @@ class ServerStream(asyncio.BufferedProtocol):
         self._ready = True
         self._flush()
         self.owner.stream_ready()
-
-    def _deliver(self) -> None:
-        """Hand on what can be decrypted; asks first, since an exception per message costs.
-
-        A read takes a whole record, so nothing decrypted is ever left inside OpenSSL.
-        """
-        incoming, read = self._in, self._tls.read
-        while incoming.pending and not self._closing:
-            data = read(RECORD_BYTES)
-            if not data:  # close_notify
-                self._ended()
-                return
-            self.owner.stream_data(data)
 
     def _ended(self) -> None:
         if not self._eof and not self._closing:
@@ -247,3 +252,9 @@ class ServerStream(asyncio.BufferedProtocol):
         self._closing = True
         if self._transport is not None and not self._lost:
             self._transport.close()
+
+
+def _pieces(data: bytes | memoryview) -> Iterator[memoryview]:
+    view = memoryview(data)
+    for start in range(0, len(view), PIECE_BYTES):
+        yield view[start : start + PIECE_BYTES]

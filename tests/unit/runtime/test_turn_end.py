@@ -1,0 +1,23 @@
+import asyncio
+
+from qvdnode.runtime.turn_end import TurnEnd
+
+
+async def test_work_waits_for_the_end_of_the_turn_and_keeps_its_order() -> None:
+    done: list[int] = []
+    end = TurnEnd()
+    end.call(lambda: done.append(1))
+    end.call(lambda: done.append(2))
+    assert done == []
+    await asyncio.sleep(0)
+    assert done == [1, 2]
+
+
+async def test_work_begun_by_work_is_done_in_the_next_turn() -> None:
+    done: list[int] = []
+    end = TurnEnd()
+    end.call(lambda: end.call(lambda: done.append(1)))
+    await asyncio.sleep(0)
+    assert done == []
+    await asyncio.sleep(0)
+    assert done == [1]
