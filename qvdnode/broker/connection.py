@@ -282,8 +282,8 @@ class Connection:
     def _progress(self, sentence: str) -> None:
         """Show a sentence to the waiting client, soon if it is new, and again and again.
 
-        Of several in one turn of the loop the newest is shown: uvloop gathers what one turn writes,
-        and each head is to be a write of its own.
+        Of several in one turn of the loop the newest is shown: what is written at once is read at
+        once, and some clients look for one head in what they read.
         """
         if sentence != self._sentence:
             self._sentence = sentence
