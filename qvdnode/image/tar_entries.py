@@ -52,7 +52,7 @@ class _BoundedHeader(tarfile.TarInfo):
         # The one way to come between a header's type and its content; the fuzzer would notice.
         if self.type in _HEADERS and not 0 <= self.size <= _HEADER_MAX:
             raise BadImage(f"the archive has a header of {self.size} bytes")
-        return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+        return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]  # unknown to typeshed
 
 
 class _StrictTar(tarfile.TarFile):
