@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shlex
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -168,13 +169,17 @@ def _password(plan: DemoPlan) -> str:
 
 
 def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin) -> str:
-    secret = "the one you gave" if plan.password else f"in {plan.password_file}"
+    log, token, password = (
+        shlex.quote(str(file)) for file in (plan.log_file, plan.token_file, plan.password_file)
+    )
+    secret = "" if plan.password else f" --password-file {password}"
+    asks = " (it asks for the password you gave)" if plan.password else ""
     return f"""
 What to try next, in another terminal:
-  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {DESK} --pin {said.fingerprint}
-      the same desktop from a second client: it takes the first one's place (password: {secret})
-  {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {plan.token_file}
+  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {DESK} --pin {said.fingerprint}{secret}
+      the same desktop from a second client: it takes the first one's place{asks}
+  {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {token}
   {PROGRAMS}/qvd vm list
       administration; the same over REST at {login.url}/api/v1 (described in openapi.json there)
-  tail -f {plan.log_file}
+  tail -f {log}
 """  # noqa: E501 - commands to copy stay on one line

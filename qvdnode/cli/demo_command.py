@@ -24,6 +24,8 @@ from qvdnode.runtime.clock import SystemClock
 EXAMPLES: Final = examples(
     "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/tmp/demo2"
 )
+ENDED_EARLY: Final = 130
+"""What shells say of Ctrl-C; after the window it is the way to end a demo, and no failure."""
 Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help="0: any free.")]
 
 
@@ -72,6 +74,8 @@ def _run(plan: DemoPlan, report: Report) -> None:
     if left:
         raise HostFailed(f"The demo could not remove all that it made; see {plan.log_file}")
     report.doing("All that ran is gone")
+    if "window" not in report.steps:
+        raise typer.Exit(ENDED_EARLY)
 
 
 @contextlib.contextmanager

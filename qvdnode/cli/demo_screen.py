@@ -2,7 +2,7 @@
 # tested-by: tests/e2e/test_demo.py
 
 import contextlib
-import os
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,13 @@ def must_take_a_file(file: Path) -> None:
     """Raise HostFailed if nothing could be written there, for the same reason."""
     if file.is_dir():
         raise HostFailed(f"{file} is a folder: give --screenshot the name of a file.")
-    if not file.parent.is_dir():
-        raise HostFailed(f"There is no folder {file.parent} for the screenshot: make it first.")
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise HostFailed(f"{file.parent} cannot be written, so no screenshot could go there.")
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise HostFailed(
+            f"No screenshot can be put into the folder {file.parent}: {error.strerror}."
+        ) from error
 
 
 @contextlib.asynccontextmanager

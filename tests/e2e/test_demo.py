@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from qvdnode.cli.demo_plan import DemoPlan
 from qvdnode.cli.demo_traces import left_by
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
+from tests.harness.host_traces import alive, family, forwarding_is_held, forwards, traces
 from tests.harness.node import test_root as state_root
 from tests.harness.screen import xvfb
+from tests.waiting import until
 
 SECOND_RUN_S = 10.0
-
+CTRL_C = 130
 
 PROGRAM = (sys.executable, "-c", "from qvdnode.cli.qvdnode_program import main; main()", "demo")
 LOOPBACK = "0100007F"
@@ -40,8 +43,10 @@ def environment(display: str | None) -> dict[str, str]:
 class Demo:
     """One run of the program, its JSON lines read as they come."""
 
-    def __init__(self, state_dir: Path, *more: str, display: str | None = None) -> None:
-        self.argv = [*PROGRAM, "--json", "--state-dir", str(state_dir), *more]
+    def __init__(
+        self, state_dir: Path, *more: str, display: str | None = None, slash: str = ""
+    ) -> None:
+        self.argv = [*PROGRAM, "--json", "--state-dir", f"{state_dir}{slash}", *more]
         self.display = display
         self.events: list[dict[str, Any]] = []
         self.process: asyncio.subprocess.Process | None = None
@@ -92,14 +97,18 @@ async def state_dir() -> AsyncIterator[Path]:
 
 
 async def nothing_left(state_dir: Path) -> None:
+    """By what the demo looks at, and by what it may have forgotten."""
     plan = DemoPlan(state_dir, "demo", None, 0, 0, None, once=True)
     async with asyncio.timeout(60):
         while left := await left_by(plan, SystemClock()):
             print("still there:", left)
+    assert await until(lambda: traces(plan) == set(), what=f"{traces(plan)} to be gone")
 
 
-@pytest.mark.timeout(500)  # builds an image
+@pytest.mark.timeout(600)  # builds an image
 async def test_a_desktop_from_nothing_and_again_and_killed(state_dir: Path, tmp_path: Path) -> None:
+    held, forwarded = forwarding_is_held(), forwards()
+    await a_build_broken_off_leaves_nothing(state_dir)
     picture = tmp_path / "desktop.png"
     async with Demo(state_dir, "--once", "--screenshot", str(picture)) as first:
         await first.until(None)
@@ -116,12 +125,32 @@ async def test_a_desktop_from_nothing_and_again_and_killed(state_dir: Path, tmp_
 
     await a_second_run_is_quick_and_does_as_told(state_dir)
     await what_it_says_to_try_next_works(state_dir, tmp_path)
+    await without_a_display_it_takes_a_picture_and_says_what_stays(state_dir)
 
     async with Demo(state_dir) as third:
         await third.until("first_window")
+        ours = family(third.running.pid)
         third.running.kill()
         await third.running.wait()
         await nothing_left(state_dir)
+        assert await until(lambda: alive(ours) == set(), what=f"the end of {alive(ours)}")
+    if not held and not forwarding_is_held():
+        assert forwards() == forwarded
+
+
+async def a_build_broken_off_leaves_nothing(state_dir: Path) -> None:
+    async with Demo(state_dir) as demo:
+        while "installing" not in (await demo.until("progress"))["text"]:
+            pass
+        ours = family(demo.running.pid)
+        assert any("mmdebstrap" in line for line in alive(ours))
+        demo.running.send_signal(signal.SIGINT)
+        await demo.until(None)
+    assert demo.running.returncode == CTRL_C, "no window was shown: a script must not go on"
+    assert demo.event("ended")["left"] == []
+    assert alive(ours) == set()
+    assert not (state_dir / "demo" / "build").exists()
+    await nothing_left(state_dir)
 
 
 async def a_second_run_is_quick_and_does_as_told(state_dir: Path) -> None:
@@ -134,7 +163,8 @@ async def a_second_run_is_quick_and_does_as_told(state_dir: Path) -> None:
     async with (
         xvfb() as display,
         WindowWatcher(display, SystemClock()) as watcher,
-        Demo(state_dir, *options, display=display) as demo,
+        Demo(state_dir, *options, display=display, slash="/") as demo,
+        looking_into(state_dir / "demo" / "node.log") as person,
     ):
         window = await demo.until("first_window")
         assert window["seconds"] < SECOND_RUN_S, demo.events
@@ -143,11 +173,26 @@ async def a_second_run_is_quick_and_does_as_told(state_dir: Path) -> None:
         assert (ready["user"], ready["password"]) == ("alice", "pass word")
         assert (ready["client_port"], ready["admin_port"]) == (client_port, admin_port)
         assert listening_at({client_port, admin_port}) == {LOOPBACK}
+        ours = family(demo.running.pid)
+        assert any("nxproxy" in line for line in alive(ours)), "the client shows it with that"
         demo.running.send_signal(signal.SIGINT)
         await demo.until(None)
+        assert person.returncode is None
+    assert alive(ours) == set()
     assert demo.running.returncode == 0, demo.events[-5:]
     assert demo.event("ended")["left"] == []
     assert not any(told.get("step") == "drawn" for told in demo.events)
+
+
+@contextlib.asynccontextmanager
+async def looking_into(log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """As the demo proposes; a person who does is none of its processes."""
+    tail = await asyncio.create_subprocess_exec("tail", "-F", str(log), stdout=DEVNULL)
+    try:
+        yield tail
+    finally:
+        tail.kill()
+        await tail.wait()
 
 
 async def what_it_says_to_try_next_works(state_dir: Path, home: Path) -> None:
@@ -161,7 +206,8 @@ async def what_it_says_to_try_next_works(state_dir: Path, home: Path) -> None:
         said = (await demo.stdout.readuntil(b"Ctrl-C ends it all")).decode()
         assert re.search(r"The desktop is shown on display :\d+ \(\d+\.\d\d s\)", said)
         commands = [line.strip() for line in said.splitlines() if line.startswith("  /")]
-        login, look = (line for line in commands if "qvd connect" not in line)
+        connect, login, look = commands
+        await a_second_client_shows_it(connect, home)
         shown = await asyncio.create_subprocess_shell(
             f"{login} && {look}",
             env={**environment(None), "HOME": str(home), "XDG_CONFIG_HOME": str(home)},
@@ -179,6 +225,33 @@ async def what_it_says_to_try_next_works(state_dir: Path, home: Path) -> None:
     await nothing_left(state_dir)
 
 
+async def a_second_client_shows_it(command: str, home: Path) -> None:
+    async with xvfb() as display, WindowWatcher(display, SystemClock()) as watcher:
+        client = await asyncio.create_subprocess_shell(
+            f"exec {command}", env={**environment(display), "HOME": str(home)}
+        )
+        try:
+            assert await watcher.wait_new(20.0)
+        finally:
+            client.terminate()
+            await client.wait()
+
+
+async def without_a_display_it_takes_a_picture_and_says_what_stays(state_dir: Path) -> None:
+    picture = state_dir / "demo" / "screenshot.png"
+    picture.unlink(missing_ok=True)
+    demo = await asyncio.create_subprocess_exec(
+        *PROGRAM, "--once", "--state-dir", str(state_dir),
+        env=environment(None), stdout=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    said = (await demo.communicate())[0].decode()
+    assert demo.returncode == 0
+    assert f"Screenshot in {picture}" in said
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert f"qvdnode purge --state-dir {state_dir}" in said
+    assert "account qvdnode-pg" in said
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on."""
     with contextlib.ExitStack() as held:
@@ -189,8 +262,8 @@ def free_ports(count: int) -> list[int]:
 def listening_at(ports: set[int]) -> set[str]:
     """The addresses, as the kernel writes them, at which somebody listens on these ports."""
     found = set()
-    for family in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{family}").read_text().splitlines()[1:]:
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             address, _, port = line.split()[1].partition(":")
             if line.split()[3] == "0A" and int(port, 16) in ports:
                 found.add(address)
@@ -215,3 +288,23 @@ async def test_a_display_that_cannot_be_used_is_told_before_anything_is_made(
     assert demo.running.returncode == 5
     assert "env -u DISPLAY" in demo.event("error")["text"]
     assert not (state_dir / "pg").exists()
+
+
+@pytest.mark.parametrize("file", ["/no/such/folder/x.png", "/", "/proc/x.png"])
+async def test_a_screenshot_that_cannot_be_written_is_told_at_once(
+    state_dir: Path, file: str
+) -> None:
+    async with Demo(state_dir, "--screenshot", file) as demo:
+        await demo.until(None)
+    assert demo.running.returncode == 1
+    assert str(Path(file).parent) in demo.event("error")["text"]
+    assert not (state_dir / "pg").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/demo"])
+async def test_a_state_folder_that_cannot_be_made_is_told(state_dir: Path, place: str) -> None:
+    (state_dir / "file").touch()
+    async with Demo(state_dir / place) as demo:
+        await demo.until(None)
+    assert demo.running.returncode == 1
+    assert "--state-dir" in demo.event("error")["text"]

@@ -6,16 +6,23 @@ It shares no code with qvdnode, so that what the node forgets to remove is not o
 import re
 import subprocess
 from pathlib import Path
-from typing import Final
-
-from tests.harness.node import NodeProcess
+from typing import Final, Protocol
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
 RECORDS: Final = Path("/run/qvdnode")
 FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 
 
-def traces(node: NodeProcess) -> set[str]:
+class Named(Protocol):
+    """A node, by what its things on the host are named after."""
+
+    @property
+    def state_dir(self) -> Path: ...
+    @property
+    def prefix(self) -> str: ...
+
+
+def traces(node: Named) -> set[str]:
     """Everything that bears the node's names; empty when it has gone and left nothing."""
     return (
         {f"mount {line.split()[4]}" for line in _lines("/proc/self/mountinfo", node.state_dir)}
@@ -28,6 +35,27 @@ def traces(node: NodeProcess) -> set[str]:
     )
 
 
+def family(pid: int) -> set[tuple[int, str]]:
+    """A process and all below it, each with its start, so that a number used again is no match."""
+    born = {entry: _parent_and_start(entry) for entry in Path("/proc").glob("[0-9]*")}
+    found, before = {pid}, set[int]()
+    while found != before:
+        before = found.copy()
+        found |= {int(entry.name) for entry, (parent, _) in born.items() if parent in before}
+    return {
+        (int(entry.name), start) for entry, (_, start) in born.items() if int(entry.name) in found
+    }
+
+
+def alive(processes: set[tuple[int, str]]) -> set[str]:
+    """The command lines of those that still run."""
+    return {
+        (Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        for pid, start in processes
+        if _parent_and_start(Path(f"/proc/{pid}"))[1] == start
+    }
+
+
 def forwarding_is_held() -> bool:
     """Whether a node of this host, ours or another, wants IPv4 forwarding to be on."""
     return any(RECORDS.glob("forwarding/held-by-*"))
@@ -36,6 +64,14 @@ def forwarding_is_held() -> bool:
 def forwards() -> bool:
     """Whether the host forwards IPv4 packets now."""
     return FORWARDING.read_text().strip() == "1"
+
+
+def _parent_and_start(entry: Path) -> tuple[int, str]:
+    try:
+        words = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0, ""
+    return (0, "") if words[0] == "Z" else (int(words[1]), words[19])
 
 
 def _lines(file: str, state_dir: Path) -> list[str]:
