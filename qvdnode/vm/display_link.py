@@ -20,6 +20,7 @@ from qvdnode.vm.core import display
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
+from qvdnode.vm.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ ALREADY_RUNNING: Final = 4
 """Exit code of the session script's `start`."""
 LASTING: Final = 6
 """Of its `resume`: done, and not to be run again while the parameters stay the same."""
-DRAWN_S: Final = 1.0
-"""How long a resumed display may keep others from their turn."""
+TURN_S: Final = 1.0
+"""How long a display may keep others from their turn, with its script and then to be drawn."""
 HEARD_S: Final = 0.12
 """nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile. Twice
 that, and twice as long each time: one too many would take a resume back."""
@@ -67,9 +68,7 @@ class DisplayLink:
         self._guest = guest
         self._tasks = tasks
         self._redraws = redraws
-        self._heard = news.heard
-        self._ended = news.ended
-        self._tried = news.tried
+        self._news = news
         self._vm_id = guest.order.vm.id
         self._unfollow: Callable[[], None] | None = None
         self.closed = False
@@ -93,7 +92,8 @@ class DisplayLink:
         self._dismissed = self._begun = False
         self._lasting: bytes | None = None
         """The parameters for which a resume needs no script any more."""
-        self._drawn = asyncio.Event()
+        self._turn = Turn(redraws)
+        self._turn_limit: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> bool:
@@ -107,7 +107,7 @@ class DisplayLink:
 
         def hear(events: Sequence[DisplayEvent]) -> None:
             if live:
-                self._heard(events)
+                self._news.heard(events)
             else:
                 history.extend(events)
 
@@ -119,6 +119,7 @@ class DisplayLink:
     def close(self) -> None:
         """Stop listening, for good."""
         self.closed = True
+        self._turn.end()
         if self._unfollow is not None:
             self._unfollow()
             self._unfollow = None
@@ -145,7 +146,7 @@ class DisplayLink:
         came = event in {DisplayEvent.CONNECTED, DisplayEvent.SUSPENDED}
         self.ever_connected = self.ever_connected or came
         if target not in {DisplayState.STARTING, DisplayState.LISTENING}:
-            self._drawn.set()
+            self._turn.end()
         if target in {DisplayState.LISTENING, DisplayState.CONNECTED}:
             self._watch_process()
         if target is DisplayState.OFF:
@@ -206,32 +207,40 @@ class DisplayLink:
             await clock.sleep(PID_S)
 
     async def _resume(self, newest: Callable[[], DisplayParams]) -> None:
-        async with contextlib.AsyncExitStack() as turn:
-            drawn: asyncio.Event | None = None
+        toggled = False
+        try:
             with self._telling("resume"):
-                drawn = await self._resume_in_turn(newest, turn)
-            if drawn is not None:
-                _ = self._tasks.isolated("end-turn", self._end_turn(drawn))
-                await drawn.wait()
+                wishes = await self._prepare_in_turn(newest)
+                toggled = await self._toggle()
+                self.ready_for = wishes if toggled else self.ready_for
+        finally:
+            if not toggled:
+                self._turn.end()
 
-    async def _resume_in_turn(
-        self, newest: Callable[[], DisplayParams], turn: contextlib.AsyncExitStack
-    ) -> asyncio.Event | None:
-        # The script takes as long as the guest likes, so it has to be over before the turn begins.
+    async def _prepare_in_turn(self, newest: Callable[[], DisplayParams]) -> DisplayParams:
+        wishes = None
         while True:
-            wishes = newest()
-            await self._prepare(wishes)
-            self.queued = True
-            await turn.enter_async_context(self._redraws)
-            self.queued = False
-            if wishes == newest():
-                break
-            await turn.aclose()
-        self._drawn = drawn = asyncio.Event()
-        if not await self._toggle():
-            return None
-        self.ready_for = wishes
-        return drawn
+            await self._take_turn()
+            if wishes != newest():
+                wishes = newest()
+                await self._prepare(wishes)
+            if self._turn.held and wishes == newest():
+                self._limit_turn()
+                return wishes
+
+    async def _take_turn(self) -> None:
+        self._turn.end()
+        self.queued = True
+        self._turn = Turn(self._redraws)
+        await self._turn.take()
+        self.queued = False
+        self._limit_turn()
+
+    def _limit_turn(self) -> None:
+        # Neither a script that stalls nor a client that does not come keeps others from theirs.
+        if self._turn_limit is not None:
+            self._turn_limit.cancel()
+        self._turn_limit = self._tasks.isolated("end-turn", self._end_turn(self._turn))
 
     @contextlib.contextmanager
     def _telling(self, what: str) -> Iterator[None]:
@@ -243,11 +252,11 @@ class DisplayLink:
         except FarmError as expected:
             error = expected
         finally:
-            self._tried(what, error)
+            self._news.tried(what, error)
 
-    async def _end_turn(self, drawn: asyncio.Event) -> None:
-        await self._parts.clock.sleep(DRAWN_S)
-        drawn.set()
+    async def _end_turn(self, turn: Turn) -> None:
+        await self._parts.clock.sleep(TURN_S)
+        turn.end()
 
     async def _prepare(self, wishes: DisplayParams) -> None:
         params = session_script.write_params(self._parts, self._guest, wishes)
@@ -265,7 +274,7 @@ class DisplayLink:
         self._begun = False
         if not await self._hang_up():
             return False
-        self._heard([DisplayEvent.RESUME_ASKED])
+        self._news.heard([DisplayEvent.RESUME_ASKED])
         _ = self._tasks.isolated("insist-display", self._insist())
         return True
 
@@ -284,7 +293,7 @@ class DisplayLink:
         if pid is None or not await self._parts.driver.signal_display(
             self._spec(), pid, signal.SIGHUP
         ):
-            self._heard([DisplayEvent.GONE])
+            self._news.heard([DisplayEvent.GONE])
             return False
         return True
 
@@ -320,7 +329,7 @@ class DisplayLink:
         await self._parts.driver.wait_display(self._spec(), pid)
         # Its last words are heard first, so that they are not taken for those of the next one.
         await self._parts.clock.sleep(LAST_WORDS_S)
-        self._ended(pid)
+        self._news.ended(pid)
 
 
 def _script_failed(verb: str, code: int) -> GuestFailed:

@@ -61,25 +61,17 @@ async def test_a_display_that_ends_gives_its_turn_back(world: World) -> None:
 
 
 async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) -> None:
-    held = world.host.held["signal_display"] = asyncio.Event()
-    first = attaching(world, 7)
-    await settle()
-    second = attaching(world, 8)
+    turns = world.fleet._shared.redraws
+    await turns.acquire()
+    waiting = attaching(world, 7)
     await world.passes(16)
-    with pytest.raises(TimedOut):
-        await first
-    assert not second.done()
-    world.host.held.clear()
-    held.set()
-    await settle()
-    await world.passes(1.1)
-    assert world.dial(await second)
+    assert not waiting.done()
+    turns.release()
+    assert world.dial(await waiting)
 
 
 async def test_who_waits_for_a_turn_in_vain_hears_why_and_is_told_in_the_end(world: World) -> None:
-    world.host.held["signal_display"] = asyncio.Event()
-    first = attaching(world, 7)
-    await settle()
+    await world.fleet._shared.redraws.acquire()
     client = Client(world.host, 8)
     waiting = asyncio.get_running_loop().create_task(
         world.fleet.attach(desktop_order(8, user_id=8), DisplayParams(), client, client.told.append)
@@ -87,12 +79,11 @@ async def test_who_waits_for_a_turn_in_vain_hears_why_and_is_told_in_the_end(wor
     for _ in range(5):
         await world.passes(15)
     assert "Waiting for other desktops to be drawn" in client.told
-    for task in (first, waiting):
-        with pytest.raises(TimedOut):
-            await task
+    with pytest.raises(TimedOut):
+        await waiting
 
 
-async def test_a_guest_whose_script_stalls_keeps_nobody_from_their_turn(
+async def test_a_guest_whose_script_stalls_keeps_nobody_waiting_long(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_session, go_on = MemoryDriver.run_session, asyncio.Event()
@@ -105,7 +96,9 @@ async def test_a_guest_whose_script_stalls_keeps_nobody_from_their_turn(
     monkeypatch.setattr(MemoryDriver, "run_session", stall)
     stalled = attaching(world, 7)
     await settle()
-    assert world.dial(await attaching(world, 8))
+    waiting = attaching(world, 8)
+    await world.passes(1.1)
+    assert world.dial(await waiting)
     go_on.set()
     assert world.dial(await stalled)
 
