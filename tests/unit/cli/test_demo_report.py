@@ -40,3 +40,11 @@ def test_people_get_sentences_as_they_are(capsys: pytest.CaptureFixture[str]) ->
     assert "2.00 s  Node serves (2.00 s)" in said
     assert "cat [1]" in said
     assert "secret" not in said
+
+
+def test_a_line_is_never_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(ManualClock(), as_json=False)
+    path = "/a" * 100
+    report.doing(f"Building in {path}")
+    report.done("drawn", f"Screenshot in {path}")
+    assert [path in line for line in capsys.readouterr().out.splitlines()] == [True, True]
