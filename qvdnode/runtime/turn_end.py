@@ -18,12 +18,16 @@ class TurnEnd:
         self._due: list[Callable[[], None]] = []
 
     def call(self, work: Callable[[], None]) -> None:
-        """Have `work`, which must not raise, called at the end of the turn."""
+        """Have `work` called at the end of the turn."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._run)
         self._due.append(work)
 
     def _run(self) -> None:
-        due, self._due = self._due, []
-        for work in due:
-            work()
+        due, self._due = iter(self._due), []
+        try:
+            for work in due:
+                work()
+        finally:
+            for work in due:  # one has raised, which is not the others' fault
+                self.call(work)

@@ -94,11 +94,30 @@ class ServerStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop: this ciphertext has come."""
-        if len(data) <= PIECE_BYTES:
-            self._take(data)
-        else:
-            for piece in _pieces(data):
-                self._take(piece)
+        for piece in (data,) if len(data) <= PIECE_BYTES else _pieces(data):
+            if self._closing:
+                return
+            incoming = self._in
+            incoming.write(piece)
+            try:
+                if not self._ready:
+                    self._shake_hands()
+                while not self._closing:
+                    plain = self._tls.read(RECORD_BYTES)
+                    if not plain:  # close_notify
+                        self._ended()
+                        break
+                    self.owner.stream_data(plain)
+                    # A read takes a whole record, so nothing decrypted is left inside OpenSSL, and
+                    # to ask costs less than the exception of a read in vain.
+                    if not incoming.pending:
+                        break
+            except ssl.SSLWantReadError:
+                pass  # in the middle of a handshake or of a record
+            except ssl.SSLError as error:
+                self._broken(error)
+            if not self._due and self._out.pending:
+                self._flush()  # handshake, session tickets, an update of keys
 
     def eof_received(self) -> bool:
         """Called by the loop: the client closed its side of TCP."""
@@ -146,9 +165,7 @@ class ServerStream(asyncio.Protocol):
         except ssl.SSLError as error:
             self._broken(error)
             return
-        if self._out.pending > PIECE_BYTES:
-            self._flush()
-        elif not self._due:
+        if not self._due:
             self._due = True
             self._turn_end.call(self._send_due)
 
@@ -207,29 +224,6 @@ class ServerStream(asyncio.Protocol):
     def _send_due(self) -> None:
         self._due = False
         self._flush()
-
-    def _take(self, ciphertext: bytes | memoryview) -> None:
-        if self._closing:
-            return
-        incoming = self._in
-        incoming.write(ciphertext)
-        try:
-            if not self._ready:
-                self._shake_hands()
-            # A read takes a whole record, so nothing decrypted is ever left inside OpenSSL; asked
-            # for first, since an exception per message costs.
-            while incoming.pending and not self._closing:
-                data = self._tls.read(RECORD_BYTES)
-                if not data:  # close_notify
-                    self._ended()
-                    break
-                self.owner.stream_data(data)
-        except ssl.SSLWantReadError:
-            pass  # in the middle of a handshake or of a record
-        except ssl.SSLError as error:
-            self._broken(error)
-        if self._out.pending and not self._due:  # handshake, session tickets, an update of keys
-            self._flush()
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()

@@ -21,3 +21,21 @@ async def test_work_begun_by_work_is_done_in_the_next_turn() -> None:
     assert done == []
     await asyncio.sleep(0)
     assert done == [1]
+
+
+async def test_a_mistake_keeps_nobody_else_from_the_end() -> None:
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: said.append(told["exception"]))
+    done: list[int] = []
+    mistake = ZeroDivisionError()
+
+    def fail() -> None:
+        raise mistake
+
+    end = TurnEnd()
+    for work in (lambda: done.append(1), fail, lambda: done.append(2)):
+        end.call(work)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert done == [1, 2]
+    assert said == [mistake]
