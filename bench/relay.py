@@ -1,9 +1,9 @@
 """Our relay against HAProxy with one thread: same certificate and cipher, TLS in front, TCP behind.
 
-Both run pinned to one core, the load to another, and keep their connections all the while. Each
-round asks one right after the other, in turns the one or the other first; a figure is the median
-over all rounds of the ratio, since the machine's speed drifts. Bulk is from display to client
-over 4 streams; round trips are 1 KiB there and back on 100 streams.
+Both run pinned to one core, the load to another, and keep their connections all the while. A round
+asks them in many short turns, the one or the other first, since the machine's speed drifts within
+a second; a figure is the median over all rounds of the round's ratio. Bulk is from display to
+client over 4 streams; round trips are 1 KiB there and back on 100 streams.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +29,13 @@ from qvdnode.tls.identity import CERTIFICATE_FILE, KEY_FILE, NodeIdentity
 
 BULK: Final = range(1, 5)
 """The streams that carry much; each stream shows another desktop."""
-BULK_BYTES: Final = 512 << 20
+TURNS: Final = 10
+"""Of each relay in a round."""
+BULK_BYTES: Final = 64 << 20
+"""In a turn, as the next."""
 TRIPS: Final = range(101, 201)
 """The streams of the round trips."""
-TRIPS_EACH: Final = 250
+TRIPS_EACH: Final = 25
 ROUNDS: Final = 15
 HAPROXY: Final = """
 global
@@ -99,22 +102,51 @@ class Subject:
     trips: Pairs
 
 
-def measure(relay: Subject, size: float) -> Round:
-    """One round against a relay."""
-    before = cpu_s(relay.pid)
-    speed = bulk(relay.bulk, int(BULK_BYTES * size))
-    bulk_cpu = cpu_s(relay.pid) - before
-    before = cpu_s(relay.pid)
-    rate, times = round_trips(relay.trips, int(TRIPS_EACH * size))
-    trips_cpu = cpu_s(relay.pid) - before
-    return Round(
-        bytes_per_s=speed,
-        bulk_cpu_s=bulk_cpu,
-        round_trips_per_s=rate,
-        trips_cpu_s=trips_cpu,
-        p50_ms=percentile(times, 0.5) * 1e3,
-        p99_ms=percentile(times, 0.99) * 1e3,
-    )
+@dataclass(slots=True)
+class Turns:
+    """What the turns of one relay in one round add up to."""
+
+    bulk_bytes: int = 0
+    bulk_s: float = 0.0
+    bulk_cpu_s: float = 0.0
+    trips_s: float = 0.0
+    trips_cpu_s: float = 0.0
+    times_s: list[float] = field(default_factory=list)
+    """Of every round trip."""
+
+    def add(self, relay: Subject, size: float) -> None:
+        """Take one more turn."""
+        wanted = int(BULK_BYTES * size)
+        before = cpu_s(relay.pid)
+        self.bulk_s += wanted / bulk(relay.bulk, wanted)
+        self.bulk_cpu_s += cpu_s(relay.pid) - before
+        self.bulk_bytes += wanted
+        before = cpu_s(relay.pid)
+        rate, times = round_trips(relay.trips, int(TRIPS_EACH * size))
+        self.trips_cpu_s += cpu_s(relay.pid) - before
+        self.trips_s += len(times) / rate
+        self.times_s += times
+
+    def round(self) -> Round:
+        """The round's figures."""
+        return Round(
+            bytes_per_s=self.bulk_bytes / self.bulk_s,
+            bulk_cpu_s=self.bulk_cpu_s,
+            round_trips_per_s=len(self.times_s) / self.trips_s,
+            trips_cpu_s=self.trips_cpu_s,
+            p50_ms=percentile(self.times_s, 0.5) * 1e3,
+            p99_ms=percentile(self.times_s, 0.99) * 1e3,
+        )
+
+
+def one_round(ours: Subject, theirs: Subject, size: float) -> tuple[Round, Round]:
+    """Both relays, turn by turn."""
+    found = (Turns(), Turns())
+    for number in range(TURNS):
+        pair = [(found[0], ours), (found[1], theirs)]
+        for turns, relay in pair if number % 2 else reversed(pair):
+            turns.add(relay, size)
+    return found[0].round(), found[1].round()
 
 
 @contextmanager
@@ -181,18 +213,12 @@ def relays() -> Iterator[tuple[Subject, Subject]]:
 
 
 def run(rounds: int, size: float) -> Found:
-    """Rounds of both relays, in turns the one or the other first."""
-    found: list[tuple[Round, Round]] = []
+    """Rounds of both relays."""
     with relays() as (ours, theirs):
         spoken = ciphers(ours) | ciphers(theirs)
         if len(spoken) != 1:
             raise AssertionError(f"the relays do not speak alike: {spoken}")
-        for number in range(rounds):
-            if number % 2:
-                their_round = measure(theirs, size)
-                found.append((measure(ours, size), their_round))
-            else:
-                found.append((measure(ours, size), measure(theirs, size)))
+        found = [one_round(ours, theirs, size) for _ in range(rounds)]
     return Found(spoken.pop(), found)
 
 
