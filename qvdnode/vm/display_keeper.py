@@ -25,7 +25,9 @@ from qvdnode.vm.parts import FleetParts
 
 log = logging.getLogger(__name__)
 
-CRASHED: Final = "The desktop ended unexpectedly: its display crashed. A connect starts it afresh."
+CRASHED: Final = (
+    "The desktop ended unexpectedly: it or its display crashed. A connect starts it afresh."
+)
 NEVER_SHOWN: Final = "The desktop ended before it could be shown."
 
 

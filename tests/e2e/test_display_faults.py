@@ -102,7 +102,11 @@ async def test_many_clients_in_one_moment_leave_one_with_the_desktop(
     assert await succeed(desk, screen, tmp_path / "2", rest) == first
 
 
-DEATHS = {"nxagent": "its display crashed", "init": "The guest ended unexpectedly"}
+DEATHS = {
+    "nxagent": "it or its display crashed",
+    "icewm": "it or its display crashed",
+    "init": "The guest ended unexpectedly",
+}
 """What is killed, and what REST says of the VM then."""
 REASONS = {
     "the desktop closed its display",
