@@ -35,13 +35,17 @@ class X11Link:
 
     async def __aenter__(self) -> Self:
         """Connect and greet."""
+        greeted = False
         try:
             async with asyncio.timeout(DIAL_LIMIT_S):
                 await self._open()
+            greeted = True
         except (OSError, TimeoutError, EOFError, BadX11) as error:
-            self._close()
             reason = getattr(error, "strerror", None) or str(error) or "it does not answer"
             raise Unavailable(f"The X display {self.display!r} cannot be used: {reason}") from error
+        finally:
+            if not greeted:  # whatever it was, such as a caller who gave up
+                await self._close()
         return self
 
     async def __aexit__(
@@ -51,7 +55,7 @@ class X11Link:
         trace: TracebackType | None,
     ) -> None:
         """Disconnect."""
-        self._close()
+        await self._close()
 
     async def ask(self, request: bytes) -> bytes | None:
         """The reply of a request that has one; None when the server answers with an error.
@@ -118,10 +122,12 @@ class X11Link:
             raise Unavailable(gone) from error
         return packet
 
-    def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    async def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.transport.abort()  # what still waits is of no use to a server that is left
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 def _cookie(number: int) -> bytes | None:

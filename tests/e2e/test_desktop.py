@@ -42,7 +42,7 @@ def session_programs(desk: Desk) -> dict[str, int]:
 async def open_window(desk: Desk) -> dict[str, int]:
     """Open a window on the desktop; the session's programs with it."""
     in_guest(desk, "DISPLAY=:100 setsid xterm -e tail -f /dev/null >/dev/null 2>&1 &")
-    await until(lambda: "tail" in session_programs(desk), what="the window")
+    await until(lambda: "tail" in session_programs(desk), limit_s=WINDOW_S, what="the window")
     return session_programs(desk)
 
 
