@@ -131,19 +131,21 @@ async def one_round() -> Round:
 
 
 async def measure() -> None:
-    """Several rounds."""
-    rounds = [await one_round() for _ in range(ROUNDS)]
-    results_file.write(
-        "memory",
-        {
-            "node_rss_mib": median([one.final["node_rss"] for one in rounds]),
-            "rss_per_session_mib": median([slope(one.rows, "node_rss") for one in rounds]),
-            "per_vm_mib": median(
-                [slope(one.rows, "node", "monitor", "database") for one in rounds]
-            ),
-        },
-        {"rounds": [asdict(one) for one in rounds]},
-    )
+    """Several rounds; what there is by then is written after each."""
+    rounds: list[Round] = []
+    for _ in range(ROUNDS):
+        rounds.append(await one_round())
+        results_file.write(
+            "memory",
+            {
+                "node_rss_mib": median([one.final["node_rss"] for one in rounds]),
+                "rss_per_session_mib": median([slope(one.rows, "node_rss") for one in rounds]),
+                "per_vm_mib": median(
+                    [slope(one.rows, "node", "monitor", "database") for one in rounds]
+                ),
+            },
+            {"rounds": [asdict(one) for one in rounds]},
+        )
 
 
 def main() -> None:
