@@ -169,21 +169,30 @@ async def _accept(
 async def _peer(listener: socket.socket, child: Process) -> socket.socket | None:
     """The connection that nxproxy makes; None when it ends instead."""
     arrived: asyncio.Queue[socket.socket | None] = asyncio.Queue()
+    accepted: list[socket.socket] = []
 
     async def accept() -> None:
         peer, _ = await asyncio.get_running_loop().sock_accept(listener)
+        accepted.append(peer)
         arrived.put_nowait(peer)
 
     async def end() -> None:
         await child.wait()
         arrived.put_nowait(None)
 
-    async with Supervisor("nx-dial") as tasks:
-        _ = tasks.essential("accept", accept())
-        _ = tasks.essential("exit", end())
-        peer = await arrived.get()
-        tasks.cancel()
-    return peer
+    kept: socket.socket | None = None
+    try:
+        async with Supervisor("nx-dial") as tasks:
+            _ = tasks.essential("accept", accept())
+            _ = tasks.essential("exit", end())
+            first = await arrived.get()
+            tasks.cancel()
+        kept = first
+    finally:
+        for peer in accepted:  # nobody's, where the caller gave up or the child has ended
+            if peer is not kept:
+                peer.close()
+    return kept
 
 
 async def _last_words(log_file: str) -> str:
