@@ -1,6 +1,5 @@
 """From a row of the endpoint table to a handler: who asks, what they say, the call, the answer."""
 
-import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
 from qvdnode.admin.reading import NoBody, read_body, read_query
 from qvdnode.model.errors import Invalid, Unauthenticated
 from qvdnode.model.principal import Operator
+from qvdnode.runtime.time_limit import TimeLimit
 
 BODY_MAX_BYTES: Final = 64 * 1024
 """Enough for every JSON body there is; streamed ones are not held in memory."""
@@ -74,7 +74,7 @@ async def _body(request: web.Request, endpoint: AnyEndpoint) -> BaseModel:
         return NoBody()
     _check_media(request, endpoint)
     try:
-        async with asyncio.timeout(BODY_LIMIT_S):
+        async with TimeLimit(BODY_LIMIT_S):
             body: BaseModel = read_body(endpoint.body, await request.read())
     except TimeoutError as error:
         raise BodyTooSlow(f"The body did not arrive within {BODY_LIMIT_S:g} s.") from error

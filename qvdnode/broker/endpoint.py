@@ -20,6 +20,7 @@ from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.turn_end import TurnEnd
 from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
@@ -163,7 +164,7 @@ class Endpoint:
     async def _last_words(self) -> None:
         """Let what has been said arrive; whoever does not take it is dropped."""
         try:
-            async with asyncio.timeout(self._settings.farewell_limit_s):
+            async with TimeLimit(self._settings.farewell_limit_s):
                 await self._all_gone.wait()
         except TimeoutError:
             for connection in tuple(self._connections):

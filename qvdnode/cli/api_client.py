@@ -15,6 +15,7 @@ from qvdnode.cli.node_address import digest_of
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
 from qvdnode.runtime.dial_refusal import because
+from qvdnode.runtime.time_limit import TimeLimit
 
 PREFIX: Final = "/api/v1"
 CONNECT_LIMIT_S: Final = 10.0
@@ -108,11 +109,11 @@ class ApiClient:
             except FarmError as error:
                 # The answer may have begun: nothing else would end the waiting for its last line.
                 failed = error
-                scope.reschedule(0)
+                scope.end_now()
                 raise
 
         try:
-            async with asyncio.timeout(None) as scope:
+            async with TimeLimit(None) as scope:
                 return await self._imported(name, body(), note, progress)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise failed or _unreachable(error) from error

@@ -18,6 +18,7 @@ from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net.surroundings import unused_subnet
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.time_limit import TimeLimit
 
 SERVE_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
@@ -92,7 +93,7 @@ async def _end_orphan(plan: DemoPlan) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(said.pid, signal.SIGTERM)
     try:
-        async with asyncio.timeout(STOP_LIMIT_S):
+        async with TimeLimit(STOP_LIMIT_S):
             await pidfd.wait_gone(said.pid)
     except TimeoutError as error:
         raise TimedOut(

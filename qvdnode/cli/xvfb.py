@@ -12,6 +12,7 @@ from typing import Final
 from qvdnode.cli.demo_node import TIED
 from qvdnode.host import process
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.time_limit import TimeLimit
 
 START_LIMIT_S: Final = 15.0
 TRIES: Final = 5
@@ -63,7 +64,7 @@ async def _number(pipe: object) -> str:
         lambda: asyncio.StreamReaderProtocol(stream), pipe
     )
     try:
-        async with asyncio.timeout(START_LIMIT_S):
+        async with TimeLimit(START_LIMIT_S):
             return (await stream.readline()).decode().strip()
     except TimeoutError:
         return ""

@@ -23,6 +23,7 @@ from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink
 from qvdnode.host import process
 from qvdnode.model.errors import Forbidden, HostFailed, TimedOut
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.time_limit import TimeLimit
 
 PROGRAM: Final = "nxproxy"
 DIAL_LIMIT_S: Final = 10.0
@@ -124,7 +125,8 @@ async def _nxproxy(
                 finally:
                     streams[1].transport.abort()
             finally:
-                await process.end(child, grace_s=END_GRACE_S)
+                # Now and then it has a helper, to tidy its cache, that first sleeps for seconds.
+                await process.end_all(child, grace_s=END_GRACE_S)
 
 
 def _environment(display: str, folder: str) -> dict[str, str]:
@@ -150,7 +152,7 @@ async def _accept(
     listener: socket.socket, child: Process, log_file: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
-        async with asyncio.timeout(DIAL_LIMIT_S):
+        async with TimeLimit(DIAL_LIMIT_S):
             peer = await _peer(listener, child)
     except TimeoutError as error:
         words = await _last_words(log_file)

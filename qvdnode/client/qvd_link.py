@@ -17,6 +17,7 @@ from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.model.seat import Progress
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.dial_refusal import because
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.tls.pin import fingerprint_of
 from qvdnode.wire.qvd_client import (
     Answered,
@@ -110,7 +111,7 @@ class QvdLink:
 
     async def _ask(self, head: bytes, progress: Progress, limit_s: float) -> Answered | Switched:
         try:
-            async with asyncio.timeout(limit_s):
+            async with TimeLimit(limit_s):
                 self.writer.write(head)
                 return await self._final(progress)
         except TimeoutError as error:
@@ -153,7 +154,7 @@ async def dial(target: Target, pin: str | None, clock: Clock) -> QvdLink:
     Raises Unavailable when nobody answers there.
     """
     try:
-        async with asyncio.timeout(DIAL_LIMIT_S):
+        async with TimeLimit(DIAL_LIMIT_S):
             link = await _dial(target, clock)
     except TimeoutError as error:
         raise Unavailable(f"{target} does not answer.") from error

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from qvdnode.model.errors import Unavailable
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.wire import x11
 from qvdnode.wire.x11 import BadX11, Packet, Screen
 
@@ -37,7 +38,7 @@ class X11Link:
         """Connect and greet."""
         greeted = False
         try:
-            async with asyncio.timeout(DIAL_LIMIT_S):
+            async with TimeLimit(DIAL_LIMIT_S):
                 await self._open()
             greeted = True
         except (OSError, TimeoutError, EOFError, BadX11) as error:
@@ -65,7 +66,7 @@ class X11Link:
         """
         self.tell(request)
         try:
-            async with asyncio.timeout(REPLY_LIMIT_S):
+            async with TimeLimit(REPLY_LIMIT_S):
                 return await self._reply()
         except TimeoutError as error:
             raise Unavailable(f"The X display {self.display} does not answer.") from error

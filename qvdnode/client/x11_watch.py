@@ -10,6 +10,7 @@ from qvdnode.client.core.picture import Picture
 from qvdnode.client.x11_link import X11Link
 from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.wire import png, x11
 
 DESKTOP_CLASS: Final = b"NXAgent"
@@ -58,7 +59,7 @@ class WindowWatcher:
     async def wait_new(self, limit_s: float) -> int:
         """The id of a desktop's window that was mapped since; raises TimedOut, Unavailable."""
         try:
-            async with asyncio.timeout(limit_s):
+            async with TimeLimit(limit_s):
                 while True:
                     for window in tuple(self._mapped):
                         if await self._is_desktop(window):
@@ -107,7 +108,7 @@ class WindowWatcher:
     async def _next_change(self) -> None:
         """Wait for windows to come or go, shortly if one of them may get its class meanwhile."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_AGAIN_S if self._mapped else None):
+            async with TimeLimit(LOOK_AGAIN_S if self._mapped else None):
                 self._note(await self._link.next_event())
 
     def _note(self, event: x11.Packet) -> None:

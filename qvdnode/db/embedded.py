@@ -4,7 +4,6 @@ It runs as an account of its own, answers on a unix socket to root only, and out
 was killed: the next one adopts it.
 """
 
-import asyncio
 import hashlib
 import logging
 import os
@@ -25,6 +24,7 @@ from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_acc
 from qvdnode.model.errors import FarmError, HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.rollback import Rollback
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class EmbeddedPostgres:
         if running_server(self._data) is None:
             await self._launch()
         try:
-            async with asyncio.timeout(START_LIMIT_S):
+            async with TimeLimit(START_LIMIT_S):
                 while (server := running_server(self._data)) is None or server.status != READY:
                     await self._clock.sleep(POLL_S)
         except TimeoutError as error:

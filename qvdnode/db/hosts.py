@@ -17,6 +17,7 @@ from qvdnode.db.raw import RawConnection
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.translation import AWAY
 from qvdnode.model.errors import Unavailable
+from qvdnode.runtime.time_limit import TimeLimit
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Hosts:
         raise Unavailable(AWAY) from ConnectionError("; ".join(refused))
 
     async def _connect_to(self, dsn: str) -> RawConnection:
-        async with asyncio.timeout(self._limit_s):
+        async with TimeLimit(self._limit_s):
             return await asyncpg.connect(
                 dsn,
                 target_session_attrs=SessionAttribute.read_write,

@@ -24,6 +24,7 @@ from qvdnode.db.transaction import Transaction, TransactionScope, guarded
 from qvdnode.db.translation import AWAY, BUSY, ConnectionBroken, Unanswered
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter, Gauge
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class Database:
             raw = undo.enter_context(Loan(await self._take(), self._put_back))
             transaction = raw.transaction(isolation=isolation)  # type: ignore[arg-type]  # a Literal
             with guarded():
-                async with asyncio.timeout(self._limit_s):
+                async with TimeLimit(self._limit_s):
                     await transaction.start()
             undo.pop_all()
         return raw, transaction
@@ -195,7 +196,7 @@ class Database:
             await self._slots.acquire()
             return
         try:
-            async with asyncio.timeout(QUEUE_S):
+            async with TimeLimit(QUEUE_S):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise Unavailable(BUSY) from error
@@ -235,7 +236,7 @@ class Database:
         if self._closed:
             raise Unavailable("This node is stopping.")
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with TimeLimit(PATIENCE_S):
                 raw = await self._hosts.connect()
         except (Unavailable, TimeoutError) as error:
             self._set_available(now=False)

@@ -13,6 +13,7 @@ import asyncpg
 from qvdnode.db.raw import RawConnection, RawTransaction
 from qvdnode.db.translation import AWAY, CommitUnknown, translate
 from qvdnode.model.errors import Unavailable
+from qvdnode.runtime.time_limit import TimeLimit
 
 
 @contextlib.contextmanager
@@ -86,13 +87,13 @@ class TransactionScope:
             return  # the connection is thrown away, and the server rolls back by itself
         else:
             with guarded():
-                async with asyncio.timeout(self._limit_s):
+                async with TimeLimit(self._limit_s):
                     await self._transaction.rollback()
 
     async def _commit(self) -> None:
         try:
             with guarded():
-                async with asyncio.timeout(self._limit_s):
+                async with TimeLimit(self._limit_s):
                     await self._transaction.commit()
         except Unavailable as error:
             raise CommitUnknown(AWAY) from error

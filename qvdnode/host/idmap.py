@@ -14,7 +14,9 @@ from typing import Final
 
 from qvdnode.host import mounts, process
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.time_limit import TimeLimit
 
+MADE_LIMIT_S: Final = 10.0
 KEPT_NAMESPACES: Final = 128
 """Ranges are reused from the lowest, so few are ever in use that are not in here."""
 
@@ -71,7 +73,9 @@ async def user_namespace(start: int, count: int) -> int:
             raise HostFailed("unshare has no pipes")
         # An answer from cat means that unshare is done.
         child.stdin.write(b"\n")
-        if await asyncio.wait_for(child.stdout.readline(), 10) != b"\n":
+        async with TimeLimit(MADE_LIMIT_S):
+            heard = await child.stdout.readline()
+        if heard != b"\n":
             raise HostFailed("this kernel lets nobody make user namespaces (qvdnode doctor)")
         return await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n")
     except (OSError, TimeoutError) as error:

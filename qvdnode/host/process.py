@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.runtime.to_its_end import to_its_end
 
 PIPE_BYTES: Final = 64 * 1024
 
@@ -149,7 +151,7 @@ async def _spawn(
 async def _killed_after(child: Process, name: str, limit_s: float) -> AsyncGenerator[None]:
     """A scope that the child does not outlive; raises TimedOut after the limit."""
     try:
-        async with asyncio.timeout(limit_s):
+        async with TimeLimit(limit_s):
             yield
     except TimeoutError as error:
         raise TimedOut(f"{name} did not end within {limit_s:g} s") from error
@@ -158,14 +160,20 @@ async def _killed_after(child: Process, name: str, limit_s: float) -> AsyncGener
 
 
 async def end(child: Process, *, grace_s: float = 5.0) -> None:
-    """End a child that may still run: SIGTERM, then SIGKILL after `grace_s`."""
-    if child.returncode is not None:
-        return
+    """End a child that may still run: SIGTERM, then SIGKILL after `grace_s`.
+
+    A caller that is cancelled waits for that, too: no child is left behind half ended.
+    """
+    if child.returncode is None:
+        await to_its_end(_end(child, grace_s))
+
+
+async def _end(child: Process, grace_s: float) -> None:
     if grace_s > 0:
         with contextlib.suppress(ProcessLookupError):
             child.terminate()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
+            async with TimeLimit(grace_s):
                 await child.wait()
                 return
     with contextlib.suppress(ProcessLookupError):
@@ -173,6 +181,16 @@ async def end(child: Process, *, grace_s: float = 5.0) -> None:
     await _drain(child.stdout)
     await _drain(child.stderr)
     await child.wait()
+
+
+async def end_all(child: Process, *, grace_s: float = 5.0) -> None:
+    """End a child as `end` does, and then what it started in its session and left behind."""
+    try:
+        await end(child, grace_s=grace_s)
+    finally:
+        # A number is given out again only after all others were, and not while the group lives.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 async def _drain(pipe: asyncio.StreamReader | None) -> None:

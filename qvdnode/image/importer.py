@@ -25,6 +25,7 @@ from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, TimedOut
 from qvdnode.model.ids import ImageId
 from qvdnode.runtime.first_error import first_farm_error
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class Importer:
             ]
         )  # fmt: skip
         try:
-            async with asyncio.timeout(limits.import_limit_s):
+            async with TimeLimit(limits.import_limit_s):
                 return await _talk(child, chunks, progress)
         except TimeoutError as error:
             raise TimedOut(f"the import took over {limits.import_limit_s:g} s") from error

@@ -8,6 +8,7 @@ from typing import Final, Protocol, cast
 
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.settings import RelaySettings
+from qvdnode.runtime.time_limit import TimeLimit
 
 WRITE_HIGH_BYTES: Final = 128 * 1024
 """More waiting than this towards the guest, and the client is not read from."""
@@ -93,7 +94,7 @@ async def dial(
 ) -> asyncio.Transport:
     """A connection to the display; raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(settings.dial_limit_s):
+    async with TimeLimit(settings.dial_limit_s):
         transport, _ = await loop.create_connection(
             lambda: GuestEnd(owner), address.host, address.port
         )

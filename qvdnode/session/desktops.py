@@ -4,7 +4,6 @@ While the database is away, what runs here can still be listed, reached and stop
 knows the orders its guests were started with.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -19,6 +18,7 @@ from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import Progress, Viewer
 from qvdnode.model.vm_state import ON_THE_WIRE
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.session import access
 from qvdnode.session.connect import Connections, SessionTicket
 from qvdnode.session.readiness import Readiness
@@ -100,7 +100,7 @@ class Desktops:
         await self._order(principal, vm_id)
         progress("Stopping virtual machine")
         try:
-            async with asyncio.timeout(self._stop_limit_s):
+            async with TimeLimit(self._stop_limit_s):
                 await self._fleet.stop(vm_id)
         except TimeoutError as error:
             raise TimedOut(

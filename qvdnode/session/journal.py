@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.ids import NodeId, UserId, VmId
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.time_limit import TimeLimit
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class SessionJournal:
     async def flushed(self, limit_s: float) -> None:
         """Return when nothing waits any more, or after the limit."""
         try:
-            async with asyncio.timeout(limit_s):
+            async with TimeLimit(limit_s):
                 await self._idle.wait()
         except TimeoutError:
             log.warning("session_journal_left", extra={"entries": len(self._waiting)})

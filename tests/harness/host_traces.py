@@ -48,9 +48,10 @@ def family(pid: int) -> set[tuple[int, str]]:
 
 
 def alive(processes: set[tuple[int, str]]) -> set[str]:
-    """The command lines of those that still run."""
+    """Number, state and command line of those that still run."""
     return {
-        (Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        f"{pid} {Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]} "
+        + Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         for pid, start in processes
         if _parent_and_start(Path(f"/proc/{pid}"))[1] == start
     }

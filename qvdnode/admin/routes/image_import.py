@@ -5,7 +5,6 @@ The answer is a stream too: one JSON object a line, `{"progress": BYTES}` while 
 the last line is what counts.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Final
@@ -21,6 +20,7 @@ from qvdnode.db.images import Images
 from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, NotFound, TimedOut
 from qvdnode.model.farm import Image
 from qvdnode.runtime.rollback import Rollback
+from qvdnode.runtime.time_limit import TimeLimit
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class TarBody:
             raise BadImage("The stream broke off; send it again.") from error
 
     async def _next(self) -> bytes:
-        async with asyncio.timeout(CHUNK_LIMIT_S):
+        async with TimeLimit(CHUNK_LIMIT_S):
             return await self._request.content.read(CHUNK_BYTES)
 
 

@@ -19,6 +19,7 @@ from qvdnode.host import pidfd, process
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
+from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.vm.core import lxc_config
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class LxcDriver:
         """Dial and hang up; a refusal means that the one place is taken, or the display gone."""
         address = str(spec.port.address.ip)
         try:
-            async with asyncio.timeout(DIAL_LIMIT_S):
+            async with TimeLimit(DIAL_LIMIT_S):
                 _, writer = await asyncio.open_connection(address, port)
         except TimeoutError as error:
             raise TimedOut(f"The display at {address} does not answer.") from error
@@ -180,7 +181,7 @@ class LxcDriver:
             self._file(name, kind).unlink(missing_ok=True)
 
     async def _emptied(self, *groups: str, limit_s: float) -> None:
-        async with asyncio.timeout(limit_s):
+        async with TimeLimit(limit_s):
             while any(self._cgroups.processes(group) for group in groups):
                 self._cgroups.kill(groups[0])
                 await asyncio.sleep(KILL_PAUSE_S)

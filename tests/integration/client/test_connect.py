@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -229,7 +230,8 @@ async def test_what_cannot_be_mended_ends_the_waiting(server: FakeQvdServer) -> 
 
 
 @pytest.mark.nx
-async def test_a_cancelled_client_leaves_no_process(server: FakeQvdServer) -> None:
+@pytest.mark.parametrize("hung", [False, True])
+async def test_a_cancelled_client_leaves_no_process(server: FakeQvdServer, hung: bool) -> None:
     arrived = asyncio.Event()
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -242,6 +244,9 @@ async def test_a_cancelled_client_leaves_no_process(server: FakeQvdServer) -> No
         showing = asyncio.create_task(client(server, display, Said()).run(QUICK))
         async with asyncio.timeout(10):
             await arrived.wait()
+        if hung:
+            for pid in _children_named("nxproxy"):
+                os.kill(pid, signal.SIGSTOP)
         showing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await showing
@@ -308,6 +313,34 @@ async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
         assert await client(server, display, Said()).run(QUICK) is Ending.LEFT
     assert server.connections == 1
     await until(lambda: server.ended == 1)
+
+
+HELPED = """\
+import re, socket, subprocess, sys, time
+helper = subprocess.Popen(["sleep", "60"])
+path = re.search("unix:(.*):", sys.argv[2])[1]
+us = socket.socket(socket.AF_UNIX)
+us.connect(path)
+us.sendall(f"{helper.pid} ".encode())
+us.recv(1)
+"""
+
+
+async def test_a_helper_that_nxproxy_leaves_behind_ends_with_it(
+    server: FakeQvdServer, stand_in: Callable[[str], None], tmp_path: Path
+) -> None:
+    """As the one that tidies its cache does when it comes up while nxproxy ends."""
+    helpers: list[int] = []
+
+    async def end(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        helpers.append(int(await reader.readuntil(b" ")))
+
+    server.stream = end
+    (tmp_path / "helped.py").write_text(HELPED)
+    stand_in(f'exec {sys.executable} {tmp_path}/helped.py "$@"')
+    async with bare_xvfb() as display:
+        await client(server, display, Said()).run(QUICK)
+    await until(lambda: not Path(f"/proc/{helpers[0]}").exists())
 
 
 def _children_named(name: str) -> list[int]:

@@ -148,3 +148,47 @@ async def test_every_way_to_run_a_program_has_its_limit() -> None:
     with pytest.raises(TimedOut, match=r"did not end within 0\.3 s"):
         await process.follow(forever, on_line=heard.append, limit_s=0.3)
     assert heard == ["word"]
+
+
+STUBBORN = ["sh", "-c", "trap 'echo no' TERM; echo ready; while :; do sleep 0.1; done"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_cancelled_task_ends_the_child_that_does_not_heed_it(again: bool) -> None:
+    """Its limit holds while it unwinds, and a second cancellation does not cut it short."""
+    child = await process.spawn_piped(STUBBORN)
+    begun = asyncio.Event()
+
+    async def use() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await process.end(child, grace_s=0.3)
+
+    assert child.stdout is not None
+    assert await child.stdout.readline() == b"ready\n"
+    user = asyncio.create_task(use())
+    await begun.wait()
+    user.cancel()
+    if again:
+        assert await child.stdout.readline() == b"no\n"
+        user.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await user
+    assert child.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+async def test_what_a_child_has_started_can_be_ended_with_it(by_itself: bool) -> None:
+    last = "exit 0" if by_itself else "exec sleep 600"
+    helped = f"sleep 600 <&- >&- 2>&- & echo $!; {last}"
+    child = await process.spawn_piped(["sh", "-c", helped])
+    assert child.stdout is not None
+    helper = int(await child.stdout.readline())
+    if by_itself:
+        await until(lambda: child.returncode == 0)
+    assert alive(helper)
+    await process.end_all(child)
+    assert child.returncode == (0 if by_itself else -signal.SIGTERM)
+    await until(lambda: not alive(helper))

@@ -1,0 +1,50 @@
+"""Time limits that hold while a task unwinds from a cancellation, too.
+
+Before Python 3.11.4, asyncio's own timeout raises CancelledError in place of TimeoutError wherever
+its task has been cancelled before, and the clean-up behind it is skipped: a child that does not
+heed SIGTERM was never killed.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class TimeLimit:
+    """`async with TimeLimit(seconds):` raises TimeoutError when the body takes longer.
+
+    None is no limit yet. A cancellation by anybody else goes through as what it is.
+    """
+
+    __slots__ = ("_cancels_before", "_scope", "_task")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._scope = asyncio.timeout(seconds)
+
+    def end_now(self) -> None:
+        """Let the limit be over, in the loop's next turn."""
+        self._scope.reschedule(0)
+
+    async def __aenter__(self) -> Self:
+        """Begin to count. Raises RuntimeError outside of a task."""
+        await self._scope.__aenter__()
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("asyncio.timeout has refused that")
+        self._task, self._cancels_before = task, task.cancelling()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise TimeoutError when it was this limit, and nobody else, that broke off the body."""
+        await self._scope.__aexit__(kind, error, trace)
+        if (
+            isinstance(error, asyncio.CancelledError)
+            and self._scope.expired()
+            and self._task.cancelling() <= self._cancels_before
+        ):
+            raise TimeoutError from error
