@@ -9,11 +9,13 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 from pydantic import Field as Checked
+from pydantic_core import PydanticKnownError
 
 from qvdnode.daemon.config import DERIVED, FIXED, Config
 from qvdnode.daemon.settings import NodeSettings
@@ -153,12 +155,27 @@ def _section_of(kind: type[S]) -> Section[S]:
     hints = typing.get_type_hints(kind)
     inner = nested(kind)
     shape: dict[str, Any] = {
-        item.name: (hints[item.name], _default(item))
+        item.name: (_as_written(hints[item.name]), _default(item))
         for item in settable(kind)
         if item.name not in inner
     }
     model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **shape)
     return Section(kind, model, {name: _section_of(part) for name, part in inner.items()})
+
+
+def _as_written(hint: Any) -> Any:  # noqa: ANN401 - a type's annotation
+    """The hint with addresses taken from text alone: ipaddress takes 1 for 0.0.0.1, too."""
+    if hint in (IPv4Address, IPv4Network):
+        return Annotated[hint, BeforeValidator(_only_text)]
+    if typing.get_origin(hint) is tuple:
+        return tuple[tuple(_as_written(part) for part in typing.get_args(hint))]  # type: ignore[misc]  # made up at run time
+    return hint
+
+
+def _only_text(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    return value
 
 
 def nested(kind: type[Any]) -> dict[str, type[Any]]:
