@@ -21,6 +21,7 @@ from qvdnode.host.inotify import Inotify
 from qvdnode.model.errors import FarmError
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
@@ -124,7 +125,7 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
         folder=guest_folder,
         prefix=prefix,
         bridge=bridge,
-        driver=LxcDriver(LxcSettings(guest_folder / "lxc", prefix, bridge)),
+        driver=LxcDriver(LxcSettings(guest_folder / "lxc", prefix, bridge), SystemClock()),
         run_folders=TmpfsRunFolders(guest_folder / "run", inotify),
         mapper=mapper,
         subnet=subnet,

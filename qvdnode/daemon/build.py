@@ -216,7 +216,8 @@ def _fleet(
             folder=config.node.state_dir / "lxc",
             prefix=settings.prefix,
             bridge=config.network.bridge_name,
-        )
+        ),
+        around.clock,
     )
     admission = HostAdmission(memory.memory, config.memory)
     fleet = Fleet(

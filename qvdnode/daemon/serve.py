@@ -32,6 +32,7 @@ from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
+from qvdnode.net.upkeep import keep_checking
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
@@ -95,14 +96,14 @@ async def _take_back_network(node: Node) -> None:
 
 
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
-    config = node.surroundings.config
+    config, clock = node.surroundings.config, node.surroundings.clock
     await node.importer.sweep()
     joined = node.surroundings.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     _ = tasks.essential("journal", node.journal.run())
-    _ = tasks.essential("rules", node.confinement.watch(node.surroundings.clock))
-    _ = tasks.essential("network", node.network.watch(node.surroundings.clock))
+    _ = tasks.essential("rules", keep_checking("rules", node.confinement.check, clock))
+    _ = tasks.essential("network", keep_checking("network", node.network.check, clock))
     if not joined:
         _ = tasks.essential("join", _join_later(node, tasks))
     async with AsyncExitStack() as doors:

@@ -15,7 +15,6 @@ from qvdnode.net.core.pool import AddressPool
 from qvdnode.net.core.table import Table
 from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward, NetSettings, Uplink
-from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.rollback import Rollback
 
 log = logging.getLogger(__name__)
@@ -87,15 +86,6 @@ class GuestNetwork:
         async with self._changing:
             if self._is_up:
                 await self._keep_way_open()
-
-    async def watch(self, clock: Clock, *, period_s: float = 10.0) -> None:
-        """Check for ever."""
-        while True:
-            await clock.sleep(period_s)
-            try:
-                await self.check()
-            except HostFailed as error:
-                log.warning("network_not_checked", extra={"because": str(error)})
 
     async def _refuse_collision(self) -> None:
         known = await surroundings.routes()

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from qvdnode.host import links
-from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import GuestPort
 from qvdnode.model.ids import VmId
 from qvdnode.net import surroundings
@@ -20,7 +19,6 @@ from qvdnode.net.core.frame_rules import Claim
 from qvdnode.net.core.pool import AddressPool
 from qvdnode.net.nft import MissingRules, Nft
 from qvdnode.net.settings import NetSettings
-from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Gauge
 
 log = logging.getLogger(__name__)
@@ -125,15 +123,6 @@ class NftConfinement:
             level = logging.WARNING if lost else logging.INFO
             log.log(level, "rules_set_right", extra={"lost": lost, "guests": len(self._confined)})
             return True
-
-    async def watch(self, clock: Clock, *, period_s: float = 10.0) -> None:
-        """Check for ever."""
-        while True:
-            await clock.sleep(period_s)
-            try:
-                await self.check()
-            except HostFailed as error:
-                log.warning("rules_not_checked", extra={"error": str(error)})
 
     async def dropped(self) -> dict[str, int]:
         """How many packets were dropped, by reason; raises MissingRules if the tables are gone."""

@@ -19,6 +19,7 @@ from qvdnode.host import pidfd, process
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
+from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.vm.core import lxc_config
 
@@ -57,8 +58,11 @@ class LxcSettings:
 class LxcDriver:
     """Satisfies vm.ports.GuestDriver."""
 
-    def __init__(self, settings: LxcSettings, *, cgroups: Cgroups | None = None) -> None:
+    def __init__(
+        self, settings: LxcSettings, clock: Clock, *, cgroups: Cgroups | None = None
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._cgroups = cgroups or probe()
         self._host = lxc_config.LxcHost(
             bridge=settings.bridge,
@@ -184,7 +188,7 @@ class LxcDriver:
         async with TimeLimit(limit_s):
             while any(self._cgroups.processes(group) for group in groups):
                 self._cgroups.kill(groups[0])
-                await asyncio.sleep(KILL_PAUSE_S)
+                await self._clock.sleep(KILL_PAUSE_S)
 
     async def _run(self, program: str, name: str, *options: str, limit_s: float) -> int:
         folder = str(self._settings.folder)

@@ -6,6 +6,7 @@ import pytest
 
 from qvdnode.host import mounts
 from qvdnode.model.errors import GuestFailed, HostFailed
+from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from tests.fixtures_guest import RealGuests
 
@@ -13,7 +14,7 @@ pytestmark = [pytest.mark.lxc, pytest.mark.mounts]
 
 
 def driver_of(guests: RealGuests, bridge: str) -> LxcDriver:
-    return LxcDriver(LxcSettings(guests.folder / "lxc", guests.prefix, bridge))
+    return LxcDriver(LxcSettings(guests.folder / "lxc", guests.prefix, bridge), SystemClock())
 
 
 async def test_a_bridge_that_is_missing_is_named(real_guests: RealGuests) -> None:

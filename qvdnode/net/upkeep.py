@@ -1,0 +1,22 @@
+"""Looks again and again at what a foreign hand may change on the host."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+CHECK_EVERY_S: Final = 10.0
+
+
+async def keep_checking(what: str, check: Callable[[], Awaitable[object]], clock: Clock) -> None:
+    """Check for ever; a check that the host does not let through is logged, and tried again."""
+    while True:
+        await clock.sleep(CHECK_EVERY_S)
+        try:
+            await check()
+        except HostFailed as error:
+            log.warning("host_not_checked", extra={"what": what, "because": str(error)})
