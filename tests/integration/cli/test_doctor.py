@@ -15,13 +15,11 @@ from qvdnode.cli.doctor import nearest
 from qvdnode.host import id_claims, mounts, process, project_quota
 from qvdnode.host.probes import mapped_mounts
 from qvdnode.host.probes.mapped_mounts import MountFacts
+from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net.nft import Nft
 
 IDS = 0x7000_0000
 NOBODY = 65_534
-HIGH_IDS = range(0xF000_0000, 0xF010_0000)
-"""Above those that nodes, demos and tests take."""
-
 
 ASKED_OF_IT = {
     "kernel", "cgroups", "overlay", "shifted mounts", "id ranges", "KSM", "swap", "KVM", "Docker",
@@ -71,8 +69,9 @@ async def test_an_error_ends_with_1_and_a_mend(tmp_path: Path) -> None:
 
 async def test_a_node_whose_guests_would_have_the_same_ids_is_named(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
-    config.write_text(f"[vm]\nid_base = {HIGH_IDS.start}\nid_slots = 16\n")
-    with id_claims.claimed(HIGH_IDS, tmp_path / "other"):
+    ids = id_claims.unused(16 * IDS_PER_GUEST, seed=secrets.randbits(16))
+    config.write_text(f"[vm]\nid_base = {ids.start}\nid_slots = 16\n")
+    with id_claims.claimed(ids, tmp_path / "other"):
         said = await doctor("--json", "--config", str(config))
     (found,) = [item for item in json.loads(said.stdout) if item["subject"] == "id ranges"]
     assert found["level"] == "error"

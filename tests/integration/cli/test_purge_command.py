@@ -1,6 +1,7 @@
 """`qvdnode purge` as a person types it."""
 
 import asyncio
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,10 +15,8 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims
 from qvdnode.host.system_account import ensure_account
+from qvdnode.model.guest import IDS_PER_GUEST
 from tests.fixtures_postgres import state_folder
-
-HIGH_IDS = range(0xF020_0000, 0xF030_0000)
-"""Above those that nodes, demos and tests take."""
 
 
 @pytest.fixture
@@ -58,9 +57,10 @@ def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:
 
 
 def test_the_folder_of_a_node_whose_desktops_run_on_is_left_alone(folder: Path) -> None:
-    with subprocess.Popen(["sleep", "60"], user=HIGH_IDS.start) as guest:
+    ids = id_claims.unused(IDS_PER_GUEST, seed=secrets.randbits(16))
+    with subprocess.Popen(["sleep", "60"], user=ids.start) as guest:
         try:
-            with id_claims.claimed(HIGH_IDS, folder):
+            with id_claims.claimed(ids, folder):
                 pass
             result = purge(folder)
         finally:
