@@ -5,16 +5,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from qvdnode.host import process
-from qvdnode.model.errors import FarmError
+from qvdnode.model.errors import FarmError, TimedOut
 
 VERSION: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)+")
 LIMIT_S: Final = 10.0
 
 
 async def version(*argv: str) -> str | None:
-    """The first version number the program says, "?" for none, None when it is not installed."""
+    """The first version number the program says, "?" for none, None when it is not installed.
+
+    One that does not say it within `LIMIT_S` is there, too.
+    """
     try:
         said = await process.run(argv, limit_s=LIMIT_S, check=False)
+    except TimedOut:
+        return "?"
     except FarmError:
         return None
     found = VERSION.search(said.stdout + said.stderr)
