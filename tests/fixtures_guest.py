@@ -18,6 +18,7 @@ import pytest
 from qvdnode.host import mounts, process
 from qvdnode.host.idmap import IdMapper
 from qvdnode.host.inotify import Inotify
+from qvdnode.host.linux_calls import MOUNT_ATTR_RDONLY
 from qvdnode.model.errors import FarmError
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
@@ -53,7 +54,10 @@ class RealGuests:
         for name in ("upper", "work"):
             os.chown(place / name, ids.start, ids.start)
         os.chown(place / "home", ids.start + 1000, ids.start + 1000)
-        await self.mapper.bind(self.image, place / "lower", start=ids.start, count=ids.count)
+        await self.mapper.bind(
+            self.image, place / "lower", start=ids.start, count=ids.count,
+            attributes=MOUNT_ATTR_RDONLY,
+        )  # fmt: skip
         mounts.overlay(place / "lower", place / "upper", place / "work", place / "root")
         for made in ("run/qvd", "home/alice"):
             (place / "root" / made).mkdir(parents=True, exist_ok=True)
@@ -94,10 +98,7 @@ class RealGuests:
             with suppress(FarmError):
                 await self.driver.kill(spec)
         await self.driver.sweep([])
-        for point in mounts.under(self.folder):
-            mounts.unmount(point)
         await process.run(["ip", "link", "delete", self.bridge], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -106,6 +107,9 @@ def guest_folder() -> Iterator[Path]:
     folder = Path("/var/tmp") / f"qvdtest-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
     yield folder
+    # First of all, whatever went wrong: a removal through these would empty the image.
+    for point in mounts.under(folder):
+        mounts.unmount(point)
     shutil.rmtree(folder, ignore_errors=True)
 
 

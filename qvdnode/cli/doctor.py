@@ -17,7 +17,7 @@ from qvdnode.daemon.config import Config
 from qvdnode.daemon.state_folder import first_closed_parent
 from qvdnode.db.hosts import server_version
 from qvdnode.db.postgres_binaries import find_binaries
-from qvdnode.host import disk_space, forwarding, id_claims, links, project_quota
+from qvdnode.host import apparmor, disk_space, forwarding, id_claims, links, project_quota
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
@@ -43,6 +43,7 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
             await asyncio.to_thread(id_claims.holder_of, ids, but=config.node.state_dir),
         ),
         *doctor_guests.disk(await _disk(config)),
+        doctor_guests.apparmor(await asyncio.to_thread(apparmor.look)),
         *doctor_guests.programs(await _programs()),
         doctor_database.postgres(await _postgres(config)),
         *doctor_network.judge(await _network(config)),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.doctor_finding import Finding, error, ok, warning
+from qvdnode.host.apparmor import GUEST_PROFILE, AppArmor
 from qvdnode.host.probes.accounts import AccountFacts
 from qvdnode.host.probes.mapped_mounts import MountFacts
 
@@ -122,6 +123,21 @@ def disk(facts: DiskFacts) -> list[Finding]:
             "Run as root, on a kernel of 5.19 or newer and a file system such as ext4 or xfs.",
         ),
     ]
+
+
+def apparmor(found: AppArmor) -> Finding:
+    """Whether AppArmor confines guests, besides all else that does."""
+    match found:
+        case AppArmor.READY:
+            return ok("AppArmor", f"Guests get the profile {GUEST_PROFILE}")
+        case AppArmor.ABSENT:
+            return ok("AppArmor", "Not in this kernel; guests are confined without it")
+        case AppArmor.WITHOUT_PROFILE:
+            return warning(
+                "AppArmor",
+                f"The profile {GUEST_PROFILE} is not loaded: guests are confined without it",
+                "Run: apt-get install apparmor, then systemctl restart apparmor.",
+            )
 
 
 def programs(facts: ProgramFacts) -> list[Finding]:

@@ -4,6 +4,7 @@ A pid alone may belong to somebody else by the time it is used.
 """
 
 import asyncio
+import errno
 import os
 import signal
 from pathlib import Path
@@ -40,8 +41,11 @@ def open_process(pid: int, started_ticks: int | None = None) -> int | None:
     """A pidfd of that very process, or None when it is gone; the caller closes it."""
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
+    except OSError as error:
+        # EINVAL, as of Linux 6.1: gone, but its number lives on as that of its session or group.
+        if error.errno in {errno.ESRCH, errno.EINVAL}:
+            return None
+        raise
     ticks = start_ticks(pid)
     if ticks is None or (started_ticks is not None and ticks != started_ticks):
         os.close(descriptor)

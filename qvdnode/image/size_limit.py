@@ -61,6 +61,8 @@ class ProjectLimit:
 
     async def open(self, wanted: LimitedFolder) -> None:
         """Make the folder and set its limit."""
+        if wanted.size_mib < 1:  # which to the kernel is no limit at all
+            raise HostFailed(f"{wanted.folder} cannot be limited to {wanted.size_mib} MiB")
         try:
             await asyncio.to_thread(_private_folder, wanted.folder)
             await asyncio.to_thread(

@@ -46,8 +46,8 @@ class LxcHost:
     group: str
     """The control group below which this instance's guests live."""
     seccomp_profile: str
-    apparmor: bool
-    """Whether the kernel has AppArmor; asked, never assumed."""
+    apparmor: str | None
+    """AppArmor's profile for guests; None where the kernel has no AppArmor."""
     unified: bool
     """Whether the host has cgroup v2 only."""
     limits_swap: bool
@@ -97,8 +97,9 @@ def _cage(host: LxcHost) -> Iterator[str]:
     # Set-user-id programs stay of use (su, a browser's sandbox): they reach the guest's own root
     # at most, which is nobody on the host.
     yield "lxc.no_new_privs = 0"
-    if host.apparmor:
-        yield "lxc.apparmor.profile = generated"
+    if host.apparmor is not None:
+        # Never "generated": LXC would compile one for each guest and leave it in the kernel.
+        yield f"lxc.apparmor.profile = {host.apparmor}"
     family = "cgroup2" if host.unified else "cgroup"
     yield f"lxc.{family}.devices.deny = a"
     yield from (f"lxc.{family}.devices.allow = {device}" for device in DEVICES)

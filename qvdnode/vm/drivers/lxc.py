@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import pidfd, process
+from qvdnode.host import apparmor, pidfd, process
+from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
@@ -33,6 +34,11 @@ KILL_LIMIT_S: Final = 10.0
 MONITOR_GRACE_S: Final = 2.0
 LOG_TAIL: Final = 600
 ENDED_AT_ONCE: Final = f"{lxc_config.INIT} of the image ended at once."
+APPARMOR_PROFILES: Final = {
+    AppArmor.ABSENT: None,
+    AppArmor.WITHOUT_PROFILE: "unconfined",  # else LXC refuses to start; the doctor warns
+    AppArmor.READY: apparmor.GUEST_PROFILE,
+}
 PROGRAMS: Final = Path("/usr/bin")
 SEARCH_PATH: Final = "/usr/sbin:/sbin"
 """Without /usr/bin, LXC does not find newuidmap and, being root, writes the id map itself; with it,
@@ -68,7 +74,7 @@ class LxcDriver:
             bridge=settings.bridge,
             group=settings.group,
             seccomp_profile=str(Path(lxc_config.__file__).with_name("guest.seccomp")),
-            apparmor=Path("/sys/kernel/security/apparmor").is_dir(),
+            apparmor=APPARMOR_PROFILES[apparmor.look()],
             unified=self._cgroups.layout is Layout.V2,
             limits_swap=self._cgroups.limits_swap(),
         )

@@ -1,6 +1,9 @@
 import asyncio
+import errno
 import os
 import signal
+
+import pytest
 
 from qvdnode.host import pidfd, process
 
@@ -26,6 +29,27 @@ async def test_a_corpse_counts_as_gone() -> None:
     child = await process.launch(["true"])
     await child.wait()
     assert not pidfd.send(child.pid, signal.SIGTERM)
+
+
+async def test_a_number_that_lives_on_as_that_of_a_session_is_of_no_process() -> None:
+    child = await process.launch(["sh", "-c", "sleep 60 & exit 0"])
+    try:
+        await child.wait()
+        assert pidfd.open_process(child.pid) is None
+        assert not pidfd.send(child.pid, signal.SIGTERM)
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [errno.ESRCH, errno.EINVAL])
+def test_both_ways_of_kernels_to_say_gone_are_heard(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_pid: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    assert pidfd.open_process(os.getpid()) is None
 
 
 def test_our_own_process_is_in_our_namespace() -> None:

@@ -9,6 +9,7 @@ from qvdnode.cli import doctor_guests
 from qvdnode.cli.doctor import PACKAGE_LIST
 from qvdnode.cli.doctor_finding import Finding, Level
 from qvdnode.cli.doctor_guests import DiskFacts, Program, ProgramFacts
+from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.host.probes.programs import parse_package_list
@@ -102,3 +103,18 @@ def test_the_mend_names_a_package_of_the_list(item: Program) -> None:
 
 def test_an_old_python_is_an_error() -> None:
     assert doctor_guests.python((3, 10), own_environment=True).level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [
+        (AppArmor.READY, Level.OK),
+        (AppArmor.ABSENT, Level.OK),
+        (AppArmor.WITHOUT_PROFILE, Level.WARNING),
+    ],
+)
+def test_a_profile_that_could_confine_guests_and_is_not_loaded_is_told(
+    found: AppArmor, level: Level
+) -> None:
+    finding = doctor_guests.apparmor(found)
+    assert (finding.level, finding.subject) == (level, "AppArmor")

@@ -38,11 +38,11 @@ HYBRID = LxcHost(
     bridge="qvd0",
     group="qvdnode",
     seccomp_profile="/opt/qvdnode/guest.seccomp",
-    apparmor=False,
+    apparmor=None,
     unified=False,
     limits_swap=True,
 )
-UNIFIED = replace(HYBRID, apparmor=True, unified=True)
+UNIFIED = replace(HYBRID, apparmor="lxc-container-default-cgns", unified=True)
 
 
 @pytest.mark.parametrize(("host", "name"), [(HYBRID, "hybrid"), (UNIFIED, "unified")])

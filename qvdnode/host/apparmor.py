@@ -1,0 +1,31 @@
+"""What AppArmor knows on this host; it may have none."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+SECURITY: Final = Path("/sys/kernel/security/apparmor")
+GUEST_PROFILE: Final = "lxc-container-default-cgns"
+"""LXC's own profile for containers, which Debian's lxc package brings and apparmor loads."""
+
+
+class AppArmor(StrEnum):
+    """How far AppArmor can confine guests here."""
+
+    ABSENT = "absent"
+    """The kernel has none, or it is switched off."""
+    WITHOUT_PROFILE = "without_profile"
+    """The kernel has it, but the profile for guests is not loaded."""
+    READY = "ready"
+
+
+def look(security: Path = SECURITY) -> AppArmor:
+    """What there is. Only root sees the profiles; to anybody else none is loaded."""
+    if not security.is_dir():
+        return AppArmor.ABSENT
+    try:
+        lines = (security / "profiles").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return AppArmor.WITHOUT_PROFILE
+    loaded = {line.rpartition(" (")[0] for line in lines}
+    return AppArmor.READY if GUEST_PROFILE in loaded else AppArmor.WITHOUT_PROFILE
