@@ -9,7 +9,7 @@ TEST_STATE ?= /var/lib/qvdnode-test
 BENCHES := adoption broker memory relay startup storm
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
-.PHONY: help setup packages lock demo purge check format test unit integration e2e soak bench docs fuzz
+.PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench docs fuzz
 help:
 	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
 	@echo "make check        formatter, linters, types, architecture rules, unit tests"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
 	@echo "make soak         the same for five minutes, then every property test with 1,000 examples"
+	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
 	@echo "make docs         write the generated pages again"
 	@echo "make format       put the code into shape"
 	@echo "make lock         choose the pinned Python packages anew"
@@ -94,6 +95,9 @@ fuzz: $(READY)
 soak: $(READY)
 	$(BIN)/python -m fuzz.run --seconds 300
 	$(BIN)/python -m pytest tests/unit --hypothesis-profile=soak --timeout=900
+
+stock: setup
+	$(BIN)/python -m tests.stock_debian $(ARGS)
 
 bench: $(addprefix bench-,$(BENCHES))
 

@@ -70,7 +70,8 @@ async def test_what_is_the_hosts_stays_the_hosts(
 async def test_its_limits_are_those_of_the_flavour(
     real_guests: RealGuests, spec: GuestSpec, process: GuestProcess
 ) -> None:
-    fork = "i=0; while [ $i -lt 400 ]; do sleep 60 </dev/null >/dev/null 2>&1 & i=$((i + 1)); done; echo made all"
+    sleeper = "sleep 60 </dev/null >/dev/null 2>&1 &"
+    fork = f"i=0; while [ $i -lt 400 ]; do {sleeper} i=$((i + 1)); done; echo made all"
     answer = await real_guests.inside(spec, fork)
     assert "made all" not in answer
     assert (await real_guests.driver.memory(spec)).limit_bytes == spec.memory_mib * 1024 * 1024
