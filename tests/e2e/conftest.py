@@ -17,6 +17,7 @@ from tests.harness.rest import Rest
 from tests.harness.screen import xvfb
 from tests.harness.secrets_in_logs import secrets_in
 
+LIMIT_S = 180.0
 NUMBERS = itertools.count(1)
 MakeDesk = Callable[[], Awaitable[Desk]]
 
@@ -33,11 +34,14 @@ class Screen:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole programs get a longer limit, share one loop and one node, and run last.
 
+    On a slow machine `--timeout` gives a longer one still.
+
     Removing the node belongs to the teardown of the very last test, within that test's limit.
     """
     items.sort(key=is_here)
     for item in filter(is_here, items):
-        item.add_marker(pytest.mark.timeout(180))
+        given = float(item.config.getoption("timeout") or 0)
+        item.add_marker(pytest.mark.timeout(max(LIMIT_S, given)))
         item.add_marker(pytest.mark.e2e)
 
 
