@@ -132,6 +132,8 @@ def apparmor(found: AppArmor) -> Finding:
             return ok("AppArmor", f"Guests get the profile {GUEST_PROFILE}")
         case AppArmor.ABSENT:
             return ok("AppArmor", "Not in this kernel; guests are confined without it")
+        case AppArmor.UNKNOWN:
+            return ok("AppArmor", "In this kernel; only root sees if the guests' profile is loaded")
         case AppArmor.WITHOUT_PROFILE:
             return warning(
                 "AppArmor",

@@ -17,14 +17,18 @@ class AppArmor(StrEnum):
     WITHOUT_PROFILE = "without_profile"
     """The kernel has it, but the profile for guests is not loaded."""
     READY = "ready"
+    UNKNOWN = "unknown"
+    """Only root sees which profiles are loaded."""
 
 
 def look(security: Path = SECURITY) -> AppArmor:
-    """What there is. Only root sees the profiles; to anybody else none is loaded."""
+    """What there is."""
     if not security.is_dir():
         return AppArmor.ABSENT
     try:
         lines = (security / "profiles").read_text(encoding="utf-8", errors="replace").splitlines()
+    except PermissionError:
+        return AppArmor.UNKNOWN
     except OSError:
         return AppArmor.WITHOUT_PROFILE
     loaded = {line.rpartition(" (")[0] for line in lines}

@@ -1,8 +1,8 @@
 """Time limits that hold while a task unwinds from a cancellation, too.
 
-Before Python 3.11.4, asyncio's own timeout raises CancelledError in place of TimeoutError wherever
-its task has been cancelled before, and the clean-up behind it is skipped: a child that does not
-heed SIGTERM was never killed.
+In Python 3.11.2, which is Debian 12's, asyncio's own timeout raises CancelledError in place of
+TimeoutError wherever its task has been cancelled before, and the clean-up behind it is skipped: a
+child that does not heed SIGTERM was never killed.
 """
 
 import asyncio

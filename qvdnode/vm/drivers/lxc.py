@@ -36,6 +36,7 @@ LOG_TAIL: Final = 600
 ENDED_AT_ONCE: Final = f"{lxc_config.INIT} of the image ended at once."
 APPARMOR_PROFILES: Final = {
     AppArmor.ABSENT: None,
+    AppArmor.UNKNOWN: "unconfined",
     AppArmor.WITHOUT_PROFILE: "unconfined",  # else LXC refuses to start; the doctor warns
     AppArmor.READY: apparmor.GUEST_PROFILE,
 }

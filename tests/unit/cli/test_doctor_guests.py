@@ -110,6 +110,7 @@ def test_an_old_python_is_an_error() -> None:
     [
         (AppArmor.READY, Level.OK),
         (AppArmor.ABSENT, Level.OK),
+        (AppArmor.UNKNOWN, Level.OK),
         (AppArmor.WITHOUT_PROFILE, Level.WARNING),
     ],
 )

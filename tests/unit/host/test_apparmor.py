@@ -24,3 +24,13 @@ def test_the_guests_profile_is_looked_for(
     if profiles is not None:
         (tmp_path / "profiles").write_text(profiles)
     assert look(tmp_path) is found
+
+
+def test_somebody_else_than_root_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path, **_: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert look(tmp_path) is AppArmor.UNKNOWN
