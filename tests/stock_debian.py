@@ -88,6 +88,8 @@ def furnish(root: Path, arguments: list[str]) -> None:
     wants = root / "etc/systemd/system/multi-user.target.wants"
     for unit, folder in WANTED.items():
         (wants / unit).symlink_to(f"{folder}/{unit}")
+    # A login prompt would hang up the console that the job writes to.
+    (root / "etc/systemd/system/serial-getty@ttyS0.service").symlink_to("/dev/null")
     # The kernel has quota as a module, and wants it before it mounts its root.
     with (root / "etc/initramfs-tools/modules").open("a", encoding="utf-8") as modules:
         modules.write("quota_v2\n")
