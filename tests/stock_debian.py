@@ -50,7 +50,7 @@ FILES: Final = {
         "[Unit]\nAfter=network.target apparmor.service systemd-networkd.service\n"
         "[Service]\nType=oneshot\nTimeoutStartSec=infinity\nEnvironment=HOME=/root CI=true\n"
         "StandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n"
-        "ExecStart=/bin/bash /root/stock.sh\nExecStopPost=/sbin/poweroff\n"
+        "ExecStart=/bin/bash /opt/stock.sh\nExecStopPost=/sbin/poweroff\n"
     ),
 }
 WANTED: Final = {
@@ -84,7 +84,7 @@ def furnish(root: Path, arguments: list[str]) -> None:
         run("cp", "-a", str(source), str(place))
     for path, text in FILES.items():
         (root / path).write_text(text, encoding="utf-8")
-    (root / "root/stock.sh").write_text(script(arguments), encoding="utf-8")
+    (root / "opt/stock.sh").write_text(script(arguments), encoding="utf-8")
     wants = root / "etc/systemd/system/multi-user.target.wants"
     for unit, folder in WANTED.items():
         (wants / unit).symlink_to(f"{folder}/{unit}")
