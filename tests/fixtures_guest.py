@@ -26,9 +26,10 @@ from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
-ID_BASE = 0x7000_0000
-FIRST_SLOT = 3000
+FIRST_IDS = 0x7000_0000 + 3000 * 65_536
 """Above those that a node on this host would give out first."""
+GUESTS = 8
+"""At most in one test."""
 
 
 @dataclass
@@ -43,11 +44,13 @@ class RealGuests:
     run_folders: TmpfsRunFolders
     mapper: IdMapper
     subnet: IPv4Network
+    first_ids: int
     specs: list[GuestSpec] = field(default_factory=list)
 
     async def spec(self, number: int = 1) -> GuestSpec:
         """Everything that guest needs, made."""
-        ids = IdRange(ID_BASE + (FIRST_SLOT + number + secrets.randbelow(1000)) * 65_536)
+        assert number < GUESTS
+        ids = IdRange(self.first_ids + number * 65_536)
         place = self.folder / str(number)
         for name in ("lower", "upper", "work", "root", "home"):
             (place / name).mkdir(parents=True)
@@ -133,6 +136,7 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
         run_folders=TmpfsRunFolders(guest_folder / "run", inotify),
         mapper=mapper,
         subnet=subnet,
+        first_ids=FIRST_IDS + secrets.randbelow(125) * GUESTS * 65_536,
     )
     try:
         yield guests

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +50,21 @@ async def small() -> AsyncIterator[NodeProcess]:
 
 
 class Desks:
-    """Makes users of one flavour of the small node."""
+    """Makes users of the small node, each with a login that no other test of it took."""
 
     def __init__(self, node: NodeProcess) -> None:
         self._node = node
-        self._made = 0
+        self._numbers = count(1)
 
     async def __call__(self, flavour: str) -> Desk:
         """A user with a VM."""
-        self._made += 1
         async with self._node.rest() as rest:
             number = (await rest.get(f"/flavours?name={flavour}"))["items"][0]["id"]
-            login = f"{flavour}{id(self) % 10_000}.{self._made}"
+            login = f"{flavour}{next(self._numbers)}"
             return await make_desk(self._node, rest, login, number)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_small(small: NodeProcess) -> Desks:
     """Users of the small node."""
     return Desks(small)

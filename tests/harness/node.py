@@ -185,10 +185,12 @@ class NodeProcess:
 def new_node(root: Path, **settings: dict[str, Any]) -> NodeProcess:
     """A node that is not started yet, with names nobody else on this host has."""
     tag = secrets.token_hex(2)
+    while any(root.glob(f"node-{tag[:3]}*")):
+        tag = secrets.token_hex(2)
     state_dir = root / f"node-{tag}"
     state_dir.mkdir(parents=True)
     state_dir.chmod(0o755)
-    number = int(tag, 16)
+    number = int(tag[:3], 16)
     subnet = f"10.{200 + number % 50}.{(number // 50 % 125) * 2}.0/23"
     ids = unused(ID_SLOTS * IDS_PER_GUEST, seed=number)
     return NodeProcess(state_dir, f"t{tag[:3]}", subnet, ids.start, dict(settings))
