@@ -6,6 +6,7 @@ Shared by who looks (vm), who decides (cluster/core/recovery.py) and who acts (v
 from dataclasses import dataclass
 
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.vm_state import VmState
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,8 @@ class OwnedRow:
 
     vm_id: VmId
     generation: Generation
+    state: VmState
+    """As it was written last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,9 +147,9 @@ class GuestActor:
         if not answer.done():
             answer.set_result(was_seated)
 
-    def found(self, guest: Guest, *, whole: bool) -> None:
+    def found(self, guest: Guest, *, whole: bool, error: FarmError | None) -> None:
         """An earlier process of this node left this guest, fit to go on with when `whole`."""
-        self._life.adopt(guest, whole=whole)
+        self._life.adopt(guest, whole=whole, error=error)
 
     def status(self) -> GuestStatus:
         """How it is now."""

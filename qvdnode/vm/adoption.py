@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.model.errors import FarmError, GuestFailed, Unavailable
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
 from qvdnode.model.vm_state import VmState
@@ -21,6 +21,14 @@ from qvdnode.vm.guest import Guest, from_record
 from qvdnode.vm.parts import FleetParts
 
 log = logging.getLogger(__name__)
+
+DIED_UNWATCHED: Final = (
+    "The guest ended while no node ran, out of memory perhaps. A connect starts it afresh."
+)
+NOT_WHOLE: Final = (
+    "The guest had lost a part of it while no node ran (see the node's log) and was ended."
+    " A connect starts it afresh."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,8 @@ class AdoptionReport:
 class TakeOver(Protocol):
     """Hands a found guest to its actor."""
 
-    def __call__(self, guest: Guest, *, whole: bool) -> None:
-        """Go on with it when it is whole, end it otherwise."""
+    def __call__(self, guest: Guest, *, whole: bool, error: FarmError | None) -> None:
+        """Go on with it when it is whole, end it otherwise, for that error if it is one."""
         ...
 
 
@@ -54,17 +62,19 @@ async def adopt(parts: FleetParts, shared: SharedParts, take_over: TakeOver) -> 
     found = await _look(parts, list(records.values()))
     rows = await _rows(parts)
     adopted: list[VmId] = []
-    ended: list[VmId] = []
+    ended: dict[VmId, FarmError | None] = {}
     released: list[VmId] = []
     for decision in parts.recovery(rows, list(found.values())):
         match decision:
             case Adopt(vm_id=vm_id):
-                whole = await _claim(parts, shared, records[vm_id])
-                (adopted if whole else ended).append(vm_id)
+                if await _claim(parts, shared, records[vm_id]):
+                    adopted.append(vm_id)
+                else:
+                    ended[vm_id] = GuestFailed(NOT_WHOLE, step="guest")
             case EndGuest(vm_id=vm_id, because=because):
                 log.warning("guest_not_adopted", extra={"vm": vm_id, "because": because})
                 await _claim(parts, shared, records[vm_id])
-                ended.append(vm_id)
+                ended[vm_id] = _death(parts, records[vm_id], found[vm_id], rows)
             case MarkStopped(vm_id=vm_id, generation=generation):
                 if vm_id not in records:  # otherwise once its guest is gone
                     await _mark_stopped(parts, vm_id, generation)
@@ -72,7 +82,8 @@ async def adopt(parts: FleetParts, shared: SharedParts, take_over: TakeOver) -> 
     swept = await sweep(parts, [records[vm_id] for vm_id in (*adopted, *ended)])
     # Only now: a guest that ends while it is swept for would have its rules put back.
     for vm_id in (*adopted, *ended):
-        take_over(_found(records[vm_id], rows), whole=vm_id in adopted)
+        whole = vm_id in adopted
+        take_over(_found(records[vm_id], rows), whole=whole, error=ended.get(vm_id))
     report = AdoptionReport(
         tuple(adopted),
         tuple(ended),
@@ -152,12 +163,23 @@ async def _is_alive(parts: FleetParts, record: GuestRecord) -> bool:
     return spec is not None and await parts.driver.find(spec) == record.process
 
 
+def _death(
+    parts: FleetParts, record: GuestRecord, found: FoundGuest, rows: Sequence[OwnedRow] | None
+) -> FarmError | None:
+    # A start or a stop that was broken off is no death, nor is the end of a boot of the host.
+    states = {(row.vm_id, row.generation): row.state for row in rows or ()}
+    was = states.get((record.order.vm.id, record.generation), VmState.RUNNING)
+    came_up = was is VmState.RUNNING and record.process is not None
+    died = came_up and record.boot_id == parts.boot_id and not found.alive
+    return GuestFailed(DIED_UNWATCHED, step="guest") if died else None
+
+
 async def _rows(parts: FleetParts) -> list[OwnedRow] | None:
     try:
         owned = await parts.store.owned()
     except Unavailable:
         return None
-    return [OwnedRow(vm_id, generation) for vm_id, generation, _ in owned]
+    return [OwnedRow(vm_id, generation, state) for vm_id, generation, state in owned]
 
 
 async def _claim(parts: FleetParts, shared: SharedParts, record: GuestRecord) -> bool:

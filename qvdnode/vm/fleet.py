@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import NotFound, Unavailable
+from qvdnode.model.errors import FarmError, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
@@ -164,9 +164,9 @@ class Fleet:
         if stop_guests:
             await adoption.sweep(self._parts, [])
 
-    def _take_over(self, guest: Guest, *, whole: bool) -> None:
+    def _take_over(self, guest: Guest, *, whole: bool, error: FarmError | None) -> None:
         actor = self._actor(guest.order)
-        actor.post(partial(actor.found, guest, whole=whole))
+        actor.post(partial(actor.found, guest, whole=whole, error=error))
 
     def _promised_mib(self) -> int:
         return sum(actor.promised_mib for actor in self._actors.values())

@@ -140,19 +140,22 @@ class GuestLife:
         if self.guest is not None:
             self.happen(GuestEvent.BROKEN, mistake)
 
-    def adopt(self, guest: Guest, *, whole: bool) -> None:
-        """Go on with a guest that an earlier process left, or end it when it is not whole."""
+    def adopt(self, guest: Guest, *, whole: bool, error: FarmError | None) -> None:
+        """Go on with a guest that an earlier process left, or end it when it is not whole.
+
+        `error` is why, where that was not to be expected.
+        """
         self.guest, self.order = guest, guest.order
         if not whole:
-            self.happen(GuestEvent.BROKEN)
+            self.happen(GuestEvent.BROKEN, error)
             return
         self._keeper = self._new_keeper(guest)
         display = self._keeper.link
         try:
             display.follow()
-        except FarmError as error:
-            log.warning("guest_not_whole", extra={"vm": self.order.vm.id, "because": str(error)})
-            self.happen(GuestEvent.BROKEN, error)
+        except FarmError as broken:
+            log.warning("guest_not_whole", extra={"vm": self.order.vm.id, "because": str(broken)})
+            self.happen(GuestEvent.BROKEN, broken)
             return
         self.happen(GuestEvent.FOUND_RUNNING)
         self._watch(guest)

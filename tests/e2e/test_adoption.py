@@ -134,10 +134,11 @@ async def test_a_guest_that_ended_while_no_node_watched_is_set_right(
     os.kill(guest_pids(desk)[0], signal.SIGKILL)
     await node.start()
     async with node.rest() as rest:
-        await until_vm(rest, desk.vm_id, state="stopped")
+        view = await until_vm(rest, desk.vm_id, state="failed")
+        assert "while no node ran" in view["error"]
     async with viewing(desk, screen, tmp_path), node.rest() as rest:
         view = await until_vm(rest, desk.vm_id, display="connected")
-        assert view["generation"] == 2
+        assert (view["generation"], view["error"]) == (2, None)
 
 
 MOMENTS = ("mounting", "launching")

@@ -7,6 +7,7 @@ import pytest
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.adoption import DIED_UNWATCHED, NOT_WHOLE
 from qvdnode.vm.drivers.memory import MemoryRunFolders
 from tests.fakes.rootfs import FakeRootfs
 from tests.unit.vm.fleet_world import World, settle
@@ -82,7 +83,33 @@ async def test_after_a_reboot_nothing_is_taken_for_running(world: World) -> None
         await settle()
         assert report.adopted == ()
         assert world.leaks() == []
-        assert world.farm.vms[VmId(1)].state is VmState.STOPPED
+        row = world.farm.vms[VmId(1)]
+        assert (row.state, row.error) == (VmState.STOPPED, None)
+
+
+async def test_a_guest_that_died_while_no_node_ran_is_shown_as_failed(world: World) -> None:
+    await left_behind(world, 1)
+    world.host.exit(1)
+    async with world.node() as fleet:
+        report = await fleet.adopt()
+        await settle()
+        assert report.ended == (1,)
+        row = world.farm.vms[VmId(1)]
+        assert (row.state, row.error) == (VmState.FAILED, DIED_UNWATCHED)
+        assert world.leaks() == []
+        await world.connected(1)
+        assert row.error is None
+
+
+async def test_a_stop_that_was_broken_off_is_no_failure(world: World) -> None:
+    await left_behind(world, 1)
+    world.farm.vms[VmId(1)].state = VmState.STOPPING
+    world.host.exit(1)
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        row = world.farm.vms[VmId(1)]
+        assert (row.state, row.error) == (VmState.STOPPED, None)
 
 
 async def test_a_guest_of_another_generation_is_ended(world: World) -> None:
@@ -101,6 +128,8 @@ async def test_a_guest_without_its_mounts_is_ended(world: World) -> None:
     async with world.node() as fleet:
         await fleet.adopt()
         await settle()
+        row = world.farm.vms[VmId(1)]
+        assert (row.state, row.error) == (VmState.FAILED, NOT_WHOLE)
         assert world.leaks() == []
 
 

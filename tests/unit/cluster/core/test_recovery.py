@@ -4,10 +4,11 @@ from hypothesis import strategies as st
 from qvdnode.cluster.core.recovery import decide
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
+from qvdnode.model.vm_state import VmState
 
 
 def row(vm: int, generation: int = 1) -> OwnedRow:
-    return OwnedRow(VmId(vm), Generation(generation))
+    return OwnedRow(VmId(vm), Generation(generation), VmState.RUNNING)
 
 
 def guest(vm: int, generation: int = 1, *, alive: bool = True) -> FoundGuest:
