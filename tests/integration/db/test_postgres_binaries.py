@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
+from qvdnode.db.postgres_binaries import LIBRARIES, Binaries, find_binaries, usable_by
 from qvdnode.host.process import run
 from qvdnode.host.system_account import SystemAccount
 from qvdnode.model.errors import HostFailed
@@ -37,18 +37,21 @@ async def test_programs_that_can_be_reached_are_used_in_place(folder: Path) -> N
 
 
 async def test_programs_behind_a_closed_folder_are_copied_once_and_run(folder: Path) -> None:
+    real = await find_binaries(None)
     closed = folder / "closed"
-    installed = closed / "installed"
-    (installed / "bin").mkdir(parents=True)
-    (installed / "include").mkdir()
-    shutil.copy("/bin/true", installed / "bin" / "postgres")
+    for part in (real.root, real.root.parent.parent / LIBRARIES):
+        inside = part.relative_to(real.root.parent.parent)
+        shutil.copytree(part, closed / inside, symlinks=True)
     closed.chmod(0o700)
     store = folder / "store"
     store.mkdir(mode=0o755)
-    found = Binaries(installed, "18.4", 18)
+    found = Binaries(closed / real.root.relative_to(real.root.parent.parent), "18.4", 18)
     copy = await usable_by(found, NOBODY, store)
-    await run(NOBODY.command(copy.program("postgres")))
-    assert copy.root == store / "postgresql-18.4"
-    assert [path.name for path in copy.root.iterdir()] == ["bin"]
-    installed.rename(closed / "gone")
+    assert copy.root.is_relative_to(store)
+    assert not (copy.root / "include").exists()
+    for inside in closed.iterdir():
+        inside.rename(folder / inside.name)
+    for program in ("postgres", "initdb", "pg_ctl"):
+        said = await run(NOBODY.command(copy.program(program), "--version"))
+        assert b"PostgreSQL" in said.stdout
     assert await usable_by(found, NOBODY, store) == copy
