@@ -1,5 +1,8 @@
 """The `qvdnode` command: what runs on a host of the farm."""
 
+import os
+from typing import Final
+
 import typer
 
 from qvdnode.cli import (
@@ -13,6 +16,10 @@ from qvdnode.cli import (
     version_option,
 )
 from qvdnode.cli.failure import TellingGroup
+
+UMASK: Final = 0o022
+"""Guests and helpers with accounts of their own read much of what root makes here. What is not for
+them is made with its mode."""
 
 app = typer.Typer(
     name="qvdnode",
@@ -37,4 +44,5 @@ app.add_typer(image_command.app, name="image")
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    os.umask(UMASK)
     app()

@@ -86,6 +86,10 @@ def _copy(site: Path, root: Path, copy: Path) -> None:
     try:
         for part in (root, LIBRARIES):
             shutil.copytree(site / part, staging / part, symlinks=True, ignore=unused)
+        for path in (staging, *staging.rglob("*")):
+            if not path.is_symlink():
+                # Who installed them may have had a umask that keeps everybody else out.
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         staging.rename(copy)
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)

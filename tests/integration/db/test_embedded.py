@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.postgres_binaries import find_binaries, usable_by
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host.pidfd import start_ticks
 from qvdnode.host.process import run
@@ -69,10 +70,12 @@ async def test_another_account_is_refused_even_with_a_way_to_the_socket(
 ) -> None:
     dsn = await own_server.embedded.start()
     account = await ensure_account(own_server.settings.system_user)
-    code = f"import asyncio, asyncpg; asyncio.run(asyncpg.connect({dsn!r}))"
-    argv = account.command(Path("/usr/bin/env"), "PYTHONPATH=" + _site(), "python3", "-c", code)
-    refused = await run(argv, check=False)
-    assert b"InvalidAuthorizationSpecificationError" in refused.stderr
+    store = own_server.settings.state_dir / "pg"
+    programs = await usable_by(await find_binaries(None), account, store)
+    refused = await run(
+        account.command(programs.program("psql"), dsn, "-c", "SELECT 1"), check=False
+    )
+    assert b"Peer authentication failed" in refused.stderr
 
 
 async def test_a_killed_server_comes_back_with_what_it_had(own_server: OwnServer) -> None:
@@ -226,7 +229,3 @@ async def _answers(dsn: str) -> bool:
         return await one(dsn) == 1
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
-
-
-def _site() -> str:
-    return str(Path(asyncpg.__file__).parent.parent)

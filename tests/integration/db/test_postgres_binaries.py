@@ -42,6 +42,9 @@ async def test_programs_behind_a_closed_folder_are_copied_once_and_run(folder: P
     for part in (real.root, real.root.parent.parent / LIBRARIES):
         inside = part.relative_to(real.root.parent.parent)
         shutil.copytree(part, closed / inside, symlinks=True)
+    for path in closed.rglob("*"):  # as a umask of 077 leaves them
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
     closed.chmod(0o700)
     store = folder / "store"
     store.mkdir(mode=0o755)

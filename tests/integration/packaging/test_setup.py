@@ -1,6 +1,7 @@
 """What `make setup` stands on: one list of Debian packages, and Python packages pinned by hash."""
 
 import re
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -24,14 +25,15 @@ case "$*" in *broken*) echo "E: nobody has broken" >&2; exit 100 ;; esac
 
 @pytest.fixture
 def programs() -> Iterator[Path]:
-    """Stand-ins for dpkg-query, which knows `there` alone, and apt-get, which writes down.
+    """The script, and stand-ins for dpkg-query, which knows `there` alone, and apt-get.
 
-    In a folder that other users may enter, unlike those of pytest.
+    In a folder that other users may enter, unlike those of pytest or a clone in somebody's home.
     """
     with tempfile.TemporaryDirectory(prefix="qvdnode-test-", dir="/var/tmp") as folder:
         for name, text in (("dpkg-query", DPKG), ("apt-get", APT)):
             (Path(folder) / name).write_text(text)
             (Path(folder) / name).chmod(0o755)
+        shutil.copy(INSTALL, folder)
         Path(folder).chmod(0o755)
         yield Path(folder)
 
@@ -41,7 +43,7 @@ async def install(programs: Path, packages: str, *before: str) -> tuple[process.
     listed = programs / "list.txt"
     listed.write_text(packages)
     said = await process.run(
-        [*before, "/bin/sh", INSTALL, listed],
+        [*before, "/bin/sh", programs / INSTALL.name, listed],
         env={"PATH": f"{programs}:/usr/bin:/bin"},
         check=False,
     )
