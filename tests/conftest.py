@@ -1,8 +1,13 @@
 """What all tests share: fixtures of real servers and images, how hypothesis behaves here."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.fixtures_guest", "tests.fixtures_image", "tests.fixtures_postgres"]
+
+# As the programs do: what tests make themselves is for guests, too.
+os.umask(0o022)
 
 # A shared machine stalls now and then, which says nothing about the code under test.
 ANYWHERE = settings(

@@ -22,6 +22,7 @@ from qvdnode.cli.demo_traces import left_by
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
 from tests.harness.host_traces import alive, family, forwarding_is_held, forwards, traces
+from tests.harness.node import HARSH_UMASK
 from tests.harness.node import test_root as state_root
 from tests.harness.screen import xvfb
 from tests.waiting import until
@@ -62,6 +63,7 @@ class Demo:
             env=environment(self.display),
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
+            umask=HARSH_UMASK,
         )
         return self
 

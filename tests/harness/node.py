@@ -23,6 +23,8 @@ ID_SLOTS: Final = 1024
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
 LAST_LOG: Final = "last-node.log"
+HARSH_UMASK: Final = 0o077
+"""Some roots have it; guests must get at what is theirs all the same."""
 """What the node that was removed last had written, for whoever looks into a failed test."""
 
 
@@ -83,6 +85,7 @@ class NodeProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=HARSH_UMASK,
             )
         if wait:
             await self.serving()
