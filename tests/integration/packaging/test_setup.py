@@ -33,7 +33,7 @@ def programs() -> Iterator[Path]:
         for name, text in (("dpkg-query", DPKG), ("apt-get", APT)):
             (Path(folder) / name).write_text(text)
             (Path(folder) / name).chmod(0o755)
-        shutil.copy(INSTALL, folder)
+        shutil.copyfile(INSTALL, Path(folder) / INSTALL.name)
         Path(folder).chmod(0o755)
         yield Path(folder)
 
