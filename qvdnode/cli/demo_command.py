@@ -17,8 +17,9 @@ from qvdnode.cli.demo_traces import left_by
 from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
 from qvdnode.client.ending import run_to_signal
+from qvdnode.daemon.settings import NodeSettings
 from qvdnode.daemon.state_lock import StateLock
-from qvdnode.model.errors import Conflict, FarmError, Forbidden, HostFailed
+from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, HostFailed
 from qvdnode.runtime.clock import SystemClock
 
 EXAMPLES: Final = examples(
@@ -80,7 +81,17 @@ def _run(plan: DemoPlan, report: Report) -> None:
 
 @contextlib.contextmanager
 def _only_one(plan: DemoPlan) -> Iterator[None]:
-    """Make the folder and hold it; raises HostFailed, and Conflict when another demo has it."""
+    """Make the folder and hold it; raises BadConfig and HostFailed when it cannot be one.
+
+    Raises Conflict when another demo has it.
+    """
+    try:
+        NodeSettings(state_dir=plan.state_dir)
+    except ValueError as error:
+        raise BadConfig(
+            f"The state folder {plan.state_dir} cannot be used: {error}."
+            " Choose another with --state-dir."
+        ) from error
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
         plan.folder.chmod(0o700)

@@ -9,6 +9,8 @@ from typing import Final
 from qvdnode.tls.host_names import is_host_name, sort_out
 
 PREFIX: Final = re.compile(r"[a-z][a-z0-9]{0,4}|")
+PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9_.+@/-]*")
+"""What neither an overlay's options nor LXC's configuration take for syntax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class NodeSettings:
     name: str = field(default_factory=lambda: socket.gethostname().split(".")[0])
     """The node's name in the farm; two nodes never share one."""
     state_dir: Path = Path("/var/lib/qvdnode")
-    """Where images, homes, running guests, certificates and the embedded database are kept."""
+    """Where images, homes, running guests, certificates and the embedded database are kept: a path
+    of a-z, A-Z, 0-9 and / _ . + @ -."""
     prefix: str = ""
     """Goes before the names of links, tables and containers, so that several nodes (a demo, tests)
     can live on one host: at most five lower-case letters and digits."""
@@ -31,6 +34,11 @@ class NodeSettings:
             raise ValueError("prefix must be at most five of a-z 0-9, starting with a letter")
         if not self.state_dir.is_absolute():
             raise ValueError("state_dir must be an absolute path")
+        if not PLAIN_PATH.fullmatch(str(self.state_dir)):
+            raise ValueError(
+                "state_dir may hold only a-z, A-Z, 0-9 and / _ . + @ -, since its path goes into"
+                " mounts and configurations where others mean something"
+            )
 
 
 @dataclass(frozen=True, slots=True)

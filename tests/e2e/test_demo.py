@@ -313,3 +313,11 @@ async def test_a_state_folder_that_cannot_be_made_is_told(state_dir: Path, place
         await demo.until(None)
     assert demo.running.returncode == 1
     assert "--state-dir" in demo.event("error")["text"]
+
+
+async def test_a_path_that_mounts_would_read_as_syntax_is_told(state_dir: Path) -> None:
+    async with Demo(state_dir / "my demo") as demo:
+        await demo.until(None)
+    assert demo.running.returncode == 2
+    assert "--state-dir" in demo.event("error")["text"]
+    assert list(state_dir.iterdir()) == []

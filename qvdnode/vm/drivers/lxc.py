@@ -27,6 +27,8 @@ from qvdnode.vm.core import lxc_config
 log = logging.getLogger(__name__)
 
 SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
+SECCOMP_PROFILE: Final = "guest.seccomp"
+"""Beside lxc_config.py; LXC gets a copy, since that may be a path which it would read as syntax."""
 START_LIMIT_S: Final = 30.0
 DIAL_LIMIT_S: Final = 5.0
 KILL_PAUSE_S: Final = 0.02
@@ -74,16 +76,18 @@ class LxcDriver:
         self._host = lxc_config.LxcHost(
             bridge=settings.bridge,
             group=settings.group,
-            seccomp_profile=str(Path(lxc_config.__file__).with_name("guest.seccomp")),
+            seccomp_profile=str(settings.folder / SECCOMP_PROFILE),
             apparmor=APPARMOR_PROFILES[apparmor.look()],
             unified=self._cgroups.layout is Layout.V2,
             limits_swap=self._cgroups.limits_swap(),
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self._has_profile = False
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
         config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
+        self._put_profile()
         _write(config, lxc_config.config_text(spec, self._host))
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
@@ -173,6 +177,15 @@ class LxcDriver:
             self._cgroups.remove(self._host.group)
             self._cgroups.remove(lxc_config.pivot_group(self._host))
         return strangers
+
+    def _put_profile(self) -> None:
+        if not self._has_profile:
+            profile = self._settings.folder / SECCOMP_PROFILE
+            staging = profile.with_name(f"{SECCOMP_PROFILE}.new")
+            text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
+            _write(staging, text)
+            staging.replace(profile)
+            self._has_profile = True
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
