@@ -6,7 +6,6 @@ Called from the actor's mailbox alone, like the rest of a guest's life.
 
 # tested-by: tests/unit/vm/test_fleet_displays.py
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.company import Company
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.lifecycle import GuestEvent
@@ -57,7 +57,7 @@ class DisplayKeeper:
         parts: FleetParts,
         guest: Guest,
         tasks: Supervisor,
-        redraws: asyncio.Semaphore,
+        shared: SharedParts,
         life: Life,
         company: Company,
     ) -> None:
@@ -66,7 +66,7 @@ class DisplayKeeper:
             ended=lambda pid: company.post(partial(self._ended, pid)),
             tried=lambda what, error: company.post(partial(self._tried, what, error)),
         )
-        self.link = DisplayLink(parts, guest, tasks, redraws, news)
+        self.link = DisplayLink(parts, guest, tasks, shared, news)
         self._vm_id = guest.order.vm.id
         self._tries_max = parts.settings.display_tries
         self._life = life

@@ -2,13 +2,13 @@
 
 # tested-by: tests/unit/vm/test_fleet.py
 
-import asyncio
 import contextlib
+import hashlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
@@ -16,11 +16,15 @@ from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import session_script
+from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.core import display
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.guest import Guest
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.turn import Turn
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +65,13 @@ class DisplayLink:
         parts: FleetParts,
         guest: Guest,
         tasks: Supervisor,
-        redraws: asyncio.Semaphore,
+        shared: SharedParts,
         news: DisplayNews,
     ) -> None:
         self._parts = parts
         self._guest = guest
         self._tasks = tasks
-        self._redraws = redraws
+        self._shared = shared
         self._news = news
         self._vm_id = guest.order.vm.id
         self._unfollow: Callable[[], None] | None = None
@@ -90,9 +94,7 @@ class DisplayLink:
         self._trying = 0
         """How much of what it was asked to do is not known to have ended."""
         self._dismissed = self._begun = False
-        self._lasting: bytes | None = None
-        """The parameters for which a resume needs no script any more."""
-        self._turn = Turn(redraws)
+        self._turn = Turn(shared.redraws)
         self._turn_limit: asyncio.Task[None] | None = None
 
     @property
@@ -193,6 +195,7 @@ class DisplayLink:
         with self._telling("start"):
             try:
                 session_script.write_params(self._parts, self._guest, wishes)
+                self._note_lasting(None)
                 code = await session_script.run(self._parts, self._guest, "start")
                 if code not in {0, ALREADY_RUNNING}:
                     raise _script_failed("start", code)
@@ -231,7 +234,7 @@ class DisplayLink:
     async def _take_turn(self) -> None:
         self._turn.end()
         self.queued = True
-        self._turn = Turn(self._redraws)
+        self._turn = Turn(self._shared.redraws)
         await self._turn.take()
         self.queued = False
         self._limit_turn()
@@ -260,13 +263,28 @@ class DisplayLink:
 
     async def _prepare(self, wishes: DisplayParams) -> None:
         params = session_script.write_params(self._parts, self._guest, wishes)
-        if params == self._lasting:
+        digest = hashlib.sha256(params).hexdigest()
+        if digest == self._guest.lasting:
             return
-        self._lasting = None  # one that fails may have changed the options all the same
+        self._note_lasting(None)  # one that fails may have changed the options all the same
         code = await session_script.run(self._parts, self._guest, "resume")
         if code not in {0, LASTING}:
             raise _script_failed("resume", code)
-        self._lasting = params if code == LASTING else None
+        if code == LASTING:
+            self._note_lasting(digest)
+
+    def _note_lasting(self, digest: str | None) -> None:
+        # The next process of the node spares the script, too, when all its clients come at once.
+        if digest == self._guest.lasting:
+            return
+        self._guest.lasting = digest
+        record = self._guest.record(self._parts.boot_id)
+        if record is None:  # the guest is being cleaned up
+            return
+        try:
+            self._shared.state_files.write(record)
+        except FarmError as error:
+            log.warning("lasting_not_noted", extra={"vm": self._vm_id, "because": str(error)})
 
     async def _toggle(self) -> bool:
         if self.state is not DisplayState.SUSPENDED:

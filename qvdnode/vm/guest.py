@@ -27,6 +27,8 @@ class Guest:
     port: GuestPort | None = None
     root: GuestRoot | None = None
     process: GuestProcess | None = None
+    lasting: str | None = None
+    """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
 
@@ -63,6 +65,7 @@ class Guest:
             root=str(self.root.root),
             home=str(self.root.home),
             process=self.process,
+            lasting=self.lasting,
         )
 
 
@@ -77,4 +80,5 @@ def from_record(record: GuestRecord) -> Guest:
         port=record.port,
         root=GuestRoot(Path(record.root), Path(record.home)),
         process=record.process,
+        lasting=record.lasting,
     )

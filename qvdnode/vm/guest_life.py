@@ -324,8 +324,7 @@ class GuestLife:
         self.happen(event)
 
     def _new_keeper(self, guest: Guest) -> DisplayKeeper:
-        redraws = self._shared.redraws
-        return DisplayKeeper(self._parts, guest, self._tasks, redraws, self, self._company)
+        return DisplayKeeper(self._parts, guest, self._tasks, self._shared, self, self._company)
 
     def _watch(self, guest: Guest) -> None:
         if guest.process is not None:

@@ -43,6 +43,19 @@ async def test_what_runs_goes_on_and_clients_come_back(world: World) -> None:
         assert len(world.host.launches) == 20
 
 
+async def test_what_was_resumed_before_needs_no_script_again(world: World) -> None:
+    await left_behind(world, 1)
+    verbs = world.host.sessions[VmId(1)]
+    for geometry, resumes in (("1x1", 1), ("1x1", 1), ("2x2", 2), ("1x1", 3)):
+        async with world.node() as fleet:
+            await fleet.adopt()
+            await settle()
+            assert world.dial(await world.attach(1, geometry=geometry))
+            await settle()
+            assert verbs.count("resume") == resumes
+        world.host.display(1).drop()
+
+
 async def test_adopted_desktops_stop_without_leaving_anything(world: World) -> None:
     await left_behind(world, 1)
     async with world.node() as fleet:

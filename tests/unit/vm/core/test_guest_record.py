@@ -30,9 +30,17 @@ RECORD = GuestRecord(
 )
 
 
-@pytest.mark.parametrize("record", [RECORD, replace(RECORD, process=None)])
+@pytest.mark.parametrize(
+    "record", [RECORD, replace(RECORD, process=None), replace(RECORD, lasting="5e1f")]
+)
 def test_what_is_written_is_read_again(record: GuestRecord) -> None:
     assert decode(encode(record)) == record
+
+
+def test_a_file_of_an_earlier_program_is_read() -> None:
+    body = json.loads(encode(RECORD))
+    del body["lasting"]
+    assert decode(json.dumps(body).encode()) == RECORD
 
 
 def test_every_torn_file_is_refused() -> None:
