@@ -13,7 +13,7 @@ from typing import Final
 
 from qvdnode.host import mounts, process
 from qvdnode.image.core import apt_sources
-from qvdnode.image.core.recipe import NEUTRAL_SOURCES, Recipe, build_argv, stage
+from qvdnode.image.core.recipe import NEUTRAL_SOURCES, Recipe, build_argv, library_argv, stage
 from qvdnode.model.errors import Conflict, HostFailed
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,12 @@ async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
     except OSError as error:
         raise HostFailed(f"the image could not be built at {dest}: {error}") from error
     try:
+        _require_programs(recipe)
         sources = await asyncio.to_thread(_host_sources, recipe.suite)
         await _mmdebstrap(recipe, staging, sources, progress)
         progress(97, "putting the session script in place")
+        await asyncio.to_thread(_add_files, recipe, staging)
+        await _add_libraries(recipe, staging)
         await asyncio.to_thread(_finish, recipe, staging, dest)
     except OSError as error:
         raise HostFailed(f"the image could not be built at {dest}: {error}") from error
@@ -50,6 +53,13 @@ async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
         await asyncio.to_thread(_remove, staging)
     progress(100, "image built")
     log.info("image_built", extra={"recipe": recipe.name, "folder": str(dest)})
+
+
+def _require_programs(recipe: Recipe) -> None:
+    commands = [["mmdebstrap"], *(library_argv(*pair) for pair in recipe.libraries.items())]
+    for command in commands:
+        if shutil.which(command[0]) is None:
+            raise HostFailed(f"{command[0]} is not installed (qvdnode doctor lists it)")
 
 
 def _prepare(dest: Path, staging: Path) -> None:
@@ -76,8 +86,6 @@ async def _mmdebstrap(
         if told is not None:
             progress(*told)
 
-    if shutil.which("mmdebstrap") is None:
-        raise HostFailed("mmdebstrap is not installed (qvdnode doctor lists it)")
     # It mounts the host's /proc, /sys and /dev/shm into the image and leaves them there when it is
     # killed, so it gets mounts of its own, which go with its last process.
     await process.follow(
@@ -100,12 +108,21 @@ def _host_sources(suite: str) -> tuple[str, ...]:
     return apt_sources.for_suite(texts, suite)
 
 
-def _finish(recipe: Recipe, root: Path, dest: Path) -> None:
+def _add_files(recipe: Recipe, root: Path) -> None:
     for path, (content, mode) in recipe.files.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         target.chmod(mode)
+
+
+async def _add_libraries(recipe: Recipe, root: Path) -> None:
+    for path, source in recipe.libraries.items():
+        await process.run(library_argv(str(root / path), str(root / source)))
+        (root / path).chmod(0o644)
+
+
+def _finish(recipe: Recipe, root: Path, dest: Path) -> None:
     _forget_origin(recipe.suite, root)
     root.chmod(0o755)
     os.sync()

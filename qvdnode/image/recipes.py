@@ -10,6 +10,8 @@ from qvdnode.model.errors import NotFound
 SUITE: Final = "bookworm"
 LOCALES: Final = ("de_DE", "en_US", "es_ES", "fr_FR")
 SESSION_FOLDER: Final = "usr/lib/qvd"
+_GUARD: Final = f"{SESSION_FOLDER}/nx-guard.so"
+_GUARD_SOURCE: Final = f"{SESSION_FOLDER}/nx-guard.c"
 
 
 def icewm() -> Recipe:
@@ -18,9 +20,11 @@ def icewm() -> Recipe:
     packages = (guest / "icewm" / "packages").read_text(encoding="utf-8")
     contents = {f"{SESSION_FOLDER}/hooks.d/README": (_HOOKS, 0o644)}
     contents |= _folder(guest / "qvd", SESSION_FOLDER, 0o755)
+    contents[_GUARD_SOURCE] = ((guest / "nx-guard.c").read_bytes(), 0o644)
     contents |= _folder(guest / "icewm", "etc/X11/icewm", 0o644)
     del contents["etc/X11/icewm/packages"]
-    return Recipe("icewm", SUITE, parse_packages(packages), LOCALES, contents)
+    libraries = {_GUARD: _GUARD_SOURCE}
+    return Recipe("icewm", SUITE, parse_packages(packages), LOCALES, contents, libraries)
 
 
 _RECIPES: Final = {"icewm": icewm}

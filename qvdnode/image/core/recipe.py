@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -30,7 +30,7 @@ _KEPT: Final = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A desktop image by name: Debian suite, packages, locales and files of our own."""
+    """A desktop image by name: Debian suite, packages, locales, files and libraries of our own."""
 
     name: str
     suite: str
@@ -38,6 +38,8 @@ class Recipe:
     locales: tuple[str, ...]
     files: Mapping[str, tuple[bytes, int]]
     """Path in the image, without a leading slash -> content and mode."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Path in the image -> that of its C source, one of `files`."""
 
     def digest(self) -> str:
         """Twelve hex digits that change whenever the image would."""
@@ -45,6 +47,8 @@ class Recipe:
         state.update(repr(build_argv(self, "", sources=())).encode())
         for path in sorted(self.files):
             state.update(repr((path, self.files[path])).encode())
+        for path in sorted(self.libraries):
+            state.update(repr((path, library_argv(path, self.libraries[path]))).encode())
         return state.hexdigest()[:12]
 
 
@@ -74,6 +78,11 @@ def build_argv(recipe: Recipe, target: str, *, sources: Sequence[str]) -> list[s
             f" -A /usr/share/locale/locale.alias {locale}.UTF-8"
         )
     return [*words, recipe.suite, target, *sources]
+
+
+def library_argv(target: str, source: str) -> list[str]:
+    """The command line that makes a library of C source that needs no other, not even libc's."""
+    return ["tcc", "-shared", "-nostdlib", "-o", target, source]
 
 
 _STAGES: Final = (

@@ -60,6 +60,7 @@ async def test_a_root_is_built_to_be_imported(tmp_path: Path, mmdebstrap: Mmdebs
     assert said.returncode == 0, said
     assert said.stdout.decode().split()[-5:] == ["qvd", "image", "import", "icewm", str(root)]
     assert (root / "usr/lib/qvd/session").stat().st_mode & 0o777 == 0o755
+    assert (root / "usr/lib/qvd/nx-guard.so").stat().st_mode & 0o777 == 0o644
     lines = said.stderr.decode().splitlines()
     assert "  5 %  reading package lists" in lines
     assert lines[-1] == "100 %  image built"
@@ -88,6 +89,9 @@ async def test_what_cannot_be_built_is_said(tmp_path: Path, mmdebstrap: Mmdebstr
     assert (said.returncode, b"no recipe plasma; there is icewm" in said.stderr) == (3, True)
     said = await built(tmp_path, "icewm", root, path="/nowhere")
     assert (said.returncode, b"mmdebstrap is not installed" in said.stderr) == (1, True)
+    mmdebstrap(BUILDS)
+    said = await built(tmp_path, "icewm", root, path=f"{tmp_path}/bin")
+    assert (said.returncode, b"tcc is not installed" in said.stderr) == (1, True)
     said = await built(tmp_path, "icewm", "/proc/none/icewm")
     assert (said.returncode, b"qvdnode: the image could not be built" in said.stderr) == (1, True)
     mmdebstrap(FAILS)

@@ -84,6 +84,7 @@ def test_all_programs_are_fine() -> None:
         (without("mke2fs"), "mke2fs", Level.ERROR),
         (without("nxproxy"), "nxproxy", Level.WARNING),
         (without("mmdebstrap"), "mmdebstrap", Level.WARNING),
+        (without("tcc"), "tcc", Level.WARNING),
         (without("nft"), "nft", Level.WARNING),
         (replace(PROGRAMS, missing_packages=("xvfb",)), "packages", Level.WARNING),
         (replace(PROGRAMS, missing_packages=None), "packages", Level.WARNING),

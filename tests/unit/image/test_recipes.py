@@ -31,6 +31,11 @@ def test_what_resizes_a_display_is_in_the_image() -> None:
     assert content.startswith(b"#!/usr/bin/perl\n")
 
 
+def test_what_guards_a_display_is_made_of_a_file_of_the_image() -> None:
+    source = ICEWM.libraries["usr/lib/qvd/nx-guard.so"]
+    assert b"_XReply" in ICEWM.files[source][0]
+
+
 def test_the_session_script_says_its_version() -> None:
     content, _ = ICEWM.files["usr/lib/qvd/session"]
     assert content.splitlines()[1] == b"# qvd-session-version: 1"

@@ -32,6 +32,7 @@ def test_the_digest_follows_the_content() -> None:
         replace(RECIPE, locales=()),
         replace(RECIPE, files={"etc/x": (b"y", 0o644)}),
         replace(RECIPE, files={"etc/x": (b"x", 0o755)}),
+        replace(RECIPE, libraries={"usr/lib/x.so": "etc/x"}),
     ):
         assert changed.digest() != RECIPE.digest()
 
