@@ -125,7 +125,8 @@ class DisplayKeeper:
             self._company.refuse(error)
 
     def _fail(self, error: FarmError) -> None:
-        log.warning("desktop_lost", extra={"vm": self._vm_id, "because": str(error)})
+        told = {"because": str(error), "last_words": self.link.last_words()}
+        log.warning("desktop_lost", extra={"vm": self._vm_id, **told})
         if self._life.state is VmState.BOOTING:
             self._life.happen(GuestEvent.BRING_UP_FAILED, error)
         else:

@@ -42,6 +42,8 @@ HEARD_S: Final = 0.12
 """nxagent rests 50 ms after each stir of a suspended desktop, and loses a SIGHUP meanwhile. Twice
 that, and twice as long each time: one too many would take a resume back."""
 HANGUPS_MAX: Final = 6
+LAST_WORDS_MAX: Final = 2000
+"""Characters of its logs that are kept when a display is lost; the logs go with the guest."""
 PID_S: Final = 0.1
 """Between looks for the pid of a display that was started: the guest notes it a moment later."""
 
@@ -156,6 +158,13 @@ class DisplayLink:
         if target is DisplayState.SUSPENDED:
             self._trim_log()
         return True
+
+    def last_words(self) -> str:
+        """The end of the guest's logs, for whoever asks later why its display is gone."""
+        try:
+            return self._parts.run_folders.log_tail(self._vm_id)[-LAST_WORDS_MAX:]
+        except FarmError as error:
+            return f"(unreadable: {error})"
 
     def heard_of_try(self) -> None:
         """The actor has taken the news that something is tried."""

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from qvdnode.model.errors import FarmError, GuestFailed, TimedOut
+from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.display_link import LAST_WORDS_MAX
+from qvdnode.vm.drivers.memory import MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import World, settle
 
@@ -95,6 +97,27 @@ async def test_an_nxagent_that_crashes_is_noticed_and_the_next_connect_starts_af
     assert "it or its display crashed" in (world.farm.vms[VM].error or "")
     await world.attach()
     assert world.host.launches == [7, 7]
+
+
+async def test_what_a_lost_desktop_said_last_is_kept(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["much before; "] * 400 + ["the last words"]
+    for told in ("".join(words), None):
+        await world.connected()
+
+        def tail(*_: object, told: str | None = told) -> str:
+            if told is None:
+                raise HostFailed("the folder is forged")
+            return told
+
+        monkeypatch.setattr(MemoryRunFolders, "log_tail", tail)
+        world.host.display(7).take(9)
+        await world.passes(0.2)
+    first, second = [vars(e) for e in caplog.records if e.getMessage() == "desktop_lost"]
+    assert first["last_words"].endswith("before; the last words")
+    assert len(first["last_words"]) == LAST_WORDS_MAX
+    assert second["last_words"] == "(unreadable: the folder is forged)"
 
 
 async def test_a_logout_is_no_failure(world: World) -> None:
