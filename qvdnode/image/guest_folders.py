@@ -148,5 +148,12 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def strays(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:
     """Guests' folders that belong to none of `keep`."""
     kept = {layout.guest(vm_id, generation) for vm_id, generation in keep}
-    found = [GuestFolders(path) for path in sorted(layout.vms.glob("*/*"))]
+    found = [GuestFolders(path) for vm in _inside(layout.vms) for path in _inside(vm)]
     return [folders for folders in found if folders not in kept]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):  # gone by now, or no guest's
+        return []

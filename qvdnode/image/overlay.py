@@ -23,7 +23,7 @@ from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.model.account import account_name
-from qvdnode.model.errors import BadImage
+from qvdnode.model.errors import BadImage, HostFailed
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -85,12 +85,16 @@ class OverlayRootfs:
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this state folder that belong to none of `keep`.
 
-        Call it once what is kept has been adopted. Names what was removed.
+        Call it once what is kept has been adopted. Names what was removed; what cannot be is logged
+        and left to the next sweep.
         """
         removed: list[Path] = []
         for folders in await asyncio.to_thread(guest_folders.strays, self._layout, keep):
-            await guest_folders.remove(folders)
-            removed.append(folders.folder)
+            try:
+                await guest_folders.remove(folders)
+                removed.append(folders.folder)
+            except HostFailed as error:
+                log.warning("stray_not_removed", extra={"because": str(error)})
         removed += await self._homes.sweep()
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
 

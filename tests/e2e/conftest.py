@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = float(item.config.getoption("timeout") or 0)
         item.add_marker(pytest.mark.timeout(max(LIMIT_S, given)))
         item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what the nodes of a test wrote when it fails: their logs go with them."""
+    report = yield
+    if report.failed and is_here(item):
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, NodeProcess):
+                report.sections.append((f"log of {name}", value.last_events()))
+    return report
 
 
 def is_here(item: pytest.Item) -> bool:

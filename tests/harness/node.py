@@ -112,6 +112,11 @@ class NodeProcess:
         """The end of the log."""
         return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
 
+    def last_events(self) -> str:
+        """The end of the log, but for what every request writes."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join([line for line in lines if "admin_request" not in line][-40:])
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log's events of one name."""
         found = []

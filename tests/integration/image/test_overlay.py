@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -320,6 +321,19 @@ async def test_a_new_process_adopts_what_is_whole_and_sweeps_the_rest(
     await later.unmount(VM, USER, ONE)
     await nothing_left(ready)
     assert (ready.state_dir / "homes" / ("6.img" if by_files else "6")).exists()
+
+
+async def test_a_stray_that_cannot_be_removed_keeps_no_other_from_it(
+    rootfs: OverlayRootfs, ready: ImageSettings
+) -> None:
+    odd, plain = (ready.state_dir / "vms" / name / "1" for name in ("8", "9"))
+    (odd / "unknown").mkdir(parents=True)
+    (plain / "root").mkdir(parents=True)
+    (ready.state_dir / "vms" / "file").touch()
+    assert await rootfs.sweep([]) == ["vms/9/1"]
+    assert (odd / "unknown").exists()
+    assert not plain.exists()
+    shutil.rmtree(ready.state_dir / "vms")
 
 
 async def test_a_home_that_is_still_mounted_somewhere_is_never_mounted_from_its_file_twice(
