@@ -101,7 +101,8 @@ async def make_version_table(db: Database) -> None:
                 await db.execute(CREATE, idempotent=True)
             await db.execute(FIRST_ROW, idempotent=True)
         except Conflict:
-            # IF NOT EXISTS does not hold against somebody who creates it in the same moment
+            # IF NOT EXISTS does not hold against somebody who creates it in the same moment: then
+            # the table, its type or their entry in the catalogue is there already
             if left == 0:
                 raise
         else:

@@ -21,6 +21,9 @@ NO_TABLES: Final = (
     "The database lacks a table of the farm ({}). Look whether database.dsn names the right one,"
     " and start the node again, which makes them."
 )
+TAKEN: Final = (
+    "The database holds something of that name already ({}): give the farm a database of its own."
+)
 FULL: Final = "The database has no room left on its disk; its administrator must make some."
 
 SENTENCES: Final[dict[str, str]] = {
@@ -86,6 +89,9 @@ def translate(error: Exception) -> FarmError | None:
         return BadConfig(DENIED.format(error), key="database.dsn")
     if isinstance(error, asyncpg.UndefinedTableError):
         return BadConfig(NO_TABLES.format(error), key="database.dsn")
+    # also met by two who make the same thing in one moment
+    if isinstance(error, asyncpg.DuplicateTableError | asyncpg.DuplicateObjectError):
+        return Conflict(TAKEN.format(error))
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return _constraint(error)
     return next((make() for kind, make in TABLE if isinstance(error, kind)), None)

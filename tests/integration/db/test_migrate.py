@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from qvdnode.db.migrate import migrate, steps
+from qvdnode.db.migrate import make_version_table, migrate, steps
 from qvdnode.db.pool import Database
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.model.errors import BadConfig
@@ -49,6 +49,14 @@ async def test_two_nodes_that_start_at_once_take_turns(
 ) -> None:
     assert await asyncio.gather(*map(migrate, two_nodes)) == [len(steps())] * 2
     assert await two_nodes[0].fetchval("SELECT count(*) FROM tenant") == 1
+
+
+async def test_its_table_is_made_by_any_number_in_one_moment(
+    two_nodes: tuple[Database, Database],
+) -> None:
+    for _ in range(100):  # without its care one in five of these fails
+        await asyncio.gather(*map(make_version_table, [*two_nodes, *two_nodes]))
+        await two_nodes[0].execute("DROP TABLE schema_version")
 
 
 async def test_a_schema_newer_than_the_program_is_refused_untouched(database: Database) -> None:

@@ -18,6 +18,8 @@ from qvdnode.model.errors import BadConfig, Conflict, FarmError, Invalid, Unavai
     [
         (asyncpg.UniqueViolationError(""), Conflict),
         (asyncpg.ForeignKeyViolationError(""), Conflict),
+        (asyncpg.DuplicateTableError(""), Conflict),
+        (asyncpg.DuplicateObjectError(""), Conflict),
         (asyncpg.CheckViolationError(""), Invalid),
         (asyncpg.NotNullViolationError(""), Invalid),
         (asyncpg.DataError(""), Invalid),
