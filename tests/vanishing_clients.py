@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
+from tests.e2e.conftest import Screen
+from tests.e2e.test_display_faults import WINDOW_S, succeed
 from tests.fixtures_image import build_if_missing
 from tests.harness.farm import Desk, furnish, until_vm
 from tests.harness.node import running_node, test_root
@@ -31,32 +33,24 @@ SIZES: Final = ("640x480", "640x480", "640x480", "800x600")
 BEFORE_WINDOW_S: Final = (0.012, 0.1)
 """After the answer; an nxproxy greets some 10 ms after it was launched."""
 AFTER_WINDOW_S: Final = (0.0, 0.08)
-WINDOW_S: Final = 30.0
 
 
 class Visitors:
     """All clients of one desk, one after another on a screen of their own."""
 
-    def __init__(self, desk: Desk, rest: Rest, watcher: WindowWatcher, display: str) -> None:
+    def __init__(self, desk: Desk, rest: Rest, screen: Screen) -> None:
         self._desk = desk
         self._rest = rest
-        self._watcher = watcher
-        self._display = display
+        self._screen = screen
         self._chance = random.Random(desk.vm_id)
         self.generation = 0
         """Which start of the VM the first of them saw."""
 
     async def see(self, folder: Path) -> None:
         """Connect as a user does and see the desktop drawn."""
-        async with self._desk.dial() as connection:
-            answer = await connection.connect(self._desk.vm_id, link="lan", geometry=SIZES[0])
-            assert answer.status == 101, answer
-            async with Viewer(connection, self._display, folder):
-                window = await self._watcher.wait_new(WINDOW_S)
-                await self._watcher.drawn(window, WINDOW_S)
-        view = await until_vm(self._rest, self._desk.vm_id, display="suspended")
-        assert self.generation in {0, view["generation"]}, f"lost: {view}"
-        self.generation = view["generation"]
+        generation = await succeed(self._desk, self._screen, folder, self._rest)
+        assert self.generation in {0, generation}, f"lost: {generation}"
+        self.generation = generation
 
     async def vanish(self, folder: Path) -> None:
         """Connect, and be gone before or soon after the window is there."""
@@ -64,10 +58,10 @@ class Visitors:
             size = self._chance.choice(SIZES)
             answer = await connection.connect(self._desk.vm_id, link="lan", geometry=size)
             assert answer.status == 101, answer
-            async with Viewer(connection, self._display, folder) as viewer:
+            async with Viewer(connection, self._screen.display, folder) as viewer:
                 span = self._chance.choice((BEFORE_WINDOW_S, AFTER_WINDOW_S))
                 if span is AFTER_WINDOW_S:
-                    await self._watcher.wait_new(WINDOW_S)
+                    await self._screen.watcher.wait_new(WINDOW_S)
                 with contextlib.suppress(TimeoutError):  # the moment is what is tried
                     await asyncio.wait_for(viewer.over.wait(), self._chance.uniform(*span))
                 greeted = viewer.received > 0
@@ -85,7 +79,7 @@ async def visit(desk: Desk, clients: int, folder: Path) -> None:
         xvfb() as display,
         WindowWatcher(display, SystemClock()) as watcher,
     ):
-        visitors = Visitors(desk, rest, watcher, display)
+        visitors = Visitors(desk, rest, Screen(display, watcher))
         await visitors.see(folder / "first")
         for number in range(clients):
             await visitors.vanish(folder / str(number))
