@@ -15,7 +15,7 @@ help:
 	@echo "make check        formatter, linters, types, architecture rules, unit tests"
 	@echo "make test         every test: unit, contract, integration, end to end"
 	@echo "make unit         unit tests and architecture rules alone"
-	@echo "make integration  against this kernel, LXC, PostgreSQL and nftables; contract tests too"
+	@echo "make integration  against this kernel, LXC, PostgreSQL and nftables; contract tests and attacks too"
 	@echo "make e2e          whole programs, from a client's window down"
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
@@ -78,7 +78,7 @@ unit: $(READY)
 	$(BIN)/python -m pytest $(UNIT)
 
 integration: setup
-	$(BIN)/python -m pytest tests/contract tests/integration
+	$(BIN)/python -m pytest tests/contract tests/integration tests/attacks
 
 e2e: setup
 	$(BIN)/python -m pytest tests/e2e

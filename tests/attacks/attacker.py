@@ -1,0 +1,53 @@
+"""An attacker in a real guest: an ordinary user of it, or its root, with programs of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import process
+from qvdnode.model.guest import GuestSpec
+from tests.fixtures_guest import RealGuests
+
+PROGRAMS: Final = Path(__file__).with_name("programs")
+USER: Final = 1000
+"""The uid of the account that a desktop runs as."""
+LIMIT_S: Final = 15.0
+"""An attack ends by itself before that; see the programs."""
+
+
+@dataclass
+class Attacker:
+    """Runs commands in one guest that is up."""
+
+    guests: RealGuests
+    spec: GuestSpec
+
+    async def build(self, name: str) -> str:
+        """Compile `programs/NAME.c` into the guest; the path there.
+
+        The guest has the C library of the image, which is that of this host's release.
+        """
+        target = self.spec.root.root / "usr/local/bin" / name
+        await process.run(["tcc", "-Wall", "-o", target, PROGRAMS / f"{name}.c"])
+        target.chmod(0o755)
+        return f"/usr/local/bin/{name}"
+
+    async def as_user(self, command: str, *, limit_s: float = LIMIT_S) -> str:
+        """What a shell of the ordinary user prints."""
+        return await self._run(command, USER, limit_s)
+
+    async def as_root(self, command: str, *, limit_s: float = LIMIT_S) -> str:
+        """What a shell of the guest's root prints."""
+        return await self._run(command, 0, limit_s)
+
+    async def _run(self, command: str, uid: int, limit_s: float) -> str:
+        lxc_folder = str(self.guests.folder / "lxc")
+        done = await process.run(
+            [
+                "lxc-attach", "-n", self.spec.name, "-P", lxc_folder, "--clear-env",
+                f"--uid={uid}", f"--gid={uid}", "--", "sh", "-c", command,
+            ],
+            limit_s=limit_s,
+            check=False,
+        )  # fmt: skip
+        return (done.stdout + done.stderr).decode(errors="replace").strip()
