@@ -1,0 +1,72 @@
+"""Limits of the kernel that guests and host could share: nobody takes what others need."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import process
+from tests.attacks.attacker import PROGRAMS, Attacker
+from tests.attacks.conftest import Invade
+
+pytestmark = pytest.mark.lxc
+
+NS_GET_OWNER_UID = 0xB704
+ROOM_S = 25.0
+
+
+async def on_host(kind: str, folder: Path) -> str:
+    """What the host's root gets when it wants one of that kind."""
+    program = folder / "hoard"
+    if not program.exists():
+        await process.run(["tcc", "-Wall", "-o", program, PROGRAMS / "hoard.c"])
+    return (await process.run([program, kind, "1"])).stdout.decode().strip()
+
+
+async def test_a_guests_user_namespace_belongs_to_a_uid_of_its_own(attacker: Attacker) -> None:
+    guest = await attacker.guests.driver.find(attacker.spec)
+    assert guest is not None
+    namespace = os.open(f"/proc/{guest.pid}/ns/user", os.O_RDONLY)
+    try:
+        owner = int.from_bytes(fcntl.ioctl(namespace, NS_GET_OWNER_UID, bytes(4)), "little")
+    finally:
+        os.close(namespace)
+    assert owner == attacker.spec.ids.start
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [
+        ("instances", errno.EMFILE),
+        ("watches", errno.ENOSPC),
+        ("signals", errno.EAGAIN),
+        ("queues", errno.EMFILE),
+    ],
+)
+async def test_whoever_takes_all_takes_it_from_no_other_guest_and_not_from_the_host(
+    invade: Invade, tmp_path: Path, kind: str, limit: int
+) -> None:
+    greedy, other = await invade(1), await invade(2)
+    program = await greedy.build("hoard")
+    await other.build("hoard")
+    user = await greedy.as_user(f"{program} {kind}", limit_s=ROOM_S)
+    root = await greedy.as_root(f"{program} {kind}", limit_s=ROOM_S)
+    host = await on_host(kind, tmp_path)
+    others = [
+        await other.as_user(f"{program} {kind} 1"), await other.as_root(f"{program} {kind} 1"),
+    ]  # fmt: skip
+    assert user.endswith(f" {limit}"), "it did not take all, so this shows nothing"
+    assert root.endswith(f" {limit}")
+    assert host == "1 0"
+    assert others == ["1 0", "1 0"]
+
+
+async def test_the_hosts_asynchronous_io_is_not_for_guests(attacker: Attacker) -> None:
+    program = await attacker.build("hoard")
+    for answer in (
+        await attacker.as_user(f"{program} events"), await attacker.as_root(f"{program} events"),
+    ):  # fmt: skip
+        assert answer == f"0 {errno.ENOSYS}"
