@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+from dataclasses import replace
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from qvdnode.host import process
 from tests.attacks.attacker import PROGRAMS, Attacker
 from tests.attacks.conftest import Invade
+from tests.fixtures_guest import RealGuests
 
 pytestmark = pytest.mark.lxc
 
@@ -70,3 +73,29 @@ async def test_the_hosts_asynchronous_io_is_not_for_guests(attacker: Attacker) -
         await attacker.as_user(f"{program} events"), await attacker.as_root(f"{program} events"),
     ):  # fmt: skip
         assert answer == f"0 {errno.ENOSYS}"
+
+
+MANY = 400
+"""Addresses: more than all else on a host would add meanwhile, and far from filling its table."""
+
+
+@pytest.mark.parametrize("table", ["arp_cache", "ndisc_cache"])
+async def test_a_user_fills_nothing_of_the_hosts_table_of_neighbours(
+    real_guests: RealGuests, table: str
+) -> None:
+    spec = await real_guests.spec(1)
+    wide = IPv4Interface(f"{spec.port.address.ip}/16")
+    spec = replace(spec, port=replace(spec.port, address=wide))
+    await real_guests.driver.launch(spec)
+    attacker = Attacker(real_guests, spec)
+    program = await attacker.build("neighbours")
+    before = entries(table)
+    sent = await attacker.as_user(f"{program} {wide.network[4096]} {MANY}")
+    assert int(sent) > 0, "it reached nothing, so this shows nothing"
+    assert entries(table) - before < MANY // 4
+
+
+def entries(table: str) -> int:
+    """How many neighbours the kernel knows in all network namespaces together."""
+    first = Path(f"/proc/net/stat/{table}").read_text(encoding="ascii").splitlines()[1]
+    return int(first.split()[0], 16)

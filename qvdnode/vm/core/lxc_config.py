@@ -30,6 +30,8 @@ DEVICES: Final = (
     "c 5:2 rwm",  # ptmx
     "c 136:* rwm",  # pseudo-terminals
 )
+LINK: Final = "eth0"
+"""What a guest calls its network link."""
 INIT: Final = "/usr/lib/qvd/init"
 CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
@@ -121,12 +123,14 @@ def _cage(host: LxcHost) -> Iterator[str]:
 def _network(spec: GuestSpec, host: LxcHost) -> Iterator[str]:
     port = spec.port
     yield "lxc.net.0.type = veth"
-    yield "lxc.net.0.name = eth0"
+    yield f"lxc.net.0.name = {LINK}"
     yield f"lxc.net.0.veth.pair = {port.link}"
     yield f"lxc.net.0.link = {host.bridge}"
     yield "lxc.net.0.flags = up"
     yield f"lxc.net.0.hwaddr = {port.mac}"
-    yield f"lxc.net.0.ipv4.address = {port.address}"
+    # Nobody but the gateway is a neighbour: the kernel has one table of neighbours for the host and
+    # all guests, and a program could fill it by sending to every address of a network on its link.
+    yield f"lxc.net.0.ipv4.address = {port.address.ip}/32"
     yield f"lxc.net.0.ipv4.gateway = {port.gateway}"
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, idmap, pidfd, process
+from qvdnode.host import apparmor, guest_network, idmap, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
@@ -91,7 +91,7 @@ class LxcDriver:
         self._put_profile()
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
-        said = ENDED_AT_ONCE
+        ready, said = False, ENDED_AT_ONCE
         namespace = await idmap.user_namespace(spec.ids.start, spec.ids.count)
         try:
             place = f"/proc/{os.getpid()}/fd/{namespace}"
@@ -103,9 +103,13 @@ class LxcDriver:
             guest = await self.find(spec) if code == 0 else None
             if guest is None:
                 said = _last_words(words)  # which go with the container
+            else:
+                # No rule lets its IPv6 out, and its link would have a network full of neighbours.
+                await asyncio.to_thread(guest_network.switch_ipv6_off, guest.pid, lxc_config.LINK)
+                ready = True
         finally:
             os.close(namespace)  # the guest keeps it
-            if guest is None:
+            if not ready:
                 await self.kill(spec)
         if guest is None:
             raise GuestFailed(f"The container did not start: {said}", step="launch")
