@@ -1,5 +1,6 @@
 """Judges the host itself: kernel, cgroups, memory, clock, devices; pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +21,7 @@ def judge(facts: SystemFacts, now: datetime) -> list[Finding]:
         kernel(facts.release),
         control_groups(facts.cgroup_layout, facts.cgroup_controllers),
         user_namespaces(facts.user_namespaces_max),
+        kernel_limits(facts.low_limits, settable=facts.limits_settable),
         memory(facts.memory_mib),
         swap(facts.swap_mib, zram=facts.zram),
         same_page_merging(running=facts.ksm_running),
@@ -67,6 +69,22 @@ def user_namespaces(allowed: int) -> Finding:
         "user namespaces",
         "This host allows none",
         "Run: sysctl -w user.max_user_namespaces=10000",
+    )
+
+
+def kernel_limits(low: Sequence[str], *, settable: bool) -> Finding:
+    """Whether what the kernel counts for all desktops together is enough."""
+    if not low:
+        return ok("kernel limits", "What all desktops share is high enough")
+    names = ", ".join(low)
+    if settable:
+        return ok(
+            "kernel limits", f"{names}; a node raises them while it runs, and back at its end"
+        )
+    return warning(
+        "kernel limits",
+        f"{names}: one desktop could take what others need, and the node cannot raise them",
+        "Raise them with sysctl on the host, outside the container.",
     )
 
 

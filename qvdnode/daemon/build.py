@@ -37,6 +37,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.inotify import Inotify
+from qvdnode.host.kernel_limits import KernelLimits
 from qvdnode.image.disk import Floor
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
@@ -95,6 +96,7 @@ class Node:
     accounts: Accounts
     memory: HostMemoryReader
     inotify: Inotify
+    limits: KernelLimits
 
 
 # long: it is the list of the node's parts
@@ -157,6 +159,7 @@ def build(around: Surroundings) -> Node:
         accounts=accounts,
         memory=memory,
         inotify=inotify,
+        limits=KernelLimits(),
     )
 
 

@@ -79,6 +79,7 @@ async def serve(config: Config, clock: Clock) -> None:
 
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     await node.network.up()
+    await _raise_limits(node)
     try:
         await _serve_guests(node, tasks, stop)
     except FarmError:
@@ -90,9 +91,27 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
 async def _take_back_network(node: Node) -> None:
     """After a start that failed; guests of an earlier process keep it."""
     try:
-        await node.network.down()
+        await _leave_host(node)
     except HostFailed as error:
         log.warning("network_stays", extra={"because": str(error)})
+
+
+async def _raise_limits(node: Node) -> None:
+    """Raise what all guests share; a host that does not let us has its own numbers."""
+    network = node.surroundings.config.network
+    try:
+        low = await asyncio.to_thread(node.limits.hold, network.prefix, network.bridge_name)
+    except HostFailed as error:
+        log.warning("kernel_limits_not_raised", extra={"because": str(error)})
+    else:
+        log.info("kernel_limits_raised", extra={"before": low})
+
+
+async def _leave_host(node: Node) -> None:
+    """Put back what no guest needs any more; raises HostFailed while there are guests."""
+    await node.network.down()
+    back = await asyncio.to_thread(node.limits.leave, node.surroundings.config.network.prefix)
+    log.info("kernel_limits_put_back", extra={"to": back})
 
 
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
@@ -154,7 +173,7 @@ async def _wind_down(node: Node) -> None:
         except Unavailable as error:
             log.warning("left_unsaid", extra={"because": str(error)})
     if config.node.stop_guests:
-        await node.network.down()
+        await _leave_host(node)
     node.rootfs.close()
     node.inotify.close()
 

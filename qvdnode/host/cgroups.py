@@ -5,6 +5,7 @@ Everything is a short read or write of the kernel's own files.
 """
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -14,10 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import pidfd
+from qvdnode.model.errors import HostFailed
 
 MOUNTED_AT: Final = Path("/sys/fs/cgroup")
 DEPTH_MAX: Final = 8
 """Groups below a guest's own are the guest's to make; deeper ones are not ours to walk."""
+
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""The node or the host cannot open a file now."""
 
 
 class Layout(StrEnum):
@@ -36,7 +41,7 @@ class Cgroups:
     """Where each is mounted; one for v2."""
 
     def processes(self, group: str) -> set[int]:
-        """The pids in that group and below it."""
+        """The pids in that group and below it; raises HostFailed when it cannot look now."""
         pids: set[int] = set()
         # On v1 a process sits in one group of each hierarchy; the pids agree, so one will do
         # that has the group at all.
@@ -121,18 +126,27 @@ def probe(mounted_at: Path = MOUNTED_AT) -> Cgroups:
 def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
     yield folder
     if depth < DEPTH_MAX:
-        with contextlib.suppress(OSError):
+        with _gone_is_empty(folder):
             for entry in os.scandir(folder):
                 if entry.is_dir(follow_symlinks=False):
                     yield from _walk(Path(entry.path), depth + 1)
 
 
 def _pids(folder: Path) -> set[int]:
-    try:
+    text = ""
+    with _gone_is_empty(folder):
         text = (folder / "cgroup.procs").read_text(encoding="ascii")
-    except OSError:
-        return set()
     return {int(line) for line in text.split() if line != "0"}
+
+
+@contextlib.contextmanager
+def _gone_is_empty(folder: Path) -> Iterator[None]:
+    """Go on behind a group that is gone; one that cannot be read now is not taken for empty."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise HostFailed(f"cannot read {folder}: {error.strerror}") from error
 
 
 def _number(path: Path) -> int:

@@ -5,6 +5,7 @@ is bounded. All calls are short enough for the loop: the folders are small and i
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, PartGone
 
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 WRITE: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""The node or the host has nothing left to open a file with, which tells nothing about the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,11 @@ class Piece:
 
 
 class GuestFolder:
-    """One folder, held open so that a guest cannot swap it; a context manager."""
+    """One folder, held open so that a guest cannot swap it; a context manager.
+
+    Raises PartGone where there is none, and HostFailed, as each method does, when the node cannot
+    look now.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,7 +48,9 @@ class GuestFolder:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             self._descriptor = os.open(path, flags)
         except OSError as error:
-            raise HostFailed(f"the folder {path} is gone: {error.strerror}") from error
+            if error.errno in GONE:
+                raise PartGone(f"the folder {path} is gone: {error.strerror}") from error
+            raise HostFailed(f"the folder {path} cannot be opened: {error.strerror}") from error
 
     def __enter__(self) -> "GuestFolder":
         """The folder is open already."""
@@ -127,7 +137,9 @@ class GuestFolder:
     def _open(self, name: str, flags: int) -> Iterator[int | None]:
         try:
             descriptor = os.open(name, flags, dir_fd=self._descriptor)
-        except OSError:
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise HostFailed(f"cannot open {self._path / name}: {error.strerror}") from error
             # A link, a socket, a FIFO without reader, or nothing: none of them is a log.
             yield None
             return

@@ -66,8 +66,19 @@ class IdMapper:
 
 
 async def user_namespace(start: int, count: int) -> int:
-    """A descriptor of a new user namespace with that mapping for users and groups."""
-    child = await process.spawn_piped(["unshare", "--user", "--", "cat"])
+    """A descriptor of a new user namespace with that mapping, which belongs to the uid `start`.
+
+    The kernel counts what is used in a namespace on the uid that made it, too (inotify, queued
+    signals, message queues, namespaces within), so those of root would all share root's limits.
+    """
+    child = await process.spawn_piped(
+        [
+            "setpriv", f"--reuid={start}", f"--regid={start}", "--clear-groups",
+            # Some hosts let only this capability make user namespaces; `cat` has lost it again.
+            "--inh-caps=+sys_admin", "--ambient-caps=+sys_admin", "--",
+            "unshare", "--user", "--", "cat",
+        ]
+    )  # fmt: skip
     try:
         if child.stdin is None or child.stdout is None:
             raise HostFailed("unshare has no pipes")

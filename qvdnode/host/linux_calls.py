@@ -31,6 +31,7 @@ _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
 _AT_FDCWD: Final = -100
 _AT_EMPTY_PATH: Final = 0x1000
+_CLONE_NEWNET: Final = 0x4000_0000
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -91,6 +92,11 @@ def open_in_root(root: int, path: str, flags: int) -> int:
     """openat2(2) with the open folder `root` as `/`: no link in `path` leads out of it."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
     return _syscall(_OPENAT2, Path(path), root, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+
+
+def enter_network(namespace: int, what: Path) -> None:
+    """setns(2): this thread, and no other of the process, is in that network namespace from now."""
+    _check(_libc.setns(namespace, _CLONE_NEWNET), what)
 
 
 def sync_filesystem(handle: int, what: Path) -> None:

@@ -111,6 +111,10 @@ class HostFailed(FarmError):
     code = "host_failed"
 
 
+class PartGone(HostFailed):
+    """A part of a guest is gone for good: no failure of the node's own, which would pass."""
+
+
 class BadImage(FarmError):
     """The image cannot be imported or used; the message says what is wrong with it."""
 

@@ -2,6 +2,9 @@
 
 The state files tell what there was, the kernel what there is, the database whom it belongs to; the
 decision is taken elsewhere (ports.Recovery) and carried out here. Works while the database is away.
+
+A guest is ended for what is known of it, never because the node could not look: then it looks
+again, and in the end goes on with the guest, whose end it would notice.
 """
 
 import asyncio
@@ -10,11 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qvdnode.model.errors import FarmError, GuestFailed, Unavailable
+from qvdnode.model.errors import Conflict, FarmError, GuestFailed, HostFailed, PartGone
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import contained
+from qvdnode.vm import looking
 from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.core.guest_record import GuestRecord
 from qvdnode.vm.guest import Guest, from_record
@@ -22,6 +26,8 @@ from qvdnode.vm.parts import FleetParts
 
 log = logging.getLogger(__name__)
 
+LOOK_LIMIT_S: Final = 10.0
+"""For all looks that have to be repeated: clients wait until the node serves again."""
 DIED_UNWATCHED: Final = (
     "The guest ended while no node ran, out of memory perhaps. A connect starts it afresh."
 )
@@ -58,8 +64,9 @@ class TakeOver(Protocol):
 async def adopt(parts: FleetParts, shared: SharedParts, take_over: TakeOver) -> AdoptionReport:
     """Carry out the decisions; raises nothing that one guest alone could cause."""
     began_s = parts.clock.monotonic_s()
-    records = {record.order.vm.id: record for record in shared.state_files.read_all()}
-    found = await _look(parts, list(records.values()))
+    until_s = began_s + LOOK_LIMIT_S
+    records = {record.order.vm.id: record for record in await _records(parts, shared, until_s)}
+    found = await _look(parts, list(records.values()), until_s)
     rows = await _rows(parts)
     adopted: list[VmId] = []
     ended: dict[VmId, FarmError | None] = {}
@@ -67,13 +74,13 @@ async def adopt(parts: FleetParts, shared: SharedParts, take_over: TakeOver) -> 
     for decision in parts.recovery(rows, list(found.values())):
         match decision:
             case Adopt(vm_id=vm_id):
-                if await _claim(parts, shared, records[vm_id]):
+                if await _claim(parts, shared, records[vm_id], until_s):
                     adopted.append(vm_id)
                 else:
                     ended[vm_id] = GuestFailed(NOT_WHOLE, step="guest")
             case EndGuest(vm_id=vm_id, because=because):
                 log.warning("guest_not_adopted", extra={"vm": vm_id, "because": because})
-                await _claim(parts, shared, records[vm_id])
+                await _claim(parts, shared, records[vm_id], until_s)
                 ended[vm_id] = _death(parts, records[vm_id], found[vm_id], rows)
             case MarkStopped(vm_id=vm_id, generation=generation):
                 if vm_id not in records:  # otherwise once its guest is gone
@@ -147,20 +154,44 @@ def _found(record: GuestRecord, rows: Sequence[OwnedRow] | None) -> Guest:
     return guest
 
 
-async def _look(parts: FleetParts, records: Sequence[GuestRecord]) -> dict[VmId, FoundGuest]:
-    alive = await asyncio.gather(*(_is_alive(parts, record) for record in records))
+async def _records(parts: FleetParts, shared: SharedParts, until_s: float) -> list[GuestRecord]:
+    """The state files; raises HostFailed, since without them every guest would be a stranger."""
+
+    async def read() -> list[GuestRecord]:
+        return shared.state_files.read_all()
+
+    return await looking.repeated(parts.clock, read, what="state files", until_s=until_s)
+
+
+async def _look(
+    parts: FleetParts, records: Sequence[GuestRecord], until_s: float
+) -> dict[VmId, FoundGuest]:
+    alive = await asyncio.gather(*(_is_alive(parts, record, until_s) for record in records))
     return {
         record.order.vm.id: FoundGuest(record.order.vm.id, record.generation, lives)
         for record, lives in zip(records, alive, strict=True)
     }
 
 
-async def _is_alive(parts: FleetParts, record: GuestRecord) -> bool:
+async def _is_alive(parts: FleetParts, record: GuestRecord, until_s: float) -> bool:
     if record.boot_id != parts.boot_id or record.process is None:
         return False
     vm_id = record.order.vm.id
     spec = from_record(record).spec(parts.settings.prefix, parts.run_folders.path(vm_id))
-    return spec is not None and await parts.driver.find(spec) == record.process
+    if spec is None:
+        return False
+    try:
+        process = await looking.repeated(
+            parts.clock,
+            lambda: parts.driver.find(spec),
+            what="find",
+            vm_id=vm_id,
+            until_s=until_s,
+        )
+    except HostFailed as error:
+        log.warning("guest_taken_for_alive", extra={"vm": vm_id, "because": str(error)})
+        return True
+    return process == record.process
 
 
 def _death(
@@ -177,23 +208,42 @@ def _death(
 async def _rows(parts: FleetParts) -> list[OwnedRow] | None:
     try:
         owned = await parts.store.owned()
-    except Unavailable:
+    except FarmError as error:
+        log.warning("rows_unread", extra={"because": str(error)})
         return None
     return [OwnedRow(vm_id, generation, state) for vm_id, generation, state in owned]
 
 
-async def _claim(parts: FleetParts, shared: SharedParts, record: GuestRecord) -> bool:
-    """Mark what the guest has as taken; whether everything of it is in place."""
+async def _claim(
+    parts: FleetParts, shared: SharedParts, record: GuestRecord, until_s: float
+) -> bool:
+    """Mark what the guest has as taken; False if it is known that a part of it is missing."""
     vm_id = record.order.vm.id
-    with contained("guest_not_whole", vm=vm_id):
+    if not shared.slots.claim(record.ids):
+        log.warning("guest_not_whole", extra={"vm": vm_id, "because": "its ids are not ours"})
+        return False
+    with contained("guest_adopted_unseen", vm=vm_id):
         try:
-            mine = shared.slots.claim(record.ids)
-            await parts.confinement.claim(vm_id, record.port)
-            mounted = await parts.rootfs.adopt(vm_id, record.order.user.id, record.generation)
-            return mine and mounted and await parts.run_folders.adopt(vm_id)
-        except FarmError as error:
+            return await looking.repeated(
+                parts.clock,
+                lambda: _is_whole(parts, record),
+                what="parts",
+                vm_id=vm_id,
+                until_s=until_s,
+            )
+        except (Conflict, PartGone) as error:
             log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(error)})
-    return False
+            return False
+        except HostFailed as error:
+            log.warning("guest_adopted_unseen", extra={"vm": vm_id, "because": str(error)})
+    return True
+
+
+async def _is_whole(parts: FleetParts, record: GuestRecord) -> bool:
+    vm_id = record.order.vm.id
+    await parts.confinement.claim(vm_id, record.port)
+    mounted = await parts.rootfs.adopt(vm_id, record.order.user.id, record.generation)
+    return mounted and await parts.run_folders.adopt(vm_id)
 
 
 async def _mark_stopped(parts: FleetParts, vm_id: VmId, generation: Generation) -> None:

@@ -15,7 +15,7 @@ from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.vm import session_script
+from qvdnode.vm import looking, session_script
 from qvdnode.vm.bring_up import SharedParts
 from qvdnode.vm.core import display
 from qvdnode.vm.core.display import DisplayEvent
@@ -119,6 +119,10 @@ class DisplayLink:
         live = True
         self.state, self.ever_connected = display.replay(history)
         self._watch_process()
+
+    def assume_alive(self) -> None:
+        """Until it can be followed: its guest was found, so it is more than likely there."""
+        self.state = DisplayState.STARTING
 
     def close(self) -> None:
         """Stop listening, for good."""
@@ -353,7 +357,13 @@ class DisplayLink:
             _ = self._tasks.isolated("watch-display", self._process_gone(pid))
 
     async def _process_gone(self, pid: int) -> None:
-        await self._parts.driver.wait_display(self._spec(), pid)
+        spec = self._spec()
+        await looking.repeated(
+            self._parts.clock,
+            lambda: self._parts.driver.wait_display(spec, pid),
+            what="display's process",
+            vm_id=self._vm_id,
+        )
         # Its last words are heard first, so that they are not taken for those of the next one.
         await self._parts.clock.sleep(LAST_WORDS_S)
         self._news.ended(pid)

@@ -11,14 +11,14 @@ from functools import partial
 from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import FarmError, GuestFailed, TimedOut
+from qvdnode.model.errors import FarmError, GuestFailed, PartGone, TimedOut
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
-from qvdnode.vm import wind_down
+from qvdnode.vm import looking, wind_down
 from qvdnode.vm.bring_up import BringUp, SharedParts
 from qvdnode.vm.company import Company
 from qvdnode.vm.core import lifecycle
@@ -150,17 +150,31 @@ class GuestLife:
             self.happen(GuestEvent.BROKEN, error)
             return
         self._keeper = self._new_keeper(guest)
-        display = self._keeper.link
-        try:
-            display.follow()
-        except FarmError as broken:
-            log.warning("guest_not_whole", extra={"vm": self.order.vm.id, "because": str(broken)})
-            self.happen(GuestEvent.BROKEN, broken)
-            return
+        self._keeper.link.assume_alive()
         self.happen(GuestEvent.FOUND_RUNNING)
         self._watch(guest)
-        if display.state is DisplayState.OFF:
-            self.happen(GuestEvent.DISPLAY_DIED)
+        self._follow(guest, looking.PAUSE_S)
+
+    def _follow(self, guest: Guest, pause_s: float) -> None:
+        """Listen to the display of a guest that was found; later, while the node cannot."""
+        if guest is not self.guest or self._keeper is None:
+            return
+        display, vm_id = self._keeper.link, self.order.vm.id
+        try:
+            display.follow()
+        except PartGone as gone:
+            log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(gone)})
+            self.happen(GuestEvent.BROKEN, gone)
+        except looking.OWN_FAILURES as error:
+            looking.note("display", vm_id, error)
+            _ = self._tasks.isolated("follow-display", self._follow_later(guest, pause_s))
+        else:
+            if display.state is DisplayState.OFF:
+                self.happen(GuestEvent.DISPLAY_DIED)
+
+    async def _follow_later(self, guest: Guest, pause_s: float) -> None:
+        await self._parts.clock.sleep(pause_s)
+        self._company.post(partial(self._follow, guest, looking.next_pause_s(pause_s)))
 
     def timer_fired(self, timer: Timer) -> None:
         """A limit of ours has passed."""
@@ -331,8 +345,14 @@ class GuestLife:
             _ = self._tasks.isolated("watch-guest", self._until_exit(guest))
 
     async def _until_exit(self, guest: Guest) -> None:
-        if guest.process is not None:
-            await self._parts.driver.wait_exit(guest.process)
+        process = guest.process
+        if process is not None:
+            await looking.repeated(
+                self._parts.clock,
+                lambda: self._parts.driver.wait_exit(process),
+                what="exit",
+                vm_id=self.order.vm.id,
+            )
         self._company.post(partial(self._exited, guest))
 
     def _exited(self, guest: Guest) -> None:

@@ -102,7 +102,8 @@ class RunFolders(Protocol):
     ) -> Callable[[], None]:
         """Report what the display's log holds, once before this returns and whenever it grows.
 
-        The answer ends it. Raises HostFailed.
+        The answer ends it. Raises PartGone when there is no folder, HostFailed when it cannot be
+        looked at now.
         """
         ...
 

@@ -4,6 +4,7 @@ A guest can fill or forge its own folder and hurts only itself: reads go through
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ READ_MAX: Final = 64 * 1024
 """Of a log at one look; a guest that writes more is read at the pace of inotify.REST_S."""
 HISTORY_MAX: Final = SIZE_KIB * 1024
 TAIL: Final = 16 * 1024
+UNREAD_S: Final = 0.5
+"""Until a log is looked at again that could not be read."""
 TRIM_ABOVE: Final = 128 * 1024
 TRIMMED: Final = b"Session: Session suspended at an earlier time; the node cut the log.\n"
 """Keeps the last state readable: a log is cut only while its display is suspended."""
@@ -74,18 +77,11 @@ class TmpfsRunFolders:
     ) -> Callable[[], None]:
         """Read on whenever inotify says that the folder changed."""
         reader = _LogReader(self.path(vm_id), heard)
-        try:
-            stop = self._inotify.watch(self.path(vm_id), reader.read_on)
-        except HostFailed:
-            reader.close()  # or the folder could never be unmounted
-            raise
-        reader.read_all()
-
-        def end() -> None:
-            stop()
-            reader.close()
-
-        return end
+        with contextlib.ExitStack() as undo:
+            undo.callback(reader.close)  # or the folder could never be unmounted
+            undo.callback(self._inotify.watch(self.path(vm_id), reader.read_on))
+            reader.read_all()
+            return undo.pop_all().close
 
     def trim(self, vm_id: VmId) -> None:
         """Cut a long log to one line; nxagent appends, so it goes on behind that."""
@@ -134,12 +130,16 @@ class _LogReader:
         self._soon: asyncio.TimerHandle | None = None
 
     def read_all(self) -> None:
-        """Report what is there, however long it is."""
+        """Report what is there, however long it is; raises HostFailed when it cannot be read."""
         self._read(HISTORY_MAX)
 
     def read_on(self) -> None:
         """Report what is new, a bounded piece at a time."""
-        self._read(READ_MAX)
+        try:
+            self._read(READ_MAX)
+        except HostFailed as error:
+            log.warning("log_unread", extra={"because": str(error)})
+            self._soon = asyncio.get_running_loop().call_later(UNREAD_S, self.read_on)
 
     def _read(self, limit: int) -> None:
         if self._soon is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.host import process
 from qvdnode.host.id_claims import holder_of
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids
@@ -82,6 +83,42 @@ async def test_a_graceful_stop_leaves_desktops_running_too(
         view = await until_vm(rest, desk.vm_id, display="connected")
         assert view["generation"] == 1
     assert guest_pids(desk)[0] == first
+
+
+NO_INOTIFY = """
+#include <errno.h>
+int inotify_init1(int flags) { (void)flags; errno = EMFILE; return -1; }
+"""
+
+
+async def test_desktops_outlive_a_restart_of_the_node_on_a_host_without_inotify(
+    node: NodeProcess,
+    make: MakeDesk,
+    screen: Screen,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, library = tmp_path / "none.c", tmp_path / "none.so"
+    source.write_text(NO_INOTIFY)
+    await process.run(["tcc", "-shared", "-o", library, source])
+    desk, later = await make(), await make()
+    async with viewing(desk, screen, tmp_path / "first"):
+        first = guest_pids(desk)[0]
+        await node.sigkill()
+    try:
+        with monkeypatch.context() as without:
+            without.setenv("LD_PRELOAD", str(library))
+            await node.start()
+        async with viewing(desk, screen, tmp_path / "again"), node.rest() as rest:
+            view = await until_vm(rest, desk.vm_id, state="running", display="connected")
+            assert view["generation"] == 1
+            assert await rest.metric("qvdnode_polled_folders") >= 1
+            async with viewing(later, screen, tmp_path / "later"):
+                await until_vm(rest, later.vm_id, state="running", display="connected")
+        assert guest_pids(desk)[0] == first
+    finally:
+        await node.stop()
+        await node.start()
 
 
 async def test_our_client_comes_back_by_itself_after_a_restart_of_the_node(
@@ -184,14 +221,14 @@ async def killed_while(node: NodeProcess, make: MakeDesk, moment: str) -> Desk:
 
 async def killed_at(desk: Desk, wanted: int) -> bool:
     """Kill the node in that phase of the desk's start; False, and it lives, when it was missed."""
-    process = desk.node.process
-    assert process is not None
+    running = desk.node.process
+    assert running is not None
     await until(lambda: phase(desk) >= wanted, limit_s=20)
-    process.send_signal(signal.SIGSTOP)
+    running.send_signal(signal.SIGSTOP)
     if phase(desk) == wanted:
         await desk.node.sigkill()
         return True
-    process.send_signal(signal.SIGCONT)
+    running.send_signal(signal.SIGCONT)
     return False
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import cgroups
+from qvdnode.host.kernel_limits import KernelLimits
 
 PROC: Final = Path("/proc")
 SYS: Final = Path("/sys")
@@ -48,6 +49,9 @@ class SystemFacts:
     docker: bool
     clock_synchronised: bool | None
     """None when the kernel does not tell."""
+    low_limits: tuple[str, ...] = ()
+    """Names of sysctls that a node raises while it runs, and their values now."""
+    limits_settable: bool = True
 
 
 def look() -> SystemFacts:
@@ -67,6 +71,10 @@ def look() -> SystemFacts:
         kvm=_kvm(),
         docker=DOCKER_SOCKET.exists(),
         clock_synchronised=_synchronised(),
+        low_limits=tuple(
+            f"{name.replace('/', '.')} = {value}" for name, value in KernelLimits().low().items()
+        ),
+        limits_settable=KernelLimits().settable(),
     )
 
 

@@ -30,6 +30,8 @@ DEVICES: Final = (
     "c 5:2 rwm",  # ptmx
     "c 136:* rwm",  # pseudo-terminals
 )
+LINK: Final = "eth0"
+"""What a guest calls its network link."""
 INIT: Final = "/usr/lib/qvd/init"
 CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
@@ -69,24 +71,37 @@ def pivot_group(host: LxcHost) -> str:
     return f"{host.group}-pivot"
 
 
-def config_text(spec: GuestSpec, host: LxcHost) -> str:
-    """The configuration; raises ValueError on a name or path that LXC would read as syntax."""
+def config_text(spec: GuestSpec, host: LxcHost, user_namespace: str) -> str:
+    """The configuration; raises ValueError on a name or path that LXC would read as syntax.
+
+    `user_namespace` is the path of one that has the guest's ids mapped already.
+    """
     for name in (spec.name, spec.hostname, spec.account, spec.port.link, host.bridge):
         if PLAIN_NAME.match(name) is None:
             raise ValueError(f"{name!r} cannot stand in a container's configuration")
-    for path in (spec.root.root, spec.root.home, spec.run_folder, host.seccomp_profile):
+    folders = (spec.root.root, spec.root.home, spec.run_folder)
+    for path in (*folders, host.seccomp_profile, user_namespace):
         if PLAIN_PATH.match(str(path)) is None:
             raise ValueError(f"{str(path)!r} cannot stand in a container's configuration")
-    parts = (_identity(spec), _cage(host), _network(spec, host), _mounts(spec), _limits(spec, host))
+    parts = (
+        _identity(spec, user_namespace),
+        _cage(host),
+        _network(spec, host),
+        _mounts(spec),
+        _limits(spec, host),
+    )
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
-def _identity(spec: GuestSpec) -> Iterator[str]:
+def _identity(spec: GuestSpec, user_namespace: str) -> Iterator[str]:
     yield f"lxc.uts.name = {spec.hostname}"
     yield f"lxc.init.cmd = {INIT}"
     yield f"lxc.rootfs.path = dir:{spec.root.root}"
     yield f"lxc.idmap = u 0 {spec.ids.start} {spec.ids.count}"
     yield f"lxc.idmap = g 0 {spec.ids.start} {spec.ids.count}"
+    # LXC would make one that belongs to root, and the kernel would count what all guests use of
+    # inotify, queued signals and the like together, against the limits of the host's root.
+    yield f"lxc.namespace.share.user = {user_namespace}"
     yield "lxc.tty.max = 0"
     yield f"lxc.pty.max = {TERMINALS}"
 
@@ -108,12 +123,14 @@ def _cage(host: LxcHost) -> Iterator[str]:
 def _network(spec: GuestSpec, host: LxcHost) -> Iterator[str]:
     port = spec.port
     yield "lxc.net.0.type = veth"
-    yield "lxc.net.0.name = eth0"
+    yield f"lxc.net.0.name = {LINK}"
     yield f"lxc.net.0.veth.pair = {port.link}"
     yield f"lxc.net.0.link = {host.bridge}"
     yield "lxc.net.0.flags = up"
     yield f"lxc.net.0.hwaddr = {port.mac}"
-    yield f"lxc.net.0.ipv4.address = {port.address}"
+    # Nobody but the gateway is a neighbour: the kernel has one table of neighbours for the host and
+    # all guests, and a program could fill it by sending to every address of a network on its link.
+    yield f"lxc.net.0.ipv4.address = {port.address.ip}/32"
     yield f"lxc.net.0.ipv4.gateway = {port.gateway}"
 
 

@@ -9,13 +9,14 @@ Everything else (is it there, which pid, end it) is read from and written to its
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, pidfd, process
+from qvdnode.host import apparmor, guest_network, idmap, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
@@ -88,11 +89,13 @@ class LxcDriver:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
         config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
         self._put_profile()
-        _write(config, lxc_config.config_text(spec, self._host))
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
-        said = ENDED_AT_ONCE
+        ready, said = False, ENDED_AT_ONCE
+        namespace = await idmap.user_namespace(spec.ids.start, spec.ids.count)
         try:
+            place = f"/proc/{os.getpid()}/fd/{namespace}"
+            _write(config, lxc_config.config_text(spec, self._host, place))
             code = await self._run(
                 "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words), "-l", "WARN",
                 limit_s=START_LIMIT_S,
@@ -100,8 +103,13 @@ class LxcDriver:
             guest = await self.find(spec) if code == 0 else None
             if guest is None:
                 said = _last_words(words)  # which go with the container
+            else:
+                # No rule lets its IPv6 out, and its link would have a network full of neighbours.
+                await asyncio.to_thread(guest_network.switch_ipv6_off, guest.pid, lxc_config.LINK)
+                ready = True
         finally:
-            if guest is None:
+            os.close(namespace)  # the guest keeps it
+            if not ready:
                 await self.kill(spec)
         if guest is None:
             raise GuestFailed(f"The container did not start: {said}", step="launch")

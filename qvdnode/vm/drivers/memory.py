@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qvdnode.model.errors import FarmError, GuestFailed, HostFailed
+from qvdnode.model.errors import FarmError, GuestFailed, PartGone
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
@@ -288,5 +288,5 @@ class MemoryRunFolders:
     def _folder(self, vm_id: VmId) -> MemoryFolder:
         folder = self._host.folders.get(vm_id)
         if folder is None:
-            raise HostFailed(f"VM {vm_id} has no run folder")
+            raise PartGone(f"VM {vm_id} has no run folder")
         return folder

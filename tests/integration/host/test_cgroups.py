@@ -8,6 +8,8 @@ import pytest
 
 from qvdnode.host import pidfd, process
 from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.model.errors import HostFailed
+from tests.exhaustion import nothing_to_open_with
 
 
 @pytest.fixture
@@ -97,3 +99,9 @@ def test_memory_is_read_from_either_kind(tmp_path: Path, used: str, limit: str) 
     cgroups = Cgroups(Layout.V2, (tmp_path,))
     assert cgroups.memory("guests") == (100, 0 if limit == "memory.max" else 200)
     assert cgroups.memory("nobody") == (0, 0)
+
+
+def test_a_group_that_cannot_be_read_now_is_not_taken_for_empty(group: str) -> None:
+    cgroups = probe()
+    with nothing_to_open_with(), pytest.raises(HostFailed, match="Too many open files"):
+        cgroups.processes(group)

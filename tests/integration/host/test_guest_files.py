@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host.guest_files import GuestFolder
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, PartGone
+from tests.exhaustion import nothing_to_open_with
 
 
 @pytest.fixture
@@ -99,3 +100,17 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(HostFailed):
         GuestFolder(tmp_path / "link")
+
+
+def test_a_process_that_can_open_nothing_does_not_take_a_file_for_missing(
+    folder: GuestFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_bytes(b"there")
+    with nothing_to_open_with():
+        with pytest.raises(HostFailed, match="Too many open files"):
+            folder.read("log", limit=4)
+        with pytest.raises(HostFailed, match="cannot be opened") as caught:
+            GuestFolder(tmp_path)
+    assert not isinstance(caught.value, PartGone)
+    with pytest.raises(PartGone):
+        GuestFolder(tmp_path / "missing")

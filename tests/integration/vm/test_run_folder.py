@@ -14,6 +14,7 @@ from qvdnode.model.guest import IdRange
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from tests.exhaustion import nothing_to_open_with
 from tests.waiting import until
 
 pytestmark = pytest.mark.mounts
@@ -98,6 +99,21 @@ async def test_a_folder_that_cannot_be_watched_is_let_go(tmp_path: Path) -> None
         assert folders.path(VM) not in held
     finally:
         await folders.remove(VM)
+
+
+async def test_a_log_that_cannot_be_read_now_is_read_later(
+    folders: TmpfsRunFolders, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_of(folders).touch()
+    ear = Ear()
+    end = folders.follow(VM, ear)
+    with log_of(folders).open("a", encoding="utf-8") as log, nothing_to_open_with():
+        log.write(LISTENS)
+        log.flush()
+        await until(lambda: "log_unread" in caplog.messages)
+        assert ear.heard == []
+    await until(lambda: ear.heard == [DisplayEvent.LISTENS])
+    end()
 
 
 async def test_a_replaced_or_cut_log_is_heard_anew(folders: TmpfsRunFolders) -> None:

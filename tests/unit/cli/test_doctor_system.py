@@ -36,6 +36,13 @@ def test_a_good_host_has_nothing_to_mend() -> None:
     assert not any(item.mend for item in findings)
 
 
+def test_limits_that_the_node_raises_are_told_and_fine() -> None:
+    low = replace(GOOD, low_limits=("kernel.pty.max = 4096",))
+    told = [item for item in doctor_system.judge(low, NOW) if item.subject == "kernel limits"]
+    assert [item.level for item in told] == [Level.OK]
+    assert "kernel.pty.max = 4096" in told[0].text
+
+
 @pytest.mark.parametrize(
     ("facts", "subject", "level"),
     [
@@ -45,6 +52,11 @@ def test_a_good_host_has_nothing_to_mend() -> None:
         (replace(GOOD, cgroup_layout="v1"), "cgroups", Level.WARNING),
         (replace(GOOD, cgroup_layout="none"), "cgroups", Level.ERROR),
         (replace(GOOD, user_namespaces_max=0), "user namespaces", Level.ERROR),
+        (
+            replace(GOOD, low_limits=("kernel.pty.max = 4096",), limits_settable=False),
+            "kernel limits",
+            Level.WARNING,
+        ),
         (replace(GOOD, memory_mib=1000), "memory", Level.WARNING),
         (replace(GOOD, swap_mib=0), "swap", Level.WARNING),
         (replace(GOOD, swap_mib=0, zram=False), "swap", Level.WARNING),

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.adoption import DIED_UNWATCHED, NOT_WHOLE
-from qvdnode.vm.drivers.memory import MemoryRunFolders
 from tests.fakes.rootfs import FakeRootfs
 from tests.unit.vm.fleet_world import World, settle
 
@@ -229,22 +227,6 @@ async def test_what_a_row_says_that_was_set_right_already_is_left(world: World) 
         await settle()
         assert world.leaks() == []
         assert row.error == "The host was restarted."
-
-
-async def test_a_guest_whose_display_cannot_be_followed_is_ended(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await left_behind(world, 1)
-
-    def follow(*_: object) -> None:
-        raise HostFailed("no watches left")
-
-    monkeypatch.setattr(MemoryRunFolders, "follow", follow)
-    async with world.node() as fleet:
-        await fleet.adopt()
-        await settle()
-        assert world.leaks() == []
-        assert world.farm.vms[VmId(1)].error == "no watches left"
 
 
 async def test_one_stray_does_not_keep_the_node_from_starting(

@@ -42,22 +42,23 @@ HYBRID = LxcHost(
     unified=False,
     limits_swap=True,
 )
+NAMESPACE = "/proc/31/fd/9"
 UNIFIED = replace(HYBRID, apparmor="lxc-container-default-cgns", unified=True)
 
 
 @pytest.mark.parametrize(("host", "name"), [(HYBRID, "hybrid"), (UNIFIED, "unified")])
 def test_the_cage_is_the_one_that_was_reviewed(host: LxcHost, name: str) -> None:
     """A change of the golden file is a change of what confines a guest: read it line by line."""
-    assert config_text(SPEC, host) == (GOLDEN / f"{name}.conf").read_text()
+    assert config_text(SPEC, host, NAMESPACE) == (GOLDEN / f"{name}.conf").read_text()
 
 
 def settings(host: LxcHost = HYBRID) -> dict[str, str]:
-    lines = config_text(SPEC, host).splitlines()
+    lines = config_text(SPEC, host, NAMESPACE).splitlines()
     return dict(line.split(" = ", 1) for line in lines)
 
 
 def test_a_guest_is_never_root_on_the_host() -> None:
-    lines = [line for line in config_text(SPEC, HYBRID).splitlines() if "idmap" in line]
+    lines = [line for line in config_text(SPEC, HYBRID, NAMESPACE).splitlines() if "idmap" in line]
     assert lines == ["lxc.idmap = u 0 1879048192 65536", "lxc.idmap = g 0 1879048192 65536"]
 
 
@@ -68,7 +69,9 @@ def test_dangerous_powers_are_not_kept(power: str) -> None:
 
 @pytest.mark.parametrize("host", [HYBRID, UNIFIED])
 def test_all_devices_are_denied_before_some_are_allowed(host: LxcHost) -> None:
-    lines = [line for line in config_text(SPEC, host).splitlines() if ".devices." in line]
+    lines = [
+        line for line in config_text(SPEC, host, NAMESPACE).splitlines() if ".devices." in line
+    ]
     assert lines[0].endswith(".devices.deny = a")
     assert all(".devices.allow = c " in line for line in lines[1:])
 
@@ -83,7 +86,7 @@ def test_the_limits_are_those_of_the_flavour() -> None:
 
 @pytest.mark.parametrize("host", [HYBRID, UNIFIED])
 def test_swap_is_not_limited_where_the_kernel_does_not_count_it(host: LxcHost) -> None:
-    lines = config_text(SPEC, replace(host, limits_swap=False)).splitlines()
+    lines = config_text(SPEC, replace(host, limits_swap=False), NAMESPACE).splitlines()
     assert not [line for line in lines if "swap" in line or "memsw" in line]
 
 
@@ -103,10 +106,15 @@ def test_swap_is_not_limited_where_the_kernel_does_not_count_it(host: LxcHost) -
 )
 def test_nothing_can_add_a_line(spec: GuestSpec) -> None:
     with pytest.raises(ValueError, match="cannot stand in a container's configuration"):
-        config_text(spec, HYBRID)
+        config_text(spec, HYBRID, NAMESPACE)
+
+
+def test_a_path_of_the_namespace_can_add_no_line_either() -> None:
+    with pytest.raises(ValueError, match="cannot stand in a container's configuration"):
+        config_text(SPEC, HYBRID, "/proc/1/fd/3\nlxc.cap.keep = sys_admin")
 
 
 @given(st.from_regex(r"[a-z_][a-z0-9._-]{0,31}", fullmatch=True))
 def test_the_account_of_every_login_can_stand_in_it(login: str) -> None:
-    text = config_text(replace(SPEC, account=account_name(login)), HYBRID)
+    text = config_text(replace(SPEC, account=account_name(login)), HYBRID, NAMESPACE)
     assert f" home/{account_name(login)} none bind" in text
