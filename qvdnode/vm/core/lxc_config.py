@@ -31,6 +31,8 @@ DEVICES: Final = (
     "c 136:* rwm",  # pseudo-terminals
 )
 INIT: Final = "/usr/lib/qvd/init"
+FILTER_ON_FILTER: Final = "lxc.seccomp.allow_nesting = 1"
+"""LXC is under a filter itself (socket_filter.py), and would leave out its own."""
 CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
 MIB: Final = 1024 * 1024
@@ -94,6 +96,7 @@ def _identity(spec: GuestSpec) -> Iterator[str]:
 def _cage(host: LxcHost) -> Iterator[str]:
     yield f"lxc.cap.keep = {CAPABILITIES}"
     yield f"lxc.seccomp.profile = {host.seccomp_profile}"
+    yield FILTER_ON_FILTER
     # Set-user-id programs stay of use (su, a browser's sandbox): they reach the guest's own root
     # at most, which is nobody on the host.
     yield "lxc.no_new_privs = 0"

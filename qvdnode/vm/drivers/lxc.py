@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, pidfd, process
+from qvdnode.host import apparmor, pidfd
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.host.filtered_process import FilteredProcesses
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.vm.core import lxc_config
+from qvdnode.vm.core import lxc_config, socket_filter
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ APPARMOR_PROFILES: Final = {
     AppArmor.READY: apparmor.GUEST_PROFILE,
 }
 PROGRAMS: Final = Path("/usr/bin")
+ATTACH_CONFIG: Final = "attach.conf"
+"""lxc-attach asks the monitor which filter to take, but not whether it may take a second one."""
 SEARCH_PATH: Final = "/usr/sbin:/sbin"
 """Without /usr/bin, LXC does not find newuidmap and, being root, writes the id map itself; with it,
 the ranges would have to stand in /etc/subuid for root."""
@@ -82,12 +85,13 @@ class LxcDriver:
             limits_swap=self._cgroups.limits_swap(),
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self._has_profile = False
+        self._programs = FilteredProcesses(socket_filter.program())
+        self._has_files = False
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
         config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
-        self._put_profile()
+        self._put_files()
         _write(config, lxc_config.config_text(spec, self._host))
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
@@ -109,9 +113,11 @@ class LxcDriver:
 
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """Run the verb as the guest's root, with nothing of ours in its environment."""
+        self._put_files()
         return await self._run(
-            "lxc-attach", spec.name, "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s
-        )
+            "lxc-attach", spec.name, "-f", str(self._settings.folder / ATTACH_CONFIG),
+            "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s,
+        )  # fmt: skip
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Signal the process of this guest that has that guest pid."""
@@ -178,14 +184,15 @@ class LxcDriver:
             self._cgroups.remove(lxc_config.pivot_group(self._host))
         return strangers
 
-    def _put_profile(self) -> None:
-        if not self._has_profile:
+    def _put_files(self) -> None:
+        if not self._has_files:
             profile = self._settings.folder / SECCOMP_PROFILE
             staging = profile.with_name(f"{SECCOMP_PROFILE}.new")
             text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
             _write(staging, text)
             staging.replace(profile)
-            self._has_profile = True
+            _write(self._settings.folder / ATTACH_CONFIG, f"{lxc_config.FILTER_ON_FILTER}\n")
+            self._has_files = True
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
@@ -212,7 +219,7 @@ class LxcDriver:
 
     async def _run(self, program: str, name: str, *options: str, limit_s: float) -> int:
         folder = str(self._settings.folder)
-        return await process.exit_code(
+        return await self._programs.exit_code(
             [str(PROGRAMS / program), "-n", name, "-P", folder, *options],
             env={"PATH": SEARCH_PATH},
             limit_s=limit_s,
