@@ -10,6 +10,7 @@ from qvdnode.host.filtered_process import FilteredProcesses
 from qvdnode.model.guest import GuestSpec
 from qvdnode.vm.core import socket_filter
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG
+from qvdnode.vm.drivers.lxc_control import LxcControl
 from tests.fixtures_guest import RealGuests
 
 PROGRAMS: Final = Path(__file__).with_name("programs")
@@ -50,10 +51,11 @@ class Attacker:
 
     async def _run(self, command: str, uid: int, limit_s: float) -> str:
         lxc_folder = self.guests.folder / "lxc"
+        path = LxcControl(lxc_folder).path(self.spec.name)
         with tempfile.TemporaryFile() as said:
             await self._programs.exit_code(
                 [
-                    "/usr/bin/lxc-attach", "-n", self.spec.name, "-P", lxc_folder,
+                    "/usr/bin/lxc-attach", "-n", self.spec.name, "-P", path,
                     "-f", lxc_folder / ATTACH_CONFIG, "--clear-env",
                     f"--uid={uid}", f"--gid={uid}", "--", "sh", "-c", command,
                 ],
