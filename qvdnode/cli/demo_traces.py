@@ -69,7 +69,7 @@ def is_ours(line: bytes, plan: DemoPlan) -> bool:
     """
     phrases = (
         f"-D\0{plan.state_dir}/pg/",
-        f"[lxc monitor] {plan.state_dir}/lxc ",
+        f"[lxc monitor] {plan.state_dir}/lxc/",
         f"qvdnode.image.unpack\0{plan.state_dir}/",
         f"{plan.build_folder}/",
     )

@@ -1,4 +1,4 @@
-"""System calls that Python has no name for: mounts and their attributes, quota.
+"""System calls that Python has no name for: mounts and their attributes, quota, filters.
 
 Each raises OSError with the path it was about. All block; the GIL is released meanwhile.
 """
@@ -26,6 +26,7 @@ MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_IDMAP: Final = 0x0010_0000
 
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 437, 442, 443
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _RESOLVE_IN_ROOT: Final = 0x10
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
@@ -102,6 +103,14 @@ def enter_network(namespace: int, what: Path) -> None:
 def sync_filesystem(handle: int, what: Path) -> None:
     """syncfs(2): write out the whole file system that `handle` is in."""
     _check(_libc.syncfs(handle), what)
+
+
+def filter_system_calls(program: bytes) -> None:
+    """Put a filter, an array of struct sock_filter, on this thread and all that it starts."""
+    instructions = ctypes.create_string_buffer(program, len(program))
+    wanted = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
+    result = _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), wanted, 0, 0)
+    _check(result, Path("seccomp"))
 
 
 def _syscall(number: int, what: Path, *arguments: object) -> int:

@@ -1,11 +1,18 @@
 """The folders that guests share with the node, as small file systems in memory.
 
 A guest can fill or forge its own folder and hurts only itself: reads go through host.guest_files.
+
+<vm>/       a tmpfs; group: the guest's, so that only it and root may pass
+    shared  the guest's: /run/qvd in it
+
+What a guest writes, and above all a socket that it makes, is within reach of nobody else on the
+host: the guest may set any mode in `shared`, but not on the folder above it.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,7 +30,8 @@ from qvdnode.vm.core.nxagent_log import LogParser
 log = logging.getLogger(__name__)
 
 SIZE_KIB: Final = 1024
-INODES: Final = 64
+INODES: Final = 65
+SHARED: Final = "shared"
 LOG: Final = "nxagent.log"
 SCRIPT_LOG: Final = "session.log"
 PID: Final = "nxagent.pid"
@@ -45,22 +53,32 @@ class TmpfsRunFolders:
     def __init__(self, folder: Path, inotify: Inotify) -> None:
         self._folder = folder
         self._inotify = inotify
+        self._undivided: set[VmId] = set()
+        """Guests of an earlier release: the whole tmpfs is theirs."""
 
     def path(self, vm_id: VmId) -> Path:
         """Where the VM's folder is."""
-        return self._folder / str(vm_id)
+        point = self._point(vm_id)
+        return point if vm_id in self._undivided else point / SHARED
 
     async def create(self, vm_id: VmId, ids: IdRange) -> None:
-        """A new tmpfs that belongs to the guest's root."""
-        await asyncio.to_thread(self._create, self.path(vm_id), ids.start)
+        """A new tmpfs with a folder that belongs to the guest's root."""
+        await asyncio.to_thread(_create, self._point(vm_id), ids.start)
+        self._undivided.discard(vm_id)
 
     async def remove(self, vm_id: VmId) -> None:
         """Unmount and remove."""
-        await asyncio.to_thread(_remove, self.path(vm_id))
+        await asyncio.to_thread(_remove, self._point(vm_id))
+        self._undivided.discard(vm_id)
 
     async def adopt(self, vm_id: VmId) -> bool:
         """Whether the tmpfs is mounted."""
-        return await asyncio.to_thread(mounts.is_mounted, self.path(vm_id))
+        point = self._point(vm_id)
+        if not await asyncio.to_thread(mounts.is_mounted, point):
+            return False
+        if point.stat().st_uid != 0:
+            self._undivided.add(vm_id)
+        return True
 
     async def sweep(self, keep: Sequence[VmId]) -> Sequence[str]:
         """Remove folders of VMs that nobody knows."""
@@ -101,13 +119,8 @@ class TmpfsRunFolders:
             pieces = [folder.tail(name, limit=TAIL) or b"" for name in (SCRIPT_LOG, LOG)]
         return b"".join(pieces).decode(errors="replace")
 
-    def _create(self, path: Path, owner: int) -> None:
-        _remove(path)
-        try:
-            path.mkdir(mode=0o711, parents=True)
-            mounts.tmpfs(path, size_kib=SIZE_KIB, inodes=INODES, owner=owner, mode=0o755)
-        except OSError as error:
-            raise HostFailed(f"cannot make {path}: {error.strerror}") from error
+    def _point(self, vm_id: VmId) -> Path:
+        return self._folder / str(vm_id)
 
     def _sweep(self, keep: set[str]) -> list[str]:
         if not self._folder.is_dir():
@@ -164,6 +177,20 @@ class _LogReader:
         if self._soon is not None:
             self._soon.cancel()
         self._folder.close()
+
+
+def _create(point: Path, owner: int) -> None:
+    _remove(point)
+    try:
+        point.mkdir(mode=0o711, parents=True)
+        mounts.tmpfs(point, size_kib=SIZE_KIB, inodes=INODES, owner=0, mode=0o710)
+        os.chown(point, 0, owner)
+        shared = point / SHARED
+        shared.mkdir()
+        shared.chmod(0o755)
+        os.chown(shared, owner, owner)
+    except OSError as error:
+        raise HostFailed(f"cannot make {point}: {error.strerror}") from error
 
 
 def _remove(path: Path) -> None:

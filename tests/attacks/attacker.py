@@ -1,11 +1,16 @@
 """An attacker in a real guest: an ordinary user of it, or its root, with programs of its own."""
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
+from qvdnode.host.filtered_process import FilteredProcesses
 from qvdnode.model.guest import GuestSpec
+from qvdnode.vm.core import socket_filter
+from qvdnode.vm.drivers.lxc import ATTACH_CONFIG
+from qvdnode.vm.drivers.lxc_control import LxcControl
 from tests.fixtures_guest import RealGuests
 
 PROGRAMS: Final = Path(__file__).with_name("programs")
@@ -21,6 +26,10 @@ class Attacker:
 
     guests: RealGuests
     spec: GuestSpec
+    _programs: FilteredProcesses = field(
+        default_factory=lambda: FilteredProcesses(socket_filter.program())
+    )
+    """As the driver has: what it starts in a guest hands its filter down."""
 
     async def build(self, name: str) -> str:
         """Compile `programs/NAME.c` into the guest; the path there.
@@ -41,13 +50,18 @@ class Attacker:
         return await self._run(command, 0, limit_s)
 
     async def _run(self, command: str, uid: int, limit_s: float) -> str:
-        lxc_folder = str(self.guests.folder / "lxc")
-        done = await process.run(
-            [
-                "lxc-attach", "-n", self.spec.name, "-P", lxc_folder, "--clear-env",
-                f"--uid={uid}", f"--gid={uid}", "--", "sh", "-c", command,
-            ],
-            limit_s=limit_s,
-            check=False,
-        )  # fmt: skip
-        return (done.stdout + done.stderr).decode(errors="replace").strip()
+        lxc_folder = self.guests.folder / "lxc"
+        path = LxcControl(lxc_folder).path(self.spec.name)
+        with tempfile.TemporaryFile() as said:
+            await self._programs.exit_code(
+                [
+                    "/usr/bin/lxc-attach", "-n", self.spec.name, "-P", path,
+                    "-f", lxc_folder / ATTACH_CONFIG, "--clear-env",
+                    f"--uid={uid}", f"--gid={uid}", "--", "sh", "-c", command,
+                ],
+                env={},
+                limit_s=limit_s,
+                output=said,
+            )  # fmt: skip
+            said.seek(0)
+            return said.read().decode(errors="replace").strip()

@@ -1,19 +1,54 @@
 """Sockets that a guest can make: each family is attack surface, and some pass the packet rules."""
 
+import errno
+from collections import defaultdict
+
 import pytest
 
 from tests.attacks.attacker import Attacker
 
 pytestmark = pytest.mark.lxc
 
+UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
+WANTED = {UNIX, INET, INET6, NETLINK}
+"""What desktops need. AF_VSOCK (40), for one, passes all rules of nftables."""
+WAYS = {"socket", "socketpair", "wide", "compat", "compat-pair", "call", "call-pair", "x32"}
 
-async def test_the_attacker_has_a_guest(attacker: Attacker) -> None:
+
+async def families_by_way(attacker: Attacker, wrapper: str, *, root: bool) -> dict[str, set[int]]:
+    """The families of which a socket was made, for each way into the kernel."""
     program = await attacker.build("sockets")
-    made = {
-        line.split()[0]
-        for line in (await attacker.as_user(program)).splitlines()
-        if line.endswith(" 0")
-    }
-    assert "1" in made
-    assert await attacker.as_user("id -u") == "1000"
-    assert await attacker.as_root("id -u") == "0"
+    shell = attacker.as_root if root else attacker.as_user
+    made: defaultdict[str, set[int]] = defaultdict(set)
+    for line in (await shell(f"{wrapper} {program}")).splitlines():
+        way, family, code = line.split()
+        made[way] |= {int(family)} if code == "0" else set()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "root"),
+    [("", False), ("", True), ("unshare -Urn", False), ("unshare -Urn", True)],
+    ids=["user", "root", "nested-user", "nested-root"],
+)
+async def test_only_the_families_of_desktops_can_be_made(
+    attacker: Attacker, wrapper: str, root: bool
+) -> None:
+    made = await families_by_way(attacker, wrapper, root=root)
+    assert set(made) == WAYS
+    assert made["socket"] == WANTED
+    assert made["socketpair"] == {UNIX}
+    assert all(families <= WANTED for families in made.values()), made
+    # By the old call of 32-bit programs the family lies in memory, where no filter sees it.
+    assert made["call"] == made["call-pair"] == set()
+
+
+async def test_a_refused_family_is_one_that_the_kernel_does_not_know(attacker: Attacker) -> None:
+    program = await attacker.build("sockets")
+    answers = (await attacker.as_user(program)).splitlines()
+    assert f"socket 40 {errno.EAFNOSUPPORT}" in answers
+
+
+async def test_sandboxes_of_browsers_still_have_their_namespaces(attacker: Attacker) -> None:
+    assert await attacker.as_user("unshare -U id -u") == "65534"
+    assert await attacker.as_user("unshare -Urnpf id -u") == "0"

@@ -33,6 +33,8 @@ DEVICES: Final = (
 LINK: Final = "eth0"
 """What a guest calls its network link."""
 INIT: Final = "/usr/lib/qvd/init"
+FILTER_ON_FILTER: Final = "lxc.seccomp.allow_nesting = 1"
+"""LXC is under a filter itself (socket_filter.py), and would leave out its own."""
 CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
 MIB: Final = 1024 * 1024
@@ -109,6 +111,7 @@ def _identity(spec: GuestSpec, user_namespace: str) -> Iterator[str]:
 def _cage(host: LxcHost) -> Iterator[str]:
     yield f"lxc.cap.keep = {CAPABILITIES}"
     yield f"lxc.seccomp.profile = {host.seccomp_profile}"
+    yield FILTER_ON_FILTER
     # Set-user-id programs stay of use (su, a browser's sandbox): they reach the guest's own root
     # at most, which is nobody on the host.
     yield "lxc.no_new_privs = 0"

@@ -7,7 +7,6 @@ Everything else (is it there, which pid, end it) is read from and written to its
 # tested-by: tests/contract/test_guest_driver.py
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -16,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, guest_network, idmap, pidfd, process
+from qvdnode.host import apparmor, guest_network, idmap, pidfd
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.host.filtered_process import FilteredProcesses
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.vm.core import lxc_config
+from qvdnode.vm.core import lxc_config, socket_filter
+from qvdnode.vm.drivers.lxc_control import LxcControl, write_private
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
 SECCOMP_PROFILE: Final = "guest.seccomp"
 """Beside lxc_config.py; LXC gets a copy, since that may be a path which it would read as syntax."""
 START_LIMIT_S: Final = 30.0
+LAUNCH_TRIES: Final = 3
+"""With a new control socket each, when somebody has taken the name of the one before."""
+NAME_TAKEN: Final = "already running"
 DIAL_LIMIT_S: Final = 5.0
 KILL_PAUSE_S: Final = 0.02
 KILL_LIMIT_S: Final = 10.0
@@ -44,6 +48,8 @@ APPARMOR_PROFILES: Final = {
     AppArmor.READY: apparmor.GUEST_PROFILE,
 }
 PROGRAMS: Final = Path("/usr/bin")
+ATTACH_CONFIG: Final = "attach.conf"
+"""lxc-attach asks the monitor which filter to take, but not whether it may take a second one."""
 SEARCH_PATH: Final = "/usr/sbin:/sbin"
 """Without /usr/bin, LXC does not find newuidmap and, being root, writes the id map itself; with it,
 the ranges would have to stand in /etc/subuid for root."""
@@ -83,26 +89,46 @@ class LxcDriver:
             limits_swap=self._cgroups.limits_swap(),
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self._has_profile = False
+        self._control = LxcControl(settings.folder)
+        self._programs = FilteredProcesses(socket_filter.program())
+        self._has_files = False
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
+        for _ in range(LAUNCH_TRIES):
+            guest = await self._launch(spec)
+            if guest is not None:
+                return guest
+            log.warning("control_socket_taken", extra={"guest": spec.name})
+        raise GuestFailed(
+            "The container did not start: another user of the host takes the names of its control "
+            "sockets. Find who it is with: ss -xlp | grep lxc",
+            step="launch",
+        )
+
+    async def _launch(self, spec: GuestSpec) -> GuestProcess | None:
+        """Start it once; None when the name of its control socket was somebody else's."""
         config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
-        self._put_profile()
+        self._put_files()
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
-        ready, said = False, ENDED_AT_ONCE
+        ready, taken, said = False, False, ENDED_AT_ONCE
         namespace = await idmap.user_namespace(spec.ids.start, spec.ids.count)
         try:
+            self._control.draw(spec.name)
             place = f"/proc/{os.getpid()}/fd/{namespace}"
-            _write(config, lxc_config.config_text(spec, self._host, place))
-            code = await self._run(
-                "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words), "-l", "WARN",
-                limit_s=START_LIMIT_S,
+            write_private(config, lxc_config.config_text(spec, self._host, place))
+            code = await self._control.unless_taken(
+                spec.name,
+                self._run(
+                    "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words), "-l", "WARN",
+                    limit_s=START_LIMIT_S,
+                ),
             )  # fmt: skip
             guest = await self.find(spec) if code == 0 else None
             if guest is None:
                 said = _last_words(words)  # which go with the container
+                taken = code is None or NAME_TAKEN in said
             else:
                 # No rule lets its IPv6 out, and its link would have a network full of neighbours.
                 await asyncio.to_thread(guest_network.switch_ipv6_off, guest.pid, lxc_config.LINK)
@@ -111,15 +137,18 @@ class LxcDriver:
             os.close(namespace)  # the guest keeps it
             if not ready:
                 await self.kill(spec)
-        if guest is None:
+        if guest is None and not taken:
             raise GuestFailed(f"The container did not start: {said}", step="launch")
         return guest
 
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """Run the verb as the guest's root, with nothing of ours in its environment."""
+        self._put_files()
+        self._control.require_own(spec.name)
         return await self._run(
-            "lxc-attach", spec.name, "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s
-        )
+            "lxc-attach", spec.name, "-f", str(self._settings.folder / ATTACH_CONFIG),
+            "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s,
+        )  # fmt: skip
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Signal the process of this guest that has that guest pid."""
@@ -186,14 +215,15 @@ class LxcDriver:
             self._cgroups.remove(lxc_config.pivot_group(self._host))
         return strangers
 
-    def _put_profile(self) -> None:
-        if not self._has_profile:
+    def _put_files(self) -> None:
+        if not self._has_files:
             profile = self._settings.folder / SECCOMP_PROFILE
             staging = profile.with_name(f"{SECCOMP_PROFILE}.new")
             text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
-            _write(staging, text)
+            write_private(staging, text)
             staging.replace(profile)
-            self._has_profile = True
+            write_private(self._settings.folder / ATTACH_CONFIG, f"{lxc_config.FILTER_ON_FILTER}\n")
+            self._has_files = True
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
@@ -209,6 +239,7 @@ class LxcDriver:
                 raise HostFailed(f"processes of {name} cannot be killed") from error
         for left in (group, monitor):
             self._cgroups.remove(left)
+        self._control.forget(name)
         for kind in ("conf", "log"):
             self._file(name, kind).unlink(missing_ok=True)
 
@@ -219,9 +250,9 @@ class LxcDriver:
                 await self._clock.sleep(KILL_PAUSE_S)
 
     async def _run(self, program: str, name: str, *options: str, limit_s: float) -> int:
-        folder = str(self._settings.folder)
-        return await process.exit_code(
-            [str(PROGRAMS / program), "-n", name, "-P", folder, *options],
+        path = self._control.path(name)
+        return await self._programs.exit_code(
+            [str(PROGRAMS / program), "-n", name, "-P", path, *options],
             env={"PATH": SEARCH_PATH},
             limit_s=limit_s,
         )
@@ -238,15 +269,6 @@ class LxcDriver:
 
     def _file(self, name: str, kind: str) -> Path:
         return self._settings.folder / f"{name}.{kind}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise HostFailed(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _signal(number: int) -> signal.Signals:

@@ -49,6 +49,16 @@ async def test_system_calls_are_filtered(
     assert "Operation not permitted" in await real_guests.inside(spec, "dmesg")
 
 
+async def test_what_the_node_starts_in_a_guest_is_under_both_filters(
+    real_guests: RealGuests, spec: GuestSpec, process: GuestProcess
+) -> None:
+    assert status_of(process)["Seccomp_filters"] == "2"
+    script = spec.root.root / "usr/lib/qvd/session"
+    script.write_text("#!/bin/sh\ngrep Seccomp_filters /proc/self/status >/run/qvd/said\n")
+    assert await real_guests.driver.run_session(spec, "status", limit_s=20) == 0
+    assert (spec.run_folder / "said").read_text().split()[1] == "2"
+
+
 @pytest.mark.parametrize(
     "command",
     [

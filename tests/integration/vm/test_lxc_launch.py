@@ -7,7 +7,7 @@ import pytest
 from qvdnode.host import mounts
 from qvdnode.model.errors import GuestFailed, HostFailed
 from qvdnode.runtime.clock import SystemClock
-from qvdnode.vm.drivers.lxc import SECCOMP_PROFILE, LxcDriver, LxcSettings
+from qvdnode.vm.drivers.lxc import ATTACH_CONFIG, SECCOMP_PROFILE, LxcDriver, LxcSettings
 from tests.fixtures_guest import RealGuests
 
 pytestmark = [pytest.mark.lxc, pytest.mark.mounts]
@@ -23,7 +23,8 @@ async def test_a_bridge_that_is_missing_is_named(real_guests: RealGuests) -> Non
     with pytest.raises(GuestFailed, match="qvdnone0"):
         await driver.launch(spec)
     assert await driver.find(spec) is None
-    assert [path.name for path in (real_guests.folder / "lxc").iterdir()] == [SECCOMP_PROFILE]
+    left = {path.name for path in (real_guests.folder / "lxc").iterdir()}
+    assert left == {SECCOMP_PROFILE, ATTACH_CONFIG}
 
 
 async def test_a_full_disk_is_told(real_guests: RealGuests) -> None:

@@ -223,3 +223,21 @@ async def test_a_sweep_removes_only_strangers(folders: TmpfsRunFolders) -> None:
     assert [Path(name).name for name in await folders.sweep([VM])] == ["8"]
     assert await folders.adopt(VM)
     assert not await folders.adopt(VmId(8))
+
+
+async def test_a_folder_that_an_earlier_release_made_is_adopted_as_it_is(tmp_path: Path) -> None:
+    point = tmp_path / "run" / str(VM)
+    point.mkdir(parents=True)
+    mounts.tmpfs(point, size_kib=64, inodes=16, owner=OWNER.start, mode=0o755)
+    inotify = Inotify()
+    folders = TmpfsRunFolders(tmp_path / "run", inotify)
+    try:
+        assert await folders.adopt(VM)
+        assert folders.path(VM) == point
+        await folders.remove(VM)
+        assert not point.exists()
+        await folders.create(VM, OWNER)
+        assert folders.path(VM).parent == point
+    finally:
+        await folders.sweep([])
+        inotify.close()

@@ -19,7 +19,7 @@ def line(*words: str) -> bytes:
     [
         ("/v/bin/python", "-m", "qvdnode", "serve", "--config", "/srv/demo/demo/node.toml"),
         ("/usr/lib/postgresql/bin/postgres", "-D", "/srv/demo/pg/data"),
-        ("[lxc monitor] /srv/demo/lxc d1fqvd-1",),
+        ("[lxc monitor] /srv/demo/lxc/5ec2e7 d1fqvd-1",),
         ("/v/bin/python", "-m", "qvdnode.image.unpack", "/srv/demo/images/.1.new/rootfs", "1"),
         (
             "/usr/bin/perl",
