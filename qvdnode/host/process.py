@@ -1,19 +1,23 @@
 """Child processes: the one home of asyncio's subprocess calls.
 
-Never a shell, never inherited descriptors or environment beyond what is named here.
+Never a shell, never inherited descriptors or environment beyond what is named here: whatever a
+library has opened, a child has its three streams and the `pass_fds` of its call.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
+from qvdnode.host.descriptors import close_to_children
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.to_its_end import to_its_end
@@ -142,9 +146,17 @@ async def _spawn(
             env=clean_environment(env),
             pass_fds=tuple(pass_fds),
             start_new_session=True,
+            # In the child, where no thread can open another descriptor any more. Marking, unlike
+            # closing, leaves the pipe that tells of a failed exec.
+            preexec_fn=partial(close_to_children, tuple(pass_fds)),
         )
     except FileNotFoundError as error:
         raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+    except subprocess.SubprocessError as error:
+        raise HostFailed(
+            f"{words[0]} was not started: descriptors cannot be kept from it "
+            f"({error.__cause__ or error}); this needs Linux 5.11 or later"
+        ) from error
 
 
 @contextlib.asynccontextmanager
