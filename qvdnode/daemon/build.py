@@ -116,6 +116,7 @@ def build(around: Surroundings) -> Node:
         checks=[
             lambda: None if database.available else "The database is away.",
             membership.lease_ran_out,
+            nft.refusal,
             _disk_check(config),
         ]
     )

@@ -1,24 +1,30 @@
-"""Descriptors that a program was started with: kept from its own children.
+"""Open descriptors, kept from the programs that a process starts.
 
-Python marks what it opens itself; what a shell or a supervisor left open is not marked, and would
-be inherited by containers and database servers that outlive this process.
+Python marks what it opens itself as closed on exec. What a shell left open, or what a library in C
+opens (libnftables its netlink socket), is not marked, and a child would inherit it: uvloop, unlike
+the subprocess module, does not close descriptors in a child.
 """
 
-import os
-from pathlib import Path
+# tested-by: tests/integration/host/test_descriptors.py
+
+from collections.abc import Iterable
 from typing import Final
+
+from qvdnode.host import linux_calls
 
 FIRST_OWN: Final = 3
 """After standard input, output and error."""
 
 
-def close_to_children() -> None:
-    """Mark every open descriptor but the standard ones as closed on exec."""
-    for entry in list(Path("/proc/self/fd").iterdir()):
-        descriptor = int(entry.name)
-        if descriptor < FIRST_OWN:
-            continue
-        try:
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - the call takes it so
-        except OSError:  # it was the one that listed the folder
-            continue
+def close_to_children(keep: Iterable[int] = ()) -> None:
+    """Mark all open descriptors but the standard ones and `keep` as closed on exec.
+
+    Runs in a forked child as well: it calls the kernel and nothing else. Raises OSError on a kernel
+    before 5.11.
+    """
+    first = FIRST_OWN
+    for kept in sorted(keep):
+        if kept > first:
+            linux_calls.close_range_on_exec(first, kept - 1)
+        first = max(first, kept + 1)
+    linux_calls.close_range_on_exec(first)

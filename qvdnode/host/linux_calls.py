@@ -1,6 +1,7 @@
-"""System calls that Python has no name for: mounts and their attributes, quota, filters.
+"""System calls that Python has no name for: mounts, quota, descriptors, filters of calls.
 
-Each raises OSError with the path it was about. All block; the GIL is released meanwhile.
+Each raises OSError, with the path it was about if there is one. All block; the GIL is released
+meanwhile.
 """
 
 # tested-by: tests/integration/image/test_overlay.py
@@ -27,6 +28,9 @@ MOUNT_ATTR_IDMAP: Final = 0x0010_0000
 
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 437, 442, 443
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_CLOSE_RANGE: Final = 436
+_CLOSE_RANGE_CLOEXEC: Final = 4
+_LAST_DESCRIPTOR: Final = 0xFFFF_FFFF
 _RESOLVE_IN_ROOT: Final = 0x10
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
@@ -110,15 +114,23 @@ def filter_system_calls(program: bytes) -> None:
     instructions = ctypes.create_string_buffer(program, len(program))
     wanted = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
     result = _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), wanted, 0, 0)
-    _check(result, Path("seccomp"))
+    _check(result, None)
 
 
-def _syscall(number: int, what: Path, *arguments: object) -> int:
+def close_range_on_exec(first: int, last: int = _LAST_DESCRIPTOR) -> None:
+    """close_range(2): mark the open descriptors from `first` to `last` as closed on exec."""
+    _syscall(
+        _CLOSE_RANGE, None, ctypes.c_uint(first), ctypes.c_uint(last),
+        ctypes.c_uint(_CLOSE_RANGE_CLOEXEC),
+    )  # fmt: skip
+
+
+def _syscall(number: int, what: Path | None, *arguments: object) -> int:
     return _check(_libc.syscall(ctypes.c_long(number), *arguments), what)
 
 
-def _check(result: int, what: Path) -> int:
+def _check(result: int, what: Path | None) -> int:
     if result < 0:
         error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), str(what))
+        raise OSError(error, os.strerror(error), *([] if what is None else [str(what)]))
     return int(result)

@@ -1,12 +1,14 @@
 """Child processes: the one home of asyncio's subprocess calls.
 
-Never a shell, never inherited descriptors or environment beyond what is named here.
+Never a shell, never inherited descriptors or environment beyond what is named here: whatever a
+library has opened, a child has its three streams and the `pass_fds` of its call.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from qvdnode.host import linux_calls
+from qvdnode.host.descriptors import close_to_children
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.to_its_end import to_its_end
@@ -33,6 +37,24 @@ class Finished:
     def last_words(self) -> str:
         """The end of what it said on stderr, for a message to a person."""
         return self.stderr.decode(errors="replace").strip()[-400:]
+
+
+@dataclass(frozen=True, slots=True)
+class _ChildSetup:
+    """What is done in the forked child right before the program is executed in it.
+
+    There no thread can open another descriptor any more. Marking descriptors, unlike closing them,
+    leaves the pipe that tells of a failed exec.
+    """
+
+    pass_fds: tuple[int, ...] = ()
+    seccomp_filter: bytes = b""
+    """An array of struct sock_filter, which the program hands down to all that it starts."""
+
+    def __call__(self) -> None:
+        close_to_children(self.pass_fds)
+        if self.seccomp_filter:
+            linux_calls.filter_system_calls(self.seccomp_filter)
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -61,14 +83,21 @@ async def run(
 
 
 async def exit_code(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, limit_s: float = 60.0
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    limit_s: float = 60.0,
+    output: int | IO[bytes] = DEVNULL,
+    seccomp_filter: bytes = b"",
 ) -> int:
-    """Run a program whose words nobody reads, and which may leave others behind; its exit code.
+    """Run a program without reading its output, nor waiting for what it leaves; its exit code.
 
     A program that runs in a guest could print without end, or leave a pipe of ours open for ever.
-    Raises HostFailed when it is not installed, TimedOut.
+    The filter of system calls, an array of struct sock_filter, wants CAP_SYS_ADMIN.
+    Raises HostFailed when it cannot be started, TimedOut.
     """
-    child = await launch(argv, env=env)
+    setup = _ChildSetup(seccomp_filter=seccomp_filter)
+    child = await _spawn(argv, env, output=output, setup=setup)
     async with _killed_after(child, str(argv[0]), limit_s):
         return await child.wait()
 
@@ -119,7 +148,7 @@ async def launch(
 
     Raises HostFailed when it is not installed.
     """
-    return await _spawn(argv, env, output=output, pass_fds=pass_fds)
+    return await _spawn(argv, env, output=output, setup=_ChildSetup(tuple(pass_fds)))
 
 
 async def _spawn(
@@ -129,10 +158,11 @@ async def _spawn(
     output: int | IO[bytes],
     errors: int | IO[bytes] | None = None,
     stdin: int = DEVNULL,
-    pass_fds: Sequence[int] = (),
+    setup: _ChildSetup | None = None,
 ) -> Process:
     """Start a program, leader of a session of its own; stderr goes where stdout goes, or apart."""
     words = tuple(str(word) for word in argv)
+    setup = setup or _ChildSetup()
     try:
         return await asyncio.create_subprocess_exec(
             *words,
@@ -140,11 +170,17 @@ async def _spawn(
             stdout=output,
             stderr=output if errors is None else errors,
             env=clean_environment(env),
-            pass_fds=tuple(pass_fds),
+            pass_fds=setup.pass_fds,
             start_new_session=True,
+            preexec_fn=setup,
         )
     except FileNotFoundError as error:
         raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
+    except subprocess.SubprocessError as error:
+        raise HostFailed(
+            f"{words[0]} was not started, since its descriptors or system calls cannot be limited "
+            f"({error.__cause__ or error}); this needs Linux 5.11 or later"
+        ) from error
 
 
 @contextlib.asynccontextmanager

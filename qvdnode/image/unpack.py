@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from qvdnode.host import disk_space, linux_calls
+from qvdnode.host.descriptors import close_to_children
 from qvdnode.image import tar_entries, tree_check
 from qvdnode.image.core.entry import Entry, Tally
 from qvdnode.image.tree_writer import TreeWriter
@@ -73,6 +74,7 @@ def _unpacked_stdin(rest: list[str]) -> int:
     reading, writing = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
     argv = ["zstd", "-dcq"]
+    close_to_children()
     os.posix_spawnp("zstd", argv, os.environ, file_actions=actions)  # allowed: this is a child, too
     os.close(writing)
     return reading

@@ -17,7 +17,7 @@ from qvdnode.net.core import frame_rules, names, packet_rules
 from qvdnode.net.core.expressions import Json
 from qvdnode.net.core.frame_rules import Claim
 from qvdnode.net.core.pool import AddressPool
-from qvdnode.net.nft import MissingRules, Nft
+from qvdnode.net.nft import MissingRules, Nft, RulesTimedOut
 from qvdnode.net.settings import NetSettings
 from qvdnode.telemetry.metrics import Gauge
 
@@ -42,7 +42,9 @@ class NftConfinement:
         self._confined: dict[str, GuestPort] = {}
         """By link: the guests that stand in the kernel's sets."""
         self._unsettled = False
-        """Whether a reconciliation has begun and is not done."""
+        """Whether a reconciliation has begun and is not done, or a change may be half known."""
+        self._late_returns = nft.late_returns
+        """How many abandoned calls had returned when the rules were last settled."""
         self._perimeter: packet_rules.Perimeter | None = None
         """That of the rules which this process has made."""
         self._changing = asyncio.Lock()
@@ -74,7 +76,7 @@ class NftConfinement:
             before = self._confined.get(port.link)
             commands = self._expel(before) if before not in {None, port} else []
             try:
-                await self._nft.change([*commands, *self._admit(port)])
+                await self._change([*commands, *self._admit(port)])
             except MissingRules:
                 await self._install([*self._others(port.link), port])
             self._remember([*self._others(port.link), port])
@@ -84,7 +86,7 @@ class NftConfinement:
         async with self._changing:
             await links.remove_link(port.link)
             try:
-                await self._nft.change(self._expel(port))
+                await self._change(self._expel(port))
             except MissingRules:
                 log.debug("rules_gone_already", extra={"link": port.link})
             self._remember(self._others(port.link))
@@ -104,12 +106,13 @@ class NftConfinement:
     async def check(self) -> bool:
         """Read the counters, and set the rules right (True) where that has become necessary.
 
-        It has when a foreign hand took them away, or when the host's routes have changed: then
-        other networks are to be denied, or another link leads to the world.
+        It has when a foreign hand took them away, when a change was given up that may have taken
+        effect all the same, or when the host's routes have changed: then other networks are to be
+        denied, or another link leads to the world.
         """
         async with self._changing:
             bridge = await links.find_link(self._settings.bridge_name)
-            if self._unsettled and bridge is not None:
+            if (self._unsettled or self._changed_late()) and bridge is not None:
                 await self._settle()
                 log.warning("rules_set_right", extra={"lost": True, "guests": len(self._confined)})
                 return True
@@ -136,12 +139,24 @@ class NftConfinement:
             found.update({counter["name"]: counter["packets"] for counter in counters})
         return found
 
+    async def _change(self, commands: Sequence[Json]) -> None:
+        try:
+            await self._nft.change(commands)
+        except RulesTimedOut:
+            # Before this process has made rules, those of an earlier one stay as they are.
+            self._unsettled = self._unsettled or self._perimeter is not None
+            raise
+
+    def _changed_late(self) -> bool:
+        return self._perimeter is not None and self._nft.late_returns != self._late_returns
+
     async def _settle(self) -> list[str]:
+        late_returns = self._nft.late_returns
         ports = list(self._confined.values())
         removed = await self._remove_stale_links({port.link for port in ports})
         await self._install(ports)
         await self._attach(ports)
-        self._unsettled = False
+        self._unsettled, self._late_returns = False, late_returns
         if removed:
             log.info("stale_links_removed", extra={"links": removed})
         return removed
@@ -152,7 +167,7 @@ class NftConfinement:
         packets = packet_rules.packet_table(
             perimeter, [port.address.ip for port in ports if port.egress]
         )
-        await self._nft.change([*frames.replace(), *packets.replace()])
+        await self._change([*frames.replace(), *packets.replace()])
         self._perimeter = perimeter
 
     async def _read_counters(self) -> bool:

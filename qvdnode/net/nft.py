@@ -1,68 +1,153 @@
 """The kernel's packet rules, through libnftables: the only place that imports its binding.
 
 Each change is one transaction: it takes effect whole or not at all. The library is not safe for
-threads and its calls take milliseconds, so they run one at a time in a worker thread.
+threads and its calls take milliseconds, so they run one at a time, each in a thread of its own. A
+call that does not return in time is abandoned together with its context of the library; the next
+call gets a new one. No executor is used, because the process would wait for its threads at the end.
 """
 
-# tested-by: tests/integration/net/test_confinement.py
+# tested-by: tests/integration/net/test_nft.py
 
 import asyncio
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final
 
 import nftables  # type: ignore[import-untyped] # the binding has no types; this module gives them
 
 from qvdnode.model.errors import HostFailed
 from qvdnode.net.core.expressions import Json
-from qvdnode.telemetry.metrics import Histogram
+from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.telemetry.metrics import Counter, Histogram
 
 TRANSACTION_SECONDS = Histogram(
     "qvdnode_nft_transaction_seconds",
     "How long a change of the packet rules took",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 )
+TIMEOUTS = Counter(
+    "qvdnode_nft_timeouts", "Calls of libnftables that did not return in time and were abandoned"
+)
+CALL_LIMIT_S: Final = 5.0
+"""A call takes milliseconds, and 0.1 s for the largest rule set. A person waits for it, too."""
+RETRY_LIMIT_S: Final = 1.0
+"""Of each call after one that was abandoned: many guests may have to be released at a stop."""
+
+Answer = tuple[int, Any, str]
+"""Exit code, output and error text of one call."""
 
 
 class MissingRules(HostFailed):
     """A table, set or element that the change builds on is not there; nothing was changed."""
 
 
+class RulesTimedOut(HostFailed):
+    """The kernel did not answer in time; the change may still take effect later."""
+
+
 class Nft:
     """The rule set of the network namespace in which it is first used."""
 
-    def __init__(self) -> None:
-        self._library: Any = None
-        self._lock = threading.Lock()
+    def __init__(
+        self, library: Callable[[], Any] = nftables.Nftables, *, limit_s: float = CALL_LIMIT_S
+    ) -> None:
+        self._library = library
+        self._limit_s = limit_s
+        self._context: _Context | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._timed_out = False
+        self.late_returns = 0
+        """How many abandoned calls have returned since; each may have changed the rules then."""
+
+    def refusal(self) -> str | None:
+        """Why the rules cannot be changed now, None if the last call returned."""
+        if not self._timed_out:
+            return None
+        return "The kernel's packet filter (nftables) does not answer."
 
     async def change(self, commands: Sequence[Json]) -> None:
-        """Run commands as one transaction; raises MissingRules, HostFailed."""
+        """Run commands as one transaction; raises MissingRules, RulesTimedOut, HostFailed."""
         with TRANSACTION_SECONDS.time():
-            await asyncio.to_thread(self._run, list(commands))
+            await to_its_end(self._run(list(commands)))
 
     async def listing(self, what: Json) -> list[Json]:
-        """What `{"list": what}` answers; raises MissingRules, HostFailed."""
-        return await asyncio.to_thread(self._run, [{"list": what}])
+        """What `{"list": what}` answers; raises MissingRules, RulesTimedOut, HostFailed."""
+        return await to_its_end(self._run([{"list": what}]))
 
-    def _run(self, commands: list[Json]) -> list[Json]:
-        with self._lock:
-            code, output, error = self._open().json_cmd({"nftables": commands})
+    async def _run(self, commands: list[Json]) -> list[Json]:
+        async with self._one_at_a_time:
+            code, output, error = await self._answer(commands)
         if code != 0:
             raise _translated(str(error))
         found = output.get("nftables", []) if isinstance(output, dict) else []
         return [item for item in found if "metainfo" not in item]
 
-    def _open(self) -> Any:  # noqa: ANN401 - the binding has no types
+    async def _answer(self, commands: list[Json]) -> Answer:
+        context = self._context = self._context or _Context(self._library)
+        limit_s = min(self._limit_s, RETRY_LIMIT_S) if self._timed_out else self._limit_s
+        call = _in_own_thread(lambda: context.run(commands))
+        try:
+            async with TimeLimit(limit_s):
+                answer = await asyncio.shield(call)
+        except TimeoutError as error:
+            self._abandon(call)
+            raise RulesTimedOut(
+                f"the kernel's packet filter (nftables) did not answer within {limit_s:g} s; "
+                "if this persists, look for what else changes its rules"
+            ) from error
+        except OSError as error:
+            raise HostFailed(
+                f"libnftables cannot be loaded ({error}); install the package libnftables1"
+            ) from error
+        self._timed_out = False
+        return answer
+
+    def _abandon(self, call: "asyncio.Future[Answer]") -> None:
+        self._context = None
+        self._timed_out = True
+        TIMEOUTS.inc()
+        call.add_done_callback(self._returned_late)
+
+    def _returned_late(self, call: "asyncio.Future[Answer]") -> None:
+        self.late_returns += 1
+        if not call.cancelled():
+            call.exception()  # nobody else asks for it
+
+
+class _Context:
+    """One context of the library, with a socket of its own; for one call at a time."""
+
+    def __init__(self, library: Callable[[], Any]) -> None:
+        self._make = library
+        self._library: Any = None
+
+    def run(self, commands: list[Json]) -> Answer:
+        """Blocks; raises OSError when the library cannot be loaded."""
         if self._library is None:
-            try:
-                self._library = nftables.Nftables()
-            except OSError as error:
-                raise HostFailed(
-                    f"libnftables cannot be loaded ({error}); install the package libnftables1"
-                ) from error
+            self._library = self._make()
             # Handles name a rule that is to be deleted.
             self._library.set_handle_output(True)
-        return self._library
+        code, output, error = self._library.json_cmd({"nftables": commands})
+        return code, output, str(error)
+
+
+def _in_own_thread(call: Callable[[], Answer]) -> "asyncio.Future[Answer]":
+    """Call it in a new thread, for which the process does not wait at its end."""
+    answer: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except OSError as error:
+            answer.set_exception(error)
+        except BaseException as error:
+            answer.set_exception(error)
+            raise
+
+    threading.Thread(target=run, name="nftables", daemon=True).start()
+    return asyncio.wrap_future(answer)
 
 
 def _translated(error: str) -> HostFailed:

@@ -1,12 +1,11 @@
 """An attacker in a real guest: an ordinary user of it, or its root, with programs of its own."""
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
-from qvdnode.host.filtered_process import FilteredProcesses
 from qvdnode.model.guest import GuestSpec
 from qvdnode.vm.core import socket_filter
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG
@@ -26,10 +25,6 @@ class Attacker:
 
     guests: RealGuests
     spec: GuestSpec
-    _programs: FilteredProcesses = field(
-        default_factory=lambda: FilteredProcesses(socket_filter.program())
-    )
-    """As the driver has: what it starts in a guest hands its filter down."""
 
     async def build(self, name: str) -> str:
         """Compile `programs/NAME.c` into the guest; the path there.
@@ -53,15 +48,15 @@ class Attacker:
         lxc_folder = self.guests.folder / "lxc"
         path = LxcControl(lxc_folder).path(self.spec.name)
         with tempfile.TemporaryFile() as said:
-            await self._programs.exit_code(
+            await process.exit_code(
                 [
                     "/usr/bin/lxc-attach", "-n", self.spec.name, "-P", path,
                     "-f", lxc_folder / ATTACH_CONFIG, "--clear-env",
                     f"--uid={uid}", f"--gid={uid}", "--", "sh", "-c", command,
                 ],
-                env={},
                 limit_s=limit_s,
                 output=said,
+                seccomp_filter=socket_filter.program(),  # as the driver does
             )  # fmt: skip
             said.seek(0)
             return said.read().decode(errors="replace").strip()

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ async def gone(display: str) -> bool:
 
 @asynccontextmanager
 async def qvd_connect(
-    desk: Desk, display: str, folder: Path
+    desk: Desk, display: str, folder: Path, *, pass_fds: Sequence[int] = ()
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, Path]]:
     """Our client showing the desktop, and what it says."""
     password, said = folder / "password", folder / "said"
@@ -61,6 +61,7 @@ async def qvd_connect(
             ],
             output=output,
             env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+            pass_fds=pass_fds,
         )  # fmt: skip
     try:
         yield child, said

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, guest_network, idmap, pidfd
+from qvdnode.host import apparmor, guest_network, idmap, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
-from qvdnode.host.filtered_process import FilteredProcesses
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
@@ -90,7 +89,6 @@ class LxcDriver:
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._control = LxcControl(settings.folder)
-        self._programs = FilteredProcesses(socket_filter.program())
         self._has_files = False
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
@@ -251,10 +249,11 @@ class LxcDriver:
 
     async def _run(self, program: str, name: str, *options: str, limit_s: float) -> int:
         path = self._control.path(name)
-        return await self._programs.exit_code(
+        return await process.exit_code(
             [str(PROGRAMS / program), "-n", name, "-P", path, *options],
             env={"PATH": SEARCH_PATH},
             limit_s=limit_s,
+            seccomp_filter=socket_filter.program(),
         )
 
     def _host_pid(self, spec: GuestSpec, guest_pid: int) -> int | None:
