@@ -1,1 +1,1 @@
-"""What the broker decides without I/O."""
+"""What the node's TLS ports decide without I/O."""
