@@ -12,6 +12,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from qvdnode.admin import problem
+from qvdnode.admin.connection import ADMITTED, connection_of
+from qvdnode.admin.headers import CORRELATION_HEADER, set_headers
+from qvdnode.admin.parts import PARTS
 from qvdnode.model.errors import FarmError, NotFound
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.correlation import correlated
@@ -26,7 +29,6 @@ SECONDS = Histogram(
     "qvdnode_admin_request_seconds", "How long they took to answer", ["method", "path"]
 )
 
-CORRELATION_HEADER: Final = "X-Correlation-ID"
 CORRELATION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What may come in from outside: it goes into logs and the audit trail."""
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -34,6 +36,8 @@ QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
 """The answer whose head has been sent."""
 ITS_CORRELATION: Final = web.RequestKey("correlation", str)
+STRANGE: Final = frozenset({400, 404, 405, 413, 415})
+"""What anybody can have without a token, as often as they like: told as a count."""
 UNMATCHED: Final = "unmatched"
 WENT_AWAY: Final = 499
 """Status in the log for a client that closed the connection before its answer."""
@@ -48,10 +52,15 @@ def boundary(clock: Clock) -> Middleware:
             request[ITS_CORRELATION] = correlation
             started = clock.monotonic_s()
             status = WENT_AWAY
+            connection = connection_of(request)
+            if connection is not None:
+                connection.request_begun()
             try:
                 response = await _answered(request, handler)
                 status = response.status
             finally:
+                if connection is not None:
+                    connection.request_ended()
                 _measure(request, status, clock.monotonic_s() - started)
             return response
 
@@ -114,6 +123,10 @@ def _measure(request: web.Request, status: int, seconds: float) -> None:
     SECONDS.labels(method, path).observe(seconds)
     if path in QUIET and status < 400:
         return
+    if status in STRANGE and ADMITTED not in request:
+        because = f"{status} for {request.method[:16]} {request.path[:100]}"
+        request.app[PARTS].strangers.note("admin_request_refused", request.remote or "?", because)
+        return
     log.info(
         "admin_request",
         extra={
@@ -129,7 +142,4 @@ def _measure(request: web.Request, status: int, seconds: float) -> None:
 async def stamp(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too; a signal, run just before the head is sent."""
     request[BEGUN] = response
-    response.headers[CORRELATION_HEADER] = request.get(ITS_CORRELATION, "")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "qvdnode"
+    set_headers(response, request.get(ITS_CORRELATION, ""))

@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from qvdnode.admin.audit_trail import write_changes
+from qvdnode.admin.connection import admit
 from qvdnode.admin.endpoint import JSON, AnyEndpoint, Asked, Permission
 from qvdnode.admin.parts import PARTS, AdminParts
 from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
@@ -52,7 +53,9 @@ async def _admit(
         case Permission.OPERATOR_OR_LOOPBACK if request.remote in LOOPBACK:
             return None
         case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
-            return await parts.accounts.operators.operator(bearer_token(request))
+            operator = await parts.accounts.operators.operator(bearer_token(request))
+            admit(request)
+            return operator
 
 
 def bearer_token(request: web.Request) -> str:

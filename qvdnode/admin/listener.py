@@ -1,49 +1,78 @@
 """Serves the application for people on a TLS port."""
 
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import socket
 from typing import Final
 
 from aiohttp import web
 
 from qvdnode.admin.app import build_app
+from qvdnode.admin.connection import AdminConnection
+from qvdnode.admin.http_protocol import HttpProtocol
 from qvdnode.admin.parts import AdminParts
-from qvdnode.model.errors import HostFailed
+from qvdnode.admin.settings import AdminSettings
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.telemetry.metrics import Counter, Gauge
+from qvdnode.tls.acceptor import Acceptor
+from qvdnode.tls.register import PortLimits, PortMetrics, Register
+from qvdnode.tls.server_stream import ServerStream
 
-BACKLOG: Final = 128
+CONNECTIONS = Gauge("qvdnode_admin_connections", "Connections of administrators and monitors")
+UNFINISHED = Gauge("qvdnode_admin_unfinished", "Such connections without a valid token yet")
+DROPPED = Counter("qvdnode_admin_dropped", "Such connections ended for being too many")
+METRICS: Final = PortMetrics(CONNECTIONS, UNFINISHED, DROPPED)
 GRACE_S: Final = 2.0
 """For requests that are being answered when the node stops."""
 
 
-def listen(address: str, port: int) -> socket.socket:
-    """Take the port, any free one for 0; raises HostFailed. Nothing is answered yet."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        return socket.create_server(
-            (address, port), family=family, backlog=BACKLOG, dualstack_ipv6=address == "::"
-        )
-    except OSError as error:
-        raise HostFailed(
-            f"REST cannot be listened for on {address or '*'} port {port}: {error.strerror}. "
-            "Choose another [admin] address or port, or stop what uses it."
-        ) from error
-
-
 @asynccontextmanager
 async def serving(
-    parts: AdminParts, clock: Clock, listener: socket.socket, context: ssl.SSLContext
+    parts: AdminParts,
+    clock: Clock,
+    listener: socket,
+    context: ssl.SSLContext,
+    settings: AdminSettings,
 ) -> AsyncIterator[None]:
     """Answer on the listener inside; it is closed at the end."""
     runner = web.AppRunner(
         build_app(parts, clock), access_log=None, handle_signals=False, shutdown_timeout=GRACE_S
     )
     await runner.setup()
-    try:
-        await web.SockSite(runner, listener, ssl_context=context).start()
-        yield
-    finally:
-        await runner.cleanup()
-        listener.close()
+    server = runner.server
+    if server is None:
+        raise AssertionError("setup() has made it")
+    register: Register[AdminConnection] = Register(
+        PortLimits(
+            settings.unfinished_per_source, settings.unfinished_total, settings.connections_max
+        ),
+        METRICS,
+        parts.strangers,
+        clock,
+    )
+    turn_end = TurnEnd()
+
+    def accept() -> ServerStream:
+        connection = AdminConnection(
+            lambda: HttpProtocol(server, parts.strangers), register, context, settings, clock
+        )
+        stream = ServerStream(context, turn_end, connection)
+        connection.attach(stream)
+        return stream
+
+    async with Supervisor("admin") as supervisor:
+        accepting = supervisor.essential(
+            "accept", Acceptor(listener, accept, register.has_room).run()
+        )
+        _ = supervisor.essential("deadlines", register.watch())
+        try:
+            yield
+        finally:
+            accepting.cancel()
+            await runner.cleanup()
+            for connection in register.all():
+                connection.close()
+            await register.emptied(settings.farewell_limit_s)

@@ -21,6 +21,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.image.importer import Importer
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.place import StartChoice
+from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.fleet import Fleet
 
 
@@ -86,6 +87,8 @@ class AdminParts:
     facts: Callable[[], NodeFacts]
     not_ready: Callable[[], str | None]
     """Why no desktop can be started here now, for a person; None when one can."""
+    strangers: RepeatedEvents
+    """What nobody with a token does at the port."""
     supervisor: Supervisor
     """Owns starts and stops that nobody waits for."""
 

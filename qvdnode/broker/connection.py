@@ -49,6 +49,10 @@ class Watcher(Protocol):
         """It is gone."""
         ...
 
+    def connection_refused(self, event: str, connection: "Connection", because: str) -> None:
+        """It did what it may not, or too slowly."""
+        ...
+
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run the work of one connection, contained."""
         ...
@@ -125,6 +129,8 @@ class Connection:
 
     def stream_lost(self) -> None:
         """The connection is gone."""
+        if self._tls.broken:
+            self._watcher.connection_refused("tls_failed", self, self._tls.broken)
         self._client_left()
         self._watcher.connection_lost(self)
 
@@ -151,6 +157,8 @@ class Connection:
         elif self._conversation.mid_head:
             self._refuse(BadHead(400, "The request was not sent in time."))
         else:
+            if self._login is None:
+                self._watcher.connection_refused("connection_timed_out", self, "no request came")
             self._conversation.client_left()
             self._hang_up()
 
@@ -308,7 +316,7 @@ class Connection:
             self._repeat = None
 
     def _refuse(self, error: BadHead) -> None:
-        log.info("head_refused", extra={"source": self.source, "because": str(error)})
+        self._watcher.connection_refused("head_refused", self, str(error))
         self._cancel()
         self._tls.write(self._conversation.refuse(error))
         self._end()

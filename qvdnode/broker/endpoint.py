@@ -5,35 +5,29 @@ and two hundred half-open ones are just two hundred entries of a register.
 """
 
 import asyncio
-import logging
-import socket
 import ssl
 from collections.abc import Coroutine
 from typing import Final
 
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.broker.connection import Connection, ConnectionParts
-from qvdnode.broker.core.unfinished import Unfinished
 from qvdnode.broker.handlers import Handlers
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
-from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.turn_end import TurnEnd
 from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
+from qvdnode.telemetry.repeated_events import RepeatedEvents
+from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.tls.register import PortLimits, PortMetrics, Register
 from qvdnode.tls.server_stream import ServerStream
-
-log = logging.getLogger(__name__)
 
 CONNECTIONS = Gauge("qvdnode_client_connections", "Connections of QVD clients")
 UNFINISHED = Gauge("qvdnode_client_unfinished", "Connections without a login yet")
 DROPPED = Counter("qvdnode_client_dropped_total", "Connections ended for being too many")
 
-BACKLOG: Final = 1024
-WATCH_EVERY_S: Final = 0.5
 STOPPING: Final = "This node is stopping; connect again in a moment."
 
 
@@ -61,88 +55,65 @@ class Endpoint:
             settings=settings,
             turn_end=TurnEnd(),
         )
-        self._connections: set[Connection] = set()
-        self._all_gone = asyncio.Event()
-        self._all_gone.set()
-        self._unfinished = Unfinished(
-            per_source_max=settings.unfinished_per_source, total_max=settings.unfinished_total
+        self._register: Register[Connection] = Register(
+            PortLimits(
+                settings.unfinished_per_source, settings.unfinished_total, settings.connections_max
+            ),
+            PortMetrics(CONNECTIONS, UNFINISHED, DROPPED),
+            RepeatedEvents("clients", clock.monotonic_s),
+            clock,
         )
-        self._listener: socket.socket | None = None
+        self._acceptor: Acceptor | None = None
         self._supervisor: Supervisor | None = None
 
     def listen(self) -> int:
         """Take the port and return it; clients wait in the kernel for `run`. Raises HostFailed."""
-        address, port = self._settings.address, self._settings.port
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            self._listener = socket.create_server(
-                (address, port), family=family, backlog=BACKLOG, dualstack_ipv6=address == "::"
-            )
-        except OSError as error:
-            raise HostFailed(
-                f"Clients cannot be listened for on {address or '*'} port {port}:"
-                f" {error.strerror}. Choose another [clients] address or port, or stop what uses"
-                " it."
-            ) from error
-        return int(self._listener.getsockname()[1])
+        listener = listen(self._settings.address, self._settings.port, section="clients")
+        self._acceptor = Acceptor(listener, self._accept, self._register.has_room)
+        return int(listener.getsockname()[1])
 
     async def run(self, *, guests_stay: bool = True) -> None:
         """Serve until cancelled; then every stream is ended and its ticket given back.
 
         Where the guests run on without the node, streams are cut: their clients then come back.
         """
-        if self._listener is None:
+        if self._acceptor is None:
             raise RuntimeError("listen() comes before run()")
-        loop = asyncio.get_running_loop()
         try:
             async with Supervisor("clients") as supervisor:
                 self._supervisor = supervisor
-                server = await loop.create_server(
-                    self._accept, sock=self._listener, backlog=BACKLOG
-                )
+                accepting = supervisor.essential("accept", self._acceptor.run())
                 try:
-                    await self._watch()
+                    await self._register.watch()
                 finally:
-                    server.close()
-                    for connection in tuple(self._connections):
+                    accepting.cancel()
+                    for connection in self._register.all():
                         if guests_stay:
                             connection.cut(STOPPING)
                         else:
                             connection.evict(STOPPING)
         finally:
-            await self._last_words()
+            await self._register.emptied(self._settings.farewell_limit_s)
 
     def connection_opened(self, connection: Connection) -> None:
         """Count it; the oldest of too many goes."""
-        self._connections.add(connection)
-        self._all_gone.clear()
-        CONNECTIONS.inc()
-        if len(self._connections) > self._settings.connections_max:
-            self._drop(connection)
-        else:
-            self.connection_unproven(connection)
+        self._register.opened(connection)
 
     def connection_unproven(self, connection: Connection) -> None:
         """Nobody has logged in on it yet; the oldest of too many such connections goes."""
-        stalled = self._unfinished.add(connection, connection.source)
-        UNFINISHED.set(len(self._unfinished))
-        if isinstance(stalled, Connection):
-            self._drop(stalled)
+        self._register.unproven(connection)
 
     def connection_proven(self, connection: Connection) -> None:
         """It is a client, or may well be one."""
-        self._unfinished.remove(connection, connection.source)
-        UNFINISHED.set(len(self._unfinished))
+        self._register.proven(connection)
 
     def connection_lost(self, connection: Connection) -> None:
         """Forget it."""
-        self._unfinished.remove(connection, connection.source)
-        UNFINISHED.set(len(self._unfinished))
-        if connection in self._connections:
-            self._connections.remove(connection)
-            CONNECTIONS.dec()
-        if not self._connections:
-            self._all_gone.set()
+        self._register.lost(connection)
+
+    def connection_refused(self, event: str, connection: Connection, because: str) -> None:
+        """Count and tell what a client did that it may not."""
+        self._register.events.note(event, connection.source, because)
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run the work of one connection, contained."""
@@ -150,31 +121,8 @@ class Endpoint:
             raise RuntimeError("connections come while run() runs")
         return self._supervisor.isolated(name, work)
 
-    def _drop(self, connection: Connection) -> None:
-        DROPPED.inc()
-        log.info("client_dropped", extra={"source": connection.source})
-        connection.drop()
-
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)
         stream = ServerStream(self._context, self._parts.turn_end, connection)
         connection.attach(stream)
         return stream
-
-    async def _last_words(self) -> None:
-        """Let what has been said arrive; whoever does not take it is dropped."""
-        try:
-            async with TimeLimit(self._settings.farewell_limit_s):
-                await self._all_gone.wait()
-        except TimeoutError:
-            for connection in tuple(self._connections):
-                connection.drop()
-            await self._all_gone.wait()
-
-    async def _watch(self) -> None:
-        while True:
-            await self._clock.sleep(WATCH_EVERY_S)
-            now_s = self._clock.monotonic_s()
-            for connection in tuple(self._connections):
-                if connection.deadline_s <= now_s:
-                    connection.time_up()

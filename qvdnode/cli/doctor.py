@@ -14,10 +14,19 @@ from qvdnode.cli.doctor_guests import DiskFacts, ProgramFacts
 from qvdnode.cli.doctor_network import NetworkFacts, PortFacts
 from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.descriptors import needs
 from qvdnode.daemon.state_folder import first_closed_parent
 from qvdnode.db.hosts import server_version
 from qvdnode.db.postgres_binaries import find_binaries
-from qvdnode.host import apparmor, disk_space, forwarding, id_claims, links, project_quota
+from qvdnode.host import (
+    apparmor,
+    disk_space,
+    forwarding,
+    id_claims,
+    links,
+    open_files,
+    project_quota,
+)
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
@@ -33,9 +42,10 @@ PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 
 async def examine(config: Config, clock: Clock) -> list[Finding]:
     """Every line; takes about a second. Tries mounts and packet rules for real if it is root."""
-    ids = config.vm.ids
+    ids, files = config.vm.ids, needs(config)
     return [
         *doctor_system.judge(await asyncio.to_thread(system.look), clock.now()),
+        doctor_system.open_files(open_files.limit_to_expect(), files.all, files.least),
         doctor_guests.ids(
             await asyncio.to_thread(accounts.look),
             ids.start,

@@ -61,6 +61,17 @@ def control_groups(layout: str, controllers: frozenset[str]) -> Finding:
     )
 
 
+def open_files(limit: int, needed: int, least: int) -> Finding:
+    """How many files a node started from here could open; connections are files."""
+    mend = f"Set LimitNOFILE={needed} in the unit, or run: ulimit -n {needed}"
+    if limit < least:
+        return error("open files", f"{limit} at most, and a node needs {least}", mend)
+    if limit < needed:
+        text = f"{limit} at most; for what is configured {needed} are needed, so ports hold less"
+        return warning("open files", text, mend)
+    return ok("open files", f"{limit} at most; {needed} are needed")
+
+
 def user_namespaces(allowed: int) -> Finding:
     """Whether guests can have users of their own."""
     if allowed > 0:

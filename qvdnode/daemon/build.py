@@ -53,6 +53,7 @@ from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import StartChoice
 from qvdnode.session.readiness import Readiness
+from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.fleet import Fleet
@@ -150,7 +151,7 @@ def build(around: Surroundings) -> Node:
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
         rootfs=rootfs,
-        importer=Importer(config.image),
+        importer=Importer(config.image, clock),
         fleet=fleet,
         starts=starts,
         journal=journal,
@@ -196,6 +197,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         starts=node.starts,
         facts=facts,
         not_ready=node.readiness.reason,
+        strangers=RepeatedEvents("admin", around.clock.monotonic_s),
         supervisor=supervisor,
     )
 

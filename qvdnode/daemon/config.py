@@ -6,10 +6,11 @@ A feature gets its own section and never sees the whole.
 from dataclasses import dataclass, field
 from typing import Final
 
+from qvdnode.admin.settings import AdminSettings
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.cluster.settings import ClusterSettings
-from qvdnode.daemon.settings import AdminSettings, LogSettings, NodeSettings, TlsSettings
+from qvdnode.daemon.settings import LogSettings, NodeSettings, TlsSettings
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.image.settings import ImageSettings
 from qvdnode.memopt.settings import MemorySettings

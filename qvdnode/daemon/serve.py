@@ -19,15 +19,17 @@ from typing import Final
 
 import uvloop
 
-from qvdnode.admin.listener import listen, serving
+from qvdnode.admin.listener import serving
 from qvdnode.daemon import announcement, state_folder
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
+from qvdnode.host import open_files
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
@@ -36,6 +38,7 @@ from qvdnode.net.upkeep import keep_checking
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.tls.acceptor import listen
 from qvdnode.tls.host_names import host_names
 from qvdnode.tls.identity import NodeIdentity
 
@@ -48,6 +51,7 @@ JOIN_AGAIN_S: Final = 2.0
 def run(config: Config) -> None:
     """Run a node in this process until it is told to stop; raises FarmError."""
     close_to_children()
+    config = fitted(config, open_files.raise_limit())
     try:
         uvloop.run(serve(config, SystemClock()))
     except BaseExceptionGroup as group:
@@ -145,7 +149,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
 async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
     """Listen on both ports; leaving `doors` closes them and ends what came through."""
     around = node.surroundings
-    people = listen(around.config.admin.address, around.config.admin.port)
+    people = listen(around.config.admin.address, around.config.admin.port, section="admin")
     doors.callback(people.close)
     announced = Announcement(
         pid=os.getpid(),
@@ -156,7 +160,9 @@ async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
     guests_end = around.config.node.stop_guests
     tasks = await doors.enter_async_context(Supervisor("doors"))
     parts = admin_parts(node, announced, tasks)
-    await doors.enter_async_context(serving(parts, around.clock, people, around.identity.context()))
+    await doors.enter_async_context(
+        serving(parts, around.clock, people, around.identity.context(), around.config.admin)
+    )
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced
 

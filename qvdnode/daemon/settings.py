@@ -42,21 +42,6 @@ class NodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AdminSettings:
-    """The `[admin]` section: the listener for people, REST and metrics."""
-
-    address: str = "0.0.0.0"
-    """Address to listen on; `::` for all of IPv6 and IPv4."""
-    port: int = 8444
-    """TCP port; 0 takes any free one and tells it in node.json."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is no port."""
-        if not 0 <= self.port <= 65_535:
-            raise ValueError("port must be 0..65535")
-
-
-@dataclass(frozen=True, slots=True)
 class TlsSettings:
     """The `[tls]` section: the certificate that clients see."""
 

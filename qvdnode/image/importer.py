@@ -11,7 +11,7 @@ import secrets
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,9 +21,11 @@ from qvdnode.image import guest_folders
 from qvdnode.image.core import foreign
 from qvdnode.image.disk import Floor
 from qvdnode.image.layout import Layout
+from qvdnode.image.paced_stream import paced
 from qvdnode.image.settings import ImageSettings
-from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, TimedOut
+from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, Throttled, TimedOut
 from qvdnode.model.ids import ImageId
+from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter
@@ -57,8 +59,9 @@ class Imported:
 class Importer:
     """Imports, places and removes images; one for the node."""
 
-    def __init__(self, settings: ImageSettings) -> None:
+    def __init__(self, settings: ImageSettings, clock: Clock | None = None) -> None:
         self._settings = settings
+        self._clock = clock or SystemClock()
         self._layout = Layout(settings.state_dir)
         self._floor = Floor(settings.state_dir, settings.free_floor_mib)
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -68,9 +71,17 @@ class Importer:
     ) -> Imported:
         """Unpack a tar stream (plain, gzip, xz or zstd) that holds a root file system.
 
-        Raises BadImage with what is wrong with it, NodeFull, HostFailed, TimedOut; then nothing
-        is left.
+        Raises BadImage with what is wrong with it, NodeFull, HostFailed, Throttled, TimedOut; then
+        nothing is left. A sender that is silent or too slow keeps its turn no longer than
+        `import_rate_window_s`.
         """
+        limits = self._settings
+        chunks = paced(
+            chunks,
+            kib_per_s_min=limits.import_rate_min_kib_s,
+            window_s=limits.import_rate_window_s,
+            clock=self._clock,
+        )
         first = await anext(chunks, b"")
         options = ["--zstd"] if first.startswith(foreign.ZSTD) else []
 
@@ -149,7 +160,7 @@ class Importer:
         staging = self._layout.images / f"{STAGING_PREFIX}{secrets.token_hex(8)}"
         done = False
         try:
-            async with self._slots:
+            async with self._turn():
                 await asyncio.to_thread(self._stage, staging)
                 size_bytes = await self._unpack(staging / "rootfs", chunks, options, progress)
             done = True
@@ -162,6 +173,24 @@ class Importer:
         IMPORTS.labels("done").inc()
         log.info("image_imported", extra={"image": name, "size_bytes": size_bytes})
         return Imported(staging, size_bytes)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A place among the imports that go on at once; raises Throttled after waiting for it."""
+        wait_s = self._settings.import_wait_s
+        try:
+            async with TimeLimit(wait_s):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise Throttled(
+                f"{AT_ONCE} other images are still being taken in after {wait_s:g} s;"
+                " send this one again when they are done.",
+                retry_after_s=wait_s,
+            ) from error
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _stage(self, staging: Path) -> None:
         self._floor.require("the import of an image")

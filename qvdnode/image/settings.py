@@ -33,6 +33,13 @@ class ImageSettings:
     """Files and folders of an image beyond which an import is refused."""
     import_limit_s: float = 3_600.0
     """How long one import may take."""
+    import_rate_min_kib_s: int = 64
+    """Least rate of an upload, on average over `import_rate_window_s` of waiting for it: with
+    less an image takes hours. A slower sender is refused and makes room for others."""
+    import_rate_window_s: float = 30.0
+    """How long an upload may be silent or too slow."""
+    import_wait_s: float = 120.0
+    """How long an upload waits while two others are taken in; then it is refused, to try again."""
 
     def __post_init__(self) -> None:
         """Refuse what could never work."""
@@ -44,5 +51,9 @@ class ImageSettings:
             raise ValueError("quota_project_base must be 1..2147483647")
         if self.import_max_mib < 1 or self.import_max_entries < 1:
             raise ValueError("the limits of an import must be at least 1")
-        if self.import_limit_s <= 0:
-            raise ValueError("import_limit_s must be positive")
+        if min(self.import_limit_s, self.import_rate_window_s, self.import_wait_s) <= 0:
+            raise ValueError(
+                "import_limit_s, import_rate_window_s and import_wait_s must be positive"
+            )
+        if self.import_rate_min_kib_s < 1:
+            raise ValueError("import_rate_min_kib_s must be at least 1")

@@ -9,14 +9,11 @@ is known from its first moment.
 
 import asyncio
 import contextlib
-import logging
 import ssl
 from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 from qvdnode.runtime.turn_end import TurnEnd
-
-log = logging.getLogger(__name__)
 
 PIECE_BYTES: Final = 64 * 1024
 """How much passes OpenSSL at once: its memory buffers never grow beyond that and do not shrink."""
@@ -65,12 +62,14 @@ class ServerStream(asyncio.Protocol):
     """
 
     __slots__ = ("_closing", "_due", "_eof", "_in", "_lost", "_out", "_ready", "_tls",
-                 "_transport", "_turn_end", "owner", "peer")  # fmt: skip
+                 "_transport", "_turn_end", "broken", "owner", "peer")  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext, turn_end: TurnEnd, owner: StreamOwner) -> None:
         self.owner = owner
         self.peer = ""
         """The client's address, without its port."""
+        self.broken = ""
+        """What the client did that is no TLS of ours; empty while it did nothing of that kind."""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -241,7 +240,7 @@ class ServerStream(asyncio.Protocol):
             self._transport.write(self._out.read())
 
     def _broken(self, error: ssl.SSLError) -> None:
-        log.debug("tls_broken", extra={"source": self.peer, "because": str(error)})
+        self.broken = str(error.reason or error)
         self._flush()  # the alert that tells the client why
         self._closing = True
         if self._transport is not None and not self._lost:

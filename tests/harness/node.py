@@ -37,6 +37,8 @@ class NodeProcess:
     subnet: str
     id_base: int
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files_max: int | None = None
+    """The limit of open files that it is started with; None is the test's own."""
     process: asyncio.subprocess.Process | None = None
     said: Announcement | None = None
 
@@ -73,8 +75,10 @@ class NodeProcess:
     async def start(self, *, wait: bool = True) -> None:
         """Start the process and return when it serves."""
         config = self.write_config()
+        limit = () if self.files_max is None else ("prlimit", f"--nofile={self.files_max}")
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
+                *limit,
                 sys.executable,
                 "-m",
                 "qvdnode",

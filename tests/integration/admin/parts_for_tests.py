@@ -27,6 +27,7 @@ from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.place import StartChoice
+from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.fleet import Fleet
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
@@ -113,5 +114,6 @@ def make_parts(
         starts=StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE),
         facts=lambda: FACTS,
         not_ready=not_ready,
+        strangers=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,
     )

@@ -1,11 +1,233 @@
+"""The administrators' port over real TLS: strangers of every kind, and operators among them."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
 import pytest
 
-from qvdnode.admin import listener
-from qvdnode.model.errors import HostFailed
+from qvdnode.admin.headers import HEADERS
+from qvdnode.admin.listener import CONNECTIONS, serving
+from qvdnode.admin.parts import AdminParts
+from qvdnode.admin.settings import AdminSettings
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.tls.acceptor import listen
+from qvdnode.tls.identity import NodeIdentity
+from tests.waiting import until
+
+LIMIT_S = 10.0
+QUICK = AdminSettings(head_limit_s=1.0, idle_limit_s=1.5, farewell_limit_s=0.5)
+CROWD = AdminSettings(unfinished_per_source=20, unfinished_total=30, connections_max=40)
+PATIENT = AdminSettings()
+LINES_MAX = 5
+"""One at once and one for each ten seconds that a slow machine may need."""
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n"
+STALLED = {
+    "no byte": (False, b""),
+    "half a hello": (False, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    "TLS done and silent": (True, b""),
+    "half a head": (True, HEALTH[:20]),
+    "half a head after an answer": (True, HEALTH + HEALTH[:20]),
+    "kept alive after an answer": (True, HEALTH),
+}
 
 
-def test_a_port_in_use_is_told_with_its_setting() -> None:
-    with listener.listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(HostFailed, match=rf"port {port}: .*\[admin\]"):
-            listener.listen("127.0.0.1", port)
+@dataclass
+class Caller:
+    """One connection to the port."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, head: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send, then status, headers and body of the answer."""
+        self.writer.write(head)
+        async with asyncio.timeout(LIMIT_S):
+            lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines[1:] if line)
+            }
+            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        return int(lines[0].split()[1]), headers, body
+
+    async def ended(self) -> bool:
+        """Whether the node closes the connection in time."""
+        async with asyncio.timeout(LIMIT_S):
+            with contextlib.suppress(ConnectionError):
+                await self.reader.read()
+        return True
+
+
+@dataclass
+class Port:
+    """A node's port for administrators."""
+
+    number: int
+    token: str
+    callers: list[Caller] = field(default_factory=list)
+
+    async def call(self, *, tls: bool = True, said: bytes = b"") -> Caller:
+        """A new connection that says this."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.number, ssl=context if tls else None
+        )
+        writer.write(said)
+        self.callers.append(Caller(reader, writer))
+        return self.callers[-1]
+
+    def hang_up(self) -> None:
+        """End all connections."""
+        for caller in self.callers:
+            caller.writer.transport.abort()
+
+    def nodes(self, *headers: str) -> bytes:
+        """A request that only operators may make."""
+        lines = ["GET /api/v1/nodes HTTP/1.1", "Host: node", *headers]
+        return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
+
+    def signed(self) -> bytes:
+        """The same with a valid token."""
+        return self.nodes(f"Authorization: Bearer {self.token}")
+
+
+@pytest.fixture
+async def open_port(parts: AdminParts, tmp_path: Path) -> AsyncIterator[Callable[..., object]]:
+    identity = NodeIdentity(tmp_path / "tls", SystemClock())
+    identity.ensure(["localhost"])
+    _number, token = await parts.accounts.operators.issue("tests")
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def opened(settings: AdminSettings) -> Port:
+            listener = listen("127.0.0.1", 0, section="admin")
+            port = Port(int(listener.getsockname()[1]), token)
+            await stack.enter_async_context(
+                serving(parts, SystemClock(), listener, identity.context(), settings)
+            )
+            stack.callback(port.hang_up)
+            return port
+
+        yield opened
+
+
+OpenPort = Callable[[AdminSettings], "asyncio.Future[Port]"]
+
+
+@pytest.mark.parametrize("kind", STALLED)
+async def test_who_stalls_is_closed_at_every_stage(open_port: OpenPort, kind: str) -> None:
+    port = await open_port(QUICK)
+    tls, said = STALLED[kind]
+    caller = await port.call(tls=tls, said=said)
+    begun_s = asyncio.get_running_loop().time()
+    assert await caller.ended()
+    assert 0.5 < asyncio.get_running_loop().time() - begun_s < 5
+
+
+async def test_who_trickles_a_head_is_closed_too(open_port: OpenPort) -> None:
+    port = await open_port(QUICK)
+    caller = await port.call()
+    loop = asyncio.get_running_loop()
+    for at in range(len(HEALTH) - 1):
+        loop.call_later(at / 10, caller.writer.write, HEALTH[at : at + 1])
+    assert await caller.ended()
+
+
+async def test_a_kept_connection_answers_request_after_request(open_port: OpenPort) -> None:
+    caller = await (port := await open_port(PATIENT)).call()
+    for _ in range(3):
+        assert (await caller.ask(HEALTH))[0] == 200
+        assert (await caller.ask(port.signed()))[0] == 200
+
+
+async def test_an_operator_gets_in_while_strangers_fill_the_port(open_port: OpenPort) -> None:
+    port = await open_port(CROWD)
+    known = await port.call()
+    assert (await known.ask(port.signed()))[0] == 200
+    strangers = [await port.call(tls=tls, said=said) for tls, said in [*STALLED.values()] * 10]
+    new = await port.call()
+    for caller in (known, new, known):
+        assert (await caller.ask(port.signed()))[0] == 200
+    assert await strangers[0].ended()
+
+
+async def test_a_token_counts_for_its_request_only(open_port: OpenPort) -> None:
+    port = await open_port(CROWD)
+    first = await port.call()
+    assert (await first.ask(port.signed()))[0] == 200
+    assert (await first.ask(port.nodes()))[0] == 401
+    for _ in range(CROWD.unfinished_per_source):
+        await port.call(tls=False)
+    assert await first.ended()
+
+
+async def test_answers_that_nobody_reads_are_not_kept_for_ever(open_port: OpenPort) -> None:
+    port = await open_port(QUICK)
+    caller = await port.call()
+    caller.reader._limit = 1  # type: ignore[attr-defined]  # makes our own end stop reading
+    document = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: node\r\n\r\n"
+    caller.writer.write(document * 200)
+    await until(lambda: CONNECTIONS._value.get() == 1)
+    await until(lambda: CONNECTIONS._value.get() == 0, limit_s=LIMIT_S)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (HEALTH, 200),
+        (HEALTH.replace(b"/healthz", b"/nothing"), 404),
+        (HEALTH.replace(b"GET", b"PUT"), 405),
+        (HEALTH.replace(b"/healthz", b"/api/v1/nodes"), 401),
+        (HEALTH.replace(b"Host: node", b"Host: node\r\nExpect: miracles"), 417),
+        (b"no HTTP at all\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
+    ],
+)
+async def test_every_answer_has_the_headers_that_browsers_heed(
+    open_port: OpenPort, asked: bytes, status: int
+) -> None:
+    caller = await (await open_port(PATIENT)).call()
+    answered, headers, body = await caller.ask(asked)
+    assert answered == status
+    assert {name: headers.get(name.lower()) for name in HEADERS} == HEADERS
+    assert headers["strict-transport-security"] == "max-age=31536000"
+    assert "aiohttp" not in str(headers)
+    if status in {400, 401, 404, 405}:
+        assert headers["content-type"] == "application/problem+json"
+        assert b"no HTTP at all" not in body
+    if status == 400:
+        assert await caller.ended()
+
+
+async def test_a_streamed_answer_has_them_too(open_port: OpenPort) -> None:
+    port = await open_port(PATIENT)
+    caller = await port.call()
+    head = port.signed().replace(b"GET /api/v1/nodes", b"POST /api/v1/images/icewm/versions")
+    said = b"Content-Type: application/x-tar\r\nContent-Length: 4\r\n\r\nTAR!"
+    answered, headers, _ = await caller.ask(head.removesuffix(b"\r\n") + said)
+    assert (answered, headers["content-type"]) == (200, "application/x-ndjson")
+    assert {name: headers.get(name.lower()) for name in HEADERS} == HEADERS
+
+
+async def test_strangers_make_a_few_lines_however_many_they_are(
+    open_port: OpenPort, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = await open_port(CROWD)
+    caplog.set_level(logging.INFO)
+    for _ in range(30):
+        for said in (HEALTH.replace(b"/healthz", b"/nothing"), b"no HTTP\r\n\r\n"):
+            caller = await port.call()
+            await caller.ask(said)
+    for _ in range(100):
+        await port.call(tls=False)
+        await port.call(tls=False, said=b"no TLS at all, which is at least as long as a record")
+    await until(lambda: "connection_dropped" in caplog.messages)
+    for event in ("head_refused", "tls_failed", "connection_dropped", "admin_request_refused"):
+        assert 1 <= caplog.messages.count(event) <= LINES_MAX, event

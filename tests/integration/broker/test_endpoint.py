@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -271,8 +272,8 @@ async def test_a_client_that_does_not_read_is_not_kept_for_ever(quick_place: Pla
     for number in range(2, 3_000):
         quick_place.desktops.vms[number] = quick_place.desktops.vms[1]
     client.say(LIST * ASKED)
-    await until(lambda: quick_place.endpoint._connections)
-    await until(lambda: not quick_place.endpoint._connections)
+    await until(lambda: quick_place.endpoint._register)
+    await until(lambda: not quick_place.endpoint._register)
     assert quick_place.desktops.listed < ASKED
 
 
@@ -302,14 +303,14 @@ async def test_who_has_not_logged_in_counts_as_unfinished(tmp_path: Path, asked:
 async def test_a_refusal_arrives_although_the_client_goes_on_sending(quiet_place: Place) -> None:
     answer = await asyncio.to_thread(talk_on, quiet_place.port)
     assert answer.startswith(b"HTTP/1.1 400 ")
-    await until(lambda: not quiet_place.endpoint._connections)
+    await until(lambda: not quiet_place.endpoint._register)
 
 
 async def test_who_goes_on_for_ever_is_dropped(quick_place: Place) -> None:
     client = await quick_place.client()
     client.say(b"x" * 20_000)
     ended = asyncio.get_running_loop().time() + 5
-    while quick_place.endpoint._connections:
+    while quick_place.endpoint._register:
         client.say(b"x" * 1_000)
         await asyncio.sleep(0.05)
         assert asyncio.get_running_loop().time() < ended
@@ -344,3 +345,21 @@ async def test_what_is_sent_before_the_answer_is_bounded(quiet_place: Place) -> 
     assert await client.ended() == b""
     await until(lambda: quiet_place.desktops.cancelled == 1)
     assert quiet_place.desktops.listed == 0
+
+
+async def test_strangers_make_a_few_lines_however_many_they_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = BrokerSettings(unfinished_per_source=10, unfinished_total=20)
+    async with place(tmp_path, settings) as here:
+        for _ in range(30):
+            client = await here.client()
+            assert (await client.answer(b"no head\r\n\r\n"))[0] == 400
+            noise = await here.half_open()
+            noise.write(b"no TLS at all, which is at least as long as a record")
+        for _ in range(100):
+            await here.half_open()
+        await until(lambda: "connection_dropped" in caplog.messages)
+    for event in ("head_refused", "tls_failed", "connection_dropped"):
+        assert 1 <= caplog.messages.count(event) <= 5, event

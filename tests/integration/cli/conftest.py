@@ -9,10 +9,12 @@ from typer.testing import CliRunner, Result
 
 from qvdnode.admin import listener
 from qvdnode.admin.parts import AdminParts
+from qvdnode.admin.settings import AdminSettings
 from qvdnode.cli.qvd_program import app
 from qvdnode.db.pool import Database
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.tls.acceptor import listen
 from qvdnode.tls.identity import NodeIdentity
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.importer import FakeImporter
@@ -48,10 +50,11 @@ async def node(parts: AdminParts, tmp_path: Path) -> AsyncIterator[LiveNode]:
     """A node that serves REST."""
     identity = NodeIdentity(tmp_path / "tls", SystemClock())
     identity.ensure(["localhost"])
-    socket = listener.listen("127.0.0.1", 0)
+    socket = listen("127.0.0.1", 0, section="admin")
     port = int(socket.getsockname()[1])
     _number, token = await parts.accounts.operators.issue("tests")
-    async with listener.serving(parts, SystemClock(), socket, identity.context()):
+    context = identity.context()
+    async with listener.serving(parts, SystemClock(), socket, context, AdminSettings()):
         yield LiveNode(f"https://127.0.0.1:{port}", identity.fingerprint(), token)
 
 

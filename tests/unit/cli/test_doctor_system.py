@@ -87,3 +87,12 @@ def test_what_desktops_can_do_without_is_no_warning(facts: SystemFacts) -> None:
 @pytest.mark.parametrize("year", [1970, 2023, 2100])
 def test_an_absurd_year_is_an_error(year: int) -> None:
     assert worst(GOOD, datetime(year, 1, 1, tzinfo=UTC)) == [("clock", Level.ERROR)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "level"), [(65_536, Level.OK), (1_000, Level.WARNING), (300, Level.ERROR)]
+)
+def test_a_low_limit_of_open_files_is_told_with_the_number_to_set(limit: int, level: Level) -> None:
+    finding = doctor_system.open_files(limit, 57_096, 400)
+    assert finding.level is level
+    assert ("57096" in finding.mend) == (level is not Level.OK)

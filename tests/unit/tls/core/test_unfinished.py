@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.broker.core.unfinished import Unfinished
+from qvdnode.tls.core.unfinished import Unfinished
 
 
 def test_the_oldest_of_a_crowded_source_goes() -> None:

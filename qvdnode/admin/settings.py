@@ -1,0 +1,39 @@
+"""Where administrators are listened for, and the limits that strangers may not pass there."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """The `[admin]` section: the listener for people, REST and metrics."""
+
+    address: str = "0.0.0.0"
+    """Address to listen on; `::` for all of IPv6 and IPv4."""
+    port: int = 8444
+    """TCP port; 0 takes any free one and tells it in node.json."""
+    head_limit_s: float = 15.0
+    """For TLS and the first whole request head, and for each later head from its first byte."""
+    idle_limit_s: float = 60.0
+    """Between two requests, and for a caller to take its answer: scripts and monitors that come
+    back later connect again."""
+    farewell_limit_s: float = 5.0
+    """For a caller to take its last answer and to close its end."""
+    unfinished_per_source: int = 64
+    """Connections of one address on which no valid token has come; a browser opens six."""
+    unfinished_total: int = 256
+    """Such connections in all; one more, and the oldest of the address with most goes."""
+    connections_max: int = 512
+    """Connections at once; what is beyond `unfinished_total` is kept for callers with a token."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot serve."""
+        if not 0 <= self.port <= 65_535:
+            raise ValueError("port must be 0..65535")
+        for name in ("head_limit_s", "idle_limit_s", "farewell_limit_s"):
+            if not 0.1 <= getattr(self, name) <= 3_600:
+                raise ValueError(f"{name} must be 0.1..3600 seconds")
+        if not 1 <= self.unfinished_per_source <= self.unfinished_total < self.connections_max:
+            raise ValueError(
+                "unfinished_per_source, unfinished_total, connections_max must grow, and"
+                " connections_max must be greater than unfinished_total"
+            )

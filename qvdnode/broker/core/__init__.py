@@ -1,1 +1,0 @@
-"""What the broker decides without I/O."""
