@@ -6,6 +6,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
@@ -70,6 +71,7 @@ class Records:
 
     sessions: Sessions
     audit: Audit
+    trail: AuditTrail
 
 
 @dataclass(frozen=True, slots=True)

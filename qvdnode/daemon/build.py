@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
+from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
@@ -89,6 +90,7 @@ class Node:
     fleet: Fleet
     starts: StartChoice
     journal: SessionJournal
+    trail: AuditTrail
     readiness: Readiness
     desktops: Desktops
     endpoint: Endpoint
@@ -151,6 +153,7 @@ def build(around: Surroundings) -> Node:
         fleet=fleet,
         starts=starts,
         journal=journal,
+        trail=AuditTrail(Audit(database), clock),
         readiness=readiness,
         desktops=desktops,
         endpoint=endpoint,
@@ -185,7 +188,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(Flavours(database), Images(database), node.importer),
-        records=Records(node.sessions, Audit(database)),
+        records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
         fleet=node.fleet,

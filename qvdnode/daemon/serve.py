@@ -102,6 +102,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     _ = tasks.essential("journal", node.journal.run())
+    _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("rules", keep_checking("rules", node.confinement.check, clock))
     _ = tasks.essential("network", keep_checking("network", node.network.check, clock))
     if not joined:

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import cast
 
+from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
@@ -95,6 +96,8 @@ def make_parts(
     """Everything the routes use."""
     clock, settings = SystemClock(), AuthSettings()
     hasher = PasswordHasher(threads=1)
+    trail = AuditTrail(Audit(database), clock)
+    _ = supervisor.isolated("audit", trail.run())
     users, api_tokens = Users(database), ApiTokens(database)
     return AdminParts(
         accounts=Accounts(
@@ -106,7 +109,7 @@ def make_parts(
             api_tokens=api_tokens,
         ),
         catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
-        records=Records(Sessions(database), Audit(database)),
+        records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),
         nodes=Nodes(database),
         fleet=cast(Fleet, fleet),
