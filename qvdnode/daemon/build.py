@@ -183,6 +183,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
             memory_reserved_mib=config.memory.host_reserve_mib,
             guests_max=config.vm.id_slots,
             starts_at_once_max=config.vm.starts_at_once,
+            disk=node.rootfs.ledger.show(node.fleet.promised()),
         )
 
     return AdminParts(

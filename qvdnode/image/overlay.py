@@ -17,13 +17,15 @@ from qvdnode.host import mounts
 from qvdnode.host.idmap import IdMapper
 from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from qvdnode.image import guest_folders, size_limit
+from qvdnode.image.core.disk_promise import DiskLook
 from qvdnode.image.disk import Floor
+from qvdnode.image.disk_ledger import DiskLedger, Orders
 from qvdnode.image.homes import Homes
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.model.account import account_name
-from qvdnode.model.errors import BadImage, HostFailed
+from qvdnode.model.errors import BadImage, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -48,13 +50,21 @@ class OverlayRootfs:
         self._settings = settings
         self._layout = Layout(settings.state_dir)
         self._floor = Floor(settings.state_dir, settings.free_floor_mib)
+        self.ledger = DiskLedger(settings)
+        """Counts what is promised of the disk."""
         self._homes = Homes(self._layout, settings.quota_project_base)
         self._ids = IdMapper()
         self._limit: SizeLimit | None = None
 
-    async def require_room(self) -> None:
-        """Raise NodeFull below the floor of free space."""
-        await asyncio.to_thread(self._floor.require, STARTING)
+    async def require_room(self, order: DesktopOrder, promised: Orders) -> None:
+        """Raise NodeFull below the floor of free space, or when the desktop does not fit.
+
+        Nothing is awaited between the look at what is `promised` and the return.
+        """
+        look = await asyncio.to_thread(self._look)
+        because = self.ledger.refuse(look, promised(), order)
+        if because is not None:
+            raise NodeFull(because)
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         """A fresh root and the user's home for this generation.
@@ -121,6 +131,10 @@ class OverlayRootfs:
         account = account_name(order.user.login)
         await asyncio.to_thread(guest_folders.join, folders, account, ids)
         return GuestRoot(root=folders.root, home=folders.home)
+
+    def _look(self) -> DiskLook:
+        self._floor.require(STARTING)
+        return self.ledger.look()
 
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():

@@ -172,10 +172,10 @@ class GuestActor:
         return self._life.spec()
 
     @property
-    def promised_mib(self) -> int:
-        """Memory of the guest that runs or comes up."""
+    def promised(self) -> DesktopOrder | None:
+        """With what the guest was let in that runs or comes up."""
         guest = self._life.guest
-        return guest.order.flavour.memory_mib if guest is not None and guest.admitted else 0
+        return guest.order if guest is not None and guest.admitted else None
 
     # -- company of the guest's life -----------------------------------------------------------
 

@@ -40,6 +40,7 @@ class Fleet:
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(settings.state_files),
             promised_mib=self._promised_mib,
+            promised=self.promised,
         )
         self._actors: dict[VmId, GuestActor] = {}
         self._tasks: Supervisor | None = None
@@ -118,6 +119,11 @@ class Fleet:
         """How all of them are."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
+    def promised(self) -> Sequence[DesktopOrder]:
+        """What all guests that run or come up were let in with."""
+        orders = [actor.promised for actor in self._actors.values()]
+        return [order for order in orders if order is not None]
+
     def load(self) -> FleetLoad:
         """How much all of them take."""
         return FleetLoad(
@@ -169,7 +175,7 @@ class Fleet:
         actor.post(partial(actor.found, guest, whole=whole, error=error))
 
     def _promised_mib(self) -> int:
-        return sum(actor.promised_mib for actor in self._actors.values())
+        return sum(order.flavour.memory_mib for order in self.promised())
 
     def _known(self, vm_id: VmId) -> GuestActor | None:
         actor = self._actors.get(vm_id)

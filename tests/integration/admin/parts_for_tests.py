@@ -23,6 +23,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
@@ -44,6 +45,7 @@ FACTS = NodeFacts(
     memory_reserved_mib=1_024,
     guests_max=100,
     starts_at_once_max=4,
+    disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
 

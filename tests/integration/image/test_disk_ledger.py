@@ -1,0 +1,65 @@
+"""What the ledger finds in state folders."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qvdnode.host import loop_files, mounts
+from qvdnode.image.core.disk_promise import Room
+from qvdnode.image.disk_ledger import DiskLedger
+from qvdnode.image.settings import ImageSettings, SizeLimits
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.ids import Generation, UserId, VmId
+from tests.fakes.orders import desktop_order
+
+pytestmark = pytest.mark.mounts
+
+
+@pytest.fixture
+def by_files(settings: ImageSettings) -> ImageSettings:
+    return replace(settings, size_limits=SizeLimits.LOOP)
+
+
+@pytest.fixture
+def apart(state_dir: Path) -> Iterator[Path]:
+    """Homes on a file system of their own."""
+    mounts.tmpfs(state_dir / "homes", size_kib=64 * 1024, inodes=1024, owner=0, mode=0o711)
+    yield state_dir / "homes"
+    mounts.unmount(state_dir / "homes")
+
+
+async def test_kept_homes_and_the_roots_of_guests_are_found(by_files: ImageSettings) -> None:
+    state, ledger = by_files.state_dir, DiskLedger(by_files)
+    (state / "vms/7/3").mkdir(parents=True)
+    (state / "vms/7/3/disk.img").write_bytes(bytes(8 << 20))
+    await loop_files.make(state / "homes/5.img", 64, journal=True)
+    (state / "homes/6").mkdir()
+    (state / "homes/7.img.new").touch()
+    look = ledger.look()
+    assert (look.kept, look.by_quota, look.roots) == ({5: 64, 6: 0}, False, look.homes)
+    assert 8 <= look.roots.used.mib < 24
+    assert ledger.used_by_root(VmId(7), Generation(3)) == Room(8, 1)
+    assert ledger.used_by_root(VmId(7), Generation(4)) == Room(0, 0)
+    assert ledger.used_by_home(UserId(5)).mib < 16
+    assert ledger.used_by_home(UserId(9)) == Room(0, 0)
+
+
+async def test_homes_on_a_file_system_of_their_own_are_counted_there(
+    by_files: ImageSettings, apart: Path
+) -> None:
+    (apart / "5.img").write_bytes(bytes(8 << 20))
+    ledger = DiskLedger(by_files)
+    assert ledger.show([]) == []
+    look = ledger.look()
+    assert [store.folder for store in look.stores] == [str(by_files.state_dir / "vms"), str(apart)]
+    assert (look.roots.used.mib, look.homes.used.mib, look.homes.free_mib) == (0, 8, 56)
+    told = ledger.show([desktop_order(5, user_id=5)])
+    assert [(store.capacity_mib, store.promised_mib) for store in told[1:]] == [(0, 2048)]
+
+
+def test_a_state_folder_that_is_not_there_is_told(by_files: ImageSettings) -> None:
+    missing = replace(by_files, state_dir=by_files.state_dir / "missing")
+    with pytest.raises(HostFailed, match="missing cannot be looked at"):
+        DiskLedger(missing).look()
