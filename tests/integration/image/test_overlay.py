@@ -3,24 +3,21 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from qvdnode.host import disk_space, loop_files, mounts, process, project_quota
+from qvdnode.host import loop_files, mounts, process, project_quota
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
-from qvdnode.image.size_limit import LimitedFolder, LoopLimit
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
-from tests.fakes.orders import FLAVOUR, desktop_order
-from tests.integration.image.conftest import IDS
-from tests.integration.image.tiny_root import Piece, complete, stream, tar
+from tests.fakes.orders import desktop_order
+from tests.integration.image.conftest import IDS, ORDER, SMALL
 from tests.waiting import until
 
 pytestmark = pytest.mark.mounts
@@ -28,25 +25,6 @@ pytestmark = pytest.mark.mounts
 ONE = Generation(1)
 VM, USER = VmId(7), UserId(5)
 OTHER_IDS = IdRange(IDS.start + 65_536)
-SMALL = replace(FLAVOUR, disk_mib=32, home_mib=32)
-ORDER = desktop_order(7, flavour=SMALL)
-
-
-@pytest.fixture
-async def ready(settings: ImageSettings) -> ImageSettings:
-    """A state folder with the image of ORDER in it."""
-    importer = Importer(settings)
-    content = tar(complete(Piece("./var/lib/word", b"from the image", mode=0o644)))
-    done = await importer.import_tar(stream(content), "tiny")
-    await importer.place(done, ORDER.flavour.image_id, ORDER.image_version)
-    return settings
-
-
-@pytest.fixture
-async def rootfs(ready: ImageSettings) -> AsyncIterator[OverlayRootfs]:
-    provider = OverlayRootfs(ready)
-    yield provider
-    provider.close()
 
 
 def left(settings: ImageSettings) -> list[str]:
@@ -221,84 +199,6 @@ async def test_room_is_what_the_disk_has_just_now(state_dir: Path) -> None:
         await rootfs.require_room(ORDER, list)
     filling.unlink()
     await rootfs.require_room(ORDER, list)
-
-
-def allocated_mib(path: Path) -> int:
-    return path.stat().st_blocks * 512 >> 20
-
-
-async def test_what_is_deleted_in_a_root_or_a_home_gives_its_space_back(
-    ready: ImageSettings,
-) -> None:
-    rootfs = OverlayRootfs(replace(ready, size_limits=SizeLimits.LOOP))
-    made = await rootfs.mount(ORDER, ONE, IDS)
-    state = ready.state_dir
-    for place, guest_id, file, point in (
-        (f"{made.home}/big", 1000, state / "homes/5.img", state / "homes/5"),
-        ("var/lib/big", 0, state / "vms/7/1/disk.img", state / "vms/7/1/disk"),
-    ):
-        before = allocated_mib(file)
-        write = f"head -c 20M /dev/zero | tr '\\0' x > {place}"
-        assert (await as_guest(made, IDS, write, guest_id=guest_id)).startswith("0")
-        await process.run(["sync", "-f", point])
-        assert allocated_mib(file) >= before + 19
-        delete = f"rm {place}"
-        assert (await as_guest(made, IDS, delete, guest_id=guest_id)).startswith("0")
-        # With the next commit of its journal, so within five seconds.
-        await until(
-            lambda file=file, before=before: allocated_mib(file) <= before + 2,  # type: ignore[misc]
-            limit_s=15,
-            what=f"the space in {file}",
-        )
-    await rootfs.unmount(VM, USER, ONE)
-    rootfs.close()
-
-
-async def test_preallocated_roots_and_homes_have_all_their_blocks_and_keep_them(
-    ready: ImageSettings, rootfs: OverlayRootfs
-) -> None:
-    sparse = OverlayRootfs(replace(ready, size_limits=SizeLimits.LOOP))
-    made = await sparse.mount(ORDER, ONE, IDS)
-    await write_letter(made, IDS)
-    await sparse.unmount(VM, USER, ONE)
-    home, root = ready.state_dir / "homes/5.img", ready.state_dir / "vms/7/2/disk.img"
-    assert allocated_mib(home) < 16
-    filled = OverlayRootfs(replace(ready, size_limits=SizeLimits.LOOP, disk_preallocate=True))
-    made = await filled.mount(ORDER, Generation(2), IDS)
-    assert (made.home / "letter").read_text(encoding="ascii") == "dear\n"
-    write = f"head -c 16M /dev/zero > {made.home}/big && sync -f {made.home}/big"
-    assert (await as_guest(made, IDS, write, guest_id=1000)).startswith("0")
-    await as_guest(made, IDS, f"rm {made.home}/big && sync -f {made.home}", guest_id=1000)
-    assert (allocated_mib(home), allocated_mib(root)) == (32, 32)
-    await filled.unmount(VM, USER, Generation(2))
-    assert allocated_mib(home) == 32
-
-
-async def test_a_home_for_which_there_is_no_room_is_refused_and_stays_as_it_was(
-    state_dir: Path,
-) -> None:
-    disk = state_dir / "disk"
-    disk.mkdir()
-    mounts.tmpfs(disk, size_kib=64 * 1024, inodes=1024, owner=0, mode=0o711)
-    limit = LoopLimit(preallocate=True, floor_mib=16)
-    folder = LimitedFolder(disk / "5", disk / "5.img", 1, 64, kept=True)
-    with pytest.raises(NodeFull, match="disk_preallocate"):
-        await limit.open(folder)
-    assert not folder.file.exists()
-    assert disk_space.free_room(disk).mib > 40
-
-
-async def test_a_desktop_that_does_not_fit_beside_what_is_promised_is_refused(
-    rootfs: OverlayRootfs, ready: ImageSettings
-) -> None:
-    free = disk_space.free_mib(ready.state_dir) - ready.free_floor_mib
-    large = replace(FLAVOUR, disk_mib=free * 3 // 5, home_mib=32)
-    first, second = (desktop_order(vm, user_id=vm, flavour=large) for vm in (7, 8))
-    await rootfs.require_room(second, list)
-    with pytest.raises(NodeFull, match=r"promised to others.*image\.disk_overcommit"):
-        await rootfs.require_room(second, lambda: [first])
-    trusting = OverlayRootfs(replace(ready, disk_overcommit=2.0))
-    await trusting.require_room(second, lambda: [first])
 
 
 async def test_below_the_floor_nothing_starts(ready: ImageSettings) -> None:
