@@ -38,11 +38,15 @@ from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.inotify import Inotify
+from qvdnode.image.core.disk_watch import Ending
 from qvdnode.image.disk import Floor
+from qvdnode.image.disk_sizes import DiskSizes, Tenancy
+from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.model.vm_state import VmState
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
@@ -61,6 +65,8 @@ from qvdnode.vm.run_folder import TmpfsRunFolders
 
 GUEST_NAME: Final = "qvd"
 """What the names of guests begin with, after the instance's prefix."""
+WRITING: Final = frozenset({VmState.BOOTING, VmState.RUNNING, VmState.STOPPING})
+"""In which states a guest can write to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class Node:
     network: GuestNetwork
     confinement: NftConfinement
     rootfs: OverlayRootfs
+    disk_watch: DiskWatch
     importer: Importer
     fleet: Fleet
     starts: StartChoice
@@ -149,6 +156,7 @@ def build(around: Surroundings) -> Node:
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
         rootfs=rootfs,
+        disk_watch=_disk_watch(around, rootfs, fleet),
         importer=Importer(config.image),
         fleet=fleet,
         starts=starts,
@@ -241,6 +249,23 @@ def _fleet(
     )
     admission.show(lambda: fleet.load().promised_mib)
     return fleet
+
+
+def _disk_watch(around: Surroundings, rootfs: OverlayRootfs, fleet: Fleet) -> DiskWatch:
+    settings = around.config.image
+
+    def guests() -> list[Tenancy]:
+        return [
+            Tenancy(status.order.vm.id, status.order.user.id, status.generation)
+            for status in fleet.statuses()
+            if status.state in WRITING and status.generation is not None
+        ]
+
+    def end(ending: Ending) -> None:
+        fleet.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
+
+    sizes = DiskSizes(settings, rootfs.ledger)
+    return DiskWatch(settings, sizes, around.clock, guests, end)
 
 
 def _accounts(around: Surroundings) -> Accounts:

@@ -135,6 +135,11 @@ class GuestActor:
         self._stoppers.append(answer)
         self._life.happen(GuestEvent.STOP_ASKED)
 
+    def end_for_disk(self, because: str, *, at_once: bool) -> None:
+        """It writes too much: end it, for that reason, before it takes from others."""
+        event = GuestEvent.FILLED_DISK if at_once else GuestEvent.FILLS_DISK
+        self._life.happen(event, GuestFailed(because, step="disk"))
+
     async def recorded(self) -> None:
         """Return once the row says how the VM is, or when it cannot be written now."""
         with suppress(Unavailable):

@@ -101,6 +101,12 @@ class Fleet:
         await answer
         await actor.recorded()
 
+    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
+        """End a desktop that fills the disk: asked first, or killed; its VM's error tells why."""
+        actor = self._known(vm_id)
+        if actor is not None:
+            actor.post(partial(actor.end_for_disk, because, at_once=at_once))
+
     async def disconnect(self, vm_id: VmId) -> bool:
         """Close the stream of the VM's client; False if it has none."""
         actor = self._known(vm_id)

@@ -9,6 +9,7 @@ import pytest
 from qvdnode.host import loop_files, mounts
 from qvdnode.image.core.disk_promise import Room
 from qvdnode.image.disk_ledger import DiskLedger
+from qvdnode.image.disk_sizes import DiskSizes, Tenancy
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -59,7 +60,26 @@ async def test_homes_on_a_file_system_of_their_own_are_counted_there(
     assert [(store.capacity_mib, store.promised_mib) for store in told[1:]] == [(0, 2048)]
 
 
+async def test_what_guests_files_take_is_measured_in_the_file_system_they_are_in(
+    by_files: ImageSettings, apart: Path
+) -> None:
+    state, sizes = by_files.state_dir, DiskSizes(by_files, DiskLedger(by_files))
+    (state / "vms/7/1").mkdir(parents=True)
+    (state / "vms/7/1/disk.img").write_bytes(bytes(8 << 20))
+    (apart / "5.img").write_bytes(bytes(4 << 20))
+    seven, eight = (Tenancy(VmId(vm), UserId(5), Generation(1)) for vm in (7, 8))
+    roots, homes = sizes.look([seven, eight])
+    assert (roots.folder, homes.folder) == (state, apart)
+    assert (roots.taken_mib, homes.taken_mib) == ({seven: 8, eight: 0}, {seven: 4, eight: 4})
+    assert homes.free_mib < 17  # as many inodes as there are
+    mounts.unmount(apart)
+    (together,) = sizes.look([seven])
+    assert together.taken_mib == {seven: 8}
+
+
 def test_a_state_folder_that_is_not_there_is_told(by_files: ImageSettings) -> None:
     missing = replace(by_files, state_dir=by_files.state_dir / "missing")
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
         DiskLedger(missing).look()
+    with pytest.raises(HostFailed, match="missing cannot be looked at"):
+        DiskSizes(missing, DiskLedger(missing)).look([])
