@@ -14,7 +14,7 @@ from qvdnode.host import mounts
 from tests.e2e.conftest import Screen
 from tests.e2e.guest_processes import in_guest
 from tests.e2e.test_desktop import viewing
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour
+from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
 from tests.harness.node import NodeProcess, new_node
 from tests.harness.node import test_root as state_root
 from tests.harness.rest import Refused, Rest
@@ -88,8 +88,10 @@ async def test_a_user_who_fills_the_disk_is_ended_and_nobody_else_loses_anything
             in_guest(culprit, f"cd ~ && {FILL}")
             in_guest(culprit, f"cd /var/tmp && {FILL}")
             await asyncio.wait_for(viewer.over.wait(), 60)
-        assert (await rest.post(f"/vms/{culprit.vm_id}/stop?wait=true"))["state"] == "stopped"
+        await rest.post(f"/vms/{culprit.vm_id}/stop?wait=true")
         await until(lambda: answers(rest), limit_s=30, what="the database")
+        view = await until_vm(rest, culprit.vm_id, state="failed")
+        assert "filling the node's disk" in view["error"]
         event = node.events("desktop_filled_disk")[0]
         assert event["vm"] == culprit.vm_id
         assert "kept free" in event["because"]
