@@ -63,6 +63,8 @@ class Homes:
         """Unmount the homes that no guest uses; name their folders."""
         unmounted: list[Path] = []
         for point in await asyncio.to_thread(mounts.under, self._layout.homes):
+            if point == self._layout.homes:  # a file system of their own
+                continue
             held = point.name.isdecimal() and self._holders.get(UserId(int(point.name)))
             if not held:
                 await asyncio.to_thread(mounts.unmount, point)

@@ -10,6 +10,7 @@ from qvdnode.host import loop_files, mounts
 from qvdnode.image.core.disk_promise import Room
 from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.image.disk_sizes import DiskSizes, Tenancy
+from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -58,6 +59,15 @@ async def test_homes_on_a_file_system_of_their_own_are_counted_there(
     assert (look.roots.used.mib, look.homes.used.mib, look.homes.free_mib) == (0, 8, 56)
     told = ledger.show([desktop_order(5, user_id=5)])
     assert [(store.capacity_mib, store.promised_mib) for store in told[1:]] == [(0, 2048)]
+
+
+async def test_a_sweep_leaves_the_file_system_of_homes_mounted(
+    by_files: ImageSettings, apart: Path
+) -> None:
+    rootfs = OverlayRootfs(by_files)
+    assert await rootfs.sweep([]) == []
+    assert mounts.is_mounted(apart)
+    rootfs.close()
 
 
 async def test_what_guests_files_take_is_measured_in_the_file_system_they_are_in(
