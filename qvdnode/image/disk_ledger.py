@@ -18,6 +18,7 @@ from qvdnode.image.core.disk_promise import (
     StoreFigures,
     figures,
     refusal,
+    unused_mib,
 )
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings, SizeLimits
@@ -73,6 +74,14 @@ class DiskLedger:
             REFUSED.inc()
         self.show(orders)
         return because
+
+    def reserved_mib(self, orders: Collection[DesktopOrder]) -> int:
+        """What must stay free beside images for what desktops were promised; raises HostFailed.
+
+        Blocks as `look` does.
+        """
+        device = self._place(self._layout.images).stat().st_dev
+        return unused_mib(self.look(), self._policy, orders, device)
 
     def show(self, orders: Collection[DesktopOrder]) -> list[StoreFigures]:
         """How each file system stood at the last look; the metrics say so too."""

@@ -7,6 +7,7 @@ every home that there is, whether its user is logged in or not.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from qvdnode.model.disk_share import inodes_of
 from qvdnode.model.farm import DesktopOrder
@@ -110,6 +111,17 @@ def figures(
         )
         for store in look.stores
     ]
+
+
+def unused_mib(
+    look: DiskLook, policy: DiskPolicy, orders: Collection[DesktopOrder], device: int
+) -> int:
+    """How much of a file system guests were promised and do not take yet, in MiB."""
+    taken = promised(look, orders)
+    for store in look.stores:
+        if store.device == device:
+            return max(ceil(taken[device].mib / policy.overcommit) - store.used.mib, 0)
+    return 0
 
 
 def refusal(

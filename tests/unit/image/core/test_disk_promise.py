@@ -12,6 +12,7 @@ from qvdnode.image.core.disk_promise import (
     figures,
     promised,
     refusal,
+    unused_mib,
 )
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import UserId
@@ -86,3 +87,11 @@ def test_under_quota_a_guests_files_are_those_of_the_file_system() -> None:
     assert "32768 inodes more in /state, of which 7242 are not promised" in str(because)
     by_files = replace(look, by_quota=False)
     assert refusal(by_files, POLICY, others, order(1, disk=10, home=10)) is None
+
+
+def test_what_desktops_do_not_take_yet_is_kept_from_others() -> None:
+    look = replace(LOOK, kept={UserId(9): 4_000})
+    assert unused_mib(look, POLICY, [order(1)], 1) == 1_000 + 500 + 4_000 - 1_000
+    assert unused_mib(look, DiskPolicy(2_000, 2.0), [order(1)], 1) == 1_750
+    assert unused_mib(LOOK, POLICY, [], 1) == 0
+    assert unused_mib(look, POLICY, [order(1)], 2) == 0
