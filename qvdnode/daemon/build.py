@@ -2,6 +2,7 @@
 
 # tested-by: tests/e2e/test_desktop.py
 
+import logging
 import random
 import secrets
 from collections.abc import Callable
@@ -46,6 +47,7 @@ from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.model.errors import HostFailed
 from qvdnode.model.vm_state import VmState
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
@@ -62,6 +64,8 @@ from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.run_folder import TmpfsRunFolders
+
+log = logging.getLogger(__name__)
 
 GUEST_NAME: Final = "qvd"
 """What the names of guests begin with, after the instance's prefix."""
@@ -261,11 +265,22 @@ def _disk_watch(around: Surroundings, rootfs: OverlayRootfs, fleet: Fleet) -> Di
             if status.state in WRITING and status.generation is not None
         ]
 
-    def end(ending: Ending) -> None:
-        fleet.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
+    async def end(ending: Ending) -> None:
+        culprit = next((guest for guest in guests() if guest.vm_id == ending.vm_id), None)
+        if not ending.at_once or culprit is None:
+            fleet.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
+            return
+        # Before it is dead, and what it has in memory is written, it could take all there is.
+        try:
+            await rootfs.cut_off(culprit.vm_id, culprit.user_id, culprit.generation)
+        except HostFailed as error:
+            because = str(error)
+            log.warning("disk_not_cut_off", extra={"vm": culprit.vm_id, "because": because})
+        for status in fleet.statuses():
+            if status.order.user.id == culprit.user_id:  # they share the home
+                fleet.end_for_disk(status.order.vm.id, ending.because, at_once=True)
 
-    sizes = DiskSizes(settings, rootfs.ledger)
-    return DiskWatch(settings, sizes, around.clock, guests, end)
+    return DiskWatch(settings, DiskSizes(settings, rootfs.ledger), around.clock, guests, end)
 
 
 def _accounts(around: Surroundings) -> Accounts:

@@ -20,6 +20,9 @@ _GET_FREE: Final = 0x4C82
 _CONFIGURE: Final = 0x4C0A
 _AUTOCLEAR, _DIRECT_IO = 4, 16
 _CONFIG: Final = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
+_SHUT_DOWN: Final = 0x8004_587D
+_FLUSH_LOG: Final = 1
+"""EXT4_IOC_SHUTDOWN with its journal written, and not what the page cache holds."""
 _TRIES: Final = 64
 _MIB: Final = 1024 * 1024
 _SECTOR: Final = 512
@@ -141,6 +144,27 @@ def _mount(path: Path, target: Path, options: str, new: bool) -> None:  # noqa: 
         mounts.filesystem(device, target, "ext4", options)
     finally:
         os.close(handle)
+
+
+def cut_off(path: Path, point: Path) -> bool:
+    """Have the file system in `path`, mounted at `point`, write nothing to its file any more.
+
+    What was synced in it is there at its next mount, what waits to be written back is dropped, and
+    whoever uses it gets errors. False when it is not mounted there; raises OSError.
+    """
+    try:
+        handle = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        device = device_of(path)
+        # Never that of the host: it must be the one on the loop device on that very file.
+        if device is None or os.fstat(handle).st_dev != device.stat().st_rdev:
+            return False
+        fcntl.ioctl(handle, _SHUT_DOWN, struct.pack("=I", _FLUSH_LOG))
+    finally:
+        os.close(handle)
+    return True
 
 
 def device_of(path: Path) -> Path | None:

@@ -5,7 +5,7 @@ Core decides whom and when; here is measured, and told.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Protocol
 
 from qvdnode.image.core import disk_watch
@@ -43,7 +43,7 @@ class DiskWatch:
         sizes: Sizes,
         clock: Clock,
         guests: Callable[[], Collection[Tenancy]],
-        end: Callable[[Ending], None],
+        end: Callable[[Ending], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._sizes = sizes
@@ -72,7 +72,7 @@ class DiskWatch:
             before = self._last.get(str(store.folder), store)
             space = self._space(before, store, now_s - self._last_s)
             spaces.append(space)
-            self._act(space, _writers(before, store))
+            await self._act(space, _writers(before, store))
         self._last, self._last_s = {str(store.folder): store for store in stores}, now_s
         NEAR.set(int(any(space.free_mib < space.alarm_mib for space in spaces)))
         return min(disk_watch.pause_s(space) for space in spaces)
@@ -87,7 +87,7 @@ class DiskWatch:
             alarm_mib=self._settings.alarm_mib,
         )
 
-    def _act(self, space: Space, writers: list[Writer]) -> None:
+    async def _act(self, space: Space, writers: list[Writer]) -> None:
         for ending in disk_watch.endings(space, writers):
             ENDED.labels("at_once" if ending.at_once else "asked").inc()
             log.warning(
@@ -98,7 +98,7 @@ class DiskWatch:
                     "because": ending.because,
                 },
             )
-            self._end(ending)
+            await self._end(ending)
 
 
 def _writers(before: StoreSizes, now: StoreSizes) -> list[Writer]:

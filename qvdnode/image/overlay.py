@@ -82,6 +82,19 @@ class OverlayRootfs:
         """Undo `mount`, throw the root away and keep the home; safe to repeat."""
         await to_its_end(self._undo(vm_id, user_id, generation))
 
+    async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+        """Let root and home of a guest that is to be ended grow no more; raises HostFailed.
+
+        Every guest that has the home open gets errors from it, and is to be ended too.
+        """
+        limit = await asyncio.to_thread(self._chosen)
+        root = self._limited_root(vm_id, self._layout.guest(vm_id, generation), 0)
+        for done in await asyncio.gather(
+            limit.cut_off(root), self._homes.cut_off(user_id, limit), return_exceptions=True
+        ):
+            if isinstance(done, BaseException):
+                raise done
+
     async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
         """Take over mounts an earlier process made; False if they are not whole."""
         folders = self._layout.guest(vm_id, generation)
@@ -148,6 +161,9 @@ class OverlayRootfs:
         self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)
         guest_folders.prepare(folders, ids)
+        return self._chosen()
+
+    def _chosen(self) -> SizeLimit:
         if self._limit is None:
             self._limit = size_limit.choose(self._settings)
         return self._limit
@@ -167,14 +183,15 @@ class OverlayRootfs:
     async def _open_disk(
         self, folders: GuestFolders, order: DesktopOrder, limit: SizeLimit
     ) -> None:
-        await limit.open(
-            LimitedFolder(
-                folder=folders.disk,
-                file=folders.disk_file,
-                project=self._settings.quota_project_base + 2 * order.vm.id,
-                size_mib=order.flavour.disk_mib,
-                kept=False,
-            )
+        await limit.open(self._limited_root(order.vm.id, folders, order.flavour.disk_mib))
+
+    def _limited_root(self, vm_id: VmId, folders: GuestFolders, size_mib: int) -> LimitedFolder:
+        return LimitedFolder(
+            folder=folders.disk,
+            file=folders.disk_file,
+            project=self._settings.quota_project_base + 2 * vm_id,
+            size_mib=size_mib,
+            kept=False,
         )
 
     async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:

@@ -39,6 +39,13 @@ class SizeLimit(Protocol):
         """Make the folder usable, with what it held before if it is kept; raises HostFailed."""
         ...
 
+    async def cut_off(self, wanted: LimitedFolder) -> None:
+        """Let it grow no more from now on, until it is opened again; raises HostFailed.
+
+        Who writes there gets errors. Nothing to do, where it is not open, is fine.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LoopLimit:
@@ -63,6 +70,13 @@ class LoopLimit:
         sparse = not self.preallocate
         await loop_files.mount(wanted.file, wanted.folder, new=fresh, discard=sparse)
         await asyncio.to_thread(_private_folder, wanted.folder)  # its root is another one now
+
+    async def cut_off(self, wanted: LimitedFolder) -> None:
+        """Shut its file system down: what waits to be written back would take space, too."""
+        try:
+            _ = await asyncio.to_thread(loop_files.cut_off, wanted.file, wanted.folder)
+        except OSError as error:
+            raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
 
     async def _fill(self, wanted: LimitedFolder, *, fresh: bool) -> None:
         try:
@@ -89,6 +103,17 @@ class ProjectLimit:
             raise HostFailed(
                 f"the quota of {wanted.folder} cannot be set: {error.strerror}"
             ) from error
+
+    async def cut_off(self, wanted: LimitedFolder) -> None:
+        """Set its limit to what it has."""
+        try:
+            usage = await asyncio.to_thread(project_quota.usage, wanted.folder, wanted.project)
+            used_mib = max(usage.used_mib, 1)
+            await asyncio.to_thread(project_quota.limit, wanted.folder, wanted.project, used_mib)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
 
 
 def choose(settings: ImageSettings) -> SizeLimit:

@@ -61,6 +61,8 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
         E.LAUNCHED: S.BOOTING,
         E.STOP_ASKED: S.KILLING,
         E.BRING_UP_FAILED: S.KILLING,
+        E.FILLS_DISK: S.KILLING,
+        E.FILLED_DISK: S.KILLING,
         E.LEASE_LOST: S.KILLING,
         E.BROKEN: S.KILLING,
     },

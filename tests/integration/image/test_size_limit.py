@@ -1,17 +1,18 @@
 """What roots and homes take of the disk: promised, given at once, given back."""
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qvdnode.host import disk_space, mounts, process
+from qvdnode.host import disk_space, loop_files, mounts, process
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.image.size_limit import LimitedFolder, LoopLimit
 from qvdnode.model.errors import NodeFull
-from qvdnode.model.ids import Generation
+from qvdnode.model.ids import Generation, UserId, VmId
 from tests.fakes.orders import FLAVOUR, desktop_order
 from tests.integration.image.conftest import IDS, ORDER
 from tests.integration.image.test_overlay import ONE, USER, VM, as_guest, write_letter
@@ -50,6 +51,46 @@ async def test_what_is_deleted_in_a_root_or_a_home_gives_its_space_back(
         await until(given_back, limit_s=15, what=f"the space in {file}")
     await rootfs.unmount(VM, USER, ONE)
     rootfs.close()
+
+
+async def test_what_is_cut_off_grows_no_more_and_a_home_keeps_what_was_synced(
+    ready: ImageSettings,
+) -> None:
+    rootfs = OverlayRootfs(replace(ready, size_limits=SizeLimits.LOOP))
+    made = await rootfs.mount(ORDER, ONE, IDS)
+    other = await rootfs.mount(desktop_order(8, user_id=6, flavour=ORDER.flavour), ONE, IDS)
+    await write_letter(made, IDS)
+    await as_guest(made, IDS, f"sync {made.home}/letter && sync -f {made.home}", guest_id=1000)
+    write = f"head -c 20M /dev/zero > {made.home}/big; head -c 20M /dev/zero > var/lib/big"
+    await as_guest(made, IDS, write, guest_id=0)
+    await rootfs.cut_off(VM, USER, ONE)
+    files = [ready.state_dir / name for name in ("homes/5.img", "vms/7/1/disk.img")]
+    sizes = [allocated_mib(file) for file in files]
+    assert "rror" in await as_guest(made, IDS, f"echo late > {made.home}/late", guest_id=1000)
+    await rootfs.unmount(VM, USER, ONE)
+    assert allocated_mib(files[0]) == sizes[0]
+    assert (await as_guest(other, IDS, "echo fine > var/lib/big")).startswith("0")
+    again = await rootfs.mount(ORDER, Generation(2), IDS)
+    assert (again.home / "letter").read_text(encoding="ascii") == "dear\n"
+    await rootfs.unmount(VM, USER, Generation(2))
+    await rootfs.unmount(VmId(8), UserId(6), ONE)
+    await rootfs.cut_off(VM, USER, ONE)  # nothing is there any more
+    rootfs.close()
+
+
+async def test_the_file_system_of_the_host_is_never_shut_down(
+    ready: ImageSettings, state_dir: Path
+) -> None:
+    (state_dir / "homes/5").mkdir()
+    await loop_files.make(state_dir / "homes/5.img", 32, journal=True)
+    assert not loop_files.cut_off(state_dir / "homes/5.img", state_dir / "homes/5")
+    device, handle = loop_files.attach(state_dir / "homes/5.img")
+    try:
+        assert loop_files.device_of(state_dir / "homes/5.img") == device
+        assert not loop_files.cut_off(state_dir / "homes/5.img", state_dir / "homes/5")
+    finally:
+        os.close(handle)
+    (state_dir / "alive").touch()
 
 
 async def test_preallocated_roots_and_homes_have_all_their_blocks_and_keep_them(

@@ -41,9 +41,10 @@ class World:
         self.guests = [ONE, TWO]
         self.ended: list[Ending] = []
         settings = ImageSettings(free_floor_mib=100, free_alarm_mib=400)
-        self.watch = DiskWatch(
-            settings, self.disk, self.clock, lambda: self.guests, self.ended.append
-        )
+        self.watch = DiskWatch(settings, self.disk, self.clock, lambda: self.guests, self.end)
+
+    async def end(self, ending: Ending) -> None:
+        self.ended.append(ending)
 
     async def look_after(self, seconds: float, **written: float) -> float:
         self.disk.taken[ONE] += written.get("one", 0)
