@@ -7,7 +7,6 @@ every home that there is, whether its user is logged in or not.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from qvdnode.model.disk_share import inodes_of
 from qvdnode.model.farm import DesktopOrder
@@ -120,7 +119,7 @@ def unused_mib(
     taken = promised(look, orders)
     for store in look.stores:
         if store.device == device:
-            return max(ceil(taken[device].mib / policy.overcommit) - store.used.mib, 0)
+            return max(round(taken[device].mib / policy.overcommit) - store.used.mib, 0)
     return 0
 
 
