@@ -24,7 +24,7 @@ from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.ids import UserId, VmId
 from qvdnode.telemetry.metrics import Counter, Gauge
 
 Orders = Callable[[], Collection[DesktopOrder]]
@@ -98,14 +98,6 @@ class DiskLedger:
             loop = self._settings.size_limits is SizeLimits.LOOP
             self._by_quota = not loop and project_quota.available(self._settings.state_dir)
         return self._by_quota
-
-    def used_by_root(self, vm_id: VmId, generation: Generation) -> Room:
-        """What the root of a guest takes; nothing when it is gone. Blocks."""
-        return self._used_by(vm_id, self._layout.guest(vm_id, generation))
-
-    def used_by_home(self, user_id: UserId) -> Room:
-        """What a home takes; nothing when there is none. Blocks."""
-        return self._home(user_id)[1]
 
     def _look(self) -> DiskLook:
         found = self._homes()

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import loop_files, mounts
-from qvdnode.image.core.disk_promise import Room
 from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.image.disk_sizes import DiskSizes, Tenancy
 from qvdnode.image.overlay import OverlayRootfs
@@ -42,10 +41,7 @@ async def test_kept_homes_and_the_roots_of_guests_are_found(by_files: ImageSetti
     look = ledger.look()
     assert (look.kept, look.by_quota, look.roots) == ({5: 64, 6: 0}, False, look.homes)
     assert 8 <= look.roots.used.mib < 24
-    assert ledger.used_by_root(VmId(7), Generation(3)) == Room(8, 1)
-    assert ledger.used_by_root(VmId(7), Generation(4)) == Room(0, 0)
-    assert ledger.used_by_home(UserId(5)).mib < 16
-    assert ledger.used_by_home(UserId(9)) == Room(0, 0)
+    assert look.roots.used.inodes == 2
 
 
 async def test_homes_on_a_file_system_of_their_own_are_counted_there(
