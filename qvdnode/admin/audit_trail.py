@@ -1,41 +1,75 @@
-"""Writes who changed what. A change that is made stays made: the trail never undoes it."""
+"""Writes who changed what. A change that is made stays made: the trail never undoes it.
+
+While the database is away (a VM can still be stopped then) the entries wait here, in order and
+bounded, and are written when it is back; the log has each of them at once.
+"""
 
 # tested-by: tests/integration/admin/routes/test_audit.py
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from qvdnode.admin.endpoint import Change
 from qvdnode.db.audit import Audit, AuditEntry
-from qvdnode.model.errors import FarmError
-from qvdnode.model.principal import Operator
-from qvdnode.telemetry.correlation import correlation_id
+from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-NOBODY: Final = "-"
+WAITING_MAX: Final = 10_000
+RETRY_S: Final = 2.0
 
 
-async def write_changes(
-    audit: Audit, action: str | None, operator: Operator | None, changes: Sequence[Change]
-) -> None:
-    """Write one entry per change, to the log and to the database.
+class AuditTrail:
+    """Takes changes from the front door; `run` writes what had to wait."""
 
-    With the database away (a client can still be disconnected then) the log keeps the record.
-    """
-    for change in changes:
-        entry = AuditEntry(
-            actor=NOBODY if operator is None else operator.name,
-            action=action or "",
-            object_kind=change.kind,
-            object_id=change.id,
-            detail=dict(change.detail),
-            correlation=correlation_id.get(),
-        )
-        fields = {"actor": entry.actor, "action": entry.action, "object": change.id}
-        log.info("admin_change", extra={**fields, "detail": dict(change.detail)})
+    def __init__(self, audit: Audit, clock: Clock) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._waiting: deque[AuditEntry] = deque()
+        self._wake = asyncio.Event()
+
+    async def write(self, entries: Sequence[AuditEntry]) -> None:
+        """Write them to the log, and to the database now or later."""
+        for entry in entries:
+            log.info("admin_change", extra={**_fields(entry), "detail": dict(entry.detail)})
+            if self._waiting or not await self._written(entry):
+                self._keep(replace(entry, at=self._clock.now()))
+
+    async def run(self) -> None:
+        """Write what waits, for ever."""
+        while True:
+            await self._wake.wait()
+            while self._waiting:
+                if await self._written(self._waiting[0]):
+                    self._waiting.popleft()
+                else:
+                    await self._clock.sleep(RETRY_S)
+            self._wake.clear()
+
+    async def _written(self, entry: AuditEntry) -> bool:
+        """Whether nothing is left to do about it: it is written, or never can be."""
         try:
-            await audit.write(entry)
+            await self._audit.write(entry)
+        except Unavailable:
+            return False
         except FarmError as error:
-            log.warning("audit_entry_not_written", extra={**fields, "because": str(error)})
+            because = {"because": str(error)}
+            log.warning("audit_entry_not_written", extra={**_fields(entry), **because})
+        return True
+
+    def _keep(self, entry: AuditEntry) -> None:
+        if len(self._waiting) >= WAITING_MAX:
+            because = {"because": f"{WAITING_MAX} entries wait for the database already"}
+            log.warning("audit_entry_not_written", extra={**_fields(entry), **because})
+            return
+        self._waiting.append(entry)
+        self._wake.set()
+        log.info("audit_entry_waits", extra=_fields(entry))
+
+
+def _fields(entry: AuditEntry) -> dict[str, object]:
+    return {"actor": entry.actor, "action": entry.action, "object": entry.object_id}

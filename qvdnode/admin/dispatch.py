@@ -1,26 +1,28 @@
 """From a row of the endpoint table to a handler: who asks, what they say, the call, the answer."""
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from qvdnode.admin.audit_trail import write_changes
 from qvdnode.admin.connection import admit
 from qvdnode.admin.endpoint import JSON, AnyEndpoint, Asked, Permission
 from qvdnode.admin.parts import PARTS, AdminParts
 from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
 from qvdnode.admin.reading import NoBody, read_body, read_query
+from qvdnode.db.audit import AuditEntry
 from qvdnode.model.errors import Invalid, Unauthenticated
 from qvdnode.model.principal import Operator
 from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.telemetry.correlation import correlation_id
 
 BODY_MAX_BYTES: Final = 64 * 1024
 """Enough for every JSON body there is; streamed ones are not held in memory."""
 BODY_LIMIT_S: Final = 30.0
 TOKEN_MAX: Final = 256
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+NOBODY: Final = "-"
 NO_TOKEN: Final = "Send an API token in the header `Authorization: Bearer TOKEN`."
 
 
@@ -38,10 +40,24 @@ def handler_of(endpoint: AnyEndpoint) -> Handler:
         try:
             said = await endpoint.handler(asked)
         finally:
-            await write_changes(parts.records.audit, endpoint.action, operator, asked.changes)
+            await parts.records.trail.write(_entries(asked, endpoint.action))
         return _answer(said, asked.status)
 
     return handle
+
+
+def _entries(asked: Asked[Any, Any], action: str | None) -> list[AuditEntry]:
+    return [
+        AuditEntry(
+            actor=NOBODY if asked.operator is None else asked.operator.name,
+            action=action or "",
+            object_kind=change.kind,
+            object_id=change.id,
+            detail=dict(change.detail),
+            correlation=correlation_id.get(),
+        )
+        for change in asked.changes
+    ]
 
 
 async def _admit(

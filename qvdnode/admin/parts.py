@@ -1,11 +1,12 @@
 """What the front door for administrators stands on; daemon/build.py fills it in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
 
+from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
@@ -18,6 +19,7 @@ from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.place import StartChoice
@@ -42,6 +44,8 @@ class NodeFacts:
     """Kept for the host itself; never promised to guests."""
     guests_max: int
     starts_at_once_max: int
+    disk: Sequence[StoreFigures] = ()
+    """How the file systems of roots and homes stood when they were last looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Records:
 
     sessions: Sessions
     audit: Audit
+    trail: AuditTrail
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from qvdnode.host import (
     project_quota,
 )
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
+from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
@@ -35,6 +37,7 @@ from qvdnode.net.core import names
 from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward
 from qvdnode.runtime.clock import Clock
+from qvdnode.vm.state_file import StateFiles
 
 PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 """Beside the program in a clone; elsewhere packages are not looked at."""
@@ -66,10 +69,19 @@ async def _disk(config: Config) -> DiskFacts:
         state_dir=folder,
         free_mib=await asyncio.to_thread(disk_space.free_mib, folder),
         floor_mib=config.image.free_floor_mib,
+        stores=await asyncio.to_thread(_stores, config),
         project_quota=await asyncio.to_thread(project_quota.available, folder),
         closed_parent=await asyncio.to_thread(first_closed_parent, folder),
         mounts=await mapped_mounts.look(folder, config.vm.id_base, IDS_PER_GUEST),
     )
+
+
+def _stores(config: Config) -> list[StoreFigures]:
+    if not _is_folder(config.node.state_dir):
+        return []
+    ledger = DiskLedger(config.image)
+    ledger.look()
+    return ledger.show([record.order for record in StateFiles(config.vm.state_files).peek()])
 
 
 async def _programs() -> ProgramFacts:

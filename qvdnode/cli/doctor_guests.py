@@ -1,7 +1,7 @@
 """Judges what desktops stand on: ids, mounts, disk, programs; pure."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from qvdnode.cli.doctor_finding import Finding, error, ok, warning
 from qvdnode.host.apparmor import GUEST_PROFILE, AppArmor
 from qvdnode.host.probes.accounts import AccountFacts
 from qvdnode.host.probes.mapped_mounts import MountFacts
+from qvdnode.image.core.disk_promise import StoreFigures
 
 PYTHON_MIN: Final = (3, 11)
 
@@ -52,6 +53,8 @@ class DiskFacts:
     project_quota: bool
     closed_parent: Path | None
     mounts: MountFacts
+    stores: Sequence[StoreFigures] = ()
+    """What is promised of the file systems of roots and homes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def disk(facts: DiskFacts) -> list[Finding]:
             f"{facts.free_mib} MiB free {where}, and {facts.floor_mib} MiB are kept free",
             "Free space, or set image.free_floor_mib lower.",
         ),
+        *(disk_promise(store) for store in facts.stores),
         ok("disk limits", "Project quota of the file system")
         if facts.project_quota
         else ok("disk limits", "Files of a limited size (the file system has no project quota)"),
@@ -124,6 +128,21 @@ def disk(facts: DiskFacts) -> list[Finding]:
             "Run as root, on a kernel of 5.19 or newer and a file system such as ext4 or xfs.",
         ),
     ]
+
+
+def disk_promise(store: StoreFigures) -> Finding:
+    """Whether what desktops were promised of a file system is there."""
+    told = (
+        f"{store.promised_mib} MiB of {store.capacity_mib} MiB are promised to roots and homes"
+        f" in {store.folder}"
+    )
+    if store.promised_mib <= store.capacity_mib:
+        return ok("disk promises", told)
+    return warning(
+        "disk promises",
+        f"{told}: no desktop starts that needs more",
+        "Make room there, remove homes that nobody needs, or raise image.disk_overcommit.",
+    )
 
 
 def apparmor(found: AppArmor) -> Finding:

@@ -6,7 +6,7 @@ A word of digits only is a number. Tenants follow the last @; without one it is 
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from qvdnode.model.errors import Invalid, NotFound
+from qvdnode.model.errors import Invalid, NotFound, Unavailable
 
 DEFAULT_TENANT: Final = "default"
 
@@ -73,8 +73,19 @@ async def vm_id(api: Lists, text: str) -> int:
     owner, slash, name = text.rpartition("/")
     if not slash:
         return _only(await api.items("/vms", name=name), f"VM {name}")
-    user = await user_id(api, owner)
-    return _only(await api.items("/vms", user_id=user, name=name), f"VM {name} of {owner}")
+    return _only(await _vms_of(api, owner, name), f"VM {name} of {owner}")
+
+
+async def _vms_of(api: Lists, owner: str, name: str) -> list[dict[str, Any]]:
+    try:
+        return await api.items("/vms", user_id=await user_id(api, owner), name=name)
+    except Unavailable:
+        # Users are known to the database alone, the VMs that run to their node as well.
+        found = await api.items("/vms", name=name)
+        if is_number(owner):
+            return [vm for vm in found if vm["user_id"] == int(owner)]
+        who = split_tenant(owner)
+        return [vm for vm in found if (vm["user"], vm["tenant"]) == (who.name, who.tenant)]
 
 
 async def token_id(api: Lists, text: str) -> int:

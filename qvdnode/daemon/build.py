@@ -2,6 +2,7 @@
 
 # tested-by: tests/e2e/test_desktop.py
 
+import logging
 import random
 import secrets
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
+from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
@@ -38,11 +40,16 @@ from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.inotify import Inotify
 from qvdnode.host.kernel_limits import KernelLimits
+from qvdnode.image.core.disk_watch import Ending
 from qvdnode.image.disk import Floor
+from qvdnode.image.disk_sizes import DiskSizes, Tenancy
+from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.vm_state import VmState
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
@@ -60,8 +67,12 @@ from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
+log = logging.getLogger(__name__)
+
 GUEST_NAME: Final = "qvd"
 """What the names of guests begin with, after the instance's prefix."""
+WRITING: Final = frozenset({VmState.BOOTING, VmState.RUNNING, VmState.STOPPING})
+"""In which states a guest can write to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +98,12 @@ class Node:
     network: GuestNetwork
     confinement: NftConfinement
     rootfs: OverlayRootfs
+    disk_watch: DiskWatch
     importer: Importer
     fleet: Fleet
     starts: StartChoice
     journal: SessionJournal
+    trail: AuditTrail
     readiness: Readiness
     desktops: Desktops
     endpoint: Endpoint
@@ -151,10 +164,14 @@ def build(around: Surroundings) -> Node:
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
         rootfs=rootfs,
-        importer=Importer(config.image, clock),
+        disk_watch=_disk_watch(around, rootfs, fleet),
+        importer=Importer(
+            config.image, lambda: rootfs.ledger.reserved_mib(fleet.promised()), clock
+        ),
         fleet=fleet,
         starts=starts,
         journal=journal,
+        trail=AuditTrail(Audit(database), clock),
         readiness=readiness,
         desktops=desktops,
         endpoint=endpoint,
@@ -185,12 +202,13 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
             memory_reserved_mib=config.memory.host_reserve_mib,
             guests_max=config.vm.id_slots,
             starts_at_once_max=config.vm.starts_at_once,
+            disk=node.rootfs.ledger.show(node.fleet.promised()),
         )
 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(Flavours(database), Images(database), node.importer),
-        records=Records(node.sessions, Audit(database)),
+        records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
         fleet=node.fleet,
@@ -243,6 +261,34 @@ def _fleet(
     )
     admission.show(lambda: fleet.load().promised_mib)
     return fleet
+
+
+def _disk_watch(around: Surroundings, rootfs: OverlayRootfs, fleet: Fleet) -> DiskWatch:
+    settings = around.config.image
+
+    def guests() -> list[Tenancy]:
+        return [
+            Tenancy(status.order.vm.id, status.order.user.id, status.generation)
+            for status in fleet.statuses()
+            if status.state in WRITING and status.generation is not None
+        ]
+
+    async def end(ending: Ending) -> None:
+        culprit = next((guest for guest in guests() if guest.vm_id == ending.vm_id), None)
+        if not ending.at_once or culprit is None:
+            fleet.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
+            return
+        # Before it is dead, and what it has in memory is written, it could take all there is.
+        try:
+            await rootfs.cut_off(culprit.vm_id, culprit.user_id, culprit.generation)
+        except HostFailed as error:
+            because = str(error)
+            log.warning("disk_not_cut_off", extra={"vm": culprit.vm_id, "because": because})
+        for status in fleet.statuses():
+            if status.order.user.id == culprit.user_id:  # they share the home
+                fleet.end_for_disk(status.order.vm.id, ending.because, at_once=True)
+
+    return DiskWatch(settings, DiskSizes(settings, rootfs.ledger), around.clock, guests, end)
 
 
 def _accounts(around: Surroundings) -> Accounts:

@@ -14,6 +14,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -125,6 +126,11 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     _ = tasks.essential("journal", node.journal.run())
+    _ = tasks.essential("audit", node.trail.run())
+    _ = tasks.essential("disk", node.disk_watch.run())
+    count = partial(node.rootfs.count, node.fleet.promised)
+    await count()
+    _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))
     _ = tasks.essential("rules", keep_checking("rules", node.confinement.check, clock))
     _ = tasks.essential("network", keep_checking("network", node.network.check, clock))
     if not joined:

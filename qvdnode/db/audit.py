@@ -13,8 +13,8 @@ from qvdnode.db.pool import Database
 from qvdnode.model.listing import Listing, Page
 
 WRITE: Final = """
-INSERT INTO audit (actor, action, object_kind, object_id, detail, correlation)
-VALUES ($1, $2, $3, $4, $5::jsonb, $6)
+INSERT INTO audit (actor, action, object_kind, object_id, detail, correlation, at)
+VALUES ($1, $2, $3, $4, $5::jsonb, $6, coalesce($7, now()))
 """
 LIST: Final = """
 SELECT id, at, actor, action, object_kind, object_id, detail, correlation
@@ -39,6 +39,8 @@ class AuditEntry:
     object_id: str | None
     detail: Mapping[str, Any]
     correlation: str
+    at: datetime | None = None
+    """When it was made, by the clock of its node; without it, now by the database's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Audit:
             entry.object_id,
             json.dumps(dict(entry.detail), default=str),
             entry.correlation,
+            entry.at,
         )
 
     async def list(

@@ -4,6 +4,7 @@ It runs as an account of its own, answers on a unix socket to root only, and out
 was killed: the next one adopts it.
 """
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -15,6 +16,7 @@ from typing import Final
 import asyncpg
 
 from qvdnode.db import server_config
+from qvdnode.db.ballast import Ballast
 from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
 from qvdnode.db.postmaster import READY, forget_dead_server, running_server
 from qvdnode.db.settings import DatabaseSettings
@@ -40,6 +42,8 @@ BACK_OFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 60.0
 """A server that lived this long has recovered: the next death starts the back-off anew."""
 POLL_S: Final = 0.02
+BALLAST_EVERY_S: Final = 1.0
+"""How often the room beside the server is looked at."""
 LOG_MAX_BYTES: Final = 1_048_576
 SOCKETS: Final = Path("/run")
 EXTRA_CONNECTIONS: Final = 6
@@ -57,6 +61,7 @@ class EmbeddedPostgres:
         # a socket's path may be 107 bytes long, and a state folder's is anybody's guess
         name = hashlib.sha256(str(self._data).encode()).hexdigest()[:10]
         self._sockets = SOCKETS / f"qvdnode-pg-{name}"
+        self._ballast = Ballast(self._folder, settings.ballast_mib)
         self._pid = 0
         self._account: SystemAccount | None = None
         self._binaries: Binaries | None = None
@@ -80,12 +85,14 @@ class EmbeddedPostgres:
         self.adopted = running_server(self._data) is not None
         if major is None:
             await self._init()
+        await asyncio.to_thread(self._ballast.give_up)
         await self._bring_up()
         async with Rollback() as rollback:
             if not self.adopted:
                 rollback.undo(self.stop)
             await self._make_database()
             rollback.commit()
+        await asyncio.to_thread(self._ballast.reserve)
         return server_config.dsn(self._sockets)
 
     async def run(self) -> None:
@@ -93,15 +100,16 @@ class EmbeddedPostgres:
         deaths = 0
         while True:
             since_s = self._clock.monotonic_s()
-            await wait_gone(self._pid)
+            await self._until_gone()
             self._tell(alive=False)
             if self._clock.monotonic_s() - since_s > STEADY_S:
                 deaths = 0
             while True:
                 pause_s = BACK_OFF_S[min(deaths, len(BACK_OFF_S) - 1)]
                 log.warning("embedded_database_died", extra={"pid": self._pid, "pause_s": pause_s})
-                await self._clock.sleep(pause_s)
+                await self._pause(pause_s)
                 deaths += 1
+                await asyncio.to_thread(self._ballast.give_up)
                 try:
                     await self._bring_up()
                     break
@@ -109,6 +117,25 @@ class EmbeddedPostgres:
                     log.warning("embedded_database_not_started", extra={"because": str(error)})
             RESTARTS.inc()
             self._tell(alive=True)
+
+    async def _until_gone(self) -> None:
+        while True:
+            try:
+                async with TimeLimit(BALLAST_EVERY_S):
+                    await wait_gone(self._pid)
+            except TimeoutError:
+                await asyncio.to_thread(self._ballast.keep)
+            else:
+                return
+
+    async def _pause(self, pause_s: float) -> None:
+        """Wait that long, or until there is room again if it died for want of it."""
+        short = await asyncio.to_thread(self._ballast.short)
+        until_s = self._clock.monotonic_s() + pause_s
+        while (left_s := until_s - self._clock.monotonic_s()) > 0:
+            await self._clock.sleep(min(left_s, BALLAST_EVERY_S))
+            if short and not await asyncio.to_thread(self._ballast.short):
+                return
 
     async def stop(self) -> None:
         """End the server: politely, then at once. Cancel `run` before."""

@@ -36,8 +36,12 @@ synchronous_commit = on
 full_page_writes = on
 wal_level = minimal
 max_wal_senders = 0
-max_wal_size = 128MB
-min_wal_size = 16MB
+# what it takes of the disk is bounded, and it writes to files that it has already
+max_wal_size = 64MB
+min_wal_size = 32MB
+wal_recycle = on
+wal_init_zero = on
+temp_file_limit = 64MB
 max_logical_replication_workers = 0
 
 log_min_messages = warning

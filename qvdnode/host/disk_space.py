@@ -1,12 +1,29 @@
 """How much room a file system has."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-INODES_PER_MIB: Final = 64
-"""One for 16 KiB, as file systems are made: a share of the space comes with that share of them."""
+from qvdnode.model.disk_share import INODES_PER_MIB
+
 _MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FreeRoom:
+    """What an ordinary program could still have of a file system."""
+
+    mib: int
+    inodes: int | None
+    """None on those that have as many inodes as they have space."""
+
+
+def free_room(folder: Path) -> FreeRoom:
+    """What is free of the file system of `folder`."""
+    facts = os.statvfs(folder)
+    inodes = facts.f_favail if facts.f_files else None
+    return FreeRoom(facts.f_bavail * facts.f_frsize // _MIB, inodes)
 
 
 def free_mib(folder: Path) -> int:
@@ -14,7 +31,5 @@ def free_mib(folder: Path) -> int:
 
     Fewer than there are free bytes for, where inodes run out first.
     """
-    facts = os.statvfs(folder)
-    space = facts.f_bavail * facts.f_frsize // _MIB
-    # Some file systems have as many inodes as they have space, and say that they have none at all.
-    return min(space, facts.f_favail // INODES_PER_MIB) if facts.f_files else space
+    room = free_room(folder)
+    return room.mib if room.inodes is None else min(room.mib, room.inodes // INODES_PER_MIB)

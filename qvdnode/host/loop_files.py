@@ -11,8 +11,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import mounts, process
-from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.host import disk_space, mounts, process
+from qvdnode.model.errors import HostFailed, NodeFull, TimedOut
 
 _DEVICES: Final = "/sys/block"
 _CONTROL: Final = Path("/dev/loop-control")
@@ -20,8 +20,12 @@ _GET_FREE: Final = 0x4C82
 _CONFIGURE: Final = 0x4C0A
 _AUTOCLEAR, _DIRECT_IO = 4, 16
 _CONFIG: Final = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
+_SHUT_DOWN: Final = 0x8004_587D
+_FLUSH_LOG: Final = 1
+"""EXT4_IOC_SHUTDOWN with its journal written, and not what the page cache holds."""
 _TRIES: Final = 64
 _MIB: Final = 1024 * 1024
+_SECTOR: Final = 512
 
 
 async def make(path: Path, size_mib: int, *, journal: bool) -> None:
@@ -58,13 +62,51 @@ def _mke2fs_options(*, journal: bool) -> list[str]:
     return [*options, "-J", "size=4"] if journal else [*options, "-O", "^has_journal"]
 
 
-async def mount(path: Path, target: Path, *, new: bool = False) -> None:
-    """Mount the file system in `path` at `target`; raises HostFailed.
+async def fill(path: Path, floor_mib: int) -> None:
+    """Give the file all its blocks, so that no write in it can fail for want of one.
 
-    A file that is `new` is not looked for among those that are mounted already.
+    Raises NodeFull when less than the floor would be left; then the file stays as it was.
     """
     try:
-        await asyncio.to_thread(_mount, path, target, new)
+        missing_mib = await asyncio.to_thread(_fill, path, floor_mib)
+    except OSError as error:
+        raise HostFailed(f"{path} cannot be given its space: {error.strerror}") from error
+    if missing_mib:
+        raise NodeFull(
+            f"{path} cannot be given its whole size, as image.disk_preallocate asks for:"
+            f" {missing_mib} MiB more are needed in its file system, above the {floor_mib} MiB"
+            " that are kept free. Make room there, or choose smaller sizes in the flavour."
+        )
+
+
+def _fill(path: Path, floor_mib: int) -> int:
+    """0, or how many MiB there would have to be more."""
+    facts = path.stat()
+    missing = facts.st_size - facts.st_blocks * _SECTOR
+    if missing <= 0:
+        return 0
+    # Asked first: one that fails takes all there is before it does.
+    lacking = missing // _MIB + 1 + floor_mib - disk_space.free_room(path).mib
+    if lacking > 0:
+        return lacking
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.posix_fallocate(handle, 0, facts.st_size)
+    finally:
+        os.close(handle)
+    return 0
+
+
+async def mount(path: Path, target: Path, *, new: bool = False, discard: bool = True) -> None:
+    """Mount the file system in `path` at `target`; raises HostFailed.
+
+    A file that is `new` is not looked for among those that are mounted already. With `discard`
+    what is deleted in it gives its blocks back.
+    """
+    try:
+        # The inode tables are never zeroed in the background: the holes are zeros already.
+        options = "noinit_itable,discard" if discard else "noinit_itable,nodiscard"
+        await asyncio.to_thread(_mount, path, target, options, new)
     except OSError as error:
         raise HostFailed(f"{path} cannot be mounted: {error.strerror}") from error
 
@@ -96,13 +138,33 @@ def _lengthen(path: Path, size_bytes: int) -> bool:
     return True
 
 
-def _mount(path: Path, target: Path, new: bool) -> None:  # noqa: FBT001 - through to_thread
+def _mount(path: Path, target: Path, options: str, new: bool) -> None:  # noqa: FBT001 - through to_thread
     device, handle = attach(path) if new else attach_once(path)
     try:
-        # The inode tables are never zeroed in the background: the holes are zeros already.
-        mounts.filesystem(device, target, "ext4", "noinit_itable,discard")
+        mounts.filesystem(device, target, "ext4", options)
     finally:
         os.close(handle)
+
+
+def cut_off(path: Path, point: Path) -> bool:
+    """Have the file system in `path`, mounted at `point`, write nothing to its file any more.
+
+    What was synced in it is there at its next mount, what waits to be written back is dropped, and
+    whoever uses it gets errors. False when it is not mounted there; raises OSError.
+    """
+    try:
+        handle = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        device = device_of(path)
+        # Never that of the host: it must be the one on the loop device on that very file.
+        if device is None or os.fstat(handle).st_dev != device.stat().st_rdev:
+            return False
+        fcntl.ioctl(handle, _SHUT_DOWN, struct.pack("=I", _FLUSH_LOG))
+    finally:
+        os.close(handle)
+    return True
 
 
 def device_of(path: Path) -> Path | None:

@@ -8,11 +8,12 @@ import array
 import fcntl
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import linux_calls
-from qvdnode.host.disk_space import INODES_PER_MIB
+from qvdnode.model.disk_share import inodes_of
 
 _GET_ATTRIBUTES: Final = 0x801C_581F
 _SET_ATTRIBUTES: Final = 0x401C_5820
@@ -25,8 +26,6 @@ _SET_QUOTA: Final = 0x80_0008
 _BLOCK: Final = struct.Struct("=8QI4x")
 _BLOCK_LIMITS, _INODE_LIMITS = 1, 4
 _KIB_PER_MIB: Final = 1024
-INODES_MIN: Final = 16_384
-"""What even a small folder gets, such as a home with a browser's cache in it."""
 
 
 def available(folder: Path) -> bool:
@@ -61,6 +60,31 @@ def limit(folder: Path, project: int, size_mib: int) -> None:
         os.close(handle)
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How a project stands."""
+
+    limit_mib: int
+    used_mib: int
+    used_inodes: int
+
+
+def usage(folder: Path, project: int) -> Usage:
+    """What the project in the file system of `folder` has and may have; raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        empty = bytes(_BLOCK.size)
+        return usage_in(linux_calls.quotactl(handle, folder, command(_GET_QUOTA), project, empty))
+    finally:
+        os.close(handle)
+
+
+def usage_in(block: bytes) -> Usage:
+    """What `struct if_dqblk` of linux/quota.h says."""
+    limit_kib, _, used_bytes, _, _, used_inodes, *_ = _BLOCK.unpack(block)
+    return Usage(limit_kib // _KIB_PER_MIB, used_bytes // _KIB_PER_MIB**2, used_inodes)
+
+
 def command(number: int) -> int:
     """The command word of quotactl for project quota: QCMD of linux/quota.h."""
     return (number << 8) | _PROJECT_QUOTA
@@ -75,5 +99,5 @@ def with_project(attributes: bytes, project: int) -> bytes:
 def quota_block(size_mib: int) -> bytes:
     """`struct if_dqblk` of linux/quota.h with a hard limit of that size, and of inodes for it."""
     kib = size_mib * _KIB_PER_MIB
-    inodes = max(INODES_MIN, size_mib * INODES_PER_MIB)
+    inodes = inodes_of(size_mib)
     return _BLOCK.pack(kib, kib, 0, inodes, inodes, 0, 0, 0, _BLOCK_LIMITS | _INODE_LIMITS)

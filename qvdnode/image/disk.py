@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import disk_space
+from qvdnode.image.layout import Layout
 from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.telemetry.metrics import Gauge
 
@@ -15,29 +16,36 @@ FREE_MIB: Final = Gauge(
 
 
 class Floor:
-    """Watches the file system of the state folder."""
+    """Watches the file system of the state folder, and those of roots and homes in it."""
 
     def __init__(self, folder: Path, floor_mib: int) -> None:
         self._folder = folder
+        self._layout = Layout(folder)
         self._floor_mib = floor_mib
 
-    def require(self, what: str) -> None:
-        """Raise NodeFull when less than the floor is free; `what` is not done then. Blocks."""
-        refusal = self.refusal(what)
+    def require(self, what: str, promised_mib: int = 0) -> None:
+        """Raise NodeFull when less than the floor and what is promised is free; `what` is not done
+        then. Blocks."""
+        refusal = self.refusal(what, promised_mib)
         if refusal is not None:
             raise NodeFull(refusal)
 
-    def refusal(self, what: str) -> str | None:
+    def refusal(self, what: str, promised_mib: int = 0) -> str | None:
         """Why `what` cannot be done for lack of space, for a person, or None. Blocks."""
         try:
-            free = disk_space.free_mib(self._folder)
+            FREE_MIB.set(disk_space.free_mib(self._folder))
+            free, folder = min((disk_space.free_mib(one), one) for one in self._folders())
         except OSError as error:
             raise HostFailed(f"{self._folder} cannot be looked at: {error.strerror}") from error
-        FREE_MIB.set(free)
-        if free >= self._floor_mib:
+        if free >= self._floor_mib + promised_mib:
             return None
+        promise = f" beside {promised_mib} MiB that desktops were promised" if promised_mib else ""
         return (
             f"{what} is refused: the node's disk is nearly full, {free} MiB are free in "
-            f"{self._folder} (by df or df -i) and {self._floor_mib} MiB are kept free "
-            "(image.free_floor_mib)"
+            f"{folder} (by df or df -i) and {self._floor_mib} MiB are kept free "
+            f"(image.free_floor_mib){promise}"
         )
+
+    def _folders(self) -> list[Path]:
+        parts = (self._layout.vms, self._layout.homes)
+        return [self._folder, *(part for part in parts if part.exists())]

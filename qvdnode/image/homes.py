@@ -55,6 +55,10 @@ class Homes:
             if not holders:
                 await asyncio.to_thread(mounts.unmount, self._layout.home(user_id))
 
+    async def cut_off(self, user_id: UserId, limit: SizeLimit) -> None:
+        """Let the home grow no more until all guests that hold it are gone; raises HostFailed."""
+        await limit.cut_off(self._limited(user_id, 0))
+
     def adopt(self, user_id: UserId, holder: Holder) -> None:
         """Count a guest that an earlier process started."""
         self._holders[user_id].add(holder)
@@ -63,6 +67,8 @@ class Homes:
         """Unmount the homes that no guest uses; name their folders."""
         unmounted: list[Path] = []
         for point in await asyncio.to_thread(mounts.under, self._layout.homes):
+            if point == self._layout.homes:  # a file system of their own
+                continue
             held = point.name.isdecimal() and self._holders.get(UserId(int(point.name)))
             if not held:
                 await asyncio.to_thread(mounts.unmount, point)
@@ -70,13 +76,7 @@ class Homes:
         return unmounted
 
     async def _open(self, user_id: UserId, folder: Path, size_mib: int, limit: SizeLimit) -> None:
-        wanted = LimitedFolder(
-            folder=folder,
-            file=self._layout.home_file(user_id),
-            project=self._project_base + 2 * user_id + 1,
-            size_mib=size_mib,
-            kept=True,
-        )
+        wanted = self._limited(user_id, size_mib)
         if not await asyncio.to_thread(mounts.is_mounted, folder):
             await limit.open(wanted)
         try:
@@ -84,6 +84,15 @@ class Homes:
         except OSError as error:
             await asyncio.to_thread(mounts.unmount, folder)
             raise HostFailed(f"the home {folder} cannot be used: {error.strerror}") from error
+
+    def _limited(self, user_id: UserId, size_mib: int) -> LimitedFolder:
+        return LimitedFolder(
+            folder=self._layout.home(user_id),
+            file=self._layout.home_file(user_id),
+            project=self._project_base + 2 * user_id + 1,
+            size_mib=size_mib,
+            kept=True,
+        )
 
 
 def _home_folder(home: Path) -> None:

@@ -48,6 +48,11 @@ def _unheard(_size_bytes: int) -> None:
     """For callers that don't show progress."""
 
 
+def _nothing() -> int:
+    """For importers beside which no desktop runs."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """An image that is unpacked and checked, but not in place yet."""
@@ -59,7 +64,14 @@ class Imported:
 class Importer:
     """Imports, places and removes images; one for the node."""
 
-    def __init__(self, settings: ImageSettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: ImageSettings,
+        promised: Callable[[], int] = _nothing,
+        clock: Clock | None = None,
+    ) -> None:
+        """`promised` tells how many MiB must be left to desktops; it may block."""
+        self._promised = promised
         self._settings = settings
         self._clock = clock or SystemClock()
         self._layout = Layout(settings.state_dir)
@@ -161,8 +173,9 @@ class Importer:
         done = False
         try:
             async with self._turn():
-                await asyncio.to_thread(self._stage, staging)
-                size_bytes = await self._unpack(staging / "rootfs", chunks, options, progress)
+                floor_mib = await asyncio.to_thread(self._stage, staging)
+                arguments = [str(floor_mib), *options]
+                size_bytes = await self._unpack(staging / "rootfs", chunks, arguments, progress)
             done = True
         except FarmError as error:
             IMPORTS.labels(error.code).inc()
@@ -192,27 +205,30 @@ class Importer:
         finally:
             self._slots.release()
 
-    def _stage(self, staging: Path) -> None:
-        self._floor.require("the import of an image")
+    def _stage(self, staging: Path) -> int:
+        """Make the folder; what the disk has to keep free."""
+        promised_mib = self._promised()
+        self._floor.require("the import of an image", promised_mib)
         try:
             (staging / "rootfs").mkdir(parents=True)
             staging.chmod(0o700)
             (staging / "rootfs").chmod(0o755)
         except OSError as error:
             raise HostFailed(f"{staging} cannot be made: {error.strerror}") from error
+        return self._settings.free_floor_mib + promised_mib
 
     async def _unpack(
         self,
         root: Path,
         chunks: AsyncIterator[bytes],
-        options: list[str],
+        arguments: list[str],
         progress: ImportProgress,
     ) -> int:
         limits = self._settings
         child = await process.spawn_piped(
             [
                 sys.executable, "-m", "qvdnode.image.unpack", root, str(limits.import_max_entries),
-                str(limits.import_max_mib * _MIB), str(limits.free_floor_mib), *options,
+                str(limits.import_max_mib * _MIB), *arguments,
             ]
         )  # fmt: skip
         try:

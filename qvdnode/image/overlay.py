@@ -17,13 +17,15 @@ from qvdnode.host import mounts
 from qvdnode.host.idmap import IdMapper
 from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from qvdnode.image import guest_folders, size_limit
+from qvdnode.image.core.disk_promise import DiskLook
 from qvdnode.image.disk import Floor
+from qvdnode.image.disk_ledger import DiskLedger, Orders
 from qvdnode.image.homes import Homes
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.model.account import account_name
-from qvdnode.model.errors import BadImage, HostFailed
+from qvdnode.model.errors import BadImage, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -48,13 +50,21 @@ class OverlayRootfs:
         self._settings = settings
         self._layout = Layout(settings.state_dir)
         self._floor = Floor(settings.state_dir, settings.free_floor_mib)
+        self.ledger = DiskLedger(settings)
+        """Counts what is promised of the disk."""
         self._homes = Homes(self._layout, settings.quota_project_base)
         self._ids = IdMapper()
         self._limit: SizeLimit | None = None
 
-    async def require_room(self) -> None:
-        """Raise NodeFull below the floor of free space."""
-        await asyncio.to_thread(self._floor.require, STARTING)
+    async def require_room(self, order: DesktopOrder, promised: Orders) -> None:
+        """Raise NodeFull below the floor of free space, or when the desktop does not fit.
+
+        Nothing is awaited between the look at what is `promised` and the return.
+        """
+        look = await asyncio.to_thread(self._look)
+        because = self.ledger.refuse(look, promised(), order)
+        if because is not None:
+            raise NodeFull(because)
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         """A fresh root and the user's home for this generation.
@@ -71,6 +81,19 @@ class OverlayRootfs:
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Undo `mount`, throw the root away and keep the home; safe to repeat."""
         await to_its_end(self._undo(vm_id, user_id, generation))
+
+    async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+        """Let root and home of a guest that is to be ended grow no more; raises HostFailed.
+
+        Every guest that has the home open gets errors from it, and is to be ended too.
+        """
+        limit = await asyncio.to_thread(self._chosen)
+        root = self._limited_root(vm_id, self._layout.guest(vm_id, generation), 0)
+        for done in await asyncio.gather(
+            limit.cut_off(root), self._homes.cut_off(user_id, limit), return_exceptions=True
+        ):
+            if isinstance(done, BaseException):
+                raise done
 
     async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
         """Take over mounts an earlier process made; False if they are not whole."""
@@ -122,6 +145,15 @@ class OverlayRootfs:
         await asyncio.to_thread(guest_folders.join, folders, account, ids)
         return GuestRoot(root=folders.root, home=folders.home)
 
+    async def count(self, promised: Orders) -> None:
+        """Have metrics and administrators told how the disk stands now; raises HostFailed."""
+        await asyncio.to_thread(self.ledger.look)
+        self.ledger.show(promised())
+
+    def _look(self) -> DiskLook:
+        self._floor.require(STARTING)
+        return self.ledger.look()
+
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():
             raise BadImage(f"there is no image at {image}: import it again")
@@ -129,6 +161,9 @@ class OverlayRootfs:
         self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)
         guest_folders.prepare(folders, ids)
+        return self._chosen()
+
+    def _chosen(self) -> SizeLimit:
         if self._limit is None:
             self._limit = size_limit.choose(self._settings)
         return self._limit
@@ -148,14 +183,15 @@ class OverlayRootfs:
     async def _open_disk(
         self, folders: GuestFolders, order: DesktopOrder, limit: SizeLimit
     ) -> None:
-        await limit.open(
-            LimitedFolder(
-                folder=folders.disk,
-                file=folders.disk_file,
-                project=self._settings.quota_project_base + 2 * order.vm.id,
-                size_mib=order.flavour.disk_mib,
-                kept=False,
-            )
+        await limit.open(self._limited_root(order.vm.id, folders, order.flavour.disk_mib))
+
+    def _limited_root(self, vm_id: VmId, folders: GuestFolders, size_mib: int) -> LimitedFolder:
+        return LimitedFolder(
+            folder=folders.disk,
+            file=folders.disk_file,
+            project=self._settings.quota_project_base + 2 * vm_id,
+            size_mib=size_mib,
+            kept=False,
         )
 
     async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:

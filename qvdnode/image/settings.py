@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
+
+MAX_OVERCOMMIT: Final = 16.0
 
 
 class SizeLimits(StrEnum):
@@ -22,6 +25,16 @@ class ImageSettings:
     Without links in it, because the kernel lists mounts so."""
     free_floor_mib: int = 2_048
     """Free space in the state folder below which no desktop starts and no import goes on."""
+    free_alarm_mib: int = 0
+    """Free space below which a desktop that would soon take the rest is stopped, the greatest
+    writer first; 0 is twice `free_floor_mib`. Below the floor every desktop that goes on writing to
+    the disk is ended."""
+    disk_overcommit: float = 1.0
+    """How often disk space may be promised to roots and homes by the sizes that flavours give. 1
+    never runs out; more counts on desktops that do not use what they were given."""
+    disk_preallocate: bool = False
+    """Whether roots and homes take their full size on the disk at once, so that no write in them
+    can fail for lack of space outside. It needs `size_limits` to be `loop`."""
     size_limits: SizeLimits = SizeLimits.AUTO
     """`project` quota of the file system, `loop` for files of a limited size, or `auto`: project
     quota where the file system has it."""
@@ -47,6 +60,16 @@ class ImageSettings:
             raise ValueError("state_dir must not hold , : or \\, which overlays cannot name")
         if self.free_floor_mib < 0:
             raise ValueError("free_floor_mib must not be negative")
+        if self.free_alarm_mib and self.free_alarm_mib < self.free_floor_mib:
+            raise ValueError("free_alarm_mib must be 0 or at least free_floor_mib")
+        if not 0 < self.disk_overcommit <= MAX_OVERCOMMIT:
+            raise ValueError(
+                f"disk_overcommit must be greater than 0 and at most {MAX_OVERCOMMIT:g}"
+            )
+        if self.disk_preallocate and self.size_limits is SizeLimits.PROJECT:
+            raise ValueError(
+                "disk_preallocate needs size_limits to be loop: quota reserves nothing"
+            )
         if not 1 <= self.quota_project_base <= 0x7FFF_FFFF:
             raise ValueError("quota_project_base must be 1..2147483647")
         if self.import_max_mib < 1 or self.import_max_entries < 1:
@@ -57,3 +80,8 @@ class ImageSettings:
             )
         if self.import_rate_min_kib_s < 1:
             raise ValueError("import_rate_min_kib_s must be at least 1")
+
+    @property
+    def alarm_mib(self) -> int:
+        """Free space below which those who would take it are looked for."""
+        return self.free_alarm_mib or 2 * self.free_floor_mib

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from qvdnode.host import loop_files, project_quota
 from qvdnode.image.settings import ImageSettings, SizeLimits
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, NodeFull
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,22 @@ class SizeLimit(Protocol):
         """Make the folder usable, with what it held before if it is kept; raises HostFailed."""
         ...
 
+    async def cut_off(self, wanted: LimitedFolder) -> None:
+        """Let it grow no more from now on, until it is opened again; raises HostFailed.
 
+        Who writes there gets errors. Nothing to do, where it is not open, is fine.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLimit:
-    """A file system in a sparse file, mounted at the folder."""
+    """A file system in a file, mounted at the folder."""
+
+    preallocate: bool = False
+    """Whether the file has all its blocks; it is sparse otherwise."""
+    floor_mib: int = 0
+    """What stays free when it is given them."""
 
     async def open(self, wanted: LimitedFolder) -> None:
         """Make, mend or grow the file as needed, and mount it."""
@@ -52,8 +65,26 @@ class LoopLimit:
         elif not await asyncio.to_thread(loop_files.in_use, wanted.file):
             await loop_files.repair(wanted.file)
             await loop_files.grow(wanted.file, wanted.size_mib)
-        await loop_files.mount(wanted.file, wanted.folder, new=fresh)
+        if self.preallocate:
+            await self._fill(wanted, fresh=fresh)
+        sparse = not self.preallocate
+        await loop_files.mount(wanted.file, wanted.folder, new=fresh, discard=sparse)
         await asyncio.to_thread(_private_folder, wanted.folder)  # its root is another one now
+
+    async def cut_off(self, wanted: LimitedFolder) -> None:
+        """Shut its file system down: what waits to be written back would take space, too."""
+        try:
+            _ = await asyncio.to_thread(loop_files.cut_off, wanted.file, wanted.folder)
+        except OSError as error:
+            raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
+
+    async def _fill(self, wanted: LimitedFolder, *, fresh: bool) -> None:
+        try:
+            await loop_files.fill(wanted.file, self.floor_mib)
+        except NodeFull:
+            if fresh:  # nothing is in it yet
+                await asyncio.to_thread(wanted.file.unlink)
+            raise
 
 
 class ProjectLimit:
@@ -73,19 +104,37 @@ class ProjectLimit:
                 f"the quota of {wanted.folder} cannot be set: {error.strerror}"
             ) from error
 
+    async def cut_off(self, wanted: LimitedFolder) -> None:
+        """Set its limit to what it has."""
+        try:
+            usage = await asyncio.to_thread(project_quota.usage, wanted.folder, wanted.project)
+            used_mib = max(usage.used_mib, 1)
+            await asyncio.to_thread(project_quota.limit, wanted.folder, wanted.project, used_mib)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
+
 
 def choose(settings: ImageSettings) -> SizeLimit:
     """The way that the settings ask for and the state folder allows; raises HostFailed. Blocks."""
+    loop = LoopLimit(settings.disk_preallocate, settings.free_floor_mib)
     if settings.size_limits is SizeLimits.LOOP:
-        return LoopLimit()
+        return loop
     if project_quota.available(settings.state_dir):
+        if settings.disk_preallocate:
+            raise HostFailed(
+                f"image.disk_preallocate needs files, and the sizes in {settings.state_dir} are"
+                " limited by project quota, which reserves nothing: set image.size_limits to loop,"
+                " and move each home that is there already into its file"
+            )
         return ProjectLimit()
     if settings.size_limits is SizeLimits.PROJECT:
         raise HostFailed(
             f"the file system of {settings.state_dir} has no project quota: mount it with prjquota "
             "(ext4 with the feature project) or pquota (XFS), or set image.size_limits to auto"
         )
-    return LoopLimit()
+    return loop
 
 
 def _private_folder(folder: Path) -> None:

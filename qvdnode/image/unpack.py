@@ -101,7 +101,7 @@ def _unpack(
 
 def _check_floor(root: Path, floor_mib: int) -> None:
     if disk_space.free_mib(root) < floor_mib:
-        raise HostFailed(f"the disk is nearly full: {floor_mib} MiB are kept free")
+        raise HostFailed(f"the disk is nearly full: {floor_mib} MiB are kept free for desktops")
 
 
 def _sync(root: Path) -> None:

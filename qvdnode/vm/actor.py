@@ -135,6 +135,11 @@ class GuestActor:
         self._stoppers.append(answer)
         self._life.happen(GuestEvent.STOP_ASKED)
 
+    def end_for_disk(self, because: str, *, at_once: bool) -> None:
+        """It writes too much: end it, for that reason, before it takes from others."""
+        event = GuestEvent.FILLED_DISK if at_once else GuestEvent.FILLS_DISK
+        self._life.happen(event, GuestFailed(because, step="disk"))
+
     async def recorded(self) -> None:
         """Return once the row says how the VM is, or when it cannot be written now."""
         with suppress(Unavailable):
@@ -172,10 +177,10 @@ class GuestActor:
         return self._life.spec()
 
     @property
-    def promised_mib(self) -> int:
-        """Memory of the guest that runs or comes up."""
+    def promised(self) -> DesktopOrder | None:
+        """With what the guest was let in that runs or comes up."""
         guest = self._life.guest
-        return guest.order.flavour.memory_mib if guest is not None and guest.admitted else 0
+        return guest.order if guest is not None and guest.admitted else None
 
     # -- company of the guest's life -----------------------------------------------------------
 

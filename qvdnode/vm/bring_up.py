@@ -8,7 +8,7 @@ stop never interrupts a step, since half a mount could not be noted; it takes ef
 # tested-by: tests/unit/vm/test_fleet.py
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from qvdnode.model.errors import (
     LeaseLost,
     NodeFull,
 )
+from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.guest import Guest
@@ -63,6 +64,8 @@ class SharedParts:
     state_files: StateFiles
     promised_mib: Callable[[], int]
     """Memory of the flavours of all guests that run or come up."""
+    promised: Callable[[], Sequence[DesktopOrder]]
+    """The orders of all guests that run or come up."""
 
 
 class BringUp:
@@ -152,8 +155,9 @@ class BringUp:
 
     async def _admit(self) -> None:
         # Before anything is written: a VM that does not fit stays as it was.
-        await self._parts.rootfs.require_room()
-        memory = self._guest.order.flavour.memory_mib
+        order = self._guest.order
+        await self._parts.rootfs.require_room(order, self._shared.promised)
+        memory = order.flavour.memory_mib
         refusal = self._parts.admission.refuse(memory, self._shared.promised_mib())
         if refusal is not None:
             raise NodeFull(refusal)

@@ -40,6 +40,7 @@ class Fleet:
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(settings.state_files),
             promised_mib=self._promised_mib,
+            promised=self.promised,
         )
         self._actors: dict[VmId, GuestActor] = {}
         self._tasks: Supervisor | None = None
@@ -100,6 +101,12 @@ class Fleet:
         await answer
         await actor.recorded()
 
+    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
+        """End a desktop that fills the disk: asked first, or killed; its VM's error tells why."""
+        actor = self._known(vm_id)
+        if actor is not None:
+            actor.post(partial(actor.end_for_disk, because, at_once=at_once))
+
     async def disconnect(self, vm_id: VmId) -> bool:
         """Close the stream of the VM's client; False if it has none."""
         actor = self._known(vm_id)
@@ -117,6 +124,11 @@ class Fleet:
     def statuses(self) -> Sequence[GuestStatus]:
         """How all of them are."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
+
+    def promised(self) -> Sequence[DesktopOrder]:
+        """What all guests that run or come up were let in with."""
+        orders = [actor.promised for actor in self._actors.values()]
+        return [order for order in orders if order is not None]
 
     def load(self) -> FleetLoad:
         """How much all of them take."""
@@ -169,7 +181,7 @@ class Fleet:
         actor.post(partial(actor.found, guest, whole=whole, error=error))
 
     def _promised_mib(self) -> int:
-        return sum(actor.promised_mib for actor in self._actors.values())
+        return sum(order.flavour.memory_mib for order in self.promised())
 
     def _known(self, vm_id: VmId) -> GuestActor | None:
         actor = self._actors.get(vm_id)

@@ -42,6 +42,8 @@ AT_REST: Final = frozenset({VmState.STOPPED, VmState.FAILED})
 COMING_UP: Final = frozenset({VmState.PREPARING, VmState.BOOTING})
 PARTING: Final = {
     GuestEvent.EXITED: "the guest ended unexpectedly",
+    GuestEvent.FILLS_DISK: "the desktop was filling the node's disk",
+    GuestEvent.FILLED_DISK: "the desktop was filling the node's disk",
     GuestEvent.LEASE_LOST: "this node may not run the desktop any more",
     GuestEvent.BROKEN: "the node made a mistake",
 }

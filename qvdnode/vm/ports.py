@@ -123,8 +123,13 @@ class RunFolders(Protocol):
 class RootfsProvider(Protocol):
     """Makes and unmakes root file systems."""
 
-    async def require_room(self) -> None:
-        """Raise NodeFull while the disk has no room for one more root; changes nothing."""
+    async def require_room(
+        self, order: DesktopOrder, promised: Callable[[], Sequence[DesktopOrder]]
+    ) -> None:
+        """Raise NodeFull while the disk has no room for the desktop beside what is `promised`.
+
+        Changes nothing, and awaits nothing between that look and its return.
+        """
         ...
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:

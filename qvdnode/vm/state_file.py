@@ -61,5 +61,13 @@ class StateFiles:
                 path.rename(path.with_suffix(".unreadable"))
         return records
 
+    def peek(self) -> list[GuestRecord]:
+        """Every record that makes sense; changes nothing, for a look from outside the node."""
+        records = []
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            with contextlib.suppress(Invalid, OSError), path.open("rb") as file:
+                records.append(decode(file.read(SIZE_MAX)))
+        return records
+
     def _path(self, vm_id: VmId) -> Path:
         return self._folder / f"{vm_id}{SUFFIX}"

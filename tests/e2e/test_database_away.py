@@ -69,6 +69,36 @@ async def test_a_running_desktop_is_reached_while_the_database_is_stopped_and_st
         await until_vm(rest, stopped.vm_id, state="running")
 
 
+async def test_an_administrator_stops_what_runs_while_the_database_is_stopped(
+    node: NodeProcess, make: MakeDesk, rest: Rest
+) -> None:
+    desk, other = await make(), await make()
+    for one in (desk, other):
+        await rest.post(f"/vms/{one.vm_id}/start?wait=true")
+    frozen = server_processes(node)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        found = (await rest.get(f"/vms?name={desk.login}"))["items"]
+        assert [vm["id"] for vm in found] == [desk.vm_id]
+        stopped = await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
+        assert stopped["state"] == "stopped"
+        assert f"/vms/{desk.vm_id}/" not in str(traces(node))
+        assert f"/vms/{other.vm_id}/" in str(traces(node))
+    finally:
+        for pid in frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    await until(lambda: ready(rest), limit_s=60, what="the node to be ready again")
+    await until(lambda: noted(rest, desk.vm_id), limit_s=30, what="the trail to have the stop")
+
+
+async def noted(rest: Rest, vm_id: int) -> bool:
+    """Whether the audit trail says that the VM was stopped."""
+    items = (await rest.get(f"/audit?object_kind=vm&object_id={vm_id}"))["items"]
+    return "vm.stop" in {item["action"] for item in items}
+
+
 async def test_a_killed_database_is_started_again_and_nothing_is_lost(
     node: NodeProcess, make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
 ) -> None:

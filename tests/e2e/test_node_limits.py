@@ -129,6 +129,20 @@ async def test_a_full_disk_is_told_and_nothing_starts(
         assert await rest.status("/readyz") == 200
 
 
+async def test_a_node_whose_disk_is_promised_says_what_to_change(
+    small: NodeProcess, make_small: Desks
+) -> None:
+    desk = await make_small("silent")
+    async with changed(small, "image", disk_overcommit=1e-6), small.rest() as rest:
+        answer = await connect(desk)
+        assert (answer.status, b"image.disk_overcommit" in answer.body) == (503, True), answer
+        await never_started(desk)
+        (store,) = (await rest.get("/node"))["limits"]["disk"]
+        assert store["folder"] == str(small.state_dir)
+        assert store["capacity_mib"] < 512
+        assert store["free_mib"] > 512
+
+
 async def test_a_node_without_memory_says_that_it_is_full(
     small: NodeProcess, make_small: Desks
 ) -> None:

@@ -1,7 +1,7 @@
 """Root file systems that are only noted, not mounted; every call takes its time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qvdnode.model.errors import HostFailed, NodeFull
@@ -20,21 +20,28 @@ class FakeRootfs:
         self.mounted: set[tuple[VmId, Generation]] = set()
         self.refusal: str | None = None
         """With this sentence `mount` and `unmount` fail, if it is set."""
+        self.room_mib = 1 << 40
+        """For all roots together."""
         self.full = False
         """Whether the disk is."""
         self.fills_up = False
         """Whether the disk is full by the time of a mount."""
 
-    async def require_room(self) -> None:
+    async def require_room(
+        self, order: DesktopOrder, promised: Callable[[], Sequence[DesktopOrder]]
+    ) -> None:
         """As the disk is."""
         await _others_first()
-        if self.full:
+        taken = sum(one.flavour.disk_mib for one in promised())
+        if self.full or taken + order.flavour.disk_mib > self.room_mib:
             raise NodeFull("the disk is nearly full")
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         """Note it."""
         self.full = self.full or self.fills_up
-        await self.require_room()
+        await _others_first()
+        if self.full:
+            raise NodeFull("the disk is nearly full")
         self._refuse()
         self.mounted.add((order.vm.id, generation))
         return GuestRoot(Path(f"/roots/{order.vm.id}"), Path(f"/homes/{order.user.id}"))

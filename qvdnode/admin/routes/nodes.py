@@ -1,6 +1,7 @@
 """/node: the node that answers, in full; /nodes: all nodes of the farm as the database has them."""
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +24,17 @@ class NodeLoad(AnswerModel):
     """The sum of what the guests that run or come up may use."""
 
 
+class DiskPromise(AnswerModel):
+    """One file system with roots or homes of desktops in it."""
+
+    folder: str
+    free_mib: int
+    capacity_mib: int
+    """How much may be promised to roots and homes."""
+    promised_mib: int
+    """The full size of every root that runs or comes up and of every home that exists."""
+
+
 class NodeLimits(AnswerModel):
     """What the node can carry."""
 
@@ -31,6 +43,7 @@ class NodeLimits(AnswerModel):
     memory_total_mib: int
     memory_available_mib: int
     memory_reserved_mib: int
+    disk: list[DiskPromise]
 
 
 class ThisNode(AnswerModel):
@@ -92,6 +105,7 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
             memory_total_mib=facts.memory_total_mib,
             memory_available_mib=facts.memory_available_mib,
             memory_reserved_mib=facts.memory_reserved_mib,
+            disk=[DiskPromise(**asdict(store)) for store in facts.disk],
         ),
     )
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.reading import NoBody, NoQuery, Query
-from qvdnode.admin.routes.vms import VmView, view
+from qvdnode.admin.routes.vms import VmView, order_here, shown_now, view
 from qvdnode.model.errors import (
     Conflict,
     FarmError,
@@ -63,11 +63,11 @@ async def start_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
 
 
 async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
-    """Stop a VM: its desktop is asked to end, then ended."""
+    """Stop a VM: its desktop is asked to end, then ended. What runs here needs no database."""
     parts = asked.parts
-    vm = await parts.vms.get(VmId(asked.id()))
+    vm = await _vm_or_what_runs(asked)
     if _state(asked, vm) is VmState.STOPPED:
-        return await view(parts, vm)
+        return await shown_now(parts, vm.id, order_here(parts, vm.id))
     work = parts.fleet.stop(vm.id)
     _note(asked, vm)
     return await _do(asked, vm.id, "stop", work)
@@ -88,16 +88,16 @@ async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
     return VmLog(text=await asked.parts.fleet.log_tail(vm.id))
 
 
-async def _vm_or_what_runs(asked: Asked[NoBody, NoQuery]) -> Vm:
+async def _vm_or_what_runs(asked: Asked[NoBody, Any]) -> Vm:
     """The VM; while the database is away, as it was when it was started here."""
     vm_id = VmId(asked.id())
     try:
         return await asked.parts.vms.get(vm_id)
     except Unavailable:
-        status = asked.parts.fleet.status(vm_id)
-        if status is None:
+        here = order_here(asked.parts, vm_id)
+        if here is None:
             raise
-        return status.order.vm
+        return here.vm
 
 
 def _note(asked: Asked[NoBody, Any], vm: Vm) -> None:
@@ -112,12 +112,13 @@ def _state(asked: Asked[NoBody, WaitQuery], vm: Vm) -> VmState:
 async def _do(
     asked: Asked[NoBody, WaitQuery], vm_id: VmId, verb: str, work: Awaitable[None]
 ) -> VmView:
+    here = order_here(asked.parts, vm_id)
     if asked.query.wait:
         await work
     else:
         _ = asked.parts.supervisor.isolated(f"{verb}-vm-{vm_id}", _unattended(vm_id, verb, work))
         asked.status = BEGUN
-    return await view(asked.parts, await asked.parts.vms.get(vm_id))
+    return await shown_now(asked.parts, vm_id, here)
 
 
 async def _unattended(vm_id: VmId, verb: str, work: Awaitable[None]) -> None:

@@ -9,8 +9,8 @@ from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.fields import Id, Name
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, NotFound
-from qvdnode.model.farm import Vm
+from qvdnode.model.errors import Conflict, NotFound, Unavailable
+from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 
@@ -127,12 +127,27 @@ def _view(
     )
 
 
-async def detail(parts: AdminParts, vm: Vm) -> VmDetail:
+def view_here(parts: AdminParts, order: DesktopOrder) -> VmView:
+    """One VM as its node knows it, for the time that the database is away."""
+    vm, status = order.vm, parts.fleet.status(order.vm.id)
+    as_it_is = vm if status else replace(vm, state=VmState.STOPPED)
+    shown = _view(parts, as_it_is, {vm.tenant_id: order.user.tenant}, {})
+    return shown.model_copy(update={"node": parts.facts().name if status else None})
+
+
+def order_here(parts: AdminParts, vm_id: VmId) -> DesktopOrder | None:
+    """What the VM was started with, if it has to do with this node now."""
+    status = parts.fleet.status(vm_id)
+    return None if status is None else status.order
+
+
+async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     """The VM with its memory."""
-    memory = await parts.fleet.memory(vm.id)
-    status = parts.fleet.status(vm.id)
+    vm_id = VmId(shown.id)
+    memory = await parts.fleet.memory(vm_id)
+    status = parts.fleet.status(vm_id)
     return VmDetail(
-        **(await view(parts, vm)).model_dump(),
+        **shown.model_dump(),
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
@@ -141,7 +156,17 @@ async def detail(parts: AdminParts, vm: Vm) -> VmDetail:
 
 
 async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:
-    """One page of VMs."""
+    """One page of VMs; while the database is away, those of one name that run here."""
+    try:
+        return await _listed(asked)
+    except Unavailable:
+        here = _named_here(asked)
+        if not here:
+            raise
+        return VmList(items=here, next_after=None)
+
+
+async def _listed(asked: Asked[NoBody, VmQuery]) -> VmList:
     query = asked.query
     listing = await asked.parts.vms.list(
         query.page(),
@@ -155,6 +180,18 @@ async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:
     return VmList(items=items, next_after=listing.next_after)
 
 
+def _named_here(asked: Asked[NoBody, VmQuery]) -> list[VmView]:
+    # Only by name, which asks for a certain VM: any other list would pass for a whole one.
+    parts, query = asked.parts, asked.query
+    if query.name is None:
+        return []
+    shown = [view_here(parts, status.order) for status in parts.fleet.statuses()]
+    wanted = query.model_dump(
+        include={"tenant_id", "user_id", "flavour_id", "name", "state"}, exclude_none=True
+    )
+    return [vm for vm in shown if wanted.items() <= vm.model_dump().items()]
+
+
 async def create_vm(asked: Asked[VmDraft, NoQuery]) -> VmView:
     """Make a VM; raises NotFound for its user or flavour, Conflict when the name is taken."""
     draft = asked.body
@@ -166,8 +203,19 @@ async def create_vm(asked: Asked[VmDraft, NoQuery]) -> VmView:
 
 
 async def show_vm(asked: Asked[NoBody, NoQuery]) -> VmDetail:
-    """One VM."""
-    return await detail(asked.parts, await asked.parts.vms.get(VmId(asked.id())))
+    """One VM; while the database is away, one that runs here."""
+    parts, vm_id = asked.parts, VmId(asked.id())
+    return await detail(parts, await shown_now(parts, vm_id, order_here(parts, vm_id)))
+
+
+async def shown_now(parts: AdminParts, vm_id: VmId, here: DesktopOrder | None) -> VmView:
+    """The VM by the database; while that is away, by `here`, or Unavailable."""
+    try:
+        return await view(parts, await parts.vms.get(vm_id))
+    except Unavailable:
+        if here is None:
+            raise
+        return view_here(parts, here)
 
 
 async def change_vm(asked: Asked[VmChange, NoQuery]) -> VmView:

@@ -31,6 +31,10 @@ class GuestEvent(StrEnum):
     """PID 1 is gone."""
     LIMIT_PASSED = "limit_passed"
     """It did not end by itself in time."""
+    FILLS_DISK = "fills_disk"
+    """It writes so much that it has to end, and may do so by itself."""
+    FILLED_DISK = "filled_disk"
+    """It writes so much that it must be gone at once."""
     LEASE_LOST = "lease_lost"
     """This node may not run it any more."""
     NOTHING_LEFT = "nothing_left"
@@ -57,6 +61,8 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
         E.LAUNCHED: S.BOOTING,
         E.STOP_ASKED: S.KILLING,
         E.BRING_UP_FAILED: S.KILLING,
+        E.FILLS_DISK: S.KILLING,
+        E.FILLED_DISK: S.KILLING,
         E.LEASE_LOST: S.KILLING,
         E.BROKEN: S.KILLING,
     },
@@ -66,6 +72,8 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
         E.BRING_UP_FAILED: S.KILLING,
         E.DISPLAY_DIED: S.KILLING,
         E.EXITED: S.KILLING,
+        E.FILLS_DISK: S.KILLING,
+        E.FILLED_DISK: S.KILLING,
         E.LEASE_LOST: S.KILLING,
         E.BROKEN: S.KILLING,
     },
@@ -73,12 +81,15 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
         E.STOP_ASKED: S.STOPPING,
         E.DISPLAY_DIED: S.STOPPING,
         E.EXITED: S.KILLING,
+        E.FILLS_DISK: S.STOPPING,
+        E.FILLED_DISK: S.KILLING,
         E.LEASE_LOST: S.KILLING,
         E.BROKEN: S.KILLING,
     },
     S.STOPPING: {
         E.EXITED: S.KILLING,
         E.LIMIT_PASSED: S.KILLING,
+        E.FILLED_DISK: S.KILLING,
         E.LEASE_LOST: S.KILLING,
         E.BROKEN: S.KILLING,
     },

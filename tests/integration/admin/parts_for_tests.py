@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import cast
 
+from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
@@ -22,6 +23,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
@@ -44,6 +46,7 @@ FACTS = NodeFacts(
     memory_reserved_mib=1_024,
     guests_max=100,
     starts_at_once_max=4,
+    disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
 
@@ -96,6 +99,8 @@ def make_parts(
     """Everything the routes use."""
     clock, settings = SystemClock(), AuthSettings()
     hasher = PasswordHasher(threads=1)
+    trail = AuditTrail(Audit(database), clock)
+    _ = supervisor.isolated("audit", trail.run())
     users, api_tokens = Users(database), ApiTokens(database)
     return AdminParts(
         accounts=Accounts(
@@ -107,7 +112,7 @@ def make_parts(
             api_tokens=api_tokens,
         ),
         catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
-        records=Records(Sessions(database), Audit(database)),
+        records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),
         nodes=Nodes(database),
         fleet=cast(Fleet, fleet),

@@ -2,18 +2,25 @@
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qvdnode.host import mounts
+from qvdnode.image.importer import Importer
+from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.guest import IdRange
+from tests.fakes.orders import FLAVOUR, desktop_order
 from tests.fixtures_image import STATE
+from tests.integration.image.tiny_root import Piece, complete, stream, tar
 
 IDS = IdRange(0x7F00_0000)
 """Far from what nodes on this host give to their guests."""
+SMALL = replace(FLAVOUR, disk_mib=32, home_mib=32)
+ORDER = desktop_order(7, flavour=SMALL)
 
 
 @pytest.fixture
@@ -33,3 +40,20 @@ def state_dir() -> Iterator[Path]:
 def settings(state_dir: Path) -> ImageSettings:
     """Settings with a floor that any test machine is above."""
     return ImageSettings(state_dir=state_dir, free_floor_mib=64)
+
+
+@pytest.fixture
+async def ready(settings: ImageSettings) -> ImageSettings:
+    """A state folder with the image of ORDER in it."""
+    importer = Importer(settings)
+    content = tar(complete(Piece("./var/lib/word", b"from the image", mode=0o644)))
+    done = await importer.import_tar(stream(content), "tiny")
+    await importer.place(done, ORDER.flavour.image_id, ORDER.image_version)
+    return settings
+
+
+@pytest.fixture
+async def rootfs(ready: ImageSettings) -> AsyncIterator[OverlayRootfs]:
+    provider = OverlayRootfs(ready)
+    yield provider
+    provider.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.cli.image_tar import tar_of
-from qvdnode.host import process
+from qvdnode.host import disk_space, process
 from qvdnode.image.importer import AT_ONCE, Importer
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull, Throttled, TimedOut
@@ -224,6 +224,15 @@ async def test_below_the_floor_nothing_is_imported(settings: ImageSettings) -> N
     full = replace(settings, free_floor_mib=1 << 40)
     with pytest.raises(NodeFull, match="nearly full"):
         await Importer(full).import_tar(stream(tar(complete())), "big")
+    assert left(settings) == []
+
+
+async def test_what_desktops_were_promised_is_not_taken_by_an_import(
+    settings: ImageSettings,
+) -> None:
+    promised = disk_space.free_mib(settings.state_dir) - settings.free_floor_mib + 1
+    with pytest.raises(NodeFull, match=rf"beside {promised} MiB that desktops were promised"):
+        await Importer(settings, lambda: promised).import_tar(stream(tar(complete())), "big")
     assert left(settings) == []
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +16,8 @@ from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
-from tests.fakes.orders import FLAVOUR, desktop_order
-from tests.integration.image.conftest import IDS
-from tests.integration.image.tiny_root import Piece, complete, stream, tar
+from tests.fakes.orders import desktop_order
+from tests.integration.image.conftest import IDS, ORDER, SMALL
 from tests.waiting import until
 
 pytestmark = pytest.mark.mounts
@@ -27,25 +25,6 @@ pytestmark = pytest.mark.mounts
 ONE = Generation(1)
 VM, USER = VmId(7), UserId(5)
 OTHER_IDS = IdRange(IDS.start + 65_536)
-SMALL = replace(FLAVOUR, disk_mib=32, home_mib=32)
-ORDER = desktop_order(7, flavour=SMALL)
-
-
-@pytest.fixture
-async def ready(settings: ImageSettings) -> ImageSettings:
-    """A state folder with the image of ORDER in it."""
-    importer = Importer(settings)
-    content = tar(complete(Piece("./var/lib/word", b"from the image", mode=0o644)))
-    done = await importer.import_tar(stream(content), "tiny")
-    await importer.place(done, ORDER.flavour.image_id, ORDER.image_version)
-    return settings
-
-
-@pytest.fixture
-async def rootfs(ready: ImageSettings) -> AsyncIterator[OverlayRootfs]:
-    provider = OverlayRootfs(ready)
-    yield provider
-    provider.close()
 
 
 def left(settings: ImageSettings) -> list[str]:
@@ -212,14 +191,14 @@ async def test_room_is_what_the_disk_has_just_now(state_dir: Path) -> None:
     disk = state_dir / "disk"
     disk.mkdir()
     mounts.tmpfs(disk, size_kib=32 * 1024, inodes=64 * 64, owner=0, mode=0o711)
-    rootfs = OverlayRootfs(ImageSettings(state_dir=disk, free_floor_mib=16))
-    await rootfs.require_room()
+    rootfs = OverlayRootfs(ImageSettings(state_dir=disk, free_floor_mib=16, disk_overcommit=16.0))
+    await rootfs.require_room(ORDER, list)
     filling = disk / "filling"
     filling.write_bytes(bytes(20 << 20))
     with pytest.raises(NodeFull, match=r"disk is nearly full, 1\d MiB are free"):
-        await rootfs.require_room()
+        await rootfs.require_room(ORDER, list)
     filling.unlink()
-    await rootfs.require_room()
+    await rootfs.require_room(ORDER, list)
 
 
 async def test_below_the_floor_nothing_starts(ready: ImageSettings) -> None:

@@ -38,3 +38,11 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == ["filler"]
     finally:
         mounts.unmount(tmp_path)
+
+
+def test_a_look_from_outside_leaves_what_it_cannot_read_where_it_is(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path)
+    files.write(RECORD)
+    (tmp_path / "9.json").write_text("torn")
+    assert files.peek() == [RECORD]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7.json", "9.json"]

@@ -13,6 +13,7 @@ from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.host.probes.programs import parse_package_list
+from qvdnode.image.core.disk_promise import StoreFigures
 
 START, COUNT = 0x7000_0000, 0x1000_0000
 DISK = DiskFacts(Path("/var/lib"), 9000, 2048, True, None, MountFacts(None, None))
@@ -71,6 +72,18 @@ def test_a_good_disk_has_nothing_to_mend() -> None:
 )
 def test_each_lack_of_the_disk_is_an_error(facts: DiskFacts, subject: str) -> None:
     assert worst(doctor_guests.disk(facts)) == [(subject, Level.ERROR)]
+
+
+@pytest.mark.parametrize(("promised", "level"), [(8_000, Level.OK), (8_001, Level.WARNING)])
+def test_a_disk_that_is_promised_too_often_is_told(promised: int, level: Level) -> None:
+    stores = (StoreFigures("/state", 9_000, 8_000, promised),)
+    (finding,) = [
+        found
+        for found in doctor_guests.disk(replace(DISK, stores=stores))
+        if found.subject == "disk promises"
+    ]
+    assert finding.level is level
+    assert f"{promised} MiB of 8000 MiB" in finding.text
 
 
 def test_all_programs_are_fine() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from qvdnode.cli import name_lookup
 from qvdnode.cli.name_lookup import Qualified
-from qvdnode.model.errors import Invalid, NotFound
+from qvdnode.model.errors import Invalid, NotFound, Unavailable
 
 
 class FarmOfTwoTenants:
@@ -88,3 +88,29 @@ async def test_an_unknown_name_is_not_found() -> None:
         await name_lookup.user_id(FARM, "bob")
     with pytest.raises(NotFound, match="tenant nowhere"):
         await name_lookup.flavour_id(FARM, "icewm@nowhere")
+
+
+class NodeWithoutDatabase:
+    """Knows by name what runs on it, and nobody's number."""
+
+    VMS: list[dict[str, Any]] = [  # noqa: RUF012 - read only
+        {"id": 31, "user_id": 11, "user": "alice", "tenant": "default", "name": "desk"},
+        {"id": 32, "user_id": 12, "user": "alice", "tenant": "acme", "name": "desk"},
+    ]
+
+    async def items(
+        self, path: str, *, limit: int | None = None, **query: object
+    ) -> list[dict[str, Any]]:
+        if path != "/vms" or set(query) != {"name"}:
+            raise Unavailable("The database is away.")
+        return [vm for vm in self.VMS if vm["name"] == query["name"]]
+
+
+@pytest.mark.parametrize(("text", "number"), [("alice@acme/desk", 32), ("11/desk", 31)])
+async def test_a_vm_that_runs_is_found_without_database(text: str, number: int) -> None:
+    assert await name_lookup.vm_id(NodeWithoutDatabase(), text) == number
+
+
+async def test_what_only_the_database_knows_is_told_to_be_away() -> None:
+    with pytest.raises(Unavailable):
+        await name_lookup.user_id(NodeWithoutDatabase(), "alice")

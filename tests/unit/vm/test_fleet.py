@@ -177,6 +177,14 @@ async def test_two_starts_in_one_moment_do_not_share_the_last_memory(
     assert world.fleet.load().promised_mib == memory_mib
 
 
+async def test_two_starts_in_one_moment_do_not_share_the_last_disk_space(world: World) -> None:
+    world.rootfs.room_mib = desktop_order(1, user_id=1).flavour.disk_mib
+    outcomes = await asyncio.gather(world.attach(1), world.attach(2), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Client", "NodeFull"]
+    await settle()
+    assert len(world.fleet.promised()) == 1
+
+
 async def test_a_guest_keeps_what_it_was_promised_when_its_flavour_changes(world: World) -> None:
     first = await world.connected()
     world.hang_up(first)

@@ -1,7 +1,17 @@
+import random
 from typing import Any
 
+from qvdnode.admin.audit_trail import AuditTrail
+from qvdnode.db.audit import Audit, AuditEntry
+from qvdnode.db.pool import Database
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.model.errors import Unavailable
+from qvdnode.model.listing import Page
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.supervise import Supervisor
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import Furniture
+from tests.waiting import until
 
 
 async def entries(api: CheckedApi, **query: Any) -> list[tuple[str, str]]:
@@ -72,3 +82,41 @@ async def test_an_entry_says_who_what_and_under_which_id(api: CheckedApi) -> Non
     assert entry["detail"] == {"name": "acme"}
     assert await entries(api, actor="nobody") == []
     assert await entries(api, actor="a name with blanks") == []
+
+
+class AwayAtFirst(Audit):
+    """The table of changes, out of reach until `back`."""
+
+    back = False
+
+    async def write(self, entry: AuditEntry) -> None:
+        if not self.back:
+            raise Unavailable("The database is away.")
+        await super().write(entry)
+
+
+async def test_changes_made_without_a_database_are_written_once_it_is_back(
+    postgres_dsn: str,
+) -> None:
+    clock = SystemClock()
+    database = await Database.open(postgres_dsn, DatabaseSettings(), clock, random.Random(1))
+    table = AwayAtFirst(database)
+    trail = AuditTrail(table, clock)
+    made = [AuditEntry("tests", "vm.stop", "vm", str(number), {}, "c") for number in (1, 2)]
+    before = clock.now()
+    async with Supervisor("test") as tasks:
+        _ = tasks.essential("audit", trail.run())
+        await trail.write(made)
+        after, table.back = clock.now(), True
+
+        async def both() -> bool:
+            return len((await table.list(Page())).items) == 2
+
+        await until(both, limit_s=10)
+    kept = (await table.list(Page())).items
+    assert [(record.action, record.object_id) for record in kept] == [
+        ("vm.stop", "1"),
+        ("vm.stop", "2"),
+    ]
+    assert all(before <= record.at <= after for record in kept)
+    await database.close()

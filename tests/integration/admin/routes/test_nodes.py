@@ -15,6 +15,9 @@ async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
     assert node["not_ready"] is None
     assert node["load"] == {"guests": {}, "viewers": 0, "waiting": 0, "memory_promised_mib": 0}
     assert node["limits"]["memory_total_mib"] == 16_384
+    assert node["limits"]["disk"] == [
+        {"folder": "/state", "free_mib": 9_000, "capacity_mib": 8_000, "promised_mib": 1_000}
+    ]
 
 
 async def test_a_node_is_shown_with_what_it_carries(

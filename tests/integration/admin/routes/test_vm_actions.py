@@ -136,5 +136,23 @@ async def test_what_runs_here_needs_no_database(
     await database.close()
     assert (await api.call("POST", f"{path}/disconnect", status=200))["disconnected"]
     assert (await api.get(f"{path}/log"))["text"] == fleet.log
-    await api.call("POST", f"{path}/stop", status=503)
+    shown = (await api.get("/vms", name="desk"))["items"]
+    assert [(vm["id"], vm["user"], vm["tenant"]) for vm in shown] == [
+        (furniture.vm_id, "alice", "default")
+    ]
+    assert (await api.get(path))["node"] == "node1"
+    stopped = await api.call("POST", f"{path}/stop", query={"wait": "true"}, status=200)
+    assert (stopped["state"], stopped["tenant"], stopped["node"]) == ("stopped", "default", None)
+    await api.call("POST", "/vms/999/stop", status=503)
     await api.get("/vms/999/log", status=503)
+
+
+async def test_without_a_database_no_list_is_passed_off_as_whole(
+    api: CheckedApi, furniture: Furniture, fleet: FakeFleet, parts: AdminParts, database: Database
+) -> None:
+    fleet.put(await order_of(parts, furniture), VmState.RUNNING)
+    await api.get("/vms")
+    await database.close()
+    await api.get("/vms", status=503)
+    await api.get("/vms", name="another", status=503)
+    await api.get("/vms", name="desk", state="stopped", status=503)

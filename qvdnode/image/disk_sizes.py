@@ -1,0 +1,93 @@
+"""Measures what guests' files take, and what is free beside them; often, so it has to be cheap."""
+
+# tested-by: tests/integration/image/test_disk_ledger.py
+
+import contextlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import disk_space, project_quota
+from qvdnode.image.disk_ledger import DiskLedger
+from qvdnode.image.layout import Layout
+from qvdnode.image.settings import ImageSettings
+from qvdnode.model.disk_share import INODES_PER_MIB
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.ids import Generation, UserId, VmId
+
+_BLOCKS_PER_MIB: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """A guest with its files on the disk."""
+
+    vm_id: VmId
+    user_id: UserId
+    generation: Generation
+
+
+@dataclass(slots=True)
+class StoreSizes:
+    """One file system: what is free, and what each guest's files take."""
+
+    folder: Path
+    free_mib: float
+    taken_mib: dict[Tenancy, float] = field(default_factory=dict)
+    """A home that several guests of a user have open counts for each: who wrote is not known."""
+
+
+class DiskSizes:
+    """Looks at the file systems of the state folder, of roots and of homes."""
+
+    def __init__(self, settings: ImageSettings, ledger: DiskLedger) -> None:
+        self._settings = settings
+        self._layout = Layout(settings.state_dir)
+        self._ledger = ledger
+
+    def look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+        """How each file system is now; raises HostFailed. Blocks for two stats per guest."""
+        try:
+            return self._look(guests)
+        except OSError as error:
+            raise HostFailed(
+                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
+            ) from error
+
+    def _look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+        stores: dict[int, StoreSizes] = {}
+        _ = _store(stores, self._settings.state_dir)
+        roots = _store(stores, self._place(self._layout.vms))
+        homes = _store(stores, self._place(self._layout.homes))
+        for guest in guests:
+            for store, taken_mib in ((roots, self._root(guest)), (homes, self._home(guest))):
+                store.taken_mib[guest] = store.taken_mib.get(guest, 0.0) + taken_mib
+        return list(stores.values())
+
+    def _place(self, folder: Path) -> Path:
+        return folder if folder.exists() else self._settings.state_dir
+
+    def _root(self, guest: Tenancy) -> float:
+        folders = self._layout.guest(guest.vm_id, guest.generation)
+        return self._taken(folders.disk_file, folders.disk, 2 * guest.vm_id)
+
+    def _home(self, guest: Tenancy) -> float:
+        file, folder = self._layout.home_file(guest.user_id), self._layout.home(guest.user_id)
+        return self._taken(file, folder, 2 * guest.user_id + 1)
+
+    def _taken(self, file: Path, folder: Path, project: int) -> float:
+        with contextlib.suppress(FileNotFoundError):
+            return file.stat().st_blocks / _BLOCKS_PER_MIB
+        if self._ledger.by_quota:
+            with contextlib.suppress(OSError):  # it is made, or removed, just now
+                usage = project_quota.usage(folder, self._settings.quota_project_base + project)
+                return usage.used_mib + usage.used_inodes / INODES_PER_MIB
+        return 0.0
+
+
+def _store(stores: dict[int, StoreSizes], folder: Path) -> StoreSizes:
+    device = folder.stat().st_dev
+    if device not in stores:
+        stores[device] = StoreSizes(folder, disk_space.free_mib(folder))
+    return stores[device]

@@ -1,0 +1,96 @@
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from qvdnode.image.core.disk_watch import FAST_S, SLOW_S, Ending
+from qvdnode.image.disk_sizes import StoreSizes, Tenancy
+from qvdnode.image.disk_watch import DiskWatch
+from qvdnode.image.settings import ImageSettings
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.telemetry.metrics import exposition
+from tests.fakes.clock import ManualClock
+from tests.waiting import until
+
+STATE = Path("/state")
+ONE, TWO = (Tenancy(VmId(number), UserId(number), Generation(1)) for number in (1, 2))
+
+
+class Disk:
+    """A file system of 1,000 MiB that guests write to."""
+
+    def __init__(self) -> None:
+        self.taken = {ONE: 0.0, TWO: 0.0}
+        self.broken = False
+
+    def look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+        if self.broken:
+            raise HostFailed("The disk cannot be looked at.")
+        taken = {guest: self.taken[guest] for guest in guests}
+        return [StoreSizes(STATE, 1_000 - sum(self.taken.values()), taken)]
+
+
+class World:
+    """A watch on that disk, with what it ended."""
+
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self.clock = ManualClock()
+        self.guests = [ONE, TWO]
+        self.ended: list[Ending] = []
+        settings = ImageSettings(free_floor_mib=100, free_alarm_mib=400)
+        self.watch = DiskWatch(settings, self.disk, self.clock, lambda: self.guests, self.end)
+
+    async def end(self, ending: Ending) -> None:
+        self.ended.append(ending)
+
+    async def look_after(self, seconds: float, **written: float) -> float:
+        self.disk.taken[ONE] += written.get("one", 0)
+        self.disk.taken[TWO] += written.get("two", 0)
+        self.clock.advance(seconds)
+        return await self.watch.look()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_the_one_that_fills_the_disk_is_ended_and_no_other(world: World) -> None:
+    assert await world.look_after(0) == SLOW_S
+    assert await world.look_after(1, one=30, two=500) == FAST_S
+    assert world.ended == []
+    await world.look_after(1, one=5, two=100)
+    assert [(ending.vm_id, ending.at_once) for ending in world.ended] == [(2, True)]
+    assert "wrote 100 MiB" in world.ended[0].because
+    assert b'qvdnode_disk_desktops_ended_total{how="at_once"}' in exposition()
+    assert b"qvdnode_disk_nearly_full 1.0" in exposition()
+
+
+async def test_a_guest_that_is_new_has_written_nothing(world: World) -> None:
+    world.guests = [ONE]
+    await world.look_after(0, one=700)
+    world.guests = [ONE, TWO]
+    world.disk.taken[TWO] = 150
+    await world.look_after(1)
+    assert world.ended == []
+
+
+async def test_the_first_look_ends_nobody_even_below_the_floor(world: World) -> None:
+    await world.look_after(5, one=950)
+    assert world.ended == []
+
+
+async def test_a_look_that_fails_is_logged_and_tried_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.disk.broken = True
+    running = asyncio.create_task(world.watch.run())
+    await until(lambda: world.clock.sleepers)
+    assert "disk_not_looked_at" in [record.msg for record in caplog.records]
+    world.disk.broken = False
+    await world.look_after(SLOW_S)
+    assert not running.done()
+    running.cancel()
