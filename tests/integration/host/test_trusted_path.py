@@ -63,8 +63,7 @@ def is_trusted(path: Path, place: Place = Place.OWN_FOLDER) -> bool:
     try:
         require(path, place)
     except HostFailed as error:
-        assert "chmod go-w " in str(error) or "chown root " in str(error)
-        return False
+        return not any(advice in str(error) for advice in ("chmod go-w ", "chown root "))
     return True
 
 
