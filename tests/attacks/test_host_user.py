@@ -29,6 +29,7 @@ from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.load import load, parse
 from qvdnode.daemon.settings import TlsSettings
+from qvdnode.daemon.state_lock import StateLock
 from qvdnode.daemon.trusted_files import require_certificate
 from qvdnode.db.backup import TABLES, backup
 from qvdnode.db.backup_archive import Manifest, open_archive, write_archive
@@ -213,9 +214,10 @@ class TestStateFolder:
         (theirs / "pg" / "data").mkdir(parents=True)
         config = public / "node.toml"
         config.write_text(f'[node]\nstate_dir = "{theirs}"\n')
-        done = CliRunner().invoke(app, [*words, "--config", str(config)])
+        with StateLock(theirs):  # so that none goes on if it is not refused
+            done = CliRunner().invoke(app, [*words, "--config", str(config)])
         assert (done.exit_code, f"{theirs} belongs to the user nobody" in done.output) == (1, True)
-        assert [path.name for path in theirs.iterdir()] == ["pg"]
+        assert sorted(path.name for path in theirs.iterdir()) == ["node.lock", "pg"]
 
     def test_purge_refuses_it(self, theirs: Path) -> None:
         as_stranger((theirs / "images").mkdir)
@@ -338,7 +340,12 @@ def test_what_a_user_keeps_below_a_folder_of_everybodys(
     """As with XDG_DATA_HOME=/tmp/me: no name is predictable, and none is written through."""
     pins, login = public / "known_servers", public / saved_login.FILE_NAME
     drafts = [path.with_name(f".{path.name}.{os.getpid()}") for path in (pins, login)]
-    as_stranger(lambda: [prepare(draft, victim) for draft in drafts])
+
+    def prepare_both() -> None:
+        for draft in drafts:
+            prepare(draft, victim)
+
+    as_stranger(prepare_both)
     PinStore(pins).put(Target("desk", 8443), PIN)
     saved_login.save(SavedLogin("https://desk:8444", PIN, "token"), public)
     for path in (pins, login):
