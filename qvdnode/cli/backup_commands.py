@@ -63,7 +63,7 @@ def backup_command(
         _refuse_nothing(settings)
         await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         files = _identity_files(settings) if identity else {}
-        async with _database(settings) as db:
+        async with _database(settings, may_restart=False) as db:
             _report("saved", await backup(db, to.absolute(), files), to)
 
     _run(config, work)
@@ -113,11 +113,13 @@ def _refuse_nothing(config: Config) -> None:
 
 
 @asynccontextmanager
-async def _database(config: Config) -> AsyncIterator[Database]:
+async def _database(config: Config, *, may_restart: bool = True) -> AsyncIterator[Database]:
     """The node's database; an embedded one is started if it does not run, and ended again."""
     clock = SystemClock()
     embedded = None if config.database.dsn else EmbeddedPostgres(config.database, clock)
-    dsn = config.database.dsn if embedded is None else await embedded.start()
+    dsn = config.database.dsn
+    if embedded is not None:
+        dsn = await embedded.start(may_restart=may_restart)
     try:
         db = await Database.open(dsn, config.database, clock, random.Random())
         try:
