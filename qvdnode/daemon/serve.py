@@ -27,6 +27,7 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
+from qvdnode.host import core_dumps
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
@@ -47,6 +48,7 @@ JOIN_AGAIN_S: Final = 2.0
 def run(config: Config) -> None:
     """Run a node in this process until it is told to stop; raises FarmError."""
     close_to_children()
+    core_dumps.forbid()
     try:
         uvloop.run(serve(config, SystemClock()))
     except BaseExceptionGroup as group:

@@ -26,6 +26,7 @@ MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_IDMAP: Final = 0x0010_0000
 
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 437, 442, 443
+_PR_SET_DUMPABLE: Final = 4
 _RESOLVE_IN_ROOT: Final = 0x10
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
@@ -96,6 +97,11 @@ def open_in_root(root: int, path: str, flags: int) -> int:
 def sync_filesystem(handle: int, what: Path) -> None:
     """syncfs(2): write out the whole file system that `handle` is in."""
     _check(_libc.syncfs(handle), what)
+
+
+def keep_memory_from_others() -> None:
+    """prctl(2): processes without CAP_SYS_PTRACE cannot read this one; a new program is as ever."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0), Path("/proc/self"))
 
 
 def _syscall(number: int, what: Path, *arguments: object) -> int:
