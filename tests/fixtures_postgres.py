@@ -4,13 +4,15 @@
 """
 
 import asyncio
+import os
 import random
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +24,11 @@ from qvdnode.db import server_config
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.migrate import migrate
 from qvdnode.db.pool import Database
+from qvdnode.db.postmaster import running_server
+from qvdnode.db.raw import RawConnection
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.runtime.clock import SystemClock
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -54,7 +59,10 @@ def postgres_server() -> Iterator[PostgresServer]:
     server = EmbeddedPostgres(settings, SystemClock())
     try:
         dsn = _run(server.start())
-        maintenance = dsn.replace("/qvdnode?", "/postgres?")
+        _let_root_in(settings)
+        maintenance = dsn.replace("/qvdnode?", "/postgres?").replace(
+            f"//{server_config.ROLE}@", f"//{server_config.SUPERUSER}@"
+        )
         _run(_make_template(dsn, maintenance, settings))
         yield PostgresServer(dsn, maintenance, settings)
     finally:
@@ -66,7 +74,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 async def fresh_database(server: PostgresServer) -> AsyncIterator[str]:
     """The address of a new, migrated database, dropped in the end."""
     name = f"test_{secrets.token_hex(4)}"
-    await _maintain(server.maintenance_dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    made = f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {server_config.ROLE}"
+    await _maintain(server.maintenance_dsn, made)
     yield server.dsn.replace("/qvdnode?", f"/{name}?")
     await _maintain(server.maintenance_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -86,6 +95,17 @@ async def database(postgres_dsn: str) -> AsyncIterator[Database]:
     await db.close()
 
 
+def _let_root_in(settings: DatabaseSettings) -> None:
+    """As superuser, and as the node's role into the databases of tests."""
+    conf = settings.state_dir / "pg" / "conf"
+    with (conf / "pg_hba.conf").open("a") as hba, (conf / "pg_ident.conf").open("a") as ident:
+        hba.write(f"local all {server_config.ROLE} peer map=node\n")
+        ident.write(f"superuser root {server_config.SUPERUSER}\n")
+    running = running_server(settings.state_dir / "pg" / "data")
+    assert running is not None
+    os.kill(running.pid, signal.SIGHUP)
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run it on a loop of its own: the first test that asks may be on a loop already."""
     with ThreadPoolExecutor(1) as executor:
@@ -93,16 +113,31 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _make_template(dsn: str, maintenance: str, settings: DatabaseSettings) -> None:
-    await _maintain(maintenance, f"CREATE DATABASE {TEMPLATE} OWNER {server_config.ROLE}")
+    await _maintain(
+        maintenance, f"CREATE DATABASE {TEMPLATE} OWNER {server_config.ROLE}", limit_s=5.0
+    )
     address = dsn.replace("/qvdnode?", f"/{TEMPLATE}?")
     db = await Database.open(address, settings, SystemClock(), random.Random(1))
     await migrate(db)
     await db.close()
 
 
-async def _maintain(maintenance: str, statement: str) -> None:
-    connection = await asyncpg.connect(maintenance)
+async def _maintain(maintenance: str, statement: str, *, limit_s: float = 1.0) -> None:
+    connection = await _connected(maintenance, limit_s)
     try:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def _connected(dsn: str, limit_s: float) -> RawConnection:
+    """A connection; the server reads its files anew some moment after the signal."""
+    found: list[RawConnection] = []
+
+    async def connects() -> bool:
+        with suppress(asyncpg.InvalidAuthorizationSpecificationError):
+            found.append(await asyncpg.connect(dsn))
+        return bool(found)
+
+    await until(connects, limit_s=limit_s)
+    return found[0]

@@ -13,6 +13,7 @@ import typer
 from qvdnode.auth.operators import Operators
 from qvdnode.cli.config_file import ConfigFile, chosen, told
 from qvdnode.cli.examples import examples
+from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_working_token
 from qvdnode.daemon.load import load
@@ -26,6 +27,7 @@ from qvdnode.db.restore import restore
 from qvdnode.model.counting import counted
 from qvdnode.model.errors import NotFound
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.safe_files import replace_file
 
 IDENTITY_FOLDER: Final = "tls"
 BACKUP_EXAMPLES: Final = examples(
@@ -52,12 +54,16 @@ def backup_command(
     config: ConfigFile = None,
     identity: WithIdentity = False,  # noqa: FBT002 - typer's way to say "a flag"
 ) -> None:
-    """Copy the database into a file, while the node serves or not."""
+    """Copy the database into a file, while the node serves or not.
+
+    Only root may be able to change its folder, or it is one of everybody's that is sticky, as /tmp.
+    """
 
     async def work(settings: Config) -> None:
         _refuse_nothing(settings)
+        await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         files = _identity_files(settings) if identity else {}
-        async with _database(settings) as db:
+        async with _database(settings, may_restart=False) as db:
             _report("saved", await backup(db, to.absolute(), files), to)
 
     _run(config, work)
@@ -76,7 +82,7 @@ def restore_command(
     """
 
     async def work(settings: Config) -> None:
-        settings.node.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         with StateLock(settings.node.state_dir):
             async with _database(settings) as db:
                 _report("restored", await restore(db, source, force=force), source)
@@ -107,11 +113,13 @@ def _refuse_nothing(config: Config) -> None:
 
 
 @asynccontextmanager
-async def _database(config: Config) -> AsyncIterator[Database]:
+async def _database(config: Config, *, may_restart: bool = True) -> AsyncIterator[Database]:
     """The node's database; an embedded one is started if it does not run, and ended again."""
     clock = SystemClock()
     embedded = None if config.database.dsn else EmbeddedPostgres(config.database, clock)
-    dsn = config.database.dsn if embedded is None else await embedded.start()
+    dsn = config.database.dsn
+    if embedded is not None:
+        dsn = await embedded.start(may_restart=may_restart)
     try:
         db = await Database.open(dsn, config.database, clock, random.Random())
         try:
@@ -136,9 +144,7 @@ def _restore_identity(source: Path, folder: Path, *, force: bool) -> None:
             if target.exists() and not force:
                 typer.echo(f"{target} is there already and stays; --force replaces it")
                 continue
-            target.unlink(missing_ok=True)
-            target.touch(mode=0o600)
-            target.write_bytes(content)
+            replace_file(target, content)
 
 
 def _report(verb: str, manifest: Manifest, path: Path) -> None:

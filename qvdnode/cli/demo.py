@@ -31,6 +31,7 @@ from qvdnode.host import process
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.first_error import first_farm_error
+from qvdnode.runtime.safe_files import replace_file
 from qvdnode.runtime.supervise import Supervisor
 
 WINDOW_LIMIT_S: Final = 120.0
@@ -111,7 +112,7 @@ async def _photograph(
         report.doing(str(error))
         return
     try:
-        await asyncio.to_thread(file.write_bytes, picture)
+        await asyncio.to_thread(replace_file, file, picture, mode=0o644)
     except OSError as error:
         raise HostFailed(f"The screenshot cannot be written: {error}") from error
     report.done("drawn", f"Screenshot in {file}")
@@ -163,8 +164,7 @@ def _password(plan: DemoPlan) -> str:
     if plan.password is not None:
         return plan.password
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(9) + "\n", encoding="utf-8")
+        replace_file(file, f"{secrets.token_urlsafe(9)}\n".encode())
     return file.read_text(encoding="utf-8").strip()
 
 

@@ -17,8 +17,10 @@ from qvdnode.cli.demo_traces import left_by
 from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
 from qvdnode.client.ending import run_to_signal
+from qvdnode.daemon import state_folder
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.daemon.state_lock import StateLock
+from qvdnode.host.trusted_path import Place, require, without_links
 from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, HostFailed
 from qvdnode.runtime.clock import SystemClock
 
@@ -45,7 +47,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
     if os.geteuid() != 0:
         raise Forbidden("The demo starts containers and needs root: sudo make demo")
     plan = DemoPlan(
-        state_dir=state_dir.resolve(),
+        state_dir=_without_links(state_dir),
         user=user,
         password=password,
         client_port=client_port,
@@ -79,6 +81,13 @@ def _run(plan: DemoPlan, report: Report) -> None:
         raise typer.Exit(ENDED_EARLY)
 
 
+def _without_links(state_dir: Path) -> Path:
+    try:
+        return without_links(state_dir)
+    except (OSError, ValueError) as error:
+        raise BadConfig(f"The state folder {state_dir} cannot be used: {error}.") from error
+
+
 @contextlib.contextmanager
 def _only_one(plan: DemoPlan) -> Iterator[None]:
     """Make the folder and hold it; raises BadConfig and HostFailed when it cannot be one.
@@ -93,7 +102,8 @@ def _only_one(plan: DemoPlan) -> Iterator[None]:
             " Choose another with --state-dir."
         ) from error
     try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
+        state_folder.secure(plan.state_dir)
+        require(plan.folder, Place.OWN_FOLDER, make_mode=0o700)
         plan.folder.chmod(0o700)
     except OSError as error:
         raise HostFailed(

@@ -28,9 +28,11 @@ from qvdnode.host import (
     project_quota,
 )
 from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
+from qvdnode.host.probes.mapped_mounts import MountFacts
+from qvdnode.host.trusted_path import Place, require
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.disk_ledger import DiskLedger
-from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
 from qvdnode.net.core import names
@@ -41,6 +43,7 @@ from qvdnode.vm.state_file import StateFiles
 
 PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 """Beside the program in a clone; elsewhere packages are not looked at."""
+NOT_TRIED: Final = "Not tried in a folder that another user controls"
 
 
 async def examine(config: Config, clock: Clock) -> list[Finding]:
@@ -65,6 +68,13 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
 
 async def _disk(config: Config) -> DiskFacts:
     folder = await asyncio.to_thread(nearest, config.node.state_dir)
+    stranger = await asyncio.to_thread(_stranger, folder, config.node.state_dir)
+    # mounting in a folder that somebody else can exchange could hit any folder of the host
+    mounts = (
+        await mapped_mounts.look(folder, config.vm.id_base, IDS_PER_GUEST)
+        if stranger is None
+        else MountFacts(NOT_TRIED, NOT_TRIED)
+    )
     return DiskFacts(
         state_dir=folder,
         free_mib=await asyncio.to_thread(disk_space.free_mib, folder),
@@ -72,7 +82,8 @@ async def _disk(config: Config) -> DiskFacts:
         stores=await asyncio.to_thread(_stores, config),
         project_quota=await asyncio.to_thread(project_quota.available, folder),
         closed_parent=await asyncio.to_thread(first_closed_parent, folder),
-        mounts=await mapped_mounts.look(folder, config.vm.id_base, IDS_PER_GUEST),
+        mounts=mounts,
+        stranger=stranger,
     )
 
 
@@ -82,6 +93,15 @@ def _stores(config: Config) -> list[StoreFigures]:
     ledger = DiskLedger(config.image)
     ledger.look()
     return ledger.show([record.order for record in StateFiles(config.vm.state_files).peek()])
+
+
+def _stranger(folder: Path, state_dir: Path) -> str | None:
+    """Why the folder that exists is not safe to work in, or None."""
+    try:
+        require(folder, Place.OWN_FOLDER if folder == state_dir else Place.SHARED_FOLDER)
+    except (HostFailed, OSError) as error:
+        return str(error)
+    return None
 
 
 async def _programs() -> ProgramFacts:

@@ -55,6 +55,8 @@ class DiskFacts:
     mounts: MountFacts
     stores: Sequence[StoreFigures] = ()
     """What is promised of the file systems of roots and homes."""
+    stranger: str | None = None
+    """How another user of the host controls the folder; None when nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ def disk(facts: DiskFacts) -> list[Finding]:
             f"Guests cannot pass {facts.closed_parent}",
             f"Run chmod o+x {facts.closed_parent}, or choose another node.state_dir.",
         ),
+        ok("folder owner", "Nobody but root controls it")
+        if facts.stranger is None
+        else error("folder owner", f"Not safe: {facts.stranger}", "Or set another node.state_dir."),
         ok("overlay", "An overlay was mounted and removed")
         if facts.mounts.overlay is None
         else error(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
+from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import Invalid
+from qvdnode.runtime.safe_files import open_regular
 
 CHUNK_BYTES: Final = 256 * 1024
 BLOCK_BYTES: Final = 512
@@ -31,7 +33,12 @@ PACK: Final = (
 
 
 def tar_of(path: Path) -> AsyncIterator[bytes]:
-    """The bytes to send for a tar file or a folder; raises Invalid for anything else."""
+    """The bytes to send for a tar file or a folder.
+
+    Raises Invalid for anything else, HostFailed for root where another user could exchange it.
+    """
+    if os.geteuid() == 0 and path.exists():
+        require(path, Place.OWN_FOLDER if path.is_dir() else Place.FILE)
     if path.is_dir():
         return process.stream([*PACK, "--directory", path, "."])
     if path.is_file():
@@ -59,7 +66,7 @@ def _blocks(entry: os.stat_result) -> int:
 
 async def _file(path: Path) -> AsyncIterator[bytes]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
     except OSError as error:

@@ -11,8 +11,10 @@ from qvdnode.cli.config_file import DEFAULT
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.first_start import initialise
 from qvdnode.daemon.load import load
+from qvdnode.host.trusted_path import Place, trusted
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.safe_files import new_file
 
 EXAMPLES: Final = examples("qvdnode init", "qvdnode init --config ./node.toml")
 TEMPLATE: Final = """\
@@ -43,7 +45,6 @@ def init_command(
     """Make configuration, state folder, certificate, database and the first admin token."""
     try:
         if not config.exists():
-            config.parent.mkdir(parents=True, exist_ok=True)
             _write_for_root_alone(config)
             typer.echo(f"configuration  {config} (new)")
     except OSError as error:
@@ -58,5 +59,8 @@ def init_command(
 
 def _write_for_root_alone(config: Path) -> None:
     # The database's password may be put there later.
-    with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with (
+        trusted(config.parent, Place.SHARED_FOLDER, make_mode=0o755) as folder,
+        new_file(config, folder=folder) as file,
+    ):
         file.write(TEMPLATE.encode())

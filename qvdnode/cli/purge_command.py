@@ -15,6 +15,7 @@ from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims, mounts
+from qvdnode.host.trusted_path import Place, require, without_links
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import Conflict, Forbidden, Invalid
@@ -43,7 +44,7 @@ def purge_command(
         if not folder.is_dir():
             typer.echo(f"nothing to remove at {folder}")
             continue
-        asyncio.run(_purge(folder.resolve()))
+        asyncio.run(_purge(without_links(folder)))
         typer.echo(f"removed {folder}")
         removed = True
     if removed and (account := _account()) is not None:
@@ -76,6 +77,7 @@ def refuse_strangers(folder: Path) -> None:
 
 
 async def _purge(folder: Path) -> None:
+    require(folder, Place.OWN_FOLDER)
     refuse_strangers(folder)
     with StateLock(folder):
         if await asyncio.to_thread(id_claims.holds_any, folder):

@@ -1,13 +1,13 @@
 """What `qvd login` remembers: where the node is, its pin, the token; readable by its owner only."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from qvdnode.model.errors import HostFailed, Unauthenticated
+from qvdnode.runtime.safe_files import open_regular, replace_file
 
 FILE_NAME: Final = "admin-login.json"
 LOG_IN_FIRST: Final = "Log in first: qvd login https://NODE:8444"
@@ -34,11 +34,7 @@ def save(login: SavedLogin, folder: Path) -> None:
     """Write the login whole, mode 0600, replacing an older one; raises HostFailed."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = folder / f".{FILE_NAME}.{os.getpid()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(login), file)
-        temporary.replace(folder / FILE_NAME)
+        replace_file(folder / FILE_NAME, json.dumps(asdict(login)).encode())
     except OSError as error:
         raise HostFailed(f"The login cannot be kept in {folder}: {error.strerror}.") from error
 
@@ -46,7 +42,8 @@ def save(login: SavedLogin, folder: Path) -> None:
 def load(folder: Path) -> SavedLogin:
     """The login kept there; raises Unauthenticated, saying what to do, when there is none."""
     try:
-        return SavedLogin(**json.loads((folder / FILE_NAME).read_text(encoding="utf-8")))
+        with open_regular(folder / FILE_NAME) as file:
+            return SavedLogin(**json.loads(file.read()))
     except FileNotFoundError as error:
         raise Unauthenticated(LOG_IN_FIRST) from error
     except OSError as error:

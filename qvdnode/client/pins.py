@@ -3,12 +3,12 @@
 The file is the user's alone (0600), and plain text: forgetting a host is removing a line.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qvdnode.client.target import Target
 from qvdnode.model.errors import Forbidden, HostFailed
+from qvdnode.runtime.safe_files import open_regular, replace_file
 
 
 def default_path(environ: Mapping[str, str], home: Path) -> Path:
@@ -41,15 +41,12 @@ class PinStore:
 
     def _write(self, text: str) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-        fresh.replace(self.path)
+        replace_file(self.path, text.encode())
 
     def _read(self) -> dict[str, str]:
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            with open_regular(self.path) as file:
+                lines = file.read().decode("utf-8").splitlines()
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -1,10 +1,11 @@
 """`node.json`: how a running node tells programs on its host where it serves."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from qvdnode.runtime.safe_files import replace_file
 
 FILE_NAME: Final = "node.json"
 
@@ -21,9 +22,7 @@ class Announcement:
 
 def publish(state_dir: Path, announcement: Announcement) -> None:
     """Write the file, whole or not at all."""
-    temporary = state_dir / f".{FILE_NAME}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(announcement)), encoding="utf-8")
-    temporary.replace(state_dir / FILE_NAME)
+    replace_file(state_dir / FILE_NAME, json.dumps(asdict(announcement)).encode(), mode=0o644)
 
 
 def correct(state_dir: Path, fingerprint: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qvdnode.auth.operators import Operators
-from qvdnode.daemon import state_folder
+from qvdnode.daemon import state_folder, trusted_files
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_working_token
 from qvdnode.daemon.state_lock import StateLock
@@ -33,6 +33,7 @@ async def initialise(config: Config, clock: Clock) -> Initialised:
     """State folder, certificate, database and first admin token; raises FarmError."""
     state_dir = config.node.state_dir
     await asyncio.to_thread(state_folder.prepare, state_dir)
+    await asyncio.to_thread(trusted_files.require_certificate, config.tls)
     with StateLock(state_dir):
         identity = NodeIdentity(
             state_dir / "tls", clock, certificate=config.tls.certificate, key=config.tls.key

@@ -1,13 +1,13 @@
 """The first admin token: made once for a farm, kept for root alone, so that somebody can log in."""
 
 import logging
-import os
 import secrets
 from pathlib import Path
 from typing import Final
 
 from qvdnode.auth.operators import Operators
 from qvdnode.model.errors import Conflict, Unauthenticated
+from qvdnode.runtime.safe_files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,6 @@ async def ensure_working_token(operators: Operators, state_dir: Path) -> Path:
 
 
 def _keep(path: Path, token: str) -> Path:
-    temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
-    temporary.rename(path)
+    replace_file(path, f"{token}\n".encode("ascii"))
     log.info("first_admin_token_made", extra={"file": str(path)})
     return path

@@ -19,8 +19,10 @@ from pydantic_core import PydanticKnownError
 
 from qvdnode.daemon.config import DERIVED, FIXED, Config
 from qvdnode.daemon.settings import NodeSettings
-from qvdnode.model.errors import BadConfig
+from qvdnode.host.trusted_path import Place, require, without_links
+from qvdnode.model.errors import BadConfig, HostFailed
 from qvdnode.model.misfit import misfit
+from qvdnode.runtime.safe_files import open_regular
 
 ENV_PREFIX: Final = "QVDNODE_"
 
@@ -45,11 +47,18 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; raises BadConfig when it cannot be read."""
+    """The tables of a TOML file; raises BadConfig when it cannot be read, or trusted.
+
+    Whoever can change the configuration of a process of root's is root.
+    """
     try:
-        return tables(path.read_bytes())
+        require(path, Place.FILE)
+        with open_regular(path) as file:
+            return tables(file.read())
     except OSError as error:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from error
+    except HostFailed as error:
+        raise BadConfig(f"{path} is not used: {error}") from error
     except BadConfig as error:
         raise BadConfig(f"{path} {error}") from error
 
@@ -122,8 +131,8 @@ def parse(raw: Mapping[str, Any]) -> Config:
 def _without_links(state_dir: Path) -> Path:
     """Done once, for all that is below: the kernel lists mounts by the way without links."""
     try:
-        return state_dir.resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # the last of these: links in a circle
+        return without_links(state_dir)
+    except (HostFailed, OSError, ValueError) as error:
         raise BadConfig(
             f"[node] state_dir cannot be used: {error}", key="node.state_dir"
         ) from error

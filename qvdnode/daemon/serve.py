@@ -15,13 +15,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from qvdnode.admin.listener import serving
-from qvdnode.daemon import announcement, state_folder
+from qvdnode.daemon import announcement, state_folder, trusted_files
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
@@ -30,7 +29,7 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
-from qvdnode.host import open_files
+from qvdnode.host import core_dumps, open_files
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
@@ -52,6 +51,7 @@ JOIN_AGAIN_S: Final = 2.0
 def run(config: Config) -> None:
     """Run a node in this process until it is told to stop; raises FarmError."""
     close_to_children()
+    core_dumps.forbid()
     config = fitted(config, open_files.raise_limit())
     try:
         uvloop.run(serve(config, SystemClock()))
@@ -70,9 +70,10 @@ async def serve(config: Config, clock: Clock) -> None:
     stop = asyncio.Event()
     state_dir = config.node.state_dir
     await asyncio.to_thread(state_folder.prepare, state_dir)
+    await asyncio.to_thread(trusted_files.require_certificate, config.tls)
     identity = _identity(config, clock)
     with StateLock(state_dir), claimed(config.vm.ids, state_dir):
-        _listen_to_signals(stop, identity, state_dir)
+        _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, _database(config, clock, tasks) as database:
             nameservers = tuple(str(a) for a in await guest_resolvers(config.network))
             node = build(Surroundings(config, clock, database, identity, nameservers))
@@ -242,15 +243,16 @@ def _identity(config: Config, clock: Clock) -> NodeIdentity:
     return identity
 
 
-def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity, state_dir: Path) -> None:
+def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity, config: Config) -> None:
     def reload() -> None:
         try:
+            trusted_files.require_certificate(config.tls)
             identity.reload()
         except FarmError as error:
             log.warning("certificate_not_reloaded", extra={"because": str(error)})
         else:
             fingerprint = identity.fingerprint()
-            announcement.correct(state_dir, fingerprint)
+            announcement.correct(config.node.state_dir, fingerprint)
             log.info("certificate_reloaded", extra={"fingerprint": fingerprint})
 
     loop = asyncio.get_running_loop()

@@ -1,28 +1,41 @@
 """The state folder: made at first start, checked at every start.
 
 Guests enter it under shifted ids, so every folder above it needs o+x; that is checked and told,
-never changed, since the folders above are not ours.
+never changed, since the folders above are not ours. Nor may anybody else control it: whoever can
+replace `tls/` has the node's key, and whoever can replace `lxc/` runs hooks as root.
 """
 
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import HostFailed
 
 PRIVATE: Final = ("tls", "state")
 SHARED: Final = ("images", "homes", "vms", "lxc", "run")
+LOOKED_INTO: Final = ("tls", "state", "images", "lxc")
+"""What is in these is the node's alone; the other folders hold what guests own."""
+DATABASE: Final = "pg"
+"""Its account may own it; the embedded server sees to that."""
 
 
 def prepare(state_dir: Path) -> None:
-    """Make the folder and its parts; raises HostFailed naming a parent that locks guests out."""
+    """Make the folder and its parts.
+
+    Raises HostFailed naming a parent that locks guests out, or what somebody else controls.
+    """
+    secure(state_dir)
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
         state_dir.chmod(0o711)
         for name in SHARED:
-            (state_dir / name).mkdir(exist_ok=True)
+            require(state_dir / name, Place.OWN_FOLDER, make_mode=0o711)
             (state_dir / name).chmod(0o711)
         for name in PRIVATE:
-            (state_dir / name).mkdir(exist_ok=True)
+            require(state_dir / name, Place.OWN_FOLDER, make_mode=0o700)
             (state_dir / name).chmod(0o700)
     except OSError as error:
         raise HostFailed(f"the state folder {state_dir} cannot be made: {error}") from error
@@ -33,9 +46,42 @@ def prepare(state_dir: Path) -> None:
         )
 
 
+def secure(state_dir: Path) -> None:
+    """Make the folder if it is missing; raises HostFailed when somebody else controls it.
+
+    What was put into it by others before it became ours counts as well.
+    """
+    try:
+        require(state_dir, Place.OWN_FOLDER, make_mode=0o711)
+        for path in _own_things(state_dir):
+            with suppress(FileNotFoundError):  # a node that serves has taken it away
+                _refuse_foreign(path, path.lstat())
+    except OSError as error:
+        raise HostFailed(f"the state folder {state_dir} cannot be used: {error}") from error
+
+
 def first_closed_parent(path: Path) -> Path | None:
     """The topmost folder on the way to `path` that others may not pass, or None."""
     for folder in reversed([path, *path.parents]):
         if not folder.stat().st_mode & 0o001:
             return folder
     return None
+
+
+def _own_things(state_dir: Path) -> Iterator[Path]:
+    for path in sorted(state_dir.iterdir()):
+        if path.name != DATABASE:
+            yield path
+    for name in LOOKED_INTO:
+        if (state_dir / name).is_dir():
+            yield from sorted((state_dir / name).iterdir())
+
+
+def _refuse_foreign(path: Path, facts: os.stat_result) -> None:
+    writable = stat.S_IWOTH if facts.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP
+    mine = facts.st_uid in {0, os.geteuid()}
+    if not mine or (facts.st_mode & writable and not stat.S_ISLNK(facts.st_mode)):
+        raise HostFailed(
+            f"{path} belongs to another user of this host or may be written by one: remove it, or, "
+            f"if you know what is in it, run `chown root {path}` and `chmod go-w {path}`"
+        )

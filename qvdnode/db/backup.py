@@ -15,6 +15,7 @@ from qvdnode.db.migrate import steps
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.transaction import Transaction, guarded
+from qvdnode.host.trusted_path import Place, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
@@ -39,10 +40,14 @@ async def backup(db: Database, to: Path, files: Mapping[str, Path]) -> Manifest:
     """Write a backup, with some of the node's own files; returns what is in it.
 
     Raises Conflict when the file exists or the schema is not this program's, HostFailed when it
-    cannot be written, Unavailable when the database is away; then there is no file.
+    cannot be written or another user controls its folder, Unavailable when the database is away;
+    then there is no file.
     """
     try:
-        with tempfile.TemporaryDirectory(dir=to.parent, prefix=".backup-") as folder:
+        with (
+            trusted(to.parent, Place.SHARED_FOLDER) as place,
+            tempfile.TemporaryDirectory(dir=f"/proc/self/fd/{place}", prefix=".backup-") as folder,
+        ):
             dumps = {name: Path(folder) / name for name in TABLES}
             async with db.transaction(isolation="repeatable_read", limit_s=LIMIT_S) as tx:
                 version = int(await tx.fetchval(VERSION))
@@ -54,7 +59,7 @@ async def backup(db: Database, to: Path, files: Mapping[str, Path]) -> Manifest:
                 tables = [await _dump(tx, name, path) for name, path in dumps.items()]
                 made_at = (await tx.fetchval(NOW)).isoformat()
             manifest = Manifest(version, made_at, tuple(tables))
-            write_archive(to, manifest, dumps, files)
+            write_archive(to, manifest, dumps, files, folder=place)
     except OSError as error:
         raise HostFailed(f"The backup cannot be written to {to}: {error.strerror}.") from error
     return manifest

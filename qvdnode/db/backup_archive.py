@@ -3,14 +3,17 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound
+from qvdnode.runtime.safe_files import new_file, open_regular
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -40,18 +43,25 @@ class Manifest:
 
 
 def write_archive(
-    to: Path, manifest: Manifest, dumps: Mapping[str, Path], files: Mapping[str, Path]
+    to: Path,
+    manifest: Manifest,
+    dumps: Mapping[str, Path],
+    files: Mapping[str, Path],
+    *,
+    folder: int | None = None,
 ) -> None:
     """Put everything into a new file that only its owner can read, whole or not at all.
 
-    Raises Conflict when the file exists, HostFailed when it cannot be written.
+    `folder` is the open folder of `to`, where the caller has checked it. Raises Conflict when the
+    file exists, HostFailed when it cannot be written.
     """
-    staging = to.with_name(to.name + ".part")
+    if os.path.lexists(to):
+        raise _taken(to)
     try:
-        if to.exists():
-            raise Conflict(f"{to} exists already; choose another name.")
-        staging.touch(mode=0o600)
-        with tarfile.open(staging, "w") as tar:
+        with (
+            new_file(to, folder=folder) as stream,
+            tarfile.open(fileobj=stream, mode="w") as tar,
+        ):
             text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1).encode()
             member = tarfile.TarInfo(MANIFEST)
             member.size, member.mode = len(text), 0o600
@@ -60,11 +70,14 @@ def write_archive(
                 tar.add(path, f"{TABLES_FOLDER}/{name}", recursive=False)
             for name, path in files.items():
                 tar.add(path, f"{FILES_FOLDER}/{name}", recursive=False)
-        staging.rename(to)
+    except FileExistsError as error:
+        raise _taken(to) from error
     except OSError as error:
         raise HostFailed(f"The backup cannot be written to {to}: {error.strerror}.") from error
-    finally:
-        staging.unlink(missing_ok=True)
+
+
+def _taken(to: Path) -> Conflict:
+    return Conflict(f"{to} exists already; choose another name.")
 
 
 class Archive:
@@ -88,8 +101,13 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Read a backup; raises NotFound, and Invalid when it is not one or not whole."""
+    """Read a backup.
+
+    Raises NotFound, Invalid when it is not one or not whole, HostFailed when another user of this
+    host could have put it there: it brings the passwords and tokens that will be accepted.
+    """
     try:
+        require(path, Place.FILE)
         with _opened(path) as tar:
             manifest = _read_manifest(tar)
             for table in manifest.tables:
@@ -97,6 +115,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
             yield Archive(tar, manifest)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.") from error
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.") from error
     except (tarfile.TarError, EOFError) as error:
         raise Invalid(f"{path} is no whole backup: {error}") from error
 
@@ -104,12 +124,10 @@ def open_archive(path: Path) -> Iterator[Archive]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     """The file with all its headers read; headers may hold numbers that are none."""
-    try:
-        file = tarfile.open(path, "r:")  # noqa: SIM115 - closed below
-    except ValueError as error:
-        raise Invalid(f"{path} is no whole backup: {error}") from error
-    with file:
+    with ExitStack() as open_files:
+        stream = open_files.enter_context(open_regular(path))
         try:
+            file = open_files.enter_context(tarfile.open(fileobj=stream, mode="r:"))
             file.getmembers()
         except ValueError as error:
             raise Invalid(f"{path} is no whole backup: {error}") from error

@@ -1,31 +1,39 @@
 """The embedded PostgreSQL: made, started, kept alive and ended by the node it belongs to.
 
 It runs as an account of its own, answers on a unix socket to root only, and outlives a node that
-was killed: the next one adopts it.
+was killed: the next one adopts it. The account owns the data and nothing around it: where root
+works, it can put nothing. The node's role is no superuser; what needs one is done as the account.
 """
 
 import asyncio
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import asyncpg
-
 from qvdnode.db import server_config
 from qvdnode.db.ballast import Ballast
 from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
-from qvdnode.db.postmaster import READY, forget_dead_server, running_server
+from qvdnode.db.postmaster import READY, data_version, forget_dead_server, running_server
 from qvdnode.db.settings import DatabaseSettings
+from qvdnode.host.guest_files import GuestFolder
 from qvdnode.host.pidfd import wait_gone
 from qvdnode.host.process import exit_code, run
-from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_account, own_folder
+from qvdnode.host.system_account import (
+    SystemAccount,
+    closed_parent,
+    ensure_account,
+    own_folder,
+    passable_folder,
+)
 from qvdnode.model.errors import FarmError, HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.rollback import Rollback
+from qvdnode.runtime.safe_files import new_file, replace_file
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter
 
@@ -70,19 +78,30 @@ class EmbeddedPostgres:
         self.on_change: list[ChangeListener] = []
         """Told when the server has died (False) and when it is back (True); must not block."""
 
-    async def start(self) -> str:
+    async def start(self, *, may_restart: bool = True) -> str:
         """Make the server if there is none, start it unless it runs, and return its DSN.
 
-        Raises HostFailed or TimedOut with what stands in the way; then nothing half-made is left.
+        A server that an older program started is started anew with what this one tells it. Who
+        only visits a node that runs gives `may_restart` as False, and gets HostFailed then. Raises
+        HostFailed or TimedOut with what stands in the way; then nothing half-made is left.
         """
         account = await ensure_account(self._settings.system_user)
         self._refuse_closed_folders(account)
-        own_folder(self._folder, account)
-        version = self._data / "PG_VERSION"
-        major = int(version.read_text()) if version.exists() else None
+        try:
+            passable_folder(self._folder, account)
+        except OSError as error:
+            raise HostFailed(f"The folder {self._folder} cannot be used: {error}") from error
+        major = data_version(self._data)
         self._account = account
         self._binaries = await usable_by(await find_binaries(major), account, self._folder)
         self.adopted = running_server(self._data) is not None
+        if self.adopted and not self._configured_by_us():
+            if not may_restart:
+                raise HostFailed(
+                    "The embedded database was started by an older program: restart the node first."
+                )
+            await self.stop()
+            self.adopted = False
         if major is None:
             await self._init()
         await asyncio.to_thread(self._ballast.give_up)
@@ -90,7 +109,7 @@ class EmbeddedPostgres:
         async with Rollback() as rollback:
             if not self.adopted:
                 rollback.undo(self.stop)
-            await self._make_database()
+            await self._set_up()
             rollback.commit()
         await asyncio.to_thread(self._ballast.reserve)
         return server_config.dsn(self._sockets)
@@ -161,8 +180,9 @@ class EmbeddedPostgres:
         shutil.rmtree(staging, ignore_errors=True)
         log.info("embedded_database_made", extra={"folder": str(self._data)})
         try:
+            own_folder(staging, self._known()[0])
             await self._as_account(
-                "initdb", "-D", staging, "-U", server_config.ROLE, "-E", "UTF8", "--locale=C",
+                "initdb", "-D", staging, "-U", server_config.SUPERUSER, "-E", "UTF8", "--locale=C",
                 "--auth-local=peer", "--auth-host=reject", "--wal-segsize=4", "--no-instructions",
             )  # fmt: skip
             staging.rename(self._data)
@@ -198,9 +218,11 @@ class EmbeddedPostgres:
                 f"The embedded database cannot be configured in {self._folder}: {error}"
             ) from error
         # The server keeps what pg_ctl was given, so pg_ctl is given no pipe to wait for the end of.
+        files = server_config.files_to_use(self._config)
+        options = " ".join(f"-c {name}={shlex.quote(str(path))}" for name, path in files.items())
         starting = account.command(
             binaries.program("pg_ctl"), "start", "-D", self._data, "-l", self._log_file, "-s", "-w",
-            "-t", f"{START_LIMIT_S:.0f}",
+            "-t", f"{START_LIMIT_S:.0f}", "-o", options,
         )  # fmt: skip
         if await exit_code(starting, limit_s=START_LIMIT_S + 5) != 0:
             raise HostFailed(f"The embedded database does not start: {self._last_words()}")
@@ -211,29 +233,43 @@ class EmbeddedPostgres:
         conf = server_config.postgresql_conf(
             binaries.major, self._sockets, self._settings.connections_max + EXTRA_CONNECTIONS
         )
+        passable_folder(self._config, account)
         for name, content in (
             ("postgresql.conf", conf),
             ("pg_hba.conf", server_config.HBA),
-            ("pg_ident.conf", server_config.IDENT),
+            ("pg_ident.conf", server_config.ident(account.name)),
         ):
-            _replace(self._data / name, content, account)
+            replace_file(self._config / name, content.encode(), mode=0o644)
         if self._log_file.exists() and self._log_file.stat().st_size > LOG_MAX_BYTES:
             self._log_file.unlink()
+        if not self._log_file.exists():
+            with new_file(self._log_file) as log_file:
+                os.fchown(log_file.fileno(), account.uid, account.gid)
 
-    async def _make_database(self) -> None:
-        maintenance = server_config.dsn(self._sockets, server_config.MAINTENANCE_DATABASE)
-        try:
-            connection = await asyncpg.connect(maintenance, timeout=START_LIMIT_S)
-        except (OSError, asyncpg.PostgresError) as error:
-            raise HostFailed(f"The embedded database refuses this node: {error}") from error
-        try:
-            known = "SELECT 1 FROM pg_database WHERE datname = $1"
-            if await connection.fetchval(known, server_config.DATABASE) is None:
-                await connection.execute(f"CREATE DATABASE {server_config.DATABASE}")
-        except asyncpg.PostgresError as error:
-            raise HostFailed(f"The embedded database is not usable: {error}") from error
-        finally:
-            await connection.close()
+    def _configured_by_us(self) -> bool:
+        """Whether the server that runs was started with our configuration files."""
+        with GuestFolder(self._data) as data:
+            said = data.read("postmaster.opts", limit=LOG_MAX_BYTES) or b""
+        files = server_config.files_to_use(self._config)
+        return all(f"{name}={path}".encode() in said for name, path in files.items())
+
+    async def _set_up(self) -> None:
+        """Make role and database, or have what an older program made belong to the role."""
+        await self._as_superuser(server_config.MAINTENANCE_DATABASE, server_config.SET_UP_ROLE)
+        maintenance = server_config.MAINTENANCE_DATABASE
+        if not await self._as_superuser(maintenance, server_config.HAS_DATABASE):
+            await self._as_superuser(maintenance, server_config.MAKE_DATABASE)
+        await self._as_superuser(server_config.DATABASE, server_config.SET_UP_DATABASE)
+
+    async def _as_superuser(self, database: str, statements: str) -> str:
+        account, binaries = self._known()
+        dsn = server_config.dsn(self._sockets, database, server_config.SUPERUSER)
+        options = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1")
+        argv = account.command(binaries.program("psql"), dsn, *options, "-c", statements)
+        done = await run(argv, limit_s=START_LIMIT_S, check=False)
+        if done.returncode != 0:
+            raise HostFailed(f"The embedded database is not usable: {done.last_words()}")
+        return done.stdout.decode().strip()
 
     async def _as_account(self, program: str, *args: str | Path, check: bool = True) -> int:
         account, binaries = self._known()
@@ -244,6 +280,10 @@ class EmbeddedPostgres:
         if self._account is None or self._binaries is None:
             raise HostFailed("The embedded database has not been started.")
         return self._account, self._binaries
+
+    @property
+    def _config(self) -> Path:
+        return self._folder / "conf"
 
     @property
     def _log_file(self) -> Path:
@@ -259,14 +299,3 @@ class EmbeddedPostgres:
     def _tell(self, *, alive: bool) -> None:
         for tell in self.on_change:
             tell(alive)
-
-
-def _replace(path: Path, content: str, account: SystemAccount) -> None:
-    """Write the account's file whole or not at all; raises OSError."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with fresh.open("x") as file:
-        file.write(content)
-    fresh.chmod(0o600)
-    os.chown(fresh, account.uid, account.gid)
-    fresh.rename(path)

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host.guest_files import GuestFolder
+from qvdnode.model.errors import HostFailed
+
 PID_FILE: Final = "postmaster.pid"
 READY: Final = "ready"
+FILE_MAX_BYTES: Final = 4096
 PID: Final = re.compile(r" *[0-9]{1,10} *")
 
 
@@ -35,10 +39,8 @@ def running_server(data: Path) -> PidFile | None:
     A pid alone proves nothing after a crash or a reboot: the process must be a postgres that works
     in this folder.
     """
-    try:
-        found = parse_pid_file((data / PID_FILE).read_text())
-    except FileNotFoundError:
-        return None
+    text = _of_the_server(data, PID_FILE)
+    found = None if text is None else parse_pid_file(text)
     if found is None or not serves(found.pid, data):
         return None
     return found
@@ -53,6 +55,28 @@ def serves(pid: int, data: Path) -> bool:
         return program == "postgres" and (process / "cwd").readlink() == data.resolve()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def data_version(data: Path) -> int | None:
+    """The major version of the server that made the data; None where there is none.
+
+    Raises HostFailed for one that no server wrote.
+    """
+    text = _of_the_server(data, "PG_VERSION")
+    if text is None:
+        return None
+    if (match := PID.fullmatch(text.strip())) is None:
+        raise HostFailed(f"{data} says of itself that PostgreSQL {text[:20]!r} made it")
+    return int(match.group())
+
+
+def _of_the_server(data: Path, name: str) -> str | None:
+    """A file in the folder that the server's account can write, read as what others wrote."""
+    if not data.is_dir():
+        return None
+    with GuestFolder(data) as folder:
+        content = folder.read(name, limit=FILE_MAX_BYTES)
+    return None if content is None else content.decode(errors="replace")
 
 
 def forget_dead_server(data: Path) -> None:

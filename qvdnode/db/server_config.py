@@ -4,13 +4,42 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-ROLE: Final = "qvdnode"
+ROLE: Final = "qvdnode_node"
+"""What the node connects as: it owns the farm's database, and is nothing else."""
+SUPERUSER: Final = "qvdnode"
+"""Made by initdb. Nobody connects as it but the server's own account, to whom all files belong."""
 DATABASE: Final = "qvdnode"
 MAINTENANCE_DATABASE: Final = "postgres"
 
-HBA: Final = "local all all peer map=node\n"
-"""Nobody but root on this host, as the one role; no TCP at all."""
-IDENT: Final = f"node root {ROLE}\n"
+HBA: Final = f"""\
+local {DATABASE} {ROLE} peer map=node
+local all {SUPERUSER} peer map=superuser
+"""
+"""Root of this host as the node's role, in its database; no TCP at all."""
+IDENT: Final = "node root {role}\nsuperuser {account} {superuser}\n"
+
+SET_UP_ROLE: Final = f"""
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN CREATE ROLE {ROLE}; END IF;
+END $$;
+ALTER ROLE {ROLE} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD NULL;
+REVOKE ALL ON DATABASE {MAINTENANCE_DATABASE}, template1 FROM PUBLIC;
+"""
+HAS_DATABASE: Final = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"
+MAKE_DATABASE: Final = f"CREATE DATABASE {DATABASE} OWNER {ROLE}"
+# what an older program made belongs to the superuser; sequences of identities follow their tables
+SET_UP_DATABASE: Final = f"""
+ALTER DATABASE {DATABASE} OWNER TO {ROLE};
+REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
+ALTER SCHEMA public OWNER TO {ROLE};
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+DO $$ DECLARE item record; BEGIN
+  FOR item IN SELECT oid::regclass AS name FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+      AND relowner <> '{ROLE}'::regrole
+  LOOP EXECUTE format('ALTER TABLE %s OWNER TO {ROLE}', item.name); END LOOP;
+END $$;
+"""
 
 # one node's worth of connections and memory: the server counts as overhead of the desktops
 TEMPLATE: Final = """\
@@ -63,6 +92,20 @@ def postgresql_conf(major: int, socket_folder: Path, connections: int) -> str:
     return text + (SINCE_18 if major >= 18 else "")
 
 
-def dsn(socket_folder: Path, database: str = DATABASE) -> str:
-    """How the node reaches the embedded server."""
-    return f"postgresql://{ROLE}@/{database}?host={quote(str(socket_folder))}"
+def ident(account: str) -> str:
+    """Which account of the host may be which role."""
+    return IDENT.format(role=ROLE, account=account, superuser=SUPERUSER)
+
+
+def files_to_use(folder: Path) -> dict[str, Path]:
+    """Where the server finds its configuration: in a folder that it cannot write itself."""
+    return {
+        "config_file": folder / "postgresql.conf",
+        "hba_file": folder / "pg_hba.conf",
+        "ident_file": folder / "pg_ident.conf",
+    }
+
+
+def dsn(socket_folder: Path, database: str = DATABASE, role: str = ROLE) -> str:
+    """How the node reaches the embedded server; the server's own account is the superuser."""
+    return f"postgresql://{role}@/{database}?host={quote(str(socket_folder))}"

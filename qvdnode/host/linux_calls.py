@@ -28,6 +28,7 @@ MOUNT_ATTR_IDMAP: Final = 0x0010_0000
 
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 437, 442, 443
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_PR_SET_DUMPABLE: Final = 4
 _CLOSE_RANGE: Final = 436
 _CLOSE_RANGE_CLOEXEC: Final = 4
 _LAST_DESCRIPTOR: Final = 0xFFFF_FFFF
@@ -115,6 +116,11 @@ def filter_system_calls(program: bytes) -> None:
     wanted = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
     result = _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), wanted, 0, 0)
     _check(result, None)
+
+
+def keep_memory_from_others() -> None:
+    """prctl(2): processes without CAP_SYS_PTRACE cannot read this one; a new program is as ever."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0), None)
 
 
 def close_range_on_exec(first: int, last: int = _LAST_DESCRIPTOR) -> None:

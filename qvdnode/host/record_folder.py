@@ -2,14 +2,17 @@
 # tested-by: tests/integration/host/test_record_folder.py
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import HostFailed
 
 LOCK: Final = "lock"
+OPEN_LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
@@ -19,9 +22,12 @@ def locked(records: Path, failing: str) -> Iterator[None]:
     Raises HostFailed, beginning with `failing`, for whatever the file system refuses meanwhile.
     """
     try:
-        records.mkdir(parents=True, exist_ok=True)
-        with (records / LOCK).open("w") as lock:
+        require(records, Place.OWN_FOLDER, make_mode=0o755)
+        lock = os.open(records / LOCK, OPEN_LOCK, 0o644)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
     except OSError as error:
         raise HostFailed(f"{failing}: {error}") from error

@@ -3,6 +3,7 @@
 import os
 import pwd
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,9 +60,33 @@ def closed_parent(path: Path, account: SystemAccount) -> Path | None:
 
 def own_folder(path: Path, account: SystemAccount) -> None:
     """Make a folder that only this account (and root) can enter, or make it so."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    os.chown(path, account.uid, account.gid)
-    path.chmod(0o700)
+    _folder(path, account, owner=account.uid, mode=0o700)
+
+
+def passable_folder(path: Path, account: SystemAccount) -> None:
+    """Make a folder of root's that this account can pass and read, and nobody else, or make it so.
+
+    Root can work in it without a thought: the account can put nothing there.
+    """
+    _folder(path, account, owner=os.geteuid(), mode=0o750)
+
+
+def _folder(path: Path, account: SystemAccount, *, owner: int, mode: int) -> None:
+    """Raises HostFailed for a folder of anybody else's, OSError for what is none, as a link."""
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(folder).st_uid
+        if found not in {0, os.geteuid(), account.uid}:
+            raise HostFailed(
+                f"{path} belongs to the user id {found}, and not to the account {account.name}: "
+                "remove it, or choose another state_dir"
+            )
+        os.fchown(folder, owner, account.gid)
+        os.fchmod(folder, mode)
+    finally:
+        os.close(folder)
 
 
 def _lookup(name: str) -> SystemAccount | None:

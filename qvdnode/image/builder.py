@@ -7,19 +7,23 @@ import asyncio
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import mounts, process
+from qvdnode.host.trusted_path import Place, require
 from qvdnode.image.core import apt_sources
 from qvdnode.image.core.recipe import NEUTRAL_SOURCES, Recipe, build_argv, library_argv, stage
 from qvdnode.model.errors import Conflict, HostFailed
+from qvdnode.runtime.safe_files import rename_to_new
 
 log = logging.getLogger(__name__)
 
 APT: Final = Path("/etc/apt")
 BUILD_LIMIT_S: Final = 1_800.0
+STAGING_SUFFIX: Final = ".building"
 _PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy")
 _EMPTIED: Final = ("etc/machine-id", "etc/hostname", "etc/resolv.conf")
 _REMOVED: Final = ("var/lib/dbus/machine-id", "etc/apt/apt.conf.d/99mmdebstrap")
@@ -32,11 +36,11 @@ BuildProgress = Callable[[int, str], None]
 async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
     """Make the image's root file system at `dest`, which must not exist.
 
-    Takes about 40 s. Raises Conflict, HostFailed, TimedOut; then nothing is left at `dest`.
+    Takes about 40 s. Raises Conflict, HostFailed, also when another user controls the folder above,
+    TimedOut; then nothing is left at `dest`.
     """
-    staging = dest.with_name(f".{dest.name}.building")
     try:
-        await asyncio.to_thread(_prepare, dest, staging)
+        staging = await asyncio.to_thread(_prepare, dest)
     except OSError as error:
         raise HostFailed(f"the image could not be built at {dest}: {error}") from error
     try:
@@ -62,11 +66,20 @@ def _require_programs(recipe: Recipe) -> None:
             raise HostFailed(f"{command[0]} is not installed (qvdnode doctor lists it)")
 
 
-def _prepare(dest: Path, staging: Path) -> None:
-    if dest.exists():
+def _prepare(dest: Path) -> Path:
+    """A new folder beside `dest`, which nobody can have prepared, to build in."""
+    if os.path.lexists(dest):
         raise Conflict(f"{dest} exists already: name a folder that does not.")
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    _remove(staging)
+    require(dest.parent, Place.SHARED_FOLDER, make_mode=0o755)
+    prefix = f".{dest.name}."
+    for left in dest.parent.iterdir():
+        chance = left.name.removeprefix(prefix).removesuffix(STAGING_SUFFIX)
+        named_so = left.name == f"{prefix}{chance}{STAGING_SUFFIX}" and "." not in chance
+        if named_so and left.lstat().st_uid == os.geteuid():  # of a build that was killed
+            _remove(left)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, suffix=STAGING_SUFFIX, dir=dest.parent))
+    staging.chmod(0o755)  # packages are fetched by an account of their own
+    return staging
 
 
 def _remove(staging: Path) -> None:
@@ -126,7 +139,10 @@ def _finish(recipe: Recipe, root: Path, dest: Path) -> None:
     _forget_origin(recipe.suite, root)
     root.chmod(0o755)
     os.sync()
-    root.rename(dest)
+    try:
+        rename_to_new(root, dest)
+    except FileExistsError as error:
+        raise Conflict(f"{dest} exists by now: name a folder that does not.") from error
 
 
 def _forget_origin(suite: str, root: Path) -> None:

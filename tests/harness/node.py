@@ -23,9 +23,18 @@ ID_SLOTS: Final = 1024
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
 LAST_LOG: Final = "last-node.log"
+UNIT: Final = Path(__file__).parents[2] / "packaging" / "qvdnode.service"
 HARSH_UMASK: Final = 0o077
 """Some roots have it; guests must get at what is theirs all the same."""
 """What the node that was removed last had written, for whoever looks into a failed test."""
+
+
+def fewer_rights() -> list[str]:
+    """Before a command: it gets the capabilities that the service's unit leaves it."""
+    lines = [line for line in UNIT.read_text().splitlines() if line.startswith("CapabilityB")]
+    words = [word for line in lines for word in line.partition("=")[2].split()]
+    kept = ",".join(f"+{word.removeprefix('CAP_').lower()}" for word in words)
+    return ["setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all", "--"]
 
 
 @dataclass
@@ -79,6 +88,7 @@ class NodeProcess:
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *limit,
+                *fewer_rights(),
                 sys.executable,
                 "-m",
                 "qvdnode",

@@ -10,11 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
+from qvdnode.db import server_config
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.postgres_binaries import find_binaries, usable_by
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host.pidfd import start_ticks
-from qvdnode.host.process import run
+from qvdnode.host.process import Finished, run
 from qvdnode.host.system_account import ensure_account
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import SystemClock
@@ -51,6 +52,16 @@ async def one(dsn: str) -> object:
         await connection.close()
 
 
+async def as_superuser(server: OwnServer, dsn: str, statement: str) -> Finished:
+    """What the server's own account may."""
+    account = await ensure_account(server.settings.system_user)
+    store = server.settings.state_dir / "pg"
+    programs = await usable_by(await find_binaries(None), account, store)
+    address = server_config.dsn(socket_folder(dsn), "template1", server_config.SUPERUSER)
+    argv = account.command(programs.program("psql"), address, "-c", statement)
+    return await run(argv, check=False)
+
+
 async def test_it_runs_as_its_own_account_and_nobody_else_gets_in(own_server: OwnServer) -> None:
     dsn = await own_server.embedded.start()
     assert await one(dsn) == 1
@@ -59,8 +70,10 @@ async def test_it_runs_as_its_own_account_and_nobody_else_gets_in(own_server: Ow
     assert pid is not None
     assert owner_and_mode(Path("/proc") / str(pid))[0] == account.uid != 0
     pg = own_server.settings.state_dir / "pg"
-    for folder in (pg, pg / "data", socket_folder(dsn)):
+    for folder in (pg / "data", socket_folder(dsn)):
         assert owner_and_mode(folder) == (account.uid, 0o700)
+    for folder in (pg, pg / "conf"):
+        assert owner_and_mode(folder) == (0, 0o750), "the account could put something there"
     listening = (await run(["ss", "-Hltnp"])).stdout.decode()
     assert f"pid={pid}," not in listening
 
@@ -103,7 +116,7 @@ async def test_a_server_that_cannot_be_started_yet_is_tried_again(
     dsn = await own_server.embedded.start()
     first = own_server.pid()
     assert first is not None
-    conf = own_server.settings.state_dir / "pg" / "data" / "postgresql.conf"
+    conf = own_server.settings.state_dir / "pg" / "conf" / "postgresql.conf"
     conf.unlink()
     conf.mkdir()  # no file can take the place of a folder
     async with supervised(own_server.embedded):
@@ -111,20 +124,19 @@ async def test_a_server_that_cannot_be_started_yet_is_tried_again(
         await until(lambda: _said(caplog, "embedded_database_not_started"), limit_s=20)
         conf.rmdir()
         await until(lambda: _answers(dsn), limit_s=20)
-    assert owner_and_mode(conf) == owner_and_mode(conf.with_name("PG_VERSION"))
+    assert owner_and_mode(conf) == (0, 0o644)
 
 
 async def test_a_server_that_turns_out_to_be_of_no_use_is_not_left_running(
     own_server: OwnServer,
 ) -> None:
-    connection = await asyncpg.connect(await own_server.embedded.start())
-    await connection.execute("DROP DATABASE postgres")
-    await connection.close()
-    with pytest.raises(HostFailed, match="refuses this node"):
+    dsn = await own_server.embedded.start()
+    assert (await as_superuser(own_server, dsn, "DROP DATABASE postgres")).returncode == 0
+    with pytest.raises(HostFailed, match="not usable"):
         await own_server.another().start()
     assert own_server.pid() is not None  # it was there before
     await own_server.embedded.stop()
-    with pytest.raises(HostFailed, match="refuses this node"):
+    with pytest.raises(HostFailed, match="not usable"):
         await own_server.another().start()
     assert own_server.pid() is None
 
@@ -196,7 +208,7 @@ async def test_a_full_disk_is_said_and_nothing_half_made_is_left(own_server: Own
     try:
         with pytest.raises(HostFailed, match="No space left on device"):
             await own_server.embedded.start()
-        assert list((state / "pg").iterdir()) == []
+        assert [path.name for path in (state / "pg").iterdir()] == []
     finally:
         await run(["umount", state])
 

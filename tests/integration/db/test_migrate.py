@@ -10,6 +10,7 @@ import pytest
 
 from qvdnode.db.migrate import make_version_table, migrate, steps
 from qvdnode.db.pool import Database
+from qvdnode.db.server_config import ROLE
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.model.errors import BadConfig
 from qvdnode.runtime.clock import SystemClock
@@ -23,7 +24,7 @@ async def two_nodes(postgres_server: PostgresServer) -> AsyncIterator[tuple[Data
     """Two nodes on one database that has nothing in it."""
     name = f"test_{secrets.token_hex(4)}"
     maintenance = await asyncpg.connect(postgres_server.maintenance_dsn)
-    await maintenance.execute(f"CREATE DATABASE {name}")
+    await maintenance.execute(f"CREATE DATABASE {name} OWNER {ROLE}")
     dsn = postgres_server.dsn.replace("/qvdnode?", f"/{name}?")
     nodes = [
         await Database.open(dsn, DatabaseSettings(), SystemClock(), random.Random(seed))

@@ -2,13 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from qvdnode.host.process import run
-from qvdnode.host.system_account import SystemAccount, closed_parent, ensure_account, own_folder
+from qvdnode.host.system_account import (
+    SystemAccount,
+    closed_parent,
+    ensure_account,
+    own_folder,
+    passable_folder,
+)
+from qvdnode.model.errors import HostFailed
 from tests.fixtures_postgres import state_folder
 
 NOBODY = SystemAccount("nobody", 65534, 65534)
@@ -60,3 +67,24 @@ def test_an_own_folder_is_closed_to_others(folder: Path) -> None:
         own_folder(folder / "pg", NOBODY)
     status = (folder / "pg").stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (65534, 65534, 0o700)
+
+
+def test_a_folder_to_pass_stays_roots(folder: Path) -> None:
+    own_folder(folder / "pg", NOBODY)  # as an older program had it
+    passable_folder(folder / "pg", NOBODY)
+    status = (folder / "pg").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 65534, 0o750)
+
+
+@pytest.mark.parametrize("make", [own_folder, passable_folder])
+def test_a_folder_of_somebody_elses_is_neither_taken_nor_given_away(
+    folder: Path, make: Callable[[Path, SystemAccount], None]
+) -> None:
+    (folder / "theirs").mkdir()
+    os.chown(folder / "theirs", 12345, 12345)
+    with pytest.raises(HostFailed, match="belongs to the user id 12345"):
+        make(folder / "theirs", NOBODY)
+    (folder / "link").symlink_to("theirs")
+    with pytest.raises(NotADirectoryError):
+        make(folder / "link", NOBODY)
+    assert (folder / "theirs").stat().st_uid == 12345
