@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
+from qvdnode.model.source_network import plain_address
 from qvdnode.runtime.turn_end import TurnEnd
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class ServerStream(asyncio.Protocol):
     def __init__(self, context: ssl.SSLContext, turn_end: TurnEnd, owner: StreamOwner) -> None:
         self.owner = owner
         self.peer = ""
-        """The client's address, without its port."""
+        """The client's address, without its port; an IPv4 client of an IPv6 listener has IPv4."""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -89,7 +90,7 @@ class ServerStream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if peer else "?"
+        self.peer = plain_address(str(peer[0])) if peer else "?"
         self.owner.stream_opened()
 
     def data_received(self, data: bytes) -> None:
