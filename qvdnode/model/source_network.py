@@ -1,8 +1,8 @@
 """What counts as one source when connections or attempts are limited per source. Pure.
 
-An IPv4 address is one source. In IPv6 one customer has a whole network: a line at home gets a /64 or
-a /56, an organisation a /48, and each host in it may take any number of addresses. So the /64 counts
-as the source, and the wider networks are limited, too, to a multiple of what one source may do.
+An IPv4 address is one source. In IPv6 one customer has a whole network: a line at home gets a /64
+or a /56, an organisation a /48, and each host in it may take any number of addresses. So the /64
+counts as the source, and the wider networks are limited, too, to a multiple of what one source may.
 """
 
 import ipaddress
@@ -13,8 +13,8 @@ UNKNOWN: Final = "unknown"
 """The one source of everything that is not an IP address."""
 IPV6_NETWORKS: Final = ((64, 1), (56, 4), (48, 16))
 """Prefix length, and how many times the limit of one source such a network has. A /56 has 256 and a
-/48 has 65,536 networks of /64: few of them are busy at once in an honest one, and whoever owns a /48
-gains little by using them all."""
+/48 has 65,536 networks of /64: few of them are busy at once in an honest one, and whoever owns a
+/48 gains little by using them all."""
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """How a translator in front of a data centre without IPv4 shows IPv4 clients (RFC 6052)."""
 
@@ -35,17 +35,15 @@ def source_networks(address: str) -> tuple[SourceNetwork, ...]:
     Count it in all of them, and refuse when one has reached the limit times its multiplier.
     """
     parsed = _parse(address)
-    match parsed:
-        case None:
-            return (SourceNetwork(UNKNOWN, 1),)
-        case ipaddress.IPv4Address():
-            return (SourceNetwork(str(parsed), 1),)
-        case ipaddress.IPv6Address():
-            number = int(parsed)
-            return tuple(
-                SourceNetwork(_network_name(number, length), multiplier)
-                for length, multiplier in IPV6_NETWORKS
-            )
+    if parsed is None:
+        return (SourceNetwork(UNKNOWN, 1),)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return (SourceNetwork(str(parsed), 1),)
+    number = int(parsed)
+    return tuple(
+        SourceNetwork(_network_name(number, length), multiplier)
+        for length, multiplier in IPV6_NETWORKS
+    )
 
 
 def plain_address(address: str) -> str:
