@@ -52,7 +52,9 @@ async def _admit(
         case Permission.OPERATOR_OR_LOOPBACK if request.remote in LOOPBACK:
             return None
         case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
-            return await parts.accounts.operators.operator(bearer_token(request))
+            return await parts.accounts.operators.operator(
+                bearer_token(request), source=request.remote or ""
+            )
 
 
 def bearer_token(request: web.Request) -> str:
