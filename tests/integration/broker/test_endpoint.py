@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -158,6 +159,25 @@ async def test_too_many_half_open_connections_cost_the_oldest(tmp_path: Path) ->
         assert (await (await here.client()).answer(LIST))[0] == 200
         for writer in [first_writer, *rest]:
             writer.close()
+
+
+async def test_an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address(tmp_path: Path) -> None:
+    async with place(tmp_path, patient(), address="::") as here:
+        client = await here.client()
+        assert (await client.answer(LIST))[0] == 200
+        [connection] = here.endpoint._connections
+        assert connection.source == "127.0.0.1"
+
+
+async def test_a_stranger_cannot_fill_the_log(
+    quiet_place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await quiet_place.client()
+    wrong = request("list_of_vm?", password="wrong")
+    with caplog.at_level(logging.INFO):
+        for _ in range(50):
+            assert (await client.answer(wrong))[0] == 401
+    assert caplog.records == []  # auth writes of failures, so many a minute
 
 
 async def test_progress_and_the_101_come_in_records_of_their_own(quiet_place: Place) -> None:

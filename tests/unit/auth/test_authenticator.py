@@ -81,6 +81,35 @@ async def test_a_wrong_name_or_password_is_refused_alike(door: Door, login: str)
     await door.wrong(login)
 
 
+@pytest.mark.parametrize("remembered", [False, True])
+async def test_every_refusal_takes_one_hash_whoever_it_is(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch, *, remembered: bool
+) -> None:
+    """Also while the right password is remembered from elsewhere; while one must wait, none."""
+    door = Door(hasher)
+    await door.set_password("secret")
+    door.accounts.add(OTHER_ALICE, await hasher.hash("other"), blocked=True)
+    if remembered:
+        await door.authenticator.basic("alice", "secret", source=ELSEWHERE)
+    hashed: list[str] = []
+    real = hasher.verify
+
+    async def counted(password_hash: str, password: str) -> bool:
+        hashed.append(password)
+        return await real(password_hash, password)
+
+    monkeypatch.setattr(hasher, "verify", counted)
+    cases = [("alice", "wrong"), ("bob", "wrong"), ("alice@nowhere", "wrong"), ("\x00", "wrong"),
+             ("alice@acme", "wrong"), ("alice@acme", "other"), ("bob", "secret")]  # fmt: skip
+    for login, password in cases:
+        await door.wrong(login, password)
+    assert hashed == [password for _, password in cases]
+    await door.exhaust(4)
+    hashed.clear()
+    assert await door.outcomes(["secret", "not it"]) == [Throttled] * 2
+    assert hashed == []
+
+
 async def test_an_empty_password_is_refused(door: Door) -> None:
     await door.set_password("secret")
     await door.wrong("alice", "")
