@@ -6,6 +6,7 @@ from typing import Final
 from fuzz.target import Target, pieces
 from qvdnode.auth.login_name import parse_login
 from qvdnode.model.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from qvdnode.model.source_network import source_networks
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
 from qvdnode.wire.qvd1 import (
     HEAD_BYTES_MAX,
@@ -82,6 +83,13 @@ def logins(data: bytes) -> None:
         raise AssertionError(name)
 
 
+def sources(data: bytes) -> None:
+    """Any text is counted in networks with short names, the narrowest first."""
+    networks = source_networks(data.decode("utf-8", "replace"))
+    if networks[0].multiplier != 1 or any(len(network.name) > 43 for network in networks):
+        raise AssertionError(networks)
+
+
 def greeting(data: bytes) -> None:
     """A greeting's length does not change with what follows it."""
     try:
@@ -130,6 +138,7 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "credentials": Target(credentials, (b"Basic YTpi", b"Bearer dG9r")),
     "logins": Target(logins, (b"alice@acme", b"bob#corp")),
+    "sources": Target(sources, (b"192.0.2.1", b"::ffff:192.0.2.1", b"fe80::1%eth0")),
     "greeting": Target(greeting, (b"NXPROXY-3.5.0-3.5.99 stream=default,data=default ",)),
     "progress": Target(progress, (b"Starting virtual machine",)),
 }

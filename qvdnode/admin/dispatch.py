@@ -69,7 +69,9 @@ async def _admit(
         case Permission.OPERATOR_OR_LOOPBACK if request.remote in LOOPBACK:
             return None
         case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
-            operator = await parts.accounts.operators.operator(bearer_token(request))
+            operator = await parts.accounts.operators.operator(
+                bearer_token(request), source=request.remote or ""
+            )
             admit(request)
             return operator
 

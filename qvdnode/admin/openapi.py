@@ -22,7 +22,14 @@ from qvdnode.admin.problem import (
     UnsupportedMedia,
 )
 from qvdnode.admin.reading import NoBody
-from qvdnode.model.errors import FarmError, Invalid, NotFound, Unauthenticated, Unavailable
+from qvdnode.model.errors import (
+    FarmError,
+    Invalid,
+    NotFound,
+    Throttled,
+    Unauthenticated,
+    Unavailable,
+)
 
 REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final[tuple[type[FarmError], ...]] = (Invalid, Unavailable)
@@ -70,7 +77,7 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
     """Every kind of problem this endpoint may answer with, by status."""
     kinds: set[type[FarmError]] = {*ALWAYS, *endpoint.errors}
     if endpoint.permission is not Permission.ANYBODY:
-        kinds.add(Unauthenticated)
+        kinds.update((Unauthenticated, Throttled))
     if variables(endpoint.path):
         kinds.add(NotFound)
     if endpoint.body is not NoBody or not endpoint.takes_json:

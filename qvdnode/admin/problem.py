@@ -4,6 +4,7 @@ Every problem has a stable `code`, a `title` for its kind, a `detail` a person c
 refused input, the `field` to change.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -154,5 +155,5 @@ def answer_error(error: FarmError) -> web.Response:
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="qvdnode"'
     if isinstance(error, Throttled):
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return answer(problem_of(error), headers)

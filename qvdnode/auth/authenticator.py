@@ -2,20 +2,28 @@
 
 A login that was good keeps working for a while without the database, so that whoever has a running
 desktop gets back to it. Nothing tells whether an account exists: answers and their times are alike.
+
+A password passes these in order, and while one refuses, the right password is refused like a wrong
+one, in the same time: the throttle of its account and source, which counts it before anything is
+looked up; the turn of its source; and only then the memory of good logins, the database, the hash.
 """
 
 import asyncio
 import logging
 import secrets
+from dataclasses import dataclass, field
 from typing import Final
 
+from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.guesses import Guess
+from qvdnode.auth.failure_log import FailureLog
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import CredentialStore, UserTokenStore
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import Throttle
+from qvdnode.auth.throttle import LoginThrottle, Outcome, TokenThrottle
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
-from qvdnode.model.errors import Invalid, Unauthenticated, Unavailable
+from qvdnode.model.errors import FarmError, Invalid, Throttled, Unauthenticated, Unavailable
 from qvdnode.model.ids import TenantId, UserId
 from qvdnode.model.principal import Credentials, Principal
 from qvdnode.runtime.clock import Clock
@@ -27,9 +35,29 @@ log = logging.getLogger(__name__)
 LOGINS = Counter("qvdnode_logins_total", "Logins by their outcome", ["outcome"])
 
 WRONG: Final = "The user name or the password is wrong, or the account is blocked."
-TOKEN_FAILURES_PER_SOURCE: Final = 20
-"""As many times the free failures of one token are free for all behind one address."""
 WRONG_TOKEN: Final = "The token is unknown, has expired, or its account is blocked."
+
+
+@dataclass(slots=True)
+class Proof:
+    """A login that is being checked, and what it was counted as."""
+
+    name: LoginName
+    password: str = field(repr=False)
+    key: bytes
+    asker: Asker
+    source: str
+    guess: Guess | None = None
+
+
+@dataclass(slots=True)
+class Check:
+    """One check, for all connections that send the same proof from the same source meanwhile."""
+
+    proof: Proof
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    result: Principal | FarmError | None = None
 
 
 class Authenticator:
@@ -48,13 +76,14 @@ class Authenticator:
         self._hasher = hasher
         self._clock = clock
         self._settings = settings
-        self._throttle = _throttle(clock, settings)
-        self._token_throttle = _throttle(clock, settings)
-        self._source_throttle = _throttle(clock, settings, times=TOKEN_FAILURES_PER_SOURCE)
+        secret = secrets.token_bytes(SECRET_BYTES)
+        self._throttle = LoginThrottle(clock, settings, secret)
+        self._token_throttle = TokenThrottle(clock, settings)
+        self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Principal] = VerifiedCache(
-            secrets.token_bytes(SECRET_BYTES), clock, settings.remember_max
+            secret, clock, settings.remember_max
         )
-        self._checking: dict[bytes, asyncio.Lock] = {}
+        self._checking: dict[tuple[bytes, str], Check] = {}
 
     async def basic(self, login: str, password: str, *, source: str) -> Principal:
         """The user of a login, which may name a tenant after its last @ or #, and a password.
@@ -63,39 +92,35 @@ class Authenticator:
         is not remembered.
         """
         name = parse_login(login, self._settings.default_tenant)
+        account = f"{name.login}@{name.tenant}"
+        asker = self._throttle.asker(account, source)
         key = self._verified.key("basic", name.tenant, name.login, password)
-        if (known := self._remembered(key)) is not None:
-            return known
-        # the same proof several times at once is checked once: a client's parallel connections
-        # cost one hash, and none of them is throttled
-        lock = self._checking.setdefault(key, asyncio.Lock())
         try:
-            async with lock:
-                return self._remembered(key) or await self._check(name, password, source, key)
-        finally:
-            if not lock.locked():
-                self._checking.pop(key, None)
+            check = self._begin(Proof(name, password, key, asker, source))
+            return await self._joined(check)
+        except Throttled:
+            LOGINS.labels("throttled").inc()
+            self._failures.write(login=account, source=source, because="must wait")
+            raise
 
     async def bearer(self, token: str, *, source: str) -> Principal:
-        """The user of a token; raises as `basic` does."""
+        """The user of a token; raises as `basic` does.
+
+        What is remembered is asked before the throttle here: nobody can guess 256 random bits, and
+        whoever sends rubbish is not to delay the others behind the same address.
+        """
         key = self._verified.key("bearer", token)
         if (known := self._remembered(key)) is not None:
             return known
-        # A token cannot be guessed, but asking the database for thousands of them costs something.
-        # Somebody's expired one is not to delay the others behind the same address, so each counts
-        # by itself, and the address only when many have failed.
-        which = key.hex()
-        self._token_throttle.refuse_early(which, source)
-        self._source_throttle.refuse_early("", source)
+        self._token_throttle.refuse_early(key, source)
         try:
-            principal = await self._check_token(token, key)
+            principal = await self._check_token(token, key, source)
         except Unavailable:
             return self._remembered_while_away(key)
         except Unauthenticated:
-            self._token_throttle.failed(which, source)
-            self._source_throttle.failed("", source)
+            self._token_throttle.failed(key, source)
             raise
-        self._source_throttle.succeeded("", source)
+        self._token_throttle.succeeded(source)
         return principal
 
     @property
@@ -111,36 +136,103 @@ class Authenticator:
         """Ask the database again about all users of a tenant."""
         self._verified.forget(lambda principal: principal.tenant_id == tenant_id)
 
+    def _begin(self, proof: Proof) -> Check:
+        """The check of this proof, one that is going on or a new one; raises Throttled.
+
+        The same proof several times at once is one guess, one hash and one answer.
+        """
+        place = (proof.key, proof.asker.networks[0].name)
+        check = self._checking.get(place)
+        if check is None:
+            proof.guess = self._throttle.attempt(proof.asker, proof.key)
+            check = self._checking[place] = Check(proof)
+        else:
+            self._throttle.refuse_early(proof.asker)
+        return check
+
+    async def _joined(self, check: Check) -> Principal:
+        """The answer of a check, worked out by the first who comes to it and is not cancelled."""
+        check.waiting += 1
+        try:
+            async with check.lock:
+                if check.result is None:
+                    check.result = await self._result(check.proof)
+        finally:
+            check.waiting -= 1
+            if not check.waiting:
+                self._checking.pop((check.proof.key, check.proof.asker.networks[0].name), None)
+        if isinstance(check.result, FarmError):
+            raise check.result.with_traceback(None)
+        return check.result
+
+    async def _result(self, proof: Proof) -> Principal | FarmError:
+        try:
+            return await self._in_turn(proof)
+        except Unauthenticated as error:
+            if proof.guess is not None:
+                self._throttle.found_wrong(proof.asker, proof.key)
+            return error
+        except (Throttled, Unavailable) as error:  # it was not checked
+            self._throttle.take_back(proof.guess)
+            return error
+
+    async def _in_turn(self, proof: Proof) -> Principal:
+        asker = proof.asker
+        async with self._throttle.turn(asker) as turn:
+            known = self._remembered(proof.key) if self._throttle.may_ask_memory(asker) else None
+            if known is not None:
+                # this alone forgives nothing: a desktop's client may come in every second, and
+                # somebody else behind its address is not to guess five times in each
+                self._throttle.take_back(proof.guess)
+            else:
+                try:
+                    known = await self._check(proof)
+                except Unauthenticated:
+                    turn.outcome = Outcome.WRONG
+                    raise
+            turn.outcome = Outcome.RIGHT
+            return known
+
+    async def _check(self, proof: Proof) -> Principal:
+        checkpoint = self._verified.checkpoint()
+        try:
+            found = await self._credentials(proof.name)
+        except Unavailable:
+            return self._known_while_away(proof)
+        try:
+            good = await self._is_right(proof.password, found)
+        except Unavailable:  # too many at once, which says nothing about the database
+            self._throttle.not_judged(proof.asker, proof.key)
+            raise
+        if found is None or not good or found.blocked:
+            account = f"{proof.name.login}@{proof.name.tenant}"
+            because = _reason(found, good=good)
+            self._failures.write(login=account, source=proof.source, because=because)
+            raise self._refused(proof.key, WRONG)
+        self._throttle.forgive(proof.asker)
+        return self._accepted(proof.key, found.principal, checkpoint)
+
+    def _known_while_away(self, proof: Proof) -> Principal:
+        if not self._throttle.may_ask_memory(proof.asker):
+            raise _away()
+        try:
+            known = self._remembered_while_away(proof.key)
+        except Unavailable:
+            self._throttle.not_judged(proof.asker, proof.key)
+            raise
+        self._throttle.take_back(proof.guess)
+        return known
+
     def _remembered(self, key: bytes) -> Principal | None:
         return self._verified.find(key, younger_than_s=self._settings.remember_s)
 
     def _remembered_while_away(self, key: bytes) -> Principal:
         known = self._verified.find(key, younger_than_s=self._settings.remember_away_s)
         if known is None:
-            LOGINS.labels("unavailable").inc()
-            raise Unavailable("The database is away, so nobody can log in anew; try again later.")
+            raise _away()
         LOGINS.labels("remembered").inc()
         log.info("login_remembered", extra={"user": known.user_id})
         return known
-
-    async def _check(self, name: LoginName, password: str, source: str, key: bytes) -> Principal:
-        account = f"{name.login}@{name.tenant}"
-        checkpoint = self._verified.checkpoint()
-        self._throttle.attempt(account, source)
-        try:
-            found = await self._credentials(name)
-        except Unavailable:
-            self._throttle.undo(account, source)
-            return self._remembered_while_away(key)
-        try:
-            good = await self._is_right(password, found)
-        except Unavailable:  # too many at once, which says nothing about the database
-            self._throttle.undo(account, source)
-            raise
-        if found is None or not good or found.blocked:
-            raise self._refused(key, WRONG)
-        self._throttle.succeeded(account, source)
-        return self._accepted(key, found.principal, checkpoint)
 
     async def _credentials(self, name: LoginName) -> Credentials | None:
         try:
@@ -153,10 +245,13 @@ class Authenticator:
             return await self._hasher.verify_nobody(password)
         return await self._hasher.verify(found.password_hash, password)
 
-    async def _check_token(self, token: str, key: bytes) -> Principal:
+    async def _check_token(self, token: str, key: bytes, source: str) -> Principal:
         checkpoint = self._verified.checkpoint()
         holder = await self._tokens.holder(digest(token))
         if holder is None or holder.blocked:
+            login = "" if holder is None else f"{holder.principal.login}@{holder.principal.tenant}"
+            because = "unknown or expired token" if holder is None else "blocked account"
+            self._failures.write(login=login, source=source, because=because)
             raise self._refused(key, WRONG_TOKEN)
         left = holder.expires_at - self._clock.now()
         return self._accepted(key, holder.principal, checkpoint, good_for_s=left.total_seconds())
@@ -179,7 +274,13 @@ class Authenticator:
         return Unauthenticated(sentence)
 
 
-def _throttle(clock: Clock, settings: AuthSettings, *, times: int = 1) -> Throttle:
-    return Throttle(
-        clock, free_failures=times * settings.free_failures, delay_max_s=settings.delay_max_s
-    )
+def _away() -> Unavailable:
+    LOGINS.labels("unavailable").inc()
+    return Unavailable("The database is away, so nobody can log in anew; try again later.")
+
+
+def _reason(found: Credentials | None, *, good: bool) -> str:
+    """Why a login is refused, for the log alone."""
+    if found is None:
+        return "unknown account"
+    return "blocked account" if good else "wrong password"

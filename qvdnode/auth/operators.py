@@ -3,8 +3,10 @@
 import secrets
 from typing import Final
 
+from qvdnode.auth.failure_log import FailureLog
 from qvdnode.auth.ports import ApiTokenStore
 from qvdnode.auth.settings import AuthSettings
+from qvdnode.auth.throttle import TokenThrottle
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import Unauthenticated, Unavailable
 from qvdnode.model.principal import Operator
@@ -20,12 +22,17 @@ class Operators:
     def __init__(self, tokens: ApiTokenStore, clock: Clock, settings: AuthSettings) -> None:
         self._tokens = tokens
         self._settings = settings
+        self._throttle = TokenThrottle(clock, settings)
+        self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Operator] = VerifiedCache(
             secrets.token_bytes(SECRET_BYTES), clock, settings.remember_max
         )
 
-    async def operator(self, token: str) -> Operator:
+    async def operator(self, token: str, *, source: str = "") -> Operator:
         """Whose token it is; raises Unauthenticated, and Unavailable when that cannot be known.
+
+        Raises Throttled for a token, or from a source, that has failed too often; an operator who
+        was here before is not delayed by others.
 
         Always asks the database, since a token revoked on another node must stop here too; while
         that is away, an operator who was here before is still known, for what needs no database:
@@ -33,15 +40,19 @@ class Operators:
         """
         key = self._verified.key(token)
         checkpoint = self._verified.checkpoint()
+        if self._known(key) is None:
+            self._throttle.refuse_early(key, source)
         try:
             found = await self._tokens.operator(digest(token))
         except Unavailable:
-            found = self._verified.find(key, younger_than_s=self._settings.remember_away_s)
+            found = self._known(key)
             if found is None:
                 raise
             return found
         if found is None:
             self._verified.refuse(key)
+            self._throttle.failed(key, source)
+            self._failures.write(login="", source=source, because="unknown API token")
             raise Unauthenticated(WRONG)
         self._verified.remember(key, found, checkpoint)
         return found
@@ -55,3 +66,7 @@ class Operators:
         """Make a token worthless at once; raises NotFound."""
         await self._tokens.delete(token_id)
         self._verified.forget(lambda operator: operator.token_id == token_id)
+
+    def _known(self, key: bytes) -> Operator | None:
+        """Who showed this token before, if that is not too long ago."""
+        return self._verified.find(key, younger_than_s=self._settings.remember_away_s)

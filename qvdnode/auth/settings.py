@@ -20,10 +20,22 @@ class AuthSettings:
     remember_max: int = 10_000
     """Checked logins remembered at most."""
     free_failures: int = 5
-    """Failed logins of one account from one address that cost no waiting; old clients try the same
-    password five times."""
+    """Failed logins of one account from one address that cost no waiting. The same password five
+    times within a minute is one failure, since old clients send it so. In IPv6 a /64 counts as one
+    address; a /56 and a /48 have four and sixteen times its limits."""
+    source_free_accounts: int = 20
+    """Accounts that may fail from one address within an hour, and not log in after it, before the
+    address must wait. Every ten accounts that have logged in from there within a week allow one
+    more; those accounts are counted apart, so that strangers do not delay them."""
     delay_max_s: float = 60.0
     """Longest wait after more failures; it doubles from one second."""
+    token_life_s: float = 86_400.0
+    """How long after a login with a password its tokens are good. A token that was made with a
+    token ends with it: a stolen one must not live for ever. One day, so that people log in with
+    their password once in the morning."""
+    tokens_per_user: int = 20
+    """Tokens that one user may have; one more, and the oldest is deleted. Each client that stores
+    its login takes one."""
 
     def __post_init__(self) -> None:
         """Refuse what could not work."""
@@ -37,5 +49,11 @@ class AuthSettings:
             raise ValueError("remember_max must be 1..10000000")
         if not 1 <= self.free_failures <= 1_000:
             raise ValueError("free_failures must be 1..1000")
+        if not 1 <= self.source_free_accounts <= 100_000:
+            raise ValueError("source_free_accounts must be 1..100000")
+        if not 60 <= self.token_life_s <= 31_536_000:
+            raise ValueError("token_life_s must be 60..31536000")
+        if not 1 <= self.tokens_per_user <= 10_000:
+            raise ValueError("tokens_per_user must be 1..10000")
         if not 1 <= self.delay_max_s <= 86_400:
             raise ValueError("delay_max_s must be 1..86400")

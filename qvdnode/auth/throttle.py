@@ -1,85 +1,235 @@
-"""Slows down guessing: after some failures of one account from one address, each costs a wait."""
+"""Slows down guessing: of one account from one source, and from one source over accounts.
 
-from collections import OrderedDict
+The counting is core/'s; here it meets the clock and those who wait for their turn.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import math
+from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
-from qvdnode.model.errors import Throttled
+from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.core.guesses import Guess, Guesses
+from qvdnode.auth.core.spraying import Place, Refused, Spraying, Verdict
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.model.errors import Throttled, Unavailable
+from qvdnode.model.source_network import source_networks
 from qvdnode.runtime.clock import Clock
 
-FIRST_DELAY_S: Final = 1.0
-FORGOTTEN_AFTER_S: Final = 900.0
-TABLE_MAX: Final = 20_000
-MAX_DOUBLINGS: Final = 20
+MANY: Final = 20
+"""As many times the free failures of one account or token are free for all behind one source."""
+WAITING_MAX: Final = 1_024
+"""Logins of one source that wait for their turn; a school in the first minute of its day."""
+DIGEST_BYTES: Final = 16
+EVERYBODY: Final = b""
+"""Stands for an account where all of a source are counted together."""
 
-Key = tuple[str, str]
-"""Account and source."""
+
+class Outcome(Enum):
+    """How a turn ended."""
+
+    NOT_JUDGED = "not judged"
+    RIGHT = "right"
+    WRONG = "wrong"
 
 
 @dataclass(slots=True)
-class Failures:
-    """What is known of one account from one address."""
+class Turn:
+    """The right to check one login; who has it says how it went."""
 
-    count: int = 0
-    last_s: float = 0.0
+    outcome: Outcome = Outcome.NOT_JUDGED
 
 
-class Throttle:
-    """Slows down, in one of two ways, whoever fails.
+class LoginThrottle:
+    """Slows down guessing of passwords."""
 
-    `attempt` counts each one as a failure until it is known to have succeeded, so that a thousand
-    attempts at once get no more guesses than one after another. Where many share a key and nothing
-    can be guessed, `refuse_early` before and `failed` after count failures alone.
+    def __init__(self, clock: Clock, settings: AuthSettings, secret: bytes) -> None:
+        self._clock = clock
+        self._secret = secret
+        free, delay_max_s = settings.free_failures, settings.delay_max_s
+        self._guesses = Guesses(free=free, delay_max_s=delay_max_s)
+        self._unjudged = Guesses(free=free, delay_max_s=delay_max_s)
+        self._unjudged_of_source = Guesses(free=MANY * free, delay_max_s=delay_max_s)
+        self._familiar = Familiar()
+        self._spraying = Spraying(
+            self._familiar, free_accounts=settings.source_free_accounts, delay_max_s=delay_max_s
+        )
+        self._waiting: dict[tuple[str, bool], deque[asyncio.Future[None]]] = {}
+
+    def asker(self, account: str, source: str) -> Asker:
+        """Who tries this account from this address."""
+        name = account.encode(errors="surrogatepass")
+        digest = hashlib.blake2b(name, key=self._secret, digest_size=DIGEST_BYTES).digest()
+        return Asker(digest, source_networks(source))
+
+    def attempt(self, asker: Asker, proof: bytes) -> Guess | None:
+        """Count a guess before it is checked; None for one that was found wrong a moment ago.
+
+        Raises Throttled, without counting, while this account must wait for this source.
+        """
+        now_s = self._clock.monotonic_s()
+        if self._guesses.is_repeat(asker, proof, now_s):
+            return None
+        self.refuse_early(asker)
+        return self._guesses.count(asker, now_s)
+
+    def refuse_early(self, asker: Asker) -> None:
+        """Raise Throttled while this account must wait for this source."""
+        refuse(self._guesses.wait_s(asker, self._clock.monotonic_s()))
+
+    def found_wrong(self, asker: Asker, proof: bytes) -> None:
+        """The guess was wrong: the same proof again is the same guess."""
+        self._guesses.found_wrong(asker, proof, self._clock.monotonic_s())
+
+    def take_back(self, guess: Guess | None) -> None:
+        """The guess was right, or was not checked."""
+        if guess is not None:
+            self._guesses.take_back(guess)
+
+    def forgive(self, asker: Asker) -> None:
+        """The account has logged in from there: its failures there are forgotten."""
+        self._guesses.forgive(asker)
+        self._unjudged.forgive(asker)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, asker: Asker) -> AsyncIterator[Turn]:
+        """Wait until a login of this source may be checked, and count how it goes.
+
+        Raises Throttled while the source must wait, Unavailable when too many wait already.
+        """
+        place = self._spraying.place(asker, self._clock.monotonic_s())
+        await self._begin(place)
+        turn = Turn()
+        try:
+            yield turn
+        finally:
+            match turn.outcome:
+                case Outcome.RIGHT:
+                    self._spraying.succeeded(place, self._clock.monotonic_s())
+                case Outcome.WRONG:
+                    self._spraying.failed(place, self._clock.monotonic_s())
+                case Outcome.NOT_JUDGED:
+                    self._spraying.given_up(place)
+            self._wake_next(place)
+
+    def may_ask_memory(self, asker: Asker) -> bool:
+        """Whether remembered logins may answer.
+
+        What was not judged (the database was away, or too many logins waited) does not count as a
+        failure, since its user may have been right. But each such attempt was compared with the
+        memory, so whoever makes many of them gets no more answers from there.
+        """
+        now_s = self._clock.monotonic_s()
+        if self._unjudged.wait_s(asker, now_s) > 0:
+            return False
+        crowd = Asker(EVERYBODY, asker.networks)
+        return (
+            self._familiar.knows(asker, now_s) or self._unjudged_of_source.wait_s(crowd, now_s) == 0
+        )
+
+    def not_judged(self, asker: Asker, proof: bytes) -> None:
+        """The guess was compared with the memory alone, and was not there."""
+        now_s = self._clock.monotonic_s()
+        if not self._unjudged.is_repeat(asker, proof, now_s):
+            self._unjudged.count(asker, now_s)
+            self._unjudged.found_wrong(asker, proof, now_s)
+            self._unjudged_of_source.count(Asker(EVERYBODY, asker.networks), now_s)
+
+    async def _begin(self, place: Place) -> None:
+        woken = False
+        if _queue_of(place) in self._waiting:  # behind those who came before
+            await self._wait(place, first=False)
+            woken = True
+        verdict = self._spraying.verdict(place, self._clock.monotonic_s())
+        while verdict is Verdict.WAIT_FOR_OTHERS:
+            await self._wait(place, first=woken)
+            woken = True
+            verdict = self._spraying.verdict(place, self._clock.monotonic_s())
+        if isinstance(verdict, Refused):
+            self._wake_next(place)
+            refuse(verdict.wait_s)
+        self._spraying.begin(place)
+        self._wake_next(place)  # there may be room for one more
+
+    async def _wait(self, place: Place, *, first: bool) -> None:
+        key = _queue_of(place)
+        queue = self._waiting.setdefault(key, deque())
+        if len(queue) >= WAITING_MAX and not first:
+            raise Unavailable("Too many logins at once; try again in a moment.")
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if first:
+            queue.appendleft(woken)
+        else:
+            queue.append(woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            if woken.done() and not woken.cancelled():
+                self._wake_next(place)
+            raise
+        finally:
+            with contextlib.suppress(ValueError):
+                queue.remove(woken)
+            if not queue:
+                self._waiting.pop(key, None)
+
+    def _wake_next(self, place: Place) -> None:
+        queue = self._waiting.get(_queue_of(place), ())
+        for woken in queue:
+            if not woken.done():
+                woken.set_result(None)
+                return
+
+
+class TokenThrottle:
+    """Slows down whoever sends tokens that are worth nothing.
+
+    A token cannot be guessed, but asking the database for thousands of them costs something.
+    Somebody's expired one is not to delay the others behind the same source, so each counts by
+    itself, and the source only when many have failed.
     """
 
-    def __init__(self, clock: Clock, *, free_failures: int, delay_max_s: float) -> None:
+    def __init__(self, clock: Clock, settings: AuthSettings) -> None:
         self._clock = clock
-        self._free = free_failures
-        self._delay_max_s = delay_max_s
-        self._table: OrderedDict[Key, Failures] = OrderedDict()
+        free, delay_max_s = settings.free_failures, settings.delay_max_s
+        self._by_token = Guesses(free=free, delay_max_s=delay_max_s)
+        self._by_source = Guesses(free=MANY * free, delay_max_s=delay_max_s)
 
-    def attempt(self, account: str, source: str) -> None:
-        """Count an attempt; raises Throttled, without counting, while it must wait."""
-        self.refuse_early(account, source)
-        self.failed(account, source)
-
-    def refuse_early(self, account: str, source: str) -> None:
-        """Raise Throttled while an attempt must wait."""
-        failures = self._table.get((account, source))
-        if failures is None:
-            return
-        now_s = self._clock.monotonic_s()
-        wait_s = failures.last_s + self._delay_s(failures.count) - now_s
-        if wait_s > 0:
-            self._table.move_to_end((account, source))
-            raise Throttled(
-                f"Too many failed logins; try again in {wait_s:.0f} s.", retry_after_s=wait_s
+    def refuse_early(self, token: bytes, source: str) -> None:
+        """Raise Throttled while this token, or its source, must wait; `token` is a digest."""
+        networks, now_s = source_networks(source), self._clock.monotonic_s()
+        refuse(
+            max(
+                self._by_token.wait_s(Asker(token, networks), now_s),
+                self._by_source.wait_s(Asker(EVERYBODY, networks), now_s),
             )
+        )
 
-    def failed(self, account: str, source: str) -> None:
-        """Count a failure."""
-        now_s = self._clock.monotonic_s()
-        failures = self._table.pop((account, source), None)
-        if failures is None or now_s - failures.last_s > FORGOTTEN_AFTER_S:
-            failures = Failures()
-        self._table[account, source] = failures
-        if len(self._table) > TABLE_MAX:
-            self._table.popitem(last=False)
-        failures.count += 1
-        failures.last_s = now_s
+    def failed(self, token: bytes, source: str) -> None:
+        """Count a token that is worth nothing."""
+        networks, now_s = source_networks(source), self._clock.monotonic_s()
+        self._by_token.count(Asker(token, networks), now_s)
+        self._by_source.count(Asker(EVERYBODY, networks), now_s)
 
-    def succeeded(self, account: str, source: str) -> None:
-        """Forget the failures."""
-        self._table.pop((account, source), None)
+    def succeeded(self, source: str) -> None:
+        """Forget the failures of a source."""
+        self._by_source.forgive(Asker(EVERYBODY, source_networks(source)))
 
-    def undo(self, account: str, source: str) -> None:
-        """Take back an attempt that could not be judged."""
-        failures = self._table.get((account, source))
-        if failures is not None and failures.count > 0:
-            failures.count -= 1
 
-    def _delay_s(self, count: int) -> float:
-        if count < self._free:
-            return 0.0
-        doublings = min(count - self._free, MAX_DOUBLINGS)
-        return min(FIRST_DELAY_S * 2.0**doublings, self._delay_max_s)
+def refuse(wait_s: float) -> None:
+    """Raise Throttled if there is a wait; people are told whole seconds, never 0."""
+    if wait_s > 0:
+        raise Throttled(
+            f"Too many failed logins; try again in {math.ceil(wait_s)} s.", retry_after_s=wait_s
+        )
+
+
+def _queue_of(place: Place) -> tuple[str, bool]:
+    """All who share a network wait in one queue."""
+    return place.asker.networks[-1].name, place.familiar

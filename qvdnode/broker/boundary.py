@@ -49,6 +49,8 @@ async def answered(work: Awaitable[T]) -> T | Answer:
     """What the work gives, or the answer for what it raised."""
     try:
         return await work
+    except (Unauthenticated, Throttled) as error:
+        return answer_for(error)  # auth logs these, so many a minute: strangers cause them at will
     except FarmError as error:
         log.info("request_refused", extra={"code": error.code, "because": str(error)})
         return answer_for(error)

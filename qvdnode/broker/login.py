@@ -1,7 +1,8 @@
 """Who speaks on one connection: the check of a login, remembered as long as the connection lives.
 
 Clients send their credentials with each request. The same bytes again mean the same principal, for
-a limited time and until somebody is blocked here or gets another password.
+a limited time and until somebody is blocked here or gets another password. Any other bytes end
+that, so a connection answers without asking only what it was told itself, and helps no guessing.
 """
 
 from qvdnode.auth.authenticator import Authenticator

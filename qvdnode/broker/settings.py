@@ -21,7 +21,8 @@ class BrokerSettings:
     farewell_limit_s: float = 5.0
     """For a client to take its last answer and to close its end."""
     unfinished_per_source: int = 256
-    """Connections of one address on which nobody has logged in."""
+    """Connections of one address on which nobody has logged in. In IPv6 a /64 counts as one
+    address; a /56 may have four times as many and a /48 sixteen times."""
     unfinished_total: int = 1024
     """Such connections in all; one more, and the oldest of the address with most goes."""
     connections_max: int = 20_000

@@ -90,7 +90,7 @@ def password(user: User, *, password_stdin: StdinFlag = False, as_json: JsonFlag
 
 @app.command(epilog=examples("qvd user block alice"))
 def block(user: User, *, as_json: JsonFlag = False) -> None:
-    """Let a user log in no more."""
+    """Let a user log in no more; the user's tokens are revoked."""
     show_fields(with_api(lambda api: _call(api, "PATCH", user, blocked=True)), json=as_json)
 
 
@@ -98,6 +98,13 @@ def block(user: User, *, as_json: JsonFlag = False) -> None:
 def unblock(user: User, *, as_json: JsonFlag = False) -> None:
     """Let a user log in again."""
     show_fields(with_api(lambda api: _call(api, "PATCH", user, blocked=False)), json=as_json)
+
+
+@app.command("revoke-tokens", epilog=examples("qvd user revoke-tokens alice"))
+def revoke_tokens(user: User, *, as_json: JsonFlag = False) -> None:
+    """End all tokens of a user; sessions that are open stay, the password goes on working."""
+    with_api(lambda api: _call(api, "DELETE", user, "/tokens"))
+    tell(f"The tokens of {user} are revoked.", json=as_json)
 
 
 @app.command(epilog=examples("qvd user delete alice@acme", "qvd user delete 7 --yes"))

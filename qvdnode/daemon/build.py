@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Final
 
@@ -143,7 +144,7 @@ def build(around: Surroundings) -> Node:
     starts = StartChoice(choice, membership.node_id)
     connections = Connections(starts, fleet, journal)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(vms, UserTokens(database), fleet, connections, readiness, stop_limit_s)
+    desktops = Desktops(vms, _user_tokens(around), fleet, connections, readiness, stop_limit_s)
     accounts = _accounts(around)
     endpoint = Endpoint(
         desktops, accounts.authenticator, around.identity.context(), clock, config.clients
@@ -299,10 +300,19 @@ def _accounts(around: Surroundings) -> Accounts:
     return Accounts(
         tenants=Tenants(database),
         users=users,
-        authenticator=Authenticator(users, UserTokens(database), hasher, clock, config.auth),
+        authenticator=Authenticator(users, _user_tokens(around), hasher, clock, config.auth),
         hasher=hasher,
         operators=Operators(api_tokens, clock, config.auth),
         api_tokens=api_tokens,
+    )
+
+
+def _user_tokens(around: Surroundings) -> UserTokens:
+    auth = around.config.auth
+    return UserTokens(
+        around.database,
+        life=timedelta(seconds=auth.token_life_s),
+        per_user_max=auth.tokens_per_user,
     )
 
 

@@ -19,7 +19,15 @@ GET: Final = "SELECT id, name, blocked FROM tenant WHERE id = $1"
 BY_NAME: Final = "SELECT id, name, blocked FROM tenant WHERE name = $1"
 LIST: Final = "SELECT id, name, blocked FROM tenant WHERE id > $1 ORDER BY id LIMIT $2"
 NAMES: Final = "SELECT id, name FROM tenant WHERE id = ANY($1::integer[])"
-SET_BLOCKED: Final = "UPDATE tenant SET blocked = $2 WHERE id = $1"
+# users.py says what an epoch is for
+SET_BLOCKED: Final = """
+WITH ended AS (
+    UPDATE app_user SET epoch = epoch + 1 WHERE tenant_id = $1 AND $2::boolean RETURNING id
+), gone AS (
+    DELETE FROM user_token WHERE user_id IN (SELECT id FROM ended)
+)
+UPDATE tenant SET blocked = $2 WHERE id = $1
+"""
 DELETE: Final = "DELETE FROM tenant WHERE id = $1"
 
 
@@ -55,7 +63,7 @@ class Tenants:
         return {TenantId(row["id"]): row["name"] for row in rows}
 
     async def set_blocked(self, tenant_id: TenantId, *, blocked: bool) -> None:
-        """Let its users log in, or not; raises NotFound."""
+        """Let its users log in, or not, which ends their tokens; raises NotFound."""
         tag = await self._db.execute(SET_BLOCKED, tenant_id, blocked, idempotent=True)
         changed(tag, KIND, tenant_id)
 

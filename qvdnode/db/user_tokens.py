@@ -4,47 +4,77 @@ from datetime import timedelta
 from typing import Final
 
 from qvdnode.db.pool import Database
+from qvdnode.model.errors import Unauthenticated
 from qvdnode.model.ids import TenantId, UserId, VmId
 from qvdnode.model.principal import Principal, TokenHolder
 from qvdnode.runtime.tokens import digest, new_token
 
 LIFE: Final = timedelta(hours=24)
+PER_USER_MAX: Final = 20
 
+# Whoever makes a token for a user waits for others who do, so that all of them count. What a
+# statement sees was fixed before it waited: so this is one of its own, before the other begins.
+LOCK_USER: Final = """
+SELECT u.epoch FROM app_user u JOIN tenant t ON t.id = u.tenant_id
+WHERE u.id = $1 AND NOT u.blocked AND NOT t.blocked FOR NO KEY UPDATE OF u
+"""
 ISSUE: Final = """
-INSERT INTO user_token (user_id, digest, only_vm, expires_at)
-VALUES ($1, $2, $3, clock_timestamp() + $4::interval)
+WITH gone AS (
+    DELETE FROM user_token WHERE user_id = $1 AND (
+        expires_at < clock_timestamp() OR epoch <> $4
+        OR id IN (SELECT id FROM user_token WHERE user_id = $1 ORDER BY id DESC OFFSET $7)
+    )
+)
+INSERT INTO user_token (user_id, digest, only_vm, epoch, expires_at)
+VALUES ($1, $2, $3, $4, least(clock_timestamp() + $5::interval, $6::timestamptz))
 RETURNING id
 """
-DELETE_EXPIRED: Final = (
-    "DELETE FROM user_token WHERE user_id = $1 AND expires_at < clock_timestamp()"
-)
 HOLDER: Final = """
-SELECT u.id, u.tenant_id, u.login, t.name AS tenant, k.only_vm, k.expires_at,
+SELECT u.id, u.tenant_id, u.login, t.name AS tenant, u.epoch, k.only_vm, k.expires_at,
        u.blocked OR t.blocked AS blocked
 FROM user_token k JOIN app_user u ON u.id = k.user_id JOIN tenant t ON t.id = u.tenant_id
-WHERE k.digest = $1 AND k.expires_at > clock_timestamp()
+WHERE k.digest = $1 AND k.expires_at > clock_timestamp() AND k.epoch = u.epoch
 """
+ENDED: Final = "This login has ended meanwhile; log in again."
 
 
 class UserTokens:
     """The table of user tokens."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(
+        self, db: Database, *, life: timedelta = LIFE, per_user_max: int = PER_USER_MAX
+    ) -> None:
         self._db = db
+        self._life = life
+        self._per_user_max = per_user_max
 
     async def issue(self, principal: Principal, *, only_vm: VmId | None = None) -> tuple[int, str]:
-        """A token that logs this principal in for 24 hours: its id and its text.
+        """A token that logs this principal in for a day: its id and its text.
 
-        A principal bound to one VM hands its bond on.
+        A principal bound to one VM hands its bond on, and one who came with a token hands on that
+        token's end. The user's oldest token goes when there are too many. Raises Unauthenticated
+        when the principal's login has been ended: a new password, a block, tokens revoked.
         """
         token = new_token()
         bound = principal.only_vm if principal.only_vm is not None else only_vm
-        await self._db.execute(DELETE_EXPIRED, principal.user_id, idempotent=True)
-        token_id = await self._db.fetchval(ISSUE, principal.user_id, digest(token), bound, LIFE)
+        async with self._db.transaction() as tx:
+            epoch = await tx.fetchval(LOCK_USER, principal.user_id)
+            if epoch != principal.epoch:
+                raise Unauthenticated(ENDED)
+            token_id = await tx.fetchval(
+                ISSUE,
+                principal.user_id,
+                digest(token),
+                bound,
+                epoch,
+                self._life,
+                principal.ends_at,
+                self._per_user_max - 1,
+            )
         return int(token_id), token
 
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
-        """Whom a token logs in; None for an unknown or expired one."""
+        """Whom a token logs in; None for an unknown, expired or revoked one."""
         row = await self._db.fetchrow(HOLDER, token_digest, idempotent=True)
         if row is None:
             return None
@@ -54,5 +84,7 @@ class UserTokens:
             login=row["login"],
             tenant=row["tenant"],
             only_vm=None if row["only_vm"] is None else VmId(row["only_vm"]),
+            epoch=row["epoch"],
+            ends_at=row["expires_at"],
         )
         return TokenHolder(principal, row["blocked"], row["expires_at"])

@@ -34,15 +34,24 @@ WHERE u.id > $1
 ORDER BY u.id LIMIT $2
 """
 )
-SET_BLOCKED: Final = "UPDATE app_user SET blocked = $2 WHERE id = $1"
+# The next epoch makes all tokens worthless, also one that is being made in this moment; that their
+# rows go, too, only tidies up.
+SET_BLOCKED: Final = """
+WITH gone AS (DELETE FROM user_token WHERE user_id = $1 AND $2::boolean)
+UPDATE app_user SET blocked = $2, epoch = epoch + $2::boolean::integer WHERE id = $1
+"""
 # whoever knew the old password may hold tokens that it gave
 SET_PASSWORD_HASH: Final = """
 WITH gone AS (DELETE FROM user_token WHERE user_id = $1)
-UPDATE app_user SET password_hash = $2 WHERE id = $1
+UPDATE app_user SET password_hash = $2, epoch = epoch + 1 WHERE id = $1
+"""
+REVOKE_TOKENS: Final = """
+WITH gone AS (DELETE FROM user_token WHERE user_id = $1)
+UPDATE app_user SET epoch = epoch + 1 WHERE id = $1
 """
 DELETE: Final = "DELETE FROM app_user WHERE id = $1"
 CREDENTIALS: Final = """
-SELECT u.id, u.tenant_id, u.password_hash, u.blocked OR t.blocked AS blocked
+SELECT u.id, u.tenant_id, u.password_hash, u.epoch, u.blocked OR t.blocked AS blocked
 FROM app_user u JOIN tenant t ON t.id = u.tenant_id
 WHERE u.login = $1 AND t.name = $2
 """
@@ -74,7 +83,7 @@ class Users:
         return listing(rows, page, _convert)
 
     async def set_blocked(self, user_id: UserId, *, blocked: bool) -> None:
-        """Let the user log in, or not; raises NotFound."""
+        """Let the user log in, or not, which ends their tokens; raises NotFound."""
         tag = await self._db.execute(SET_BLOCKED, user_id, blocked, idempotent=True)
         changed(tag, KIND, user_id)
 
@@ -82,6 +91,10 @@ class Users:
         """Change the password and end the user's tokens; raises NotFound."""
         tag = await self._db.execute(SET_PASSWORD_HASH, user_id, password_hash, idempotent=True)
         changed(tag, KIND, user_id)
+
+    async def revoke_tokens(self, user_id: UserId) -> None:
+        """End the user's tokens; raises NotFound."""
+        changed(await self._db.execute(REVOKE_TOKENS, user_id, idempotent=True), KIND, user_id)
 
     async def delete(self, user_id: UserId) -> None:
         """Delete a user; raises Conflict while they have VMs, NotFound."""
@@ -92,7 +105,9 @@ class Users:
         row = await self._db.fetchrow(CREDENTIALS, login, tenant, idempotent=True)
         if row is None:
             return None
-        principal = Principal(UserId(row["id"]), TenantId(row["tenant_id"]), login, tenant)
+        principal = Principal(
+            UserId(row["id"]), TenantId(row["tenant_id"]), login, tenant, epoch=row["epoch"]
+        )
         return Credentials(principal, row["password_hash"], row["blocked"])
 
 

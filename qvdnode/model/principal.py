@@ -16,6 +16,10 @@ class Principal:
     tenant: str
     only_vm: VmId | None = None
     """The one VM this principal's token is bound to, if it is bound."""
+    epoch: int = field(default=0, compare=False)
+    """Of the account at the login: a later one means that this login has been ended."""
+    ends_at: datetime | None = field(default=None, compare=False)
+    """When this login ends, if it is a token's."""
 
 
 @dataclass(frozen=True, slots=True)

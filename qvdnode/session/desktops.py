@@ -109,7 +109,10 @@ class Desktops:
             ) from error
 
     async def issue_token(self, principal: Principal) -> tuple[int, str]:
-        """A token that logs this principal in for 24 hours: its id and its text."""
+        """A token that logs this principal in for a day at most: its id and its text.
+
+        Raises Unauthenticated when the principal's login has been ended meanwhile.
+        """
         return await self._tokens.issue(principal)
 
     def alive(self) -> bool:

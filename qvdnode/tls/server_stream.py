@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
+from qvdnode.model.source_network import plain_address
 from qvdnode.runtime.turn_end import TurnEnd
 
 PIECE_BYTES: Final = 64 * 1024
@@ -67,7 +68,7 @@ class ServerStream(asyncio.Protocol):
     def __init__(self, context: ssl.SSLContext, turn_end: TurnEnd, owner: StreamOwner) -> None:
         self.owner = owner
         self.peer = ""
-        """The client's address, without its port."""
+        """The client's address, without its port; an IPv4 client of an IPv6 listener has IPv4."""
         self.broken = ""
         """What the client did that is no TLS of ours; empty while it did nothing of that kind."""
         self._in = ssl.MemoryBIO()
@@ -88,7 +89,7 @@ class ServerStream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if peer else "?"
+        self.peer = plain_address(str(peer[0])) if peer else "?"
         self.owner.stream_opened()
 
     def data_received(self, data: bytes) -> None:

@@ -36,12 +36,13 @@ def insecure_tls() -> ssl.SSLContext:
 
 
 class QvdConnection:
-    """One TLS connection to a node's client port."""
+    """One TLS connection to a node's client port, from a loopback address of one's choice."""
 
-    def __init__(self, port: int, login: str, password: str) -> None:
+    def __init__(self, port: int, login: str, password: str, *, source: str = "127.0.0.1") -> None:
         self._port = port
-        word = base64.b64encode(f"{login}:{password}".encode()).decode()
-        self.authorization = f"Basic {word}"
+        self._source = source
+        self.authorization = ""
+        self.log_in_as(login, password)
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._gone = False
@@ -49,7 +50,7 @@ class QvdConnection:
     async def __aenter__(self) -> Self:
         """Dial."""
         self._reader, self._writer = await asyncio.open_connection(
-            "127.0.0.1", self._port, ssl=insecure_tls()
+            "127.0.0.1", self._port, ssl=insecure_tls(), local_addr=(self._source, 0)
         )
         return self
 
@@ -68,6 +69,11 @@ class QvdConnection:
             self._gone = True
             if not self._writer.is_closing():
                 self._writer.transport.abort()
+
+    def log_in_as(self, login: str, password: str) -> None:
+        """What the next request says."""
+        word = base64.b64encode(f"{login}:{password}".encode()).decode()
+        self.authorization = f"Basic {word}"
 
     @property
     def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

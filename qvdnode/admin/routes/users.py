@@ -24,7 +24,7 @@ class UserChange(RequestBody):
     """What may change about a user."""
 
     blocked: bool
-    """A blocked user cannot log in; a session that is open stays."""
+    """A blocked user cannot log in, and has no tokens any more; a session that is open stays."""
 
 
 class NewPassword(RequestBody):
@@ -117,6 +117,15 @@ async def set_password(asked: Asked[NewPassword, NoQuery]) -> None:
     asked.changed("user", user.id, login=user.login, tenant=user.tenant)
 
 
+async def revoke_tokens(asked: Asked[NoBody, NoQuery]) -> None:
+    """End a user's tokens: on every device the password is needed again."""
+    accounts = asked.parts.accounts
+    user = await accounts.users.get(UserId(asked.id()))
+    await accounts.users.revoke_tokens(user.id)
+    accounts.authenticator.forget(user.id)
+    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
+
+
 async def delete_user(asked: Asked[NoBody, NoQuery]) -> None:
     """Delete a user without VMs; the home folder stays on the node's disk."""
     accounts = asked.parts.accounts
@@ -181,6 +190,17 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         query=NoQuery,
         status=204,
         action="user.password",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/users/{id}/tokens",
+        handler=revoke_tokens,
+        summary="Revoke all tokens of a user",
+        tag="users",
+        body=NoBody,
+        query=NoQuery,
+        status=204,
+        action="user.tokens",
     ),
     Endpoint(
         method="DELETE",

@@ -7,6 +7,8 @@ A request that is being answered does not count, since a login may have to wait 
 
 from collections.abc import Hashable
 
+from qvdnode.model.source_network import source_networks
+
 
 class Unfinished:
     """The register of such connections, in the order in which they came."""
@@ -14,30 +16,33 @@ class Unfinished:
     def __init__(self, *, per_source_max: int, total_max: int) -> None:
         self._per_source_max = per_source_max
         self._total_max = total_max
-        self._by_source: dict[str, dict[Hashable, None]] = {}
+        self._by_network: dict[str, dict[Hashable, None]] = {}
         self._total = 0
 
-    def add(self, connection: Hashable, source: str) -> Hashable | None:
+    def add(self, connection: Hashable, address: str) -> Hashable | None:
         """Note a new connection; the one to end in return, if there are too many now."""
-        mine = self._by_source.setdefault(source, {})
-        mine[connection] = None
+        crowded: dict[Hashable, None] | None = None
+        for network in source_networks(address):
+            inside = self._by_network.setdefault(network.name, {})
+            inside[connection] = None
+            if crowded is None and len(inside) > self._per_source_max * network.multiplier:
+                crowded = inside
         self._total += 1
-        if len(mine) > self._per_source_max:
-            return next(iter(mine))
-        if self._total > self._total_max:
-            crowded = max(self._by_source, key=lambda name: len(self._by_source[name]))
-            return next(iter(self._by_source[crowded]))
-        return None
+        if crowded is None and self._total > self._total_max:
+            crowded = max(self._by_network.values(), key=len)
+        return None if crowded is None else next(iter(crowded))
 
-    def remove(self, connection: Hashable, source: str) -> None:
+    def remove(self, connection: Hashable, address: str) -> None:
         """Forget a connection that is through, or gone; safe to repeat."""
-        mine = self._by_source.get(source)
-        if mine is None or connection not in mine:
+        networks = source_networks(address)
+        if connection not in self._by_network.get(networks[0].name, {}):
             return
-        del mine[connection]
         self._total -= 1
-        if not mine:
-            del self._by_source[source]
+        for network in networks:
+            inside = self._by_network[network.name]
+            del inside[connection]
+            if not inside:
+                del self._by_network[network.name]
 
     def __len__(self) -> int:
         """How many there are."""

@@ -19,10 +19,11 @@ from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
-from qvdnode.model.errors import Unauthenticated, Unavailable
+from qvdnode.model.errors import Throttled, Unauthenticated, Unavailable
 from qvdnode.model.farm import User
 from qvdnode.runtime.clock import SystemClock
 from tests.fixtures_postgres import state_folder
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -89,6 +90,46 @@ async def test_a_new_password_counts_at_once(door: Door) -> None:
     with pytest.raises(Unauthenticated):
         await door.authenticator.bearer(token, source=SOURCE)
     await door.authenticator.basic("alice", "new", source=SOURCE)
+
+
+async def test_a_stolen_token_does_not_live_on_in_those_it_makes(door: Door) -> None:
+    principal = await door.authenticator.basic("alice", "secret", source=SOURCE)
+    tokens = UserTokens(door.db)
+    _, token = await tokens.issue(principal)
+    await door.db.execute(
+        "UPDATE user_token SET expires_at = clock_timestamp() + interval '1 second'"
+    )
+    for _ in range(3):
+        thief = await door.authenticator.bearer(token, source=SOURCE)
+        _, token = await tokens.issue(thief)
+    await until_refused(door, token)
+
+
+async def until_refused(door: Door, token: str) -> None:
+    async def refused() -> bool:
+        try:
+            await door.authenticator.bearer(token, source="192.0.2.7")
+        except Unauthenticated:
+            return True
+        return False
+
+    await until(refused, limit_s=5)
+
+
+async def test_a_password_is_not_guessed_past_the_throttle(door: Door) -> None:
+    settings = AuthSettings()
+    remembering = Authenticator(
+        Users(door.db), UserTokens(door.db), door.hasher, SystemClock(), settings
+    )
+    await remembering.basic("alice", "secret", source="192.0.2.9")
+    outcomes = []
+    for guess in [*(f"guess {number}" for number in range(200)), "secret"]:
+        try:
+            await remembering.basic("alice", guess, source=SOURCE)
+        except (Unauthenticated, Throttled) as error:
+            outcomes.append(type(error))
+    assert outcomes[5:] == [Throttled] * 196
+    assert outcomes[:5] == [Unauthenticated] * 5
 
 
 @pytest.mark.parametrize("login", ["bob", "alice@nowhere", "a\x00b", "\udcff", "", "' OR 1=1 --"])

@@ -161,6 +161,25 @@ async def test_too_many_half_open_connections_cost_the_oldest(tmp_path: Path) ->
             writer.close()
 
 
+async def test_an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address(tmp_path: Path) -> None:
+    async with place(tmp_path, patient(), address="::") as here:
+        client = await here.client()
+        assert (await client.answer(LIST))[0] == 200
+        [connection] = here.endpoint._register.all()
+        assert connection.source == "127.0.0.1"
+
+
+async def test_a_stranger_cannot_fill_the_log(
+    quiet_place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await quiet_place.client()
+    wrong = request("list_of_vm?", password="wrong")
+    with caplog.at_level(logging.INFO):
+        for _ in range(50):
+            assert (await client.answer(wrong))[0] == 401
+    assert caplog.records == []  # auth writes of failures, so many a minute
+
+
 async def test_progress_and_the_101_come_in_records_of_their_own(quiet_place: Place) -> None:
     quiet_place.desktops.sentences = ("Starting virtual machine", "Almost there")
     heads = await asyncio.to_thread(records, quiet_place.port, CONNECT, 3)

@@ -69,6 +69,7 @@ async def test_users_of_a_tenant(logged_in: Qvd) -> None:
     assert "hello" not in made.output
     changed = await logged_in("user", "password", "bob@acme", "--password-stdin", stdin="new\n")
     assert changed.exit_code == 0
+    assert (await logged_in("user", "revoke-tokens", "bob@acme")).exit_code == 0
     assert (await done(logged_in, "user", "block", "bob@acme"))["blocked"]
     assert not (await done(logged_in, "user", "unblock", "bob@acme"))["blocked"]
     assert (await done(logged_in, "user", "show", "bob@acme"))["tenant"] == "acme"

@@ -1,12 +1,16 @@
 """API tokens."""
 
+import logging
+
 import pytest
 
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.model.errors import Conflict, NotFound, Unauthenticated, Unavailable
+from qvdnode.model.errors import Conflict, NotFound, Throttled, Unauthenticated, Unavailable
 from tests.fakes.accounts import FakeApiTokens
 from tests.fakes.clock import ManualClock
+
+SOURCE = "192.0.2.1"
 
 
 def make() -> tuple[Operators, FakeApiTokens]:
@@ -63,3 +67,32 @@ async def test_an_operator_who_was_here_still_gets_in_while_the_database_is_away
     await operators.operator(token)
     rows.away = True
     assert (await operators.operator(token)).name == "robot"
+
+
+async def test_tokens_that_are_worth_nothing_are_slowed_and_logged_and_good_ones_are_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    operators, _ = make()
+    _, token = await operators.issue("robot")
+    await operators.operator(token, source=SOURCE)
+    with caplog.at_level(logging.INFO):
+        for number in range(100):
+            with pytest.raises(Unauthenticated):
+                await operators.operator(f"rubbish {number}", source=SOURCE)
+    with pytest.raises(Throttled):
+        await operators.operator("rubbish 100", source=SOURCE)
+    assert (await operators.operator(token, source=SOURCE)).name == "robot"
+    lines = [vars(line) for line in caplog.records if line.message == "login_failed"]
+    assert (lines[0]["source"], lines[0]["because"]) == (SOURCE, "unknown API token")
+    assert len(lines) == 10
+
+
+async def test_one_revoked_token_delays_itself_alone() -> None:
+    operators, _ = make()
+    _, token = await operators.issue("robot")
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await operators.operator("revoked", source=SOURCE)
+    with pytest.raises(Throttled):
+        await operators.operator("revoked", source=SOURCE)
+    assert (await operators.operator(token, source=SOURCE)).name == "robot"

@@ -1,76 +1,149 @@
-"""How guessing is slowed down."""
+"""Who waits, for how long, and in which order."""
+
+import asyncio
 
 import pytest
 
-from qvdnode.auth.throttle import FORGOTTEN_AFTER_S, TABLE_MAX, Throttle
-from qvdnode.model.errors import Throttled
+from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.settings import AuthSettings
+from qvdnode.auth.throttle import MANY, WAITING_MAX, LoginThrottle, Outcome, TokenThrottle, refuse
+from qvdnode.model.errors import Throttled, Unavailable
 from tests.fakes.clock import ManualClock
 
-
-def make(clock: ManualClock) -> Throttle:
-    return Throttle(clock, free_failures=5, delay_max_s=60)
-
-
-def fail(throttle: Throttle, times: int, account: str = "alice", source: str = "10.0.0.1") -> None:
-    for _ in range(times):
-        throttle.attempt(account, source)
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+SETTINGS = AuthSettings()
 
 
-def test_five_failures_at_once_are_normal() -> None:
-    fail(make(ManualClock()), 5)
+class Gate:
+    """A throttle, its clock, and logins that end when they are told."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.throttle = LoginThrottle(self.clock, SETTINGS, b"s" * 32)
+        self.inside: list[str] = []
+
+    def asker(self, account: str = "alice", source: str = HERE) -> Asker:
+        return self.throttle.asker(account, source)
+
+    async def login(self, account: str, outcome: Outcome, source: str = HERE) -> None:
+        async with self.throttle.turn(self.asker(account, source)) as turn:
+            self.inside.append(account)
+            await asyncio.sleep(0)  # the database, the hash
+            turn.outcome = outcome
+
+    async def spray(self) -> None:
+        for number in range(SETTINGS.source_free_accounts):
+            await self.login(f"user{number}", Outcome.WRONG)
 
 
-def test_the_sixth_has_to_wait_and_is_told_how_long() -> None:
-    throttle = make(ManualClock())
-    fail(throttle, 5)
-    with pytest.raises(Throttled) as caught:
-        fail(throttle, 1)
-    assert caught.value.retry_after_s == pytest.approx(1.0)
+def test_people_are_told_whole_seconds_and_never_none() -> None:
+    with pytest.raises(Throttled, match=r"in 1 s\.") as caught:
+        refuse(0.01)
+    assert caught.value.retry_after_s == 0.01
+    refuse(0)
 
 
-def test_the_wait_doubles_up_to_its_limit() -> None:
-    clock = ManualClock()
-    throttle = make(clock)
-    fail(throttle, 5)
-    for wait_s in (1, 2, 4, 8, 16, 32, 60, 60):
-        clock.advance(wait_s - 0.01)
-        with pytest.raises(Throttled):
-            fail(throttle, 1)
-        clock.advance(0.02)
-        fail(throttle, 1)
+def test_a_guess_counts_at_once_and_its_repeats_do_not() -> None:
+    gate = Gate()
+    for number in range(SETTINGS.free_failures):
+        proof = b"%d" % number
+        assert gate.throttle.attempt(gate.asker(), proof) is not None
+        gate.throttle.found_wrong(gate.asker(), proof)
+    with pytest.raises(Throttled):
+        gate.throttle.attempt(gate.asker(), b"one more")
+    assert [gate.throttle.attempt(gate.asker(), b"0") for _ in range(4)] == [None] * 4
+    with pytest.raises(Throttled):
+        gate.throttle.attempt(gate.asker(), b"0")
+    assert gate.throttle.attempt(gate.asker(source=THERE), b"one more") is not None
+    gate.throttle.forgive(gate.asker())
+    gate.throttle.take_back(gate.throttle.attempt(gate.asker(), b"one more"))
+    gate.throttle.take_back(None)
 
 
-def test_another_account_or_another_address_is_not_slowed() -> None:
-    throttle = make(ManualClock())
-    fail(throttle, 5)
-    fail(throttle, 5, account="bob")
-    fail(throttle, 5, source="10.0.0.2")
+async def test_a_spray_at_once_gets_no_more_than_one_after_another() -> None:
+    gate = Gate()
+    logins = [gate.login(f"user{number}", Outcome.WRONG) for number in range(1_000)]
+    outcomes = await asyncio.gather(*logins, return_exceptions=True)
+    assert len(gate.inside) == SETTINGS.source_free_accounts
+    assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 980
+    assert not gate.throttle._waiting
 
 
-def test_success_forgets_failures() -> None:
-    throttle = make(ManualClock())
-    fail(throttle, 5)
-    throttle.succeeded("alice", "10.0.0.1")
-    fail(throttle, 5)
+async def test_300_good_logins_in_one_moment_all_get_in() -> None:
+    gate = Gate()
+    accounts = [f"user{number}" for number in range(300)]
+    await asyncio.gather(*(gate.login(account, Outcome.RIGHT) for account in accounts))
+    assert sorted(gate.inside) == sorted(accounts)
+    assert not gate.throttle._waiting
 
 
-def test_an_attempt_that_could_not_be_judged_does_not_count() -> None:
-    throttle = make(ManualClock())
-    for _ in range(20):
-        fail(throttle, 1)
-        throttle.undo("alice", "10.0.0.1")
+async def test_a_slowed_source_lets_good_logins_in_one_by_one_after_the_wait() -> None:
+    gate = Gate()
+    await gate.spray()
+    with pytest.raises(Throttled):
+        await gate.login("alice", Outcome.RIGHT)
+    await gate.login("alice", Outcome.RIGHT, THERE)
+    gate.clock.advance(1.01)
+    gate.inside.clear()
+    await asyncio.gather(*(gate.login(name, Outcome.RIGHT) for name in ("ana", "bea", "carla")))
+    assert gate.inside == ["ana", "bea", "carla"]
 
 
-def test_old_failures_are_forgotten() -> None:
-    clock = ManualClock()
-    throttle = make(clock)
-    fail(throttle, 5)
-    clock.advance(FORGOTTEN_AFTER_S + 1)
-    fail(throttle, 5)
+async def test_whoever_gives_up_waiting_holds_nobody_up() -> None:
+    gate = Gate()
+    await gate.spray()
+    gate.clock.advance(1.01)
+    async with gate.throttle.turn(gate.asker()):
+        waiting = [asyncio.create_task(gate.login(name, Outcome.RIGHT)) for name in "abcd"]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+    waiting[0].cancel()  # it has been told that its turn has come
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[:2]] == [True] * 2
+    assert gate.inside[-2:] == ["c", "d"]
 
 
-def test_the_table_is_bounded() -> None:
-    throttle = make(ManualClock())
-    for number in range(TABLE_MAX + 10):
-        throttle.attempt(f"user{number}", "10.0.0.1")
-    assert len(throttle._table) == TABLE_MAX
+async def test_only_so_many_may_wait() -> None:
+    gate = Gate()
+    logins = [gate.login(str(number), Outcome.RIGHT) for number in range(WAITING_MAX + 25)]
+    outcomes = await asyncio.gather(*logins, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+    assert len(refused) == 25 - SETTINGS.source_free_accounts
+
+
+def test_memory_answers_until_too_many_guesses_were_compared_with_it() -> None:
+    gate = Gate()
+    for number in range(SETTINGS.free_failures):
+        assert gate.throttle.may_ask_memory(gate.asker())
+        for _ in range(3):
+            gate.throttle.not_judged(gate.asker(), b"%d" % number)
+    assert not gate.throttle.may_ask_memory(gate.asker())
+    assert gate.throttle.may_ask_memory(gate.asker(source=THERE))
+    gate.clock.advance(1.01)
+    assert gate.throttle.may_ask_memory(gate.asker())
+
+
+async def test_a_crowd_of_guesses_over_accounts_gets_no_answers_but_those_known_there_do() -> None:
+    gate = Gate()
+    await gate.login("known", Outcome.RIGHT)
+    for number in range(MANY * SETTINGS.free_failures):
+        gate.throttle.not_judged(gate.asker(f"user{number}"), b"%d" % number)
+    assert not gate.throttle.may_ask_memory(gate.asker())
+    assert gate.throttle.may_ask_memory(gate.asker("known"))
+
+
+def test_a_bad_token_delays_itself_and_many_delay_their_source() -> None:
+    throttle = TokenThrottle(ManualClock(), SETTINGS)
+    for _ in range(SETTINGS.free_failures):
+        throttle.refuse_early(b"expired", HERE)
+        throttle.failed(b"expired", HERE)
+    with pytest.raises(Throttled):
+        throttle.refuse_early(b"expired", HERE)
+    throttle.refuse_early(b"good", HERE)
+    for number in range(MANY * SETTINGS.free_failures):
+        throttle.failed(b"%d" % number, HERE)
+    with pytest.raises(Throttled):
+        throttle.refuse_early(b"good", HERE)
+    throttle.refuse_early(b"good", THERE)
+    throttle.succeeded(HERE)
+    throttle.refuse_early(b"good", HERE)

@@ -3,6 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from qvdnode.admin.parts import AdminParts
+from qvdnode.db.pool import Database
+from qvdnode.db.user_tokens import UserTokens
 from qvdnode.model.errors import Unauthenticated
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import PASSWORD, Furniture
@@ -51,6 +53,22 @@ async def test_users_of_a_blocked_tenant_are_out_at_once(
     assert await logs_in(parts, PASSWORD)
     await api.call("PATCH", f"/tenants/{furniture.tenant_id}", {"blocked": True}, status=200)
     assert not await logs_in(parts, PASSWORD)
+
+
+async def test_the_tokens_of_a_user_are_revoked_and_the_password_goes_on_working(
+    api: CheckedApi, furniture: Furniture, parts: AdminParts, database: Database
+) -> None:
+    authenticator = parts.accounts.authenticator
+    principal = await authenticator.basic("alice", PASSWORD, source="10.0.0.9")
+    _, token = await UserTokens(database).issue(principal)
+    await authenticator.bearer(token, source="10.0.0.9")
+    await api.call("DELETE", f"/users/{furniture.user_id}/tokens", status=204)
+    with pytest.raises(Unauthenticated):
+        await authenticator.bearer(token, source="10.0.0.9")
+    assert await logs_in(parts, PASSWORD)
+    await api.call("DELETE", "/users/999999/tokens", status=404)
+    audit = await api.get("/audit")
+    assert "user.tokens" in [item["action"] for item in audit["items"]]
 
 
 async def test_users_are_found_by_tenant_and_login(api: CheckedApi, furniture: Furniture) -> None:

@@ -1,0 +1,51 @@
+"""Which accounts have logged in from which network of late. Pure.
+
+Memory of this process alone: after a restart everybody is a stranger until the next login.
+"""
+
+from collections import Counter, OrderedDict
+from typing import Final
+
+from qvdnode.auth.core.attempt import Asker
+
+FAMILIAR_S: Final = 7 * 86_400.0
+"""From one Monday to the next: whoever works or learns at a place logs in once a week."""
+TABLE_MAX: Final = 60_000
+"""Pairs of account and network; 20,000 people on IPv6."""
+
+
+class Familiar:
+    """A bounded table of accounts by network."""
+
+    def __init__(self) -> None:
+        self._table: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+        self._by_network: Counter[str] = Counter()
+
+    def note(self, asker: Asker, now_s: float) -> None:
+        """The account has logged in from there."""
+        for network in asker.networks:
+            pair = (network.name, asker.account)
+            if self._table.pop(pair, None) is None:
+                self._by_network[network.name] += 1
+            self._table[pair] = now_s
+        self._prune(now_s)
+
+    def knows(self, asker: Asker, now_s: float) -> bool:
+        """Whether the account has logged in from the narrowest of these networks lately."""
+        at_s = self._table.get((asker.networks[0].name, asker.account))
+        return at_s is not None and now_s - at_s <= FAMILIAR_S
+
+    def count(self, network: str) -> int:
+        """How many accounts have logged in from there."""
+        return self._by_network[network]
+
+    def _prune(self, now_s: float) -> None:
+        while True:  # what was noted just now stays
+            oldest = next(iter(self._table))
+            if len(self._table) <= TABLE_MAX and now_s - self._table[oldest] <= FAMILIAR_S:
+                break
+            del self._table[oldest]
+            network = oldest[0]
+            self._by_network[network] -= 1
+            if not self._by_network[network]:
+                del self._by_network[network]

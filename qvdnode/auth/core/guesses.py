@@ -1,0 +1,135 @@
+"""Failed guesses of one account from one source, and the wait that they cost. Pure.
+
+A guess counts when it is made and is taken back when it proves right, so that a thousand at once
+get no further than one after another. A wrong proof again, a few times within a short while, is
+the same guess: old clients send a wrong password five times without asking their user.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.delay import delay_s
+
+FORGOTTEN_AFTER_S: Final = 900.0
+TABLE_MAX: Final = 20_000
+REPEATS_MAX: Final = 5
+"""How often one proof is sent for one guess; what QVD's clients do."""
+REPEAT_WINDOW_S: Final = 60.0
+"""From the first of them: five connections over a slow line."""
+PROOFS_MAX: Final = 5
+"""Proofs remembered of one account from one source, so that memory is bounded."""
+
+
+@dataclass(slots=True)
+class _Proof:
+    """One wrong guess and how often it was sent."""
+
+    first_s: float
+    times: int = 1
+
+
+@dataclass(slots=True)
+class _Failures:
+    """What is known of one account from one network."""
+
+    count: int = 0
+    last_s: float = 0.0
+    proofs: dict[bytes, _Proof] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A guess that was counted, with what is needed to take it back."""
+
+    asker: Asker
+    at_s: float
+    before_s: tuple[float, ...]
+    """When the guess before was made, for each network."""
+
+
+class Guesses:
+    """The table of failed guesses."""
+
+    def __init__(self, *, free: int, delay_max_s: float) -> None:
+        self._free = free
+        self._delay_max_s = delay_max_s
+        self._forgotten_after_s = max(FORGOTTEN_AFTER_S, 2 * delay_max_s)
+        self._table: OrderedDict[tuple[bytes, str], _Failures] = OrderedDict()
+
+    def is_repeat(self, asker: Asker, proof: bytes, now_s: float) -> bool:
+        """Whether this proof was found wrong a moment ago; each repeat is noted.
+
+        It may be checked again even while the next guess must wait: its answer tells nothing new.
+        """
+        failures = self._table.get((asker.account, asker.networks[0].name))
+        sent = None if failures is None else failures.proofs.get(proof)
+        if sent is None or sent.times >= REPEATS_MAX or now_s - sent.first_s > REPEAT_WINDOW_S:
+            return False
+        sent.times += 1
+        return True
+
+    def wait_s(self, asker: Asker, now_s: float) -> float:
+        """How long the next guess must wait; 0 when it need not."""
+        return max(self._wait_s(asker, index, now_s) for index in range(len(asker.networks)))
+
+    def count(self, asker: Asker, now_s: float) -> Guess:
+        """Count a guess as a failure."""
+        before = []
+        for network in asker.networks:
+            failures = self._table.pop((asker.account, network.name), None)
+            if failures is None or now_s - failures.last_s > self._forgotten_after_s:
+                failures = _Failures()
+            self._table[asker.account, network.name] = failures
+            before.append(failures.last_s)
+            failures.count += 1
+            failures.last_s = now_s
+        while len(self._table) > TABLE_MAX:
+            self._table.popitem(last=False)
+        return Guess(asker, now_s, tuple(before))
+
+    def found_wrong(self, asker: Asker, proof: bytes, now_s: float) -> None:
+        """Note the proof of a guess that was counted; repeats of it are not counted again."""
+        failures = self._table.get((asker.account, asker.networks[0].name))
+        if failures is None:
+            return
+        failures.proofs.pop(proof, None)
+        failures.proofs[proof] = _Proof(now_s)
+        if len(failures.proofs) > PROOFS_MAX:
+            del failures.proofs[next(iter(failures.proofs))]
+
+    def take_back(self, guess: Guess) -> None:
+        """Undo a guess that was right, or was not checked."""
+        for network, before_s in zip(guess.asker.networks, guess.before_s, strict=True):
+            failures = self._subtract(guess.asker, network.name, 1)
+            if failures is not None and failures.last_s == guess.at_s:
+                failures.last_s = before_s
+
+    def forgive(self, asker: Asker) -> None:
+        """Forget this source's failures; other sources in the same wide network keep theirs."""
+        failures = self._table.get((asker.account, asker.networks[0].name))
+        if failures is not None:
+            count = failures.count
+            for network in asker.networks:
+                self._subtract(asker, network.name, count)
+
+    def _subtract(self, asker: Asker, network: str, count: int) -> _Failures | None:
+        """What is left of a network's failures; those that come to none are forgotten."""
+        failures = self._table.get((asker.account, network))
+        if failures is None:
+            return None
+        failures.count -= count
+        if failures.count <= 0:
+            del self._table[asker.account, network]
+            return None
+        return failures
+
+    def _wait_s(self, asker: Asker, index: int, now_s: float) -> float:
+        network = asker.networks[index]
+        failures = self._table.get((asker.account, network.name))
+        if failures is None:
+            return 0.0
+        free = self._free * network.multiplier
+        delay = delay_s(failures.count, free=free, delay_max_s=self._delay_max_s)
+        return max(0.0, failures.last_s + delay - now_s)

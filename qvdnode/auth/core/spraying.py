@@ -1,0 +1,174 @@
+"""Slows down a source that fails with many accounts: one password tried on each of them. Pure.
+
+What tells an attacker from a school behind one address is not how many fail, but who never
+succeeds: somebody who mistypes is in a few seconds later, and then no longer counts. So what counts
+are *accounts that failed and have not logged in since*, and a source may have more of them the more
+accounts have logged in from there. Beyond that, one attempt at a time is checked, and each failure
+costs the source a wait.
+
+Two things keep the honest in. Accounts that have logged in from the source lately are counted
+apart from all others, so that a stranger who sprays from behind the same address slows down only
+other strangers; and an attempt that finds too many others unanswered waits for their answers
+instead of being refused, so that hundreds may arrive in the same second.
+"""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.delay import delay_s
+from qvdnode.auth.core.familiar import Familiar
+from qvdnode.model.source_network import SourceNetwork
+
+FRIENDS_PER_FAILURE: Final = 10
+"""So many accounts that have logged in from a source allow one more that fails: 10 % of people
+mistype, and at any moment nearly all of these have corrected it already."""
+KEPT_S: Final = 3_600.0
+"""How long a failed account counts that does not log in. Whoever stays below the limit tries 20
+accounts an hour, and 1,000 in two days; whoever does not, one a minute, and 1,000 in 16 hours."""
+RECORDS_MAX: Final = 4_096
+"""Networks remembered. To push one out takes as many others that really fail, each by a hash."""
+
+
+class Verdict(Enum):
+    """What an attempt may do now."""
+
+    GO = "go"
+    WAIT_FOR_OTHERS = "wait for others"
+    """Too many are being checked: decide again when one of them has been answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The attempt must not be checked."""
+
+    wait_s: float
+
+
+@dataclass(slots=True)
+class _Record:
+    """What one network does, either its familiar accounts or all others."""
+
+    failed: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
+    """When each account failed last, the oldest first."""
+    pending: Counter[bytes] = field(default_factory=Counter)
+    """Attempts being checked, by account."""
+    last_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt is counted: its networks, and which of their two records."""
+
+    asker: Asker
+    familiar: bool
+
+
+class Spraying:
+    """The table of sources that fail."""
+
+    def __init__(self, familiar: Familiar, *, free_accounts: int, delay_max_s: float) -> None:
+        self._familiar = familiar
+        self._free = free_accounts
+        self._delay_max_s = delay_max_s
+        self._records: OrderedDict[tuple[str, bool], _Record] = OrderedDict()
+
+    def place(self, asker: Asker, now_s: float) -> Place:
+        """Where this attempt counts."""
+        return Place(asker, self._familiar.knows(asker, now_s))
+
+    def verdict(self, place: Place, now_s: float) -> Verdict | Refused:
+        """Whether an attempt may be checked now."""
+        found = [self._verdict(place, network, now_s) for network in place.asker.networks]
+        waits_s = [one.wait_s for one in found if isinstance(one, Refused)]
+        if waits_s:
+            return Refused(max(waits_s))
+        return Verdict.WAIT_FOR_OTHERS if Verdict.WAIT_FOR_OTHERS in found else Verdict.GO
+
+    def begin(self, place: Place) -> None:
+        """An attempt is being checked; one of `failed`, `succeeded` and `given_up` must follow."""
+        for network in place.asker.networks:
+            key = (network.name, place.familiar)
+            record = self._records.setdefault(key, _Record())
+            self._records.move_to_end(key)
+            record.pending[place.asker.account] += 1
+        self._forget_oldest()
+
+    def failed(self, place: Place, now_s: float) -> None:
+        """The attempt was wrong."""
+        for network in place.asker.networks:
+            record = self._end(place, network)
+            record.failed.pop(place.asker.account, None)
+            record.failed[place.asker.account] = now_s
+            record.last_s = now_s
+
+    def succeeded(self, place: Place, now_s: float) -> None:
+        """The attempt was right: the account is familiar now, and its failures do not count."""
+        for network in place.asker.networks:
+            self._end(place, network)
+            for familiar in (False, True):
+                record = self._records.get((network.name, familiar))
+                if record is not None:
+                    record.failed.pop(place.asker.account, None)
+                    self._drop_if_empty(network, familiar=familiar)
+        self._familiar.note(place.asker, now_s)
+
+    def given_up(self, place: Place) -> None:
+        """The attempt was not judged."""
+        for network in place.asker.networks:
+            self._end(place, network)
+            self._drop_if_empty(network, familiar=place.familiar)
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        return len(self._records)
+
+    def _verdict(self, place: Place, network: SourceNetwork, now_s: float) -> Verdict | Refused:
+        record = self._records.get((network.name, place.familiar))
+        if record is None:
+            return Verdict.GO
+        _forget_old(record, now_s)
+        friends = self._familiar.count(network.name) // FRIENDS_PER_FAILURE
+        allowed = self._free * network.multiplier + friends
+        if len(record.failed) >= allowed:
+            return self._slowed(record, allowed, now_s)
+        open_accounts = len(record.failed.keys() | record.pending.keys())
+        known = place.asker.account in record.failed or place.asker.account in record.pending
+        return Verdict.GO if known or open_accounts < allowed else Verdict.WAIT_FOR_OTHERS
+
+    def _slowed(self, record: _Record, allowed: int, now_s: float) -> Verdict | Refused:
+        delay = delay_s(len(record.failed), free=allowed, delay_max_s=self._delay_max_s)
+        wait_s = record.last_s + delay - now_s
+        if wait_s > 0:
+            return Refused(wait_s)
+        return Verdict.WAIT_FOR_OTHERS if record.pending else Verdict.GO
+
+    def _end(self, place: Place, network: SourceNetwork) -> _Record:
+        record = self._records[network.name, place.familiar]
+        record.pending[place.asker.account] -= 1
+        if not record.pending[place.asker.account]:
+            del record.pending[place.asker.account]
+        return record
+
+    def _drop_if_empty(self, network: SourceNetwork, *, familiar: bool) -> None:
+        record = self._records.get((network.name, familiar))
+        if record is not None and not record.failed and not record.pending:
+            del self._records[network.name, familiar]
+
+    def _forget_oldest(self) -> None:
+        """Keep the table in its bounds; records with attempts that are being checked stay."""
+        spare = len(self._records) - RECORDS_MAX
+        if spare > 0:
+            idle = [key for key, record in self._records.items() if not record.pending]
+            for key in idle[:spare]:
+                del self._records[key]
+
+
+def _forget_old(record: _Record, now_s: float) -> None:
+    while record.failed:
+        account, at_s = next(iter(record.failed.items()))
+        if now_s - at_s <= KEPT_S:
+            break
+        del record.failed[account]

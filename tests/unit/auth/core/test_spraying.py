@@ -1,0 +1,180 @@
+"""Sources that fail with many accounts, and honest ones that only look so."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.core.spraying import (
+    FRIENDS_PER_FAILURE,
+    KEPT_S,
+    RECORDS_MAX,
+    Refused,
+    Spraying,
+    Verdict,
+)
+from tests.unit.auth.core.askers import asker
+
+FREE = 20
+DAY_S = 86_400.0
+
+
+def make() -> Spraying:
+    return Spraying(Familiar(), free_accounts=FREE, delay_max_s=60)
+
+
+def judge(spraying: Spraying, who: Asker, now_s: float, *, right: bool) -> Verdict | Refused:
+    """One attempt, answered at once unless it is refused."""
+    place = spraying.place(who, now_s)
+    verdict = spraying.verdict(place, now_s)
+    if verdict is Verdict.GO:
+        spraying.begin(place)
+        if right:
+            spraying.succeeded(place, now_s)
+        else:
+            spraying.failed(place, now_s)
+    return verdict
+
+
+def spray(spraying: Spraying, accounts: Iterable[str], sources: Iterable[str]) -> float:
+    """Try one password on each account as soon as it is allowed; how long that takes."""
+    now_s, from_where = 0.0, list(sources)
+    for number, account in enumerate(accounts):
+        who = asker(account, from_where[number % len(from_where)])
+        while isinstance(verdict := judge(spraying, who, now_s, right=False), Refused):
+            now_s += verdict.wait_s + 0.001  # floats
+    return now_s
+
+
+def test_one_password_on_a_thousand_accounts_takes_hours() -> None:
+    accounts = [f"user{number}" for number in range(1_000)]
+    assert spray(make(), accounts[:FREE], ["192.0.2.1"]) == 0
+    assert spray(make(), accounts[:60], ["192.0.2.1"]) > 1_800
+    assert spray(make(), accounts, ["192.0.2.1"]) > 12 * 3_600
+
+
+def test_many_addresses_of_one_network_are_little_faster() -> None:
+    accounts = [f"user{number}" for number in range(1_000)]
+    of_one_64 = [f"2001:db8::{number:x}" for number in range(1_000)]
+    assert spray(make(), accounts, of_one_64) > 12 * 3_600
+    of_one_48 = [f"2001:db8:0:{number:x}::1" for number in range(1_000)]
+    assert spray(make(), accounts, of_one_48) > 5 * 3_600
+
+
+def test_a_spray_that_stays_below_the_limit_takes_days() -> None:
+    spraying = make()
+    for hour in range(3):
+        now_s = hour * (KEPT_S + 1)
+        for number in range(FREE):
+            who = asker(f"user {hour} {number}")
+            assert judge(spraying, who, now_s, right=False) is Verdict.GO
+        assert judge(spraying, asker("one more"), now_s, right=False) == Refused(1.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_300_people_behind_one_address_are_in_at_once_though_30_mistype(seed: int) -> None:
+    rng, spraying = random.Random(seed), make()
+    events = []
+    for number in range(300):
+        at_s, mistypes = rng.uniform(0, 60), number < 30
+        if mistypes:
+            events.append((at_s, number, False))
+            at_s += rng.uniform(3, 15)
+        events.append((at_s, number, True))
+    for at_s, number, right in sorted(events):
+        assert judge(spraying, asker(str(number)), at_s, right=right) is Verdict.GO
+
+
+def test_they_are_in_even_if_all_who_mistype_come_first_on_the_second_day() -> None:
+    spraying = make()
+    for number in range(300):
+        judge(spraying, asker(str(number)), 0, right=True)
+    for right in (False, True):
+        for number in range(30):
+            assert judge(spraying, asker(str(number)), DAY_S, right=right) is Verdict.GO
+
+
+def test_a_stranger_who_sprays_from_behind_their_address_delays_only_strangers() -> None:
+    spraying = make()
+    judge(spraying, asker("ana"), 0, right=True)
+    spray(spraying, map(str, range(60)), ["192.0.2.1"])
+    now_s = 40 * 60.0
+    judge(spraying, asker("one more"), now_s, right=False)
+    assert isinstance(judge(spraying, asker("new"), now_s + 1, right=True), Refused)
+    assert judge(spraying, asker("ana"), now_s + 1, right=True) is Verdict.GO
+    assert judge(spraying, asker("new", "192.0.2.2"), now_s + 1, right=True) is Verdict.GO
+
+
+def test_an_own_account_does_not_help_a_spray() -> None:
+    spraying = make()
+    for number in range(FREE):
+        judge(spraying, asker(str(number)), 0, right=False)
+        judge(spraying, asker("own"), 0, right=True)
+    assert judge(spraying, asker("one more"), 0, right=False) == Refused(1.0)
+
+
+def test_whoever_corrects_a_typo_no_longer_counts() -> None:
+    spraying = make()
+    for number in range(3 * FREE):
+        assert judge(spraying, asker(str(number)), 0, right=False) is Verdict.GO
+        assert judge(spraying, asker(str(number)), 0, right=True) is Verdict.GO
+
+
+def test_the_more_log_in_the_more_may_fail() -> None:
+    spraying = make()
+    for number in range(3 * FRIENDS_PER_FAILURE):
+        judge(spraying, asker(f"friend{number}"), 0, right=True)
+    tried = [judge(spraying, asker(str(number)), 0, right=False) for number in range(FREE + 4)]
+    assert tried == [Verdict.GO] * (FREE + 3) + [Refused(1.0)]
+
+
+def test_attempts_at_once_count_before_they_are_answered() -> None:
+    spraying = make()
+    places = [spraying.place(asker(str(number)), 0) for number in range(FREE + 1)]
+    for place in places[:-1]:
+        assert spraying.verdict(place, 0) is Verdict.GO
+        spraying.begin(place)
+    assert spraying.verdict(places[-1], 0) is Verdict.WAIT_FOR_OTHERS
+    spraying.begin(places[0])  # the same account again is no further one
+    assert spraying.verdict(places[0], 0) is Verdict.GO
+    spraying.succeeded(places[0], 0)
+    spraying.given_up(places[0])
+    assert spraying.verdict(places[-1], 0) is Verdict.GO
+    spraying.begin(places[-1])
+    for place in places[1:]:
+        spraying.failed(place, 0)
+    assert spraying.verdict(spraying.place(asker("one more"), 0), 0) == Refused(1.0)
+
+
+def test_a_slowed_source_is_checked_one_at_a_time() -> None:
+    spraying = make()
+    spray(spraying, map(str, range(FREE)), ["192.0.2.1"])
+    first, second = (spraying.place(asker(name), 2.0) for name in ("first", "second"))
+    assert spraying.verdict(first, 2.0) is Verdict.GO
+    spraying.begin(first)
+    assert spraying.verdict(second, 2.0) is Verdict.WAIT_FOR_OTHERS
+    spraying.succeeded(first, 2.0)
+    assert spraying.verdict(second, 2.0) is Verdict.GO
+
+
+def test_what_was_not_judged_counts_for_nothing_and_leaves_nothing() -> None:
+    spraying = make()
+    for number in range(3 * FREE):
+        place = spraying.place(asker(str(number)), 0)
+        assert spraying.verdict(place, 0) is Verdict.GO
+        spraying.begin(place)
+        spraying.given_up(place)
+    assert len(spraying) == 0
+
+
+def test_the_table_is_bounded_and_keeps_what_is_being_checked() -> None:
+    spraying = make()
+    first = spraying.place(asker("first"), 0)
+    spraying.begin(first)
+    for number in range(RECORDS_MAX + 50):
+        address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        judge(spraying, asker("alice", address), 0, right=False)
+    assert len(spraying) <= RECORDS_MAX + 1
+    spraying.failed(first, 0)
