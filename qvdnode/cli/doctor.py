@@ -18,7 +18,8 @@ from qvdnode.daemon.state_folder import first_closed_parent
 from qvdnode.db.hosts import server_version
 from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import apparmor, disk_space, forwarding, id_claims, links, project_quota
-from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
+from qvdnode.host.probes import accounts, connections, mapped_mounts, ports, programs, system
+from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
@@ -29,6 +30,9 @@ from qvdnode.runtime.clock import Clock
 
 PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 """Beside the program in a clone; elsewhere packages are not looked at."""
+
+SMALLEST_DESKTOP_MIB: Final = 100
+"""Of memory; so many desktops may there be at most."""
 
 
 async def examine(config: Config, clock: Clock) -> list[Finding]:
@@ -86,6 +90,7 @@ async def _postgres(config: Config) -> PostgresFacts:
 async def _network(config: Config) -> NetworkFacts:
     refusal = await _rules_refusal()
     droppers = [] if refusal else [str(item) for item in await foreign.droppers()]
+    memory = await asyncio.to_thread(HostMemoryReader().memory)
     bridge = config.network.bridge_name
     clashes = [
         link
@@ -100,6 +105,9 @@ async def _network(config: Config) -> NetworkFacts:
         forwarding=await asyncio.to_thread(forwarding.enabled),
         droppers=droppers,
         accepts_past_droppers=config.network.foreign_forward is ForeignForward.ACCEPT,
+        connections_host=await asyncio.to_thread(connections.capacity),
+        connections_guest=config.network.connections_max,
+        guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
         subnet_clash=clashes[0] if clashes else None,
         ports=[
             PortFacts(
