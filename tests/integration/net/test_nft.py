@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import nftables  # type: ignore[import-untyped]
+import nftables  # type: ignore[import-untyped] # the binding has no types
 import pytest
 from prometheus_client import REGISTRY
 
