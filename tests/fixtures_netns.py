@@ -36,6 +36,8 @@ NODE_UPLINK = IPv4Address("192.0.2.2")
 OUTSIDE = IPv4Address("192.0.2.1")
 WORLD = IPv4Address("203.0.113.80")
 METADATA = IPv4Address("169.254.169.254")
+ALIBABA_METADATA = IPv4Address("100.100.100.200")
+AZURE_WIRESERVER = IPv4Address("168.63.129.16")
 STORAGE = IPv4Address("198.51.100.9")
 NODE_STORAGE = IPv4Address("198.51.100.1")
 SUBNET = IPv4Network("10.99.0.0/24")
@@ -172,6 +174,8 @@ class Lab:
             f"addr add {STORAGE}/24 dev lan0",
             f"addr add {WORLD}/32 dev lo",
             f"addr add {METADATA}/32 dev lo",
+            f"addr add {ALIBABA_METADATA}/32 dev lo",
+            f"addr add {AZURE_WIRESERVER}/32 dev lo",
             # so that guests could be reached from outside if the node let it be
             f"route add {SUBNET} via {NODE_UPLINK}",
             netns=self.outside.name,

@@ -27,11 +27,12 @@ from qvdnode.host import (
     open_files,
     project_quota,
 )
-from qvdnode.host.probes import accounts, mapped_mounts, ports, programs, system
+from qvdnode.host.probes import accounts, connections, mapped_mounts, ports, programs, system
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.host.trusted_path import Place, require
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.disk_ledger import DiskLedger
+from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
@@ -44,6 +45,9 @@ from qvdnode.vm.state_file import StateFiles
 PACKAGE_LIST: Final = Path(__file__).parents[2] / "debian-packages.txt"
 """Beside the program in a clone; elsewhere packages are not looked at."""
 NOT_TRIED: Final = "Not tried in a folder that another user controls"
+
+SMALLEST_DESKTOP_MIB: Final = 100
+"""Of memory; so many desktops may there be at most."""
 
 
 async def examine(config: Config, clock: Clock) -> list[Finding]:
@@ -128,6 +132,7 @@ async def _postgres(config: Config) -> PostgresFacts:
 async def _network(config: Config) -> NetworkFacts:
     refusal = await _rules_refusal()
     droppers = [] if refusal else [str(item) for item in await foreign.droppers()]
+    memory = await asyncio.to_thread(HostMemoryReader().memory)
     bridge = config.network.bridge_name
     clashes = [
         link
@@ -142,6 +147,9 @@ async def _network(config: Config) -> NetworkFacts:
         forwarding=await asyncio.to_thread(forwarding.enabled),
         droppers=droppers,
         accepts_past_droppers=config.network.foreign_forward is ForeignForward.ACCEPT,
+        connections_host=await asyncio.to_thread(connections.capacity),
+        connections_guest=config.network.connections_max,
+        guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
         subnet_clash=clashes[0] if clashes else None,
         ports=[
             PortFacts(

@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from qvdnode.cli.doctor_finding import Finding, error, ok, warning
 from qvdnode.host.probes.ports import PortRefusal
 from qvdnode.model.counting import verb
+
+USUAL_CONNECTIONS: Final = 64
+"""Of a desktop on average: a browser in use has hundreds, but most are not in use."""
+GREEDY_GUESTS: Final = 8
+"""How many may be at their limit at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,12 @@ class NetworkFacts:
     """Chains of others that drop forwarded packets."""
     accepts_past_droppers: bool
     """Whether network.foreign_forward lets the node open them."""
+    connections_host: int | None
+    """How many connections the kernel remembers; None when it does not tell yet."""
+    connections_guest: int
+    """How many of them one guest may have."""
+    guests: int
+    """How many guests the node may have room for."""
     subnet_clash: str | None
     """Link whose route meets the guests' subnet, None when there is none."""
     ports: Sequence[PortFacts]
@@ -44,6 +56,7 @@ def judge(facts: NetworkFacts) -> list[Finding]:
         rules(facts.rules_refusal),
         forwarding(on=facts.forwarding),
         foreign(facts.droppers, accepts=facts.accepts_past_droppers),
+        connections(facts.connections_host, facts.connections_guest, facts.guests),
         subnet(facts.subnet_clash),
         *map(port, facts.ports),
     ]
@@ -77,6 +90,24 @@ def foreign(droppers: Sequence[str], *, accepts: bool) -> Finding:
         f"Guests get no answers from outside: {drop}",
         'Set network.foreign_forward = "accept", or accept the guests\' bridge there.',
     )
+
+
+def connections(host: int | None, guest: int, guests: int) -> Finding:
+    """Whether the host's table of connections suffices for all guests, a few of them at the limit.
+
+    It need not have room for all at the limit: ordinary desktops are far below it.
+    """
+    subject = "connection table"
+    if host is None:
+        return ok(subject, "The kernel does not count connections yet")
+    wanted = guests * USUAL_CONNECTIONS + GREEDY_GUESTS * guest
+    told = f"{host:,} connections; {guests:,} guests may need {wanted:,}"
+    if host >= wanted:
+        return ok(subject, told)
+    return warning(
+        subject, told,
+        f"Run sysctl -w net.netfilter.nf_conntrack_max={wanted}, or lower network.connections_max.",
+    )  # fmt: skip
 
 
 def subnet(clash: str | None) -> Finding:

@@ -11,6 +11,8 @@ from qvdnode.net.core import names
 LINK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 SMALLEST_PREFIX: Final = 16
 LARGEST_PREFIX: Final = 29
+SMALLEST_CONNECTIONS_MAX: Final = 16
+"""With less, no web page opens."""
 DEFAULT_SUBNET: Final = IPv4Network("10.117.0.0/20")
 
 
@@ -52,11 +54,15 @@ class NetSettings:
     """DNS resolvers of the guests; reachable even inside a denied network. Without any, guests
     get those of the host that are not on the host itself."""
     allowed_networks: tuple[IPv4Network, ...] = ()
-    """Networks that guests may reach although the host stands in them (file servers, printers)."""
+    """Networks that guests may reach although they are denied else (file servers, printers)."""
     denied_networks: tuple[IPv4Network, ...] = ()
-    """Networks that guests may not reach, besides those that the host stands in."""
+    """Networks that guests may not reach, besides those that the host stands in and those of cloud
+    providers' own services (link-local, 100.64.0.0/10, 168.63.129.16, 192.0.0.192)."""
     foreign_forward: ForeignForward = ForeignForward.REPORT
     """What to do when another firewall drops forwarded packets: `report` or `accept`."""
+    connections_max: int = 4096
+    """Connections to the outside that one guest may have at a time; the host's table of them is
+    shared by all. A desktop with a browser has a few hundred. What goes beyond is dropped."""
     display_port: int = 4100
     """TCP port of a guest's display."""
     node_uid: int = 0
@@ -74,6 +80,8 @@ class NetSettings:
             raise ValueError(f"subnet must be between /{SMALLEST_PREFIX} and /{LARGEST_PREFIX}")
         if not 1 <= self.display_port <= 65_535:
             raise ValueError("display_port must be 1..65535")
+        if self.connections_max < SMALLEST_CONNECTIONS_MAX:
+            raise ValueError(f"connections_max must be at least {SMALLEST_CONNECTIONS_MAX}")
         if self.node_uid < 0:
             raise ValueError("node_uid must not be negative")
 

@@ -55,6 +55,7 @@ async def perimeter(settings: NetSettings) -> Perimeter:
         resolvers=await guest_resolvers(settings) if connected else (),
         allowed=settings.allowed_networks if connected else (),
         denied=(*host_networks, *settings.denied_networks),
+        connections_max=settings.connections_max,
     )
 
 

@@ -18,7 +18,9 @@ OIFNAME: Final[Json] = {"meta": {"key": "oifname"}}
 SKUID: Final[Json] = {"meta": {"key": "skuid"}}
 NFPROTO: Final[Json] = {"meta": {"key": "nfproto"}}
 CT_STATE: Final[Json] = {"ct": {"key": "state"}}
-KNOWN_FLOW: Final = ("established", "related")
+FLOW_SOURCE: Final[Json] = {"ct": {"key": "ip saddr", "dir": "original"}}
+"""Who opened the connection that a packet belongs to, or that an ICMP error is about."""
+ICMP_ERRORS: Final = ("destination-unreachable", "redirect", "time-exceeded", "parameter-problem")
 
 
 def field(protocol: str, name: str) -> Json:
@@ -46,9 +48,29 @@ def differ(left: Json, right: Value) -> Json:
     return _match("!=", left, right)
 
 
-def known_flow() -> Json:
+def new_flow() -> Json:
+    """The rule goes on for packets of a connection that nobody has answered yet."""
+    return {"match": {"op": "in", "left": CT_STATE, "right": "new"}}
+
+
+def established_flow() -> Json:
     """The rule goes on for packets of a connection that was let through before."""
-    return {"match": {"op": "in", "left": CT_STATE, "right": list(KNOWN_FLOW)}}
+    return {"match": {"op": "in", "left": CT_STATE, "right": "established"}}
+
+
+def related_flow() -> Json:
+    """The rule goes on for ICMP errors about such a connection; whoever sent them may have lied."""
+    return {"match": {"op": "in", "left": CT_STATE, "right": "related"}}
+
+
+def more_connections_than(limit: int, *, per: Json, meter: str, keys_max: int) -> Json:
+    """The rule goes on if more connections than that have the same value of `per`.
+
+    A connection whose packet is then dropped does not count. Meters, unlike named sets with such a
+    limit, can be written in the JSON of libnftables 1.0.6 (Debian 12).
+    """
+    counted = {"ct count": {"val": limit, "inv": True}}
+    return {"meter": {"name": meter, "key": per, "size": keys_max, "stmt": counted}}
 
 
 def count(reason: str) -> Json:

@@ -16,6 +16,8 @@ from qvdnode.net.core import names
 from qvdnode.net.core.expressions import (
     ACCEPT,
     DROP,
+    FLOW_SOURCE,
+    ICMP_ERRORS,
     IIFNAME,
     MASQUERADE,
     NFPROTO,
@@ -25,10 +27,13 @@ from qvdnode.net.core.expressions import (
     count,
     differ,
     equal,
+    established_flow,
     field,
     goto,
-    known_flow,
+    more_connections_than,
     network,
+    new_flow,
+    related_flow,
 )
 from qvdnode.net.core.table import Chain, Hook, NamedSet, Table, elements
 
@@ -38,6 +43,9 @@ UPLINKS: Final = "uplinks"
 RESOLVERS: Final = "resolvers"
 ALLOWED: Final = "allowed_networks"
 DENIED: Final = "denied_networks"
+CONNECTIONS: Final = "connections_of_guests"
+GUESTS_MAX: Final = 65_536
+"""Addresses in the largest subnet that the settings take."""
 FILTER, SOURCE_NAT = 0, 100
 """The usual priorities: other people's chains of the same hook are judged besides ours."""
 
@@ -52,6 +60,8 @@ class PacketDrop(StrEnum):
     DENIED_NETWORK = "drop_denied_network"
     NO_UPLINK = "drop_no_uplink"
     FROM_HOST = "drop_from_host"
+    ICMP_ERROR = "drop_icmp_error"
+    TOO_MANY = "drop_too_many_connections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ class Perimeter:
     resolvers: Sequence[IPv4Address]
     allowed: Sequence[IPv4Network]
     denied: Sequence[IPv4Network]
+    connections_max: int
+    """Of each guest."""
 
 
 def packet_table(perimeter: Perimeter, egress: Sequence[IPv4Address]) -> Table:
@@ -85,8 +97,9 @@ def packet_table(perimeter: Perimeter, egress: Sequence[IPv4Address]) -> Table:
             NamedSet(DENIED, "ipv4_addr", _networks(perimeter.denied), intervals=True),
         ),
         chains=(
+            Chain("within_limit", _within_limit(perimeter.connections_max)),
             Chain("from_guest", _from_guest(bridge)),
-            Chain("to_guest", _to_guest()),
+            Chain("to_guest", _to_guest(perimeter.subnet)),
             Chain("to_node", _to_node(bridge, ours), Hook("input", FILTER)),
             Chain("through_node", _through_node(bridge, ours), Hook("forward", FILTER)),
             Chain("from_node", _from_node(perimeter), Hook("output", FILTER)),
@@ -115,7 +128,7 @@ def _networks(subnets: Sequence[IPv4Network]) -> list[Json]:
 
 def _to_node(bridge: str, ours: str) -> list[list[Json]]:
     return [
-        [equal(IIFNAME, bridge), known_flow(), ACCEPT],
+        [equal(IIFNAME, bridge), established_flow(), ACCEPT],
         [equal(IIFNAME, bridge), count(PacketDrop.TO_NODE), DROP],
         [equal(IIFNAME, ours), count(PacketDrop.TO_NODE), DROP],
     ]
@@ -130,22 +143,37 @@ def _through_node(bridge: str, ours: str) -> list[list[Json]]:
 
 
 def _from_guest(bridge: str) -> list[list[Json]]:
-    target = field("ip", "daddr")
+    target, accept = field("ip", "daddr"), goto("within_limit")
     return [
         [equal(OIFNAME, bridge), count(PacketDrop.BETWEEN_GUESTS), DROP],
         [equal(NFPROTO, "ipv6"), count(PacketDrop.NO_EGRESS), DROP],
         [differ(field("ip", "saddr"), f"@{EGRESS}"), count(PacketDrop.NO_EGRESS), DROP],
-        [equal(field("udp", "dport"), 53), equal(target, f"@{RESOLVERS}"), ACCEPT],
-        [equal(field("tcp", "dport"), 53), equal(target, f"@{RESOLVERS}"), ACCEPT],
-        [equal(target, f"@{ALLOWED}"), ACCEPT],
+        # The kernel believes whoever quotes a connection, also one of others.
+        [equal(field("icmp", "type"), ICMP_ERRORS), count(PacketDrop.ICMP_ERROR), DROP],
+        [equal(field("udp", "dport"), 53), equal(target, f"@{RESOLVERS}"), accept],
+        [equal(field("tcp", "dport"), 53), equal(target, f"@{RESOLVERS}"), accept],
+        [equal(target, f"@{ALLOWED}"), accept],
         [equal(target, f"@{DENIED}"), count(PacketDrop.DENIED_NETWORK), DROP],
         [differ(OIFNAME, f"@{UPLINKS}"), count(PacketDrop.NO_UPLINK), DROP],
-        [ACCEPT],
+        [accept],
     ]
 
 
-def _to_guest() -> list[list[Json]]:
-    return [[known_flow(), ACCEPT], [count(PacketDrop.TO_GUEST), DROP]]
+def _within_limit(connections_max: int) -> list[list[Json]]:
+    """The table of connections is the whole host's: no guest may fill it."""
+    too_many = more_connections_than(
+        connections_max, per=field("ip", "saddr"), meter=CONNECTIONS, keys_max=GUESTS_MAX
+    )
+    return [[new_flow(), too_many, count(PacketDrop.TOO_MANY), DROP], [ACCEPT]]
+
+
+def _to_guest(subnet: IPv4Network) -> list[list[Json]]:
+    """Answers, and what routers outside say about a guest's own connections (path MTU)."""
+    return [
+        [established_flow(), ACCEPT],
+        [related_flow(), equal(FLOW_SOURCE, network(subnet)), ACCEPT],
+        [count(PacketDrop.TO_GUEST), DROP],
+    ]
 
 
 def _from_node(perimeter: Perimeter) -> list[list[Json]]:
@@ -153,7 +181,9 @@ def _from_node(perimeter: Perimeter) -> list[list[Json]]:
     to_guest = equal(OIFNAME, perimeter.bridge)
     by_node = equal(SKUID, perimeter.node_uid)
     return [
-        [to_guest, known_flow(), ACCEPT],
+        [to_guest, established_flow(), ACCEPT],
+        # The kernel's own errors about what a guest sent, such as a packet too large to forward.
+        [to_guest, related_flow(), ACCEPT],
         [to_guest, by_node, equal(field("tcp", "dport"), perimeter.display_port), ACCEPT],
         [to_guest, by_node, equal(field("icmp", "type"), "echo-request"), ACCEPT],
         [to_guest, count(PacketDrop.FROM_HOST), DROP],

@@ -7,8 +7,19 @@ from typing import Final
 
 HALF_PREFIX: Final = 1
 """Two routes of this length are how VPNs put themselves before the default route."""
-METADATA: Final = IPv4Network("169.254.0.0/16")
-"""Link-local: where clouds keep credentials for whoever asks."""
+PROVIDER_NETWORKS: Final = (
+    # Link-local: Amazon, Google, Azure, Oracle, IBM, Scaleway, Tencent, OpenStack and most others.
+    IPv4Network("169.254.0.0/16"),
+    # Azure's WireServer: configuration and certificates of the machine; its DNS, too.
+    IPv4Network("168.63.129.16/32"),
+    # Oracle's older metadata address.
+    IPv4Network("192.0.0.192/32"),
+    # For networks between a provider and its customers (RFC 6598): Alibaba's metadata is at
+    # 100.100.100.200 and its other services are around it; Tailscale's are here, too. No address
+    # of the Internet lies in it.
+    IPv4Network("100.64.0.0/10"),
+)
+"""Where clouds give credentials and configuration to whoever asks from one of their machines."""
 SUGGESTED: Final = IPv4Network("10.64.0.0/10")
 
 
@@ -41,9 +52,9 @@ def default_links(routes: Iterable[Route]) -> tuple[str, ...]:
 
 def host_networks(routes: Iterable[Route], *, own: str) -> tuple[IPv4Network, ...]:
     """What guests may not reach unless told otherwise: networks the host has a route of its own to,
-    because it stands in them or was told the way."""
+    because it stands in them or was told the way, and those of its provider."""
     found = {route.destination for route in routes if route.link != own and not route.to_world}
-    return tuple(collapse_addresses(found | {METADATA}))
+    return tuple(collapse_addresses(found | set(PROVIDER_NETWORKS)))
 
 
 def unused(routes: Sequence[Route], *, prefixlen: int, seed: int) -> IPv4Network | None:

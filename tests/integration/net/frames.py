@@ -55,6 +55,13 @@ def icmp6(source: IPv6Address, target: IPv6Address, kind: int, body: bytes) -> b
     return message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
 
 
+def too_large_for(mtu: int, packet: bytes) -> bytes:
+    """An ICMP error that quotes a packet: fragmentation needed, next hop's MTU."""
+    body = struct.pack("!HH", 0, mtu) + packet
+    head = struct.pack("!BB", 3, 4)
+    return head + struct.pack("!H", checksum(head + b"\0\0" + body)) + body
+
+
 def vlan(number: int, kind: int, payload: bytes) -> bytes:
     """The rest of a frame that is tagged for a VLAN."""
     return struct.pack("!HH", number, kind) + payload

@@ -13,6 +13,8 @@ from qvdnode.host import links
 from qvdnode.net.core import names
 from qvdnode.net.settings import Uplink
 from tests.fixtures_netns import (
+    ALIBABA_METADATA,
+    AZURE_WIRESERVER,
     LIBC,
     METADATA,
     NODE_STORAGE,
@@ -147,10 +149,12 @@ async def test_guest_does_not_reach_the_node_by_ipv6(lab: Lab, mark: bytes) -> N
     ("target", "reason"),
     [
         (METADATA, "drop_denied_network"),
+        (ALIBABA_METADATA, "drop_denied_network"),
+        (AZURE_WIRESERVER, "drop_denied_network"),
         (STORAGE, "drop_denied_network"),
         (OUTSIDE, "drop_denied_network"),
     ],
-    ids=["metadata", "storage network", "uplink's own network"],
+    ids=["metadata", "Alibaba", "Azure", "storage network", "uplink's own network"],
 )
 async def test_guest_does_not_reach_networks_of_the_host(
     lab: Lab, mark: bytes, target: IPv4Address, reason: str
@@ -293,6 +297,20 @@ async def test_allowed_network_is_reached_and_its_neighbours_are_not(
         send_datagram(guest, STORAGE, PORT, mark)
         await until(lambda: ear.heard_anew(mark))
         send_datagram(guest, OUTSIDE, PORT, mark)
+        await until(lambda: denied(bare_lab))
+        assert not ear.heard_anew(mark)
+
+
+async def test_a_providers_resolver_is_reached_for_names_and_nothing_else(
+    bare_lab: Lab, mark: bytes
+) -> None:
+    """Azure's DNS has the address of its metadata."""
+    with_settings(bare_lab, resolvers=(AZURE_WIRESERVER,))
+    await bare_lab.begin()
+    guest = await bare_lab.plug(1)
+    assert await asker_at(bare_lab, guest, (str(AZURE_WIRESERVER), 53), mark) == str(NODE_UPLINK)
+    with udp_ear(bare_lab.outside, PORT) as ear:
+        send_datagram(guest, AZURE_WIRESERVER, PORT, mark)
         await until(lambda: denied(bare_lab))
         assert not ear.heard_anew(mark)
 

@@ -22,7 +22,16 @@ def test_headers_concatenations_and_masks() -> None:
 def test_verdicts_and_statements() -> None:
     assert nft.goto("a") == {"goto": {"target": "a"}}
     assert nft.count("why") == {"counter": "why"}
-    assert nft.known_flow()["match"]["op"] == "in"
+    flows = (nft.new_flow(), nft.established_flow(), nft.related_flow())
+    assert [flow["match"]["right"] for flow in flows] == ["new", "established", "related"]
+
+
+def test_connections_are_counted_by_a_meter() -> None:
+    source = nft.field("ip", "saddr")
+    rule = nft.more_connections_than(5, per=source, meter="connections", keys_max=9)
+    assert rule["meter"]["key"] == source
+    assert rule["meter"]["stmt"] == {"ct count": {"val": 5, "inv": True}}
+    assert (rule["meter"]["name"], rule["meter"]["size"]) == ("connections", 9)
 
 
 def test_networks_and_commands() -> None:

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from qvdnode.net.core.expressions import DROP, MASQUERADE
+from qvdnode.net.core.expressions import ACCEPT, DROP, MASQUERADE, related_flow
 from qvdnode.net.core.packet_rules import (
+    GUESTS_MAX,
     PacketDrop,
     Perimeter,
     allow_egress,
     deny_egress,
     packet_table,
 )
+from qvdnode.net.settings import SMALLEST_PREFIX
 
 PERIMETER = Perimeter(
     prefix="x",
@@ -23,6 +25,7 @@ PERIMETER = Perimeter(
     resolvers=(IPv4Address("192.0.2.53"),),
     allowed=(),
     denied=(IPv4Network("169.254.0.0/16"),),
+    connections_max=4096,
 )
 GUEST = IPv4Address("10.0.0.2")
 
@@ -58,3 +61,22 @@ def test_egress_is_given_and_taken_by_element() -> None:
     (allow,) = allow_egress("x", GUEST)
     assert allow["add"]["element"]["elem"] == ["10.0.0.2"]
     assert deny_egress("x", GUEST) == [allow, {"delete": allow["add"]}]
+
+
+def test_whatever_is_let_out_is_counted_against_the_guests_limit() -> None:
+    chains = {chain.name: chain for chain in packet_table(PERIMETER, []).chains}
+    assert ACCEPT not in [rule[-1] for rule in chains["from_guest"].rules]
+    limit, accept = chains["within_limit"].rules
+    assert limit[1]["meter"]["stmt"] == {"ct count": {"val": 4096, "inv": True}}
+    assert accept == [ACCEPT]
+
+
+def test_errors_are_believed_from_outside_only() -> None:
+    chains = {chain.name: chain for chain in packet_table(PERIMETER, []).chains}
+    assert related_flow() in chains["to_guest"].rules[1]
+    for name in ("to_node", "from_guest", "within_limit"):
+        assert all(related_flow() not in rule for rule in chains[name].rules)
+
+
+def test_every_guest_of_the_largest_subnet_can_be_counted() -> None:
+    assert 2 ** (32 - SMALLEST_PREFIX) == GUESTS_MAX

@@ -1,9 +1,11 @@
 """How the guests' subnet fits among the host's routes."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
 
 from qvdnode.net.core.subnets import (
-    METADATA,
+    PROVIDER_NETWORKS,
     Route,
     collision,
     default_links,
@@ -38,11 +40,32 @@ def test_a_vpn_that_takes_both_halves_of_the_world_is_an_uplink_and_no_network()
     halves = [Route(IPv4Network(half), "tun0") for half in ("0.0.0.0/1", "128.0.0.0/1")]
     assert collision(IPv4Network("10.99.0.0/24"), halves, own="qvd0") is None
     assert default_links([DEFAULT, *halves]) == ("eth0", "tun0")
-    assert host_networks(halves, own="qvd0") == (METADATA,)
+    assert host_networks(halves, own="qvd0") == tuple(sorted(PROVIDER_NETWORKS))
 
 
-def test_guests_are_kept_from_the_hosts_networks_and_from_metadata() -> None:
-    assert set(host_networks(ROUTES, own="qvd0")) == {LAN.destination, VPN.destination, METADATA}
+def test_guests_are_kept_from_the_hosts_networks_and_from_the_providers() -> None:
+    assert set(host_networks(ROUTES, own="qvd0")) == {
+        LAN.destination,
+        VPN.destination,
+        *PROVIDER_NETWORKS,
+    }
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",  # Amazon, Google, Azure, IBM, Hetzner and others
+        "169.254.170.2",  # Amazon ECS
+        "169.254.42.42",  # Scaleway
+        "169.254.0.23",  # Tencent
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure's WireServer
+        "192.0.0.192",  # Oracle, older
+    ],
+)
+def test_no_clouds_metadata_is_left_out(address: str) -> None:
+    denied = host_networks([DEFAULT], own="qvd0")
+    assert any(IPv4Address(address) in network for network in denied)
 
 
 def test_networks_that_contain_each_other_are_given_once() -> None:

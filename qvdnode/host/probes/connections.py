@@ -1,0 +1,16 @@
+"""How many connections the kernel's packet filter remembers at most."""
+
+# tested-by: tests/integration/host/probes/test_connections.py
+
+from pathlib import Path
+from typing import Final
+
+LIMIT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+
+
+def capacity(limit: Path = LIMIT) -> int | None:
+    """Of all guests and the host together; None while connection tracking is not loaded."""
+    try:
+        return int(limit.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
