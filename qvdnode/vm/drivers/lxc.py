@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, guest_network, idmap, pidfd, process
+from qvdnode.host import apparmor, guest_network, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.host.idmap import Namespaces, guest_namespace
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
@@ -84,6 +85,7 @@ class LxcDriver:
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._has_profile = False
+        self._namespaces = Namespaces(guest_namespace)
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
@@ -92,7 +94,7 @@ class LxcDriver:
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
         ready, said = False, ENDED_AT_ONCE
-        namespace = await idmap.user_namespace(spec.ids.start, spec.ids.count)
+        namespace = await self._namespaces.get(spec.ids.start, spec.ids.count)
         try:
             place = f"/proc/{os.getpid()}/fd/{namespace}"
             _write(config, lxc_config.config_text(spec, self._host, place))
@@ -108,7 +110,7 @@ class LxcDriver:
                 await asyncio.to_thread(guest_network.switch_ipv6_off, guest.pid, lxc_config.LINK)
                 ready = True
         finally:
-            os.close(namespace)  # the guest keeps it
+            os.close(namespace)  # the guest has it
             if not ready:
                 await self.kill(spec)
         if guest is None:
