@@ -77,6 +77,10 @@ class Namespaces:
         while self._kept:
             os.close(self._kept.popitem()[1])
 
+    def __del__(self) -> None:
+        """Descriptors do not outlive whoever had the namespaces made."""
+        self.close()
+
 
 class IdMapper:
     """Makes idmapped bind mounts; one for the node, closed at its end."""
