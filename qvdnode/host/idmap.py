@@ -1,14 +1,17 @@
 """Mounts whose owners look shifted: on disk uid 1000, in the guest's range start + 1000.
 
-The kernel wants a user namespace that carries the mapping. A child makes one and is gone again; its
-descriptor is kept for the next start that gets the same range.
+The kernel wants a user namespace that carries the mapping, and each guest lives in one. A child
+makes it and is gone again; its descriptor is kept for the next start that gets the same range.
 """
 
 # tested-by: tests/integration/image/test_overlay.py
 
 import asyncio
+import contextlib
 import os
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +23,70 @@ MADE_LIMIT_S: Final = 10.0
 KEPT_NAMESPACES: Final = 128
 """Ranges are reused from the lowest, so few are ever in use that are not in here."""
 
+NAMESPACE_LIMITS: Final = {
+    # Most memory of a network namespace is charged to nobody. Browsers' sandboxes make one each.
+    "net": 64,
+    "user": 4096,
+    **dict.fromkeys(("mnt", "pid", "uts", "cgroup"), 1024),
+    **dict.fromkeys(("ipc", "time"), 64),
+}
+"""How many namespaces of each kind a guest and all its programs can have."""
+OUTER: Final = 'echo && read -r _ && exec sh -c "$1" sh "$2"'
+"""Once its ids are mapped it is root of its namespace, and gets that root's rights by an exec."""
+INNER: Final = "\n".join(
+    [
+        "set -e",
+        *(f"echo {most} > /proc/sys/user/max_{kind}_namespaces" for kind, most in
+          NAMESPACE_LIMITS.items()),
+        "exec 3<&0",
+        "unshare --user -- cat <&3 >/dev/null &",
+        # Refused until the other process is in its namespace.
+        'until echo "0 0 $1" > /proc/$!/uid_map; do :; done 2>/dev/null',
+        'echo "0 0 $1" > /proc/$!/gid_map',
+        "echo $!",
+        "wait",
+    ]
+)  # fmt: skip
+
+
+class Namespaces:
+    """Keeps a user namespace for each range of ids that was in use lately.
+
+    A range belongs to one guest at a time, and the next one that has it finds the namespace empty.
+    """
+
+    def __init__(self, make: Callable[[int, int], Awaitable[int]]) -> None:
+        self._make = make
+        self._kept: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._making = asyncio.Lock()
+
+    async def get(self, start: int, count: int) -> int:
+        """A descriptor of that range's namespace, for the caller to close; raises HostFailed."""
+        async with self._making:
+            key = (start, count)
+            if key not in self._kept:
+                self._kept[key] = await self._make(start, count)
+            self._kept.move_to_end(key)
+            if len(self._kept) > KEPT_NAMESPACES:
+                os.close(self._kept.popitem(last=False)[1])
+            # A copy, so that a later call may drop the kept one meanwhile.
+            return os.dup(self._kept[key])
+
+    def close(self) -> None:
+        """Let go of all; what lives in one goes on."""
+        while self._kept:
+            os.close(self._kept.popitem()[1])
+
+    def __del__(self) -> None:
+        """Descriptors do not outlive whoever had the namespaces made."""
+        self.close()
+
 
 class IdMapper:
     """Makes idmapped bind mounts; one for the node, closed at its end."""
 
     def __init__(self) -> None:
-        self._namespaces: OrderedDict[tuple[int, int], int] = OrderedDict()
-        self._making = asyncio.Lock()
+        self._namespaces = Namespaces(user_namespace)
 
     async def bind(
         self, source: Path, target: Path, *, start: int, count: int, attributes: int = 0
@@ -35,10 +95,7 @@ class IdMapper:
 
         Raises HostFailed, also when the file system of `source` cannot be mapped.
         """
-        async with self._making:
-            kept = await self._namespace(start, count)
-            # A copy of our own, so that a later call may drop the kept one meanwhile.
-            namespace = os.dup(kept)
+        namespace = await self._namespaces.get(start, count)
         try:
             await asyncio.to_thread(mounts.bind, source, target, attributes, namespace)
         except OSError as error:
@@ -50,47 +107,67 @@ class IdMapper:
 
     def close(self) -> None:
         """Let go of the kept namespaces; mounts made with them stay."""
-        while self._namespaces:
-            os.close(self._namespaces.popitem()[1])
-
-    async def _namespace(self, start: int, count: int) -> int:
-        key = (start, count)
-        if key in self._namespaces:
-            self._namespaces.move_to_end(key)
-            return self._namespaces[key]
-        made = await user_namespace(start, count)
-        self._namespaces[key] = made
-        if len(self._namespaces) > KEPT_NAMESPACES:
-            os.close(self._namespaces.popitem(last=False)[1])
-        return made
+        self._namespaces.close()
 
 
 async def user_namespace(start: int, count: int) -> int:
-    """A descriptor of a new user namespace with that mapping, which belongs to the uid `start`.
+    """A descriptor of a new user namespace with that mapping for users and groups."""
+    async with _child(start, ["cat"]) as child:
+        child.stdin.write(b"\n")
+        await child.heard()  # an answer from cat means that unshare is done
+        return await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n")
 
-    The kernel counts what is used in a namespace on the uid that made it, too (inotify, queued
-    signals, message queues, namespaces within), so those of root would all share root's limits.
+
+async def guest_namespace(start: int, count: int) -> int:
+    """A descriptor of a new user namespace for one guest, which shares no limit with others.
+
+    What is used in a namespace (inotify, queued signals, message queues, namespaces within) the
+    kernel counts on the uid that made it, too. One that root made would share root's limits, so a
+    namespace belongs to its guest's first uid. It lies in another, whose own limits hold for all
+    uids of the guest together: NAMESPACE_LIMITS.
     """
+    async with _child(start, ["sh", "-c", OUTER, "sh", INNER, str(count)]) as child:
+        await child.heard()
+        os.close(await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n"))
+        child.stdin.write(b"\n")
+        inner = Path("/proc") / str(int(await child.heard())) / "ns" / "user"
+        return os.open(inner, os.O_RDONLY | os.O_CLOEXEC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A process in a namespace that has no mapping yet."""
+
+    pid: int
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+
+    async def heard(self) -> str:
+        """Its next line."""
+        line = await self.stdout.readline()
+        if not line:
+            raise HostFailed("this kernel lets nobody make user namespaces (qvdnode doctor)")
+        return line.decode("ascii").strip()
+
+
+@contextlib.asynccontextmanager
+async def _child(uid: int, argv: Sequence[str]) -> AsyncIterator[_Child]:
+    """Run that in a new user namespace of that uid; it ends with the scope."""
     child = await process.spawn_piped(
         [
-            "setpriv", f"--reuid={start}", f"--regid={start}", "--clear-groups",
-            # Some hosts let only this capability make user namespaces; `cat` has lost it again.
+            "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+            # Some hosts let only this capability make user namespaces; the program has lost it.
             "--inh-caps=+sys_admin", "--ambient-caps=+sys_admin", "--",
-            "unshare", "--user", "--", "cat",
+            "unshare", "--user", "--", *argv,
         ]
     )  # fmt: skip
     try:
         if child.stdin is None or child.stdout is None:
             raise HostFailed("unshare has no pipes")
-        # An answer from cat means that unshare is done.
-        child.stdin.write(b"\n")
         async with TimeLimit(MADE_LIMIT_S):
-            heard = await child.stdout.readline()
-        if heard != b"\n":
-            raise HostFailed("this kernel lets nobody make user namespaces (qvdnode doctor)")
-        return await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n")
-    except (OSError, TimeoutError) as error:
-        raise HostFailed(f"no user namespace for the ids from {start}: {error}") from error
+            yield _Child(child.pid, child.stdin, child.stdout)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise HostFailed(f"no user namespace for the ids from {uid}: {error}") from error
     finally:
         await process.end(child, grace_s=0)
 

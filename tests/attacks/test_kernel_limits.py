@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import process
-from qvdnode.host.kernel_limits import KernelLimits
+from qvdnode.vm.core.lxc_config import TERMINALS
 from tests.attacks.attacker import PROGRAMS, Attacker
 from tests.attacks.conftest import Invade
 from tests.fixtures_guest import RealGuests
@@ -69,24 +68,24 @@ async def test_whoever_takes_all_takes_it_from_no_other_guest_and_not_from_the_h
     assert others == ["1 0", "1 0"]
 
 
-@pytest.fixture
-def raised(real_guests: RealGuests) -> Iterator[None]:
-    """The limits as they are while a node runs."""
-    limits = KernelLimits()
-    limits.hold(real_guests.prefix, real_guests.bridge)
-    yield
-    limits.leave(real_guests.prefix)
-
-
-async def test_a_user_leaves_terminals_for_others(
-    raised: None, invade: Invade, tmp_path: Path
+@pytest.mark.parametrize("kind", ["terminals", "own-terminals", "networks", "ipcs"])
+async def test_what_nobody_is_charged_for_is_few_for_each_guest(
+    invade: Invade, tmp_path: Path, kind: str
 ) -> None:
     greedy, other = await invade(1), await invade(2)
     program = await greedy.build("hoard")
     await other.build("hoard")
-    assert await greedy.as_user(f"{program} terminals 6000") == "6000 0"
-    assert await other.as_user(f"{program} terminals 1") == "1 0"
-    assert await on_host("terminals", tmp_path) == "1 0"
+    took = [
+        await greedy.as_user(f"{program} {kind} 1000"),
+        # Its root can be anybody in it, so what counts is what all have together.
+        await greedy.as_root(f"{program} {kind} 1000"),
+        await greedy.as_root(f"setpriv --reuid=4000 --clear-groups {program} {kind} 1000"),
+    ]
+    assert sum(int(answer.split()[0]) for answer in took) <= TERMINALS
+    assert all(int(answer.split()[1]) in {errno.ENOSPC, errno.EPERM} for answer in took)
+    shared = kind.removeprefix("own-")
+    assert await other.as_user(f"{program} {shared} 1") == "1 0"
+    assert await on_host(shared, tmp_path) == "1 0"
 
 
 async def test_the_hosts_asynchronous_io_is_not_for_guests(attacker: Attacker) -> None:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, guest_network, idmap, pidfd, process
+from qvdnode.host import apparmor, guest_network, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.host.idmap import Namespaces, guest_namespace
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
@@ -90,6 +91,7 @@ class LxcDriver:
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._control = LxcControl(settings.folder)
         self._has_files = False
+        self._namespaces = Namespaces(guest_namespace)
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
@@ -111,7 +113,7 @@ class LxcDriver:
         words.unlink(missing_ok=True)
         guest: GuestProcess | None = None
         ready, taken, said = False, False, ENDED_AT_ONCE
-        namespace = await idmap.user_namespace(spec.ids.start, spec.ids.count)
+        namespace = await self._namespaces.get(spec.ids.start, spec.ids.count)
         try:
             self._control.draw(spec.name)
             place = f"/proc/{os.getpid()}/fd/{namespace}"
@@ -132,7 +134,7 @@ class LxcDriver:
                 await asyncio.to_thread(guest_network.switch_ipv6_off, guest.pid, lxc_config.LINK)
                 ready = True
         finally:
-            os.close(namespace)  # the guest keeps it
+            os.close(namespace)  # the guest has it
             if not ready:
                 await self.kill(spec)
         if guest is None and not taken:

@@ -76,7 +76,7 @@ static int take_events(void)
     return syscall(SYS_io_setup, 1000, &context);
 }
 
-static int take_shared_terminal(void)
+static int take_terminal(void)
 {
     return posix_openpt(O_RDWR | O_NOCTTY);
 }
@@ -91,22 +91,30 @@ static int take_all(int (*take)(void))
     return 0;
 }
 
-static int take_terminal(void)
+static int take_own_terminal(void)
 {
     return open("/tmp/hoard/ptmx", O_RDWR | O_NOCTTY);
 }
 
 /* Beyond the guest's own limit: those of a file system that the user mounts for herself. */
-static int take_terminals(void)
+static int take_own_terminals(void)
 {
-    if (wanted == 1)
-        return take_all(take_shared_terminal);
     mkdir("/tmp/hoard", 0755);
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
         return errno;
     if (mount("none", "/tmp/hoard", "devpts", 0, "newinstance,ptmxmode=0666") < 0)
         return errno;
-    return take_all(take_terminal);
+    return take_all(take_own_terminal);
+}
+
+static int take_namespaces(int kind, const char *path)
+{
+    if (unshare(CLONE_NEWUSER) < 0)
+        return errno;
+    for (; taken < wanted; taken++)
+        if (unshare(kind) < 0 || open(path, O_RDONLY) < 0)
+            return errno;
+    return 0;
 }
 
 static int hoard(const char *kind)
@@ -122,7 +130,13 @@ static int hoard(const char *kind)
     if (!strcmp(kind, "events"))
         return take_all(take_events);
     if (!strcmp(kind, "terminals"))
-        return take_terminals();
+        return take_all(take_terminal);
+    if (!strcmp(kind, "own-terminals"))
+        return take_own_terminals();
+    if (!strcmp(kind, "networks"))
+        return take_namespaces(CLONE_NEWNET, "/proc/self/ns/net");
+    if (!strcmp(kind, "ipcs"))
+        return take_namespaces(CLONE_NEWIPC, "/proc/self/ns/ipc");
     return EINVAL;
 }
 
