@@ -3,7 +3,7 @@
 A filter belongs to a thread for good and is inherited: so one thread takes it and starts them all.
 """
 
-# tested-by: tests/attacks/test_socket_families.py
+# tested-by: tests/integration/host/test_filtered_process.py
 
 import asyncio
 import contextlib
