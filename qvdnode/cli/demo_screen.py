@@ -2,8 +2,10 @@
 # tested-by: tests/e2e/test_demo.py
 
 import contextlib
+import os
+import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +13,7 @@ from typing import Final
 from qvdnode.cli.xvfb import xvfb
 from qvdnode.client.display import look_at
 from qvdnode.model.errors import HostFailed, Unavailable
+from qvdnode.wire import x11
 
 SIZE: Final = "1280x800x24"
 
@@ -54,5 +57,23 @@ async def screen(display: str | None) -> AsyncIterator[DemoScreen]:
     if display:
         yield DemoScreen(display, own=False)
         return
-    async with xvfb(SIZE) as own:
-        yield DemoScreen(own, own=True)
+    with _cookie() as file:
+        async with xvfb(SIZE, "-auth", str(file)) as own:
+            yield DemoScreen(own, own=True)
+
+
+@contextlib.contextmanager
+def _cookie() -> Iterator[Path]:
+    """A cookie for this process and its children; without, the X server lets all users in."""
+    before = os.environ.get("XAUTHORITY")
+    with tempfile.TemporaryDirectory(prefix="qvd-") as folder:
+        file = Path(folder) / "Xauthority"
+        file.write_bytes(x11.xauthority(secrets.token_bytes(16)))
+        os.environ["XAUTHORITY"] = str(file)
+        try:
+            yield file
+        finally:
+            if before is None:
+                del os.environ["XAUTHORITY"]
+            else:
+                os.environ["XAUTHORITY"] = before

@@ -102,6 +102,13 @@ def find_cookie(xauthority: bytes, display: int, host: str) -> bytes | None:
     return None
 
 
+def xauthority(secret: bytes) -> bytes:
+    """The contents of an .Xauthority file with this cookie, for every display."""
+    fields = (b"", b"", COOKIE_NAME, secret)
+    counted = b"".join(struct.pack(">H", len(field)) + field for field in fields)
+    return struct.pack(">H", 65_535) + counted
+
+
 def _counted(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
     fields = []
     for _ in range(count):

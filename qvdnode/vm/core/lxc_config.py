@@ -38,6 +38,13 @@ FILTER_ON_FILTER: Final = "lxc.seccomp.allow_nesting = 1"
 CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
 MIB: Final = 1024 * 1024
+HIDDEN_FILES: Final = ("diskstats", "partitions", "swaps", "mdstat", "cmdline")
+HIDDEN_FOLDERS: Final = ("fs", "bus", "scsi", "acpi", "asound", "driver")
+"""Of /proc: what names the disks, the hardware or how the host was started. All guests' loop
+devices are among the disks, with what each reads and writes."""
+SHOWN_OF_SYS: Final = ("devices/system/cpu", "devices/system/node")
+"""By which programs count processors. A folder of sysfs that is hidden by itself has other ways in
+(/sys/block, /sys/class/block, /sys/dev/block, /sys/devices/...), and hardware brings new ones."""
 PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9_./+@:-]*\Z")
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
@@ -90,6 +97,7 @@ def config_text(spec: GuestSpec, host: LxcHost, user_namespace: str) -> str:
         _cage(host),
         _network(spec, host),
         _mounts(spec),
+        _view_of_host(),
         _limits(spec, host),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -140,8 +148,8 @@ def _network(spec: GuestSpec, host: LxcHost) -> Iterator[str]:
 def _mounts(spec: GuestSpec) -> Iterator[str]:
     scratch = max(16, spec.memory_mib // 2)
     shared = "bind,nosuid,nodev"
-    # The writable parts of /proc are the guest's own; /sys shows the host, so it is read-only.
-    yield "lxc.mount.auto = proc:mixed sys:ro"
+    # The writable parts of /proc are the guest's own.
+    yield "lxc.mount.auto = proc:mixed"
     yield f"lxc.mount.entry = {spec.run_folder} run/qvd none {shared},noexec,create=dir 0 0"
     yield f"lxc.mount.entry = {spec.root.home} home/{spec.account} none {shared},create=dir 0 0"
     # Memory-backed, charged to the guest, and bounded so that it meets ENOSPC before the limit.
@@ -155,6 +163,21 @@ def _mounts(spec: GuestSpec) -> Iterator[str]:
         "lxc.mount.entry = tmpfs dev/shm tmpfs "
         f"nosuid,nodev,mode=1777,size={scratch}m,create=dir 0 0"
     )
+
+
+def _view_of_host() -> Iterator[str]:
+    none = "nosuid,nodev,noexec"
+    for name in HIDDEN_FILES:
+        yield f"lxc.mount.entry = /dev/null proc/{name} none bind,optional 0 0"
+    for name in HIDDEN_FOLDERS:
+        yield f"lxc.mount.entry = tmpfs proc/{name} tmpfs ro,{none},size=4k,optional 0 0"
+    # /sys is no sysfs, which would show the host, but what programs cannot do without. Without one
+    # in the guest, nobody can mount one in namespaces of their own either.
+    yield f"lxc.mount.entry = tmpfs sys tmpfs {none},mode=755,size=16k,nr_inodes=32 0 0"
+    for name in SHOWN_OF_SYS:
+        shown = f"bind,ro,{none},create=dir,optional"
+        yield f"lxc.mount.entry = /sys/{name} sys/{name} none {shown} 0 0"
+    yield f"lxc.mount.entry = tmpfs sys/dev/block tmpfs ro,{none},size=4k,create=dir 0 0"
 
 
 def _limits(spec: GuestSpec, host: LxcHost) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host.cgroups import probe
+from qvdnode.host.process import run
 from qvdnode.model.errors import GuestFailed
 from qvdnode.model.guest import GuestProcess, GuestSpec
 from tests.fixtures_guest import RealGuests
@@ -123,7 +124,8 @@ async def test_it_has_home_name_and_network_of_its_own(
 ) -> None:
     assert await real_guests.inside(spec, "hostname") == spec.hostname
     assert await real_guests.inside(spec, "stat -c %u /home/alice") == "1000"
-    assert spec.port.mac in await real_guests.inside(spec, "cat /sys/class/net/eth0/address")
+    link = await run(["nsenter", f"--target={process.pid}", "--net", "ip", "link", "show", "eth0"])
+    assert spec.port.mac.encode() in link.stdout
 
 
 async def test_nothing_of_the_nodes_environment_reaches_it(

@@ -155,3 +155,8 @@ def test_pixels_are_turned_to_rgb() -> None:
         x11.rgb_of_image(reply(8, b"", pixels), 2)
     with pytest.raises(BadX11):
         x11.rgb_of_image(reply(24, b"", pixels), 3)
+
+
+def test_a_cookie_that_is_written_is_found_for_every_display() -> None:
+    written = x11.xauthority(b"0123456789abcdef")
+    assert x11.find_cookie(written, 1234, "any-host") == b"0123456789abcdef"
