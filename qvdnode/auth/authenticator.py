@@ -78,7 +78,7 @@ class Authenticator:
         self._settings = settings
         secret = secrets.token_bytes(SECRET_BYTES)
         self._throttle = LoginThrottle(clock, settings, secret)
-        self._token_throttle = TokenThrottle(clock, settings)
+        self._token_throttle = TokenThrottle(clock, settings, free_of_one=settings.free_failures)
         self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Principal] = VerifiedCache(
             secret, clock, settings.remember_max

@@ -6,7 +6,7 @@ from typing import Final
 from qvdnode.auth.failure_log import FailureLog
 from qvdnode.auth.ports import ApiTokenStore
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import TokenThrottle
+from qvdnode.auth.throttle import MANY, TokenThrottle
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import Unauthenticated, Unavailable
 from qvdnode.model.principal import Operator
@@ -22,7 +22,9 @@ class Operators:
     def __init__(self, tokens: ApiTokenStore, clock: Clock, settings: AuthSettings) -> None:
         self._tokens = tokens
         self._settings = settings
-        self._throttle = TokenThrottle(clock, settings)
+        # an operator with a revoked token, who looks for what still works, is told so each time
+        many = MANY * settings.free_failures
+        self._throttle = TokenThrottle(clock, settings, free_of_one=many)
         self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Operator] = VerifiedCache(
             secrets.token_bytes(SECRET_BYTES), clock, settings.remember_max
@@ -31,8 +33,8 @@ class Operators:
     async def operator(self, token: str, *, source: str = "") -> Operator:
         """Whose token it is; raises Unauthenticated, and Unavailable when that cannot be known.
 
-        Raises Throttled for a token, or from a source, that has failed too often; an operator who
-        was here before is not delayed by others.
+        Raises Throttled where too many tokens have failed from one source; an operator who was
+        here before is not delayed by others.
 
         Always asks the database, since a token revoked on another node must stop here too; while
         that is away, an operator who was here before is still known, for what needs no database:

@@ -195,11 +195,12 @@ class TokenThrottle:
     itself, and the source only when many have failed.
     """
 
-    def __init__(self, clock: Clock, settings: AuthSettings) -> None:
+    def __init__(self, clock: Clock, settings: AuthSettings, *, free_of_one: int) -> None:
+        """`free_of_one` failures of one token cost no waiting."""
         self._clock = clock
-        free, delay_max_s = settings.free_failures, settings.delay_max_s
-        self._by_token = Guesses(free=free, delay_max_s=delay_max_s)
-        self._by_source = Guesses(free=MANY * free, delay_max_s=delay_max_s)
+        many, delay_max_s = MANY * settings.free_failures, settings.delay_max_s
+        self._by_token = Guesses(free=free_of_one, delay_max_s=delay_max_s)
+        self._by_source = Guesses(free=many, delay_max_s=delay_max_s)
 
     def refuse_early(self, token: bytes, source: str) -> None:
         """Raise Throttled while this token, or its source, must wait; `token` is a digest."""

@@ -87,12 +87,8 @@ async def test_tokens_that_are_worth_nothing_are_slowed_and_logged_and_good_ones
     assert len(lines) == 10
 
 
-async def test_one_revoked_token_delays_itself_alone() -> None:
+async def test_a_revoked_token_is_told_so_each_time() -> None:
     operators, _ = make()
-    _, token = await operators.issue("robot")
-    for _ in range(5):
+    for _ in range(50):
         with pytest.raises(Unauthenticated):
             await operators.operator("revoked", source=SOURCE)
-    with pytest.raises(Throttled):
-        await operators.operator("revoked", source=SOURCE)
-    assert (await operators.operator(token, source=SOURCE)).name == "robot"

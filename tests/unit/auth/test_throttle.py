@@ -133,7 +133,7 @@ async def test_a_crowd_of_guesses_over_accounts_gets_no_answers_but_those_known_
 
 
 def test_a_bad_token_delays_itself_and_many_delay_their_source() -> None:
-    throttle = TokenThrottle(ManualClock(), SETTINGS)
+    throttle = TokenThrottle(ManualClock(), SETTINGS, free_of_one=SETTINGS.free_failures)
     for _ in range(SETTINGS.free_failures):
         throttle.refuse_early(b"expired", HERE)
         throttle.failed(b"expired", HERE)
