@@ -99,6 +99,7 @@ class AdminConnection:
         self._register.lost(self)
         if self._http is not None:
             self._http.connection_lost(None)
+            self._http = None
 
     def stream_full(self) -> None:
         """The caller does not read its answer."""

@@ -1,7 +1,7 @@
 """Serves the application for people on a TLS port."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from socket import socket
 from typing import Final
@@ -36,6 +36,7 @@ async def serving(
     listener: socket,
     context: ssl.SSLContext,
     settings: AdminSettings,
+    give_back: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
     """Answer on the listener inside; it is closed at the end."""
     runner = web.AppRunner(
@@ -52,6 +53,7 @@ async def serving(
         METRICS,
         parts.strangers,
         clock,
+        give_back,
     )
     turn_end = TurnEnd()
 

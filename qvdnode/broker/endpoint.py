@@ -6,7 +6,7 @@ and two hundred half-open ones are just two hundred entries of a register.
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from qvdnode.auth.authenticator import Authenticator
@@ -41,6 +41,7 @@ class Endpoint:
         context: ssl.SSLContext,
         clock: Clock,
         settings: BrokerSettings,
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._context = context
         self._clock = clock
@@ -62,6 +63,7 @@ class Endpoint:
             PortMetrics(CONNECTIONS, UNFINISHED, DROPPED),
             RepeatedEvents("clients", clock.monotonic_s),
             clock,
+            give_back,
         )
         self._acceptor: Acceptor | None = None
         self._supervisor: Supervisor | None = None

@@ -39,6 +39,7 @@ from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
+from qvdnode.host.free_memory import give_back
 from qvdnode.host.inotify import Inotify
 from qvdnode.host.kernel_limits import KernelLimits
 from qvdnode.image.core.disk_watch import Ending
@@ -147,7 +148,12 @@ def build(around: Surroundings) -> Node:
     desktops = Desktops(vms, _user_tokens(around), fleet, connections, readiness, stop_limit_s)
     accounts = _accounts(around)
     endpoint = Endpoint(
-        desktops, accounts.authenticator, around.identity.context(), clock, config.clients
+        desktops,
+        accounts.authenticator,
+        around.identity.context(),
+        clock,
+        config.clients,
+        give_back,
     )
     return Node(
         surroundings=around,

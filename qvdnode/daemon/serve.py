@@ -31,6 +31,7 @@ from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
 from qvdnode.host import core_dumps, open_files
 from qvdnode.host.descriptors import close_to_children
+from qvdnode.host.free_memory import give_back
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
@@ -167,8 +168,9 @@ async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
     guests_end = around.config.node.stop_guests
     tasks = await doors.enter_async_context(Supervisor("doors"))
     parts = admin_parts(node, announced, tasks)
+    context, settings = around.identity.context(), around.config.admin
     await doors.enter_async_context(
-        serving(parts, around.clock, people, around.identity.context(), around.config.admin)
+        serving(parts, around.clock, people, context, settings, give_back)
     )
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced

@@ -129,6 +129,8 @@ class ServerStream(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Called by the loop."""
         self._closing = self._lost = True
+        # Not later, when the collector finds the circle of stream and owner.
+        del self._tls, self._in, self._out
         self.owner.stream_lost()
 
     def pause_writing(self) -> None:
@@ -237,7 +239,7 @@ class ServerStream(asyncio.Protocol):
             self.owner.stream_eof()
 
     def _flush(self) -> None:
-        if self._out.pending and self._transport is not None and not self._lost:
+        if not self._lost and self._out.pending and self._transport is not None:
             self._transport.write(self._out.read())
 
     def _broken(self, error: ssl.SSLError) -> None:

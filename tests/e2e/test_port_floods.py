@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.harness.farm import Desk, furnish
-from tests.harness.node import NodeProcess, new_node
+from tests.harness.node import NodeProcess, new_node, running_node
 from tests.harness.node import test_root as state_root
 from tests.integration.image.tiny_root import complete, stream, tar
 from tests.waiting import until
@@ -26,6 +27,9 @@ AT_ONCE: Final = 100
 HEAD_LIMIT_S: Final = 15.0
 """So long that a slow machine can make them all before the first is closed."""
 WINDOW_S: Final = 4.0
+HALF_OPEN: Final = 4_000
+HALF_OPEN_MIB: Final = 80
+"""They take some 30 KiB each."""
 HEALTH: Final = b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n"
 KINDS: Final = {
     "TLS done and silent": b"",
@@ -154,6 +158,38 @@ async def trickle(node: NodeProcess, name: str) -> str:
     async with node.rest() as rest:
         (*_, last) = await rest.call("POST", f"/images/{name}/versions", data=content())
     return str(last)
+
+
+async def test_memory_of_half_open_connections_is_given_back() -> None:
+    crowded = {"unfinished_per_source": HALF_OPEN, "unfinished_total": HALF_OPEN}
+    async with running_node(state_root(), clients=crowded) as node:
+        before_mib, hello = resident_mib(node), client_hello()
+        with contextlib.ExitStack() as half_open:
+            for _ in range(HALF_OPEN):
+                dialled = socket.create_connection(("127.0.0.1", node.client_port), timeout=20)
+                half_open.enter_context(dialled)
+                dialled.sendall(hello)
+            await until(lambda: resident_mib(node) > before_mib + HALF_OPEN_MIB, limit_s=20)
+        await until(lambda: resident_mib(node) < before_mib + HALF_OPEN_MIB / 2, limit_s=20)
+
+
+def client_hello() -> bytes:
+    """What a client sends first."""
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(coming, going).do_handshake()
+    return going.read()
+
+
+def resident_mib(node: NodeProcess) -> int:
+    """The memory of the node's own process."""
+    assert node.process is not None
+    status = Path(f"/proc/{node.process.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) // 1024
 
 
 def half_images(node: NodeProcess) -> int:

@@ -13,6 +13,7 @@ from qvdnode.broker.endpoint import Endpoint
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import HostFailed, Throttled
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.telemetry.repeated_events import WINDOW_S
 from tests.fakes.desktops import SLAVE_KEY, FakeAuthenticator
 from tests.integration.broker.clients import CONNECT, Client, Place, patient, place, request
 from tests.waiting import until
@@ -371,6 +372,7 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
 ) -> None:
     caplog.set_level(logging.INFO)
     settings = BrokerSettings(unfinished_per_source=10, unfinished_total=20)
+    begun_s = asyncio.get_running_loop().time()
     async with place(tmp_path, settings) as here:
         for _ in range(30):
             client = await here.client()
@@ -380,5 +382,6 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
         for _ in range(100):
             await here.half_open()
         await until(lambda: "connection_dropped" in caplog.messages)
+    lines_max = 2 + (asyncio.get_running_loop().time() - begun_s) / WINDOW_S
     for event in ("head_refused", "tls_failed", "connection_dropped"):
-        assert 1 <= caplog.messages.count(event) <= 5, event
+        assert 1 <= caplog.messages.count(event) <= lines_max, event
