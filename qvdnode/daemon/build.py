@@ -161,7 +161,7 @@ def build(around: Surroundings) -> Node:
         confinement=confinement,
         rootfs=rootfs,
         disk_watch=_disk_watch(around, rootfs, fleet),
-        importer=Importer(config.image, lambda: rootfs.ledger.reserved_mib(fleet.promised())),
+        importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised)),
         fleet=fleet,
         starts=starts,
         journal=journal,

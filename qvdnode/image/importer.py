@@ -40,13 +40,14 @@ _MIB: Final = 1024 * 1024
 
 ImportProgress = Callable[[int], None]
 """Told how many bytes have been unpacked so far."""
+Promised = Callable[[], Awaitable[int]]
 
 
 def _unheard(_size_bytes: int) -> None:
     """For callers that don't show progress."""
 
 
-def _nothing() -> int:
+async def _nothing() -> int:
     """For importers beside which no desktop runs."""
     return 0
 
@@ -62,8 +63,8 @@ class Imported:
 class Importer:
     """Imports, places and removes images; one for the node."""
 
-    def __init__(self, settings: ImageSettings, promised: Callable[[], int] = _nothing) -> None:
-        """`promised` tells how many MiB must be left to desktops; it may block."""
+    def __init__(self, settings: ImageSettings, promised: Promised = _nothing) -> None:
+        """`promised` tells how many MiB must be left to desktops."""
         self._promised = promised
         self._settings = settings
         self._layout = Layout(settings.state_dir)
@@ -157,7 +158,9 @@ class Importer:
         done = False
         try:
             async with self._slots:
-                floor_mib = await asyncio.to_thread(self._stage, staging)
+                promised_mib = await self._promised()
+                await asyncio.to_thread(self._stage, staging, promised_mib)
+                floor_mib = self._settings.free_floor_mib + promised_mib
                 arguments = [str(floor_mib), *options]
                 size_bytes = await self._unpack(staging / "rootfs", chunks, arguments, progress)
             done = True
@@ -171,9 +174,7 @@ class Importer:
         log.info("image_imported", extra={"image": name, "size_bytes": size_bytes})
         return Imported(staging, size_bytes)
 
-    def _stage(self, staging: Path) -> int:
-        """Make the folder; what the disk has to keep free."""
-        promised_mib = self._promised()
+    def _stage(self, staging: Path, promised_mib: int) -> None:
         self._floor.require("the import of an image", promised_mib)
         try:
             (staging / "rootfs").mkdir(parents=True)
@@ -181,7 +182,6 @@ class Importer:
             (staging / "rootfs").chmod(0o755)
         except OSError as error:
             raise HostFailed(f"{staging} cannot be made: {error.strerror}") from error
-        return self._settings.free_floor_mib + promised_mib
 
     async def _unpack(
         self,
