@@ -172,9 +172,7 @@ def build(around: Surroundings) -> Node:
         confinement=confinement,
         rootfs=rootfs,
         disk_watch=_disk_watch(around, rootfs, fleet),
-        importer=Importer(
-            config.image, lambda: rootfs.ledger.reserved_mib(fleet.promised()), clock
-        ),
+        importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
         fleet=fleet,
         starts=starts,
         journal=journal,

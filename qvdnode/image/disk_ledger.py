@@ -109,7 +109,9 @@ class DiskLedger:
             in_roots += [self._used_by(VmId(int(vm.name)), GuestFolders(one)) for one in starts]
         roots, homes = (self._place(folder) for folder in (self._layout.vms, self._layout.homes))
         if roots.stat().st_dev == homes.stat().st_dev:
-            store = _store(self._settings.state_dir, [*in_roots, *in_homes])
+            state = self._settings.state_dir
+            shared = state if state.stat().st_dev == roots.stat().st_dev else roots
+            store = _store(shared, [*in_roots, *in_homes])
             return DiskLook(store, store, kept, self.by_quota)
         return DiskLook(_store(roots, in_roots), _store(homes, in_homes), kept, self.by_quota)
 

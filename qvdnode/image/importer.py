@@ -42,13 +42,14 @@ _MIB: Final = 1024 * 1024
 
 ImportProgress = Callable[[int], None]
 """Told how many bytes have been unpacked so far."""
+Promised = Callable[[], Awaitable[int]]
 
 
 def _unheard(_size_bytes: int) -> None:
     """For callers that don't show progress."""
 
 
-def _nothing() -> int:
+async def _nothing() -> int:
     """For importers beside which no desktop runs."""
     return 0
 
@@ -65,12 +66,9 @@ class Importer:
     """Imports, places and removes images; one for the node."""
 
     def __init__(
-        self,
-        settings: ImageSettings,
-        promised: Callable[[], int] = _nothing,
-        clock: Clock | None = None,
+        self, settings: ImageSettings, promised: Promised = _nothing, clock: Clock | None = None
     ) -> None:
-        """`promised` tells how many MiB must be left to desktops; it may block."""
+        """`promised` tells how many MiB must be left to desktops."""
         self._promised = promised
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -173,7 +171,9 @@ class Importer:
         done = False
         try:
             async with self._turn():
-                floor_mib = await asyncio.to_thread(self._stage, staging)
+                promised_mib = await self._promised()
+                await asyncio.to_thread(self._stage, staging, promised_mib)
+                floor_mib = self._settings.free_floor_mib + promised_mib
                 arguments = [str(floor_mib), *options]
                 size_bytes = await self._unpack(staging / "rootfs", chunks, arguments, progress)
             done = True
@@ -205,9 +205,7 @@ class Importer:
         finally:
             self._slots.release()
 
-    def _stage(self, staging: Path) -> int:
-        """Make the folder; what the disk has to keep free."""
-        promised_mib = self._promised()
+    def _stage(self, staging: Path, promised_mib: int) -> None:
         self._floor.require("the import of an image", promised_mib)
         try:
             (staging / "rootfs").mkdir(parents=True)
@@ -215,7 +213,6 @@ class Importer:
             (staging / "rootfs").chmod(0o755)
         except OSError as error:
             raise HostFailed(f"{staging} cannot be made: {error.strerror}") from error
-        return self._settings.free_floor_mib + promised_mib
 
     async def _unpack(
         self,

@@ -150,6 +150,10 @@ class OverlayRootfs:
         await asyncio.to_thread(self.ledger.look)
         self.ledger.show(promised())
 
+    async def reserved_mib(self, promised: Orders) -> int:
+        """What must stay free beside images for what desktops were promised; raises HostFailed."""
+        return await asyncio.to_thread(self.ledger.reserved_mib, promised())
+
     def _look(self) -> DiskLook:
         self._floor.require(STARTING)
         return self.ledger.look()
