@@ -25,7 +25,7 @@ from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, Host
 from qvdnode.runtime.clock import SystemClock
 
 EXAMPLES: Final = examples(
-    "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/tmp/demo2"
+    "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/lib/demo2"
 )
 ENDED_EARLY: Final = 130
 """What shells say of Ctrl-C; after the window it is the way to end a demo, and no failure."""
