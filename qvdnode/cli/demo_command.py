@@ -105,9 +105,9 @@ def _only_one(plan: DemoPlan) -> Iterator[None]:
         state_folder.secure(plan.state_dir)
         require(plan.folder, Place.OWN_FOLDER, make_mode=0o700)
         plan.folder.chmod(0o700)
-    except OSError as error:
+    except (HostFailed, OSError) as error:
         raise HostFailed(
-            f"The state folder {plan.state_dir} cannot be used: {error.strerror}."
+            f"The state folder {plan.state_dir} cannot be used: {error}."
             " Choose another with --state-dir."
         ) from error
     with contextlib.ExitStack() as held:
