@@ -25,7 +25,7 @@ from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, Host
 from qvdnode.runtime.clock import SystemClock
 
 EXAMPLES: Final = examples(
-    "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/tmp/demo2"
+    "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/lib/demo2"
 )
 ENDED_EARLY: Final = 130
 """What shells say of Ctrl-C; after the window it is the way to end a demo, and no failure."""
@@ -105,9 +105,9 @@ def _only_one(plan: DemoPlan) -> Iterator[None]:
         state_folder.secure(plan.state_dir)
         require(plan.folder, Place.OWN_FOLDER, make_mode=0o700)
         plan.folder.chmod(0o700)
-    except OSError as error:
+    except (HostFailed, OSError) as error:
         raise HostFailed(
-            f"The state folder {plan.state_dir} cannot be used: {error.strerror}."
+            f"The state folder {plan.state_dir} cannot be used: {error}."
             " Choose another with --state-dir."
         ) from error
     with contextlib.ExitStack() as held:

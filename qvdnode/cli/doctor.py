@@ -16,7 +16,7 @@ from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import needs
 from qvdnode.daemon.state_folder import first_closed_parent
-from qvdnode.db.hosts import server_version
+from qvdnode.db.hosts import server_facts
 from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import (
     apparmor,
@@ -124,7 +124,8 @@ async def _postgres(config: Config) -> PostgresFacts:
             return PostgresFacts(own=False, version=(await find_binaries(None)).version)
         return PostgresFacts(own=False, version=None)
     try:
-        return PostgresFacts(own=True, version=await server_version(config.database))
+        server = await server_facts(config.database)
+        return PostgresFacts(own=True, version=server.version, superuser=server.superuser)
     except Unavailable as error:
         return PostgresFacts(own=True, version=None, refusal=str(error.__cause__))
 

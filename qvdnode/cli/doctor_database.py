@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qvdnode.cli.doctor_finding import Finding, error, ok
+from qvdnode.cli.doctor_finding import Finding, error, ok, warning
 
 SUBJECT = "PostgreSQL"
 
@@ -17,10 +17,19 @@ class PostgresFacts:
     """None when there is none, or none that can be used."""
     refusal: str | None = None
     """What each host of the DSN said."""
+    superuser: bool = False
+    """Whether the role of the DSN is one."""
 
 
 def postgres(facts: PostgresFacts) -> Finding:
-    """Whether there is one."""
+    """Whether there is one, and whether the node may do more in it than it needs to."""
+    if facts.superuser:
+        return warning(
+            SUBJECT,
+            f"Yours, version {facts.version}; the role of database.dsn is a superuser, who may "
+            "read files and run programs on the database's host",
+            "Name a role that owns its database and nothing else: see Database in operations.md.",
+        )
     if facts.version is not None:
         return ok(SUBJECT, f"{'Yours' if facts.own else 'Embedded'}, version {facts.version}")
     if facts.own:

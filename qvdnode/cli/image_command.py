@@ -21,8 +21,8 @@ from qvdnode.model.errors import Forbidden
 app = typer.Typer(help="Root file systems of desktops, to be imported.", no_args_is_help=True)
 
 BUILD_EXAMPLES: Final = examples(
-    "qvdnode image build icewm /var/tmp/icewm",
-    "qvdnode image build icewm /var/tmp/icewm --json",
+    "qvdnode image build icewm /var/lib/icewm",
+    "qvdnode image build icewm /var/lib/icewm --json",
 )
 
 

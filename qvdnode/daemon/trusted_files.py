@@ -1,6 +1,6 @@
 """Certificate and key of the administrator's own: nobody else may be able to exchange them."""
 
-# tested-by: tests/integration/daemon/test_state_folder.py
+# tested-by: tests/attacks/test_host_user.py
 
 from qvdnode.daemon.settings import TlsSettings
 from qvdnode.host.trusted_path import Place, require

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
 from qvdnode.db import server_config
 from qvdnode.db.ballast import Ballast
 from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
@@ -255,11 +257,26 @@ class EmbeddedPostgres:
 
     async def _set_up(self) -> None:
         """Make role and database, or have what an older program made belong to the role."""
+        if await self._is_set_up():
+            return
         await self._as_superuser(server_config.MAINTENANCE_DATABASE, server_config.SET_UP_ROLE)
         maintenance = server_config.MAINTENANCE_DATABASE
         if not await self._as_superuser(maintenance, server_config.HAS_DATABASE):
             await self._as_superuser(maintenance, server_config.MAKE_DATABASE)
         await self._as_superuser(server_config.DATABASE, server_config.SET_UP_DATABASE)
+
+    async def _is_set_up(self) -> bool:
+        """Whether the role works, and is what it should be; asked first, since it is quick."""
+        try:
+            connection = await asyncpg.connect(
+                server_config.dsn(self._sockets), timeout=START_LIMIT_S
+            )
+        except (OSError, asyncpg.PostgresError):
+            return False
+        try:
+            return bool(await connection.fetchval(server_config.IS_SET_UP))
+        finally:
+            await connection.close()
 
     async def _as_superuser(self, database: str, statements: str) -> str:
         account, binaries = self._known()

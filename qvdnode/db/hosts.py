@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -68,7 +69,16 @@ class Hosts:
             self._order.rotate(-1)
 
 
-async def server_version(settings: DatabaseSettings) -> str:
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server said at the greeting."""
+
+    version: str
+    superuser: bool
+    """Whether our role is one there."""
+
+
+async def server_facts(settings: DatabaseSettings) -> ServerFacts:
     """Of the server that takes writes.
 
     Raises BadConfig, and Unavailable with what each host said as its cause.
@@ -81,6 +91,8 @@ async def server_version(settings: DatabaseSettings) -> str:
     connection = await hosts.connect()
     try:
         version = connection.get_server_version()
+        # a pooler in between may not pass it on
+        superuser = getattr(connection.get_settings(), "is_superuser", "off") == "on"
     finally:
         connection.terminate()
-    return f"{version.major}.{version.minor}"
+    return ServerFacts(f"{version.major}.{version.minor}", superuser)

@@ -18,6 +18,17 @@ local all {SUPERUSER} peer map=superuser
 """Root of this host as the node's role, in its database; no TCP at all."""
 IDENT: Final = "node root {role}\nsuperuser {account} {superuser}\n"
 
+IS_SET_UP: Final = """
+SELECT NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
+  AND (SELECT datdba = role.oid FROM pg_database WHERE datname = current_database())
+  AND (SELECT nspowner = role.oid FROM pg_namespace WHERE nspname = 'public')
+  AND NOT has_schema_privilege('public', 'public', 'CREATE, USAGE')
+  AND NOT has_database_privilege('public', current_database(), 'CONNECT, TEMP, CREATE')
+  AND NOT EXISTS (SELECT FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relowner <> role.oid)
+FROM pg_roles AS role WHERE rolname = current_user
+"""
+"""Asked as the node's role: whether nothing of the following is left to do."""
 SET_UP_ROLE: Final = f"""
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN CREATE ROLE {ROLE}; END IF;

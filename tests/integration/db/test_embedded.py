@@ -131,7 +131,8 @@ async def test_a_server_that_turns_out_to_be_of_no_use_is_not_left_running(
     own_server: OwnServer,
 ) -> None:
     dsn = await own_server.embedded.start()
-    assert (await as_superuser(own_server, dsn, "DROP DATABASE postgres")).returncode == 0
+    for name in ("postgres", server_config.DATABASE):
+        assert (await as_superuser(own_server, dsn, f"DROP DATABASE {name}")).returncode == 0
     with pytest.raises(HostFailed, match="not usable"):
         await own_server.another().start()
     assert own_server.pid() is not None  # it was there before

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from qvdnode.db.hosts import Hosts
+from qvdnode.db.hosts import Hosts, server_facts
 from qvdnode.db.raw import RawConnection
+from qvdnode.db.settings import DatabaseSettings
 from qvdnode.model.errors import Unavailable
 from tests.fixtures_postgres import PostgresServer
 
@@ -130,3 +131,12 @@ async def test_when_none_answers_each_is_named() -> None:
     assert "127.0.0.1:1" in reasons
     assert "TimeoutError" in reasons
     assert "secret" not in reasons
+
+
+async def test_a_superuser_is_known_by_the_greeting(
+    postgres_server: PostgresServer, postgres_dsn: str
+) -> None:
+    assert not (await server_facts(DatabaseSettings(dsn=postgres_dsn))).superuser
+    found = await server_facts(DatabaseSettings(dsn=postgres_server.maintenance_dsn))
+    assert found.superuser
+    assert int(found.version.partition(".")[0]) >= 15

@@ -9,6 +9,12 @@ def test_the_one_that_is_there_is_told_by_its_kind() -> None:
     assert postgres(PostgresFacts(own=True, version="15.3")).text == "Yours, version 15.3"
 
 
+def test_a_superuser_is_more_than_a_node_needs() -> None:
+    found = postgres(PostgresFacts(own=True, version="15.3", superuser=True))
+    assert found.level is Level.WARNING
+    assert "superuser" in found.text
+
+
 def test_an_embedded_one_that_is_missing_is_installed_by_make() -> None:
     found = postgres(PostgresFacts(own=False, version=None))
     assert (found.level, found.mend) == (Level.ERROR, "Run: make setup")

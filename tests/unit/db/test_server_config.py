@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qvdnode.db.server_config import HBA, dsn, postgresql_conf
+from qvdnode.db.server_config import HBA, dsn, ident, postgresql_conf
 
 SOCKETS = Path("/run/qvdnode-pg-1")
 
@@ -21,4 +21,15 @@ def test_an_older_server_is_not_told_what_it_does_not_know() -> None:
 
 
 def test_the_dsn_has_no_password() -> None:
-    assert dsn(SOCKETS) == "postgresql://qvdnode@/qvdnode?host=/run/qvdnode-pg-1"
+    assert dsn(SOCKETS) == "postgresql://qvdnode_node@/qvdnode?host=/run/qvdnode-pg-1"
+
+
+def test_each_role_has_one_account_of_the_host() -> None:
+    assert HBA.splitlines() == [
+        "local qvdnode qvdnode_node peer map=node",
+        "local all qvdnode peer map=superuser",
+    ]
+    assert ident("qvdnode-pg").splitlines() == [
+        "node root qvdnode_node",
+        "superuser qvdnode-pg qvdnode",
+    ]
