@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.cli.plain_values import cell, label, printable_lines, size
+from qvdnode.cli.plain_values import cell, label, size
+from qvdnode.wire.plain_text import printable_lines
 
 MADRID = timezone(timedelta(hours=2))
 
