@@ -29,7 +29,12 @@ PROGRAM: Final = "nxproxy"
 DIAL_LIMIT_S: Final = 10.0
 END_GRACE_S: Final = 1.0
 LAST_WORDS: Final = 500
-NO_SESSION: Final = "Failure negotiating the session"
+UNREADABLE: Final = (
+    "Failure negotiating the session",
+    "Failure decoding data",
+    "bad control message",
+)
+"""What nxproxy says of a stream that is none; it exits with 0 nevertheless."""
 CAGE_SIGNALS: Final = 128
 DISPLAY_NUMBER: Final = 40
 """nxproxy wants one behind the last colon; with a unix socket it names nothing."""
@@ -83,7 +88,7 @@ async def _demand_good_end(child: Process, output: IO[bytes]) -> None:
     if number > 0:
         raise HostFailed(f"{PROGRAM} crashed on what the desktop sent (signal {number}).")
     words = _last_words(output)
-    if NO_SESSION in words:
+    if any(sentence in words for sentence in UNREADABLE):
         raise HostFailed(f"{PROGRAM} cannot read what the desktop sent: {words}")
 
 
