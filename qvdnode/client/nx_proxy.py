@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import struct
 import tempfile
@@ -85,7 +86,7 @@ async def _demand_good_end(child: Process, output: IO[bytes]) -> None:
             await child.wait()
     # The cage tells a signal as a shell does, by 128 and its number.
     number = max((child.returncode or 0) - CAGE_SIGNALS, -(child.returncode or 0))
-    if number > 0:
+    if number in signal.valid_signals():
         raise HostFailed(f"{PROGRAM} crashed on what the desktop sent (signal {number}).")
     words = _last_words(output)
     if any(sentence in words for sentence in UNREADABLE):
