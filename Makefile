@@ -19,7 +19,7 @@ help:
 	@echo "make e2e          whole programs, from a client's window down"
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
-	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish"
+	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
 	@echo "make docs         write the generated pages again"
 	@echo "make format       put the code into shape"
@@ -96,6 +96,7 @@ soak: setup
 	$(BIN)/python -m fuzz.run --seconds 300
 	$(BIN)/python -m pytest tests/unit --hypothesis-profile=soak --timeout=900
 	$(BIN)/python -m tests.vanishing_clients
+	$(BIN)/python -m tests.hostile_streams
 
 stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)

@@ -1,6 +1,5 @@
 """Shows answers of the API: tables for people, JSON for programs."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.plain_values import cell, label
+from qvdnode.wire.plain_text import plain_json, printable_lines
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, exact and whole, instead.")]
 LimitOption = Annotated[
@@ -103,7 +103,7 @@ def _stands_beside_its_name(item: Mapping[str, Any], field: str) -> bool:
 
 def show_json(value: object) -> None:
     """Print JSON as it is, never wrapped or coloured."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(plain_json(value))
 
 
 def tell(sentence: str, *, json: bool = False) -> None:
@@ -111,7 +111,7 @@ def tell(sentence: str, *, json: bool = False) -> None:
     if json:
         show_json({"done": sentence})
     else:
-        Console(highlight=False).print(escape(sentence), soft_wrap=True)
+        Console(highlight=False).print(escape(printable_lines(sentence)), soft_wrap=True)
 
 
 def _print(table: Table) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.model.errors import Invalid
+from qvdnode.wire.plain_text import printable_lines
 
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 YES: Final = frozenset({"y", "yes"})
@@ -21,7 +22,7 @@ def confirmed(question: str) -> bool:
     Asked on stderr to the last sign: typer's own puts a blank on stdout, into what is asked for.
     """
     while True:
-        typer.echo(f"{question} [y/N]: ", err=True, nl=False)
+        typer.echo(f"{printable_lines(question)} [y/N]: ", err=True, nl=False)
         answer = sys.stdin.readline()
         if not answer:
             raise typer.Abort

@@ -19,7 +19,6 @@ from qvdnode.cli.examples import examples
 from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.cli.node_address import parse_fingerprint
 from qvdnode.cli.number_options import at_least
-from qvdnode.cli.plain_values import printable
 from qvdnode.cli.secret_input import asked, first_line
 from qvdnode.client import connect as client
 from qvdnode.client import pins
@@ -31,6 +30,7 @@ from qvdnode.client.pins import PinStore
 from qvdnode.client.target import Target, parse_target
 from qvdnode.model.errors import Invalid, Unavailable
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.wire.plain_text import printable
 from qvdnode.wire.qvd_params import GRAMMAR
 
 T = TypeVar("T")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from qvdnode.runtime.clock import Clock
+from qvdnode.wire.plain_text import printable, printable_lines
 
 
 class Report:
@@ -30,7 +31,7 @@ class Report:
         if self._json:
             self.event("progress", text=sentence)
         else:
-            self._show(f"[dim]{self.elapsed_s:7.2f} s  {escape(sentence)}[/dim]")
+            self._show(f"[dim]{self.elapsed_s:7.2f} s  {escape(printable(sentence))}[/dim]")
 
     def done(self, step: str, sentence: str) -> None:
         """A step is finished; its time counts from the end of the one before."""
@@ -41,7 +42,7 @@ class Report:
             self.event("step", step=step, seconds=self.steps[step], text=sentence)
         else:
             took = f"[dim]({self.steps[step]:.2f} s)[/dim]"
-            self._show(f"{self.elapsed_s:7.2f} s  {escape(sentence)} {took}")
+            self._show(f"{self.elapsed_s:7.2f} s  {escape(printable(sentence))} {took}")
 
     def event(self, name: str, **fields: object) -> None:
         """A fact for programs; people are not told."""
@@ -52,7 +53,7 @@ class Report:
     def say(self, text: str) -> None:
         """A passage for people; programs are not told."""
         if not self._json:
-            self._show(escape(text))
+            self._show(escape(printable_lines(text)))
 
     def _show(self, text: str) -> None:
         # A terminal may fold a line: a path that is broken by us could not be copied.

@@ -36,6 +36,7 @@ PROGRAMS: Final = (
     Program(("lxc-start", "--version"), "lxc"),
     Program(("mke2fs", "-V"), "e2fsprogs"),
     Program(("nxproxy", "-v"), "nxproxy", "qvd connect and the demo show desktops with it"),
+    Program(("bwrap", "--version"), "bubblewrap", "qvd connect confines nxproxy with it"),
     Program(("mmdebstrap", "--version"), "mmdebstrap", "the demo builds its image with it"),
     Program(("tcc", "-v"), "tcc", "it makes a part of that image, too"),
     Program(("nft", "--version"), "nftables", "nft list ruleset shows the rules of the node"),

@@ -10,8 +10,8 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from qvdnode.cli.exit_codes import exit_code_of
-from qvdnode.cli.plain_values import printable_lines
 from qvdnode.model.errors import FarmError
+from qvdnode.wire.plain_text import printable_lines
 
 
 class TellingGroup(TyperGroup):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Final
 
+from qvdnode.wire.plain_text import printable
+
 UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 STEP: Final = 1024
 TIMES: Final = re.compile(r"(^|[._])(at|since)$")
@@ -16,7 +18,7 @@ SUFFIXES: Final = re.compile(r"_(at|bytes|mib|pct)\b")
 
 def label(name: str) -> str:
     """The name of a field without the unit, which stands beside the value."""
-    return SUFFIXES.sub("", name).replace("_", " ").replace(".", " ")
+    return printable(SUFFIXES.sub("", name).replace("_", " ").replace(".", " "))
 
 
 def cell(value: object, name: str = "", zone: tzinfo | None = None) -> str:
@@ -29,7 +31,9 @@ def cell(value: object, name: str = "", zone: tzinfo | None = None) -> str:
         case int() | float():
             return measured(value, name)
         case Mapping():
-            parts = [f"{key}={cell(part, str(key), zone)}" for key, part in value.items()]
+            parts = [
+                f"{printable(str(key))}={cell(part, str(key), zone)}" for key, part in value.items()
+            ]
             return ", ".join(parts) or "-"
         case list():
             return ", ".join(cell(part, name, zone) for part in value)
@@ -67,13 +71,3 @@ def local_time(text: str, zone: tzinfo | None) -> str:
         return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
         return printable(text)
-
-
-def printable(text: str) -> str:
-    """The text without signs that would move the cursor or ring the bell."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
-
-
-def printable_lines(text: str) -> str:
-    """The same for a text of several lines, which stay; tabs become blanks."""
-    return "\n".join(printable(line.expandtabs()) for line in text.splitlines())

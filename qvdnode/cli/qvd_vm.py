@@ -25,10 +25,10 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.api_session import with_api
 from qvdnode.cli.asking import YesFlag, ask_first
 from qvdnode.cli.examples import examples
-from qvdnode.cli.plain_values import printable_lines
 from qvdnode.model.errors import FarmError
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.wire.plain_text import printable_lines
 
 app = typer.Typer(help="VMs: users' machines.", no_args_is_help=True)
 

@@ -14,6 +14,7 @@ from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import parse_target
 from qvdnode.model.errors import FarmError
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.wire.plain_text import printable
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def _tell(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.write(f"{printable(sentence)}\n")
     sys.stdout.flush()
 
 

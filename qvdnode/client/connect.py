@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from qvdnode.client import nx_proxy, qvd_link
+from qvdnode.client import cage, nx_proxy, qvd_link
 from qvdnode.client.core import display_facts
 from qvdnode.client.core.backoff import Backoff, Outage
 from qvdnode.client.core.choice import choose
@@ -76,6 +76,7 @@ class Client:
         self._rng = rng
         self._vm_id: VmId | None = None
         self._lasted_s = 0.0
+        self._confine = True
         self.has_shown = False
         """Whether the server has handed over the desktop at least once."""
 
@@ -87,6 +88,10 @@ class Client:
         waiting, or the last error once `backoff` gives up.
         """
         nx_proxy.must_be_installed()
+        why = await cage.why_not()
+        self._confine = why is None
+        if why is not None:
+            self._tell(f"Warning: nxproxy has all rights of your account on this machine: {why}.")
         ending = await self._once()
         outage: Outage | None = None
         while ending is Ending.DROPPED:
@@ -124,7 +129,7 @@ class Client:
             first = await link.connect(query, account.authorization, self._tell)
             self._tell("Connected")
             self.has_shown, began_s = True, self._clock.monotonic_s()
-            ending = await nx_proxy.show(link, first, self._wishes.display)
+            ending = await nx_proxy.show(link, first, self._wishes.display, confine=self._confine)
             self._lasted_s = self._clock.monotonic_s() - began_s
             return ending
 

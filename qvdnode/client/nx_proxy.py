@@ -2,7 +2,7 @@
 
 nxproxy has no password towards us, so the way in is a unix socket in a folder of mode 0700, one
 connection only, and the peer must be our own user. No slave channel is offered: a guest cannot
-call back into the client.
+call back into the client. What else it might do is bounded by the cage of cage.py.
 """
 # tested-by: tests/integration/client/test_connect.py
 
@@ -10,16 +10,17 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import struct
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
-from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink
+from qvdnode.client import cage
+from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink, Streams
 from qvdnode.host import process
 from qvdnode.model.errors import Forbidden, HostFailed, TimedOut
 from qvdnode.runtime.supervise import Supervisor
@@ -28,6 +29,14 @@ from qvdnode.runtime.time_limit import TimeLimit
 PROGRAM: Final = "nxproxy"
 DIAL_LIMIT_S: Final = 10.0
 END_GRACE_S: Final = 1.0
+LAST_WORDS: Final = 500
+UNREADABLE: Final = (
+    "Failure negotiating the session",
+    "Failure decoding data",
+    "bad control message",
+)
+"""What nxproxy says of a stream that is none; it exits with 0 nevertheless."""
+CAGE_SIGNALS: Final = 128
 DISPLAY_NUMBER: Final = 40
 """nxproxy wants one behind the last colon; with a unix socket it names nothing."""
 
@@ -49,12 +58,14 @@ def must_be_installed() -> None:
         raise HostFailed(f"{PROGRAM} is not installed; it draws the desktop: apt install {PROGRAM}")
 
 
-async def show(link: QvdLink, first: bytes, display: str) -> Ending:
+async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = True) -> Ending:
     """Show the stream on the display until it ends; no process and no file is left.
 
-    Raises HostFailed when nxproxy is not installed or ends at once, TimedOut when it hangs.
+    `confine` wants a machine that can; see `cage.why_not`.
+    Raises HostFailed when nxproxy is not installed, ends at once or crashes; TimedOut when it
+    hangs.
     """
-    async with _nxproxy(display) as (child, (reader, writer)):
+    async with _nxproxy(display, confine=confine) as (child, output, (reader, writer)):
         writer.write(first)
         endings: asyncio.Queue[Ending] = asyncio.Queue()
         async with Supervisor("nx") as tasks:
@@ -63,7 +74,23 @@ async def show(link: QvdLink, first: bytes, display: str) -> Ending:
             _ = tasks.essential("exit", _exit(child, endings))
             ending = await endings.get()
             tasks.cancel()
+        if ending is Ending.LEFT:
+            await _demand_good_end(child, output)
         return ending
+
+
+async def _demand_good_end(child: Process, output: IO[bytes]) -> None:
+    """Raise HostFailed where nxproxy did not leave, but failed on what the desktop sent."""
+    with contextlib.suppress(TimeoutError):
+        async with TimeLimit(END_GRACE_S):
+            await child.wait()
+    # The cage tells a signal as a shell does, by 128 and its number.
+    number = max((child.returncode or 0) - CAGE_SIGNALS, -(child.returncode or 0))
+    if number in signal.valid_signals():
+        raise HostFailed(f"{PROGRAM} crashed on what the desktop sent (signal {number}).")
+    words = _last_words(output)
+    if any(sentence in words for sentence in UNREADABLE):
+        raise HostFailed(f"{PROGRAM} cannot read what the desktop sent: {words}")
 
 
 async def _from_proxy(
@@ -108,35 +135,27 @@ async def _exit(child: Process, endings: "asyncio.Queue[Ending]") -> None:
 
 @contextlib.asynccontextmanager
 async def _nxproxy(
-    display: str,
-) -> AsyncIterator[tuple[Process, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]:
+    display: str, *, confine: bool
+) -> AsyncIterator[tuple[Process, IO[bytes], Streams]]:
     with tempfile.TemporaryDirectory(prefix="qvd-") as folder, _listener(folder) as listener:
         path = listener.getsockname()
-        with (Path(folder) / "nxproxy.log").open("w+b") as output:
+        arguments = ("-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}")
+        # Without a name: what it writes there is read, and it must not choose which file that is.
+        with tempfile.TemporaryFile() as output:
             child = await process.launch(
-                [PROGRAM, "-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}"],
-                env=_environment(display, folder),
+                cage.command(PROGRAM, arguments, path, display, confine=confine),
+                env=cage.environment(display, folder, confine=confine),
                 output=output,
             )
             try:
-                streams = await _accept(listener, child, output.name)
+                streams = await _accept(listener, child, output)
                 try:
-                    yield child, streams
+                    yield child, output, streams
                 finally:
                     streams[1].transport.abort()
             finally:
                 # Now and then it has a helper, to tidy its cache, that first sleeps for seconds.
                 await process.end_all(child, grace_s=END_GRACE_S)
-
-
-def _environment(display: str, folder: str) -> dict[str, str]:
-    # nxproxy keeps a folder under HOME and starts NX_CLIENT for dialogs; it gets neither.
-    return {
-        "DISPLAY": display,
-        "HOME": folder,
-        "NX_CLIENT": "/bin/false",
-        "XAUTHORITY": os.environ.get("XAUTHORITY") or str(Path.home() / ".Xauthority"),
-    }
 
 
 @contextlib.contextmanager
@@ -148,17 +167,15 @@ def _listener(folder: str) -> Iterator[socket.socket]:
         yield listener
 
 
-async def _accept(
-    listener: socket.socket, child: Process, log_file: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _accept(listener: socket.socket, child: Process, output: IO[bytes]) -> Streams:
     try:
         async with TimeLimit(DIAL_LIMIT_S):
             peer = await _peer(listener, child)
     except TimeoutError as error:
-        words = await _last_words(log_file)
+        words = _last_words(output)
         raise TimedOut(f"{PROGRAM} ({child.pid}) did not start: {words}") from error
     if peer is None:
-        words = await _last_words(log_file)
+        words = _last_words(output)
         raise HostFailed(f"{PROGRAM} ended at once ({child.returncode}): {words}")
     listener.close()
     owner = _peer_uid(peer)
@@ -197,9 +214,11 @@ async def _peer(listener: socket.socket, child: Process) -> socket.socket | None
     return kept
 
 
-async def _last_words(log_file: str) -> str:
-    said = await asyncio.to_thread(Path(log_file).read_text, errors="replace")
-    return said[-300:].strip()
+def _last_words(output: IO[bytes]) -> str:
+    number = output.fileno()
+    # Not by seek: the child writes at the same position.
+    said = os.pread(number, LAST_WORDS, max(0, os.fstat(number).st_size - LAST_WORDS))
+    return said.decode(errors="replace").strip()
 
 
 def _peer_uid(peer: socket.socket) -> int:

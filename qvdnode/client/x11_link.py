@@ -22,6 +22,12 @@ REPLY_LIMIT_S: Final = 30.0
 TCP_BASE: Final = 6000
 
 
+def local_number(display: str) -> int | None:
+    """The number of a display of this machine; None for one that is reached over TCP."""
+    found = DISPLAY.fullmatch(display)
+    return None if found is None or found["host"] else int(found["number"])
+
+
 class X11Link:
     """One connection; made by `async with X11Link(display)`, which raises Unavailable."""
 

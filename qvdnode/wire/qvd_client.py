@@ -19,6 +19,8 @@ from qvdnode.model.vm_state import WireState
 PROGRESS_HEADER: Final = "x-qvd-vm-info"
 HEAD_BYTES_MAX: Final = 16_384
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+PROGRESS_MAX: Final = 2_000
+"""Sentences before one final answer; a start that takes ten minutes has some hundred."""
 HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -90,6 +92,7 @@ class AnswerReader:
         self._waiting = bytearray()
         self._head: tuple[int, Mapping[str, str]] | None = None
         self._switched = False
+        self._sentences = 0
 
     def receive(self, data: bytes) -> Iterator[Event]:
         """The events that these bytes complete; nothing follows a Switched."""
@@ -114,13 +117,16 @@ class AnswerReader:
             return Switched(headers, rest)
         if status < 200:
             self._head = None
+            self._sentences += 1
+            if self._sentences > PROGRESS_MAX:
+                raise BadAnswer("The server goes on telling its progress without end.")
             return Progressed(headers.get(PROGRESS_HEADER, ""))
         length = _content_length(headers)
         if len(self._waiting) < length:
             return None
         body = bytes(self._waiting[:length])
         del self._waiting[:length]
-        self._head = None
+        self._head, self._sentences = None, 0
         return Answered(status, headers, body)
 
     def _take_head(self) -> tuple[int, Mapping[str, str]] | None:

@@ -27,13 +27,15 @@ KINDS: Final[dict[int, type[FarmError]]] = {
     505: Invalid,
 }
 
+SENTENCE_BYTES: Final = 1_000
+"""Of an answer's body, for a person; a hostile server may send millions."""
 PERMANENT: Final = (Forbidden, Invalid, NotFound, Unauthenticated)
 """Errors that dialling again cannot mend."""
 
 
 def error_of(answer: Answered) -> FarmError:
     """The error that an answer other than 200 stands for."""
-    text = " ".join(answer.body.decode(errors="replace").split())
+    text = " ".join(answer.body[:SENTENCE_BYTES].decode(errors="replace").split())
     if answer.status == 401:
         return Unauthenticated("The login or the password is wrong, or the account is blocked.")
     kind = KINDS.get(answer.status)

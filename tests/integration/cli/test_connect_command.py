@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import signal
 import sys
@@ -11,7 +12,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import typer
 
+from qvdnode.cli.asking import confirmed
 from qvdnode.client.connect import fingerprint_at
 from qvdnode.client.target import Target
 from qvdnode.client.x11_watch import WindowWatcher
@@ -232,3 +235,59 @@ async def test_a_new_host_is_asked_about_beside_the_answer(
     assert said.exit_code == 0, said.screen
     assert "is new here" in said.screen
     assert [entry["name"] for entry in json.loads(said.stdout)] == ["desk"]
+
+
+HOSTILE = "x\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\u202ey"
+
+
+def steers_nothing(*said: bytes) -> bool:
+    """Whether a terminal only shows it; "?" stands for what it would obey."""
+    return all(line.isprintable() for text in said for line in text.decode().split("\n"))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_names_of_desktops_do_not_steer_the_terminal(
+    server: FakeQvdServer, tmp_path: Path, as_json: bool
+) -> None:
+    row = {**ROW, "name": HOSTILE}
+    server.answers["/qvd/list_of_vm"] = answer(200, json.dumps([row]).encode())
+    said = await qvd(tmp_path, *ls(server, "--insecure", *(["--json"] if as_json else [])))
+    assert said.returncode == 0
+    assert b"52;c;ZXZpbA==" in said.stdout
+    assert steers_nothing(said.stdout, said.stderr)
+
+
+@pytest.mark.parametrize("for_programs", [False, True])
+async def test_sentences_of_a_node_do_not_steer_the_terminal(
+    server: FakeQvdServer, tmp_path: Path, for_programs: bool
+) -> None:
+    """Neither progress nor a refusal, whose first bytes alone are shown, nor a choice."""
+    progress = f"HTTP/1.1 102 P\r\nX-QVD-VM-Info: one {HOSTILE}\r\n\r\n".encode()
+    refusal = answer(403, f"two {HOSTILE} {'x' * 1_000_000}".encode())
+    row = {**ROW, "name": f"three {HOSTILE}"}
+    server.answers["/qvd/list_of_vm"] = answer(200, json.dumps([row]).encode())
+    server.answers["/qvd/connect_to_vm"] = progress + refusal
+    address = f"127.0.0.1:{server.port}"
+    pin = await fingerprint_at(Target("127.0.0.1", server.port), SystemClock())
+    async with bare_xvfb() as display:
+        common = [address, "--user", "alice", "--pin", pin, "--display", display]
+        argv = (
+            [sys.executable, "-m", "qvdnode.client", *common]
+            if for_programs
+            else program("connect", *common, "--password-file", "-")
+        )
+        said = await process.run(argv, stdin=b"secret\n", env=home(tmp_path), check=False)
+    assert said.returncode != 0
+    whole = said.stdout + said.stderr
+    assert all(word in whole for word in (b"one x", b"two x", b"three x")), whole[-2000:]
+    assert len(whole) < 10_000
+    assert steers_nothing(said.stdout, said.stderr)
+
+
+def test_a_question_does_not_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(typer.Abort):
+        confirmed(f"Remove {HOSTILE}?")
+    assert steers_nothing(capsys.readouterr().err.encode())

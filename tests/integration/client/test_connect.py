@@ -1,49 +1,32 @@
 """The client against a server on loopback, and a real nxagent shown by a real nxproxy on Xvfb."""
 
 import asyncio
-import contextlib
-import json
 import os
-import random
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from qvdnode.client.connect import Account, Client, Wishes, desktops_at, fingerprint_at
+from qvdnode.client.connect import Wishes, desktops_at, fingerprint_at
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.nx_proxy import DIAL_LIMIT_S, Ending
 from qvdnode.client.target import Target
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.model.errors import Forbidden, HostFailed, NotFound, Unauthenticated, Unavailable
-from qvdnode.runtime.clock import SystemClock
-from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
+from tests.fakes.qvd_server import FakeQvdServer, answer
 from tests.harness.nxagent import agent, relay_to
 from tests.harness.screen import bare_xvfb, xvfb
-from tests.waiting import until
-
-CLOCK = SystemClock()
-ROW = {"id": 7, "name": "desk", "state": "running", "blocked": 0, "is_application": 0}
-SWITCH = (
-    b"HTTP/1.1 102 Processing\r\nX-QVD-VM-Info: Starting virtual machine\r\n\r\n"
-    b"HTTP/1.1 101 Switching Protocols\r\nX-QVD-Slave-Key: x\r\n\r\n"
+from tests.integration.client.people import (
+    CLOCK,
+    QUICK,
+    SWITCH,
+    Said,
+    StandIn,
+    account,
+    client,
+    descendants,
 )
-QUICK = Backoff(first_s=0.01, longest_s=0.1, give_up_s=5.0)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[FakeQvdServer]:
-    async with fake_qvd_server(tmp_path) as fake:
-        fake.answers["/qvd/list_of_vm"] = answer(200, json.dumps([ROW]).encode())
-        fake.answers["/qvd/list_of_applications"] = answer(200, b"[]")
-        fake.answers["/qvd/connect_to_vm"] = SWITCH
-        yield fake
-
-
-def account(server: FakeQvdServer, pin: str | None = None) -> Account:
-    return Account(Target("127.0.0.1", server.port), pin, "alice@acme", "se:cret")
+from tests.waiting import until
 
 
 async def test_a_login_lists_desktops(server: FakeQvdServer) -> None:
@@ -89,19 +72,6 @@ async def test_a_server_without_tls_is_said(tmp_path: Path) -> None:
             await fingerprint_at(Target("127.0.0.1", server.sockets[0].getsockname()[1]), CLOCK)
     finally:
         server.close()
-
-
-class Said(list[str]):
-    """Remembers what the client tells."""
-
-    def __call__(self, sentence: str) -> None:
-        """Another line."""
-        self.append(sentence)
-
-
-def client(server: FakeQvdServer, display: str, said: Said, wishes: Wishes | None = None) -> Client:
-    wishes = wishes or Wishes(display=display, vm="desk")
-    return Client(account(server), wishes, said, CLOCK, random.Random(1))
 
 
 @pytest.mark.nx
@@ -245,30 +215,16 @@ async def test_a_cancelled_client_leaves_no_process(server: FakeQvdServer, hung:
         async with asyncio.timeout(10):
             await arrived.wait()
         if hung:
-            for pid in _children_named("nxproxy"):
+            for pid in descendants("nxproxy"):
                 os.kill(pid, signal.SIGSTOP)
         showing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await showing
-    assert not _children_named("nxproxy")
-
-
-@pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a shell script in nxproxy's place."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-
-    def write(script: str) -> None:
-        (folder / "nxproxy").write_text(f"#!/bin/sh\n{script}\n")
-        (folder / "nxproxy").chmod(0o755)
-
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return write
+    assert not descendants("nxproxy")
 
 
 async def test_an_nxproxy_that_ends_at_once_is_told_at_once(
-    server: FakeQvdServer, stand_in: Callable[[str], None]
+    server: FakeQvdServer, stand_in: StandIn
 ) -> None:
     stand_in("echo cannot open display >&2; exit 3")
     async with bare_xvfb() as display, asyncio.timeout(DIAL_LIMIT_S / 2):
@@ -297,7 +253,7 @@ time.sleep(60)
 
 
 async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
-    server: FakeQvdServer, stand_in: Callable[[str], None], tmp_path: Path
+    server: FakeQvdServer, stand_in: StandIn, tmp_path: Path
 ) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b" ")
@@ -308,7 +264,7 @@ async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
 
     server.stream = talk
     (tmp_path / "deaf.py").write_text(DEAF)
-    stand_in(f'exec {sys.executable} {tmp_path}/deaf.py "$@"')
+    stand_in(f'exec python3 {tmp_path}/deaf.py "$@"')
     async with bare_xvfb() as display:
         assert await client(server, display, Said()).run(QUICK) is Ending.LEFT
     assert server.connections == 1
@@ -317,39 +273,29 @@ async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
 
 HELPED = """\
 import re, socket, subprocess, sys, time
-helper = subprocess.Popen(["sleep", "60"])
+subprocess.Popen(["sleep", "60.0407"])
 path = re.search("unix:(.*):", sys.argv[2])[1]
 us = socket.socket(socket.AF_UNIX)
 us.connect(path)
-us.sendall(f"{helper.pid} ".encode())
+us.sendall(b"NXPROXY ")
 us.recv(1)
 """
 
 
 async def test_a_helper_that_nxproxy_leaves_behind_ends_with_it(
-    server: FakeQvdServer, stand_in: Callable[[str], None], tmp_path: Path
+    server: FakeQvdServer, stand_in: StandIn, tmp_path: Path
 ) -> None:
     """As the one that tidies its cache does when it comes up while nxproxy ends."""
-    helpers: list[int] = []
+    seen: list[int] = []
 
     async def end(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        helpers.append(int(await reader.readuntil(b" ")))
+        await reader.readuntil(b" ")
+        seen.extend(descendants("sleep"))
 
     server.stream = end
     (tmp_path / "helped.py").write_text(HELPED)
-    stand_in(f'exec {sys.executable} {tmp_path}/helped.py "$@"')
+    stand_in(f'exec python3 {tmp_path}/helped.py "$@"')
     async with bare_xvfb() as display:
         await client(server, display, Said()).run(QUICK)
-    await until(lambda: not Path(f"/proc/{helpers[0]}").exists())
-
-
-def _children_named(name: str) -> list[int]:
-    """Processes of that name whose parent is this one."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            pid, _, rest = stat.read_text().partition(" (")
-            comm, _, tail = rest.rpartition(") ")
-            if comm == name and int(tail.split()[1]) == os.getpid():
-                found.append(int(pid))
-    return found
+    assert seen
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in seen))

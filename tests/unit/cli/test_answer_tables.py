@@ -67,3 +67,17 @@ def test_a_sentence_is_one_line_or_one_field(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.count("\n") == 1
     tell("Done.", json=True)
     assert json.loads(capsys.readouterr().out) == {"done": "Done."}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_that_a_node_answers_steers_the_terminal(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    hostile = "x\x1b]52;c;ZXZpbA==\x07\x9b2J\u202ey"
+    item = {"id": 1, "name": hostile, hostile: {hostile: hostile}, "at": hostile}
+    show_rows([item], COLUMNS, json=as_json)
+    show_fields(item, json=as_json)
+    tell(hostile, json=as_json)
+    shown = capsys.readouterr().out
+    assert "52;c;ZXZpbA==" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))

@@ -96,6 +96,7 @@ def test_all_programs_are_fine() -> None:
         (without("lxc-start"), "lxc-start", Level.ERROR),
         (without("mke2fs"), "mke2fs", Level.ERROR),
         (without("nxproxy"), "nxproxy", Level.WARNING),
+        (without("bwrap"), "bwrap", Level.WARNING),
         (without("mmdebstrap"), "mmdebstrap", Level.WARNING),
         (without("tcc"), "tcc", Level.WARNING),
         (without("nft"), "nft", Level.WARNING),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.cli.plain_values import cell, label, printable_lines, size
+from qvdnode.cli.plain_values import cell, label, size
 
 MADRID = timezone(timedelta(hours=2))
 
@@ -60,8 +60,3 @@ def test_headings_leave_the_unit_to_the_value(name: str, shown: str) -> None:
 def test_a_size_is_short_for_any_number_of_bytes(count: int) -> None:
     assert len(size(count)) <= len("1023.9 GiB")
     assert size(count).split()[1] in ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-def test_lines_stay_and_nothing_in_them_steers_the_terminal() -> None:
-    text = "one\r\ntwo\tx\n\x1b]52;c;ZXZpbA==\x07three\x9b2J\n"
-    assert printable_lines(text) == "one\ntwo     x\n?]52;c;ZXZpbA==?three?2J"

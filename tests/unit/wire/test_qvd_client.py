@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qvdnode.model.errors import Invalid
 from qvdnode.model.vm_state import WireState
 from qvdnode.wire.qvd_client import (
+    PROGRESS_MAX,
     Answered,
     AnswerReader,
     BadAnswer,
@@ -158,3 +159,13 @@ def test_a_broken_listing_is_refused(body: bytes) -> None:
 def test_no_listing_breaks_the_parser(body: bytes) -> None:
     with contextlib.suppress(BadAnswer):
         parse_desktops(body)
+
+
+def test_progress_without_end_is_refused_and_the_next_request_counts_anew() -> None:
+    progress = b"HTTP/1.1 102 P\r\nX-QVD-VM-Info: on\r\n\r\n" * PROGRESS_MAX
+    reader = AnswerReader()
+    for _ in range(2):
+        assert len(list(reader.receive(progress))) == PROGRESS_MAX
+        assert len(list(reader.receive(b"HTTP/1.1 200 OK\r\n\r\n"))) == 1
+    with pytest.raises(BadAnswer, match="without end"):
+        list(reader.receive(progress + b"HTTP/1.1 102 P\r\n\r\n"))

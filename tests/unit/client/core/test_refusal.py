@@ -41,6 +41,10 @@ def test_the_servers_sentence_is_kept_on_one_line() -> None:
     assert str(error_of(Answered(503, {}, b"Full,\r\n retry later.\r\n"))) == "Full, retry later."
 
 
+def test_a_sentence_without_end_is_cut() -> None:
+    assert len(str(error_of(Answered(503, {}, b"x" * 1_000_000)))) == 1_000
+
+
 def test_a_silent_refusal_still_says_something() -> None:
     assert "418" in str(error_of(Answered(418, {}, b"")))
 

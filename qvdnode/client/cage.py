@@ -1,0 +1,56 @@
+"""Whether this machine can confine nxproxy, and the command line and environment that do it."""
+# tested-by: tests/integration/client/test_cage.py
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from qvdnode.client.core import cage
+from qvdnode.client.core.cage import Needs
+from qvdnode.client.x11_link import local_number
+from qvdnode.host import process
+from qvdnode.model.errors import FarmError
+
+X_SOCKETS: Final = "/tmp/.X11-unix"
+PROBE_LIMIT_S: Final = 5.0
+TRUE: Final = "/usr/bin/true"
+
+
+async def why_not() -> str | None:
+    """Why programs cannot be confined here; None where they can."""
+    if shutil.which(cage.JAILER) is None:
+        return "bubblewrap is not installed (apt install bubblewrap)"
+    try:
+        await process.run(cage.caged(Needs(TRUE), ()), limit_s=PROBE_LIMIT_S)
+    except FarmError as error:
+        return str(error)
+    return None
+
+
+def command(
+    program: str, arguments: tuple[str, ...], socket: str, display: str, *, confine: bool
+) -> list[str]:
+    """What runs a program that dials our socket and draws on the display."""
+    path = shutil.which(program) or program
+    if not confine:
+        return cage.uncaged(path, arguments)
+    shown = _display_socket(display)
+    sockets = (socket,) if shown is None else (socket, shown)
+    return cage.caged(Needs(path, sockets, network=shown is None), arguments)
+
+
+def environment(display: str, folder: str, *, confine: bool) -> dict[str, str]:
+    """All that the program is told.
+
+    nxproxy keeps a folder under HOME and starts NX_CLIENT for dialogs; it gets neither of the
+    user's. It has no use for XAUTHORITY: it passes on the greeting that comes from the guest.
+    """
+    home = cage.HOME if confine else folder
+    return {"DISPLAY": display, "HOME": home, "TEMP": home, "NX_CLIENT": "/bin/false"}
+
+
+def _display_socket(display: str) -> str | None:
+    """The file of the X server's socket; None where there is none, and it is dialled otherwise."""
+    number = local_number(display)
+    path = Path(X_SOCKETS) / f"X{number}"
+    return str(path) if number is not None and path.is_socket() else None

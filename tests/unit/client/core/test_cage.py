@@ -1,0 +1,43 @@
+from qvdnode.client.core.cage import HOME, Needs, caged, uncaged
+
+PROGRAM = Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx", "/tmp/.X11-unix/X0"))
+
+
+def binds(argv: list[str]) -> set[str]:
+    """What of the file system is shown."""
+    return {
+        argv[at + 1] for at, word in enumerate(argv) if word in {"--ro-bind", "--ro-bind-try"}
+    }  # fmt: skip
+
+
+def test_only_programs_and_the_sockets_are_shown() -> None:
+    argv = caged(PROGRAM, ("-S",))
+    assert binds(argv) == {
+        "/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/tmp/qvd-1/nx", "/tmp/.X11-unix/X0",
+    }  # fmt: skip
+    assert "--bind" not in argv
+    assert argv[argv.index("--chdir") + 1] == HOME
+    assert argv[-2:] == ["/usr/bin/nxproxy", "-S"]
+
+
+def test_there_is_no_network_unless_the_display_needs_it() -> None:
+    assert "--unshare-all" in caged(PROGRAM, ())
+    assert "--share-net" not in caged(PROGRAM, ())
+    far = caged(Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx",), network=True), ())
+    assert "--share-net" in far
+    assert "/etc/hosts" in binds(far)
+    assert "/etc/hosts" not in binds(caged(PROGRAM, ()))
+
+
+def test_a_program_from_elsewhere_is_shown_itself() -> None:
+    argv = caged(Needs("/opt/nx/nxproxy"), ())
+    assert argv.index("/opt/nx/nxproxy") < argv.index("--")
+    assert argv[-1] == "/opt/nx/nxproxy"
+
+
+def test_limits_are_hard_and_hold_without_a_cage_too() -> None:
+    for argv in (caged(PROGRAM, ()), uncaged("/usr/bin/nxproxy", ())):
+        assert "--core=0:0" in argv
+    assert any(word.startswith("--nproc=") for word in caged(PROGRAM, ()))
+    assert not any(word.startswith("--nproc=") for word in uncaged("/usr/bin/nxproxy", ()))
+    assert "--no-new-privs" in uncaged("/usr/bin/nxproxy", ())
