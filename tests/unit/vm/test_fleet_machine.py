@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,6 +22,7 @@ from qvdnode.wire import session_params
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import Client, World, settle
 
+pytestmark = pytest.mark.timeout(90)  # a hundred lives take 10 s of processor time
 VMS = st.integers(min_value=1, max_value=3)
 GEOMETRIES = st.sampled_from(["1x1", "2x2"])
 ATTACH_S = 15.0
