@@ -135,7 +135,6 @@ SERVED_BY = {
     "GET /audit": "audit list",
     "GET /tokens": "token list",
     "POST /tokens": "token create",
-    "DELETE /users/{id}/tokens": "user revoke-tokens",
     "DELETE /tokens/{id}": "token revoke",
 }
 """Which command of `qvd` is for which endpoint."""
