@@ -72,7 +72,7 @@ class Port:
 
     async def call(self, *, tls: bool = True, said: bytes = b"") -> Caller:
         """A new connection that says this."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # quicker than with the host's CAs
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         reader, writer = await asyncio.open_connection(
@@ -220,11 +220,11 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
 ) -> None:
     port, begun_s = await open_port(CROWD), asyncio.get_running_loop().time()
     caplog.set_level(logging.INFO)
-    for _ in range(30):
+    for _ in range(15):
         for said in (HEALTH.replace(b"/healthz", b"/nothing"), b"no HTTP\r\n\r\n"):
             caller = await port.call()
             await caller.ask(said)
-    for _ in range(100):
+    for _ in range(50):
         await port.call(tls=False)
         await port.call(tls=False, said=b"no TLS at all, which is at least as long as a record")
     await until(lambda: "connection_dropped" in caplog.messages)

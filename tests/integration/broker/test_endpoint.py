@@ -374,12 +374,12 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
     settings = BrokerSettings(unfinished_per_source=10, unfinished_total=20)
     begun_s = asyncio.get_running_loop().time()
     async with place(tmp_path, settings) as here:
-        for _ in range(30):
+        for _ in range(15):
             client = await here.client()
             assert (await client.answer(b"no head\r\n\r\n"))[0] == 400
             noise = await here.half_open()
             noise.write(b"no TLS at all, which is at least as long as a record")
-        for _ in range(100):
+        for _ in range(50):
             await here.half_open()
         await until(lambda: "connection_dropped" in caplog.messages)
     lines_max = 2 + (asyncio.get_running_loop().time() - begun_s) / WINDOW_S
