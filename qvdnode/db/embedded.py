@@ -111,7 +111,8 @@ class EmbeddedPostgres:
         async with Rollback() as rollback:
             if not self.adopted:
                 rollback.undo(self.stop)
-            await self._set_up()
+            if major is None or not await self._is_set_up():
+                await self._set_up()
             rollback.commit()
         await asyncio.to_thread(self._ballast.reserve)
         return server_config.dsn(self._sockets)
@@ -257,8 +258,6 @@ class EmbeddedPostgres:
 
     async def _set_up(self) -> None:
         """Make role and database, or have what an older program made belong to the role."""
-        if await self._is_set_up():
-            return
         await self._as_superuser(server_config.MAINTENANCE_DATABASE, server_config.SET_UP_ROLE)
         maintenance = server_config.MAINTENANCE_DATABASE
         if not await self._as_superuser(maintenance, server_config.HAS_DATABASE):
@@ -266,7 +265,7 @@ class EmbeddedPostgres:
         await self._as_superuser(server_config.DATABASE, server_config.SET_UP_DATABASE)
 
     async def _is_set_up(self) -> bool:
-        """Whether the role works, and is what it should be; asked first, since it is quick."""
+        """Whether the role works, and is what it should be: quicker than to set it up again."""
         try:
             connection = await asyncpg.connect(
                 server_config.dsn(self._sockets), timeout=START_LIMIT_S
