@@ -1,5 +1,6 @@
 """An attacker in a real guest: an ordinary user of it, or its root, with programs of its own."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.fixtures_guest import RealGuests
 PROGRAMS: Final = Path(__file__).with_name("programs")
 USER: Final = 1000
 """The uid of the account that a desktop runs as."""
-LIMIT_S: Final = 15.0
+LIMIT_S: Final = 15.0 * float(os.environ.get("QVDTEST_SLOWNESS", "1"))
 """An attack ends by itself before that; see the programs."""
 
 
