@@ -18,6 +18,7 @@ OIFNAME: Final[Json] = {"meta": {"key": "oifname"}}
 SKUID: Final[Json] = {"meta": {"key": "skuid"}}
 NFPROTO: Final[Json] = {"meta": {"key": "nfproto"}}
 CT_STATE: Final[Json] = {"ct": {"key": "state"}}
+CT_STATUS: Final[Json] = {"ct": {"key": "status"}}
 FLOW_SOURCE: Final[Json] = {"ct": {"key": "ip saddr", "dir": "original"}}
 """Who opened the connection that a packet belongs to, or that an ICMP error is about."""
 ICMP_ERRORS: Final = ("destination-unreachable", "redirect", "time-exceeded", "parameter-problem")
@@ -48,9 +49,9 @@ def differ(left: Json, right: Value) -> Json:
     return _match("!=", left, right)
 
 
-def new_flow() -> Json:
-    """The rule goes on for packets of a connection that nobody has answered yet."""
-    return {"match": {"op": "in", "left": CT_STATE, "right": "new"}}
+def first_packet() -> Json:
+    """The rule goes on for a packet that opens a connection: the kernel has no entry of it yet."""
+    return equal(masked(CT_STATUS, "confirmed"), 0)
 
 
 def established_flow() -> Json:
@@ -61,6 +62,12 @@ def established_flow() -> Json:
 def related_flow() -> Json:
     """The rule goes on for ICMP errors about such a connection; whoever sent them may have lied."""
     return {"match": {"op": "in", "left": CT_STATE, "right": "related"}}
+
+
+def more_often_than(per_s: int, *, burst: int, per: Json, meter: str, keys_max: int) -> Json:
+    """The rule goes on for packets that have the same value of `per` more often than that."""
+    rate = {"limit": {"rate": per_s, "per": "second", "burst": burst, "inv": True}}
+    return {"meter": {"name": meter, "key": per, "size": keys_max, "stmt": rate}}
 
 
 def more_connections_than(limit: int, *, per: Json, meter: str, keys_max: int) -> Json:

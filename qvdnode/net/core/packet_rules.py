@@ -29,10 +29,11 @@ from qvdnode.net.core.expressions import (
     equal,
     established_flow,
     field,
+    first_packet,
     goto,
     more_connections_than,
+    more_often_than,
     network,
-    new_flow,
     related_flow,
 )
 from qvdnode.net.core.table import Chain, Hook, NamedSet, Table, elements
@@ -44,6 +45,10 @@ RESOLVERS: Final = "resolvers"
 ALLOWED: Final = "allowed_networks"
 DENIED: Final = "denied_networks"
 CONNECTIONS: Final = "connections_of_guests"
+OPENED: Final = "opened_by_guests"
+OPENED_PER_S, OPENED_BURST = 500, 1000
+"""New connections of one guest. A browser opens a few dozen at a time. The kernel adds each attempt
+to its count before it judges it, and cleans up only a few at a time: a flood would fill memory."""
 GUESTS_MAX: Final = 65_536
 """Addresses in the largest subnet that the settings take."""
 FILTER, SOURCE_NAT = 0, 100
@@ -62,6 +67,7 @@ class PacketDrop(StrEnum):
     FROM_HOST = "drop_from_host"
     ICMP_ERROR = "drop_icmp_error"
     TOO_MANY = "drop_too_many_connections"
+    TOO_FAST = "drop_connections_too_fast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +167,18 @@ def _from_guest(bridge: str) -> list[list[Json]]:
 
 def _within_limit(connections_max: int) -> list[list[Json]]:
     """The table of connections is the whole host's: no guest may fill it."""
-    too_many = more_connections_than(
-        connections_max, per=field("ip", "saddr"), meter=CONNECTIONS, keys_max=GUESTS_MAX
+    guest = field("ip", "saddr")
+    too_fast = more_often_than(
+        OPENED_PER_S, burst=OPENED_BURST, per=guest, meter=OPENED, keys_max=GUESTS_MAX
     )
-    return [[new_flow(), too_many, count(PacketDrop.TOO_MANY), DROP], [ACCEPT]]
+    too_many = more_connections_than(
+        connections_max, per=guest, meter=CONNECTIONS, keys_max=GUESTS_MAX
+    )
+    return [
+        [first_packet(), too_fast, count(PacketDrop.TOO_FAST), DROP],
+        [first_packet(), too_many, count(PacketDrop.TOO_MANY), DROP],
+        [ACCEPT],
+    ]
 
 
 def _to_guest(subnet: IPv4Network) -> list[list[Json]]:

@@ -1,5 +1,6 @@
 """No guest fills the host's table of connections."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.nftables
 
-LIMIT, TRIED = 40, 90
+LIMIT, TRIED, FLOOD = 40, 90, 6000
 FRIEND, DISPLAY, PORT = 8080, 4100, 5353
 GATEWAY = SUBNET.network_address + 1
 
@@ -118,6 +119,36 @@ async def test_what_is_dropped_leaves_no_entry(
     await until(all_dropped)
     assert entries() - before < LIMIT // 2
     assert await dropped(bare_lab) == 0
+
+
+async def test_a_flood_of_attempts_is_stopped_before_it_is_counted(
+    bare_lab: Lab, guests: tuple[Guest, Guest]
+) -> None:
+    """Each would be kept in the kernel's memory for a while."""
+    lab, (greedy, _) = bare_lab, guests
+
+    async def too_fast() -> int:
+        return (await lab.confinement.dropped())["drop_connections_too_fast"]
+
+    with greedy.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaking:
+        for port in range(1024, 1024 + FLOOD):
+            speaking.sendto(b"question", (str(WORLD), port))
+    await until(too_fast, what="an attempt dropped for the rate")
+    assert entries() < 2 * LIMIT
+
+
+async def test_a_stream_that_nobody_answers_is_one_connection(
+    bare_lab: Lab, guests: tuple[Guest, Guest]
+) -> None:
+    greedy, _ = guests
+    with greedy.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaking:
+        speaking.connect((str(WORLD), PORT))
+        for _ in range(FLOOD):
+            # Nobody listens outside, and says so.
+            with contextlib.suppress(ConnectionRefusedError):
+                speaking.send(b"sound")
+    counts = await bare_lab.confinement.dropped()
+    assert counts["drop_connections_too_fast"] == counts["drop_too_many_connections"] == 0
 
 
 def send_from_many_ports(guest: Guest, target: IPv4Address) -> None:

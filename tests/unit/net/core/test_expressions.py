@@ -22,8 +22,9 @@ def test_headers_concatenations_and_masks() -> None:
 def test_verdicts_and_statements() -> None:
     assert nft.goto("a") == {"goto": {"target": "a"}}
     assert nft.count("why") == {"counter": "why"}
-    flows = (nft.new_flow(), nft.established_flow(), nft.related_flow())
-    assert [flow["match"]["right"] for flow in flows] == ["new", "established", "related"]
+    flows = (nft.established_flow(), nft.related_flow())
+    assert [flow["match"]["right"] for flow in flows] == ["established", "related"]
+    assert nft.first_packet()["match"]["left"] == nft.masked(nft.CT_STATUS, "confirmed")
 
 
 def test_connections_are_counted_by_a_meter() -> None:
@@ -32,6 +33,9 @@ def test_connections_are_counted_by_a_meter() -> None:
     assert rule["meter"]["key"] == source
     assert rule["meter"]["stmt"] == {"ct count": {"val": 5, "inv": True}}
     assert (rule["meter"]["name"], rule["meter"]["size"]) == ("connections", 9)
+    often = nft.more_often_than(2, burst=3, per=source, meter="opened", keys_max=9)["meter"]
+    assert often["stmt"]["limit"] == {"rate": 2, "per": "second", "burst": 3, "inv": True}
+    assert (often["key"], often["name"], often["size"]) == (source, "opened", 9)
 
 
 def test_networks_and_commands() -> None:

@@ -66,7 +66,8 @@ def test_egress_is_given_and_taken_by_element() -> None:
 def test_whatever_is_let_out_is_counted_against_the_guests_limit() -> None:
     chains = {chain.name: chain for chain in packet_table(PERIMETER, []).chains}
     assert ACCEPT not in [rule[-1] for rule in chains["from_guest"].rules]
-    limit, accept = chains["within_limit"].rules
+    rate, limit, accept = chains["within_limit"].rules
+    assert "limit" in rate[1]["meter"]["stmt"]
     assert limit[1]["meter"]["stmt"] == {"ct count": {"val": 4096, "inv": True}}
     assert accept == [ACCEPT]
 
