@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.xvfb import xvfb
-from qvdnode.client.display import look_at
+from qvdnode.client.display import prepare_display
 from qvdnode.model.errors import HostFailed, Unavailable
 from qvdnode.wire import x11
 
@@ -30,7 +30,7 @@ class DemoScreen:
 async def must_be_usable(display: str) -> None:
     """Raise Unavailable if the display cannot be used: better now than after minutes of work."""
     try:
-        await look_at(display)
+        await prepare_display(display)
     except Unavailable as error:
         raise Unavailable(
             f"{error}. Mend DISPLAY, or take it away (env -u DISPLAY make demo): the demo then"
@@ -58,7 +58,8 @@ async def screen(display: str | None) -> AsyncIterator[DemoScreen]:
         yield DemoScreen(display, own=False)
         return
     with _cookie() as file:
-        async with xvfb(SIZE, "-auth", str(file)) as own:
+        # A server that starts anew when its last client goes forgets whom it lets in.
+        async with xvfb(SIZE, "-auth", str(file), "-noreset") as own:
             yield DemoScreen(own, own=True)
 
 

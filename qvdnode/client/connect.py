@@ -8,7 +8,7 @@ from qvdnode.client.core import display_facts
 from qvdnode.client.core.backoff import Backoff, Outage
 from qvdnode.client.core.choice import choose
 from qvdnode.client.core.refusal import PERMANENT
-from qvdnode.client.display import look_at
+from qvdnode.client.display import prepare_display
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import Target
 from qvdnode.model.desktop import DesktopEntry
@@ -135,7 +135,7 @@ class Client:
 
     async def _query(self, vm_id: VmId, round_trip_s: float) -> dict[str, str]:
         wishes = self._wishes
-        facts = await look_at(wishes.display)
+        facts = await prepare_display(wishes.display)
         guessed = display_facts.geometry(facts.width, facts.height, fullscreen=wishes.fullscreen)
         query = {
             "id": str(vm_id),

@@ -1,6 +1,7 @@
-"""What the X display in use tells about itself: screen size and keyboard."""
+"""What the X display in use tells about itself, and whom it lets in."""
 # tested-by: tests/integration/client/test_connect.py
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +22,15 @@ class DisplayFacts:
     """Model/layout, None when the server does not tell."""
 
 
-async def look_at(display: str) -> DisplayFacts:
-    """Ask the X server; raises Unavailable when there is none."""
+async def prepare_display(display: str) -> DisplayFacts:
+    """Have the X server let in this user's processes, and ask it; raises Unavailable without one.
+
+    nxproxy passes on the greeting of the guest, which knows no cookie of this display. Most
+    distributions let the user in when a session begins. A server that refuses stays as it is.
+    """
+    # One connection for both: some servers start anew when the last one ends.
     async with X11Link(display) as link:
+        link.tell(x11.let_in_local_user(os.geteuid()))
         names = b""
         reply = await link.ask(x11.atom(KEYBOARD_PROPERTY))
         number = 0 if reply is None else x11.parse_atom(reply)

@@ -25,6 +25,8 @@ EVENT_MASK: Final = 1 << 11
 MAP_VIEWABLE: Final = 2
 WM_CLASS: Final = 67
 Z_PIXMAP: Final = 2
+SERVER_INTERPRETED: Final = 5
+"""Family of an address that the server itself knows how to check."""
 
 
 class BadX11(Invalid):
@@ -163,6 +165,13 @@ def atom(name: str) -> bytes:
     """InternAtom, only if it exists."""
     word = name.encode("latin-1")
     return struct.pack("<BBHHxx", 16, 1, 2 + len(padded(word)) // 4, len(word)) + padded(word)
+
+
+def let_in_local_user(uid: int) -> bytes:
+    """Let all processes of that user on the server's machine connect: ChangeHosts, Insert."""
+    address = f"localuser\0#{uid}".encode()
+    words = 2 + len(padded(address)) // 4
+    return struct.pack("<BBHBxH", 109, 0, words, SERVER_INTERPRETED, len(address)) + padded(address)
 
 
 def image(window: int, width: int, height: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.cli.demo_screen import screen
 from qvdnode.client.connect import Wishes, desktops_at, fingerprint_at
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.nx_proxy import DIAL_LIMIT_S, Ending
@@ -94,6 +95,21 @@ async def test_a_desktop_is_shown_and_ends_with_the_server(
     assert "qvd.client.geometry=1064x666" in head
     assert "qvd.client.link=lan" in head
     assert "qvd.client.keyboard=pc105/us" in head
+
+
+@pytest.mark.nx
+async def test_a_desktop_is_shown_where_the_display_asks_for_a_cookie(
+    server: FakeQvdServer, tmp_path: Path
+) -> None:
+    """The guest, whose greeting reaches the X server, has none."""
+    over = asyncio.Event()
+    async with screen(None) as shown, agent(tmp_path, 172) as port:
+        relay_to(port, server, over)
+        async with WindowWatcher(shown.display, CLOCK) as watcher:
+            showing = asyncio.create_task(client(server, shown.display, Said()).run(QUICK))
+            assert await watcher.wait_new(10)
+            over.set()
+            assert await showing is Ending.CLOSED
 
 
 @pytest.mark.nx

@@ -121,6 +121,8 @@ def test_requests_have_the_length_they_claim() -> None:
         x11.atom("_XKB_RULES_NAMES"),
         x11.atom("ABC"),
         x11.image(1, 10, 10),
+        x11.let_in_local_user(0),
+        x11.let_in_local_user(100_000),
     ]
     for request in requests:
         (words,) = struct.unpack_from("<H", request, 2)
