@@ -58,7 +58,7 @@ class Ballast:
         try:
             if disk_space.free_room(self._folder).mib < 2 * self._size_mib + LOW_MIB:
                 return
-            # The folder is the account's of the server: nothing of it is opened.
+            # One that is not whole, from before the disk was full.
             self._file.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             handle = os.open(self._file, flags, 0o600)
