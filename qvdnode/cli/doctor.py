@@ -83,7 +83,7 @@ async def _disk(config: Config) -> DiskFacts:
         state_dir=folder,
         free_mib=await asyncio.to_thread(disk_space.free_mib, folder),
         floor_mib=config.image.free_floor_mib,
-        stores=await asyncio.to_thread(_stores, config),
+        stores=await asyncio.to_thread(stores, config),
         project_quota=await asyncio.to_thread(project_quota.available, folder),
         closed_parent=await asyncio.to_thread(first_closed_parent, folder),
         mounts=mounts,
@@ -91,11 +91,15 @@ async def _disk(config: Config) -> DiskFacts:
     )
 
 
-def _stores(config: Config) -> list[StoreFigures]:
+def stores(config: Config) -> list[StoreFigures]:
+    """What is promised of the file systems; nothing where there is no node, or we may not look."""
     if not _is_folder(config.node.state_dir):
         return []
     ledger = DiskLedger(config.image)
-    ledger.look()
+    try:
+        ledger.look()
+    except HostFailed:  # only root may list homes
+        return []
     return ledger.show([record.order for record in StateFiles(config.vm.state_files).peek()])
 
 

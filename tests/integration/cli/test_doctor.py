@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.cli.doctor import nearest
+from qvdnode.cli.doctor import nearest, stores
+from qvdnode.daemon.load import parse
 from qvdnode.host import id_claims, mounts, process, project_quota
 from qvdnode.host.probes import mapped_mounts
 from qvdnode.host.probes.mapped_mounts import MountFacts
@@ -118,6 +119,21 @@ def test_a_folder_that_is_closed_to_us_is_no_obstacle_to_looking() -> None:
         try:
             assert nearest(closed / "farm" / "state") == closed
             assert not project_quota.available(closed)
+        finally:
+            os.seteuid(0)
+
+
+def test_homes_that_only_root_may_list_are_no_obstacle_to_looking() -> None:
+    with tempfile.TemporaryDirectory(prefix="qvdnode-test-", dir="/var/tmp") as name:
+        state = Path(name)
+        (state / "homes").mkdir()
+        for folder in (state, state / "homes"):
+            folder.chmod(0o711)
+        config = parse({"node": {"state_dir": name}})
+        assert [store.folder for store in stores(config)] == [name]
+        os.seteuid(NOBODY)
+        try:
+            assert stores(config) == []
         finally:
             os.seteuid(0)
 
