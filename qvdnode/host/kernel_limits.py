@@ -66,8 +66,7 @@ class KernelLimits:
             before = {**low, **self._before()}
             record = {"boot": boot_id(), "limits": before}
             self._record.write_text(json.dumps(record), encoding="ascii")
-            for name in low:
-                self._write(name, WANTED[name])
+            self._write_all({name: WANTED[name] for name in low})
             return low
 
     def leave(self, prefix: str) -> dict[str, int]:
@@ -82,8 +81,7 @@ class KernelLimits:
                 if self._read(name) == WANTED.get(name)
             }
             self._record.unlink(missing_ok=True)
-            for name, value in back.items():
-                self._write(name, value)
+            self._write_all(back)
             return back
 
     def settable(self) -> bool:
@@ -109,8 +107,16 @@ class KernelLimits:
         except FileNotFoundError:
             return None
 
-    def _write(self, name: str, value: int) -> None:
-        (self.sysctls / name).write_text(f"{value}\n", encoding="ascii")
+    def _write_all(self, values: Mapping[str, int]) -> None:
+        """Raises the last OSError, having written what it could."""
+        failed: OSError | None = None
+        for name, value in values.items():
+            try:
+                (self.sysctls / name).write_text(f"{value}\n", encoding="ascii")
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,7 +1,9 @@
 """The limits are shared: the last instance that leaves puts them back as the first found them."""
 
+import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,8 +78,18 @@ def test_a_record_of_another_boot_or_a_torn_one_is_forgotten(sysctls: Path, spoi
     assert limits(sysctls).leave("b") == {TERMINALS: 4096}
 
 
-def test_what_cannot_be_set_is_told(sysctls: Path) -> None:
-    (sysctls / TERMINALS).unlink()
-    (sysctls / TERMINALS).mkdir()
-    with pytest.raises(HostFailed, match="cannot be raised"):
+def test_what_cannot_be_set_is_told_and_keeps_nothing_else_low(
+    sysctls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sysctls / PIDS).write_text("32768\n")
+    writing = Path.write_text
+
+    def refusing(path: Path, text: str, **how: Any) -> int:
+        if path == sysctls / PIDS and int(text) == WANTED[PIDS]:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return writing(path, text, **how)
+
+    monkeypatch.setattr(Path, "write_text", refusing)
+    with pytest.raises(HostFailed, match=rf"cannot be raised.*{PIDS}"):
         limits(sysctls).hold("a", BRIDGE)
+    assert value(sysctls, TERMINALS) == WANTED[TERMINALS]
