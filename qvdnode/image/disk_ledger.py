@@ -126,7 +126,8 @@ class DiskLedger:
             for entry in entries:
                 name, dot, suffix = entry.name.partition(".")
                 if name.isdecimal() and dot + suffix == ".img":
-                    files[UserId(int(name))] = _size_of(entry.stat())
+                    with contextlib.suppress(FileNotFoundError):  # it is removed just now
+                        files[UserId(int(name))] = _size_of(entry.stat())
                 elif entry.name.isdecimal():
                     folders.add(UserId(int(entry.name)))
         return files | {user_id: self._home(user_id) for user_id in folders - files.keys()}

@@ -44,6 +44,15 @@ async def test_kept_homes_and_the_roots_of_guests_are_found(by_files: ImageSetti
     assert look.roots.used.inodes == 2
 
 
+def test_a_home_that_goes_during_the_look_hides_no_other(by_files: ImageSettings) -> None:
+    homes = by_files.state_dir / "homes"
+    homes.mkdir(exist_ok=True)
+    for user in range(1, 20, 2):
+        (homes / f"{user}.img").write_bytes(bytes(1 << 20))
+        (homes / f"{user + 1}.img").symlink_to("gone")  # listed, and not there when it is asked for
+    assert DiskLedger(by_files).look().kept == dict.fromkeys(range(1, 20, 2), 1)
+
+
 async def test_homes_on_a_file_system_of_their_own_are_counted_there(
     by_files: ImageSettings, apart: Path
 ) -> None:
