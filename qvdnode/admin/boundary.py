@@ -36,8 +36,6 @@ QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
 """The answer whose head has been sent."""
 ITS_CORRELATION: Final = web.RequestKey("correlation", str)
-STRANGE: Final = frozenset({400, 404, 405, 413, 415})
-"""What anybody can have without a token, as often as they like: told as a count."""
 UNMATCHED: Final = "unmatched"
 WENT_AWAY: Final = 499
 """Status in the log for a client that closed the connection before its answer."""
@@ -123,7 +121,8 @@ def _measure(request: web.Request, status: int, seconds: float) -> None:
     SECONDS.labels(method, path).observe(seconds)
     if path in QUIET and status < 400:
         return
-    if status in STRANGE and ADMITTED not in request:
+    if status >= 400 and ADMITTED not in request:
+        # Anybody can have this without a token, as often as they like: told as a count.
         because = f"{status} for {request.method[:16]} {request.path[:100]}"
         request.app[PARTS].strangers.note("admin_request_refused", request.remote or "?", because)
         return

@@ -220,8 +220,14 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
 ) -> None:
     port, begun_s = await open_port(CROWD), asyncio.get_running_loop().time()
     caplog.set_level(logging.INFO)
+    said_by_strangers = (
+        HEALTH.replace(b"/healthz", b"/nothing"),
+        port.nodes(),
+        port.nodes("Authorization: Bearer worth-nothing"),
+        b"no HTTP\r\n\r\n",
+    )
     for _ in range(15):
-        for said in (HEALTH.replace(b"/healthz", b"/nothing"), b"no HTTP\r\n\r\n"):
+        for said in said_by_strangers:
             caller = await port.call()
             await caller.ask(said)
     for _ in range(50):
@@ -229,5 +235,6 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
         await port.call(tls=False, said=b"no TLS at all, which is at least as long as a record")
     await until(lambda: "connection_dropped" in caplog.messages)
     lines_max = 2 + (asyncio.get_running_loop().time() - begun_s) / WINDOW_S
+    assert "admin_request" not in caplog.messages
     for event in ("head_refused", "tls_failed", "connection_dropped", "admin_request_refused"):
         assert 1 <= caplog.messages.count(event) <= lines_max, event
