@@ -106,6 +106,28 @@ async def test_one_who_is_always_faster_is_told_of(
     assert await real_guests.driver.find(spec) is None
 
 
+async def test_a_launch_that_is_slow_to_end_is_given_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def launch() -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await looked_again.wait()
+        return 0
+
+    def stranger(_control: LxcControl, _name: str) -> str:
+        loop.call_later(5 * lxc_control.LOOK_S, looked_again.set)
+        return "somebody"
+
+    loop, looked_again, faults = asyncio.get_running_loop(), asyncio.Event(), list[object]()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    monkeypatch.setattr(lxc_control, "LOOK_S", 0.02)
+    monkeypatch.setattr(LxcControl, "stranger", stranger)
+    assert await LxcControl(tmp_path).unless_taken("guest", launch()) is None
+    assert faults == []
+
+
 async def test_nobody_else_is_believed_about_a_guest(real_guests: RealGuests) -> None:
     """Its monitor is gone, by whatever accident, and somebody answers in its place."""
     spec = await real_guests.spec()

@@ -81,9 +81,10 @@ class LxcControl:
         loop, limit = asyncio.get_running_loop(), TimeLimit(None)
 
         def look() -> None:
-            if self.stranger(name) is not None:
+            if self.stranger(name) is None:
+                looks.append(loop.call_later(LOOK_S, look))
+            else:
                 limit.end_now()
-            looks.append(loop.call_later(LOOK_S, look))
 
         looks = [loop.call_later(LOOK_S, look)]
         try:
