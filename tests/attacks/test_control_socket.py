@@ -15,8 +15,8 @@ from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers import lxc_control
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.drivers.lxc_control import LxcControl
-from tests.attacks.host_user import NOBODY
 from tests.fixtures_guest import RealGuests
+from tests.harness.stranger import UID
 
 pytestmark = pytest.mark.lxc
 
@@ -39,7 +39,7 @@ sys.stdin.read()
 async def squatter(names: Sequence[str], how: str = "listen") -> AsyncIterator[None]:
     """A process of somebody else's that has these names until the end of the scope."""
     child = await asyncio.create_subprocess_exec(
-        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+        "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups",
         sys.executable, "-I", "-S", "-c", SQUATTER, how, *names,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -135,7 +135,7 @@ async def test_nobody_else_is_believed_about_a_guest(real_guests: RealGuests) ->
     await real_guests.driver.launch(spec)
     (real_guests.folder / "lxc" / f"{spec.name}.control").write_text("/elsewhere")
     async with squatter([f"{control.path(spec.name)}/{spec.name}/command"]):
-        with pytest.raises(HostFailed, match=f"user {NOBODY}"):
+        with pytest.raises(HostFailed, match=f"user {UID}"):
             await real_guests.driver.run_session(spec, "status", limit_s=QUICKLY_S)
 
 

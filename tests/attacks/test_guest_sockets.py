@@ -3,7 +3,7 @@
 import pytest
 
 from tests.attacks.attacker import Attacker
-from tests.attacks.host_user import listener, reached
+from tests.harness.stranger import listener, reached
 
 pytestmark = pytest.mark.lxc
 
@@ -22,10 +22,10 @@ async def test_other_guests_do_not_either(attacker: Attacker) -> None:
     spec = attacker.spec
     await attacker.as_root(f"{listener('/run/qvd/door')}; chmod 777 /run/qvd /run/qvd/*")
     found = [spec.run_folder, *spec.run_folder.iterdir()]
-    stranger = str(spec.ids.start + spec.ids.count)
+    stranger = spec.ids.start + spec.ids.count
     assert await reached(found, uid=stranger) == set()
     # The guest itself may: so the test sees what it looks for.
-    assert await reached(found, uid=str(spec.ids.start)) == set(map(str, found))
+    assert await reached(found, uid=spec.ids.start) == set(map(str, found))
 
 
 async def test_the_containers_files_are_the_nodes_own(attacker: Attacker) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.host_user import listener, reached
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import in_guest, in_guest_as_root
 from tests.e2e.test_desktop import viewing
 from tests.harness.node import NodeProcess
+from tests.harness.stranger import listener, reached
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

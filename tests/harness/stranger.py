@@ -1,13 +1,39 @@
-"""Another user of the host, who prepares files where root is going to work."""
+"""Another user of the host, who has no part in the node: prepares files, reaches for others."""
 
+import json
 import os
 import signal
+import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from qvdnode.host import process
 
 UID = 65534
 """The account `nobody`."""
+REACH = """
+import json, os, socket, stat, sys
+reached = []
+for path in json.load(sys.stdin):
+    try:
+        mode = os.stat(path, follow_symlinks=False).st_mode
+        if stat.S_ISSOCK(mode):
+            with socket.socket(socket.AF_UNIX) as dialled:
+                dialled.settimeout(2)
+                dialled.connect(path)
+        elif stat.S_ISDIR(mode):
+            os.listdir(path)
+        elif stat.S_ISREG(mode):
+            open(path, "rb").close()
+        else:
+            continue
+        reached.append(path)
+    except OSError:
+        pass
+print(json.dumps(reached))
+"""
 
 
 def as_stranger(work: Callable[[], object]) -> None:
@@ -33,6 +59,31 @@ def racing(work: Callable[[], object]) -> Iterator[None]:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+async def reached(paths: Iterable[Path], *, uid: int = UID) -> set[str]:
+    """Those of the folders that such a user can list, files to read, and sockets to dial."""
+    done = await process.run(
+        [
+            "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+            sys.executable, "-I", "-S", "-c", REACH,
+        ],
+        stdin=json.dumps([str(path) for path in paths]).encode(),
+    )  # fmt: skip
+    return set(json.loads(done.stdout))
+
+
+def listener(path: str) -> str:
+    """A shell command that leaves a unix socket there which all may dial, for half a minute."""
+    code = (
+        "use IO::Socket::UNIX; umask 0;"
+        "my $s = IO::Socket::UNIX->new(Type => SOCK_STREAM(), Local => shift, Listen => 5);"
+        "sleep 30;"
+    )
+    return (
+        f"setsid -f perl -e '{code}' {path} </dev/null >/dev/null 2>&1;"
+        f" until [ -S {path} ]; do sleep 0.05; done"
+    )
 
 
 def _forked(work: Callable[[], object]) -> int:
