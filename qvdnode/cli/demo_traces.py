@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.demo_plan import DemoPlan
-from qvdnode.host import links, mounts
-from qvdnode.host.forwarding import HOLDER, RECORDS
+from qvdnode.host import forwarding, kernel_limits, links, mounts
 from qvdnode.net.core import names
 from qvdnode.net.nft import Nft
 from qvdnode.runtime.clock import Clock
@@ -40,8 +39,10 @@ async def _found(plan: DemoPlan) -> list[str]:
         for item in tables
         if item.get("table", {}).get("name") == names.table_name(plan.prefix)
     ]
-    if (RECORDS / f"{HOLDER}{plan.prefix}").exists():
+    if (forwarding.RECORDS / f"{forwarding.HOLDER}{plan.prefix}").exists():
         found.append("a hold on IPv4 forwarding")
+    if (kernel_limits.RECORDS / f"{kernel_limits.HOLDER}{plan.prefix}").exists():
+        found.append("a hold on limits of the kernel")
     found += [f"process {pid} ({name})" for pid, name in _processes(plan)]
     return found
 
