@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from qvdnode.host import process
+from qvdnode.vm.drivers.lxc_control import LxcControl
 from tests.attacks.attacker import PROGRAMS, USER
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids, pids_by_name
@@ -136,10 +137,11 @@ async def test_a_user_finds_no_netfilter_socket_to_take(shown: Shown) -> None:
     target = Path(f"/proc/{guest_pids(desk)[0]}/root/usr/local/bin/descriptor_thief")
     await process.run(["tcc", "-Wall", "-o", target, PROGRAMS / "descriptor_thief.c"])
     target.chmod(0o755)
+    name = f"{desk.node.prefix}qvd-{desk.vm_id}"
+    path = LxcControl(desk.node.state_dir / "lxc").path(name)
     done = await process.run(
         [
-            "lxc-attach", "-n", f"{desk.node.prefix}qvd-{desk.vm_id}",
-            "-P", desk.node.state_dir / "lxc", "--clear-env",
+            "lxc-attach", "-n", name, "-P", path, "--clear-env",
             f"--uid={USER}", f"--gid={USER}", "--", "/usr/local/bin/descriptor_thief",
         ],
         limit_s=15,
