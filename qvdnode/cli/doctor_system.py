@@ -20,7 +20,7 @@ def judge(facts: SystemFacts, now: datetime) -> list[Finding]:
     return [
         kernel(facts.release),
         control_groups(facts.cgroup_layout, facts.cgroup_controllers),
-        user_namespaces(facts.user_namespaces_max),
+        user_namespaces(facts.user_namespaces_max, nest=facts.user_namespaces_nest),
         kernel_limits(facts.low_limits, settable=facts.limits_settable),
         memory(facts.memory_mib),
         swap(facts.swap_mib, zram=facts.zram),
@@ -72,8 +72,14 @@ def open_files(limit: int, needed: int, least: int) -> Finding:
     return ok("open files", f"{limit} at most; {needed} are needed")
 
 
-def user_namespaces(allowed: int) -> Finding:
-    """Whether guests can have users of their own."""
+def user_namespaces(allowed: int, *, nest: bool) -> Finding:
+    """Whether guests can have users of their own, in a namespace within another one."""
+    if not nest:
+        return error(
+            "user namespaces",
+            "This host lets only its root make them, and each guest needs one within another",
+            "Run: sysctl -w kernel.unprivileged_userns_clone=1",
+        )
     if allowed > 0:
         return ok("user namespaces", f"Up to {allowed}")
     return error(

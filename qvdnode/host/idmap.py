@@ -40,8 +40,10 @@ INNER: Final = "\n".join(
           NAMESPACE_LIMITS.items()),
         "exec 3<&0",
         "unshare --user -- cat <&3 >/dev/null &",
-        # Refused until the other process is in its namespace.
-        'until echo "0 0 $1" > /proc/$!/uid_map; do :; done 2>/dev/null',
+        # Refused until the other process is in its namespace, which it has not got if it ended (Z).
+        'until echo "0 0 $1" > /proc/$!/uid_map; do',
+        'read -r it < /proc/$!/stat; case $it in *") Z "*) exit 1;; esac',
+        "done 2>/dev/null",
         'echo "0 0 $1" > /proc/$!/gid_map',
         "echo $!",
         "wait",

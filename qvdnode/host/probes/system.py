@@ -40,6 +40,8 @@ class SystemFacts:
     """v2, v1 or none."""
     cgroup_controllers: frozenset[str]
     user_namespaces_max: int
+    user_namespaces_nest: bool
+    """Whether they can be made without the rights of the host's root, within another one."""
     ksm_running: bool | None
     """None when the kernel has no KSM."""
     swap_mib: int
@@ -64,6 +66,7 @@ def look() -> SystemFacts:
         cgroup_layout="none" if found is None else str(found.layout),
         cgroup_controllers=frozenset() if found is None else controllers(found),
         user_namespaces_max=int(_text(PROC / "sys/user/max_user_namespaces") or "0"),
+        user_namespaces_nest=_text(PROC / "sys/kernel/unprivileged_userns_clone") != "0",
         ksm_running=None if ksm is None else ksm == "1",
         swap_mib=memory.get("SwapTotal", 0),
         zram=(SYS / "block/zram0").exists(),

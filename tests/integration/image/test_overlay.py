@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host import loop_files, mounts, process, project_quota
+from qvdnode.host import idmap, loop_files, mounts, process, project_quota
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
@@ -359,3 +359,12 @@ async def test_project_quota_limits_a_guest(ready: ImageSettings) -> None:
     assert "quota exceeded" in told or "No space left" in told
     await provider.unmount(VM, USER, ONE)
     await nothing_left(ready)
+
+
+async def test_a_kernel_that_refuses_a_namespace_within_another_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(idmap, "INNER", idmap.INNER.replace("unshare --user", "false"))
+    monkeypatch.setattr(idmap, "MADE_LIMIT_S", 300.0)
+    with pytest.raises(HostFailed, match="lets nobody make user namespaces"):
+        await idmap.guest_namespace(IDS.start, IDS.count)

@@ -15,6 +15,7 @@ GOOD = SystemFacts(
     cgroup_layout="v2",
     cgroup_controllers=frozenset({"cpu", "io", "memory", "pids"}),
     user_namespaces_max=96_000,
+    user_namespaces_nest=True,
     ksm_running=True,
     swap_mib=4096,
     zram=True,
@@ -52,6 +53,7 @@ def test_limits_that_the_node_raises_are_told_and_fine() -> None:
         (replace(GOOD, cgroup_layout="v1"), "cgroups", Level.WARNING),
         (replace(GOOD, cgroup_layout="none"), "cgroups", Level.ERROR),
         (replace(GOOD, user_namespaces_max=0), "user namespaces", Level.ERROR),
+        (replace(GOOD, user_namespaces_nest=False), "user namespaces", Level.ERROR),
         (
             replace(GOOD, low_limits=("kernel.pty.max = 4096",), limits_settable=False),
             "kernel limits",
