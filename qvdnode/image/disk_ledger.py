@@ -140,7 +140,7 @@ class DiskLedger:
         return self._quota(self._layout.home(user_id), base + 2 * user_id + 1)
 
     def _used_by(self, vm_id: VmId, folders: GuestFolders) -> Room:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return _allocated(folders.disk_file.stat())
         return self._quota(folders.disk, self._settings.quota_project_base + 2 * vm_id)[1]
 

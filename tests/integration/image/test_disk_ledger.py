@@ -38,6 +38,7 @@ async def test_kept_homes_and_the_roots_of_guests_are_found(by_files: ImageSetti
     await loop_files.make(state / "homes/5.img", 64, journal=True)
     (state / "homes/6").mkdir()
     (state / "homes/7.img.new").touch()
+    (state / "vms/7/note").write_text("of an administrator's, who cleans up tomorrow")
     look = ledger.look()
     assert (look.kept, look.by_quota, look.roots) == ({5: 64, 6: 0}, False, look.homes)
     assert 8 <= look.roots.used.mib < 24
