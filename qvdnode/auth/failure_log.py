@@ -14,7 +14,7 @@ LOGIN_MAX: Final = 64
 
 
 class FailureLog:
-    """Writes `login_failed` events, so many a minute for each source and in all."""
+    """Writes `login_failed` events: a limited number a minute for each source and in all."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -50,7 +50,7 @@ async def answered(work: Awaitable[T]) -> T | Answer:
     try:
         return await work
     except (Unauthenticated, Throttled) as error:
-        return answer_for(error)  # auth logs these, so many a minute: strangers cause them at will
+        return answer_for(error)  # auth logs these, a limited number a minute
     except FarmError as error:
         log.info("request_refused", extra={"code": error.code, "because": str(error)})
         return answer_for(error)

@@ -67,7 +67,9 @@ def open_files(limit: int, needed: int, least: int) -> Finding:
     if limit < least:
         return error("open files", f"{limit} at most, and a node needs {least}", mend)
     if limit < needed:
-        text = f"{limit} at most; for what is configured {needed} are needed, so ports hold less"
+        text = (
+            f"{limit} at most; this configuration needs {needed}, so ports take fewer connections"
+        )
         return warning("open files", text, mend)
     return ok("open files", f"{limit} at most; {needed} are needed")
 
@@ -96,7 +98,8 @@ def kernel_limits(low: Sequence[str], *, settable: bool) -> Finding:
     names = ", ".join(low)
     if settable:
         return ok(
-            "kernel limits", f"{names}; a node raises them while it runs, and back at its end"
+            "kernel limits",
+            f"{names}; a node raises them while it runs and restores them at its end",
         )
     return warning(
         "kernel limits",

@@ -10,7 +10,7 @@ _trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def give_back() -> None:
-    """malloc_trim(3). glibc keeps freed memory below what is still in use, else for ever.
+    """malloc_trim(3). Without it glibc keeps freed memory that lies below memory in use.
 
     Others that allocate wait meanwhile: about 0.3 ms for each MiB that is given back, so call it
     often rather than late.

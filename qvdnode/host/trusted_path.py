@@ -171,15 +171,15 @@ def _judge_end(end: int, path: Path, place: Place) -> None:
 def _judge_owner(facts: os.stat_result, at: Path) -> None:
     if facts.st_uid not in _trusted_users():
         raise HostFailed(
-            f"{at} belongs to {_owner(facts)}, who could replace what is in it or below it: look "
-            f"through it, then run `chown {_me()} {at}`, or choose another path"
+            f"{at} belongs to {_owner(facts)}, who could replace what is in it or below it: check "
+            f"its contents, then run `chown {_me()} {at}`, or choose another path"
         )
 
 
 def _writable(at: Path) -> HostFailed:
     return HostFailed(
         f"other users may write {at} (its mode or an ACL says so) and could replace what is in it "
-        f"or below it: look through it, then run `chmod go-w {at}`, or choose another path"
+        f"or below it: check its contents, then run `chmod go-w {at}`, or choose another path"
     )
 
 

@@ -28,7 +28,7 @@ from qvdnode.model.ids import UserId, VmId
 from qvdnode.telemetry.metrics import Counter, Gauge
 
 Orders = Callable[[], Collection[DesktopOrder]]
-"""What runs or comes up, as it was started."""
+"""Gives the order of each desktop that runs or comes up."""
 
 REFUSED: Final = Counter("qvdnode_disk_admissions_refused", "Starts refused for want of disk space")
 CAPACITY: Final = Gauge(

@@ -30,8 +30,8 @@ class ImageSettings:
     writer first; 0 is twice `free_floor_mib`. Below the floor every desktop that goes on writing to
     the disk is ended."""
     disk_overcommit: float = 1.0
-    """How often disk space may be promised to roots and homes by the sizes that flavours give. 1
-    never runs out; more counts on desktops that do not use what they were given."""
+    """How many times the disk space may be promised to roots and homes, by the sizes in their
+    flavours. With 1 it cannot run out; with more it can, if desktops use all they were given."""
     disk_preallocate: bool = False
     """Whether roots and homes take their full size on the disk at once, so that no write in them
     can fail for lack of space outside. It needs `size_limits` to be `loop`."""

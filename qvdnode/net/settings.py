@@ -54,7 +54,8 @@ class NetSettings:
     """DNS resolvers of the guests; reachable even inside a denied network. Without any, guests
     get those of the host that are not on the host itself."""
     allowed_networks: tuple[IPv4Network, ...] = ()
-    """Networks that guests may reach although they are denied else (file servers, printers)."""
+    """Networks that guests may reach although they would be denied otherwise (file servers,
+    printers)."""
     denied_networks: tuple[IPv4Network, ...] = ()
     """Networks that guests may not reach, besides those that the host stands in and those of cloud
     providers' own services (link-local, 100.64.0.0/10, 168.63.129.16, 192.0.0.192)."""

@@ -18,7 +18,7 @@ PATIENCE_S: Final = 15.0
 GROWTH_MIN_MIB: Final = 1.0
 """Less than this between two looks is no growth: logs and the like."""
 SHARE_MIN: Final = 0.1
-"""Of the space that went, for a writer to be taken for its cause."""
+"""A writer is a cause if it wrote at least this share of the space that was lost."""
 SLOW_S: Final = 1.0
 FAST_S: Final = 0.2
 LOOKS_AHEAD: Final = 5

@@ -77,7 +77,7 @@ class LxcControl:
         return None if uid == 0 else f"process {pid} of user {uid}"
 
     async def unless_taken(self, name: str, work: Awaitable[int]) -> int | None:
-        """What a launch comes to; None, at once, when it waits for a stranger's answer."""
+        """The exit code of a launch; None as soon as it waits for a stranger's answer."""
         loop, limit = asyncio.get_running_loop(), TimeLimit(None)
 
         def look() -> None:
