@@ -36,12 +36,20 @@ class Homes:
         self._project_base = project_base
         self._holders: defaultdict[UserId, set[Holder]] = defaultdict(set)
         self._locks: defaultdict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._cut_off: set[UserId] = set()
+        """Homes that give errors until they have been closed."""
 
     async def hold(self, user_id: UserId, holder: Holder, size_mib: int, limit: SizeLimit) -> Path:
         """The user's home on disk, ready to be mounted for a guest; raises HostFailed."""
         async with self._locks[user_id]:
             folder = self._layout.home(user_id)
             home = folder / "home"
+            if self._holders[user_id] and user_id in self._cut_off:
+                raise HostFailed(
+                    f"The home {folder} is being closed, since a desktop that has it filled the"
+                    " disk. Try again in a moment."
+                )
+            self._cut_off.discard(user_id)
             if not self._holders[user_id] or not await asyncio.to_thread(home.is_dir):
                 await self._open(user_id, folder, size_mib, limit)
             self._holders[user_id].add(holder)
@@ -57,6 +65,7 @@ class Homes:
 
     async def cut_off(self, user_id: UserId, limit: SizeLimit) -> None:
         """Let the home grow no more until all guests that hold it are gone; raises HostFailed."""
+        self._cut_off.add(user_id)
         await limit.cut_off(self._limited(user_id, 0))
 
     def adopt(self, user_id: UserId, holder: Holder) -> None:

@@ -11,7 +11,7 @@ from qvdnode.host import disk_space, loop_files, mounts, process
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.image.size_limit import LimitedFolder, LoopLimit
-from qvdnode.model.errors import NodeFull
+from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.ids import Generation, UserId, VmId
 from tests.fakes.orders import FLAVOUR, desktop_order
 from tests.integration.image.conftest import IDS, ORDER
@@ -67,6 +67,8 @@ async def test_what_is_cut_off_grows_no_more_and_a_home_keeps_what_was_synced(
     files = [ready.state_dir / name for name in ("homes/5.img", "vms/7/1/disk.img")]
     sizes = [allocated_mib(file) for file in files]
     assert "rror" in await as_guest(made, IDS, f"echo late > {made.home}/late", guest_id=1000)
+    with pytest.raises(HostFailed, match="Try again in a moment"):  # it would have errors, too
+        await rootfs.mount(desktop_order(9, user_id=USER, flavour=ORDER.flavour), ONE, IDS)
     await rootfs.unmount(VM, USER, ONE)
     assert allocated_mib(files[0]) == sizes[0]
     assert (await as_guest(other, IDS, "echo fine > var/lib/big")).startswith("0")
