@@ -35,7 +35,7 @@ from qvdnode.host.free_memory import give_back
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.surroundings import guest_resolvers
-from qvdnode.net.upkeep import keep_checking
+from qvdnode.net.upkeep import check_once, keep_checking
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
@@ -131,7 +131,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
     count = partial(node.rootfs.count, node.fleet.promised)
-    await count()
+    await check_once("disk", count)
     _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))
     _ = tasks.essential("rules", keep_checking("rules", node.confinement.check, clock))
     _ = tasks.essential("network", keep_checking("network", node.network.check, clock))

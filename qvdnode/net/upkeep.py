@@ -16,7 +16,12 @@ async def keep_checking(what: str, check: Callable[[], Awaitable[object]], clock
     """Check for ever; a check that the host does not let through is logged, and tried again."""
     while True:
         await clock.sleep(CHECK_EVERY_S)
-        try:
-            await check()
-        except HostFailed as error:
-            log.warning("host_not_checked", extra={"what": what, "because": str(error)})
+        await check_once(what, check)
+
+
+async def check_once(what: str, check: Callable[[], Awaitable[object]]) -> None:
+    """Check; when the host does not let that through it is logged."""
+    try:
+        await check()
+    except HostFailed as error:
+        log.warning("host_not_checked", extra={"what": what, "because": str(error)})
