@@ -4,6 +4,7 @@ Core decides whom and when; here is measured, and told.
 """
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Protocol
@@ -51,6 +52,8 @@ class DiskWatch:
         self._guests = guests
         self._end = end
         self._last: dict[str, StoreSizes] = {}
+        self._calm: dict[str, StoreSizes] = {}
+        """As each was when last no less than the alarm mark was free, or when first seen."""
         self._last_s = 0.0
 
     async def run(self) -> None:
@@ -70,14 +73,28 @@ class DiskWatch:
         spaces = []
         for store in stores:
             before = self._last.get(str(store.folder), store)
-            space = self._space(before, store, now_s - self._last_s)
+            calm = self._calm_before(store)
+            space = self._space(before, calm, store, now_s - self._last_s)
             spaces.append(space)
-            await self._act(space, _writers(before, store))
+            await self._act(space, _writers(before, calm, store))
         self._last, self._last_s = {str(store.folder): store for store in stores}, now_s
         NEAR.set(int(any(space.free_mib < space.alarm_mib for space in spaces)))
         return min(disk_watch.pause_s(space) for space in spaces)
 
-    def _space(self, before: StoreSizes, store: StoreSizes, seconds: float) -> Space:
+    def _calm_before(self, store: StoreSizes) -> StoreSizes:
+        name = str(store.folder)
+        calm = self._calm.get(name)
+        if calm is None or store.free_mib >= self._settings.alarm_mib:
+            copy = dataclasses.replace(store, taken_mib=dict(store.taken_mib))
+            self._calm[name] = copy
+            return calm or copy
+        for guest, taken_mib in store.taken_mib.items():
+            calm.taken_mib.setdefault(guest, taken_mib)
+        return calm
+
+    def _space(
+        self, before: StoreSizes, calm: StoreSizes, store: StoreSizes, seconds: float
+    ) -> Space:
         return Space(
             str(store.folder),
             free_mib=store.free_mib,
@@ -85,6 +102,7 @@ class DiskWatch:
             seconds=seconds,
             floor_mib=self._settings.free_floor_mib,
             alarm_mib=self._settings.alarm_mib,
+            lost_since_alarm_mib=calm.free_mib - store.free_mib,
         )
 
     async def _act(self, space: Space, writers: list[Writer]) -> None:
@@ -101,9 +119,13 @@ class DiskWatch:
             await self._end(ending)
 
 
-def _writers(before: StoreSizes, now: StoreSizes) -> list[Writer]:
+def _writers(before: StoreSizes, calm: StoreSizes, now: StoreSizes) -> list[Writer]:
     # One that was not seen before has just been made, with all that is in it.
     return [
-        Writer(guest.vm_id, taken_mib - before.taken_mib.get(guest, taken_mib))
+        Writer(
+            guest.vm_id,
+            taken_mib - before.taken_mib.get(guest, taken_mib),
+            taken_mib - calm.taken_mib.get(guest, taken_mib),
+        )
         for guest, taken_mib in now.taken_mib.items()
     ]

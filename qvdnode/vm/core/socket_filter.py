@@ -8,8 +8,8 @@ what starts and enters guests, which hand it down to all that runs in them.
 import struct
 from typing import Final
 
-FAMILIES: Final = (1, 2, 10, 16)
-"""Unix, IPv4, IPv6, netlink: what desktops need, as guest.seccomp says for 64-bit programs."""
+FAMILIES: Final = (1, 2, 10)
+"""Unix, IPv4, IPv6: what desktops need, as guest.seccomp says for 64-bit programs."""
 EAFNOSUPPORT: Final = 97
 I386: Final = 0x4000_0003
 SOCKET, SOCKETPAIR = 359, 360

@@ -69,6 +69,33 @@ async def test_the_one_that_fills_the_disk_is_ended_and_no_other(world: World) -
     assert b"qvdnode_disk_nearly_full 1.0" in exposition()
 
 
+async def test_one_who_writes_a_little_at_a_time_is_ended_and_not_who_saves_a_document(
+    world: World,
+) -> None:
+    await world.look_after(0)
+    await world.look_after(1, two=590)
+    for _ in range(500):
+        await world.look_after(FAST_S, two=0.6)
+        if world.ended:
+            break
+    assert [(ending.vm_id, ending.at_once) for ending in world.ended] == [(2, False)]
+    world.ended.clear()
+    await world.look_after(FAST_S, one=6, two=0.6)
+    assert 1 not in [ending.vm_id for ending in world.ended]
+
+
+async def test_below_the_floor_a_document_may_still_be_saved(world: World) -> None:
+    await world.look_after(0)
+    await world.look_after(1, two=590)
+    world.guests = [ONE]  # the culprit has been ended; its home is kept
+    world.disk.taken[TWO] += 315
+    await world.look_after(FAST_S)
+    await world.look_after(FAST_S, one=6)
+    assert world.ended == []
+    await world.look_after(FAST_S, one=45)
+    assert [ending.vm_id for ending in world.ended] == [1]
+
+
 async def test_a_guest_that_is_new_has_written_nothing(world: World) -> None:
     world.guests = [ONE]
     await world.look_after(0, one=700)
