@@ -103,6 +103,8 @@ async def _body(request: web.Request, endpoint: AnyEndpoint) -> BaseModel:
 
 
 def _check_media(request: web.Request, endpoint: AnyEndpoint) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("Send the body as it is, without `Content-Encoding`.")
     if request.content_type not in endpoint.body_media:
         raise UnsupportedMedia(f"Send the body with `Content-Type: {endpoint.body_media[0]}`.")
 

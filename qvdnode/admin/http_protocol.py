@@ -36,8 +36,16 @@ class HttpProtocol(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on
             keepalive_timeout=KEEP_FOR_EVER_S,
             lingering_time=LINGER_S,
+            # aiohttp would unpack bodies before anybody knows whose they are, and what a refused
+            # request still sends, too: 1 byte of a stranger's would be 1,000 for the loop.
+            auto_decompress=False,
         )
         self._events = events
+
+    async def start(self) -> None:
+        """Answer requests; aiohttp takes a caller that left before this began for a bug."""
+        if self._manager is not None:
+            await super().start()
 
     def handle_error(
         self,

@@ -5,7 +5,7 @@ One of the two request boundaries, where nothing may pass uncaught.
 
 import logging
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from qvdnode.model.errors import (
@@ -45,14 +45,21 @@ STATUS: Final[dict[type[FarmError], int]] = {
 UNEXPECTED: Final = "Something went wrong on the server; its log says what. Try again later."
 
 
-async def answered(work: Awaitable[T]) -> T | Answer:
-    """What the work gives, or the answer for what it raised."""
+def write_down(error: FarmError) -> None:
+    """One line for a refusal, which is for users: strangers could cause as many as they like."""
+    log.info("request_refused", extra={"code": error.code, "because": str(error)})
+
+
+async def answered(
+    work: Awaitable[T], tell: Callable[[FarmError], None] = write_down
+) -> T | Answer:
+    """What the work gives, or the answer for what it raised; `tell` is told of a refusal."""
     try:
         return await work
     except (Unauthenticated, Throttled) as error:
         return answer_for(error)  # auth logs these, a limited number a minute
     except FarmError as error:
-        log.info("request_refused", extra={"code": error.code, "because": str(error)})
+        tell(error)
         return answer_for(error)
     except Exception:
         log.exception("request_failed")

@@ -9,10 +9,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qvdnode.broker.boundary import answered
+from qvdnode.broker.boundary import answered, write_down
 from qvdnode.broker.handlers import Handlers, Request
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
+from qvdnode.model.errors import FarmError
+from qvdnode.model.ids import UserId
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.turn_end import TurnEnd
@@ -43,6 +45,14 @@ class Watcher(Protocol):
 
     def connection_unproven(self, connection: "Connection") -> None:
         """It has been answered, and nobody has logged in on it."""
+        ...
+
+    def connection_rests(self, connection: "Connection", user_id: UserId) -> None:
+        """Its user, who has logged in, may send a request or not."""
+        ...
+
+    def connection_busy(self, connection: "Connection") -> None:
+        """It does not rest any more."""
         ...
 
     def connection_lost(self, connection: "Connection") -> None:
@@ -198,6 +208,7 @@ class Connection:
         if not self.proven:
             self.proven = True
             self._watcher.connection_proven(self)
+        self._watcher.connection_busy(self)
         self.deadline_s = math.inf
         self._task = self._watcher.spawn("request", self._converse(head))
 
@@ -225,7 +236,7 @@ class Connection:
             raise RuntimeError("a request is served once the connection is proven")
         request = Request(head, self._login, self.source, self._progress, self)
         try:
-            outcome = await answered(self._parts.handlers.handle(request))
+            outcome = await answered(self._parts.handlers.handle(request), self._refused)
         finally:
             self._quiet()
         if isinstance(outcome, SessionTicket):
@@ -258,9 +269,12 @@ class Connection:
         if self._conversation.mid_head and not self._full:
             limit_s = self._parts.settings.head_limit_s
         self.deadline_s = self._parts.clock.monotonic_s() + limit_s
-        if self.proven and self._login is not None and not self._login.good:
-            self.proven = False
-            self._watcher.connection_unproven(self)
+        if self.proven and self._login is not None:
+            if self._login.user_id is not None:
+                self._watcher.connection_rests(self, self._login.user_id)
+            else:
+                self.proven = False
+                self._watcher.connection_unproven(self)
 
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay to the end; the ticket is given back whatever happens."""
@@ -314,6 +328,13 @@ class Connection:
         if self._repeat is not None:
             self._repeat.cancel()
             self._repeat = None
+
+    def _refused(self, error: FarmError) -> None:
+        """One line for a user's request; strangers' are told as a count."""
+        if self._login is not None and self._login.good:
+            write_down(error)
+        else:
+            self._watcher.connection_refused("request_refused", self, str(error))
 
     def _refuse(self, error: BadHead) -> None:
         self._watcher.connection_refused("head_refused", self, str(error))

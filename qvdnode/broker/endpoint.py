@@ -14,6 +14,7 @@ from qvdnode.broker.connection import Connection, ConnectionParts
 from qvdnode.broker.handlers import Handlers
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
+from qvdnode.model.ids import UserId
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.turn_end import TurnEnd
@@ -65,6 +66,8 @@ class Endpoint:
             clock,
             give_back,
         )
+        self._resting: dict[UserId, dict[Connection, None]] = {}
+        self._rests_for: dict[Connection, UserId] = {}
         self._acceptor: Acceptor | None = None
         self._supervisor: Supervisor | None = None
 
@@ -109,8 +112,29 @@ class Endpoint:
         """It is a client, or may well be one."""
         self._register.proven(connection)
 
+    def connection_rests(self, connection: Connection, user_id: UserId) -> None:
+        """Count it among its user's; the oldest of too many goes, so that others have room."""
+        self.connection_busy(connection)
+        self._rests_for[connection] = user_id
+        resting = self._resting.setdefault(user_id, {})
+        resting[connection] = None
+        if len(resting) > self._settings.idle_per_user:
+            oldest = next(iter(resting))
+            DROPPED.inc()
+            self._register.events.note("connection_dropped", oldest.source, "too many of one user")
+            oldest.drop()
+
+    def connection_busy(self, connection: Connection) -> None:
+        """It does not rest any more."""
+        user_id = self._rests_for.pop(connection, None)
+        if user_id is not None:
+            del self._resting[user_id][connection]
+            if not self._resting[user_id]:
+                del self._resting[user_id]
+
     def connection_lost(self, connection: Connection) -> None:
         """Forget it."""
+        self.connection_busy(connection)
         self._register.lost(connection)
 
     def connection_refused(self, event: str, connection: Connection, because: str) -> None:

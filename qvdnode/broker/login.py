@@ -7,6 +7,7 @@ that, so a connection answers without asking only what it was told itself, and h
 
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.model.errors import Unauthenticated
+from qvdnode.model.ids import UserId
 from qvdnode.model.principal import Principal
 from qvdnode.runtime.clock import Clock
 from qvdnode.wire.qvd_credentials import BasicLogin, parse_authorization
@@ -49,6 +50,11 @@ class ConnectionLogin:
     def good(self) -> bool:
         """Whether the last request's login was."""
         return self._principal is not None
+
+    @property
+    def user_id(self) -> UserId | None:
+        """Whose login that was; None when it was none."""
+        return None if self._principal is None else self._principal.user_id
 
     async def _check(self, header: str) -> Principal:
         match parse_authorization(header):

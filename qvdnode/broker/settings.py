@@ -27,6 +27,8 @@ class BrokerSettings:
     """Such connections in all; one more, and the oldest of the address with most goes."""
     connections_max: int = 20_000
     """Connections at once; one more is closed."""
+    idle_per_user: int = 32
+    """Connections of one user that wait for a request; one more, and the oldest of them ends."""
     login_check_s: float = 60.0
     """How long a kept connection goes on with a login before it is checked again."""
     relay: RelaySettings = field(default_factory=RelaySettings)
@@ -38,5 +40,7 @@ class BrokerSettings:
         for name in ("head_limit_s", "idle_limit_s", "farewell_limit_s", "login_check_s"):
             if not 0.1 <= getattr(self, name) <= 86_400:
                 raise ValueError(f"{name} must be 0.1..86400 seconds")
+        if not 1 <= self.idle_per_user <= 1_000_000:
+            raise ValueError("idle_per_user must be 1..1000000")
         if not 1 <= self.unfinished_per_source <= self.unfinished_total <= self.connections_max:
             raise ValueError("unfinished_per_source, unfinished_total, connections_max must grow")

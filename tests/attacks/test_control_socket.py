@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import sys
 import time
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.host.cgroups import probe
 from qvdnode.model.errors import GuestFailed, HostFailed
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers import lxc_control
@@ -179,3 +182,30 @@ async def test_a_path_that_is_too_long_for_a_name_is_known_as_well(
     with socket.socket(socket.AF_UNIX) as dialled:
         dialled.connect(LxcControl(folder)._address(spec.name))
     await driver.kill(spec)
+
+
+async def test_a_host_user_who_fills_the_queue_keeps_nobody_from_entering(
+    real_guests: RealGuests,
+) -> None:
+    """Its monitor takes connections one at a time, and anybody may make them."""
+    spec = await real_guests.spec()
+    await real_guests.driver.launch(spec)
+    control = LxcControl(real_guests.folder / "lxc")
+    monitors = probe().processes(f"{real_guests.prefix}guests/monitor-{spec.name}")
+    assert monitors
+    for pid in monitors:
+        os.kill(pid, signal.SIGSTOP)  # so that the queue stays full for as long as it is looked at
+    callers = [socket.socket(socket.AF_UNIX) for _ in range(5000)]
+    try:
+        with contextlib.suppress(BlockingIOError):
+            for caller in callers:
+                caller.setblocking(False)
+                caller.connect(control._address(spec.name))
+            pytest.fail("the queue took all of them")
+        control.require_own(spec.name)
+    finally:
+        for caller in callers:
+            caller.close()
+        for pid in monitors:
+            os.kill(pid, signal.SIGCONT)
+    assert await real_guests.driver.run_session(spec, "dance", limit_s=QUICKLY_S) == 2

@@ -25,6 +25,8 @@ LOCKS: Final = Path("/run/lxc/lock")
 _CREDENTIALS: Final = struct.Struct("=iII")
 LOOK_S: Final = 1.0
 """Longer than a launch takes on a host that is not busy; a look costs next to nothing."""
+FULL_QUEUE: Final = "a process that does not answer"
+"""Whose socket has as many waiting as it takes."""
 NAME_MAX: Final = 105
 """LXC hashes what is longer."""
 
@@ -69,7 +71,7 @@ class LxcControl:
             try:
                 dialled.connect(self._address(name))
             except BlockingIOError:
-                return "a process that does not answer"  # LXC's never has so many waiting
+                return FULL_QUEUE
             except OSError:
                 return None
             facts = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -96,8 +98,13 @@ class LxcControl:
             looks[-1].cancel()
 
     def require_own(self, name: str) -> None:
-        """Raise HostFailed when lxc-attach would believe somebody else than LXC."""
-        if (who := self.stranger(name)) is not None:
+        """Raise HostFailed when lxc-attach would believe somebody else than LXC.
+
+        A full queue is LXC's own: any user of the host may fill it, but nobody else can listen at
+        the name while the guest runs.
+        """
+        who = self.stranger(name)
+        if who not in {None, FULL_QUEUE}:
             raise HostFailed(
                 f"the control socket of {name} belongs to {who}: end that and try again"
             )

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import gzip
 import logging
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +27,7 @@ LIMIT_S = 10.0
 QUICK = AdminSettings(head_limit_s=1.0, idle_limit_s=1.5, farewell_limit_s=0.5)
 CROWD = AdminSettings(unfinished_per_source=20, unfinished_total=30, connections_max=40)
 PATIENT = AdminSettings()
+OPENAPI = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: node\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n"
 STALLED = {
     "no byte": (False, b""),
@@ -81,6 +85,22 @@ class Port:
         writer.write(said)
         self.callers.append(Caller(reader, writer))
         return self.callers[-1]
+
+    def leave_at_once(self) -> None:
+        """End a connection by a reset that comes together with the handshake's last flight."""
+        context = ssl._create_unverified_context()
+        received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(received, to_send)
+        with socket.create_connection(("127.0.0.1", self.number)) as plain:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    plain.sendall(to_send.read())
+                    received.write(plain.recv(65_536))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            plain.sendall(to_send.read())
 
     def hang_up(self) -> None:
         """End all connections."""
@@ -227,7 +247,7 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
         b"no HTTP\r\n\r\n",
     )
     for _ in range(15):
-        for said in said_by_strangers:
+        for said in (*said_by_strangers, OPENAPI):
             caller = await port.call()
             await caller.ask(said)
     for _ in range(50):
@@ -238,3 +258,27 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
     assert "admin_request" not in caplog.messages
     for event in ("head_refused", "tls_failed", "connection_dropped", "admin_request_refused"):
         assert 1 <= caplog.messages.count(event) <= lines_max, event
+    assert "admin_request" not in caplog.messages
+
+
+async def test_nothing_is_unpacked(open_port: OpenPort) -> None:
+    port = await open_port(PATIENT)
+    head = (
+        b"POST /api/v1/tenants HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\n"
+        b"Content-Encoding: gzip\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
+    )
+    body = gzip.compress(b"{}")
+    for token, status in ((port.token, 415), ("wrong", 401)):
+        caller = await port.call()
+        said = await caller.ask(head % (token.encode(), len(body)) + body)
+        assert said[0] == status
+
+
+async def test_who_leaves_within_the_handshake_is_no_fault(
+    open_port: OpenPort, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = await open_port(PATIENT)
+    for _ in range(30):
+        await asyncio.to_thread(port.leave_at_once)
+    await asyncio.sleep(0.2)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -162,6 +162,18 @@ async def test_too_many_half_open_connections_cost_the_oldest(tmp_path: Path) ->
             writer.close()
 
 
+async def test_one_user_does_not_keep_all_connections(tmp_path: Path) -> None:
+    async with place(tmp_path, BrokerSettings(idle_per_user=3)) as here:
+        clients = [await here.client() for _ in range(4)]
+        for client in clients:
+            assert (await client.answer(LIST))[0] == 200
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await clients[0].reader.read() == b""
+        for client in clients[1:]:
+            assert (await client.answer(LIST))[0] == 200
+
+
 async def test_an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address(tmp_path: Path) -> None:
     async with place(tmp_path, patient(), address="::") as here:
         client = await here.client()
