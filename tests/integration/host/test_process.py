@@ -56,8 +56,14 @@ def left_open(count: int) -> Iterator[list[int]]:
             os.close(descriptor)
 
 
-def descriptors_of(pid: int) -> set[int]:
-    """The numbers of a process's open descriptors."""
+async def descriptors_of(pid: int) -> set[int]:
+    """The numbers of the open descriptors of a `sleep` that has opened all of its libraries."""
+
+    def sleeps() -> bool:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        return stat[0].endswith("(sleep") and stat[2].split()[0] == "S"
+
+    await until(sleeps)
     return {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
 
 
@@ -67,7 +73,7 @@ def test_a_child_gets_three_streams_and_no_other_descriptor(loop: LoopFactory, h
     async def child_has() -> set[int]:
         child = await getattr(process, how)(["sleep", "60"])
         try:
-            return descriptors_of(child.pid)
+            return await descriptors_of(child.pid)
         finally:
             await process.end(child, grace_s=0)
 
@@ -80,7 +86,7 @@ def test_a_child_gets_the_descriptors_that_are_named(loop: LoopFactory) -> None:
     async def child_has(*named: int) -> set[int]:
         child = await process.launch(["sleep", "60"], pass_fds=named)
         try:
-            return descriptors_of(child.pid)
+            return await descriptors_of(child.pid)
         finally:
             await process.end(child, grace_s=0)
 
