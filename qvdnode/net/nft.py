@@ -58,12 +58,19 @@ class Nft:
         self._context: _Context | None = None
         self._one_at_a_time = asyncio.Lock()
         self._timed_out = False
+        self._called_s: float | None = None
+        """When the call that goes on began, by the loop's clock."""
         self.late_returns = 0
         """How many abandoned calls have returned since; each may have changed the rules then."""
 
     def refusal(self) -> str | None:
-        """Why the rules cannot be changed now, None if the last call returned."""
-        if not self._timed_out:
+        """Why the rules cannot be changed now, None if the last call returned.
+
+        A call that goes on for long counts before it is given up, too.
+        """
+        now_s = asyncio.get_running_loop().time()
+        is_slow = self._called_s is not None and now_s - self._called_s > RETRY_LIMIT_S
+        if not self._timed_out and not is_slow:
             return None
         return "The kernel's packet filter (nftables) does not answer."
 
@@ -87,6 +94,7 @@ class Nft:
     async def _answer(self, commands: list[Json]) -> Answer:
         context = self._context = self._context or _Context(self._library)
         limit_s = min(self._limit_s, RETRY_LIMIT_S) if self._timed_out else self._limit_s
+        self._called_s = asyncio.get_running_loop().time()
         call = _in_own_thread(lambda: context.run(commands))
         try:
             async with TimeLimit(limit_s):
@@ -101,6 +109,8 @@ class Nft:
             raise HostFailed(
                 f"libnftables cannot be loaded ({error}); install the package libnftables1"
             ) from error
+        finally:
+            self._called_s = None
         self._timed_out = False
         return answer
 

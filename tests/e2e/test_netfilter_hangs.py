@@ -74,8 +74,11 @@ async def test_it_is_noticed_and_desktops_start_again(
     async def readyz_is(status: int) -> bool:
         return await rest.status("/readyz") == status
 
+    async def was_abandoned() -> bool:
+        return await rest.metric("qvdnode_nft_timeouts_total") >= 1
+
     await until(lambda: readyz_is(503), limit_s=NOTICED_S, what="/readyz to tell of it")
-    assert await rest.metric("qvdnode_nft_timeouts_total") >= 1
+    await until(was_abandoned, limit_s=NOTICED_S, what="the call to be abandoned")
     await until(lambda: readyz_is(200), limit_s=NOTICED_S, what="a later call to succeed")
     desk = await make()
     async with desk.dial() as connection:

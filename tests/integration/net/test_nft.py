@@ -67,6 +67,21 @@ def timeouts() -> float:
 
 
 @pytest.mark.nftables
+async def test_a_call_that_hangs_is_told_of_before_it_is_abandoned(
+    library: HangingLibrary,
+) -> None:
+    nft = Nft(library.open, limit_s=60)
+    await nft.listing(TABLES)
+    library.answers.clear()
+    call = asyncio.ensure_future(nft.listing(TABLES))
+    await until(lambda: nft.refusal() is not None, what="it to be told")
+    assert not call.done()
+    library.answers.set()
+    await call
+    assert nft.refusal() is None
+
+
+@pytest.mark.nftables
 async def test_a_call_that_hangs_is_abandoned_and_the_next_one_works(
     library: HangingLibrary,
 ) -> None:
