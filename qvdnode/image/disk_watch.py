@@ -53,7 +53,7 @@ class DiskWatch:
         self._end = end
         self._last: dict[str, StoreSizes] = {}
         self._calm: dict[str, StoreSizes] = {}
-        """As each was when last no less than the alarm mark was free, or when first seen."""
+        """Each store at the last look that found the alarm mark or more free, or at the first."""
         self._last_s = 0.0
 
     async def run(self) -> None:

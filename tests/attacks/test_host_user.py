@@ -39,7 +39,7 @@ from qvdnode.db.pool import Database
 from qvdnode.image import builder, recipes
 from qvdnode.model.errors import BadConfig, Conflict, HostFailed
 from qvdnode.runtime.clock import SystemClock
-from tests.harness.stranger import UID, as_stranger, racing
+from tests.harness.stranger import UID, as_stranger, dangling_link, fifo, link, own_file, racing
 
 SECRET = b"only root may read this"
 EMPTY = Manifest(4, "2026-01-01T00:00:00+00:00", ())
@@ -73,22 +73,6 @@ def victim(tmp_path: Path) -> Iterator[Path]:
     yield file
     facts = file.stat()
     assert (file.read_bytes(), facts.st_uid, facts.st_mode & 0o777) == (SECRET, 0, 0o600)
-
-
-def link(at: Path, victim: Path) -> None:
-    at.symlink_to(victim)
-
-
-def dangling_link(at: Path, victim: Path) -> None:
-    at.symlink_to(victim.with_name("not-there-yet"))
-
-
-def fifo(at: Path, victim: Path) -> None:
-    os.mkfifo(at, 0o666)
-
-
-def own_file(at: Path, victim: Path) -> None:
-    at.touch(mode=0o666)
 
 
 PREPARED = [link, dangling_link, fifo, own_file]

@@ -36,6 +36,26 @@ print(json.dumps(reached))
 """
 
 
+def link(at: Path, victim: Path) -> None:
+    """A link to the victim's file."""
+    at.symlink_to(victim)
+
+
+def dangling_link(at: Path, victim: Path) -> None:
+    """A link to a file that is to be made beside it."""
+    at.symlink_to(victim.with_name("not-there-yet"))
+
+
+def fifo(at: Path, victim: Path) -> None:
+    """A pipe, whose reader or writer would wait."""
+    os.mkfifo(at, 0o666)
+
+
+def own_file(at: Path, victim: Path) -> None:
+    """A file of the other user's."""
+    at.touch(mode=0o666)
+
+
 def as_stranger(work: Callable[[], object]) -> None:
     """Run it as that user in a child process; fails if it fails there."""
     child = _forked(work)

@@ -38,7 +38,7 @@ class Writer:
     vm_id: VmId
     grown_mib: float
     since_alarm_mib: float = 0.0
-    """And since the last look at which no less than the alarm mark was free."""
+    """The same since the last look that found the alarm mark or more free."""
 
     @property
     def took_mib(self) -> float:

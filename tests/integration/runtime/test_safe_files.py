@@ -11,7 +11,7 @@ import pytest
 
 from qvdnode.runtime import safe_files
 from qvdnode.runtime.safe_files import new_file, open_regular, rename_to_new, replace_file
-from tests.harness.stranger import UID, as_stranger, racing
+from tests.harness.stranger import UID, as_stranger, dangling_link, fifo, link, own_file, racing
 
 SECRET = b"only root may read this"
 CONTENT = b"what root writes"
@@ -46,24 +46,8 @@ def kind_of_draft(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     return str(request.param)
 
 
-def link(at: Path, victim: Path) -> None:
-    at.symlink_to(victim)
-
-
-def dangling_link(at: Path, victim: Path) -> None:
-    at.symlink_to(victim.with_name("not-there-yet"))
-
-
-def fifo(at: Path, victim: Path) -> None:
-    os.mkfifo(at, 0o666)
-
-
 def folder(at: Path, victim: Path) -> None:
     at.mkdir(mode=0o777)
-
-
-def own_file(at: Path, victim: Path) -> None:
-    at.touch(mode=0o666)
 
 
 def hard_link(at: Path, victim: Path) -> None:
