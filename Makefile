@@ -94,7 +94,7 @@ fuzz: $(READY)
 
 soak: setup
 	$(BIN)/python -m fuzz.run --seconds 300
-	$(BIN)/python -m pytest tests/unit --hypothesis-profile=soak --timeout=900
+	$(BIN)/python -m pytest tests/unit tests/integration/admin/test_schema_conformance.py --hypothesis-profile=soak --timeout=900
 	$(BIN)/python -m tests.vanishing_clients
 	$(BIN)/python -m tests.hostile_streams
 
