@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker memory relay startup storm
+BENCHES := adoption broker memory relay startup storm tls
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench docs fuzz
