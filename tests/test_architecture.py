@@ -30,7 +30,7 @@ MAX_MAP_LINES: Final = 250
 REFUSED_NAMES: Final = {"utils", "util", "helpers", "helper", "misc", "common", "base", "manager",
                         "types"}  # fmt: skip
 NO_TWIN: Final = {"__init__", "__main__", "settings", "ports"}
-PROGRAMS: Final = ("qvdnode.cli.qvdnode_program", "qvdnode.cli.qvd_program")
+PROGRAMS: Final = ("qvdnode.cli.qvdnode.program", "qvdnode.cli.qvd.program")
 BRANCHES: Final = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.BoolOp,
                    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)  # fmt: skip
 
@@ -69,7 +69,7 @@ def is_dumping_ground(inside: Path) -> bool:
 def test_a_dumping_ground_is_known_by_file_and_folder() -> None:
     assert is_dumping_ground(Path("qvdnode/vm/utils.py"))
     assert is_dumping_ground(Path("qvdnode/common/clock.py"))
-    assert not is_dumping_ground(Path("qvdnode/cli/demo_plan.py"))
+    assert not is_dumping_ground(Path("qvdnode/cli/demo/plan.py"))
 
 
 def test_logic_has_a_test_of_its_name() -> None:
@@ -108,9 +108,9 @@ def is_run_by(test: Path, module: str) -> bool:
 def test_a_test_is_known_by_what_it_imports() -> None:
     fleet = TESTS / "unit/vm/test_fleet.py"
     assert is_run_by(fleet, "qvdnode.vm.actor")
-    assert not is_run_by(fleet, "qvdnode.cli.demo")
+    assert not is_run_by(fleet, "qvdnode.cli.demo.run")
     assert not is_run_by(fleet.with_name("test_nothing.py"), "qvdnode.vm.actor")
-    assert is_run_by(TESTS / "e2e/test_demo.py", "qvdnode.cli.demo")
+    assert is_run_by(TESTS / "e2e/test_demo.py", "qvdnode.cli.demo.run")
 
 
 def twin_of(inside: Path) -> Path:

@@ -1,0 +1,49 @@
+"""The `qvd` command: administration of a farm over REST, and desktops for users."""
+
+import typer
+
+from qvdnode.cli import version_option
+from qvdnode.cli.failure import TellingGroup
+from qvdnode.cli.qvd import (
+    audit,
+    connect,
+    flavour,
+    image,
+    login,
+    node,
+    session,
+    tenant,
+    token,
+    user,
+    vm,
+)
+
+app = typer.Typer(
+    name="qvd",
+    help="Linux desktops: administer a farm, or connect to your desktop.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    cls=TellingGroup,
+)
+app.callback()(version_option.program)
+app.command("connect", epilog=connect.CONNECT_EXAMPLES)(connect.connect)
+app.command("ls", epilog=connect.LS_EXAMPLES)(connect.ls)
+app.command("login", epilog=login.LOGIN_EXAMPLES)(login.login)
+app.command("logout", epilog=login.LOGOUT_EXAMPLES)(login.logout)
+for name, part in (
+    ("tenant", tenant),
+    ("user", user),
+    ("flavour", flavour),
+    ("image", image),
+    ("vm", vm),
+    ("session", session),
+    ("node", node),
+    ("audit", audit),
+    ("token", token),
+):
+    app.add_typer(part.app, name=name)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    app()
