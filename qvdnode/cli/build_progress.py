@@ -1,7 +1,5 @@
 """How far the build of an image is, for people: each sentence once."""
 
-# tested-by: tests/integration/cli/qvdnode/test_image.py
-
 from collections.abc import Callable
 
 from qvdnode.image.builder import BuildProgress

@@ -1,7 +1,5 @@
 """How every command ends when something does not work: one line on stderr, and its exit code."""
 
-# tested-by: tests/unit/cli/test_programs.py
-
 from typing import Any
 
 import typer

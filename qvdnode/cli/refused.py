@@ -1,7 +1,5 @@
 """What a node answers instead of doing what it was asked."""
 
-# tested-by: tests/unit/cli/test_exit_codes.py
-
 from collections.abc import Mapping
 from typing import Any
 

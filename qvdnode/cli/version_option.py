@@ -1,7 +1,5 @@
 """`--version` of both programs."""
 
-# tested-by: tests/unit/cli/test_programs.py
-
 from importlib.metadata import version
 from typing import Annotated
 

@@ -1,5 +1,4 @@
 """The options of `qvdnode demo`."""
-# tested-by: tests/e2e/test_demo.py
 
 import asyncio
 import contextlib

@@ -1,5 +1,4 @@
 """Furnishes the demo's node through REST: image, flavour, user, VM; what is there is used again."""
-# tested-by: tests/e2e/test_demo.py
 
 import asyncio
 import shutil

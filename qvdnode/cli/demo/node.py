@@ -1,5 +1,4 @@
 """The demo's node: a child process that ends with us, however we end."""
-# tested-by: tests/e2e/test_demo.py
 
 import asyncio
 import contextlib

@@ -3,8 +3,6 @@
 Reads from top to bottom: node, image, user and VM, client, window, picture, waiting for the end.
 """
 
-# tested-by: tests/e2e/test_demo.py
-
 import asyncio
 import contextlib
 import os

@@ -1,5 +1,4 @@
 """Where the demo shows its desktop: the person's X display, or an Xvfb of its own."""
-# tested-by: tests/e2e/test_demo.py
 
 import contextlib
 import os

@@ -1,5 +1,4 @@
 """Looks whether anything of a demo is left on the running system after its node has ended."""
-# tested-by: tests/e2e/test_demo.py
 
 import os
 from pathlib import Path

@@ -1,5 +1,4 @@
 """An X server that nobody sees, on a display of its own."""
-# tested-by: tests/integration/cli/demo/test_xvfb.py
 
 import asyncio
 import contextlib

@@ -1,5 +1,4 @@
 """The options of `qvdnode doctor`, and how its findings are shown."""
-# tested-by: tests/integration/cli/doctor/test_examine.py
 
 import asyncio
 import json

@@ -1,7 +1,5 @@
 """Runs one command against the node the user is logged in to."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 import asyncio
 import os
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """Asks the person at the terminal; before something is lost, nobody there means --yes is needed."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 import sys
 from typing import Annotated, Final
 

@@ -1,7 +1,5 @@
 """`qvd flavour`: kinds of desktops."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from typing import Annotated, Any, Final
 
 import typer

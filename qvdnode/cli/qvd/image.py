@@ -1,7 +1,5 @@
 """`qvd image`: root file systems and their versions."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from pathlib import Path
 from typing import Annotated, Final
 

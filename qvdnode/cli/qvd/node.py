@@ -1,7 +1,5 @@
 """`qvd node`: the hosts of the farm."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from typing import Annotated, Final
 
 import typer

@@ -1,7 +1,5 @@
 """Passwords and tokens come from a prompt or from stdin, never from the command line."""
 
-# tested-by: tests/integration/cli/qvd/test_secret_input.py
-
 import sys
 
 import typer

@@ -1,7 +1,5 @@
 """`qvd session`: who was attached to which display."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from typing import Annotated, Final
 
 import typer

@@ -1,7 +1,5 @@
 """`qvd tenant`: groups of users, isolated from each other."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from typing import Annotated, Final
 
 import typer

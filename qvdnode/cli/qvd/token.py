@@ -1,7 +1,5 @@
 """`qvd token`: API tokens for administrators and their programs."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from typing import Annotated, Final
 
 import typer

@@ -1,7 +1,5 @@
 """`qvd user`: people who log in to desktops."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 from typing import Annotated, Final
 
 import typer

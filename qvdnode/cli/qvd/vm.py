@@ -1,7 +1,5 @@
 """`qvd vm`: users' machines."""
 
-# tested-by: tests/integration/cli/qvd/test_program.py
-
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """`qvdnode image build`: makes the root file system of a desktop, to be imported as an image."""
 
-# tested-by: tests/integration/cli/qvdnode/test_image.py
-
 import os
 from pathlib import Path
 from typing import Annotated, Final

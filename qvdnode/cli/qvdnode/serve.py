@@ -1,7 +1,5 @@
 """`qvdnode serve`: the node program."""
 
-# tested-by: tests/e2e/test_desktop.py
-
 import logging
 import os
 from typing import Final
