@@ -81,11 +81,7 @@ TESTED_BY: Final = {
         "net/surroundings.py",
     ),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
-    "unit/cli/test_exit_codes.py": ("cli/refused.py",),
-    "unit/cli/test_programs.py": (
-        "cli/failure.py",
-        "cli/version_option.py",
-    ),
+    "unit/cli/test_programs.py": ("cli/program.py",),
     "unit/session/test_desktops.py": ("session/connect.py",),
     "unit/vm/test_fleet.py": (
         "vm/actor.py",

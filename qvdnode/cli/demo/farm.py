@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from qvdnode.cli import name_lookup
+from qvdnode.cli.api_answers import Refused
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.build_progress import each_once
 from qvdnode.cli.demo.plan import DemoPlan
 from qvdnode.cli.demo.report import Report
 from qvdnode.cli.image_tar import tar_of
-from qvdnode.cli.refused import Refused
 from qvdnode.image import recipes
 from qvdnode.image.builder import build
 from qvdnode.model.errors import NotFound

@@ -1,9 +1,6 @@
 """The `qvd` command: administration of a farm over REST, and desktops for users."""
 
-import typer
-
-from qvdnode.cli import version_option
-from qvdnode.cli.failure import TellingGroup
+from qvdnode.cli.program import program
 from qvdnode.cli.qvd import (
     audit,
     connect,
@@ -18,14 +15,7 @@ from qvdnode.cli.qvd import (
     vm,
 )
 
-app = typer.Typer(
-    name="qvd",
-    help="Linux desktops: administer a farm, or connect to your desktop.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    cls=TellingGroup,
-)
-app.callback()(version_option.program)
+app = program("qvd", "Linux desktops: administer a farm, or connect to your desktop.")
 app.command("connect", epilog=connect.CONNECT_EXAMPLES)(connect.connect)
 app.command("ls", epilog=connect.LS_EXAMPLES)(connect.ls)
 app.command("login", epilog=login.LOGIN_EXAMPLES)(login.login)

@@ -3,26 +3,16 @@
 import os
 from typing import Final
 
-import typer
-
-from qvdnode.cli import version_option
 from qvdnode.cli.demo import command as demo_command
 from qvdnode.cli.doctor import command as doctor_command
-from qvdnode.cli.failure import TellingGroup
+from qvdnode.cli.program import program
 from qvdnode.cli.qvdnode import backup, image, init, purge, serve
 
 UMASK: Final = 0o022
 """Guests and helpers with accounts of their own read much of what root makes here. What is not for
 them is made with its mode."""
 
-app = typer.Typer(
-    name="qvdnode",
-    help="A node of a Linux virtual desktop farm.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    cls=TellingGroup,
-)
-app.callback()(version_option.program)
+app = program("qvdnode", "A node of a Linux virtual desktop farm.")
 for name, command, epilog in (
     ("serve", serve.serve_command, serve.EXAMPLES),
     ("init", init.init_command, init.EXAMPLES),

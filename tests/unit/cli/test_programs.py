@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from qvdnode.admin.endpoint import AnyEndpoint
 from qvdnode.admin.endpoints import ENDPOINTS
 from qvdnode.cli.examples import HEADING
-from qvdnode.cli.failure import TellingGroup
+from qvdnode.cli.program import TellingGroup
 from qvdnode.cli.qvd.program import app as qvd_app
 from qvdnode.cli.qvdnode.program import app as qvdnode_app
 from qvdnode.model.errors import BadConfig, Conflict, FarmError, NotFound, Unavailable
