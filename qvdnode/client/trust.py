@@ -2,7 +2,6 @@
 
 The system's authorities are those that OpenSSL finds, SSL_CERT_FILE and SSL_CERT_DIR included.
 """
-# tested-by: tests/integration/client/test_trust.py
 
 import ssl
 from dataclasses import dataclass
