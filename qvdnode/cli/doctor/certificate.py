@@ -78,28 +78,31 @@ def validity(found: FileFacts, now: datetime, *, own: bool) -> Finding:
 def names(facts: CertificateFacts, found: FileFacts) -> Finding:
     """Whether clients find the name or address in it by which they call the host."""
     called = [*found.pair.names, *map(str, found.pair.addresses)]
-    hosts = [*facts.names, *map(str, facts.addresses)]
-    missing = [name for name in hosts if not any(covers(one, name) for one in called)]
     if not called:
-        return error(
-            NAMES, "It has none, so that no client can check it", "Have one made with names."
-        )
+        mend = "Have one made with names."
+        return error(NAMES, "It has none, so that no client can check it", mend)
+    lacking = [one for one in facts.names if not _any_covers(called, one)]
+    hosts = list(map(str, facts.addresses))
+    reached = any(_any_covers(called, one) for one in hosts)
     shown = printable(", ".join(called))
-    if not hosts or not missing:
-        return ok(NAMES, shown)
-    if facts.own:
+    if not facts.own:
+        if reached or not facts.names or len(lacking) < len(facts.names):
+            return ok(NAMES, shown)
         return warning(
             NAMES,
-            f"It lacks {printable(', '.join(missing))}: QVD's clients warn of that name",
-            ANEW,
-        )
-    if len(missing) == len(hosts):
-        return warning(
-            NAMES,
-            f"It is for {shown}; this host is {printable(', '.join(hosts))}",
+            f"It is for {shown}; this host is {printable(', '.join([*facts.names, *hosts]))}",
             "Fine where clients reach it by such a name; else have one made for this host.",
         )
+    if hosts and not reached:  # one will do: bridges and tunnels come and go
+        lacking += hosts
+    if lacking:
+        text = f"It lacks {printable(', '.join(lacking))}: QVD's clients warn of such a name"
+        return warning(NAMES, text, ANEW)
     return ok(NAMES, shown)
+
+
+def _any_covers(called: Sequence[str], name: str) -> bool:
+    return any(covers(one, name) for one in called)
 
 
 def covers(pattern: str, name: str) -> bool:

@@ -75,6 +75,10 @@ def test_names_of_the_host_are_looked_for() -> None:
     moved = [ip_address("192.0.2.9")]
     lacking = about(replace(OWN, addresses=moved))["certificate names"]
     assert (lacking.level, "192.0.2.9" in lacking.text) == (Level.WARNING, True)
+    bridge = [*OWN.addresses, ip_address("172.17.0.1")]
+    assert about(replace(OWN, addresses=bridge))["certificate names"].level is Level.OK
+    renamed = about(replace(OWN, names=["desk", "shop"]))["certificate names"]
+    assert (renamed.level, "lacks shop:" in renamed.text) == (Level.WARNING, True)
     # an authority's certificate has the names that people use, not all that a host has
     assert about(replace(YOURS, addresses=moved))["certificate names"].level is Level.OK
     elsewhere = replace(YOURS, names=["other"], addresses=moved)
