@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from qvdnode.auth.core.attempt import Asker
@@ -21,7 +22,8 @@ from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import CredentialStore, UserTokenStore
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import LoginThrottle, Outcome, TokenThrottle
+from qvdnode.auth.throttle import LoginThrottle, Outcome
+from qvdnode.auth.token_lookups import TokenLookups
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import FarmError, Invalid, Throttled, Unauthenticated, Unavailable
 from qvdnode.model.ids import TenantId, UserId
@@ -78,7 +80,7 @@ class Authenticator:
         self._settings = settings
         secret = secrets.token_bytes(SECRET_BYTES)
         self._throttle = LoginThrottle(clock, settings, secret)
-        self._token_throttle = TokenThrottle(clock, settings, free_of_one=settings.free_failures)
+        self._lookups = TokenLookups(clock)
         self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Principal] = VerifiedCache(
             secret, clock, settings.remember_max
@@ -106,22 +108,25 @@ class Authenticator:
     async def bearer(self, token: str, *, source: str) -> Principal:
         """The user of a token; raises as `basic` does.
 
-        What is remembered is asked before the throttle here: nobody can guess 256 random bits, and
-        whoever sends rubbish is not to delay the others behind the same address.
+        What is remembered is asked first: nobody can guess 256 random bits, and whoever sends
+        rubbish is not to delay the others behind the same address. Other tokens take turns.
         """
         key = self._verified.key("bearer", token)
         if (known := self._remembered(key)) is not None:
             return known
-        self._token_throttle.refuse_early(key, source)
+        checkpoint = self._verified.checkpoint()
+        look_up = partial(self._tokens.holder, digest(token))
         try:
-            principal = await self._check_token(token, key, source)
+            holder = await self._lookups.find(key, source, look_up)
         except Unavailable:
             return self._remembered_while_away(key)
-        except Unauthenticated:
-            self._token_throttle.failed(key, source)
-            raise
-        self._token_throttle.succeeded(source)
-        return principal
+        if holder is None or holder.blocked:
+            login = "" if holder is None else f"{holder.principal.login}@{holder.principal.tenant}"
+            because = "unknown or expired token" if holder is None else "blocked account"
+            self._failures.write(login=login, source=source, because=because)
+            raise self._refused(key, WRONG_TOKEN)
+        left = holder.expires_at - self._clock.now()
+        return self._accepted(key, holder.principal, checkpoint, good_for_s=left.total_seconds())
 
     @property
     def changes(self) -> int:
@@ -244,17 +249,6 @@ class Authenticator:
         if found is None:
             return await self._hasher.verify_nobody(password)
         return await self._hasher.verify(found.password_hash, password)
-
-    async def _check_token(self, token: str, key: bytes, source: str) -> Principal:
-        checkpoint = self._verified.checkpoint()
-        holder = await self._tokens.holder(digest(token))
-        if holder is None or holder.blocked:
-            login = "" if holder is None else f"{holder.principal.login}@{holder.principal.tenant}"
-            because = "unknown or expired token" if holder is None else "blocked account"
-            self._failures.write(login=login, source=source, because=because)
-            raise self._refused(key, WRONG_TOKEN)
-        left = holder.expires_at - self._clock.now()
-        return self._accepted(key, holder.principal, checkpoint, good_for_s=left.total_seconds())
 
     def _accepted(
         self,

@@ -23,7 +23,7 @@ from qvdnode.model.source_network import source_networks
 from qvdnode.runtime.clock import Clock
 
 MANY: Final = 20
-"""As many times the free failures of one account or token are free for all behind one source."""
+"""As many times the free failures of one account are free for all behind one source."""
 WAITING_MAX: Final = 1_024
 """Logins of one source that wait for their turn; a school in the first minute of its day."""
 DIGEST_BYTES: Final = 16
@@ -185,42 +185,6 @@ class LoginThrottle:
             if not woken.done():
                 woken.set_result(None)
                 return
-
-
-class TokenThrottle:
-    """Slows down whoever sends tokens that are worth nothing.
-
-    A token cannot be guessed, but asking the database for thousands of them costs something.
-    Somebody's expired one is not to delay the others behind the same source, so each counts by
-    itself, and the source only when many have failed.
-    """
-
-    def __init__(self, clock: Clock, settings: AuthSettings, *, free_of_one: int) -> None:
-        """`free_of_one` failures of one token cost no waiting."""
-        self._clock = clock
-        many, delay_max_s = MANY * settings.free_failures, settings.delay_max_s
-        self._by_token = Guesses(free=free_of_one, delay_max_s=delay_max_s)
-        self._by_source = Guesses(free=many, delay_max_s=delay_max_s)
-
-    def refuse_early(self, token: bytes, source: str) -> None:
-        """Raise Throttled while this token, or its source, must wait; `token` is a digest."""
-        networks, now_s = source_networks(source), self._clock.monotonic_s()
-        refuse(
-            max(
-                self._by_token.wait_s(Asker(token, networks), now_s),
-                self._by_source.wait_s(Asker(EVERYBODY, networks), now_s),
-            )
-        )
-
-    def failed(self, token: bytes, source: str) -> None:
-        """Count a token that is worth nothing."""
-        networks, now_s = source_networks(source), self._clock.monotonic_s()
-        self._by_token.count(Asker(token, networks), now_s)
-        self._by_source.count(Asker(EVERYBODY, networks), now_s)
-
-    def succeeded(self, source: str) -> None:
-        """Forget the failures of a source."""
-        self._by_source.forgive(Asker(EVERYBODY, source_networks(source)))
 
 
 def refuse(wait_s: float) -> None:

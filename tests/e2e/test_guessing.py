@@ -1,10 +1,14 @@
 """Attacks on logins, by a stranger on an address of their own, over TLS against a real node."""
 
+import asyncio
 import json
 import re
+import secrets
 import statistics
 import time
+from typing import Final
 
+import aiohttp
 import pytest
 
 from tests.e2e.conftest import MakeDesk
@@ -12,10 +16,15 @@ from tests.harness.farm import PASSWORD, Desk
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Answer, QvdConnection
 from tests.harness.rest import Rest
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIST = "/qvd/list_of_vm"
+FLOODERS: Final = 40
+"""Connections that send a worthless token each time the last one was answered."""
+WORTHLESS_MIN: Final = 500
+"""Answers to worthless tokens before the right one comes."""
 WAIT = re.compile(rb"Too many failed logins; try again in [1-9]\d* s\.\r\n")
 
 
@@ -128,3 +137,39 @@ async def made(connection: QvdConnection) -> str:
     answer = await connection.ask("/qvd/create_auth_token")
     assert answer.status == 200, answer
     return str(json.loads(answer.body)["auth_token"]).strip()
+
+
+async def test_worthless_api_tokens_keep_no_right_one_out_behind_the_same_address(
+    node: NodeProcess, rest: Rest
+) -> None:
+    assert node.said is not None
+    name = f"robot-{secrets.token_hex(4)}"
+    unseen = (await rest.post("/tokens", {"name": name}))["token"]
+    url = f"https://127.0.0.1:{node.said.admin_port}/api/v1/users"
+    connector = aiohttp.TCPConnector(ssl=False, local_addr=("127.0.0.26", 0), limit=0)
+    statuses: list[int] = []
+
+    async with aiohttp.ClientSession(connector=connector) as http:
+
+        async def call(token: str) -> int:
+            async with http.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
+                await answer.read()
+                return answer.status
+
+        async def flood() -> None:
+            while True:
+                statuses.append(await call(secrets.token_urlsafe()))
+
+        flooders = [asyncio.create_task(flood()) for _ in range(FLOODERS)]
+        try:
+            await until(lambda: len(statuses) > WORTHLESS_MIN, limit_s=15)
+            started = time.monotonic()
+            status = await call(unseen)
+            spent_s = time.monotonic() - started
+            worthless = set(statuses)
+        finally:
+            for flooder in flooders:
+                flooder.cancel()
+            await asyncio.gather(*flooders, return_exceptions=True)
+    assert (status, worthless) == (200, {401})
+    assert spent_s < 2

@@ -57,6 +57,7 @@ class FakeApiTokens:
 
     rows: dict[bytes, Operator] = field(default_factory=dict)
     away: bool = False
+    asked: int = 0
 
     async def add(self, name: str, token_digest: bytes) -> int:
         """As ApiTokenStore."""
@@ -67,6 +68,7 @@ class FakeApiTokens:
 
     async def operator(self, token_digest: bytes) -> Operator | None:
         """As ApiTokenStore."""
+        self.asked += 1
         if self.away:
             raise Unavailable("The database is away.")
         return self.rows.get(token_digest)

@@ -6,7 +6,7 @@ import pytest
 
 from qvdnode.auth.core.attempt import Asker
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import MANY, WAITING_MAX, LoginThrottle, Outcome, TokenThrottle, refuse
+from qvdnode.auth.throttle import MANY, WAITING_MAX, LoginThrottle, Outcome, refuse
 from qvdnode.model.errors import Throttled, Unavailable
 from tests.fakes.clock import ManualClock
 
@@ -130,20 +130,3 @@ async def test_a_crowd_of_guesses_over_accounts_gets_no_answers_but_those_known_
         gate.throttle.not_judged(gate.asker(f"user{number}"), b"%d" % number)
     assert not gate.throttle.may_ask_memory(gate.asker())
     assert gate.throttle.may_ask_memory(gate.asker("known"))
-
-
-def test_a_bad_token_delays_itself_and_many_delay_their_source() -> None:
-    throttle = TokenThrottle(ManualClock(), SETTINGS, free_of_one=SETTINGS.free_failures)
-    for _ in range(SETTINGS.free_failures):
-        throttle.refuse_early(b"expired", HERE)
-        throttle.failed(b"expired", HERE)
-    with pytest.raises(Throttled):
-        throttle.refuse_early(b"expired", HERE)
-    throttle.refuse_early(b"good", HERE)
-    for number in range(MANY * SETTINGS.free_failures):
-        throttle.failed(b"%d" % number, HERE)
-    with pytest.raises(Throttled):
-        throttle.refuse_early(b"good", HERE)
-    throttle.refuse_early(b"good", THERE)
-    throttle.succeeded(HERE)
-    throttle.refuse_early(b"good", HERE)
