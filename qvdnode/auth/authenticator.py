@@ -10,17 +10,19 @@ looked up; the turn of its source; and only then the memory of good logins, the 
 
 import asyncio
 import logging
+import random
 import secrets
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.attempt import Asker, account_name
 from qvdnode.auth.core.guesses import Guess
 from qvdnode.auth.failure_log import FailureLog
+from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
-from qvdnode.auth.ports import CredentialStore, UserTokenStore
+from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.auth.throttle import LoginThrottle, Outcome
 from qvdnode.auth.token_lookups import TokenLookups
@@ -67,19 +69,20 @@ class Authenticator:
 
     def __init__(
         self,
-        users: CredentialStore,
-        tokens: UserTokenStore,
+        stores: LoginStores,
         hasher: PasswordHasher,
         clock: Clock,
         settings: AuthSettings,
+        rng: random.Random,
     ) -> None:
-        self._users = users
-        self._tokens = tokens
+        self._users = stores.users
+        self._tokens = stores.tokens
         self._hasher = hasher
         self._clock = clock
         self._settings = settings
         secret = secrets.token_bytes(SECRET_BYTES)
-        self._throttle = LoginThrottle(clock, settings, secret)
+        self._familiar = FamiliarSources(stores.familiar, clock, secret)
+        self._throttle = LoginThrottle(clock, settings, secret, self._familiar, rng)
         self._lookups = TokenLookups(clock)
         self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Principal] = VerifiedCache(
@@ -94,7 +97,7 @@ class Authenticator:
         is not remembered.
         """
         name = parse_login(login, self._settings.default_tenant)
-        account = f"{name.login}@{name.tenant}"
+        account = account_name(name.login, name.tenant)
         asker = self._throttle.asker(account, source)
         key = self._verified.key("basic", name.tenant, name.login, password)
         try:
@@ -121,7 +124,8 @@ class Authenticator:
         except Unavailable:
             return self._remembered_while_away(key)
         if holder is None or holder.blocked:
-            login = "" if holder is None else f"{holder.principal.login}@{holder.principal.tenant}"
+            who = None if holder is None else holder.principal
+            login = "" if who is None else account_name(who.login, who.tenant)
             because = "unknown or expired token" if holder is None else "blocked account"
             self._failures.write(login=login, source=source, because=because)
             raise self._refused(key, WRONG_TOKEN)
@@ -210,11 +214,12 @@ class Authenticator:
             self._throttle.not_judged(proof.asker, proof.key)
             raise
         if found is None or not good or found.blocked:
-            account = f"{proof.name.login}@{proof.name.tenant}"
+            account = account_name(proof.name.login, proof.name.tenant)
             because = _reason(found, good=good)
             self._failures.write(login=account, source=proof.source, because=because)
             raise self._refused(proof.key, WRONG)
         self._throttle.forgive(proof.asker)
+        await self._familiar.keep(found.principal.user_id, proof.asker)
         return self._accepted(proof.key, found.principal, checkpoint)
 
     def _known_while_away(self, proof: Proof) -> Principal:

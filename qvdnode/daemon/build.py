@@ -16,6 +16,7 @@ from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Reco
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.core.recovery import decide
 from qvdnode.cluster.node_choice import NodeChoice
@@ -27,6 +28,7 @@ from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
+from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
@@ -304,7 +306,13 @@ def _accounts(around: Surroundings) -> Accounts:
     return Accounts(
         tenants=Tenants(database),
         users=users,
-        authenticator=Authenticator(users, _user_tokens(around), hasher, clock, config.auth),
+        authenticator=Authenticator(
+            LoginStores(users, _user_tokens(around), FamiliarSources(database)),
+            hasher,
+            clock,
+            config.auth,
+            random.Random(secrets.randbits(64)),
+        ),
         hasher=hasher,
         operators=Operators(api_tokens, clock, config.auth),
         api_tokens=api_tokens,
