@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 import math
 import random
-from collections import deque
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -29,8 +29,11 @@ WAITING_MAX: Final = 1_024
 HOLD_S: Final = 45.0
 """How long a login waits for its turn at a source that is slowed; then its client is to ask again.
 Clients wait for a minute at least."""
+HELD_MAX: Final = 1_024
+"""Logins of one source that are held so; each keeps a connection."""
+HELD_IN_ALL_MAX: Final = 4_096
 DRAW_S: Final = 0.25
-"""Those that wait draw lots: each asks again at a random moment of this span; the first goes."""
+"""Those held draw lots: each asks again at a random moment of this span, and the first goes."""
 EVERYBODY: Final = b""
 """Stands for an account where all of a source are counted together."""
 
@@ -74,6 +77,8 @@ class LoginThrottle:
             familiar.table, free_accounts=settings.source_free_accounts, delay_max_s=delay_max_s
         )
         self._waiting: dict[tuple[str, bool], deque[asyncio.Future[None]]] = {}
+        self._held: Counter[str] = Counter()
+        """Logins that are held, by the widest network of their source."""
 
     def asker(self, account: str, source: str) -> Asker:
         """Who tries this account from this address."""
@@ -186,13 +191,26 @@ class LoginThrottle:
     async def _wins_draw(self, place: Place, wait_s: float, hold_until_s: float) -> bool:
         """Wait until the next login of a slowed source may be checked, and draw lots for it.
 
-        Raises Throttled where that is too late.
+        Raises Throttled where that is too late, Unavailable when too many are held already.
         """
         if self._clock.monotonic_s() + wait_s > hold_until_s:
             refuse(wait_s)
-        await self._clock.sleep(wait_s + self._rng.uniform(0, DRAW_S))
+        with self._holding(place.asker.networks[-1].name):
+            await self._clock.sleep(wait_s + self._rng.uniform(0, DRAW_S))
         after = self._spraying.verdict(place, self._clock.monotonic_s())
         return isinstance(after, Slowed) and after.wait_s == 0
+
+    @contextlib.contextmanager
+    def _holding(self, network: str) -> Iterator[None]:
+        if self._held[network] >= HELD_MAX or self._held.total() >= HELD_IN_ALL_MAX:
+            raise Unavailable("Too many logins at once; try again in a moment.")
+        self._held[network] += 1
+        try:
+            yield
+        finally:
+            self._held[network] -= 1
+            if not self._held[network]:
+                del self._held[network]
 
     async def _wait(self, place: Place, *, first: bool) -> None:
         key = _queue_of(place)

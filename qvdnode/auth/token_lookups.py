@@ -20,8 +20,10 @@ from qvdnode.runtime.clock import Clock
 LOOKUPS_AT_ONCE: Final = 2
 """Of the ten connections to the database."""
 PAUSE_S: Final = 0.003
-"""After a worthless token, while others of its source wait. Both ports hold at most 256 connections
-of one source without a login: who comes as the last of them waits for about a second."""
+"""After a worthless token, while others of its source wait: whoever comes behind 64 of them, as
+many as the administrators' port lets one source have, waits for a quarter of a second."""
+WAITING_MAX: Final = 1_024
+"""Lookups of one source that wait, and keep a connection each; the last waits for four seconds."""
 WORTHLESS_S: Final = 60.0
 """How long a worthless token is known as such; it cannot become good, unless an administrator
 restores a backup of the database."""
@@ -60,11 +62,13 @@ class TokenLookups:
 
         A worthless token again within a minute costs no lookup. `is_wanted` is asked when the turn
         has come: nothing is looked up for a caller that has left. Raises what `look_up` raises, and
-        Unavailable for such a caller.
+        Unavailable for such a caller and when too many of the source wait.
         """
         if self._is_worthless(key):
             return None
         network = source_networks(source)[0].name
+        if self._queue.waiting(network) >= WAITING_MAX:
+            raise Unavailable("Too many logins at once; try again in a moment.")
         async with self._turn(network):
             if not is_wanted():
                 raise Unavailable("The caller has left.")
@@ -73,7 +77,7 @@ class TokenLookups:
             found = await look_up()
             if found is None:
                 self._note_worthless(key)
-                if self._queue.has_waiters(network):
+                if self._queue.waiting(network):
                     await self._clock.sleep(PAUSE_S)
         return found
 

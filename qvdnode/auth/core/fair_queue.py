@@ -48,9 +48,9 @@ class FairQueue(Generic[T]):
         """The source's turn is over."""
         self._running.remove(source)
 
-    def has_waiters(self, source: str) -> bool:
-        """Whether anybody of this source waits."""
-        return source in self._waiting
+    def waiting(self, source: str) -> int:
+        """How many of this source wait."""
+        return len(self._waiting.get(source, ()))
 
     def __len__(self) -> int:
         """How many sources wait or have a turn."""

@@ -11,7 +11,17 @@ from qvdnode.auth.core.attempt import Asker
 from qvdnode.auth.core.spraying import CHECK_S
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import DRAW_S, HOLD_S, MANY, WAITING_MAX, LoginThrottle, Outcome, refuse
+from qvdnode.auth.throttle import (
+    DRAW_S,
+    HELD_IN_ALL_MAX,
+    HELD_MAX,
+    HOLD_S,
+    MANY,
+    WAITING_MAX,
+    LoginThrottle,
+    Outcome,
+    refuse,
+)
 from qvdnode.model.errors import Throttled, Unavailable
 from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import UserId
@@ -177,6 +187,30 @@ async def test_a_login_that_has_no_turn_in_time_is_told_to_ask_again() -> None:
     checked.set()
     await slow
     assert "alice" not in gate.inside
+
+
+async def test_only_so_many_are_held_of_one_source_and_in_all() -> None:
+    gate = Gate()
+    sources = [f"192.0.2.{number}" for number in range(10, 15)]
+    for source in sources:
+        for number in range(SETTINGS.source_free_accounts):
+            await gate.login(f"user{number}", Outcome.WRONG, source)
+    held: list[asyncio.Task[None]] = []
+    refused = []
+    for source in sources:
+        held += [
+            asyncio.create_task(gate.login(str(number), Outcome.RIGHT, source))
+            for number in range(HELD_MAX + 1)
+        ]
+        await settle()
+        refused.append(sum(task.done() for task in held))
+    assert refused == [1, 2, 3, 4, 4 + HELD_MAX + 1]
+    assert HELD_IN_ALL_MAX == 4 * HELD_MAX
+    for task in held:
+        task.cancel()
+    outcomes = await asyncio.gather(*held, return_exceptions=True)
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == refused[-1]
+    assert not gate.throttle._held
 
 
 async def test_whoever_gives_up_waiting_holds_nobody_up() -> None:

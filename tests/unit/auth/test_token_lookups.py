@@ -8,6 +8,7 @@ import pytest
 from qvdnode.auth.token_lookups import (
     LOOKUPS_AT_ONCE,
     PAUSE_S,
+    WAITING_MAX,
     WORTHLESS_MAX,
     WORTHLESS_S,
     TokenLookups,
@@ -111,6 +112,16 @@ async def test_the_memory_of_worthless_tokens_is_bounded() -> None:
     for number in range(WORTHLESS_MAX + 5):
         await database.find(str(number))
     assert len(database.lookups._worthless) == WORTHLESS_MAX
+
+
+async def test_only_so_many_of_one_source_may_wait() -> None:
+    database = Database()
+    flood = database.flood(WAITING_MAX + 4)
+    await asyncio.sleep(0)
+    assert await database.find(GOOD, THERE) == GOOD
+    await database.pass_pauses(WAITING_MAX + 1)
+    outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 3
 
 
 async def test_nothing_is_looked_up_for_a_caller_that_has_left() -> None:

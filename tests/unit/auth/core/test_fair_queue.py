@@ -22,8 +22,7 @@ def test_a_source_has_one_turn_at_a_time_and_others_go_meanwhile() -> None:
     for name in ("a1", "a2", "b1", "c1"):
         queue.enter(name[0], name)
     assert [queue.begin_next() for _ in range(3)] == ["a1", "b1", None]
-    assert queue.has_waiters("a")
-    assert not queue.has_waiters("b")
+    assert (queue.waiting("a"), queue.waiting("b")) == (1, 0)
     queue.end("b")
     assert queue.begin_next() == "c1"
     queue.end("c")
@@ -40,4 +39,4 @@ def test_whoever_withdraws_has_no_turn() -> None:
     queue.withdraw("a", "a1")
     queue.withdraw("b", "b1")
     assert queue.begin_next() == "a2"
-    assert not queue.has_waiters("b")
+    assert queue.waiting("b") == 0
