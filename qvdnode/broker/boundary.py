@@ -45,14 +45,7 @@ STATUS: Final[dict[type[FarmError], int]] = {
 UNEXPECTED: Final = "Something went wrong on the server; its log says what. Try again later."
 
 
-def write_down(error: FarmError) -> None:
-    """One line for a refusal, which is for users: strangers could cause as many as they like."""
-    log.info("request_refused", extra={"code": error.code, "because": str(error)})
-
-
-async def answered(
-    work: Awaitable[T], tell: Callable[[FarmError], None] = write_down
-) -> T | Answer:
+async def answered(work: Awaitable[T], tell: Callable[[FarmError], None]) -> T | Answer:
     """What the work gives, or the answer for what it raised; `tell` is told of a refusal."""
     try:
         return await work

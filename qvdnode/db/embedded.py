@@ -270,12 +270,12 @@ class EmbeddedPostgres:
             connection = await asyncpg.connect(
                 server_config.dsn(self._sockets), timeout=START_LIMIT_S
             )
-        except (OSError, asyncpg.PostgresError):
-            return False
-        try:
-            return bool(await connection.fetchval(server_config.IS_SET_UP))
-        finally:
-            await connection.close()
+            try:
+                return bool(await connection.fetchval(server_config.IS_SET_UP))
+            finally:
+                await connection.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False  # what stands in the way is told by the setting up
 
     async def _as_superuser(self, database: str, statements: str) -> str:
         account, binaries = self._known()

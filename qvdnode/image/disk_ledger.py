@@ -57,12 +57,8 @@ class DiskLedger:
 
     def look(self) -> DiskLook:
         """What there is now; raises HostFailed. Blocks for a stat per home."""
-        try:
+        with self._translated():
             self._last = self._look()
-        except OSError as error:
-            raise HostFailed(
-                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
-            ) from error
         return self._last
 
     def refuse(
@@ -80,7 +76,8 @@ class DiskLedger:
 
         Blocks as `look` does.
         """
-        device = self._place(self._layout.images).stat().st_dev
+        with self._translated():
+            device = self._place(self._layout.images).stat().st_dev
         return unused_mib(self.look(), self._policy, orders, device)
 
     def show(self, orders: Collection[DesktopOrder]) -> list[StoreFigures]:
@@ -98,6 +95,15 @@ class DiskLedger:
             loop = self._settings.size_limits is SizeLimits.LOOP
             self._by_quota = not loop and project_quota.available(self._settings.state_dir)
         return self._by_quota
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HostFailed(
+                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
+            ) from error
 
     def _look(self) -> DiskLook:
         found = self._homes()

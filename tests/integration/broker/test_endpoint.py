@@ -397,3 +397,17 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
     lines_max = 2 + (asyncio.get_running_loop().time() - begun_s) / WINDOW_S
     for event in ("head_refused", "tls_failed", "connection_dropped"):
         assert 1 <= caplog.messages.count(event) <= lines_max, event
+
+
+async def test_refused_requests_of_a_user_make_a_few_lines_however_many_they_are(
+    quiet_place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    begun_s = asyncio.get_running_loop().time()
+    client = await quiet_place.client()
+    for _ in range(100):
+        assert (await client.answer(request("connect_to_vm?")))[0] == 422
+    lines = [vars(one) for one in caplog.records if one.message == "user_request_refused"]
+    assert 1 <= len(lines) <= 2 + (asyncio.get_running_loop().time() - begun_s) / WINDOW_S
+    assert "invalid" in lines[0]["because"]
+    assert "request_refused" not in caplog.messages
