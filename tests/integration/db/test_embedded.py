@@ -152,6 +152,16 @@ async def test_a_server_that_outlived_its_node_is_adopted(own_server: OwnServer)
     assert not own_server.embedded.adopted
 
 
+async def test_an_adopted_server_that_cannot_say_how_it_is_set_up_is_set_up_again(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = await own_server.embedded.start()
+    monkeypatch.setattr(server_config, "IS_SET_UP", "SELECT 1 / 0")
+    again = own_server.another()
+    assert await again.start() == dsn
+    assert again.adopted
+
+
 async def test_an_adopted_server_is_kept_alive_too(own_server: OwnServer) -> None:
     await own_server.embedded.start()
     second = own_server.another()
