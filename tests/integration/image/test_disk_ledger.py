@@ -98,14 +98,6 @@ def test_a_state_folder_that_is_not_there_is_told(by_files: ImageSettings) -> No
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
         DiskLedger(missing).look()
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
+        DiskLedger(missing).reserved_mib([])
+    with pytest.raises(HostFailed, match="missing cannot be looked at"):
         DiskSizes(missing, DiskLedger(missing)).look([])
-
-
-def test_a_state_folder_that_is_gone_is_told_as_a_failure_of_the_host(
-    by_files: ImageSettings,
-) -> None:
-    ledger = DiskLedger(replace(by_files, state_dir=by_files.state_dir / "gone"))
-    with pytest.raises(HostFailed, match="gone cannot be looked at"):
-        ledger.reserved_mib([])
-    with pytest.raises(HostFailed, match="gone cannot be looked at"):
-        ledger.look()
