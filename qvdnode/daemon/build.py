@@ -2,7 +2,6 @@
 
 # tested-by: tests/e2e/test_desktop.py
 
-import logging
 import random
 import secrets
 from collections.abc import Callable
@@ -44,16 +43,13 @@ from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import give_back
 from qvdnode.host.inotify import Inotify
 from qvdnode.host.kernel_limits import KernelLimits
-from qvdnode.image.core.disk_watch import Ending
 from qvdnode.image.disk import Floor
-from qvdnode.image.disk_sizes import DiskSizes, Tenancy
+from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
-from qvdnode.model.errors import HostFailed
-from qvdnode.model.vm_state import VmState
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
@@ -71,12 +67,8 @@ from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
-log = logging.getLogger(__name__)
-
 GUEST_NAME: Final = "qvd"
 """What the names of guests begin with, after the instance's prefix."""
-WRITING: Final = frozenset({VmState.BOOTING, VmState.RUNNING, VmState.STOPPING})
-"""In which states a guest can write to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +165,9 @@ def build(around: Surroundings) -> Node:
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
         rootfs=rootfs,
-        disk_watch=_disk_watch(around, rootfs, fleet),
+        disk_watch=DiskWatch(
+            config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
+        ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
         fleet=fleet,
         starts=starts,
@@ -268,34 +262,6 @@ def _fleet(
     )
     admission.show(lambda: fleet.load().promised_mib)
     return fleet
-
-
-def _disk_watch(around: Surroundings, rootfs: OverlayRootfs, fleet: Fleet) -> DiskWatch:
-    settings = around.config.image
-
-    def guests() -> list[Tenancy]:
-        return [
-            Tenancy(status.order.vm.id, status.order.user.id, status.generation)
-            for status in fleet.statuses()
-            if status.state in WRITING and status.generation is not None
-        ]
-
-    async def end(ending: Ending) -> None:
-        culprit = next((guest for guest in guests() if guest.vm_id == ending.vm_id), None)
-        if not ending.at_once or culprit is None:
-            fleet.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
-            return
-        # Before it is dead, and what it has in memory is written, it could take all there is.
-        try:
-            await rootfs.cut_off(culprit.vm_id, culprit.user_id, culprit.generation)
-        except HostFailed as error:
-            because = str(error)
-            log.warning("disk_not_cut_off", extra={"vm": culprit.vm_id, "because": because})
-        for status in fleet.statuses():
-            if status.order.user.id == culprit.user_id:  # they share the home
-                fleet.end_for_disk(status.order.vm.id, ending.because, at_once=True)
-
-    return DiskWatch(settings, DiskSizes(settings, rootfs.ledger), around.clock, guests, end)
 
 
 def _accounts(around: Surroundings) -> Accounts:
