@@ -60,6 +60,7 @@ TESTED_BY: Final = {
     ),
     "integration/db/test_backup.py": ("db/restore.py",),
     "integration/db/test_pool.py": ("db/transaction.py",),
+    "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/paced_stream.py",

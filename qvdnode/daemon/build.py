@@ -40,7 +40,8 @@ from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import give_back
 from qvdnode.host.inotify import Inotify
-from qvdnode.host.kernel_limits import KernelLimits
+from qvdnode.host.kernel_limits import kernel_limits
+from qvdnode.host.shared_sysctls import SharedSysctls
 from qvdnode.image.disk import Floor
 from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
@@ -104,7 +105,7 @@ class Node:
     accounts: Accounts
     memory: HostMemoryReader
     inotify: Inotify
-    limits: KernelLimits
+    limits: SharedSysctls
 
 
 # long: it is the list of the node's parts
@@ -177,7 +178,7 @@ def build(around: Surroundings) -> Node:
         accounts=accounts,
         memory=memory,
         inotify=inotify,
-        limits=KernelLimits(),
+        limits=kernel_limits(),
     )
 
 
