@@ -15,9 +15,11 @@ from typing import Final
 from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import HostFailed
 
-PRIVATE: Final = ("tls", "state")
+IDENTITY: Final = "tls"
+"""The node's certificate and key."""
+PRIVATE: Final = (IDENTITY, "state")
 SHARED: Final = ("images", "homes", "vms", "lxc", "run")
-LOOKED_INTO: Final = ("tls", "state", "images", "lxc")
+LOOKED_INTO: Final = (IDENTITY, "state", "images", "lxc")
 """What is in these is the node's alone; the other folders hold what guests own."""
 DATABASE: Final = "pg"
 """Its account may own it; the embedded server sees to that."""
