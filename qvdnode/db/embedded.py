@@ -27,7 +27,7 @@ from qvdnode.host.pidfd import wait_gone
 from qvdnode.host.process import exit_code, run
 from qvdnode.host.system_account import (
     SystemAccount,
-    closed_parent,
+    closed_folder,
     ensure_account,
     own_folder,
     passable_folder,
@@ -172,7 +172,7 @@ class EmbeddedPostgres:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _refuse_closed_folders(self, account: SystemAccount) -> None:
-        if (closed := closed_parent(self._folder, account)) is not None:
+        if (closed := closed_folder(self._folder.parent, account)) is not None:
             raise HostFailed(
                 f"The folder {closed} is closed to the account {account.name}, which runs the "
                 f"embedded database below it: `chmod o+x {closed}`, or choose another state_dir."
