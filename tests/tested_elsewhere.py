@@ -9,7 +9,7 @@ from typing import Final
 
 TESTED_BY: Final = {
     "attacks/test_control_socket.py": ("vm/drivers/lxc_control.py",),
-    "attacks/test_host_user.py": ("daemon/trusted_files.py",),
+    "attacks/test_host_user.py": ("daemon/opening.py",),
     "attacks/test_kernel_limits.py": ("host/guest_network.py",),
     "contract/test_guest_driver.py": (
         "vm/drivers/lxc.py",
