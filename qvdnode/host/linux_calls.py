@@ -105,6 +105,11 @@ def enter_network(namespace: int, what: Path) -> None:
     _check(_libc.setns(namespace, _CLONE_NEWNET), what)
 
 
+def unshare_network() -> None:
+    """unshare(2): this thread, and no other of the process, is in a new network namespace."""
+    _check(_libc.unshare(_CLONE_NEWNET), None)
+
+
 def sync_filesystem(handle: int, what: Path) -> None:
     """syncfs(2): write out the whole file system that `handle` is in."""
     _check(_libc.syncfs(handle), what)
