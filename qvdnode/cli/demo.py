@@ -11,7 +11,6 @@ import os
 import secrets
 import shlex
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from itertools import chain
 from pathlib import Path
@@ -28,6 +27,7 @@ from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.first_error import first_farm_error
@@ -118,7 +118,7 @@ async def _photograph(
     report.done("drawn", f"Screenshot in {file}")
 
 
-async def _repeat(client: Process, report: Report) -> None:
+async def _repeat(client: Child, report: Report) -> None:
     """Hand on what the client says; its end is told, the demo goes on."""
     if client.stdout is None:
         raise AssertionError("spawned with pipes")
@@ -135,7 +135,7 @@ async def _repeat(client: Process, report: Report) -> None:
 @contextlib.asynccontextmanager
 async def _client(
     plan: DemoPlan, said: Announcement, shown_on: DemoScreen, password: str, vm_id: int
-) -> AsyncIterator[Process]:
+) -> AsyncIterator[Child]:
     """Our own client, showing the desktop."""
     options = {
         "--user": plan.user,
