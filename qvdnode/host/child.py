@@ -7,8 +7,6 @@ The C code of `subprocess` closes all other descriptors in the child itself, whe
 open another one any more.
 """
 
-# tested-by: tests/integration/host/test_process.py
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """What LXC leaves on the host of every path that it was given with -P."""
 
-# tested-by: tests/attacks/test_control_socket.py
-
 import contextlib
 from pathlib import Path
 from typing import Final

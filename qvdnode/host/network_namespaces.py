@@ -4,8 +4,6 @@ Abstract unix sockets belong to a network namespace, and whoever wants to enter 
 CAP_SYS_ADMIN over it.
 """
 
-# tested-by: tests/attacks/test_control_socket.py
-
 import os
 from pathlib import Path
 from typing import Final

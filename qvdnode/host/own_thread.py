@@ -5,8 +5,6 @@ else ever runs in that thread, and for work that may hang: an executor has few t
 process waits for them at its end.
 """
 
-# tested-by: tests/integration/host/test_own_thread.py
-
 import asyncio
 import threading
 from collections.abc import Callable

@@ -6,8 +6,6 @@ call that does not return in time is abandoned together with its context of the 
 call gets a new one.
 """
 
-# tested-by: tests/integration/net/test_nft.py
-
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final

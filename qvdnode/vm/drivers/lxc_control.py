@@ -7,8 +7,6 @@ host can enter. It has no name: it lasts as long as a monitor or the node, and t
 the node makes another and finds earlier monitors in theirs.
 """
 
-# tested-by: tests/attacks/test_control_socket.py
-
 import asyncio
 import contextlib
 from collections.abc import Callable
