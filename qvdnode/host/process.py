@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qvdnode.host import child as child_process
-from qvdnode.host import linux_calls
 from qvdnode.host.child import DEVNULL, PIPE, Child, Stream
-from qvdnode.host.network_namespaces import NetworkNamespace
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.to_its_end import to_its_end
@@ -34,20 +32,6 @@ class Finished:
     def last_words(self) -> str:
         """The end of what it said on stderr, for a message to a person."""
         return self.stderr.decode(errors="replace").strip()[-400:]
-
-
-@dataclass(frozen=True, slots=True)
-class Confined:
-    """What a program and all that it starts inherit of the thread that starts it."""
-
-    network: NetworkNamespace
-    seccomp_filter: bytes
-    """Of system calls: an array of struct sock_filter."""
-
-    def enter(self) -> None:
-        """For a thread that does nothing else; wants CAP_SYS_ADMIN, raises OSError."""
-        self.network.enter()
-        linux_calls.filter_system_calls(self.seccomp_filter)
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -81,14 +65,15 @@ async def exit_code(
     env: Mapping[str, str] | None = None,
     limit_s: float = 60.0,
     output: Stream = DEVNULL,
-    confined: Confined | None = None,
+    enter: Callable[[], None] | None = None,
 ) -> int:
     """Run a program without reading its output, nor waiting for what it leaves; its exit code.
 
     A program that runs in a guest could print without end, or leave a pipe of ours open for ever.
+    `enter` changes the thread that starts it, and no other: see child.start.
     Raises HostFailed when it cannot be started, TimedOut.
     """
-    child = await _spawn(argv, env, streams=(DEVNULL, output, output), confined=confined)
+    child = await _spawn(argv, env, streams=(DEVNULL, output, output), enter=enter)
     async with _killed_after(child, str(argv[0]), limit_s):
         return await child.wait()
 
@@ -146,11 +131,10 @@ async def _spawn(
     *,
     streams: tuple[Stream, Stream, Stream],
     pass_fds: Sequence[int] = (),
-    confined: Confined | None = None,
+    enter: Callable[[], None] | None = None,
 ) -> Child:
     """Start a program with that stdin, stdout and stderr; it leads a session of its own."""
     words = [str(word) for word in argv]
-    enter = None if confined is None else confined.enter
     started: list[Child] = []
 
     async def start() -> None:

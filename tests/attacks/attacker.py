@@ -8,8 +8,8 @@ from typing import Final
 
 from qvdnode.host import process
 from qvdnode.model.guest import GuestSpec
-from qvdnode.vm.core import socket_filter
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG
+from qvdnode.vm.drivers.lxc_control import Confined
 from tests.fixtures_guest import RealGuests
 from tests.harness.lxc_attach import monitors_network
 
@@ -59,7 +59,7 @@ class Attacker:
                 ],
                 limit_s=limit_s,
                 output=said,
-                confined=process.Confined(network, socket_filter.program()),  # as the driver does
+                enter=Confined(network).enter,  # as the driver does
             )  # fmt: skip
             said.seek(0)
             return said.read().decode(errors="replace").strip()

@@ -28,8 +28,8 @@ from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.to_its_end import to_its_end
-from qvdnode.vm.core import lxc_config, socket_filter
-from qvdnode.vm.drivers.lxc_control import ControlNetwork, network_of_monitor
+from qvdnode.vm.core import lxc_config
+from qvdnode.vm.drivers.lxc_control import Confined, ControlNetwork, network_of_monitor
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +256,7 @@ class LxcDriver:
             [PROGRAMS / program, "-n", name, "-P", self._settings.folder, *options],
             env={"PATH": SEARCH_PATH},
             limit_s=limit_s,
-            confined=process.Confined(network, socket_filter.program()),
+            enter=Confined(network).enter,
         )
 
     def _host_pid(self, spec: GuestSpec, guest_pid: int) -> int | None:

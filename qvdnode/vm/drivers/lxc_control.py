@@ -10,9 +10,12 @@ the node makes another and finds earlier monitors in theirs.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from qvdnode.host import linux_calls
 from qvdnode.host.network_namespaces import NetworkNamespace, new_namespace, of_process
 from qvdnode.model.errors import HostFailed
+from qvdnode.vm.core import socket_filter
 
 
 class ControlNetwork:
@@ -28,6 +31,18 @@ class ControlNetwork:
             if self._namespace is None:
                 self._namespace = await new_namespace()
             return self._namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """What LXC's programs, and all that they start, inherit of the thread that starts them."""
+
+    network: NetworkNamespace
+
+    def enter(self) -> None:
+        """For a thread that does nothing else; wants CAP_SYS_ADMIN, raises OSError."""
+        self.network.enter()
+        linux_calls.filter_system_calls(socket_filter.program())
 
 
 def network_of_monitor(name: str, monitors: Callable[[], set[int]]) -> NetworkNamespace:
