@@ -134,6 +134,7 @@ def _network() -> Iterator[str]:
     # A loopback. The link is made for the guest afterwards: LXC runs in another network namespace
     # than the bridge, and to move a link from one to another takes the kernel 20 ms.
     yield "lxc.net.0.type = empty"
+    yield "lxc.net.0.flags = up"
 
 
 def _mounts(spec: GuestSpec) -> Iterator[str]:

@@ -140,8 +140,8 @@ async def test_its_network_is_ready_once_it_is_launched(
 
     gateway = str(spec.port.gateway)
     assert await ip("route") == [
-        f"default via {gateway} dev eth0",
-        f"{gateway} dev eth0 scope link",
+        f"default via {gateway} dev eth0 proto static",
+        f"{gateway} dev eth0 proto static scope link",
     ]
     links = {line.split()[1].partition("@")[0]: line for line in await ip("-oneline", "link")}
     assert set(links) == {"lo:", "eth0"}
