@@ -149,10 +149,10 @@ async def test_a_user_finds_no_netfilter_socket_to_take(shown: Shown) -> None:
     target = Path(f"/proc/{guest_pids(desk)[0]}/root/usr/local/bin/descriptor_thief")
     await process.run(["tcc", "-Wall", "-o", target, PROGRAMS / "descriptor_thief.c"])
     target.chmod(0o755)
-    name = f"{desk.node.prefix}qvd-{desk.vm_id}"
+    prefix = f"{desk.node.prefix}qvd"
     done = await process.run(
         [
-            *attach_argv(desk.node.prefix, name, desk.node.state_dir / "lxc"),
+            *attach_argv(prefix, f"{prefix}-{desk.vm_id}", desk.node.state_dir / "lxc"),
             f"--uid={USER}", f"--gid={USER}", "--", "/usr/local/bin/descriptor_thief",
         ],
         limit_s=15,
