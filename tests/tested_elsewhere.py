@@ -13,7 +13,7 @@ TESTED_BY: Final = {
         "host/network_namespaces.py",
         "vm/drivers/lxc_control.py",
     ),
-    "attacks/test_host_user.py": ("daemon/trusted_files.py",),
+    "attacks/test_host_user.py": ("daemon/opening.py",),
     "contract/test_guest_driver.py": (
         "vm/drivers/lxc.py",
         "vm/drivers/memory.py",

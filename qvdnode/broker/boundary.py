@@ -68,15 +68,14 @@ async def answered(
 
 def answer_for(error: FarmError) -> Answer:
     """The status of that kind of error, and its sentence."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     match error:
         case Unauthenticated():
-            return sentence(401, str(error), CHALLENGE)
+            return sentence(status, str(error), CHALLENGE)
         case Throttled():
             wait_s = max(1, math.ceil(error.retry_after_s))
-            return sentence(503, str(error), ("Retry-After", str(wait_s)))
+            return sentence(status, str(error), ("Retry-After", str(wait_s)))
         case Invalid(field="id"):
             return sentence(422, str(error))
         case _:
-            pass
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    return sentence(status, str(error))
+            return sentence(status, str(error))
