@@ -169,7 +169,7 @@ async def test_a_day_of_a_node_ends_without_a_trace(
         assert await rest.metric("qvdnode_host_memory_total_bytes") > 2**20
         assert len(correlations(other, first.vm_id)) == 1, "one request, one word to grep for"
         kinds = {trace.split()[0] for trace in traces(other)}
-        assert kinds == {"mount", "loop", "link", "table", "group", "record", "process"}
+        assert kinds == {"mount", "loop", "link", "table", "group", "lock", "record", "process"}
         assert kernel_limits().low() == {}
         assert await other.stop() == 0
         await asyncio.wait_for(viewer.over.wait(), 10)
