@@ -20,6 +20,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
     content_type_conformance,
+    ignored_auth,
     negative_data_rejection,
     positive_data_acceptance,
     response_headers_conformance,
@@ -41,8 +42,8 @@ CHECKS = [
     negative_data_rejection,
     positive_data_acceptance,
     allow_header_conformance,
+    ignored_auth,
 ]
-"""Not those on tokens: whoever tries wrong ones is told to wait, which they take for a gap."""
 SHARE = 4
 """By chance, of each kind, a quarter of the profile's examples: there are 43 operations."""
 ANSWER_LIMIT_S = 10
