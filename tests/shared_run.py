@@ -42,7 +42,7 @@ class SharedRun:
         """Run the tests of those files that no other run has claimed in this phase."""
         last = None
         for file in files:
-            if self._claim(f"{phase}{file[0].path}"):
+            if self._claim(f"{phase} {file[0].nodeid.partition('::')[0]}"):
                 # What comes after the file's last test is not claimed yet: the session goes on.
                 for item, upcoming in zip(file, [*file[1:], session], strict=True):
                     item.ihook.pytest_runtest_protocol(item=item, nextitem=upcoming)
