@@ -29,6 +29,7 @@ RUNS: Final = 2
 PAUSE_S: Final = 0.2
 SEED_MAX: Final = 2**32 - 1
 BAR: Final = re.compile(r"=+ .* =+")
+CLOSING: Final = re.compile(r"=+ \d+ [a-z]+.* in [\d.]+s( \([\d:]+\))? =+")
 COLLECTED: Final = re.compile(r"collected \d+ items?")
 SINGULARS: Final = {"errors": "error", "warnings": "warning"}
 
@@ -64,10 +65,10 @@ class Output:
         return bool(line)
 
 
-def total(closing_lines: Iterable[str]) -> str:
-    """The counts of pytest's closing lines, added up: `1 failed, 7 passed`."""
+def total(lines: Iterable[str]) -> str:
+    """The counts of pytest's closing lines among these, added up: `1 failed, 7 passed`."""
     counts = Counter[str]()
-    for line in closing_lines:
+    for line in filter(CLOSING.fullmatch, lines):
         for number, word in re.findall(r"(\d+) ([a-z]+)(?=,| in )", line):
             counts[SINGULARS.get(word, word)] += int(number)
     return ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
@@ -147,8 +148,8 @@ def main(arguments: list[str]) -> int:
     failed_tests.write(failed_tests.RECORD, failed_tests.Run(code, failed))
     for number, output in enumerate(outputs):
         print(f"\nrun {number} of {len(runs)} side by side", *output.verdict, sep="\n")
-    closing_lines = [output.verdict[-1] for output in outputs if output.verdict]
-    print(f"\n==== {total(closing_lines)} in {time.monotonic() - began_s:.0f} s ====")
+    told = [line for output in outputs for line in output.verdict]
+    print(f"\n==== {total(told)} in {time.monotonic() - began_s:.0f} s ====")
     return code
 
 

@@ -135,6 +135,7 @@ def test_the_counts_of_all_runs_are_added_up() -> None:
             [
                 "======= 1 failed, 10 passed, 1 skipped, 1 error in 61.20s (0:01:01) =======",
                 "=================== 1 failed, 5 passed, 2 errors in 3.1s ==================",
+                "Exception ignored in what came after: 1 failed, 1 passed in vain",
             ]
         )
         == "3 error, 2 failed, 15 passed, 1 skipped"
