@@ -41,8 +41,13 @@ class Output:
         self._path = path
         self._read_bytes = 0
         self._begun = False
-        self.verdict: list[str] = []
-        """From the first failure told to the closing line."""
+        self._head: list[str] = []
+        self._tail: list[str] = []
+
+    @property
+    def verdict(self) -> list[str]:
+        """From the first failure told to the closing line; all, if it came to no test."""
+        return self._tail if self._begun else self._head
 
     def fresh(self, *, ended: bool) -> list[str]:
         """The whole lines about tests that have come since; any rest when the run has ended."""
@@ -57,10 +62,11 @@ class Output:
 
     def _is_progress(self, line: str) -> bool:
         if not self._begun:
+            self._head.append(line)
             self._begun = bool(COLLECTED.match(line))
             return self._begun
-        if self.verdict or BAR.fullmatch(line):
-            self.verdict.append(line)
+        if self._tail or BAR.fullmatch(line):
+            self._tail.append(line)
             return False
         return bool(line)
 

@@ -38,14 +38,14 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @contextmanager
-def runs(folder: Path, **tests: str) -> Iterator["subprocess.Popen[str]"]:
+def runs(folder: Path, *options: str, **tests: str) -> Iterator["subprocess.Popen[str]"]:
     """The program at work on files of tests; it is ended when the test is."""
     (folder / "pyproject.toml").write_text(SETTINGS)
     for name, text in tests.items():
         (folder / f"test_{name}.py").write_text(SAMPLE % text)
     command = [sys.executable, "-m", "tests.side_by_side", f"--rootdir={folder}", "-c"]
     with subprocess.Popen(
-        [*command, folder / "pyproject.toml", folder],
+        [*command, folder / "pyproject.toml", *options, folder],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, process_group=0,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as program:  # fmt: skip
@@ -160,3 +160,10 @@ def test_lines_come_when_they_are_whole_and_the_verdict_is_kept(tmp_path: Path) 
         file.write(".\n\n==== FAILURES ====\nwhy\n==== 1 failed in 1s ====")
     assert output.fresh(ended=True) == ["tests/b.py ."]
     assert output.verdict == ["==== FAILURES ====", "why", "==== 1 failed in 1s ===="]
+
+
+def test_a_mistake_in_the_arguments_is_told(tmp_path: Path) -> None:
+    with runs(tmp_path, "--no-such-option") as program:
+        said, _ = program.communicate()
+    assert "unrecognized arguments: --no-such-option" in said
+    assert program.returncode == pytest.ExitCode.USAGE_ERROR
