@@ -46,7 +46,8 @@ def runs(folder: Path, *options: str, **tests: str) -> Iterator["subprocess.Pope
     command = [sys.executable, "-m", "tests.side_by_side", f"--rootdir={folder}", "-c"]
     with subprocess.Popen(
         [*command, folder / "pyproject.toml", *options, folder],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, process_group=0,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+        process_group=0,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as program:  # fmt: skip
         try:
