@@ -7,6 +7,7 @@ ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
 BENCHES := adoption broker memory relay startup storm tls
+CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench docs fuzz
@@ -64,15 +65,27 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: $(CHECKS)
+# Side by side, the slowest first, each with its output in one piece.
 check: $(READY)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/vulture
-	$(BIN)/deptry .
-	$(BIN)/codespell
+	@$(MAKE) --no-print-directory --jobs=$(shell nproc) --output-sync=target --keep-going $(CHECKS)
+
+check-unit:
 	$(BIN)/python -m tests.own_coverage $(UNIT)
+check-types:
+	$(BIN)/mypy
+check-imports:
+	$(BIN)/lint-imports
+check-format:
+	$(BIN)/ruff format --check .
+check-lint:
+	$(BIN)/ruff check .
+check-unused:
+	$(BIN)/vulture
+check-packages:
+	$(BIN)/deptry .
+check-spelling:
+	$(BIN)/codespell
 
 unit: $(READY)
 	$(BIN)/python -m pytest $(UNIT)
@@ -84,7 +97,7 @@ e2e: setup
 	$(BIN)/python -m pytest tests/e2e
 
 test: setup
-	$(BIN)/python -m pytest --hypothesis-profile=whole
+	$(BIN)/python -m tests.side_by_side --hypothesis-profile=whole $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m docs.generate
