@@ -30,5 +30,5 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     every thread that logs or forks afterwards would hang, the whole run with it.
     """
     while logging._lock._is_owned():  # type: ignore[attr-defined] # only who owns it can release it
-        logging._lock.release()  # type: ignore[attr-defined]
+        logging._lock.release()  # type: ignore[attr-defined] # the same
     return (yield)
