@@ -14,7 +14,6 @@ from qvdnode.model.guest import (
     IdRange,
 )
 from qvdnode.model.ids import Generation, UserId, VmId
-from qvdnode.model.recovery import Decision, FoundGuest, OwnedRow
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
 
@@ -206,14 +205,4 @@ class Admission(Protocol):
 
     def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
         """Why a guest of that size does not fit, for a person, or None when it does."""
-        ...
-
-
-class Recovery(Protocol):
-    """Decides what to do about what a node finds when it comes up."""
-
-    def __call__(
-        self, rows: Sequence[OwnedRow] | None, found: Sequence[FoundGuest]
-    ) -> Sequence[Decision]:
-        """Decisions in the order to act on them; `rows` is None while the database is away."""
         ...

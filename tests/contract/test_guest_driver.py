@@ -12,7 +12,7 @@ import pytest
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
-from qvdnode.vm.drivers.memory import MemoryDriver, MemoryHost, MemoryRunFolders
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from qvdnode.vm.ports import GuestDriver, RunFolders
 from qvdnode.wire import session_params
 from tests.fixtures_guest import RealGuests

@@ -32,8 +32,8 @@ class GuestRecord:
     home: str
     process: GuestProcess | None
     """None until the guest was launched."""
-    lasting: str | None = None
-    """Digest of the parameters for which a resume of its display needs no script any more."""
+    resume_digest: str | None = None
+    """Digest of the parameters for which a resume of its display needs no script."""
 
 
 def encode(record: GuestRecord) -> bytes:
@@ -79,7 +79,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         process=None
         if process is None
         else GuestProcess(int(process["pid"]), int(process["started_ticks"])),
-        lasting=None if body.get("lasting") is None else str(body["lasting"]),
+        resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
     )
 
 

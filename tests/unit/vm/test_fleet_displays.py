@@ -7,8 +7,8 @@ import pytest
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
-from qvdnode.vm.display_link import LAST_WORDS_MAX
-from qvdnode.vm.drivers.memory import MemoryRunFolders
+from qvdnode.vm.display.operations import LAST_WORDS_MAX
+from tests.fakes.memory_driver import MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import World, settle
 

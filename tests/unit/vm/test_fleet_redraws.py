@@ -10,7 +10,7 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, TimedOut
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
-from qvdnode.vm.drivers.memory import MemoryDriver
+from tests.fakes.memory_driver import MemoryDriver
 from qvdnode.wire import session_params
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import Client, World, settle
@@ -61,7 +61,7 @@ async def test_a_display_that_ends_gives_its_turn_back(world: World) -> None:
 
 
 async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) -> None:
-    turns = world.fleet._shared.redraws
+    turns = world.fleet._state.redraws
     await turns.acquire()
     waiting = attaching(world, 7)
     await world.passes(16)
@@ -71,7 +71,7 @@ async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) ->
 
 
 async def test_who_waits_for_a_turn_in_vain_hears_why_and_is_told_in_the_end(world: World) -> None:
-    await world.fleet._shared.redraws.acquire()
+    await world.fleet._state.redraws.acquire()
     client = Client(world.host, 8)
     waiting = asyncio.get_running_loop().create_task(
         world.fleet.attach(desktop_order(8, user_id=8), DisplayParams(), client, client.told.append)

@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.cluster.core.recovery import decide
+from qvdnode.vm.core.recovery import decide
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
+from qvdnode.vm.core.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
 from qvdnode.model.vm_state import VmState
 
 
