@@ -12,9 +12,9 @@ import pytest
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from qvdnode.vm.ports import GuestDriver, RunFolders
 from qvdnode.wire import session_params
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
 

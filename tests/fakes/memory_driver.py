@@ -107,7 +107,7 @@ class MemoryDriver:
         self._host.launches.append(spec.vm_id)
         return process
 
-    async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:  # noqa: ARG002 - it takes no time
+    async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """What the session script would do and answer."""
         await self._begin("run_session")
         self._host.sessions.setdefault(spec.vm_id, []).append(verb)
@@ -145,7 +145,7 @@ class MemoryDriver:
         await self._held("signal_display")
         return True
 
-    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:  # noqa: ARG002 - there is one
+    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
         """A client comes and goes."""
         await self._begin("dismiss_display")
         guest = self._guest(spec)

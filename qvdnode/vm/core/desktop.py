@@ -10,7 +10,7 @@ around it.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, FarmError, GuestFailed, TimedOut
@@ -167,12 +167,14 @@ class Desktop:
                 self._fail_by_mistake()
             case m.NodeStops():
                 self._let_go()
+            case _:
+                assert_never(message)
 
     def _take_of_guest(self, message: m.OfGuest) -> None:
         match message:
             case m.Queued(place=place):
                 self.place = place
-                self._do(self.clients.tell(sentences.queued(place)))
+                self._do(self.clients.tell(sentences.QUEUED.format(place=place)))
             case m.SlotGiven():
                 self.place = None
                 self.begun_s = self._now.monotonic_s
@@ -192,6 +194,8 @@ class Desktop:
             case m.Cleaned():
                 failed = self.error is not None
                 self._step(GuestEvent.CLEANED_AFTER_FAILURE if failed else GuestEvent.CLEANED)
+            case _:
+                assert_never(message)
 
     def _take_of_display(self, message: m.OfDisplay) -> None:
         if isinstance(message, m.DisplayHeard):
@@ -234,7 +238,7 @@ class Desktop:
         self.rounds = ROUNDS_MAX
         if self.state in COMING_UP:
             place = self.place
-            where = sentences.STARTING if place is None else sentences.queued(place)
+            where = sentences.STARTING if place is None else sentences.QUEUED.format(place=place)
             self._do([e.Tell(asked.client, where)])
         else:
             self._arm_attach()
@@ -298,17 +302,15 @@ class Desktop:
             self._evict("a newer connection took over")
         elif move is Move.SEAT:
             self._do(self.timers.disarm(Timer.ATTACH))
-            self._do(self.clients.seat(sentences.connecting(self.vm_id)))
-        elif display is not None:
-            self._make_ready(move, display)
-        return True
-
-    def _make_ready(self, move: Move, display: Display) -> None:
-        if move is Move.RESUME:
-            self._do(self.clients.tell(sentences.session_comes_up(self.vm_id)))
+            self._do(self.clients.seat(sentences.CONNECTING.format(vm_id=self.vm_id)))
+        elif display is None:
+            raise AssertionError("only a display can be resumed or dismissed")
+        elif move is Move.RESUME:
+            self._do(self.clients.tell(sentences.SESSION_COMES_UP.format(vm_id=self.vm_id)))
             self._act_on(display.resume(self._situation))
         else:
             self._act_on(display.dismiss(self._situation))
+        return True
 
     # -- timers --------------------------------------------------------------------------------
 
@@ -317,14 +319,15 @@ class Desktop:
             case Timer.ATTACH:
                 self._attach_limit_passed()
             case Timer.BOOT:
-                late = TimedOut(sentences.boot_limit(self.limits.boot_limit_s))
+                late = TimedOut(sentences.BOOT_LIMIT.format(limit_s=self.limits.boot_limit_s))
                 coming_up = self.state in COMING_UP
                 self._step(GuestEvent.BRING_UP_FAILED, late if coming_up else None)
             case Timer.STOP:
                 self._step(GuestEvent.LIMIT_PASSED)
             case _:
-                if self.display is not None:
-                    self._act_on(self.display.timer_fired(timer))
+                if self.display is None:
+                    raise AssertionError("a closed display has no timer")
+                self._act_on(self.display.timer_fired(timer))
 
     def _attach_limit_passed(self) -> None:
         queued = self.display is not None and self.display.phase is DisplayPhase.QUEUED
@@ -360,7 +363,7 @@ class Desktop:
             self._act(action)
         return True
 
-    def _act(self, action: Action) -> None:  # noqa: C901, PLR0915 - one case an action
+    def _act(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case an action
         match action:
             case Action.BRING_UP:
                 self.error, self.claimed = None, None
@@ -370,7 +373,7 @@ class Desktop:
             case Action.START_DISPLAY:
                 self.launched_s = self._now.monotonic_s
                 self._open_display(DisplayPhase.OFF)
-                self._do(self.clients.tell(sentences.session_starts(self.vm_id)))
+                self._do(self.clients.tell(sentences.SESSION_STARTS.format(vm_id=self.vm_id)))
             case Action.CANCEL_BRING_UP:
                 self.place = None
                 self._do([*self.timers.disarm(Timer.BOOT), e.CancelBringUp()])
@@ -392,6 +395,8 @@ class Desktop:
                 self._finish_bring_up()
             case Action.ANSWER:
                 self._answer()
+            case _:
+                assert_never(action)
 
     def _write(self, action: Action) -> None:
         if self.claimed is not None:

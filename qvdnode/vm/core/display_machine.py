@@ -4,7 +4,7 @@ It returns effects for the shell, and outcomes for the core of its VM (outcomes.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
@@ -134,6 +134,8 @@ class Display:
                 return [] if again else self._failed("resume", error, now)
             case m.ProcessFound(run=run, pid=pid):
                 return self._process_found(run, pid)
+            case _:
+                assert_never(message)
 
     def close(self) -> Results:
         """End: its guest is being killed, or the node's process ends."""
@@ -158,7 +160,7 @@ class Display:
     def _followed(self, history: tuple[DisplayEvent, ...], now: Situation) -> Results:
         self.phase, self.ever_connected = display.replay(history)
         if now.guest is VmState.BOOTING:
-            comes_up = Announced(sentences.session_comes_up(now.vm_id))
+            comes_up = Announced(sentences.SESSION_COMES_UP.format(vm_id=now.vm_id))
             return [*self.start(now), comes_up]
         return [Ended(None)] if self.phase is P.OFF else [FindProcess(self.run)]
 

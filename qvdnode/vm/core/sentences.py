@@ -1,4 +1,4 @@
-"""What clients, operators and the VM's row are told, as constants. Pure."""
+"""Sentences for clients, for operators, and for the error of the VM's row."""
 
 from typing import Final
 
@@ -26,27 +26,8 @@ STARTING: Final = "Starting virtual machine"
 REDRAWS: Final = "Waiting for other desktops to be drawn"
 TAKEOVER: Final = "Closing the session of another client"
 
-
-def queued(place: int) -> str:
-    """For who waits for a start slot."""
-    return f"You are number {place} in the queue"
-
-
-def session_starts(vm_id: int) -> str:
-    """The session script is about to run."""
-    return f"Starting X session at VM {vm_id}"
-
-
-def session_comes_up(vm_id: int) -> str:
-    """The display starts or resumes."""
-    return f"Waiting for X session to come up on VM {vm_id}"
-
-
-def connecting(vm_id: int) -> str:
-    """The client may dial now."""
-    return f"Connecting X session for VM_ID: {vm_id}"
-
-
-def boot_limit(limit_s: float) -> str:
-    """The guest was started and did not get as far as a display that listens."""
-    return f"The desktop did not come up within {limit_s:g} s."
+QUEUED: Final = "You are number {place} in the queue"
+SESSION_STARTS: Final = "Starting X session at VM {vm_id}"
+SESSION_COMES_UP: Final = "Waiting for X session to come up on VM {vm_id}"
+CONNECTING: Final = "Connecting X session for VM_ID: {vm_id}"
+BOOT_LIMIT: Final = "The desktop did not come up within {limit_s:g} s."

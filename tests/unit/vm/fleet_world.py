@@ -12,12 +12,12 @@ from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.seat import DisplayAddress, Seat
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
-from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.dependencies import FleetDependencies
+from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.settings import VmSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore

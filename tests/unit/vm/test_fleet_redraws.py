@@ -10,8 +10,8 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, TimedOut
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
-from tests.fakes.memory_driver import MemoryDriver
 from qvdnode.wire import session_params
+from tests.fakes.memory_driver import MemoryDriver
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import Client, World, settle
 

@@ -1,68 +1,33 @@
-import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
-
-from qvdnode.runtime.supervise import Supervisor
-from qvdnode.vm.timers import Timer, Timers
-from tests.fakes.clock import ManualClock
+from qvdnode.vm.core.effects import ArmTimer, DisarmTimer, Timer
+from qvdnode.vm.core.timers import Timers
 
 
-class Bell:
-    """Timers on a clock of their own, and who rang."""
-
-    def __init__(self, tasks: Supervisor) -> None:
-        self.clock = ManualClock()
-        self.rang: list[Timer] = []
-        self.timers = Timers(self.clock, tasks, self._fired)
-
-    def _fired(self, timer: Timer, serial: int) -> None:
-        if self.timers.take(timer, serial):
-            self.rang.append(timer)
-
-    async def passes(self, seconds: float) -> None:
-        for _ in range(5):
-            await asyncio.sleep(0)
-        self.clock.advance(seconds)
-        for _ in range(5):
-            await asyncio.sleep(0)
+def test_an_armed_timer_fires_once() -> None:
+    timers = Timers()
+    armed = timers.arm(Timer.BOOT, 60.0)
+    assert armed == ArmTimer(Timer.BOOT, armed.serial, 60.0)
+    assert timers.take(Timer.BOOT, armed.serial)
+    assert not timers.take(Timer.BOOT, armed.serial)
 
 
-@pytest.fixture
-async def bell() -> AsyncIterator[Bell]:
-    async with Supervisor("test") as tasks:
-        yield Bell(tasks)
+def test_a_timer_that_was_disarmed_is_stale() -> None:
+    timers = Timers()
+    armed = timers.arm(Timer.BOOT, 60.0)
+    assert timers.disarm(Timer.BOOT) == [DisarmTimer(Timer.BOOT)]
+    assert not timers.take(Timer.BOOT, armed.serial)
+    assert timers.disarm(Timer.BOOT) == []
 
 
-async def test_a_timer_rings_once(bell: Bell) -> None:
-    bell.timers.arm(Timer.BOOT, 60.0)
-    await bell.passes(59.0)
-    assert bell.rang == []
-    await bell.passes(1.0)
-    assert bell.rang == [Timer.BOOT]
-    await bell.passes(120.0)
-    assert bell.rang == [Timer.BOOT]
+def test_a_timer_that_was_armed_again_fires_by_its_newest_serial_only() -> None:
+    timers = Timers()
+    older, newer = timers.arm(Timer.STOP, 10.0), timers.arm(Timer.STOP, 10.0)
+    assert not timers.take(Timer.STOP, older.serial)
+    assert timers.take(Timer.STOP, newer.serial)
 
 
-async def test_a_timer_disarmed_is_stale(bell: Bell) -> None:
-    bell.timers.arm(Timer.BOOT, 60.0)
-    bell.timers.disarm(Timer.BOOT)
-    await bell.passes(61.0)
-    assert bell.rang == []
-
-
-async def test_a_timer_armed_again_rings_at_its_later_time_only(bell: Bell) -> None:
-    bell.timers.arm(Timer.STOP, 10.0)
-    await bell.passes(5.0)
-    bell.timers.arm(Timer.STOP, 10.0)
-    await bell.passes(6.0)
-    assert bell.rang == []
-    await bell.passes(5.0)
-    assert bell.rang == [Timer.STOP]
-
-
-async def test_timers_of_different_kinds_do_not_meet(bell: Bell) -> None:
-    bell.timers.arm(Timer.STOP, 10.0)
-    bell.timers.arm(Timer.ATTACH, 5.0)
-    await bell.passes(20.0)
-    assert sorted(bell.rang) == [Timer.ATTACH, Timer.STOP]
+def test_timers_of_different_kinds_do_not_meet() -> None:
+    timers = Timers()
+    stop, attach = timers.arm(Timer.STOP, 10.0), timers.arm(Timer.ATTACH, 5.0)
+    assert not timers.take(Timer.STOP, attach.serial)
+    assert timers.take(Timer.ATTACH, attach.serial)
+    assert timers.take(Timer.STOP, stop.serial)
