@@ -26,7 +26,7 @@ from qvdnode.vm.resources import GuestResources, from_record
 
 log = logging.getLogger(__name__)
 
-LOOK_LIMIT_S: Final = 10.0
+RETRY_LIMIT_S: Final = 10.0
 """For all retries together: clients wait until the node serves again."""
 DIED_UNWATCHED: Final = (
     "The guest ended while no node ran, out of memory perhaps. A connect starts it afresh."
@@ -72,11 +72,11 @@ async def adopt(
 ) -> AdoptionReport:
     """Carry out the decisions; raises nothing that one guest alone could cause."""
     began_s = dependencies.clock.monotonic_s()
-    until_s = began_s + LOOK_LIMIT_S
+    until_s = began_s + RETRY_LIMIT_S
     records = {
         record.order.vm.id: record for record in await _records(dependencies, state, until_s)
     }
-    found = await _look(dependencies, list(records.values()), until_s)
+    found = await _find(dependencies, list(records.values()), until_s)
     rows = await _rows(dependencies)
     adopted: list[VmId] = []
     ended: dict[VmId, FarmError | None] = {}
@@ -111,17 +111,21 @@ async def adopt(
         rows is not None,
         dependencies.clock.monotonic_s() - began_s,
     )
+    _log_report(report)
+    return report
+
+
+def _log_report(report: AdoptionReport) -> None:
     log.info(
         "guests_adopted",
         extra={
-            "adopted": len(adopted),
-            "ended": len(ended),
-            "released": len(released),
-            "swept": len(swept),
+            "adopted": len(report.adopted),
+            "ended": len(report.ended),
+            "released": len(report.released),
+            "swept": len(report.swept),
             "seconds": round(report.seconds, 3),
         },
     )
-    return report
 
 
 def _log_decision(decision: Decision) -> None:
@@ -188,7 +192,7 @@ async def _records(
     return await retry.retry(dependencies.clock, read, what="state files", until_s=until_s)
 
 
-async def _look(
+async def _find(
     dependencies: FleetDependencies, records: Sequence[GuestRecord], until_s: float
 ) -> dict[VmId, FoundGuest]:
     alive = await asyncio.gather(*(_is_alive(dependencies, record, until_s) for record in records))

@@ -59,7 +59,7 @@ class Fleet:
     async def attach(
         self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
     ) -> Seat:
-        """A display ready to be dialled: started, resumed or taken over as need be.
+        """Return the address of a display that listens for this client; start it if need be.
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
         """
@@ -197,10 +197,10 @@ class Fleet:
             raise Unavailable("This node is starting or stopping; try again soon.")
         actor = GuestActor(order, self._dependencies, self._state)
         self._actors[vm_id] = actor
-        _ = self._tasks.isolated(f"vm-{vm_id}", self._look_after(actor))
+        _ = self._tasks.isolated(f"vm-{vm_id}", self._run(actor))
         return actor
 
-    async def _look_after(self, actor: GuestActor) -> None:
+    async def _run(self, actor: GuestActor) -> None:
         try:
             await actor.run()
         finally:

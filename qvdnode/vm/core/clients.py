@@ -45,6 +45,7 @@ class Clients:
             self.waiting = None
         if self.seated == client:
             self.seated = None
+        self.deferred = [refuse for refuse in self.deferred if refuse.request != client]
         return [DropClient(client)]
 
     def leave(self, client: int) -> list[Effect]:

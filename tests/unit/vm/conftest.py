@@ -16,6 +16,15 @@ def lives(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Life]]:
         yield lives
 
 
+@pytest.fixture(autouse=True)
+def no_mistakes(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose node made a mistake, unless the test is about that."""
+    yield
+    told = {record.getMessage() for record in caplog.get_records("call")}
+    about_mistakes = request.path.name == "test_fleet_mistakes.py"
+    assert about_mistakes or not told & {"vm_message_failed", "effect_failed", "task_failed"}
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A fleet that runs, on fakes, with 29 stopped VMs."""

@@ -39,6 +39,13 @@ def test_a_client_that_withdraws_loses_its_place_or_its_seat() -> None:
     assert clients.seated is None
 
 
+def test_a_client_that_withdraws_is_not_refused_any_more() -> None:
+    clients = Clients(waiting=1, starters=[2])
+    clients.refuse(ERROR)
+    clients.withdraw(1)
+    assert clients.send_deferred() == [Refuse(2, ERROR)]
+
+
 def test_only_the_attached_client_leaves() -> None:
     clients = seated(2)
     assert clients.leave(1) == []

@@ -1,5 +1,7 @@
 """The core of one VM: one message in, effects out, no loop and no clock."""
 
+# long: it has to cover its module whole, by itself
+
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar

@@ -1,5 +1,7 @@
 """One display: what it asks the shell for, and what it reports to the core of its VM."""
 
+# long: it has to cover its module whole, by itself
+
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -99,8 +101,7 @@ def test_it_listens_for_whom_it_was_started() -> None:
     assert Listens() in hear(made, E.BEGINS, E.LISTENS)
     assert made.busy, "its script has not ended"
     made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
-    assert not made.busy
-    assert made.ready_for == PARAMS
+    assert (made.busy, made.ready_for) == (False, PARAMS)
 
 
 def test_one_that_ran_already_may_be_ready_for_anybody() -> None:
