@@ -1,7 +1,5 @@
 """What the fleet is built from (joined in daemon/build.py), and what all its VMs share."""
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ same time. The session script's runs note how long they took and which resume st
 else writes it.
 """
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """State files on disk: one per running VM, replaced in one step."""
 
-# tested-by: tests/unit/vm/test_adoption.py
-
 import contextlib
 import logging
 import os

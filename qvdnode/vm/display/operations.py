@@ -3,8 +3,6 @@
 It decides nothing and keeps no state of the display: core/display_machine.py does.
 """
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 import contextlib
 import logging
 import signal

@@ -1,7 +1,5 @@
 """One place among the displays that may redraw at the same time."""
 
-# tested-by: tests/unit/vm/test_fleet_redraws.py
-
 import asyncio
 
 

@@ -1,7 +1,5 @@
 """A guest's session script: writes its parameters, runs its verbs, and skips a needless resume."""
 
-# tested-by: tests/unit/vm/test_display_params.py
-
 import hashlib
 import logging
 

@@ -4,11 +4,10 @@ A turn hands one message to the core and carries out the effects. What takes lon
 the actor; they post messages and change nothing of the core's.
 """
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections import deque
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -119,37 +118,40 @@ class GuestActor:
         finally:
             self.closed = True
             for effect in self._handle(m.NodeStops()):
-                self._perform(effect)
+                with contained("effect_failed", vm=self.vm_id, turn="NodeStops"):
+                    self._perform(effect)
 
     async def _turn(self, message: m.Message) -> None:
-        done = False
-        with contained("vm_message_failed", vm=self.vm_id):
-            done = await self._perform_all(self._handle(message))
-        if not done:
+        if not await self._carry_out(message):
             # An actor that ended by a mistake would leave its guest running, known to nobody.
-            with contained("vm_message_failed", vm=self.vm_id):
-                await self._perform_all(self._handle(m.TurnFailed()))
+            await self._carry_out(m.TurnFailed())
+
+    async def _carry_out(self, message: m.Message) -> bool:
+        """Handle the message and perform each effect, whether or not others fail.
+
+        Returns whether none failed.
+        """
+        effects: deque[e.Effect] = deque()
+        turn = type(message).__name__
+        with contained("vm_message_failed", vm=self.vm_id, turn=turn) as attempt:
+            effects.extend(self._handle(message))
+        done = not attempt.failed
+        while effects:
+            # Entered again after a failure only: most turns have several effects.
+            with contained("effect_failed", vm=self.vm_id, turn=turn) as attempt:
+                while effects:
+                    effect = effects.popleft()
+                    if not isinstance(effect, e.HangUp):
+                        self._perform(effect)
+                    elif self._display is not None:
+                        # The one thing that a turn waits for: see ports.GuestDriver.
+                        await self._display.hang_up(effect)
+            done = done and not attempt.failed
+        return done
 
     def _handle(self, message: m.Message) -> list[e.Effect]:
         clock = self._dependencies.clock
         return self._core.handle(message, m.Moment(clock.now(), clock.monotonic_s()))
-
-    async def _perform_all(self, effects: Sequence[e.Effect]) -> bool:
-        """Carry them out, each whether or not the others fail; returns whether none failed."""
-        done = True
-        for effect in effects:
-            if isinstance(effect, e.HangUp):
-                done = await self._hang_up(effect) and done
-            else:
-                done = self._perform(effect) and done
-        return done
-
-    async def _hang_up(self, effect: e.HangUp) -> bool:
-        # The one thing that a turn waits for: see ports.GuestDriver.signal_display.
-        with contained("effect_failed", vm=self.vm_id, effect="HangUp") as attempt:
-            if self._display is not None:
-                await self._display.hang_up(effect)
-        return not attempt.failed
 
     # -- what can be read ----------------------------------------------------------------------
 
@@ -189,22 +191,19 @@ class GuestActor:
 
     # -- effects -------------------------------------------------------------------------------
 
-    def _perform(self, effect: e.Effect) -> bool:
-        name = type(effect).__name__
-        with contained("effect_failed", vm=self.vm_id, effect=name) as attempt:
-            if isinstance(effect, e.ClientEffect):
-                self._reach(effect)
-            elif isinstance(effect, e.TimerEffect):
-                self._set_timer(effect)
-            elif isinstance(effect, e.RowEffect):
-                self._row.write(effect)
-            elif isinstance(effect, e.LogEffect):
-                self._note(effect)
-            elif isinstance(effect, e.GuestEffect):
-                self._perform_on_guest(effect)
-            elif self._display is not None:
-                self._display.perform(effect)
-        return not attempt.failed
+    def _perform(self, effect: e.Effect) -> None:
+        if isinstance(effect, e.ClientEffect):
+            self._reach(effect)
+        elif isinstance(effect, e.TimerEffect):
+            self._set_timer(effect)
+        elif isinstance(effect, e.RowEffect):
+            self._row.write(effect)
+        elif isinstance(effect, e.LogEffect):
+            self._note(effect)
+        elif isinstance(effect, e.GuestEffect):
+            self._perform_on_guest(effect)
+        elif self._display is not None:
+            self._display.perform(effect)
 
     def _reach(self, effect: e.ClientEffect) -> None:
         match effect:

@@ -5,8 +5,6 @@ is noted: also after a restart of the node, which is why this is not a runtime.r
 stop never interrupts a step, since half a mount could not be noted; it takes effect between steps.
 """
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar

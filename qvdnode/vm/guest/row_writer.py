@@ -3,8 +3,6 @@
 Only the newest write counts. While the database is away it waits here and is made later.
 """
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 import asyncio
 import logging
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Nothing here gives up: a step that fails is logged and retried with growing paus
 left would be somebody's memory, address or disk for ever.
 """
 
-# tested-by: tests/unit/vm/test_fleet.py
-
 import logging
 from collections.abc import Awaitable, Callable
 
