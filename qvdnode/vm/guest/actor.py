@@ -118,7 +118,7 @@ class GuestActor:
         finally:
             self.closed = True
             for effect in self._handle(m.NodeStops()):
-                with contained("effect_failed", vm=self.vm_id, turn="NodeStops"):
+                with contained("vm_message_failed", vm=self.vm_id, turn="NodeStops"):
                     self._perform(effect)
 
     async def _turn(self, message: m.Message) -> None:
@@ -131,14 +131,14 @@ class GuestActor:
 
         Returns whether none failed.
         """
-        effects: deque[e.Effect] = deque()
-        turn = type(message).__name__
-        with contained("vm_message_failed", vm=self.vm_id, turn=turn) as attempt:
-            effects.extend(self._handle(message))
-        done = not attempt.failed
-        while effects:
-            # Entered again after a failure only: most turns have several effects.
-            with contained("effect_failed", vm=self.vm_id, turn=turn) as attempt:
+        effects: deque[e.Effect] | None = None
+        turn, done = type(message).__name__, True
+        while effects is None or effects:
+            # Entered again after a failure only, for the effects that are left.
+            with contained("vm_message_failed", vm=self.vm_id, turn=turn) as attempt:
+                if effects is None:
+                    effects = deque()
+                    effects.extend(self._handle(message))
                 while effects:
                     effect = effects.popleft()
                     if not isinstance(effect, e.HangUp):
