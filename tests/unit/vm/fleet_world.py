@@ -103,12 +103,12 @@ class World:
             await settle()
             yield self.fleet
 
-    async def attach(self, vm_id: int = 7, **wishes: str) -> Client:
+    async def attach(self, vm_id: int = 7, **params: str) -> Client:
         """Connect and dial, as the broker and the relay do."""
         client = Client(self.host, vm_id)
         seat = await self.fleet.attach(
             desktop_order(vm_id, user_id=vm_id),
-            DisplayParams(**wishes),  # type: ignore[arg-type]  # only texts are passed
+            DisplayParams(**params),  # type: ignore[arg-type]  # only texts are passed
             client,
             client.told.append,
         )

@@ -186,7 +186,7 @@ async def test_a_stop_whose_script_cannot_be_run_powers_off_all_the_same(
         assert world.host.sessions[VM] == ["start", "stop"]
 
 
-async def test_a_resume_with_the_same_wishes_needs_no_script(world: World) -> None:
+async def test_a_resume_with_the_same_parameters_needs_no_script(world: World) -> None:
     await suspended(world)
     verbs = world.host.sessions[VM]
     for geometry, resumes in (("1x1", 1), ("1x1", 1), ("2x2", 2), ("1x1", 3)):

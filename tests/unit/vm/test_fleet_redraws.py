@@ -9,6 +9,7 @@ import pytest
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, TimedOut
 from qvdnode.model.guest import GuestSpec
+from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState
 from qvdnode.wire import session_params
 from tests.fakes.memory_driver import MemoryDriver
@@ -60,6 +61,19 @@ async def test_a_display_that_ends_gives_its_turn_back(world: World) -> None:
     await waiting
 
 
+async def test_a_display_that_ends_while_it_waits_leaves_the_queue(world: World) -> None:
+    slots = world.fleet._state.redraws
+    await slots.acquire()
+    waiting = attaching(world, 8)
+    await settle()
+    await world.fleet.stop(VmId(8))
+    with pytest.raises(Conflict):
+        await waiting
+    slots.release()
+    await settle()
+    assert not slots.locked()
+
+
 async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) -> None:
     turns = world.fleet._state.redraws
     await turns.acquire()
@@ -103,7 +117,7 @@ async def test_a_guest_whose_script_stalls_keeps_nobody_waiting_long(
     assert world.dial(await stalled)
 
 
-async def test_wishes_that_change_while_a_display_waits_for_its_turn_are_heeded(
+async def test_parameters_that_change_while_a_display_waits_for_its_turn_are_heeded(
     world: World,
 ) -> None:
     first = await world.attach(7)
