@@ -1,4 +1,4 @@
-"""What a node does with the guests that an earlier process of it left behind.
+"""Adopts or ends the guests that an earlier process of the node left.
 
 State files say what there was, the kernel what there is, the database whom it belongs to.
 core/recovery.py decides; this module carries that out. It works while the database is away.
@@ -43,9 +43,9 @@ class AdoptionReport:
 
     adopted: tuple[VmId, ...]
     ended: tuple[VmId, ...]
-    """Guests that could not be gone on with; their remains are being removed."""
+    """Guests that could not be adopted; they are being removed."""
     released: tuple[VmId, ...]
-    """Rows that said something runs which does not."""
+    """Rows of guests that do not run."""
     swept: tuple[str, ...]
     """Things that belonged to no VM of ours."""
     database: bool
@@ -70,7 +70,7 @@ async def adopt(
     state: FleetState,
     take_over: Callable[[FoundResources], None],
 ) -> AdoptionReport:
-    """Carry out the decisions; raises nothing that one guest alone could cause."""
+    """Decide about every guest and row, and act on it. No single guest can make it fail."""
     began_s = dependencies.clock.monotonic_s()
     until_s = began_s + RETRY_LIMIT_S
     records = {

@@ -82,7 +82,7 @@ class Fleet:
             actor.post(m.Detached(seat.ticket))
 
     async def start(self, order: DesktopOrder, progress: Progress) -> None:
-        """Return once the VM's desktop is up; raises as `attach`."""
+        """Return once the VM's desktop runs; raises as `attach`."""
         actor = self._actor(order)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
@@ -104,7 +104,7 @@ class Fleet:
         await actor.recorded()
 
     def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
-        """End a desktop that fills the disk: asked first, or killed; its VM's error tells why."""
+        """End a desktop that fills the disk: kill it `at_once`, or ask it first."""
         actor = self._known(vm_id)
         if actor is not None:
             actor.post(m.DiskFilled(because, at_once))
@@ -120,21 +120,21 @@ class Fleet:
         return await answer
 
     def status(self, vm_id: VmId) -> GuestStatus | None:
-        """How the VM is, or None when it has nothing to do with this node now."""
+        """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
         return None if actor is None else actor.status()
 
     def statuses(self) -> Sequence[GuestStatus]:
-        """How all of them are."""
+        """Status of every VM that is on this node."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
-        """What all guests that run or come up were let in with."""
+        """The orders with which all guests were admitted that run or come up."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
 
     def load(self) -> FleetLoad:
-        """How much all of them take."""
+        """What all of them use together."""
         return FleetLoad(
             guests=len(self._actors),
             promised_mib=self._state.promised_mib(),
@@ -156,7 +156,7 @@ class Fleet:
         return self._dependencies.run_folders.log_tail(vm_id)
 
     async def adopt(self) -> AdoptionReport:
-        """Go on with what an earlier process left, and clean what belongs to no VM of ours."""
+        """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
         await self._running.wait()
         report = await adoption.adopt(self._dependencies, self._state, self._take_over)
         if not report.database and self._tasks is not None:

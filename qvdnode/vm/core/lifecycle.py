@@ -1,4 +1,4 @@
-"""How a guest lives: one table for every driver, no I/O.
+"""States and events of a guest: one table for every driver, no I/O.
 
 Rule 1: every change of a guest's state is a row of TRANSITIONS.
 Rule 2: CLEANING is entered only from KILLING, so nothing is unmounted under a running process.

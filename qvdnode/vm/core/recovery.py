@@ -1,9 +1,9 @@
-"""What a node does with what it finds when it comes up. Pure.
+"""Decides what to do with guests and rows that an earlier process of the node left. Pure.
 
-Rule 1: the row decides who owns a VM, the host decides what runs; neither is changed to fit the
-other without a reason that is written down.
+Rule 1: the row says who owns a VM, the host says what runs; every decision has a reason, which is
+logged.
 Rule 2: a guest whose generation is not the row's belongs to nobody and is ended.
-Rule 3: while the database is away nothing that runs is ended: its row may be all right.
+Rule 3: while the database is away no running guest is ended: its row may agree.
 Rule 4: ends come before releases, so that a row is never free while its guest still runs.
 """
 
@@ -37,7 +37,7 @@ class FoundGuest:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Go on with a guest that outlived the process which started it."""
+    """Take over a guest that runs."""
 
     vm_id: VmId
     generation: Generation

@@ -84,7 +84,7 @@ class BringUp:
         asked = clock.monotonic_s()
         self._require_wanted()
         self._queueing = True
-        async with self._state.limiter.turn(self._queued):
+        async with self._state.limiter.slot(self._queued):
             self._queueing = False
             self._guest.steps["queue"] = clock.monotonic_s() - asked
             self._post(m.SlotGiven(self._start))
