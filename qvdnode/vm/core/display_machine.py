@@ -151,7 +151,7 @@ class Display:
             case Timer.HANGUP:
                 return self._hang_up_again()
             case Timer.PROCESS:
-                return self._find_process()
+                return [] if self.watched is not None else self._find_process()
             case _:
                 return [FollowLog()] if self.phase is P.UNREAD else []
 
@@ -248,9 +248,9 @@ class Display:
         return [TrimLog()] if event is E.SUSPENDED else []
 
     def _find_process(self) -> Results:
-        # Until its pid is known or the log speaks: a display that ends before its first log line
-        # is noticed by its process alone.
-        if self.phase is not P.STARTING or self.watched is not None:
+        # Repeated until its pid is known or the log speaks: a display that ends before its first
+        # log line is noticed by its process alone.
+        if self.phase is not P.STARTING:
             return []
         return [FindProcess(self.run), self.timers.arm(Timer.PROCESS, PID_S)]
 
@@ -260,7 +260,7 @@ class Display:
         if stale or pid == self.watched:
             return []
         self.watched = pid
-        return [WatchProcess(pid)]
+        return [*self.timers.disarm(Timer.PROCESS), WatchProcess(pid)]
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -269,7 +269,9 @@ class Display:
         self.tries += 1
         self.run += 1
         self.unfinished += 1
-        return [*self._take(E.START_ASKED, now.now_s), RunStart(now.params)]
+        # Until the script has ended, the run folder may name the process of the run before.
+        late = self.timers.disarm(Timer.PROCESS)
+        return [*late, *self._take(E.START_ASKED, now.now_s), RunStart(now.params)]
 
     def _started(self, params: DisplayParams, *, ran_already: bool) -> Results:
         self.unfinished -= 1

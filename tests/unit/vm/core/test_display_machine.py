@@ -176,7 +176,7 @@ def test_an_adopted_guest_without_its_log_is_not_whole() -> None:
 
 def test_its_process_is_watched_once_and_its_end_is_the_displays() -> None:
     made = connected()
-    assert made.handle(m.ProcessFound(1, made.run, 42), NOW) == [e.WatchProcess(42)]
+    assert e.WatchProcess(42) in made.handle(m.ProcessFound(1, made.run, 42), NOW)
     assert made.handle(m.ProcessFound(1, made.run, 42), NOW) == []
     assert made.handle(m.DisplayProcessGone(1, 41), NOW) == []
     results = made.handle(m.DisplayProcessGone(1, 42), NOW)
@@ -205,6 +205,33 @@ def test_the_pid_of_a_display_that_starts_is_looked_for_until_it_is_known() -> N
     ]
     made.handle(m.ProcessFound(1, 1, 42), NOW)
     assert made.timer_fired(e.Timer.PROCESS) == []
+
+
+def test_a_restarted_display_is_not_looked_for_before_its_script_has_ended() -> None:
+    """Until then the run folder names the process of the run before."""
+    made = display()
+    made.start(NOW)
+    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    made.timer_fired(e.Timer.PROCESS)
+    assert e.RunStart(PARAMS) in hear(made, E.ENDS, E.GONE)
+    assert e.Timer.PROCESS not in made.timers.armed
+
+
+def test_a_pid_that_is_known_is_not_looked_for_any_more() -> None:
+    made = display()
+    made.start(NOW)
+    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    results = made.handle(m.ProcessFound(1, 1, 42), NOW)
+    assert results == [e.DisarmTimer(e.Timer.PROCESS), e.WatchProcess(42)]
+
+
+def test_the_pid_is_read_again_once_the_script_has_ended() -> None:
+    made = display()
+    made.start(NOW)
+    hear(made, E.BEGINS)
+    made.handle(m.ProcessFound(1, 1, 41), NOW)
+    results = made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    assert e.FindProcess(1) in results
 
 
 # -- its end ---------------------------------------------------------------------------------------
