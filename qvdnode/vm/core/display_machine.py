@@ -117,8 +117,8 @@ class Display:
             case m.DisplayProcessGone(pid=pid):
                 # Another pid is watched, or none, where the log told of the end before.
                 return self.hear(E.GONE, now) if pid == self.watched else []
-            case m.StartScriptEnded(params=params, ran_already=ran_already):
-                return self._started(params, ran_already=ran_already)
+            case m.StartScriptEnded():
+                return self._started(message)
             case m.ResumePrepared(params=params):
                 return self._prepared(params, now)
             case m.RedrawSlotGiven(serial=serial):
@@ -271,12 +271,14 @@ class Display:
         self.unfinished += 1
         # Until the script has ended, the run folder may name the process of the run before.
         late = self.timers.disarm(Timer.PROCESS)
-        return [*late, *self._take(E.START_ASKED, now.now_s), RunStart(now.params)]
+        return [*late, *self._take(E.START_ASKED, now.now_s), RunStart(self.run, now.params)]
 
-    def _started(self, params: DisplayParams, *, ran_already: bool) -> Results:
+    def _started(self, ended: m.StartScriptEnded) -> Results:
         self.unfinished -= 1
+        if ended.run != self.run:
+            return []
         # One that ran already may be ready for anybody.
-        self.ready_for = None if ran_already else params
+        self.ready_for = None if ended.ran_already else ended.params
         return self._find_process()
 
     # -- resume --------------------------------------------------------------------------------

@@ -210,6 +210,8 @@ class CloseDisplay:
 class RunStart:
     """Run the session script's `start` with these parameters."""
 
+    run: int
+    """Number of this run of the display's program."""
     params: DisplayParams
 
 
@@ -250,7 +252,6 @@ class FindProcess:
     """Read the display's pid from the run folder and report it."""
 
     run: int
-    """Which run of the display's program it is for."""
 
 
 @dataclass(frozen=True, slots=True)

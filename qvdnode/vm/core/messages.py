@@ -219,6 +219,7 @@ class DisplayHeard(DisplayMessage):
 class StartScriptEnded(DisplayMessage):
     """The session script's `start` has ended well."""
 
+    run: int
     params: DisplayParams
     ran_already: bool
     """Whether there was a display, so that nothing was started."""

@@ -64,8 +64,8 @@ class DisplayOperations:
             case e.CloseDisplay():
                 self._end_redraw()
                 self._unfollow()
-            case e.RunStart(params=params):
-                _ = self._begin("start", self._run_start(params))
+            case e.RunStart(run=run, params=params):
+                _ = self._begin("start", self._run_start(run, params))
             case e.PrepareResume(params=params):
                 _ = self._begin("resume", self._prepare_resume(params))
             case e.Dismiss():
@@ -173,12 +173,12 @@ class DisplayOperations:
 
     # -- what it is asked to do ----------------------------------------------------------------
 
-    async def _run_start(self, params: DisplayParams) -> None:
+    async def _run_start(self, run: int, params: DisplayParams) -> None:
         with self._reporting("start"):
             ran_already = await session_script.start(
                 self._dependencies, self._state, self._guest, params
             )
-            self._post(m.StartScriptEnded(self._start, params, ran_already))
+            self._post(m.StartScriptEnded(self._start, run, params, ran_already))
 
     async def _prepare_resume(self, params: DisplayParams) -> None:
         with self._reporting("resume"):

@@ -91,7 +91,7 @@ def run(vm: Vm, client: int = 1) -> Vm:
     """A desktop with a seated client that has not dialled."""
     boot(vm, client)
     vm.hear(E.BEGINS, E.LISTENS)
-    vm.take(m.StartScriptEnded(vm.core.start, PARAMS, ran_already=False))
+    vm.take(m.StartScriptEnded(vm.core.start, 1, PARAMS, ran_already=False))
     return vm
 
 
@@ -117,12 +117,12 @@ def test_a_client_starts_its_vm_and_gets_the_seat(vm: Vm) -> None:
     assert vm.did(e.WatchGuest) == [e.WatchGuest(1)]
     assert vm.did(e.FollowLog)
     vm.take(m.LogFollowed(1, ()))
-    assert vm.did(e.RunStart) == [e.RunStart(PARAMS)]
+    assert vm.did(e.RunStart) == [e.RunStart(1, PARAMS)]
     vm.hear(E.BEGINS, E.LISTENS)
     [finished] = vm.did(e.FinishBringUp)
     assert (finished.listen_s, finished.total_s) == (2.0, 4.0)
     assert not vm.did(e.SeatClient), "the script runs"
-    vm.take(m.StartScriptEnded(1, PARAMS, ran_already=False))
+    vm.take(m.StartScriptEnded(1, 1, PARAMS, ran_already=False))
     assert vm.did(e.SeatClient) == [e.SeatClient(1)]
     assert vm.core.clients.seated == 1
     assert not vm.core.idle

@@ -48,7 +48,7 @@ def listening() -> Display:
     """Started for PARAMS; no client yet."""
     made = display()
     made.start(NOW)
-    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), NOW)
     hear(made, E.BEGINS, E.LISTENS)
     return made
 
@@ -89,7 +89,7 @@ def test_a_fresh_display_is_started_once_its_log_is_read() -> None:
     made = display()
     results = made.handle(m.LogFollowed(1, ()), BOOTING)
     assert only(results, e.RunStart, Announced) == [
-        e.RunStart(PARAMS),
+        e.RunStart(1, PARAMS),
         Announced(sentences.SESSION_COMES_UP.format(vm_id=7)),
     ]
     assert (made.phase, made.busy) == (P.STARTING, True)
@@ -100,14 +100,14 @@ def test_it_listens_for_whom_it_was_started() -> None:
     made.start(NOW)
     assert Listens() in hear(made, E.BEGINS, E.LISTENS)
     assert made.busy, "its script has not ended"
-    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), NOW)
     assert (made.busy, made.ready_for) == (False, PARAMS)
 
 
 def test_one_that_ran_already_may_be_ready_for_anybody() -> None:
     made = display()
     made.start(NOW)
-    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=True), NOW)
+    made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=True), NOW)
     assert made.ready_for is None
 
 
@@ -197,7 +197,7 @@ def test_a_pid_that_was_read_for_an_earlier_run_is_not_watched() -> None:
 def test_the_pid_of_a_display_that_starts_is_looked_for_until_it_is_known() -> None:
     made = display()
     made.start(NOW)
-    results = made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    results = made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), NOW)
     assert [type(result) for result in results] == [e.FindProcess, e.ArmTimer]
     assert [type(result) for result in made.timer_fired(e.Timer.PROCESS)] == [
         e.FindProcess,
@@ -211,16 +211,16 @@ def test_a_restarted_display_is_not_looked_for_before_its_script_has_ended() -> 
     """Until then the run folder names the process of the run before."""
     made = display()
     made.start(NOW)
-    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), NOW)
     made.timer_fired(e.Timer.PROCESS)
-    assert e.RunStart(PARAMS) in hear(made, E.ENDS, E.GONE)
+    assert e.RunStart(2, PARAMS) in hear(made, E.ENDS, E.GONE)
     assert e.Timer.PROCESS not in made.timers.armed
 
 
 def test_a_pid_that_is_known_is_not_looked_for_any_more() -> None:
     made = display()
     made.start(NOW)
-    made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), NOW)
     results = made.handle(m.ProcessFound(1, 1, 42), NOW)
     assert results == [e.DisarmTimer(e.Timer.PROCESS), e.WatchProcess(42)]
 
@@ -230,8 +230,17 @@ def test_the_pid_is_read_again_once_the_script_has_ended() -> None:
     made.start(NOW)
     hear(made, E.BEGINS)
     made.handle(m.ProcessFound(1, 1, 41), NOW)
-    results = made.handle(m.StartScriptEnded(1, PARAMS, ran_already=False), NOW)
+    results = made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), NOW)
     assert e.FindProcess(1) in results
+
+
+def test_the_script_of_an_earlier_run_tells_nothing_of_the_new_one() -> None:
+    made = display()
+    made.start(NOW)
+    hear(made, E.GONE, now=LATER)
+    assert made.handle(m.StartScriptEnded(1, 1, PARAMS, ran_already=False), LATER) == []
+    made.handle(m.StartScriptEnded(1, 2, OTHER, ran_already=False), LATER)
+    assert (made.busy, made.ready_for) == (False, OTHER)
 
 
 # -- its end ---------------------------------------------------------------------------------------
@@ -240,7 +249,7 @@ def test_the_pid_is_read_again_once_the_script_has_ended() -> None:
 def test_a_display_that_ends_before_its_first_client_is_started_again_for_the_newest() -> None:
     made = listening()
     results = hear(made, E.ENDS, E.GONE, now=LATER)
-    assert only(results, e.RunStart) == [e.RunStart(OTHER)]
+    assert only(results, e.RunStart) == [e.RunStart(2, OTHER)]
     assert (made.phase, made.tries) == (P.STARTING, 2)
 
 
