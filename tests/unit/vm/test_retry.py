@@ -12,10 +12,10 @@ from qvdnode.model.errors import Conflict, FarmError, HostFailed, PartGone, Time
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.adoption import NOT_WHOLE, AdoptionReport
-from qvdnode.vm.drivers.memory import MemoryDriver, MemoryRunFolders
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.state_file import StateFiles
 from tests.fakes.confinement import FakeConfinement
+from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeVmStore
 from tests.unit.vm.fleet_world import World, settle

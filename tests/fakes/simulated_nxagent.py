@@ -1,7 +1,5 @@
 """nxagent without X: the log lines, the toggling SIGHUP and the one client at a time."""
 
-# tested-by: tests/contract/test_guest_driver.py
-
 import signal
 from collections.abc import Callable
 from typing import Final

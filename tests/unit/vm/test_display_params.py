@@ -1,4 +1,4 @@
-"""Whoever gets the seat finds the display as they wished it, whoever asked before."""
+"""Whoever gets the seat finds the display with their own parameters, whoever asked before."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,12 +36,20 @@ async def before_the_script(world: World) -> Callable[[], None]:
     return held.set
 
 
-async def before_the_signal(world: World) -> Callable[[], None]:
+async def after_the_signal(world: World) -> Callable[[], None]:
     held = world.host.held["signal_display"] = asyncio.Event()
-    return held.set
+    display = world.host.display(7)
+    display.slow = True
+
+    def go_on() -> None:
+        held.set()
+        display.slow = False
+        display.listen()
+
+    return go_on
 
 
-@pytest.mark.parametrize("hold", [before_the_script, before_the_signal])
+@pytest.mark.parametrize("hold", [before_the_script, after_the_signal])
 @pytest.mark.parametrize(("first", "second"), [("1x1", "2x2"), ("2x2", "1x1")])
 async def test_the_newcomer_of_two_that_race_for_a_resume_gets_its_own(
     world: World, hold: Callable[[World], object], first: str, second: str
@@ -178,7 +186,7 @@ async def test_a_stop_whose_script_cannot_be_run_powers_off_all_the_same(
         assert world.host.sessions[VM] == ["start", "stop"]
 
 
-async def test_a_resume_with_the_same_wishes_needs_no_script(world: World) -> None:
+async def test_a_resume_with_the_same_parameters_needs_no_script(world: World) -> None:
     await suspended(world)
     verbs = world.host.sessions[VM]
     for geometry, resumes in (("1x1", 1), ("1x1", 1), ("2x2", 2), ("1x1", 3)):

@@ -1,9 +1,7 @@
-"""Guests that are nothing but memory, for tests and for benchmarks of everything else.
+"""Guests that are nothing but memory: a driver and its run folders.
 
 MemoryHost stands for a host's kernel: it survives the node that uses it, so adoption can be tried.
 """
-
-# tested-by: tests/contract/test_guest_driver.py
 
 import asyncio
 import itertools
@@ -16,9 +14,8 @@ from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
-from qvdnode.vm.drivers.simulated_nxagent import SimulatedNxagent
-
-UNKNOWN_VERB, BAD_PARAMETERS, ALREADY_RUNNING, NOT_RUNNING, LASTING = 2, 3, 4, 5, 6
+from qvdnode.vm.core.session_facts import ExitCode
+from tests.fakes.simulated_nxagent import SimulatedNxagent
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +61,7 @@ class MemoryHost:
     failing: dict[str, FarmError] = field(default_factory=dict)
     """Errors to raise, by name of the driver's method, until taken away."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
-    """Methods of the driver that wait for an event before they begin."""
+    """Methods of the driver that wait for an event: signals after they are sent, others before."""
     silent: set[VmId] = field(default_factory=set)
     """VMs whose display starts but never listens."""
     stubborn: set[VmId] = field(default_factory=set)
@@ -110,44 +107,45 @@ class MemoryDriver:
         self._host.launches.append(spec.vm_id)
         return process
 
-    async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:  # noqa: ARG002 - it takes no time
+    async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """What the session script would do and answer."""
         await self._begin("run_session")
         self._host.sessions.setdefault(spec.vm_id, []).append(verb)
         guest = self._guest(spec)
         folder = self._host.folders.get(spec.vm_id)
         if guest is None or folder is None or folder.params is None:
-            return BAD_PARAMETERS
+            return ExitCode.BAD_PARAMETERS
         running = guest.display is not None
         match verb:
             case "start" if running:
-                return ALREADY_RUNNING
+                return ExitCode.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
             case "resume" | "suspend" if not running:
-                return NOT_RUNNING
+                return ExitCode.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
                     guest.display.take(15)
             case "resume":
                 folder.options = folder.params
-                return LASTING
+                return ExitCode.OPTIONS_HOLD
             case "suspend":
                 pass
             case _:
-                return UNKNOWN_VERB
-        return 0
+                return ExitCode.UNKNOWN_VERB
+        return ExitCode.OK
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
-        """Hand the signal to the display."""
-        await self._begin("signal_display")
+        """Hand the signal to the display, then wait if the method is held."""
+        self._fail("signal_display")
         guest = self._guest(spec)
         if guest is None or guest.display is None or guest.display.pid != pid:
             return False
         guest.display.take(signal)
+        await self._held("signal_display")
         return True
 
-    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:  # noqa: ARG002 - there is one
+    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
         """A client comes and goes."""
         await self._begin("dismiss_display")
         guest = self._guest(spec)
@@ -215,9 +213,15 @@ class MemoryDriver:
         return self._host.guests.get(spec.name)
 
     async def _begin(self, method: str) -> None:
+        await self._held(method)
+        self._fail(method)
+
+    async def _held(self, method: str) -> None:
         held = self._host.held.get(method)
         if held is not None:
             await held.wait()
+
+    def _fail(self, method: str) -> None:
         error = self._host.failing.get(method)
         if error is not None:
             raise error

@@ -1,6 +1,9 @@
-"""What exists of one start of one VM: filled step by step, undone step by step."""
+"""What one start of one VM has on the host.
 
-# tested-by: tests/unit/vm/test_fleet.py
+The bring-up fills it step by step, the teardown empties it step by step; the two never run at the
+same time. The session script's runs note how long they took and which resume still holds. Nobody
+else writes it.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,20 +17,18 @@ from qvdnode.vm.core.session_facts import host_name
 
 
 @dataclass(slots=True)
-class Guest:
+class GuestResources:
     """A field that is None was not made, or is undone."""
 
     order: DesktopOrder
     admitted: bool = False
     """Whether the host promised it its memory."""
     generation: Generation | None = None
-    claimed: Generation | None = None
-    """Under which generation the VM's row is this node's; a guest that was found may be older."""
     ids: IdRange | None = None
     port: GuestPort | None = None
     root: GuestRoot | None = None
     process: GuestProcess | None = None
-    lasting: str | None = None
+    resume_digest: str | None = None
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
@@ -65,20 +66,19 @@ class Guest:
             root=str(self.root.root),
             home=str(self.root.home),
             process=self.process,
-            lasting=self.lasting,
+            resume_digest=self.resume_digest,
         )
 
 
-def from_record(record: GuestRecord) -> Guest:
-    """The guest that a state file tells of."""
-    return Guest(
+def from_record(record: GuestRecord) -> GuestResources:
+    """The resources that a state file lists."""
+    return GuestResources(
         order=record.order,
         admitted=True,
         generation=record.generation,
-        claimed=record.generation,
         ids=record.ids,
         port=record.port,
         root=GuestRoot(Path(record.root), Path(record.home)),
         process=record.process,
-        lasting=record.lasting,
+        resume_digest=record.resume_digest,
     )

@@ -1,24 +1,22 @@
-"""One place among those that may do something at the same time."""
-
-# tested-by: tests/unit/vm/test_fleet_redraws.py
+"""One place among the displays that may redraw at the same time."""
 
 import asyncio
 
 
-class Turn:
-    """Taken once it is waited for, and given back once, by whoever is first to say so."""
+class RedrawSlot:
+    """Taken once and given back once, whoever gives it back first."""
 
     def __init__(self, places: asyncio.Semaphore) -> None:
         self._places = places
-        self.held = False
+        self._held = False
 
     async def take(self) -> None:
         """Return when the place is this one's."""
         await self._places.acquire()
-        self.held = True
+        self._held = True
 
     def end(self) -> None:
         """Let the next one have it; safe to repeat."""
-        if self.held:
-            self.held = False
+        if self._held:
+            self._held = False
             self._places.release()

@@ -1,10 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.cluster.core.recovery import decide
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow
 from qvdnode.model.vm_state import VmState
+from qvdnode.vm.core.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow, decide
 
 
 def row(vm: int, generation: int = 1) -> OwnedRow:

@@ -1,6 +1,6 @@
-"""Looks at guests that fail for a reason of the node's own: no descriptor left, no memory, a disk.
+"""Retries checks of guests that fail for a reason of the node's own: no descriptor, memory, disk.
 
-Such a failure tells nothing about the guest, so it never ends one: the look is repeated.
+Such a failure tells nothing about the guest, so it never ends one.
 """
 
 import logging
@@ -25,36 +25,31 @@ REPEATED = Counter(
 PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 10.0
 OWN_FAILURES: Final = (FarmError, OSError, MemoryError)
-"""Of which Conflict and PartGone tell something about the guest all the same."""
+"""Of these, Conflict and PartGone do tell something about the guest."""
 
 
 def note(what: str, vm_id: VmId | None, error: BaseException) -> None:
-    """Log and count a look that failed and will be repeated."""
+    """Log and count a check that failed and will be repeated."""
     REPEATED.inc()
     log.warning("look_repeated", extra={"vm": vm_id, "what": what, "because": str(error)})
 
 
-def next_pause_s(pause_s: float) -> float:
-    """The pause after one of that length."""
-    return min(PAUSE_MAX_S, 2 * pause_s)
-
-
-async def repeated(
+async def retry(
     clock: Clock,
-    look: Callable[[], Awaitable[T]],
+    check: Callable[[], Awaitable[T]],
     *,
     what: str,
     vm_id: VmId | None = None,
     until_s: float = math.inf,
 ) -> T:
-    """What `look` answers, repeated while it fails, until that moment of the clock.
+    """Return what `check` returns; retry while it fails, until that moment of the clock.
 
     Raises PartGone and Conflict at once, and HostFailed when the time is over.
     """
     pause_s = PAUSE_S
     while True:
         try:
-            return await look()
+            return await check()
         except (PartGone, Conflict):
             raise
         except OWN_FAILURES as error:
@@ -62,4 +57,4 @@ async def repeated(
             if clock.monotonic_s() >= until_s:
                 raise HostFailed(f"{what}: {error}") from error
         await clock.sleep(pause_s)
-        pause_s = next_pause_s(pause_s)
+        pause_s = min(PAUSE_MAX_S, 2 * pause_s)

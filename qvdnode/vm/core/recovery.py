@@ -1,24 +1,68 @@
-"""What a node does with what it finds when it comes up. Pure.
+"""Decides what to do with guests and rows that an earlier process of the node left. Pure.
 
-Rule 1: the row decides who owns a VM, the host decides what runs; neither is changed to fit the
-other without a reason that is written down.
+Rule 1: the row says who owns a VM, the host says what runs; every decision has a reason, which is
+logged.
 Rule 2: a guest whose generation is not the row's belongs to nobody and is ended.
-Rule 3: while the database is away nothing that runs is ended: its row may be all right.
+Rule 3: while the database is away no running guest is ended: its row may agree.
 Rule 4: ends come before releases, so that a row is never free while its guest still runs.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from qvdnode.model.ids import VmId
-from qvdnode.model.recovery import (
-    Adopt,
-    Decision,
-    EndGuest,
-    FoundGuest,
-    MarkStopped,
-    OwnedRow,
-)
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.vm_state import VmState
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedRow:
+    """A row of the database that says: this node owns the VM, in this generation."""
+
+    vm_id: VmId
+    generation: Generation
+    state: VmState
+    """As it was written last."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGuest:
+    """A guest that this node's state files tell of."""
+
+    vm_id: VmId
+    generation: Generation
+    alive: bool
+    """Its PID 1 still runs: same pid, same start time, same boot of the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Take over a guest that runs."""
+
+    vm_id: VmId
+    generation: Generation
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndGuest:
+    """Kill what is left of a guest and remove its mounts, rules and state file."""
+
+    vm_id: VmId
+    generation: Generation
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkStopped:
+    """Release the row: nothing of that generation runs any more."""
+
+    vm_id: VmId
+    generation: Generation
+    because: str
+
+
+Decision = Adopt | EndGuest | MarkStopped
 
 CONFIRMED: Final = "it runs, and the database says it is ours"
 UNCONFIRMED: Final = "it runs, and the database cannot be asked"
