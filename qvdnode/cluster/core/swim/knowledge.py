@@ -16,7 +16,7 @@ from qvdnode.cluster.core.swim.members import UP, Member, Members, Suspicion
 from qvdnode.cluster.core.swim.outbox import Outbox
 from qvdnode.cluster.core.swim.own_record import Answer, OwnRecord
 from qvdnode.cluster.core.swim.timing import Timing
-from qvdnode.wire.swim import Accusation, Address, Alive, MemberState, Record, Sender
+from qvdnode.wire.swim import Accusation, Address, Alive, Incarnation, MemberState, Record, Sender
 
 CONFLICTS_MAX: Final = 1024
 """Conflicts that are remembered, so that each is told once."""
@@ -105,12 +105,10 @@ class Knowledge:
             return None
         return member.claim(self.own_name)
 
-    def accuse(self, member: Member) -> None:
-        """A probe of this member's got no answer."""
-        record = member.record
+    def accuse(self, name: str, incarnation: Incarnation) -> None:
+        """A probe of this member's got no answer from that incarnation."""
         if self.now_s >= self._accuses_nobody_until_s and not self._own.leaving:
-            said = Accusation(S.SUSPECT, record.name, record.incarnation, self.own_name)
-            self.hear_accusation(said)
+            self.hear_accusation(Accusation(S.SUSPECT, name, incarnation, self.own_name))
 
     def suspicion_due(self, timer: SuspicionDue) -> None:
         """A suspicion may have lasted long enough; a timer of an older one is ignored."""
@@ -151,7 +149,7 @@ class Knowledge:
 
     def _meet(self, record: Record, source: str, *, spread: bool) -> None:
         """A member that was not known; one that is gone is kept for its incarnation's sake."""
-        self._check_address(record)
+        self._check_address(record, self._members.at(record.address))
         # A suspect is put in alive, so that its suspicion begins like any other.
         state = S.ALIVE if record.state is S.SUSPECT else record.state
         if not self._members.put(record._replace(state=state), self.now_s):
@@ -169,6 +167,7 @@ class Knowledge:
         if member is None:
             raise AssertionError(record.name)
         self._check_instance(member.record, record)
+        neighbour = self._members.at(record.address)
         before = self._members.learn(record, self.now_s)
         if before is None:
             return False
@@ -178,7 +177,7 @@ class Knowledge:
             member.suspicion = Suspicion(self.now_s, {source})
             self._schedule_suspicion(member, member.suspicion)
         if after.address != before.address:
-            self._check_address(after)
+            self._check_address(after, neighbour)
         event = event_of(before, after)
         if event is not None:
             self._tell(event, after, source)
@@ -214,9 +213,8 @@ class Knowledge:
         if known.state in UP and epoch == said_epoch and instance != said_instance:
             self._tell_conflict(said.name, said.address, said_instance)
 
-    def _check_address(self, record: Record) -> None:
+    def _check_address(self, record: Record, other: Member | None) -> None:
         """Two members that are up cannot both receive at one address."""
-        other = self._members.at(record.address)
         if other is None or not other.up or record.state not in UP:
             return
         names = (record.name, other.record.name)

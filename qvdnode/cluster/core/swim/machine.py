@@ -5,7 +5,7 @@ No call raises but `SwimError`, for bytes that are not used; nothing has changed
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from qvdnode.cluster.core.swim.effects import (
     Effect,
@@ -14,7 +14,6 @@ from qvdnode.cluster.core.swim.effects import (
     ProbeTimeout,
     RelayTimeout,
     Stalled,
-    SuspicionDue,
     Tick,
     Timer,
 )
@@ -166,10 +165,8 @@ class Swim:
                 self._prober.timed_out(timer)
             case RelayTimeout():
                 self._prober.relay_timed_out(timer)
-            case SuspicionDue():
-                self._knowledge.suspicion_due(timer)
             case _:
-                assert_never(timer)
+                self._knowledge.suspicion_due(timer)
         return self._outbox.drain()
 
     def handle_stream_request(
@@ -254,12 +251,10 @@ class Swim:
                 self._prober.relay(message, source)
             case Nack():
                 self._prober.hear_nack(message, sender)
-            case Alive() | Accusation():
-                self._hear_claim(message, sender)
             case Exchange():
                 pass  # too large for a datagram; only a stream is answered
             case _:
-                assert_never(message)
+                self._hear_claim(message, sender)
 
     def _hear_claim(self, message: Alive | Accusation, sender: str) -> None:
         if isinstance(message, Alive):

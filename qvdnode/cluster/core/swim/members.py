@@ -111,6 +111,8 @@ class Members:
         state = step(before.state, before.incarnation, record.state, record.incarnation)
         if state is None:
             return None
+        if record.address != before.address:
+            self._unmap(before)
         member.record = record._replace(state=state)
         member.changed_s = now_s
         self._index(member.record)
@@ -133,7 +135,7 @@ class Members:
             if member.changed_s < before_s:
                 del self._by_name[name]
                 self._left.put(name, present=False)
-                self._by_address.pop(member.record.address, None)
+                self._unmap(member.record)
                 self._ring.remove(name)
 
     def next_to_probe(self) -> Member | None:
@@ -166,6 +168,10 @@ class Members:
             name, state = member.record.name, member.record.state
             assert (name in self._down.places) == (state is MemberState.DEAD)
             assert (name in self._left.places) == (state is MemberState.LEFT)
+
+    def _unmap(self, record: Record) -> None:
+        if self._by_address.get(record.address) == record.name:
+            del self._by_address[record.address]
 
     def _index(self, record: Record) -> None:
         self._up.put(record.name, present=record.state in UP)

@@ -12,6 +12,7 @@ from qvdnode.wire.swim import (
     SEQUENCE_MAX,
     Ack,
     Address,
+    Incarnation,
     IndirectPing,
     MemberState,
     Message,
@@ -32,6 +33,8 @@ class Probe:
 
     sequence: int
     target: str
+    incarnation: Incarnation
+    """Of the target when the probe began; a process that replaced it is not accused."""
     helpers: set[str] = field(default_factory=set)
     """Who was asked to ping the target."""
     nacks: int = 0
@@ -143,7 +146,7 @@ class Prober:
             self._send(relay.asker, Nack(relay.sequence))
 
     def _begin(self, member: Member) -> None:
-        self._probe = Probe(self._next_sequence(), member.record.name)
+        self._probe = Probe(self._next_sequence(), member.record.name, member.record.incarnation)
         ping = Ping(self._probe.sequence, member.record.name)
         self._outbox.schedule(ProbeTimeout(self._probe.sequence), self._timing.probe_timeout_s)
         if member.record.state is MemberState.ALIVE:
@@ -165,9 +168,7 @@ class Prober:
         # Helpers from whom not even a Nack came say that the trouble is on this side.
         missing = len(probe.helpers) - probe.nacks
         self._knowledge.health.worsen(missing if probe.helpers else 1)
-        member = self._members.get(probe.target)
-        if member is not None and member.up:
-            self._knowledge.accuse(member)
+        self._knowledge.accuse(probe.target, probe.incarnation)
 
     def _next_sequence(self) -> int:
         self._sequence = self._sequence % SEQUENCE_MAX + 1
