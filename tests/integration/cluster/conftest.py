@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 
 import pytest
 
 from qvdnode.cluster.core.swim.effects import Event, MemberChanged, MemberEvent
 from qvdnode.cluster.core.swim.machine import Identity
+from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.runtime.clock import SystemClock
@@ -53,7 +54,13 @@ MakeNode = Callable[..., Awaitable[Node]]
 
 
 @pytest.fixture
-async def make_node() -> AsyncIterator[MakeNode]:
+def where() -> AbstractContextManager[object]:
+    """The network in which memberships run: the host's loopback, unless a module says otherwise."""
+    return nullcontext()
+
+
+@pytest.fixture
+async def make_node(where: AbstractContextManager[object]) -> AsyncIterator[MakeNode]:
     """Starts a membership; all are ended after the test."""
     network = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
     port = 20000 + secrets.randbelow(10000)
@@ -61,7 +68,7 @@ async def make_node() -> AsyncIterator[MakeNode]:
 
     async with AsyncExitStack() as stack:
 
-        async def make(
+        async def make(  # noqa: PLR0913 - all that differs between tests
             name: str,
             seeds: Sequence[Node] = (),
             *,
@@ -69,6 +76,7 @@ async def make_node() -> AsyncIterator[MakeNode]:
             keys: Sequence[bytes] = (KEY,),
             epoch: int = 1,
             address: Address | None = None,
+            timing: Timing | None = None,
         ) -> Node:
             nonlocal made
             made += 1
@@ -77,7 +85,8 @@ async def make_node() -> AsyncIterator[MakeNode]:
             events: list[Event] = []
             membership = Membership(identity, Keyring(farm, keys), SystemClock(), events.append)
             node = Node(membership, address, events)
-            await membership.start([seed.address for seed in seeds])
+            with where:
+                await membership.start([seed.address for seed in seeds])
             stack.push_async_callback(membership.stop, goodbye=False)
             return node
 

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from qvdnode.cluster.core.swim.effects import (
@@ -21,6 +22,7 @@ from qvdnode.cluster.core.swim.effects import (
     OpenStream,
     Schedule,
     SendDatagram,
+    Timer,
 )
 from qvdnode.cluster.core.swim.machine import Identity, Swim
 from qvdnode.cluster.core.swim.timing import Timing
@@ -111,7 +113,7 @@ class Farm:
     def start_all(self, within_s: float = 1.0) -> None:
         """Start every machine's process at some moment soon."""
         for host in self.hosts.values():
-            self.after(self.rng.uniform(0, within_s), lambda host=host: self.start(host))  # type: ignore[misc]
+            self.after(self.rng.uniform(0, within_s), partial(self.start, host))
 
     def start_joined(self) -> None:
         """Start all processes as if each had just joined: what a large farm needs to begin fast."""
@@ -212,11 +214,7 @@ class Farm:
                 case OpenStream():
                     self._open(host, effect)
                 case Schedule(timer, delay_s):
-                    self._later(
-                        host,
-                        delay_s,
-                        lambda timer=timer: host.swim.handle_timer(timer, self.now_s),  # type: ignore[misc]
-                    )
+                    self._later(host, delay_s, partial(self._fire, host, timer))
                 case Notify(event):
                     if isinstance(event, EpochRaised):
                         host.epoch = event.epoch
@@ -225,6 +223,9 @@ class Farm:
         self.newest[host.name] = max(own, self.newest.get(host.name, own))
         if len(self.hosts) <= FULL_CHECK_MAX:
             self._check(host)
+
+    def _fire(self, host: Host, timer: Timer) -> list[Effect]:
+        return host.swim.handle_timer(timer, self.now_s)
 
     def _later(self, host: Host, delay_s: float, work: Callable[[], list[Effect]]) -> None:
         """Have a process do something, unless it is another one by then; a stall delays it."""

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from qvdnode.cluster.core.swim.effects import EpochRaised, Event, NameConflict, UdpUnanswered
+from qvdnode.cluster.keyring import Keyring
 from qvdnode.wire.swim import Address
 from tests.simulation.cluster.farm import Broken, Farm, Host
 
@@ -95,7 +97,7 @@ def one_way(farm: Farm) -> None:
     heal(farm)
 
 
-def partial(farm: Farm) -> None:
+def missing_links(farm: Farm) -> None:
     """A fifth of all pairs have no connection; each member still has one to most others."""
     begin(farm)
     names = sorted(farm.hosts)
@@ -150,8 +152,8 @@ def mass_restart(farm: Farm) -> None:
     pause_s = farm.rng.choice((0.1, 1.0, 8.0, 40.0))
     for host in farm.running():
         at_s = farm.rng.uniform(0, 2)
-        farm.after(at_s, lambda host=host: farm.kill(host))  # type: ignore[misc]
-        farm.after(at_s + pause_s, lambda host=host: farm.start(host))  # type: ignore[misc]
+        farm.after(at_s, partial(farm.kill, host))
+        farm.after(at_s + pause_s, partial(farm.start, host))
     farm.run(pause_s + 3)
     heal(farm)
 
@@ -180,7 +182,7 @@ def key_rotation(farm: Farm) -> None:
     )
     for step in steps:
         for host in farm.running():
-            farm.after(farm.rng.uniform(0, 10), lambda host=host, step=step: step(host))  # type: ignore[misc]
+            farm.after(farm.rng.uniform(0, 10), partial(step, host))
         farm.run(15)
     no_deaths(farm)
     rings = [host.keyring for host in farm.running()]
@@ -188,9 +190,9 @@ def key_rotation(farm: Farm) -> None:
     heal(farm)
 
 
-def _change(host: Host, change: Callable[..., object]) -> None:
+def _change(host: Host, change: Callable[[Keyring], Keyring]) -> None:
     if host.keyring is not None:
-        host.keyring = change(host.keyring)  # type: ignore[assignment]
+        host.keyring = change(host.keyring)
 
 
 def udp_blocked(farm: Farm) -> None:
@@ -239,7 +241,7 @@ def churn(farm: Farm) -> None:
         farm.network.duplicates = farm.rng.choice((0.0, 0.2))
         farm.network.delay_s = (0.0002, farm.rng.choice((0.002, 0.4)))
         cut = {host.name for host in some(farm, 1)} if farm.rng.random() < 0.3 else set()
-        farm.network.blocked = lambda source, target, cut=cut: source in cut or target in cut  # type: ignore[misc]
+        farm.network.blocked = partial(_touches, cut)
         host = farm.rng.choice(list(farm.hosts.values()))
         if host.running and len(farm.running()) > 2:
             farm.rng.choice(actions)(host)
@@ -250,12 +252,16 @@ def churn(farm: Farm) -> None:
     heal(farm)
 
 
+def _touches(cut: set[str], source: str, target: str) -> bool:
+    return source in cut or target in cut
+
+
 SCENARIOS: Final[dict[str, Callable[[Farm], None]]] = {
     scenario.__name__: scenario
     for scenario in (
         loss,
         one_way,
-        partial,
+        missing_links,
         partition,
         short_stall,
         long_stall,

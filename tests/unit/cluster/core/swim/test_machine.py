@@ -21,6 +21,7 @@ from qvdnode.wire.swim import (
     Exchange,
     IndirectPing,
     MemberState,
+    Message,
     Nack,
     Ping,
     SwimError,
@@ -57,8 +58,8 @@ def state(swim: Swim, name: str) -> S:
     return found.record.state
 
 
-def hear(swim: Swim, sender: str, *messages: object, now_s: float = 100.0) -> Sent:
-    data = packet(sender, *messages)  # type: ignore[arg-type]
+def hear(swim: Swim, sender: str, *messages: Message, now_s: float = 100.0) -> Sent:
+    data = packet(sender, *messages)
     return Sent(swim.handle_datagram(data, address(sender), now_s))
 
 
