@@ -30,6 +30,7 @@ from qvdnode.cluster.keyring import Forged, Keyring
 from qvdnode.wire.swim import Address, Exchange, Sender, encode, encode_header, farm_tag
 
 FARM: Final = "simulated"
+AFTER_STALL_S: Final = 1e-6
 FULL_CHECK_MAX: Final = 25
 """Farms up to this size are checked whole at every step."""
 
@@ -180,11 +181,15 @@ class Farm:
 
     def deaths(self) -> list[tuple[float, str, str]]:
         """When who said that who has died."""
+        return self.told(MemberEvent.DIED)
+
+    def told(self, kind: MemberEvent) -> list[tuple[float, str, str]]:
+        """When who said that of whom."""
         return [
             (when_s, host.name, event.member.name)
             for host in self.hosts.values()
             for when_s, event in host.events
-            if isinstance(event, MemberChanged) and event.event is MemberEvent.DIED
+            if isinstance(event, MemberChanged) and event.event is kind
         ]
 
     def check(self) -> None:
@@ -214,7 +219,7 @@ class Farm:
                 case OpenStream():
                     self._open(host, effect)
                 case Schedule(timer, delay_s):
-                    self._later(host, delay_s, partial(self._fire, host, timer))
+                    self._later(host, delay_s, partial(self._fire, host, timer), rank=0)
                 case Notify(event):
                     if isinstance(event, EpochRaised):
                         host.epoch = event.epoch
@@ -227,15 +232,21 @@ class Farm:
     def _fire(self, host: Host, timer: Timer) -> list[Effect]:
         return host.swim.handle_timer(timer, self.now_s)
 
-    def _later(self, host: Host, delay_s: float, work: Callable[[], list[Effect]]) -> None:
-        """Have a process do something, unless it is another one by then; a stall delays it."""
+    def _later(
+        self, host: Host, delay_s: float, work: Callable[[], list[Effect]], *, rank: int = 1
+    ) -> None:
+        """Have a process do something, unless it is another one by then; a stall delays it.
+
+        After a stall what has the lower rank comes first: timers, which is the worst case.
+        """
         life = host.life
 
         def due() -> None:
             if not host.running or host.life != life:
                 return
-            if host.stalled_until_s > self.now_s:
-                self.after(host.stalled_until_s - self.now_s, due)
+            left_s = host.stalled_until_s - self.now_s
+            if left_s > 0:
+                self.after(left_s + rank * AFTER_STALL_S, due)
             else:
                 self._take(host, work())
 

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from qvdnode.cluster.core.swim.effects import EpochRaised, Event, NameConflict, UdpUnanswered
+from qvdnode.cluster.core.swim.effects import (
+    EpochRaised,
+    Event,
+    MemberEvent,
+    NameConflict,
+    UdpUnanswered,
+)
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.wire.swim import Address
 from tests.simulation.cluster.farm import Broken, Farm, Host
@@ -94,6 +100,9 @@ def one_way(farm: Farm) -> None:
     farm.network.blocked = lambda source, target: source == deaf.name and target in names
     farm.run(60)
     no_deaths(farm)
+    if len(farm.hosts) <= farm.timing.indirect_probes + 2:
+        # All others are asked for help, so nobody is even suspected.
+        demand(not farm.told(MemberEvent.SUSPECTED), "a member that others reach is suspected")
     heal(farm)
 
 
@@ -126,8 +135,9 @@ def partition(farm: Farm) -> None:
 
 
 def short_stall(farm: Farm) -> None:
-    """Some processes stand still for three seconds: nobody dies of it."""
+    """Some processes stand still for three seconds, with some loss: nobody dies of it."""
     begin(farm)
+    farm.network.loss = farm.rng.choice((0.0, 0.1))
     for _ in range(4):
         for host in some(farm, max(1, len(farm.hosts) // 10)):
             farm.stall(host, 3.0)
