@@ -208,7 +208,9 @@ class Farm:
 
     def _process(self, name: str, address: Address, epoch: int) -> Swim:
         instance = self.rng.randbytes(8)
-        identity = Identity(FARM, name, address, epoch, instance, name.encode())
+        # With much metadata a packet has room for few rumours.
+        metadata = name.encode() + bytes(self.rng.choice((0, 0, 500)))
+        identity = Identity(FARM, name, address, epoch, instance, metadata)
         return Swim(identity, self.timing, random.Random(self.rng.random()))
 
     def _take(self, host: Host, effects: list[Effect]) -> None:
