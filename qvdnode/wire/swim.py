@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -222,7 +223,7 @@ def _unpack(data: bytes) -> list[Any]:
     reader = msgpack.Unpacker(
         use_list=False,
         max_buffer_size=len(data) + len(END),
-        max_map_len=0,
+        object_pairs_hook=_refuse_map,
         max_ext_len=0,
         max_array_len=RECORDS_MAX,
     )
@@ -234,6 +235,10 @@ def _unpack(data: bytes) -> list[Any]:
         raise SwimError(Refusal.MALFORMED, f"not msgpack: {error}") from error
     _require(len(values) > 1 and values.pop() is None, "empty or cut off")
     return values
+
+
+def _refuse_map(_pairs: Received) -> Received:
+    raise ValueError("there are no maps in a packet")
 
 
 def _header(fields: Received, tag: bytes) -> Sender:
@@ -297,8 +302,10 @@ def _flat(record: Record) -> list[Any]:
     return [name, *address, *incarnation, state, metadata]
 
 
-def _record(fields: Received) -> Record:
-    name, host, port, *incarnation, state, metadata = _exactly(fields, 8)
+@lru_cache(maxsize=RECORDS_MAX)
+def _record(fields: tuple[Received, ...]) -> Record:
+    """A member's record; kept, since members say the same of one another again and again."""
+    name, host, port, *incarnation, state, metadata = fields
     _require(
         isinstance(metadata, bytes) and len(metadata) <= METADATA_MAX_BYTES, "metadata is too long"
     )
@@ -344,7 +351,7 @@ def _read_accusation(fields: Received) -> Message:
 def _read_exchange(fields: Received) -> Message:
     _, joining, records = _exactly(fields, 3)
     _require(isinstance(joining, bool) and isinstance(records, tuple), "not an exchange")
-    return Exchange(joining, tuple(map(_record, records)))
+    return Exchange(joining, tuple(_record(_exactly(record, 8)) for record in records))
 
 
 READERS: Final[dict[int, Callable[[Received], Message]]] = {

@@ -156,6 +156,19 @@ def long_stall(farm: Farm) -> None:
     heal(farm)
 
 
+def stall_in_suspicion(farm: Farm) -> None:
+    """A process stands still while a refutation reaches its sockets: it must read that first."""
+    begin(farm)
+    sleeper, suspect = some(farm, 2)
+    farm.network.blocked = partial(_touches, {suspect.name})
+    farm.run(2.5)
+    farm.network.blocked = partial(_touches, set())
+    farm.stall(sleeper, 25.0)
+    farm.run(40)
+    no_deaths(farm, sleeper.name)
+    heal(farm)
+
+
 def mass_restart(farm: Farm) -> None:
     """All processes end within a second or two and start anew, before or after it was noticed."""
     begin(farm)
@@ -275,6 +288,7 @@ SCENARIOS: Final[dict[str, Callable[[Farm], None]]] = {
         partition,
         short_stall,
         long_stall,
+        stall_in_suspicion,
         mass_restart,
         lost_epoch,
         key_rotation,

@@ -93,17 +93,31 @@ class Knowledge:
                 self._take(record, source)
 
     def hear_sender(self, sender: Sender, address: Address) -> Alive | Accusation | None:
-        """Who sent a packet; what to tell it, if it is behind what others say of it."""
+        """Who sent a packet; what to tell it, if it does not know what others say of it.
+
+        If this member is the one that is behind, the sender will answer with its record.
+        """
         if sender.name == self.own_name:
             if sender.incarnation.instance != self._own.record.incarnation.instance:
                 self._tell_conflict(sender.name, address, sender.incarnation.instance)
             return None
         member = self._members.get(sender.name)
-        if member is None or sender.incarnation > member.record.incarnation:
+        if member is None:
             return None
         if sender.incarnation == member.record.incarnation and member.record.state is S.ALIVE:
             return None
         return member.claim(self.own_name)
+
+    def correction(self, said: Alive | Accusation) -> Alive | None:
+        """What to answer somebody who says what this member has refuted or changed since.
+
+        A refutation that did not reach everybody would else never do, and who missed it would take
+        this member for dead.
+        """
+        record = said.record if isinstance(said, Alive) else said
+        own = self._own.record
+        behind = record.name == own.name and record.incarnation < own.incarnation
+        return Alive(own) if behind and not self._own.leaving else None
 
     def accuse(self, name: str, incarnation: Incarnation) -> None:
         """A probe of this member's got no answer from that incarnation."""

@@ -240,11 +240,8 @@ class Swim:
         match message:
             case Ping():
                 if message.target == self._own.record.name:
-                    answer: tuple[Message, ...] = (Ack(message.sequence),)
-                    if notice is not None:
-                        answer = (*answer, notice)
-                    limit = self._timing.retransmit_limit(self._members.size)
-                    self._outbox.send(source, answer, limit)
+                    notices = () if notice is None else (notice,)
+                    self._send(source, Ack(message.sequence), *notices)
             case Ack():
                 self._prober.hear_ack(message, sender)
             case IndirectPing():
@@ -254,7 +251,14 @@ class Swim:
             case Exchange():
                 pass  # too large for a datagram; only a stream is answered
             case _:
+                correction = self._knowledge.correction(message)
+                if correction is not None:
+                    self._send(source, correction)
                 self._hear_claim(message, sender)
+
+    def _send(self, address: Address, *messages: Message) -> None:
+        limit = self._timing.retransmit_limit(self._members.size)
+        self._outbox.send(address, messages, limit)
 
     def _hear_claim(self, message: Alive | Accusation, sender: str) -> None:
         if isinstance(message, Alive):

@@ -262,7 +262,21 @@ def test_who_is_behind_is_told_what_others_say_of_it() -> None:
     rig.knowledge.hear_accusation(accusation("a", S.DEAD, counter=4))
     assert told(Sender("a", life("a", 4)), address("a")) == accusation("a", S.DEAD, "m", 4)
     assert told(Sender("a", life("a", 2)), address("a")) == accusation("a", S.DEAD, "m", 4)
-    assert told(Sender("a", life("a", 5)), address("a")) is None
+    # The other way round it is this member that is behind, and asks so for the newer record.
+    assert told(Sender("a", life("a", 5)), address("a")) == accusation("a", S.DEAD, "m", 4)
+
+
+def test_who_repeats_what_was_refuted_is_corrected() -> None:
+    rig = Rig("a")
+    correction = rig.knowledge.correction
+    assert correction(accusation("m")) is None  # to be refuted, not corrected
+    rig.knowledge.hear_accusation(accusation("m"))
+    assert correction(accusation("m")) == Alive(record("m", 1))
+    assert correction(Alive(record("m"))) == Alive(record("m", 1))
+    assert correction(Alive(record("m", 1))) is None
+    assert correction(accusation("a")) is None
+    rig.own.leave()
+    assert correction(accusation("m")) is None
 
 
 def test_who_leaves_accuses_nobody_and_says_so() -> None:

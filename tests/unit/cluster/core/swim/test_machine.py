@@ -86,6 +86,16 @@ def test_who_is_thought_dead_hears_of_it_with_the_answer() -> None:
     assert messages[:2] == (Ack(5), accusation("a", S.DEAD, "m"))
 
 
+def test_who_missed_a_refutation_gets_it_in_answer() -> None:
+    swim = member("a")
+    hear(swim, "b", accusation("m"))
+    answers = hear(swim, "a", accusation("m"), Ping(5, "m")).messages
+    assert [(target, messages[0]) for target, messages in answers] == [
+        (address("a"), Alive(record("m", 1))),
+        (address("a"), Ack(5)),
+    ]
+
+
 def test_every_message_reaches_its_part() -> None:
     swim = member(*"ab")
     (ping,) = [
