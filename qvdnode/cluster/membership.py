@@ -4,6 +4,7 @@ A main loop that stands still must not make a healthy node look dead, so nothing
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -121,8 +122,9 @@ class Membership:
     def _call(self, work: Callable[[], None]) -> None:
         """Have something done in the thread; nothing once it has ended."""
         running = self._running
-        if running is not None and not running.loop.is_closed():
-            running.loop.call_soon_threadsafe(work)
+        if running is not None:
+            with contextlib.suppress(RuntimeError):  # its loop was closed just now
+                running.loop.call_soon_threadsafe(work)
 
     def _run(self, seeds: tuple[Address, ...]) -> None:
         asyncio.run(self._member(seeds))

@@ -8,10 +8,19 @@ import pytest
 
 from qvdnode.cluster.core.swim.effects import MemberEvent, NameConflict
 from qvdnode.cluster.keyring import Keyring
-from qvdnode.cluster.swim_shell import REFUSED
+from qvdnode.cluster.swim_shell import DROPPED, REFUSED
 from qvdnode.cluster.swim_stream import HEADER_BYTES, MESSAGE_MAX_BYTES, seal_datagram
 from qvdnode.model.errors import HostFailed
-from qvdnode.wire.swim import Exchange, Incarnation, Ping, Sender, encode, encode_header, farm_tag
+from qvdnode.wire.swim import (
+    Address,
+    Exchange,
+    Incarnation,
+    Ping,
+    Sender,
+    encode,
+    encode_header,
+    farm_tag,
+)
 from tests.integration.cluster.conftest import FARM, KEY, MakeNode, Node
 from tests.waiting import until
 
@@ -204,3 +213,29 @@ async def test_no_thread_is_left_behind(make_node: MakeNode) -> None:
         await node.membership.stop(goodbye=False)
         await node.membership.wait()
         node.membership.announce(b"too late")
+
+
+async def test_members_may_have_ipv6_addresses(make_node: MakeNode) -> None:
+    port = 20000 + secrets.randbelow(10000)
+    first = await make_node("a", address=Address("::1", port))
+    second = await make_node("b", [first], address=Address("::1", port + 1))
+    await until(lambda: first.up() == {"b"} and second.up() == {"a"})
+    second.membership.announce(b"over UDP")
+    await until(lambda: first.membership.known["b"].metadata == b"over UDP")
+
+
+async def test_what_the_kernel_does_not_take_is_dropped_and_counted(make_node: MakeNode) -> None:
+    first, second, _ = await three(make_node)
+    running = first.membership._running
+    assert running is not None
+
+    def dropped() -> float:
+        return float(DROPPED.labels("datagram")._value.get())
+
+    before = dropped()
+    running.loop.call_soon_threadsafe(running.shell.pause_writing)
+    first.membership.announce(b"unheard")
+    await until(lambda: dropped() > before)
+    running.loop.call_soon_threadsafe(running.shell.resume_writing)
+    first.membership.announce(b"heard")
+    await until(lambda: second.membership.known["a"].metadata == b"heard")
