@@ -32,7 +32,7 @@ IDLE_S: Final = 60.0
 """Two of the intervals in which members exchange everything."""
 LOSS_S: Final = 15.0
 SIMULATED: Final = 1000
-SIMULATED_KILLS: Final = 50
+SIMULATED_KILLS: Final = 40
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ def simulate(members: int, kills: int) -> dict[str, list[float]]:
     for host in farm.rng.sample(farm.running(), kills):
         farm.kill(host)
         killed_s[host.name] = farm.now_s
-        farm.run(1.0)
+        farm.run(0.5)
     farm.run(30.0)
     detect, spread = [], []
     for name, when_s in killed_s.items():
