@@ -3,8 +3,6 @@
 What strangers send is counted and never logged one by one.
 """
 
-# tested-by: tests/integration/cluster/test_membership.py
-
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final

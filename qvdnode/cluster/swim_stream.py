@@ -4,8 +4,6 @@ A message is its length, sealed by itself, and the sealed content. Who has no ke
 known after 33 bytes, before anything is kept for them.
 """
 
-# tested-by: tests/integration/cluster/test_membership.py
-
 import asyncio
 import secrets
 from collections.abc import Callable
