@@ -16,7 +16,11 @@ from tests.waiting import until
 pytestmark = pytest.mark.nftables
 
 QUICK = Timing(
-    probe_interval_s=0.5, probe_timeout_s=0.25, suspicion_multiplier=3, reconnect_interval_s=2.0
+    probe_interval_s=0.5,
+    probe_timeout_s=0.25,
+    relay_timeout_s=0.2,
+    suspicion_multiplier=3,
+    reconnect_interval_s=2.0,
 )
 
 

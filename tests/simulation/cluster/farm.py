@@ -121,6 +121,7 @@ class Farm:
         for host in self.hosts.values():
             host.life, host.running, host.epoch = 1, True, 2
             host.swim = self._process(host.name, host.address, host.epoch)
+            self.newest[host.name] = host.swim.own.incarnation
         records = tuple(host.swim.own for host in self.hosts.values())
         for host in self.hosts.values():
             sender = next(other for other in self.hosts.values() if other is not host)

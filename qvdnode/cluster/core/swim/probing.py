@@ -137,7 +137,7 @@ class Prober:
         sequence = self._next_sequence()
         self._relays[sequence] = Relay(asker, request.sequence, request.target)
         self._send(request.address, Ping(sequence, request.target))
-        self._outbox.schedule(RelayTimeout(sequence), self._timing.probe_timeout_s)
+        self._outbox.schedule(RelayTimeout(sequence), self._timing.relay_timeout_s)
 
     def relay_timed_out(self, timer: RelayTimeout) -> None:
         """Tell the asker that there was no answer, if so."""

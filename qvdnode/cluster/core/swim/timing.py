@@ -12,6 +12,8 @@ class Timing:
     """Between two probes of a healthy member; also the interval of the tick."""
     probe_timeout_s: float = 0.5
     """For an answer to a ping, before others are asked. Shorter than the interval."""
+    relay_timeout_s: float = 0.4
+    """For an answer to a ping on behalf of another; shorter, so that a Nack still counts there."""
     indirect_probes: int = 3
     suspicion_multiplier: int = 4
     suspicion_max_multiplier: int = 6
@@ -40,6 +42,8 @@ class Timing:
         """Refuse values that contradict each other; raises ValueError."""
         if not 0 < self.probe_timeout_s < self.probe_interval_s:
             raise ValueError("probe_timeout_s must lie between 0 and probe_interval_s")
+        if not 0 < self.relay_timeout_s < self.probe_interval_s - self.probe_timeout_s:
+            raise ValueError("relay_timeout_s must leave time for a Nack within the interval")
         if not 1200 <= self.packet_max_bytes <= 1400:  # fits IPv6's least MTU; Ethernet's
             raise ValueError("packet_max_bytes must lie between 1200 and 1400")
 

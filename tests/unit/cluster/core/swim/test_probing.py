@@ -168,7 +168,7 @@ def test_a_ping_for_somebody_else_is_passed_on_both_ways() -> None:
     assert target == address("b")
     assert isinstance(ping, Ping)
     assert ping.sequence != 77
-    assert sent.delay_s(RelayTimeout) == [0.5]
+    assert sent.delay_s(RelayTimeout) == [0.4]
     rig.prober.hear_ack(Ack(ping.sequence), "a")
     assert rig.sent().messages == []
     rig.prober.hear_ack(Ack(ping.sequence), "b")

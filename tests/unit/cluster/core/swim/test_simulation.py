@@ -32,3 +32,18 @@ def test_a_seed_repeats_a_run() -> None:
         ]
 
     assert story() == story()
+
+
+def test_a_dead_member_does_not_make_the_others_doubt_themselves() -> None:
+    farm = Farm(8, 1)
+    begin(farm)
+    farm.run(15)
+    (victim, *others) = farm.running()
+    farm.kill(victim)
+    worst = 0
+    for _ in range(200):
+        farm.run(0.05)
+        worst = max(worst, *(host.swim.health for host in others))
+    assert {death[2] for death in farm.deaths()} == {victim.name}
+    # Three asked in vain would be 3; a helper's Nack says that the trouble is not on this side.
+    assert worst == 0

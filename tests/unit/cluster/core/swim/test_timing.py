@@ -37,5 +37,7 @@ def test_exchanges_are_rarer_in_a_large_farm(members: int, seconds: int) -> None
 def test_values_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="probe_timeout_s"):
         Timing(probe_timeout_s=1.0)
+    with pytest.raises(ValueError, match="relay_timeout_s"):
+        Timing(relay_timeout_s=0.5)
     with pytest.raises(ValueError, match="packet_max_bytes"):
         Timing(packet_max_bytes=1401)
