@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker memory relay startup storm tls
+BENCHES := adoption broker gossip memory relay startup storm tls
 CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
@@ -20,7 +20,7 @@ help:
 	@echo "make e2e          whole programs, from a client's window down"
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
-	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams"
+	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
 	@echo "make docs         write the generated pages again"
 	@echo "make format       put the code into shape"
@@ -110,6 +110,7 @@ soak: setup
 	$(BIN)/python -m pytest tests/unit tests/integration/admin/test_schema_conformance.py --hypothesis-profile=soak --timeout=900
 	$(BIN)/python -m tests.vanishing_clients
 	$(BIN)/python -m tests.hostile_streams
+	$(BIN)/python -m tests.swim_simulation
 
 stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)

@@ -53,6 +53,10 @@ TESTED_BY: Final = {
         "cli/qvd/vm.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cluster/test_membership.py": (
+        "cluster/swim_shell.py",
+        "cluster/swim_stream.py",
+    ),
     "integration/client/test_connect.py": (
         "client/display.py",
         "client/nx_proxy.py",
