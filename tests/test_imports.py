@@ -38,7 +38,7 @@ HOMES: Final = {
 KNOWN: Final = sys.stdlib_module_names | {"qvdnode", "_typeshed"}
 COMPUTING: Final = {
     "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "hashlib", "ipaddress",
-    "json", "re", "struct", "typing", "urllib", "zlib",
+    "json", "re", "shlex", "struct", "tomllib", "typing", "urllib", "zlib",
 }  # fmt: skip
 """What of the standard library does no I/O and knows neither time nor chance."""
 CLIENT: Final = (
