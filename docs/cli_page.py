@@ -7,9 +7,10 @@ from typing import Any, Final, TypeAlias
 from typer.main import get_command
 
 from docs.source_notes import attribute_docs, one_line
-from qvdnode.cli import qvd_program, qvdnode_program
 from qvdnode.cli.examples import HEADING
 from qvdnode.cli.exit_codes import ExitCode
+from qvdnode.cli.qvd.program import app as qvd_app
+from qvdnode.cli.qvdnode.program import app as qvdnode_app
 
 HEAD: Final = """\
 # Commands
@@ -44,7 +45,7 @@ def cli_page() -> str:
     parts = [HEAD, "| code | meaning |", "|---|---|"]
     explained = dict(attribute_docs(ExitCode))
     parts += [f"| {code.value} | {explained[code.name]} |" for code in ExitCode]
-    for app in (qvdnode_program.app, qvd_program.app):
+    for app in (qvdnode_app, qvd_app):
         program = get_command(app)
         parts += ["", f"## {program.name}", "", one_line(program.help)]
         parts += command_lines(program, str(program.name))

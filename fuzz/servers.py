@@ -4,8 +4,7 @@ import contextlib
 from typing import Final
 
 from fuzz.target import Target, pieces
-from qvdnode.cli.api_answers import content, import_line
-from qvdnode.cli.refused import Refused
+from qvdnode.cli.api_answers import Refused, content, import_line
 from qvdnode.client.core.display_facts import keyboard
 from qvdnode.client.core.refusal import error_of
 from qvdnode.model.errors import Unavailable

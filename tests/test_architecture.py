@@ -1,7 +1,8 @@
 """The rules of the house that no linter knows. Each message says what to do.
 
 An exemption stands in the file it is for, with its reason: `# long: why` on or above a function
-or on the module's first lines, `# tested-by: tests/...` when the test has another name.
+or on the module's first lines. Modules whose test has another name stand in
+tests/tested_elsewhere.py.
 """
 
 import ast
@@ -23,6 +24,7 @@ from tests.sources import (
     reached,
     text,
 )
+from tests.tested_elsewhere import TESTED_BY
 
 MAX_FILE_LINES: Final = 400
 MAX_FUNCTION_LINES: Final = 50
@@ -30,7 +32,8 @@ MAX_MAP_LINES: Final = 250
 REFUSED_NAMES: Final = {"utils", "util", "helpers", "helper", "misc", "common", "base", "manager",
                         "types"}  # fmt: skip
 NO_TWIN: Final = {"__init__", "__main__", "settings", "ports"}
-PROGRAMS: Final = ("qvdnode.cli.qvdnode_program", "qvdnode.cli.qvd_program")
+PROGRAMS: Final = ("qvdnode.cli.qvdnode.program", "qvdnode.cli.qvd.program")
+LISTED: Final = [module for modules in TESTED_BY.values() for module in modules]
 BRANCHES: Final = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.BoolOp,
                    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)  # fmt: skip
 
@@ -69,29 +72,50 @@ def is_dumping_ground(inside: Path) -> bool:
 def test_a_dumping_ground_is_known_by_file_and_folder() -> None:
     assert is_dumping_ground(Path("qvdnode/vm/utils.py"))
     assert is_dumping_ground(Path("qvdnode/common/clock.py"))
-    assert not is_dumping_ground(Path("qvdnode/cli/demo_plan.py"))
+    assert not is_dumping_ground(Path("qvdnode/cli/demo/plan.py"))
 
 
 def test_logic_has_a_test_of_its_name() -> None:
     broken = [
         f"{name(path)} wants tests/unit/{twin_of(path.relative_to(CODE))}"
         for path in MODULES
-        if path.stem not in NO_TWIN and has_logic(path) and not has_test(path)
+        if needs_test(path) and name_in_table(path) not in LISTED
     ]
     fail_if(
         broken,
-        "write the unit test; a shell may have an integration or contract test of its path, or "
-        "say `# tested-by: tests/...` of a test that imports it, directly or by others",
+        "write the unit test; a shell may have an integration or contract test of its path, or a "
+        "row in tests/tested_elsewhere.py with a test that imports it, directly or by others",
     )
 
 
-def has_test(path: Path) -> bool:
-    named = re.search(r"^# tested-by: (\S+)", text(path), re.MULTILINE)
-    if named:
-        return is_run_by(ROOT / named[1], module_of(path))
+def test_the_table_of_tests_elsewhere_has_what_it_needs_and_no_more() -> None:
+    twice = sorted({module for module in LISTED if LISTED.count(module) > 1})
+    broken = [f"{module} stands there twice" for module in twice]
+    for test, modules in TESTED_BY.items():
+        for module in modules:
+            path = CODE / module
+            if not path.exists():
+                broken.append(f"{module} is no file")
+            elif not needs_test(path):
+                broken.append(f"{module} has a test of its name, or decides nothing")
+            elif not is_run_by(TESTS / test, module_of(path)):
+                broken.append(f"{module} is not imported by {test}")
+    fail_if(broken, "mend the row in tests/tested_elsewhere.py")
+
+
+def name_in_table(path: Path) -> str:
+    return path.relative_to(CODE).as_posix()
+
+
+def needs_test(path: Path) -> bool:
+    """Whether a module decides something, and has no test of its own name."""
     inside = path.relative_to(CODE)
     kinds = ("unit",) if is_pure(inside) else ("unit", "contract", "integration")
-    return any((TESTS / kind / twin_of(inside)).exists() for kind in kinds)
+    return (
+        path.stem not in NO_TWIN
+        and has_logic(path)
+        and not any((TESTS / kind / twin_of(inside)).exists() for kind in kinds)
+    )
 
 
 def is_run_by(test: Path, module: str) -> bool:
@@ -108,9 +132,9 @@ def is_run_by(test: Path, module: str) -> bool:
 def test_a_test_is_known_by_what_it_imports() -> None:
     fleet = TESTS / "unit/vm/test_fleet.py"
     assert is_run_by(fleet, "qvdnode.vm.actor")
-    assert not is_run_by(fleet, "qvdnode.cli.demo")
+    assert not is_run_by(fleet, "qvdnode.cli.demo.run")
     assert not is_run_by(fleet.with_name("test_nothing.py"), "qvdnode.vm.actor")
-    assert is_run_by(TESTS / "e2e/test_demo.py", "qvdnode.cli.demo")
+    assert is_run_by(TESTS / "e2e/test_demo.py", "qvdnode.cli.demo.run")
 
 
 def twin_of(inside: Path) -> Path:

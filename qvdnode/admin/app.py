@@ -3,8 +3,6 @@
 Run it with `access_log=None`: the boundary writes one line per request itself.
 """
 
-# tested-by: tests/integration/admin/test_openapi.py
-
 import json
 
 from aiohttp import web

@@ -4,8 +4,6 @@ While the database is away (a VM can still be stopped then) the entries wait her
 bounded, and are written when it is back; the log has each of them at once.
 """
 
-# tested-by: tests/integration/admin/routes/test_audit.py
-
 import asyncio
 import logging
 from collections import deque

@@ -4,8 +4,6 @@ aiohttp has no limit for a head and takes a connection for idle only after its h
 connection has a deadline from its first moment, and its register can end it.
 """
 
-# tested-by: tests/integration/admin/test_listener.py
-
 import asyncio
 import math
 import ssl

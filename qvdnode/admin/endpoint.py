@@ -4,7 +4,6 @@ Routes (app.py) and the OpenAPI document (openapi.py) are both made from these r
 differ. Handlers get an `Asked` and return a model; everything else is the boundary's.
 """
 
-# tested-by: tests/integration/admin/test_dispatch.py
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

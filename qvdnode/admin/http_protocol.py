@@ -1,7 +1,5 @@
 """aiohttp's HTTP protocol, with this node's answers to what it cannot read."""
 
-# tested-by: tests/integration/admin/test_listener.py
-
 import asyncio
 import logging
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """One client's connection: the shell around wire.qvd_conversation. Requests go to handlers.py."""
 
-# tested-by: tests/integration/broker/test_endpoint.py
-
 import asyncio
 import logging
 import math

@@ -1,14 +1,22 @@
 """What a node's API answers, read from its bytes; what makes no sense is no node's answer."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
-from qvdnode.cli.refused import Refused
-from qvdnode.model.errors import Unavailable
+from qvdnode.model.errors import FarmError, Unavailable
 
 Json = dict[str, Any]
 
 FIRST_BAD_STATUS: Final = 400
+
+
+class Refused(FarmError):
+    """The node answered with a problem; `problem_code` is its stable code."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or "The node refused."))
+        self.problem_code = str(problem.get("code", "error"))
 
 
 def content(status: int, body: bytes) -> Json:

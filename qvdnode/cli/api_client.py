@@ -1,7 +1,5 @@
 """Speaks REST with a node: pins its certificate, sends the token, turns problems into errors."""
 
-# tested-by: tests/integration/cli/test_qvd_program.py
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType

@@ -1,7 +1,5 @@
 """The end of a command's help: what one would type."""
 
-# tested-by: tests/unit/cli/test_programs.py
-
 from typing import Final
 
 HEADING: Final = "Examples:"

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
-from qvdnode.cli.refused import Refused
+from qvdnode.cli.api_answers import Refused
 from qvdnode.model.errors import (
     BadConfig,
     FarmError,

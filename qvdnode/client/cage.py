@@ -1,5 +1,4 @@
 """Whether this machine can confine nxproxy, and the command line and environment that do it."""
-# tested-by: tests/integration/client/test_cage.py
 
 import shutil
 from pathlib import Path

@@ -1,5 +1,4 @@
 """What the X display in use tells about itself, and whom it lets in."""
-# tested-by: tests/integration/client/test_connect.py
 
 import os
 from dataclasses import dataclass

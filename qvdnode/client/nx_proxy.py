@@ -4,7 +4,6 @@ nxproxy has no password towards us, so the way in is a unix socket in a folder o
 connection only, and the peer must be our own user. No slave channel is offered: a guest cannot
 call back into the client. What else it might do is bounded by the cage of cage.py.
 """
-# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 import contextlib

@@ -1,5 +1,4 @@
 """One TLS connection to a node: dialled, its certificate read, asked, then handed to NX."""
-# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 import contextlib

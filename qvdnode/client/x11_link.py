@@ -1,5 +1,4 @@
 """A connection to an X server over its unix socket or TCP: requests out, replies and events in."""
-# tested-by: tests/integration/client/test_connect.py
 
 import asyncio
 import contextlib

@@ -1,5 +1,4 @@
 """Notices desktops' windows the moment they are mapped on a display, and photographs them."""
-# tested-by: tests/integration/client/test_x11_watch.py
 
 import asyncio
 import contextlib

@@ -1,7 +1,5 @@
 """The composition root: the only place that knows which class stands behind which Protocol."""
 
-# tested-by: tests/e2e/test_desktop.py
-
 import logging
 import random
 import secrets

@@ -5,8 +5,6 @@ rest of the node hears of the place last, and of all of it at once: clients may 
 and what they start must not be taken for something that was left.
 """
 
-# tested-by: tests/integration/daemon/test_joining.py
-
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

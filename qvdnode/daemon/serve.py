@@ -4,8 +4,6 @@ What runs is adopted before anybody is served. The database may be away, now or 
 node adopts from its own files, serves what runs, and joins the farm when it can.
 """
 
-# tested-by: tests/e2e/test_desktop.py
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """Certificate and key of the administrator's own: nobody else may be able to exchange them."""
 
-# tested-by: tests/attacks/test_host_user.py
-
 from qvdnode.daemon.settings import TlsSettings
 from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import BadConfig, HostFailed

@@ -4,8 +4,6 @@ A server that died for want of space needs some to recover: to write its log and
 gets the ballast, and the ballast is reserved again once there is room. All calls block.
 """
 
-# tested-by: tests/integration/db/test_ballast.py
-
 import contextlib
 import logging
 import os

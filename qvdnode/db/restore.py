@@ -6,8 +6,6 @@ of somebody whom the backup does not know. VMs come back stopped; a guest that s
 by its node's recovery.
 """
 
-# tested-by: tests/integration/db/test_backup.py
-
 from pathlib import Path
 from typing import Final
 

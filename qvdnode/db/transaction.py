@@ -1,7 +1,5 @@
 """One transaction, in the farm's errors."""
 
-# tested-by: tests/integration/db/test_pool.py
-
 import asyncio
 import contextlib
 from collections.abc import Iterator

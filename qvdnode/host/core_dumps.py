@@ -4,8 +4,6 @@ A dump of the node holds passwords and keys. One of a guest's programs would be 
 that `kernel.core_pattern` names, which runs on the host as root for whatever a guest lets crash.
 """
 
-# tested-by: tests/integration/host/test_core_dumps.py
-
 import resource
 from typing import Final
 

@@ -5,8 +5,6 @@ opens (libnftables its netlink socket), is not marked, and a child would inherit
 the subprocess module, does not close descriptors in a child.
 """
 
-# tested-by: tests/integration/host/test_descriptors.py
-
 from collections.abc import Iterable
 from typing import Final
 

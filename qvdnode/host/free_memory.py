@@ -1,7 +1,5 @@
 """Gives memory that the program has freed back to the kernel."""
 
-# tested-by: tests/e2e/test_port_floods.py
-
 import ctypes
 from typing import Final
 

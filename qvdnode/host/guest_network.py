@@ -1,7 +1,5 @@
 """The network namespace of a guest, from outside."""
 
-# tested-by: tests/attacks/test_kernel_limits.py
-
 import contextlib
 import os
 from collections.abc import Iterator

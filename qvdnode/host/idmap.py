@@ -4,8 +4,6 @@ The kernel wants a user namespace that carries the mapping, and each guest lives
 makes it and is gone again; its descriptor is kept for the next start that gets the same range.
 """
 
-# tested-by: tests/integration/image/test_overlay.py
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Network links, addresses and routes of the host, through netlink: the home of pyroute2."""
 
-# tested-by: tests/integration/net/test_bridge.py
-
 import asyncio
 import contextlib
 import errno

@@ -4,8 +4,6 @@ Each raises OSError, with the path it was about if there is one. All block; the 
 meanwhile.
 """
 
-# tested-by: tests/integration/image/test_overlay.py
-
 import ctypes
 import os
 import struct

@@ -1,5 +1,4 @@
 """Folders of small files in which the instances of one host tell each other what they hold."""
-# tested-by: tests/integration/host/test_record_folder.py
 
 import fcntl
 import os

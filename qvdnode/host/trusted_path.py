@@ -9,8 +9,6 @@ on the way if it is sticky, as /tmp is: what belongs to us there is safe.
 The group's write bit covers ACLs too: with an ACL it is the mask of all that the ACL allows.
 """
 
-# tested-by: tests/integration/host/test_trusted_path.py
-
 import errno
 import os
 import pwd

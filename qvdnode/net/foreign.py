@@ -1,7 +1,5 @@
 """Other firewalls of the host that drop what it forwards: found, and opened where we may."""
 
-# tested-by: tests/integration/net/test_bridge.py
-
 from dataclasses import replace
 
 from qvdnode.net.core import foreign

@@ -6,8 +6,6 @@ call that does not return in time is abandoned together with its context of the 
 call gets a new one. No executor is used, because the process would wait for its threads at the end.
 """
 
-# tested-by: tests/integration/net/test_nft.py
-
 import asyncio
 import threading
 from collections.abc import Callable, Sequence

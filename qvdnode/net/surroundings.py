@@ -1,7 +1,5 @@
 """What the host's own network looks like, as far as the guests' network must fit into it."""
 
-# tested-by: tests/integration/net/test_bridge.py
-
 import asyncio
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path

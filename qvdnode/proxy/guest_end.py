@@ -1,7 +1,5 @@
 """The guest's end of a relayed stream: a TCP connection to its display."""
 
-# tested-by: tests/integration/proxy/test_relay.py
-
 import asyncio
 import socket
 from typing import Final, Protocol, cast

@@ -6,8 +6,6 @@ FIFO.
 Whoever owns the folder can still take files away: host/trusted_path.py tells whether somebody can.
 """
 
-# tested-by: tests/integration/runtime/test_safe_files.py
-
 import ctypes
 import errno
 import os

@@ -3,8 +3,6 @@
 Whether the user may is settled before (access.py); what carries the bytes is the proxy's.
 """
 
-# tested-by: tests/unit/session/test_desktops.py
-
 from dataclasses import dataclass
 
 from qvdnode.model.display_params import DisplayParams

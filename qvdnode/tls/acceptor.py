@@ -5,8 +5,6 @@ one of them can be closed; and uvloop's server ends for good when `accept` finds
 Here what has no room waits in the kernel, and a host without free descriptors is asked again.
 """
 
-# tested-by: tests/integration/tls/test_acceptor.py
-
 import asyncio
 import errno
 import logging

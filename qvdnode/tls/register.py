@@ -1,7 +1,5 @@
 """All connections of one port: counted from their first moment, bounded, watched for deadlines."""
 
-# tested-by: tests/integration/broker/test_endpoint.py
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ is done. Here ciphertext passes OpenSSL in pieces, so that its buffers stay smal
 is known from its first moment.
 """
 
-# tested-by: tests/integration/broker/test_endpoint.py
-
 import asyncio
 import contextlib
 import ssl

@@ -16,14 +16,15 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner
 
-from qvdnode.cli import demo, saved_login
-from qvdnode.cli.demo_plan import DemoPlan
-from qvdnode.cli.demo_report import Report
-from qvdnode.cli.demo_screen import DemoScreen
-from qvdnode.cli.doctor import examine
-from qvdnode.cli.doctor_finding import Level
+from qvdnode.cli import saved_login
+from qvdnode.cli.demo.plan import DemoPlan
+from qvdnode.cli.demo.report import Report
+from qvdnode.cli.demo.run import _photograph
+from qvdnode.cli.demo.screen import DemoScreen
+from qvdnode.cli.doctor.examine import examine
+from qvdnode.cli.doctor.finding import Level
 from qvdnode.cli.image_tar import tar_of
-from qvdnode.cli.qvdnode_program import app
+from qvdnode.cli.qvdnode.program import app
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.pins import PinStore
 from qvdnode.client.target import Target
@@ -319,7 +320,7 @@ async def test_a_screenshot_whose_name_was_taken(
     plan = DemoPlan(Path("/nowhere"), "demo", None, 0, 0, target, once=True)
     report = Report(SystemClock(), as_json=True)
     screen = DemoScreen(":1", own=True)
-    await demo._photograph(plan, report, screen, cast(WindowWatcher, Drawn()), 1)
+    await _photograph(plan, report, screen, cast(WindowWatcher, Drawn()), 1)
     assert (target.read_bytes(), target.lstat().st_uid) == (b"picture", 0)
     assert not victim.with_name("not-there-yet").exists()
 

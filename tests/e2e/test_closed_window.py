@@ -55,7 +55,7 @@ async def qvd_connect(
     with said.open("wb") as output:
         child = await process.launch(
             [
-                sys.executable, "-c", "from qvdnode.cli.qvd_program import main; main()", "connect",
+                sys.executable, "-c", "from qvdnode.cli.qvd.program import main; main()", "connect",
                 f"127.0.0.1:{desk.node.client_port}", "--user", desk.login, "--insecure",
                 "--password-file", password, "--display", display, "--geometry", "800x600",
             ],

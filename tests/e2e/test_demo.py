@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from qvdnode.cli.demo_plan import DemoPlan
-from qvdnode.cli.demo_traces import left_by
+from qvdnode.cli.demo.plan import DemoPlan
+from qvdnode.cli.demo.traces import left_by
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
 from tests.harness.host_traces import alive, family, forwarding_is_held, forwards, traces
@@ -30,7 +30,7 @@ from tests.waiting import until
 SECOND_RUN_S = 10.0
 CTRL_C = 130
 
-PROGRAM = (sys.executable, "-c", "from qvdnode.cli.qvdnode_program import main; main()", "demo")
+PROGRAM = (sys.executable, "-c", "from qvdnode.cli.qvdnode.program import main; main()", "demo")
 SMALL = (*PROGRAM, "--desktop", "icewm")
 """XFCE, which is shown unless another is named, takes minutes more to build."""
 LOOPBACK = "0100007F"

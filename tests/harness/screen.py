@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
-from qvdnode.cli import xvfb as server
+from qvdnode.cli.demo import xvfb as server
 
 
 def bare_xvfb(

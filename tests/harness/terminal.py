@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIMIT_S = 30
-PROGRAM = "import sys; from qvdnode.cli.qvd_program import main; sys.argv[0] = 'qvd'; main()"
+PROGRAM = "import sys; from qvdnode.cli.qvd.program import main; sys.argv[0] = 'qvd'; main()"
 
 
 @dataclass(frozen=True)

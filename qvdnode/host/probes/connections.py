@@ -1,7 +1,5 @@
 """How many connections the kernel's packet filter remembers at most."""
 
-# tested-by: tests/integration/host/probes/test_connections.py
-
 from pathlib import Path
 from typing import Final
 

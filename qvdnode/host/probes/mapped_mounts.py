@@ -1,5 +1,4 @@
 """Tries what every desktop's root needs: an overlay on a lower folder with shifted owners."""
-# tested-by: tests/integration/cli/test_doctor.py
 
 import asyncio
 import contextlib

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.cli.demo_screen import screen
+from qvdnode.cli.demo.screen import screen
 from qvdnode.client.connect import Wishes, desktops_at, fingerprint_at
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.nx_proxy import DIAL_LIMIT_S, Ending

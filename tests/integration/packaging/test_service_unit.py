@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.cli.demo_node import STOP_LIMIT_S
+from qvdnode.cli.demo.node import STOP_LIMIT_S
 from qvdnode.host import process
 from qvdnode.host.core_dumps import LIMIT_BYTES
 from tests.harness.node import fewer_rights

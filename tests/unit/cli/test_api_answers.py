@@ -2,8 +2,7 @@
 
 import pytest
 
-from qvdnode.cli.api_answers import content, import_line
-from qvdnode.cli.refused import Refused
+from qvdnode.cli.api_answers import Refused, content, import_line
 from qvdnode.model.errors import Unavailable
 
 

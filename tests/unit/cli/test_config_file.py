@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from qvdnode.cli import config_file
 from qvdnode.cli.config_file import chosen, told
 from qvdnode.cli.exit_codes import ExitCode
-from qvdnode.cli.qvdnode_program import app
+from qvdnode.cli.qvdnode.program import app
 
 
 @pytest.fixture

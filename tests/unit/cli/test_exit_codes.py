@@ -1,7 +1,7 @@
 import pytest
 
+from qvdnode.cli.api_answers import Refused
 from qvdnode.cli.exit_codes import ExitCode, exit_code_for, exit_code_of
-from qvdnode.cli.refused import Refused
 from qvdnode.model.errors import (
     BadConfig,
     Conflict,

@@ -14,14 +14,15 @@ from typer.testing import CliRunner
 
 from qvdnode.admin.endpoint import AnyEndpoint
 from qvdnode.admin.endpoints import ENDPOINTS
-from qvdnode.cli import qvd_program, qvdnode_program
 from qvdnode.cli.examples import HEADING
-from qvdnode.cli.failure import TellingGroup
+from qvdnode.cli.program import TellingGroup
+from qvdnode.cli.qvd.program import app as qvd_app
+from qvdnode.cli.qvdnode.program import app as qvdnode_app
 from qvdnode.model.errors import BadConfig, Conflict, FarmError, NotFound, Unavailable
 
 PROGRAMS: dict[str, Any] = {
-    "qvd": get_command(qvd_program.app),
-    "qvdnode": get_command(qvdnode_program.app),
+    "qvd": get_command(qvd_app),
+    "qvdnode": get_command(qvdnode_app),
 }
 ROOT = Path(__file__).parents[3]
 SHOWS_A_WINDOW = "qvd connect"
@@ -168,9 +169,7 @@ def test_qvd_reaches_all_of_the_api(endpoint: AnyEndpoint) -> None:
     assert not missing, f"qvd {SERVED_BY[name]} has no option for {missing}"
 
 
-@pytest.mark.parametrize(
-    ("app", "name"), [(qvd_program.app, "qvd"), (qvdnode_program.app, "qvdnode")]
-)
+@pytest.mark.parametrize(("app", "name"), [(qvd_app, "qvd"), (qvdnode_app, "qvdnode")])
 def test_a_program_tells_its_version(app: typer.Typer, name: str) -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.output) == (0, f"{name} {version('qvdnode')}\n")

@@ -1,0 +1,1 @@
+"""`qvdnode demo`: a farm and its desktop in one command."""

@@ -1,0 +1,108 @@
+"""The demo's node: a child process that ends with us, however we end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cli.demo.plan import ID_SLOTS, SUBNET_PREFIX_LENGTH, DemoPlan, config_text
+from qvdnode.daemon import announcement
+from qvdnode.daemon.announcement import Announcement
+from qvdnode.host import id_claims, pidfd, process
+from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.model.guest import IDS_PER_GUEST
+from qvdnode.net.surroundings import unused_subnet
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.time_limit import TimeLimit
+
+SERVE_LIMIT_S: Final = 60.0
+STOP_LIMIT_S: Final = 90.0
+LOOK_AGAIN_S: Final = 0.02
+LAST_LINES: Final = 12
+TIED: Final = ("setpriv", "--pdeathsig", "TERM", "--")
+"""Before a command: the kernel ends it when this process dies, even by SIGKILL."""
+
+
+@contextlib.asynccontextmanager
+async def running_node(
+    plan: DemoPlan, python: str, clock: Clock
+) -> AsyncIterator[tuple[Announcement, Process]]:
+    """A node that serves, stopped with its guests at the end; raises HostFailed with its log."""
+    await _end_orphan(plan)
+    subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
+    ids = await asyncio.to_thread(
+        id_claims.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed, but=plan.state_dir
+    )
+    plan.config_file.write_text(config_text(plan, subnet, ids.start), encoding="utf-8")
+    with plan.log_file.open("wb") as log:
+        child = await process.launch(
+            [*TIED, python, *plan.node_words],
+            env=_environment(),
+            output=log,
+        )
+    try:
+        yield await _serving(plan, child, clock), child
+    finally:
+        # Guests get time to end in good order, so the limit is a long one.
+        await process.end(child, grace_s=STOP_LIMIT_S)
+
+
+def last_words(log_file: Path) -> str:
+    """The end of a log, for a message to a person."""
+    try:
+        lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "(there is no log)"
+    return "\n".join(lines[-LAST_LINES:])
+
+
+async def died(plan: DemoPlan, child: Process) -> None:
+    """Wait for the node's end, which nobody asked for, and raise HostFailed with its log."""
+    code = await child.wait()
+    raise HostFailed(f"The node ended ({code}). Its last words:\n{last_words(plan.log_file)}")
+
+
+def _environment() -> dict[str, str]:
+    """Proxies and the like stay out: only what programs need to find their files."""
+    return {name: os.environ[name] for name in ("HOME", "TZ") if name in os.environ}
+
+
+async def _serving(plan: DemoPlan, child: Process, clock: Clock) -> Announcement:
+    deadline_s = clock.monotonic_s() + SERVE_LIMIT_S
+    while True:
+        said = announcement.read(plan.state_dir)
+        if said is not None and said.pid == child.pid:
+            return said
+        if child.returncode is not None:
+            await died(plan, child)
+        if clock.monotonic_s() > deadline_s:
+            raise TimedOut(f"The node does not serve. Its log:\n{last_words(plan.log_file)}")
+        await clock.sleep(LOOK_AGAIN_S)
+
+
+async def _end_orphan(plan: DemoPlan) -> None:
+    """End a node that serves from this folder although its demo is gone (we hold its lock)."""
+    said = announcement.read(plan.state_dir)
+    if said is None or not await asyncio.to_thread(_is_node, said.pid, plan):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(said.pid, signal.SIGTERM)
+    try:
+        async with TimeLimit(STOP_LIMIT_S):
+            await pidfd.wait_gone(said.pid)
+    except TimeoutError as error:
+        raise TimedOut(
+            f"A node (process {said.pid}) serves from {plan.state_dir} and does not end."
+        ) from error
+
+
+def _is_node(pid: int, plan: DemoPlan) -> bool:
+    """Whether it still is that node: an old announcement may name a pid that others have now."""
+    try:
+        return plan.is_node(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False

@@ -1,0 +1,183 @@
+"""`qvdnode demo`: a whole farm in one command, from nothing to a desktop.
+
+Reads from top to bottom: node, image, user and VM, client, window, picture, waiting for the end.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shlex
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cli.api_client import ApiClient
+from qvdnode.cli.demo.farm import furnish
+from qvdnode.cli.demo.node import TIED, died, running_node
+from qvdnode.cli.demo.plan import LOOPBACK, DemoPlan
+from qvdnode.cli.demo.report import Report
+from qvdnode.cli.demo.screen import DemoScreen, must_be_usable, must_take_a_file, screen
+from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.client.x11_watch import WindowWatcher
+from qvdnode.daemon.announcement import Announcement
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.host import process
+from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.first_error import first_farm_error
+from qvdnode.runtime.safe_files import replace_file
+from qvdnode.runtime.supervise import Supervisor
+
+WINDOW_LIMIT_S: Final = 120.0
+DRAWN_LIMIT_S: Final = 30.0
+PROGRAMS: Final = Path(sys.executable).parent
+
+
+async def run(plan: DemoPlan, report: Report, clock: Clock, display: str | None) -> None:
+    """Show the desktop until cancelled, or once; raises FarmError when something does not work."""
+    if display:
+        await must_be_usable(display)
+    if plan.screenshot is not None:
+        must_take_a_file(plan.screenshot)
+    try:
+        async with (
+            running_node(plan, sys.executable, clock) as (said, node),
+            Supervisor("demo") as tasks,
+        ):
+            report.done("node", f"Node serves on {LOOPBACK}:{said.client_port}")
+            _ = tasks.essential("node", died(plan, node))
+            await _show(plan, report, clock, said, display)
+            tasks.cancel()
+    except BaseExceptionGroup as group:
+        expected = first_farm_error(group)
+        if expected is None:
+            raise
+        raise expected from group
+
+
+async def _show(
+    plan: DemoPlan, report: Report, clock: Clock, said: Announcement, display: str | None
+) -> None:
+    password = _password(plan)
+    token = plan.token_file.read_text(encoding="utf-8").strip()
+    login = SavedLogin(f"https://{LOOPBACK}:{said.admin_port}", said.fingerprint, token)
+    async with ApiClient(login) as api:
+        vm_id = await furnish(api, plan, password, report)
+    report.event(
+        "ready",
+        client_port=said.client_port,
+        admin_port=said.admin_port,
+        user=plan.user,
+        password=password,
+        vm_id=vm_id,
+        admin_token=token,
+        fingerprint=said.fingerprint,
+    )
+    async with (
+        screen(display) as shown_on,
+        WindowWatcher(shown_on.display, clock) as watcher,
+        _client(plan, said, shown_on, password, vm_id) as client,
+        Supervisor("client") as tasks,
+    ):
+        _ = tasks.essential("said", _repeat(client, report))
+        window = await watcher.wait_new(WINDOW_LIMIT_S)
+        report.done("window", f"The desktop is shown on display {shown_on.display}")
+        report.event("first_window", seconds=round(report.elapsed_s, 3), steps=report.steps)
+        await _photograph(plan, report, shown_on, watcher, window)
+        stays = plan.what_stays(str(PROGRAMS), DatabaseSettings().system_user)
+        if plan.once:
+            report.say(stays)
+        else:
+            report.say(_what_next(plan, said, login))
+            report.say(f"Ctrl-C ends it all. {stays}")
+            await asyncio.Event().wait()
+        tasks.cancel()
+
+
+async def _photograph(
+    plan: DemoPlan, report: Report, shown_on: DemoScreen, watcher: WindowWatcher, window: int
+) -> None:
+    file = plan.screenshot or (plan.folder / "screenshot.png" if shown_on.own else None)
+    if file is None:
+        return
+    try:
+        picture = await watcher.drawn(window, DRAWN_LIMIT_S)
+    except TimedOut as error:
+        report.doing(str(error))
+        return
+    try:
+        await asyncio.to_thread(replace_file, file, picture, mode=0o644)
+    except OSError as error:
+        raise HostFailed(f"The screenshot cannot be written: {error}") from error
+    report.done("drawn", f"Screenshot in {file}")
+
+
+async def _repeat(client: Process, report: Report) -> None:
+    """Hand on what the client says; its end is told, the demo goes on."""
+    if client.stdout is None:
+        raise AssertionError("spawned with pipes")
+    last = ""
+    async for line in client.stdout:
+        last = line.decode(errors="replace").strip()
+        report.doing(last)
+    code = await client.wait()
+    if code != 0:
+        raise HostFailed(f"The client ended ({code}): {last}")
+    report.doing("The session ended; connect again as told above, or press Ctrl-C")
+
+
+@contextlib.asynccontextmanager
+async def _client(
+    plan: DemoPlan, said: Announcement, shown_on: DemoScreen, password: str, vm_id: int
+) -> AsyncIterator[Process]:
+    """Our own client, showing the desktop."""
+    options = {
+        "--user": plan.user,
+        "--pin": said.fingerprint,
+        "--vm": str(vm_id),
+        "--display": shown_on.display,
+    }
+    address = f"{LOOPBACK}:{said.client_port}"
+    child = await process.spawn_piped(
+        [*TIED, sys.executable, "-m", "qvdnode.client", address, *chain(*options.items())],
+        env={name: os.environ[name] for name in ("HOME", "XAUTHORITY") if name in os.environ},
+    )
+    try:
+        if child.stdin is None:
+            raise AssertionError("spawned with pipes")
+        child.stdin.write(f"{password}\n".encode())
+        child.stdin.close()
+        yield child
+    finally:
+        await process.end(child)
+
+
+def _password(plan: DemoPlan) -> str:
+    """The one given, or the one made up at the first run."""
+    file: Path = plan.password_file
+    if plan.password is not None:
+        return plan.password
+    if not file.exists():
+        replace_file(file, f"{secrets.token_urlsafe(9)}\n".encode())
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin) -> str:
+    log, token, password = (
+        shlex.quote(str(file)) for file in (plan.log_file, plan.token_file, plan.password_file)
+    )
+    secret = "" if plan.password else f" --password-file {password}"
+    asks = " (it asks for the password you gave)" if plan.password else ""
+    return f"""
+What to try next, in another terminal:
+  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desktop} --pin {said.fingerprint}{secret}
+      the same desktop from a second client: it takes the first one's place{asks}
+  {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {token}
+  {PROGRAMS}/qvd vm list
+      administration; the same over REST at {login.url}/api/v1 (described in openapi.json there)
+  tail -f {log}
+"""  # noqa: E501 - commands to copy stay on one line

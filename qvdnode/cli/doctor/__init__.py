@@ -1,0 +1,1 @@
+"""`qvdnode doctor`: what a host can do, and how to mend it."""

@@ -1,0 +1,41 @@
+"""Judges the PostgreSQL that a node would use; pure."""
+
+from dataclasses import dataclass
+
+from qvdnode.cli.doctor.finding import Finding, error, ok, warning
+
+SUBJECT = "PostgreSQL"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresFacts:
+    """The server that `database.dsn` names, or the programs of the embedded one."""
+
+    own: bool
+    """Whether a DSN is set."""
+    version: str | None
+    """None when there is none, or none that can be used."""
+    refusal: str | None = None
+    """What each host of the DSN said."""
+    superuser: bool = False
+    """Whether the role of the DSN is one."""
+
+
+def postgres(facts: PostgresFacts) -> Finding:
+    """Whether there is one, and whether the node may do more in it than it needs to."""
+    if facts.superuser:
+        return warning(
+            SUBJECT,
+            f"Yours, version {facts.version}; the role of database.dsn is a superuser, who may "
+            "read files and run programs on the database's host",
+            "Name a role that owns its database and nothing else: see Database in operations.md.",
+        )
+    if facts.version is not None:
+        return ok(SUBJECT, f"{'Yours' if facts.own else 'Embedded'}, version {facts.version}")
+    if facts.own:
+        return error(
+            SUBJECT,
+            f"No host of database.dsn can be written to: {facts.refusal}",
+            "Start the database, or mend database.dsn.",
+        )
+    return error(SUBJECT, "The embedded one is not installed", "Run: make setup")

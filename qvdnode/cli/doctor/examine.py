@@ -1,0 +1,198 @@
+"""`qvdnode doctor`: gathers facts about this host, lets them be judged, and changes nothing."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cli.doctor import database, guests, host, network
+from qvdnode.cli.doctor.database import PostgresFacts
+from qvdnode.cli.doctor.finding import Finding
+from qvdnode.cli.doctor.guests import DiskFacts, ProgramFacts
+from qvdnode.cli.doctor.network import NetworkFacts, PortFacts
+from qvdnode.daemon import announcement
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.descriptors import needs
+from qvdnode.daemon.state_folder import first_closed_parent
+from qvdnode.db.hosts import server_facts
+from qvdnode.db.postgres_binaries import find_binaries
+from qvdnode.host import (
+    apparmor,
+    disk_space,
+    forwarding,
+    id_claims,
+    links,
+    open_files,
+    project_quota,
+)
+from qvdnode.host.probes import accounts, connections, mapped_mounts, ports, programs, system
+from qvdnode.host.probes.mapped_mounts import MountFacts
+from qvdnode.host.trusted_path import Place, require
+from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.image.disk_ledger import DiskLedger
+from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.model.guest import IDS_PER_GUEST
+from qvdnode.net import foreign
+from qvdnode.net.core import names
+from qvdnode.net.nft import Nft
+from qvdnode.net.settings import ForeignForward
+from qvdnode.runtime.clock import Clock
+from qvdnode.vm.state_file import StateFiles
+
+PACKAGE_LIST: Final = Path(__file__).parents[3] / "debian-packages.txt"
+"""Beside the program in a clone; elsewhere packages are not looked at."""
+NOT_TRIED: Final = "Not tried in a folder that another user controls"
+
+SMALLEST_DESKTOP_MIB: Final = 100
+"""Of memory; so many desktops may there be at most."""
+
+
+async def examine(config: Config, clock: Clock) -> list[Finding]:
+    """Every line; takes about a second. Tries mounts and packet rules for real if it is root."""
+    ids, files = config.vm.ids, needs(config)
+    return [
+        *host.judge(await asyncio.to_thread(system.look), clock.now()),
+        host.open_files(open_files.limit_to_expect(), files.all, files.least),
+        guests.ids(
+            await asyncio.to_thread(accounts.look),
+            ids.start,
+            len(ids),
+            await asyncio.to_thread(id_claims.holder_of, ids, but=config.node.state_dir),
+        ),
+        *guests.disk(await _disk(config)),
+        guests.apparmor(await asyncio.to_thread(apparmor.look)),
+        *guests.programs(await _programs()),
+        database.postgres(await _postgres(config)),
+        *network.judge(await _network(config)),
+    ]
+
+
+async def _disk(config: Config) -> DiskFacts:
+    folder = await asyncio.to_thread(nearest, config.node.state_dir)
+    stranger = await asyncio.to_thread(_stranger, folder, config.node.state_dir)
+    # mounting in a folder that somebody else can exchange could hit any folder of the host
+    mounts = (
+        await mapped_mounts.look(folder, config.vm.id_base, IDS_PER_GUEST)
+        if stranger is None
+        else MountFacts(NOT_TRIED, NOT_TRIED)
+    )
+    return DiskFacts(
+        state_dir=folder,
+        free_mib=await asyncio.to_thread(disk_space.free_mib, folder),
+        floor_mib=config.image.free_floor_mib,
+        stores=await asyncio.to_thread(stores, config),
+        project_quota=await asyncio.to_thread(project_quota.available, folder),
+        closed_parent=await asyncio.to_thread(first_closed_parent, folder),
+        mounts=mounts,
+        stranger=stranger,
+    )
+
+
+def stores(config: Config) -> list[StoreFigures]:
+    """What is promised of the file systems; nothing where there is no node, or we may not look."""
+    if not _is_folder(config.node.state_dir):
+        return []
+    ledger = DiskLedger(config.image)
+    try:
+        ledger.look()
+    except HostFailed:  # only root may list homes
+        return []
+    return ledger.show([record.order for record in StateFiles(config.vm.state_files).peek()])
+
+
+def _stranger(folder: Path, state_dir: Path) -> str | None:
+    """Why the folder that exists is not safe to work in, or None."""
+    try:
+        require(folder, Place.OWN_FOLDER if folder == state_dir else Place.SHARED_FOLDER)
+    except (HostFailed, OSError) as error:
+        return str(error)
+    return None
+
+
+async def _programs() -> ProgramFacts:
+    return ProgramFacts(
+        versions={item.name: await programs.version(*item.version) for item in guests.PROGRAMS},
+        missing_packages=await programs.missing_packages(await asyncio.to_thread(_package_list)),
+        own_environment=sys.prefix != sys.base_prefix,
+    )
+
+
+async def _postgres(config: Config) -> PostgresFacts:
+    if not config.database.dsn:
+        with contextlib.suppress(FarmError):
+            return PostgresFacts(own=False, version=(await find_binaries(None)).version)
+        return PostgresFacts(own=False, version=None)
+    try:
+        server = await server_facts(config.database)
+        return PostgresFacts(own=True, version=server.version, superuser=server.superuser)
+    except Unavailable as error:
+        return PostgresFacts(own=True, version=None, refusal=str(error.__cause__))
+
+
+async def _network(config: Config) -> NetworkFacts:
+    refusal = await _rules_refusal()
+    droppers = [] if refusal else [str(item) for item in await foreign.droppers()]
+    memory = await asyncio.to_thread(HostMemoryReader().memory)
+    bridge = config.network.bridge_name
+    clashes = [
+        link
+        for network, link in await links.routes()
+        if network.prefixlen > 0 and network.overlaps(config.network.subnet) and link != bridge
+    ]
+    said = await asyncio.to_thread(announcement.read, config.node.state_dir)
+    taken = set() if said is None else {said.client_port, said.admin_port}
+    listeners = (("clients", config.clients), ("admin", config.admin))
+    return NetworkFacts(
+        rules_refusal=refusal,
+        forwarding=await asyncio.to_thread(forwarding.enabled),
+        droppers=droppers,
+        accepts_past_droppers=config.network.foreign_forward is ForeignForward.ACCEPT,
+        connections_host=await asyncio.to_thread(connections.capacity),
+        connections_guest=config.network.connections_max,
+        guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
+        subnet_clash=clashes[0] if clashes else None,
+        ports=[
+            PortFacts(
+                section=section,
+                address=listener.address,
+                port=listener.port,
+                refusal=ports.refusal(listener.address, listener.port),
+                ours=listener.port in taken,
+            )
+            for section, listener in listeners
+        ],
+    )
+
+
+async def _rules_refusal() -> str | None:
+    """Make and remove a table of a name nobody has."""
+    table = {"family": "inet", "name": f"{names.table_name('doctor')}_{os.getpid()}"}
+    nft = Nft()
+    try:
+        await nft.change([{"add": {"table": table}}])
+        await nft.change([{"delete": {"table": table}}])
+    except FarmError as error:
+        return str(error)
+    return None
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(place for place in (folder, *folder.parents) if _is_folder(place))
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except PermissionError:  # below a folder that is closed to us, which is told
+        return False
+
+
+def _package_list() -> tuple[str, ...]:
+    try:
+        return programs.parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
+    except OSError:
+        return ()

@@ -1,0 +1,1 @@
+"""`qvd`: administration of a farm over REST, and desktops for users."""

@@ -1,0 +1,129 @@
+"""`qvd image`: root file systems and their versions."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from qvdnode.cli.answer_tables import (
+    Column,
+    JsonFlag,
+    LimitOption,
+    show_fields,
+    show_json,
+    show_rows,
+    tell,
+)
+from qvdnode.cli.api_answers import Json
+from qvdnode.cli.api_client import ApiClient, image_path
+from qvdnode.cli.examples import examples
+from qvdnode.cli.image_tar import size_of, tar_of
+from qvdnode.cli.number_options import whole
+from qvdnode.cli.qvd.api_session import with_api
+from qvdnode.cli.qvd.asking import YesFlag, ask_first
+
+app = typer.Typer(help="Images: root file systems and their versions.", no_args_is_help=True)
+
+COLUMNS: Final = (
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("HEAD", "head_version"),
+    Column("SIZE", "size_bytes"),
+    Column("SINCE", "created_at"),
+)
+VERSION_COLUMNS: Final = (
+    Column("VERSION", "version"),
+    Column("SIZE", "size_bytes"),
+    Column("SINCE", "created_at"),
+    Column("NOTE", "note", wraps=True),
+)
+Image = Annotated[str, typer.Argument(help="Name of the image.")]
+
+
+@app.command("list", epilog=examples("qvd image list"))
+def list_images(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+    """List images."""
+    show_rows(with_api(lambda api: api.items("/images", limit=limit)), COLUMNS, json=as_json)
+
+
+@app.command(epilog=examples("qvd image show icewm", "qvd image show icewm --json"))
+def show(image: Image, *, as_json: JsonFlag = False) -> None:
+    """Show an image and its versions."""
+
+    async def work(api: ApiClient) -> tuple[Json, Json]:
+        return await api.get(image_path(image)), await api.get(image_path(image) + "/versions")
+
+    about, versions = with_api(work)
+    if as_json:
+        show_json({**about, "versions": versions["items"]})
+        return
+    show_fields(about, json=False)
+    show_rows(versions["items"], VERSION_COLUMNS, json=False)
+
+
+@app.command(
+    "import",
+    epilog=examples(
+        "qvd image import icewm ./icewm.tar --note 'security updates of May'",
+        "qvd image import icewm ./rootfs",
+    ),
+)
+def import_image(
+    image: Image,
+    path: Annotated[Path, typer.Argument(help="A tar file, or a folder with a root file system.")],
+    *,
+    note: Annotated[str, typer.Option(help="What to remember about this version.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring a root file system in as a new version, with owners, xattrs and capabilities."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TimeElapsedColumn(),
+    )
+    stderr = Console(stderr=True)
+    shown = stderr.is_terminal
+    with Progress(*columns, console=stderr, transient=True, disable=not shown) as bar:
+        total = size_of(path) if shown else None
+        task = bar.add_task(f"importing {image}", total=total)
+
+        async def work(api: ApiClient) -> Json:
+            return await api.import_image(
+                image,
+                tar_of(path),
+                note=note,
+                progress=lambda taken: bar.update(task, completed=taken),
+            )
+
+        version = with_api(work)
+    if as_json:
+        show_json(version)
+    else:
+        tell(f"Image {image} has version {version['version']} now; desktops start with it.")
+
+
+@app.command(epilog=examples("qvd image head icewm 3"))
+def head(
+    image: Image,
+    version: Annotated[
+        int, typer.Argument(parser=whole(1), metavar="VERSION", help="Number of the version.")
+    ],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Choose the version that desktops start with, such as an older one."""
+    body = {"version": version}
+    show_fields(
+        with_api(lambda api: api.call("PUT", image_path(image) + "/head", body)), json=as_json
+    )
+
+
+@app.command(epilog=examples("qvd image delete icewm"))
+def delete(image: Image, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+    """Delete an image that no flavour uses, with all its versions."""
+    ask_first(f"Delete image {image} with all its versions?", yes=yes)
+    with_api(lambda api: api.call("DELETE", image_path(image)))
+    tell(f"Image {image} is deleted.", json=as_json)

@@ -1,0 +1,72 @@
+"""`qvd login` and `qvd logout`: which node, trusted by which pin, with which token."""
+
+import asyncio
+import os
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from qvdnode.cli import saved_login
+from qvdnode.cli.answer_tables import JsonFlag, tell
+from qvdnode.cli.api_client import ApiClient
+from qvdnode.cli.examples import examples
+from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
+from qvdnode.cli.qvd.asking import confirmed
+from qvdnode.cli.qvd.secret_input import read_token
+from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.client.connect import fingerprint_at
+from qvdnode.client.target import Target
+from qvdnode.model.errors import Forbidden, Invalid
+from qvdnode.runtime.clock import SystemClock
+
+LOGIN_EXAMPLES: Final = examples(
+    "qvd login https://node1:8444",
+    "qvd login node1 --fingerprint SHA256:... --token-stdin < FILE",
+)
+LOGOUT_EXAMPLES: Final = examples("qvd logout")
+
+
+def login(
+    url: Annotated[str, typer.Argument(help="Where the node answers: https://NODE:8444")],
+    *,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="The node's fingerprint, as `qvdnode init` printed it.")
+    ] = None,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the API token from stdin.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Log in to a node with an API token; later commands go there."""
+    node = parse_url(url)
+    pin = parse_fingerprint(fingerprint) if fingerprint else _trusted(node)
+    fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin))
+    asyncio.run(_try_out(fresh))
+    saved_login.save(fresh, saved_login.config_folder(os.environ))
+    tell(f"Logged in to {fresh.url}.", json=as_json)
+
+
+def logout(*, as_json: JsonFlag = False) -> None:
+    """Forget the node and the token. The token stays valid: see `qvd token revoke`."""
+    was = saved_login.forget(saved_login.config_folder(os.environ))
+    tell("Logged out." if was else "You were not logged in.", json=as_json)
+
+
+async def _try_out(login: SavedLogin) -> None:
+    async with ApiClient(login) as api:
+        await api.get("/node")
+
+
+def _trusted(url: str) -> str:
+    """The fingerprint the node shows, once the person has said that it is the right one."""
+    shown = asyncio.run(fingerprint_at(Target(*split_address(url)), SystemClock()))
+    if not sys.stdin.isatty():
+        raise Invalid(
+            f"Nobody can confirm the certificate: add --fingerprint {shown} if that is the node's.",
+            field="fingerprint",
+        )
+    typer.echo(f"The node shows a certificate with fingerprint {shown}", err=True)
+    if not confirmed("Is that the one `qvdnode init` printed?"):
+        raise Forbidden("The node was not trusted; nothing was sent to it.")
+    return shown

@@ -1,0 +1,1 @@
+"""`qvdnode`: what runs on a host of the farm."""

@@ -1,0 +1,105 @@
+import asyncio
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.tls.identity import NodeIdentity
+from tests.integration.cli.qvd.conftest import Qvd
+from tests.integration.cli.qvd.live_node import LiveNode
+
+pytestmark = pytest.mark.postgres
+
+
+def kept_in(config_home: Path) -> list[Path]:
+    return list(config_home.glob("**/*.json"))
+
+
+async def test_a_login_is_kept_for_its_owner_only(logged_in: Qvd, config_home: Path) -> None:
+    kept = config_home / "qvd" / "admin-login.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert set(json.loads(kept.read_text())) == {"url", "fingerprint", "token"}
+    assert (await logged_in("tenant", "list")).exit_code == 0
+
+
+async def test_without_a_login_the_command_says_what_to_do(qvd: Qvd) -> None:
+    result = await qvd("tenant", "list")
+    assert result.exit_code == 4
+    assert "qvd login" in result.stderr
+
+
+async def test_a_script_must_name_the_fingerprint(qvd: Qvd, node: LiveNode) -> None:
+    result = await qvd("login", node.url, "--token-stdin", stdin=node.token)
+    assert result.exit_code == 2
+    assert f"--fingerprint {node.fingerprint}" in result.stderr
+
+
+async def test_another_certificate_than_the_pinned_one_gets_nothing(
+    qvd: Qvd, node: LiveNode
+) -> None:
+    other = "SHA256:" + "00" * 32
+    words = ("login", node.url, "--fingerprint", other, "--token-stdin")
+    result = await qvd(*words, stdin=node.token)
+    assert result.exit_code == 4
+    assert "another certificate" in result.stderr
+
+
+async def test_a_wrong_token_is_denied_and_not_kept(
+    qvd: Qvd, node: LiveNode, config_home: Path
+) -> None:
+    words = ("login", node.url, "--fingerprint", node.fingerprint, "--token-stdin")
+    result = await qvd(*words, stdin="wrong\n")
+    assert result.exit_code == 4
+    assert kept_in(config_home) == []
+
+
+async def test_a_node_that_is_away_is_unavailable(qvd: Qvd) -> None:
+    words = ("login", "https://127.0.0.1:1", "--fingerprint", "00" * 32, "--token-stdin")
+    assert (await qvd(*words, stdin="x")).exit_code == 5
+    assert (await qvd("login", "https://127.0.0.1:1")).exit_code == 5
+
+
+async def test_a_node_that_says_nothing_is_given_up(
+    qvd: Qvd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qvdnode.cli.api_client.ANSWER_LIMIT_S", 0.3)
+    identity = NodeIdentity(tmp_path / "tls", SystemClock())
+    identity.ensure(["localhost"])
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(stay_silent, "127.0.0.1", 0, ssl=identity.context())
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        words = ("login", address, "--fingerprint", identity.fingerprint(), "--token-stdin")
+        result = await qvd(*words, stdin="x")
+    assert (result.exit_code, "did not answer in time" in result.stderr) == (5, True)
+
+
+async def test_what_is_no_administrators_port_is_told(qvd: Qvd, tmp_path: Path) -> None:
+    identity = NodeIdentity(tmp_path / "tls", SystemClock())
+    identity.ensure(["localhost"])
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nWhat?")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=identity.context())
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        words = ("login", address, "--fingerprint", identity.fingerprint(), "--token-stdin")
+        result = await qvd(*words, stdin="x")
+    assert (result.exit_code, "8444 unless configured" in result.stderr) == (5, True)
+
+
+async def test_a_logout_forgets(logged_in: Qvd, config_home: Path) -> None:
+    assert (await logged_in("logout")).exit_code == 0
+    assert kept_in(config_home) == []
+    assert "not logged in" in (await logged_in("logout")).output
+    assert (await logged_in("tenant", "list")).exit_code == 4

@@ -1,0 +1,97 @@
+"""`qvdnode purge` as a person types it."""
+
+import asyncio
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from qvdnode.cli.qvdnode.program import app
+from qvdnode.daemon.state_lock import StateLock
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.host import id_claims
+from qvdnode.host.system_account import ensure_account
+from qvdnode.model.guest import IDS_PER_GUEST
+from tests.fixtures_postgres import state_folder
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A state folder with a home in it."""
+    made = state_folder()
+    (made / "images").mkdir()
+    (made / "homes" / "5").mkdir(parents=True)
+    (made / "homes" / "5" / "letter").write_text("Dear Bob")
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def purge(*folders: Path) -> Result:
+    words = [word for folder in folders for word in ("--state-dir", str(folder))]
+    return CliRunner().invoke(app, ["purge", *words])
+
+
+def test_a_state_folder_is_removed_and_a_missing_one_is_fine(folder: Path) -> None:
+    result = purge(folder, folder / "never-was")
+    assert result.exit_code == 0
+    assert f"removed {folder}" in result.output
+    assert not folder.exists()
+
+
+def test_the_account_that_stays_is_told_when_something_was_removed(folder: Path) -> None:
+    account = asyncio.run(ensure_account(DatabaseSettings().system_user))
+    assert f"userdel {account.name}" in purge(folder).output
+    assert "userdel" not in purge(folder).output
+
+
+def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:
+    with StateLock(folder):
+        result = purge(folder)
+    assert result.exit_code == 1
+    assert "already serves" in result.output
+    assert (folder / "homes" / "5" / "letter").exists()
+
+
+def test_the_folder_of_a_node_whose_desktops_run_on_is_left_alone(folder: Path) -> None:
+    ids = id_claims.unused(IDS_PER_GUEST, seed=secrets.randbits(16))
+    with subprocess.Popen(["sleep", "60"], user=ids.start) as guest:
+        try:
+            with id_claims.claimed(ids, folder):
+                pass
+            result = purge(folder)
+        finally:
+            guest.kill()
+    assert result.exit_code == 1
+    assert "still run" in result.output
+    assert (folder / "homes" / "5" / "letter").exists()
+    assert purge(folder).exit_code == 0
+
+
+@pytest.mark.parametrize("stranger", ["letter", "passwd", ".profile", "usr"])
+def test_a_folder_that_holds_anything_else_is_left_as_it_is(folder: Path, stranger: str) -> None:
+    (folder / stranger).write_text("mine")
+    before = sorted(folder.rglob("*"))
+    result = purge(folder)
+    assert result.exit_code == 2
+    assert f"it holds {stranger}" in result.output
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_folder_that_was_never_a_nodes_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    result = purge(tmp_path)
+    assert result.exit_code == 2
+    assert "not the state folder" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "somebodys").mkdir()
+    (tmp_path / "somebodys" / "thesis").write_text("mine")
+    (tmp_path / "state").symlink_to(tmp_path / "somebodys")
+    assert purge(tmp_path / "state").exit_code == 2
+    assert (tmp_path / "somebodys" / "thesis").exists()

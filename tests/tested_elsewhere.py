@@ -1,0 +1,99 @@
+"""Which test covers a module that has no test of its own name.
+
+One row is one test file below `tests/`, with the modules below `qvdnode/` that it runs: a part of
+something whose whole is tested, or a command that only a whole program runs.
+`tests/test_architecture.py` holds every row to it, and refuses those that are not needed.
+"""
+
+from typing import Final
+
+TESTED_BY: Final = {
+    "attacks/test_control_socket.py": ("vm/drivers/lxc_control.py",),
+    "attacks/test_host_user.py": ("daemon/trusted_files.py",),
+    "attacks/test_kernel_limits.py": ("host/guest_network.py",),
+    "contract/test_guest_driver.py": (
+        "vm/drivers/lxc.py",
+        "vm/drivers/memory.py",
+        "vm/drivers/simulated_nxagent.py",
+    ),
+    "e2e/test_demo.py": (
+        "cli/demo/command.py",
+        "cli/demo/farm.py",
+        "cli/demo/run.py",
+    ),
+    "e2e/test_desktop.py": (
+        "daemon/build.py",
+        "daemon/serve.py",
+    ),
+    "e2e/test_port_floods.py": ("host/free_memory.py",),
+    "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
+    "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
+    "integration/admin/test_listener.py": (
+        "admin/connection.py",
+        "admin/http_protocol.py",
+    ),
+    "integration/admin/test_openapi.py": ("admin/app.py",),
+    "integration/broker/test_endpoint.py": (
+        "broker/connection.py",
+        "tls/register.py",
+        "tls/server_stream.py",
+    ),
+    "integration/cli/doctor/test_examine.py": (
+        "cli/doctor/command.py",
+        "host/probes/mapped_mounts.py",
+    ),
+    "integration/cli/qvd/test_program.py": (
+        "cli/api_client.py",
+        "cli/qvd/asking.py",
+        "cli/qvd/flavour.py",
+        "cli/qvd/image.py",
+        "cli/qvd/session.py",
+        "cli/qvd/tenant.py",
+        "cli/qvd/token.py",
+        "cli/qvd/user.py",
+        "cli/qvd/vm.py",
+    ),
+    "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/client/test_connect.py": (
+        "client/display.py",
+        "client/nx_proxy.py",
+    ),
+    "integration/db/test_backup.py": ("db/restore.py",),
+    "integration/db/test_pool.py": ("db/transaction.py",),
+    "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
+    "integration/image/test_importer.py": (
+        "image/paced_stream.py",
+        "image/tar_entries.py",
+        "image/tree_check.py",
+        "image/tree_writer.py",
+        "image/unpack.py",
+    ),
+    "integration/image/test_overlay.py": (
+        "host/idmap.py",
+        "host/linux_calls.py",
+        "image/disk.py",
+        "image/guest_folders.py",
+        "image/homes.py",
+    ),
+    "integration/net/test_bridge.py": (
+        "host/links.py",
+        "net/foreign.py",
+        "net/surroundings.py",
+    ),
+    "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
+    "unit/cli/test_programs.py": ("cli/program.py",),
+    "unit/session/test_desktops.py": ("session/connect.py",),
+    "unit/vm/test_fleet.py": (
+        "vm/actor.py",
+        "vm/bring_up.py",
+        "vm/display_link.py",
+        "vm/guest.py",
+        "vm/guest_life.py",
+        "vm/row_writer.py",
+        "vm/seating.py",
+        "vm/wind_down.py",
+    ),
+    "unit/vm/test_fleet_displays.py": ("vm/display_keeper.py",),
+    "unit/vm/test_fleet_redraws.py": ("vm/turn.py",),
+    "unit/vm/test_fleet_wishes.py": ("vm/session_script.py",),
+}

@@ -1,0 +1,27 @@
+"""The database, judged."""
+
+from qvdnode.cli.doctor.database import PostgresFacts, postgres
+from qvdnode.cli.doctor.finding import Level
+
+
+def test_the_one_that_is_there_is_told_by_its_kind() -> None:
+    assert postgres(PostgresFacts(own=False, version="18.4")).text == "Embedded, version 18.4"
+    assert postgres(PostgresFacts(own=True, version="15.3")).text == "Yours, version 15.3"
+
+
+def test_a_superuser_is_more_than_a_node_needs() -> None:
+    found = postgres(PostgresFacts(own=True, version="15.3", superuser=True))
+    assert found.level is Level.WARNING
+    assert "superuser" in found.text
+
+
+def test_an_embedded_one_that_is_missing_is_installed_by_make() -> None:
+    found = postgres(PostgresFacts(own=False, version=None))
+    assert (found.level, found.mend) == (Level.ERROR, "Run: make setup")
+
+
+def test_one_that_does_not_answer_is_told_with_its_hosts() -> None:
+    found = postgres(PostgresFacts(own=True, version=None, refusal="db1:5432: Connection refused"))
+    assert found.level is Level.ERROR
+    assert "db1:5432" in found.text
+    assert "database.dsn" in found.mend
