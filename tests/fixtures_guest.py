@@ -24,8 +24,8 @@ from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
-from qvdnode.vm.drivers.lxc_control import LxcControl
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from tests.harness.lxc_attach import attach_argv
 
 FIRST_IDS = 0x7000_0000 + 3000 * 65_536
 """Above those that a node on this host would give out first."""
@@ -92,9 +92,8 @@ class RealGuests:
 
     async def inside(self, spec: GuestSpec, command: str) -> str:
         """What a shell of the guest's root prints."""
-        path = LxcControl(self.folder / "lxc").path(spec.name)
-        lxc = ["lxc-attach", "-n", spec.name, "-P", path, "--clear-env", "--"]
-        done = await process.run([*lxc, "sh", "-c", command], limit_s=20, check=False)
+        lxc = attach_argv(self.prefix, spec.name, self.folder / "lxc")
+        done = await process.run([*lxc, "--", "sh", "-c", command], limit_s=20, check=False)
         return (done.stdout + done.stderr).decode(errors="replace").strip()
 
     async def remove(self) -> None:

@@ -47,8 +47,8 @@ CLIENT: Final = (
     "qvdnode.wire",
     "qvdnode.runtime",
     "qvdnode.host.process",  # starts nxproxy
-    "qvdnode.host.descriptors",  # keeps them from it
-    "qvdnode.host.linux_calls",
+    "qvdnode.host.child",
+    "qvdnode.host.own_thread",
     "qvdnode.tls.pin",  # what server and client must compute alike
 )
 """What a machine needs on which only our client is installed."""

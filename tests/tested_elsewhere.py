@@ -8,9 +8,12 @@ something whose whole is tested, or a command that only a whole program runs.
 from typing import Final
 
 TESTED_BY: Final = {
-    "attacks/test_control_socket.py": ("vm/drivers/lxc_control.py",),
-    "attacks/test_host_user.py": ("daemon/trusted_files.py",),
-    "attacks/test_kernel_limits.py": ("host/guest_network.py",),
+    "attacks/test_control_socket.py": (
+        "host/lxc_locks.py",
+        "host/network_namespaces.py",
+        "vm/drivers/lxc_control.py",
+    ),
+    "attacks/test_host_user.py": ("daemon/opening.py",),
     "contract/test_guest_driver.py": (
         "vm/drivers/lxc.py",
         "vm/drivers/memory.py",
@@ -60,6 +63,8 @@ TESTED_BY: Final = {
     ),
     "integration/db/test_backup.py": ("db/restore.py",),
     "integration/db/test_pool.py": ("db/transaction.py",),
+    "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
+    "integration/host/test_process.py": ("host/child.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/paced_stream.py",
@@ -69,7 +74,6 @@ TESTED_BY: Final = {
         "image/unpack.py",
     ),
     "integration/image/test_overlay.py": (
-        "host/idmap.py",
         "host/linux_calls.py",
         "image/disk.py",
         "image/guest_folders.py",

@@ -70,7 +70,9 @@ async def _admit(
             return None
         case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
             operator = await parts.accounts.operators.operator(
-                bearer_token(request), source=request.remote or ""
+                bearer_token(request),
+                source=request.remote or "",
+                is_wanted=lambda: request.transport is not None,
             )
             admit(request)
             return operator

@@ -16,6 +16,7 @@ from qvdnode.telemetry.repeated_events import RepeatedEvents
 log = logging.getLogger(__name__)
 
 UNREADABLE: Final = "This is no HTTP/1.1 request that the node can read."
+UNEXPECTED: Final = "The node meets no expectation but `Expect: 100-continue`."
 LINGER_S: Final = 5.0
 """How long the rest of a body is thrown away that came with a refused request."""
 KEEP_FOR_EVER_S: Final = 86_400.0
@@ -62,6 +63,26 @@ class HttpProtocol(web.RequestHandler):
             else:
                 log.error("admin_answer_failed", exc_info=exc)
                 answer = problem.answer(problem.internal_problem())
-        set_headers(answer, correlation)
-        answer.force_close()
-        return answer
+            return _last(answer, correlation)
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; one of aiohttp's own is replaced.
+
+        The application answers with problems. What comes as an exception was refused before it:
+        an `Expect` that aiohttp does not know.
+        """
+        if isinstance(resp, web.HTTPException):
+            with correlated() as correlation:
+                self._events.note("head_refused", request.remote or "?", type(resp).__name__)
+                refusal = problem.ExpectationFailed(UNEXPECTED)
+                resp = _last(problem.answer_error(refusal), correlation)
+        return await super().finish_response(request, resp, start_time)
+
+
+def _last(answer: web.Response, correlation: str) -> web.Response:
+    """An answer that the boundary did not see, and after which the connection ends."""
+    set_headers(answer, correlation)
+    answer.force_close()
+    return answer

@@ -26,7 +26,6 @@ from qvdnode.model.errors import (
     FarmError,
     Invalid,
     NotFound,
-    Throttled,
     Unauthenticated,
     Unavailable,
 )
@@ -77,7 +76,7 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
     """Every kind of problem this endpoint may answer with, by status."""
     kinds: set[type[FarmError]] = {*ALWAYS, *endpoint.errors}
     if endpoint.permission is not Permission.ANYBODY:
-        kinds.update((Unauthenticated, Throttled))
+        kinds.add(Unauthenticated)
     if variables(endpoint.path):
         kinds.add(NotFound)
     if endpoint.body is not NoBody or not endpoint.takes_json:

@@ -63,6 +63,12 @@ class UnsupportedMedia(FarmError):
     code = "unsupported_media"
 
 
+class ExpectationFailed(FarmError):
+    """The header `Expect` asks for something other than `100-continue`."""
+
+    code = "expectation_failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How one class of errors is answered."""
@@ -82,6 +88,7 @@ KINDS: Final[dict[type[FarmError], Kind]] = {
     LeaseLost: Kind(409, "Another node owns this VM"),
     BodyTooLarge: Kind(413, "The body is too large"),
     UnsupportedMedia: Kind(415, "The body is of the wrong kind"),
+    ExpectationFailed: Kind(417, "The request expects what the node does not do"),
     Invalid: Kind(422, "The request makes no sense as it is"),
     BadImage: Kind(422, "The image cannot be used"),
     Throttled: Kind(429, "Too many attempts"),

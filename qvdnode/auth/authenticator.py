@@ -10,18 +10,22 @@ looked up; the turn of its source; and only then the memory of good logins, the 
 
 import asyncio
 import logging
+import random
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.attempt import Asker, account_name
 from qvdnode.auth.core.guesses import Guess
 from qvdnode.auth.failure_log import FailureLog
+from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
-from qvdnode.auth.ports import CredentialStore, UserTokenStore
+from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import LoginThrottle, Outcome, TokenThrottle
+from qvdnode.auth.throttle import LoginThrottle, Outcome
+from qvdnode.auth.token_lookups import TokenLookups
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import FarmError, Invalid, Throttled, Unauthenticated, Unavailable
 from qvdnode.model.ids import TenantId, UserId
@@ -65,20 +69,21 @@ class Authenticator:
 
     def __init__(
         self,
-        users: CredentialStore,
-        tokens: UserTokenStore,
+        stores: LoginStores,
         hasher: PasswordHasher,
         clock: Clock,
         settings: AuthSettings,
+        rng: random.Random,
     ) -> None:
-        self._users = users
-        self._tokens = tokens
+        self._users = stores.users
+        self._tokens = stores.tokens
         self._hasher = hasher
         self._clock = clock
         self._settings = settings
         secret = secrets.token_bytes(SECRET_BYTES)
-        self._throttle = LoginThrottle(clock, settings, secret)
-        self._token_throttle = TokenThrottle(clock, settings, free_of_one=settings.free_failures)
+        self._familiar = FamiliarSources(stores.familiar, clock, secret)
+        self._throttle = LoginThrottle(clock, settings, secret, self._familiar, rng)
+        self._lookups = TokenLookups(clock)
         self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Principal] = VerifiedCache(
             secret, clock, settings.remember_max
@@ -92,7 +97,7 @@ class Authenticator:
         is not remembered.
         """
         name = parse_login(login, self._settings.default_tenant)
-        account = f"{name.login}@{name.tenant}"
+        account = account_name(name.login, name.tenant)
         asker = self._throttle.asker(account, source)
         key = self._verified.key("basic", name.tenant, name.login, password)
         try:
@@ -106,22 +111,26 @@ class Authenticator:
     async def bearer(self, token: str, *, source: str) -> Principal:
         """The user of a token; raises as `basic` does.
 
-        What is remembered is asked before the throttle here: nobody can guess 256 random bits, and
-        whoever sends rubbish is not to delay the others behind the same address.
+        What is remembered is asked first: nobody can guess 256 random bits, and whoever sends
+        rubbish is not to delay the others behind the same address. Other tokens take turns.
         """
         key = self._verified.key("bearer", token)
         if (known := self._remembered(key)) is not None:
             return known
-        self._token_throttle.refuse_early(key, source)
+        checkpoint = self._verified.checkpoint()
+        look_up = partial(self._tokens.holder, digest(token))
         try:
-            principal = await self._check_token(token, key, source)
+            holder = await self._lookups.find(key, source, look_up)
         except Unavailable:
             return self._remembered_while_away(key)
-        except Unauthenticated:
-            self._token_throttle.failed(key, source)
-            raise
-        self._token_throttle.succeeded(source)
-        return principal
+        if holder is None or holder.blocked:
+            who = None if holder is None else holder.principal
+            login = "" if who is None else account_name(who.login, who.tenant)
+            because = "unknown or expired token" if holder is None else "blocked account"
+            self._failures.write(login=login, source=source, because=because)
+            raise self._refused(key, WRONG_TOKEN)
+        left = holder.expires_at - self._clock.now()
+        return self._accepted(key, holder.principal, checkpoint, good_for_s=left.total_seconds())
 
     @property
     def changes(self) -> int:
@@ -205,11 +214,12 @@ class Authenticator:
             self._throttle.not_judged(proof.asker, proof.key)
             raise
         if found is None or not good or found.blocked:
-            account = f"{proof.name.login}@{proof.name.tenant}"
+            account = account_name(proof.name.login, proof.name.tenant)
             because = _reason(found, good=good)
             self._failures.write(login=account, source=proof.source, because=because)
             raise self._refused(proof.key, WRONG)
         self._throttle.forgive(proof.asker)
+        await self._familiar.keep(found.principal.user_id, proof.asker)
         return self._accepted(proof.key, found.principal, checkpoint)
 
     def _known_while_away(self, proof: Proof) -> Principal:
@@ -244,17 +254,6 @@ class Authenticator:
         if found is None:
             return await self._hasher.verify_nobody(password)
         return await self._hasher.verify(found.password_hash, password)
-
-    async def _check_token(self, token: str, key: bytes, source: str) -> Principal:
-        checkpoint = self._verified.checkpoint()
-        holder = await self._tokens.holder(digest(token))
-        if holder is None or holder.blocked:
-            login = "" if holder is None else f"{holder.principal.login}@{holder.principal.tenant}"
-            because = "unknown or expired token" if holder is None else "blocked account"
-            self._failures.write(login=login, source=source, because=because)
-            raise self._refused(key, WRONG_TOKEN)
-        left = holder.expires_at - self._clock.now()
-        return self._accepted(key, holder.principal, checkpoint, good_for_s=left.total_seconds())
 
     def _accepted(
         self,

@@ -1,12 +1,14 @@
 """Who administers the farm: holders of API tokens."""
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from qvdnode.auth.failure_log import FailureLog
 from qvdnode.auth.ports import ApiTokenStore
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.auth.throttle import MANY, TokenThrottle
+from qvdnode.auth.token_lookups import TokenLookups
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import Unauthenticated, Unavailable
 from qvdnode.model.principal import Operator
@@ -22,19 +24,19 @@ class Operators:
     def __init__(self, tokens: ApiTokenStore, clock: Clock, settings: AuthSettings) -> None:
         self._tokens = tokens
         self._settings = settings
-        # an operator with a revoked token, who looks for what still works, is told so each time
-        many = MANY * settings.free_failures
-        self._throttle = TokenThrottle(clock, settings, free_of_one=many)
+        self._lookups = TokenLookups(clock)
         self._failures = FailureLog(clock)
         self._verified: VerifiedCache[Operator] = VerifiedCache(
             secrets.token_bytes(SECRET_BYTES), clock, settings.remember_max
         )
 
-    async def operator(self, token: str, *, source: str = "") -> Operator:
+    async def operator(
+        self, token: str, *, source: str = "", is_wanted: Callable[[], bool] = lambda: True
+    ) -> Operator:
         """Whose token it is; raises Unauthenticated, and Unavailable when that cannot be known.
 
-        Raises Throttled where too many tokens have failed from one source; an operator who was
-        here before is not delayed by others.
+        A token that was not seen before waits for its turn among all such tokens; an operator who
+        was here before is not delayed by others. `is_wanted` tells whether the caller still waits.
 
         Always asks the database, since a token revoked on another node must stop here too; while
         that is away, an operator who was here before is still known, for what needs no database:
@@ -42,10 +44,12 @@ class Operators:
         """
         key = self._verified.key(token)
         checkpoint = self._verified.checkpoint()
-        if self._known(key) is None:
-            self._throttle.refuse_early(key, source)
+        look_up = partial(self._tokens.operator, digest(token))
         try:
-            found = await self._tokens.operator(digest(token))
+            if self._known(key) is None:
+                found = await self._lookups.find(key, source, look_up, is_wanted=is_wanted)
+            else:
+                found = await look_up()
         except Unavailable:
             found = self._known(key)
             if found is None:
@@ -53,7 +57,6 @@ class Operators:
             return found
         if found is None:
             self._verified.refuse(key)
-            self._throttle.failed(key, source)
             self._failures.write(login="", source=source, because="unknown API token")
             raise Unauthenticated(WRONG)
         self._verified.remember(key, found, checkpoint)

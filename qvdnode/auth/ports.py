@@ -1,7 +1,11 @@
 """What logins are checked against. Each Protocol is met by a table in db/."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from qvdnode.model.familiar_login import FamiliarLogin
+from qvdnode.model.ids import UserId
 from qvdnode.model.principal import Credentials, Operator, TokenHolder
 
 
@@ -19,6 +23,27 @@ class UserTokenStore(Protocol):
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
         """Whom a token logs in, None for an unknown or expired one; raises Unavailable."""
         ...
+
+
+class FamiliarStore(Protocol):
+    """From which networks users have logged in lately, whatever node they came to."""
+
+    async def note(self, user_id: UserId, network: str) -> None:
+        """The user has logged in from there; may raise any FarmError."""
+        ...
+
+    async def of_network(self, network: str) -> Sequence[FamiliarLogin]:
+        """Who has logged in from there within a week; may raise any FarmError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoginStores:
+    """All that logins of users are checked against."""
+
+    users: CredentialStore
+    tokens: UserTokenStore
+    familiar: FamiliarStore
 
 
 class ApiTokenStore(Protocol):

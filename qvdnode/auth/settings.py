@@ -24,9 +24,10 @@ class AuthSettings:
     times within a minute is one failure, since old clients send it so. In IPv6 a /64 counts as one
     address; a /56 and a /48 have four and sixteen times its limits."""
     source_free_accounts: int = 20
-    """Accounts that may fail from one address within an hour, and not log in after it, before the
-    address must wait. Every ten accounts that have logged in from there within a week allow one
-    more; those accounts are counted apart, so that strangers do not delay them."""
+    """Accounts that may fail from one address within an hour, and not log in after it, before
+    others there are checked one at a time and with a pause of up to 10 s. Every ten accounts that
+    have logged in from there within a week allow one more; those accounts are counted apart, so
+    that strangers do not delay them."""
     delay_max_s: float = 60.0
     """Longest wait after more failures; it doubles from one second."""
     token_life_s: float = 86_400.0

@@ -5,28 +5,35 @@ The counting is core/'s; here it meets the clock and those who wait for their tu
 
 import asyncio
 import contextlib
-import hashlib
 import math
-from collections import deque
-from collections.abc import AsyncIterator
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker
-from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.core.attempt import Asker, account_digest
 from qvdnode.auth.core.guesses import Guess, Guesses
-from qvdnode.auth.core.spraying import Place, Refused, Spraying, Verdict
+from qvdnode.auth.core.spraying import Place, Slowed, Spraying, Verdict
+from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.model.errors import Throttled, Unavailable
 from qvdnode.model.source_network import source_networks
 from qvdnode.runtime.clock import Clock
 
 MANY: Final = 20
-"""As many times the free failures of one account or token are free for all behind one source."""
+"""As many times the free failures of one account are free for all behind one source."""
 WAITING_MAX: Final = 1_024
 """Logins of one source that wait for their turn; a school in the first minute of its day."""
-DIGEST_BYTES: Final = 16
+HOLD_S: Final = 45.0
+"""How long a login waits for its turn at a source that is slowed; then its client is to ask again.
+Clients wait for a minute at least."""
+HELD_MAX: Final = 1_024
+"""Logins of one source that are held so; each keeps a connection."""
+HELD_IN_ALL_MAX: Final = 4_096
+DRAW_S: Final = 0.25
+"""Those held draw lots: each asks again at a random moment of this span, and the first goes."""
 EVERYBODY: Final = b""
 """Stands for an account where all of a source are counted together."""
 
@@ -49,24 +56,33 @@ class Turn:
 class LoginThrottle:
     """Slows down guessing of passwords."""
 
-    def __init__(self, clock: Clock, settings: AuthSettings, secret: bytes) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        settings: AuthSettings,
+        secret: bytes,
+        familiar: FamiliarSources,
+        rng: random.Random,
+    ) -> None:
+        """`secret` is the key of the accounts' digests, that of `familiar` too."""
         self._clock = clock
         self._secret = secret
+        self._rng = rng
         free, delay_max_s = settings.free_failures, settings.delay_max_s
         self._guesses = Guesses(free=free, delay_max_s=delay_max_s)
         self._unjudged = Guesses(free=free, delay_max_s=delay_max_s)
         self._unjudged_of_source = Guesses(free=MANY * free, delay_max_s=delay_max_s)
-        self._familiar = Familiar()
+        self._familiar = familiar
         self._spraying = Spraying(
-            self._familiar, free_accounts=settings.source_free_accounts, delay_max_s=delay_max_s
+            familiar.table, free_accounts=settings.source_free_accounts, delay_max_s=delay_max_s
         )
         self._waiting: dict[tuple[str, bool], deque[asyncio.Future[None]]] = {}
+        self._held: Counter[str] = Counter()
+        """Logins that are held, by the widest network of their source."""
 
     def asker(self, account: str, source: str) -> Asker:
         """Who tries this account from this address."""
-        name = account.encode(errors="surrogatepass")
-        digest = hashlib.blake2b(name, key=self._secret, digest_size=DIGEST_BYTES).digest()
-        return Asker(digest, source_networks(source))
+        return Asker(account_digest(account, self._secret), source_networks(source))
 
     def attempt(self, asker: Asker, proof: bytes) -> Guess | None:
         """Count a guess before it is checked; None for one that was found wrong a moment ago.
@@ -101,10 +117,12 @@ class LoginThrottle:
     async def turn(self, asker: Asker) -> AsyncIterator[Turn]:
         """Wait until a login of this source may be checked, and count how it goes.
 
-        Raises Throttled while the source must wait, Unavailable when too many wait already.
+        Raises Throttled after HOLD_S without a turn at a source that is slowed, Unavailable when
+        too many wait already.
         """
-        place = self._spraying.place(asker, self._clock.monotonic_s())
-        await self._begin(place)
+        hold_until_s = self._clock.monotonic_s() + HOLD_S
+        place = await self._place(asker)
+        await self._begin(place, hold_until_s)
         turn = Turn()
         try:
             yield turn
@@ -130,7 +148,8 @@ class LoginThrottle:
             return False
         crowd = Asker(EVERYBODY, asker.networks)
         return (
-            self._familiar.knows(asker, now_s) or self._unjudged_of_source.wait_s(crowd, now_s) == 0
+            self._familiar.table.knows(asker, now_s)
+            or self._unjudged_of_source.wait_s(crowd, now_s) == 0
         )
 
     def not_judged(self, asker: Asker, proof: bytes) -> None:
@@ -141,21 +160,57 @@ class LoginThrottle:
             self._unjudged.found_wrong(asker, proof, now_s)
             self._unjudged_of_source.count(Asker(EVERYBODY, asker.networks), now_s)
 
-    async def _begin(self, place: Place) -> None:
+    async def _place(self, asker: Asker) -> Place:
+        """Where a login counts; if it matters, the database tells whether it is familiar."""
+        now_s = self._clock.monotonic_s()
+        place = self._spraying.place(asker, now_s)
+        if place.familiar or self._spraying.verdict(place, now_s) is Verdict.GO:
+            return place
+        await self._familiar.learn(asker)
+        return self._spraying.place(asker, self._clock.monotonic_s())
+
+    async def _begin(self, place: Place, hold_until_s: float) -> None:
         woken = False
         if _queue_of(place) in self._waiting:  # behind those who came before
             await self._wait(place, first=False)
             woken = True
-        verdict = self._spraying.verdict(place, self._clock.monotonic_s())
-        while verdict is Verdict.WAIT_FOR_OTHERS:
-            await self._wait(place, first=woken)
-            woken = True
+        while True:
             verdict = self._spraying.verdict(place, self._clock.monotonic_s())
-        if isinstance(verdict, Refused):
-            self._wake_next(place)
-            refuse(verdict.wait_s)
+            if verdict is Verdict.GO:
+                break
+            if isinstance(verdict, Slowed):
+                self._wake_next(place)
+                if await self._wins_draw(place, verdict.wait_s, hold_until_s):
+                    break
+            else:
+                await self._wait(place, first=woken)
+                woken = True
         self._spraying.begin(place)
         self._wake_next(place)  # there may be room for one more
+
+    async def _wins_draw(self, place: Place, wait_s: float, hold_until_s: float) -> bool:
+        """Wait until the next login of a slowed source may be checked, and draw lots for it.
+
+        Raises Throttled where that is too late, Unavailable when too many are held already.
+        """
+        if self._clock.monotonic_s() + wait_s > hold_until_s:
+            refuse(wait_s)
+        with self._holding(place.asker.networks[-1].name):
+            await self._clock.sleep(wait_s + self._rng.uniform(0, DRAW_S))
+        after = self._spraying.verdict(place, self._clock.monotonic_s())
+        return isinstance(after, Slowed) and after.wait_s == 0
+
+    @contextlib.contextmanager
+    def _holding(self, network: str) -> Iterator[None]:
+        if self._held[network] >= HELD_MAX or self._held.total() >= HELD_IN_ALL_MAX:
+            raise Unavailable("Too many logins at once; try again in a moment.")
+        self._held[network] += 1
+        try:
+            yield
+        finally:
+            self._held[network] -= 1
+            if not self._held[network]:
+                del self._held[network]
 
     async def _wait(self, place: Place, *, first: bool) -> None:
         key = _queue_of(place)
@@ -185,42 +240,6 @@ class LoginThrottle:
             if not woken.done():
                 woken.set_result(None)
                 return
-
-
-class TokenThrottle:
-    """Slows down whoever sends tokens that are worth nothing.
-
-    A token cannot be guessed, but asking the database for thousands of them costs something.
-    Somebody's expired one is not to delay the others behind the same source, so each counts by
-    itself, and the source only when many have failed.
-    """
-
-    def __init__(self, clock: Clock, settings: AuthSettings, *, free_of_one: int) -> None:
-        """`free_of_one` failures of one token cost no waiting."""
-        self._clock = clock
-        many, delay_max_s = MANY * settings.free_failures, settings.delay_max_s
-        self._by_token = Guesses(free=free_of_one, delay_max_s=delay_max_s)
-        self._by_source = Guesses(free=many, delay_max_s=delay_max_s)
-
-    def refuse_early(self, token: bytes, source: str) -> None:
-        """Raise Throttled while this token, or its source, must wait; `token` is a digest."""
-        networks, now_s = source_networks(source), self._clock.monotonic_s()
-        refuse(
-            max(
-                self._by_token.wait_s(Asker(token, networks), now_s),
-                self._by_source.wait_s(Asker(EVERYBODY, networks), now_s),
-            )
-        )
-
-    def failed(self, token: bytes, source: str) -> None:
-        """Count a token that is worth nothing."""
-        networks, now_s = source_networks(source), self._clock.monotonic_s()
-        self._by_token.count(Asker(token, networks), now_s)
-        self._by_source.count(Asker(EVERYBODY, networks), now_s)
-
-    def succeeded(self, source: str) -> None:
-        """Forget the failures of a source."""
-        self._by_source.forgive(Asker(EVERYBODY, source_networks(source)))
 
 
 def refuse(wait_s: float) -> None:

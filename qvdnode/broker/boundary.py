@@ -45,14 +45,7 @@ STATUS: Final[dict[type[FarmError], int]] = {
 UNEXPECTED: Final = "Something went wrong on the server; its log says what. Try again later."
 
 
-def write_down(error: FarmError) -> None:
-    """One line for a refusal, which is for users: strangers could cause as many as they like."""
-    log.info("request_refused", extra={"code": error.code, "because": str(error)})
-
-
-async def answered(
-    work: Awaitable[T], tell: Callable[[FarmError], None] = write_down
-) -> T | Answer:
+async def answered(work: Awaitable[T], tell: Callable[[FarmError], None]) -> T | Answer:
     """What the work gives, or the answer for what it raised; `tell` is told of a refusal."""
     try:
         return await work
@@ -68,15 +61,14 @@ async def answered(
 
 def answer_for(error: FarmError) -> Answer:
     """The status of that kind of error, and its sentence."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     match error:
         case Unauthenticated():
-            return sentence(401, str(error), CHALLENGE)
+            return sentence(status, str(error), CHALLENGE)
         case Throttled():
             wait_s = max(1, math.ceil(error.retry_after_s))
-            return sentence(503, str(error), ("Retry-After", str(wait_s)))
+            return sentence(status, str(error), ("Retry-After", str(wait_s)))
         case Invalid(field="id"):
             return sentence(422, str(error))
         case _:
-            pass
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    return sentence(status, str(error))
+            return sentence(status, str(error))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from qvdnode.broker.boundary import answered, write_down
+from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Request
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
@@ -328,11 +328,10 @@ class Connection:
             self._repeat = None
 
     def _refused(self, error: FarmError) -> None:
-        """One line for a user's request; strangers' are told as a count."""
-        if self._login is not None and self._login.good:
-            write_down(error)
-        else:
-            self._watcher.connection_refused("request_refused", self, str(error))
+        """Told as a count: strangers and users alike can be refused as often as they like."""
+        known = self._login is not None and self._login.good
+        event = "user_request_refused" if known else "request_refused"
+        self._watcher.connection_refused(event, self, f"{error.code}: {error}")
 
     def _refuse(self, error: BadHead) -> None:
         self._watcher.connection_refused("head_refused", self, str(error))

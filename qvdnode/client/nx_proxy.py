@@ -13,7 +13,6 @@ import signal
 import socket
 import struct
 import tempfile
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import IO, Final
@@ -21,6 +20,7 @@ from typing import IO, Final
 from qvdnode.client import cage
 from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink, Streams
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.model.errors import Forbidden, HostFailed, TimedOut
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.time_limit import TimeLimit
@@ -78,7 +78,7 @@ async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = Tru
         return ending
 
 
-async def _demand_good_end(child: Process, output: IO[bytes]) -> None:
+async def _demand_good_end(child: Child, output: IO[bytes]) -> None:
     """Raise HostFailed where nxproxy did not leave, but failed on what the desktop sent."""
     with contextlib.suppress(TimeoutError):
         async with TimeLimit(END_GRACE_S):
@@ -127,7 +127,7 @@ async def _received(link: QvdLink) -> bytes:
         return b""
 
 
-async def _exit(child: Process, endings: "asyncio.Queue[Ending]") -> None:
+async def _exit(child: Child, endings: "asyncio.Queue[Ending]") -> None:
     await child.wait()
     endings.put_nowait(Ending.LEFT)
 
@@ -135,7 +135,7 @@ async def _exit(child: Process, endings: "asyncio.Queue[Ending]") -> None:
 @contextlib.asynccontextmanager
 async def _nxproxy(
     display: str, *, confine: bool
-) -> AsyncIterator[tuple[Process, IO[bytes], Streams]]:
+) -> AsyncIterator[tuple[Child, IO[bytes], Streams]]:
     with tempfile.TemporaryDirectory(prefix="qvd-") as folder, _listener(folder) as listener:
         path = listener.getsockname()
         arguments = ("-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}")
@@ -166,7 +166,7 @@ def _listener(folder: str) -> Iterator[socket.socket]:
         yield listener
 
 
-async def _accept(listener: socket.socket, child: Process, output: IO[bytes]) -> Streams:
+async def _accept(listener: socket.socket, child: Child, output: IO[bytes]) -> Streams:
     try:
         async with TimeLimit(DIAL_LIMIT_S):
             peer = await _peer(listener, child)
@@ -184,7 +184,7 @@ async def _accept(listener: socket.socket, child: Process, output: IO[bytes]) ->
     return await asyncio.open_unix_connection(sock=peer)
 
 
-async def _peer(listener: socket.socket, child: Process) -> socket.socket | None:
+async def _peer(listener: socket.socket, child: Child) -> socket.socket | None:
     """The connection that nxproxy makes; None when it ends instead."""
     arrived: asyncio.Queue[socket.socket | None] = asyncio.Queue()
     accepted: list[socket.socket] = []

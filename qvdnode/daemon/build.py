@@ -1,6 +1,5 @@
 """The composition root: the only place that knows which class stands behind which Protocol."""
 
-import logging
 import random
 import secrets
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Reco
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.core.recovery import decide
 from qvdnode.cluster.node_choice import NodeChoice
@@ -25,6 +25,7 @@ from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
+from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
@@ -39,17 +40,15 @@ from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import give_back
 from qvdnode.host.inotify import Inotify
-from qvdnode.host.kernel_limits import KernelLimits
-from qvdnode.image.core.disk_watch import Ending
+from qvdnode.host.kernel_limits import kernel_limits
+from qvdnode.host.shared_sysctls import SharedSysctls
 from qvdnode.image.disk import Floor
-from qvdnode.image.disk_sizes import DiskSizes, Tenancy
+from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
-from qvdnode.model.errors import HostFailed
-from qvdnode.model.vm_state import VmState
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
@@ -67,12 +66,8 @@ from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
-log = logging.getLogger(__name__)
-
 GUEST_NAME: Final = "qvd"
 """What the names of guests begin with, after the instance's prefix."""
-WRITING: Final = frozenset({VmState.BOOTING, VmState.RUNNING, VmState.STOPPING})
-"""In which states a guest can write to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class Node:
     accounts: Accounts
     memory: HostMemoryReader
     inotify: Inotify
-    limits: KernelLimits
+    limits: SharedSysctls
 
 
 # long: it is the list of the node's parts
@@ -169,7 +164,9 @@ def build(around: Surroundings) -> Node:
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
         rootfs=rootfs,
-        disk_watch=_disk_watch(around, rootfs, fleet),
+        disk_watch=DiskWatch(
+            config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
+        ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
         fleet=fleet,
         starts=starts,
@@ -181,7 +178,7 @@ def build(around: Surroundings) -> Node:
         accounts=accounts,
         memory=memory,
         inotify=inotify,
-        limits=KernelLimits(),
+        limits=kernel_limits(),
     )
 
 
@@ -266,34 +263,6 @@ def _fleet(
     return fleet
 
 
-def _disk_watch(around: Surroundings, rootfs: OverlayRootfs, fleet: Fleet) -> DiskWatch:
-    settings = around.config.image
-
-    def guests() -> list[Tenancy]:
-        return [
-            Tenancy(status.order.vm.id, status.order.user.id, status.generation)
-            for status in fleet.statuses()
-            if status.state in WRITING and status.generation is not None
-        ]
-
-    async def end(ending: Ending) -> None:
-        culprit = next((guest for guest in guests() if guest.vm_id == ending.vm_id), None)
-        if not ending.at_once or culprit is None:
-            fleet.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
-            return
-        # Before it is dead, and what it has in memory is written, it could take all there is.
-        try:
-            await rootfs.cut_off(culprit.vm_id, culprit.user_id, culprit.generation)
-        except HostFailed as error:
-            because = str(error)
-            log.warning("disk_not_cut_off", extra={"vm": culprit.vm_id, "because": because})
-        for status in fleet.statuses():
-            if status.order.user.id == culprit.user_id:  # they share the home
-                fleet.end_for_disk(status.order.vm.id, ending.because, at_once=True)
-
-    return DiskWatch(settings, DiskSizes(settings, rootfs.ledger), around.clock, guests, end)
-
-
 def _accounts(around: Surroundings) -> Accounts:
     config, database, clock = around.config, around.database, around.clock
     hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
@@ -302,7 +271,13 @@ def _accounts(around: Surroundings) -> Accounts:
     return Accounts(
         tenants=Tenants(database),
         users=users,
-        authenticator=Authenticator(users, _user_tokens(around), hasher, clock, config.auth),
+        authenticator=Authenticator(
+            LoginStores(users, _user_tokens(around), FamiliarSources(database)),
+            hasher,
+            clock,
+            config.auth,
+            random.Random(secrets.randbits(64)),
+        ),
         hasher=hasher,
         operators=Operators(api_tokens, clock, config.auth),
         api_tokens=api_tokens,

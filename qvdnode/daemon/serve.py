@@ -7,26 +7,22 @@ node adopts from its own files, serves what runs, and joins the farm when it can
 import asyncio
 import logging
 import os
-import random
-import secrets
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
 import uvloop
 
 from qvdnode.admin.listener import serving
-from qvdnode.daemon import announcement, state_folder, trusted_files
+from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import fitted
+from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
 from qvdnode.daemon.state_lock import StateLock
-from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.images import Images
-from qvdnode.db.pool import Database
 from qvdnode.host import core_dumps, open_files
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.free_memory import give_back
@@ -38,7 +34,6 @@ from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.tls.acceptor import listen
-from qvdnode.tls.host_names import host_names
 from qvdnode.tls.identity import NodeIdentity
 
 log = logging.getLogger(__name__)
@@ -68,12 +63,11 @@ async def serve(config: Config, clock: Clock) -> None:
     """
     stop = asyncio.Event()
     state_dir = config.node.state_dir
-    await asyncio.to_thread(state_folder.prepare, state_dir)
-    await asyncio.to_thread(trusted_files.require_certificate, config.tls)
-    identity = _identity(config, clock)
+    await prepare(config)
     with StateLock(state_dir), claimed(config.vm.ids, state_dir):
+        identity = open_identity(config, clock)
         _listen_to_signals(stop, identity, config)
-        async with Supervisor("node") as tasks, _database(config, clock, tasks) as database:
+        async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
             nameservers = tuple(str(a) for a in await guest_resolvers(config.network))
             node = build(Surroundings(config, clock, database, identity, nameservers))
             try:
@@ -208,45 +202,10 @@ async def _join_later(node: Node, tasks: Supervisor) -> None:
         await node.surroundings.clock.sleep(JOIN_AGAIN_S)
 
 
-@asynccontextmanager
-async def _database(config: Config, clock: Clock, tasks: Supervisor) -> AsyncIterator[Database]:
-    """The farm's database, or the node's own, for as long as the node lives."""
-    dsn = config.database.dsn
-    embedded = None if dsn else EmbeddedPostgres(config.database, clock)
-    watch: asyncio.Task[None] | None = None
-    if embedded is not None:
-        dsn = await embedded.start()
-        watch = tasks.essential("postgres", embedded.run())
-    try:
-        rng = random.Random(secrets.randbits(64))
-        database = await Database.open(dsn, config.database, clock, rng)
-        keeper = tasks.essential("database", database.run())
-        try:
-            yield database
-        finally:
-            keeper.cancel()
-            await database.close()
-    finally:
-        if embedded is not None and watch is not None:
-            watch.cancel()
-            await embedded.stop()
-
-
-def _identity(config: Config, clock: Clock) -> NodeIdentity:
-    identity = NodeIdentity(
-        config.node.state_dir / "tls",
-        clock,
-        certificate=config.tls.certificate,
-        key=config.tls.key,
-    )
-    identity.ensure(*host_names(config.tls.names))
-    return identity
-
-
 def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity, config: Config) -> None:
     def reload() -> None:
         try:
-            trusted_files.require_certificate(config.tls)
+            require_certificate(config.tls)
             identity.reload()
         except FarmError as error:
             log.warning("certificate_not_reloaded", extra={"because": str(error)})

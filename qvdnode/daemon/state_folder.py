@@ -12,12 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host.system_account import closed_folder
 from qvdnode.host.trusted_path import Place, require
 from qvdnode.model.errors import HostFailed
 
-PRIVATE: Final = ("tls", "state")
+IDENTITY: Final = "tls"
+"""The node's certificate and key."""
+PRIVATE: Final = (IDENTITY, "state")
 SHARED: Final = ("images", "homes", "vms", "lxc", "run")
-LOOKED_INTO: Final = ("tls", "state", "images", "lxc")
+LOOKED_INTO: Final = (IDENTITY, "state", "images", "lxc")
 """What is in these is the node's alone; the other folders hold what guests own."""
 DATABASE: Final = "pg"
 """Its account may own it; the embedded server sees to that."""
@@ -39,7 +42,7 @@ def prepare(state_dir: Path) -> None:
             (state_dir / name).chmod(0o700)
     except OSError as error:
         raise HostFailed(f"the state folder {state_dir} cannot be made: {error}") from error
-    closed = first_closed_parent(state_dir)
+    closed = closed_folder(state_dir)
     if closed is not None:
         raise HostFailed(
             f"guests cannot pass {closed}: run chmod o+x {closed}, or choose another node.state_dir"
@@ -58,14 +61,6 @@ def secure(state_dir: Path) -> None:
                 _refuse_foreign(path, path.lstat())
     except OSError as error:
         raise HostFailed(f"the state folder {state_dir} cannot be used: {error}") from error
-
-
-def first_closed_parent(path: Path) -> Path | None:
-    """The topmost folder on the way to `path` that others may not pass, or None."""
-    for folder in reversed([path, *path.parents]):
-        if not folder.stat().st_mode & 0o001:
-            return folder
-    return None
 
 
 def _own_things(state_dir: Path) -> Iterator[Path]:

@@ -11,7 +11,6 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,7 @@ from qvdnode.host.pidfd import wait_gone
 from qvdnode.host.process import exit_code, run
 from qvdnode.host.system_account import (
     SystemAccount,
-    closed_parent,
+    closed_folder,
     ensure_account,
     own_folder,
     passable_folder,
@@ -41,7 +40,6 @@ from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
 
-ChangeListener = Callable[[bool], None]
 
 RESTARTS = Counter("qvdnode_embedded_database_restarts_total", "Starts after the server died")
 
@@ -77,8 +75,6 @@ class EmbeddedPostgres:
         self._binaries: Binaries | None = None
         self.adopted = False
         """Whether the server ran already when `start` came."""
-        self.on_change: list[ChangeListener] = []
-        """Told when the server has died (False) and when it is back (True); must not block."""
 
     async def start(self, *, may_restart: bool = True) -> str:
         """Make the server if there is none, start it unless it runs, and return its DSN.
@@ -123,7 +119,6 @@ class EmbeddedPostgres:
         while True:
             since_s = self._clock.monotonic_s()
             await self._until_gone()
-            self._tell(alive=False)
             if self._clock.monotonic_s() - since_s > STEADY_S:
                 deaths = 0
             while True:
@@ -138,7 +133,6 @@ class EmbeddedPostgres:
                 except FarmError as error:
                     log.warning("embedded_database_not_started", extra={"because": str(error)})
             RESTARTS.inc()
-            self._tell(alive=True)
 
     async def _until_gone(self) -> None:
         while True:
@@ -172,7 +166,7 @@ class EmbeddedPostgres:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _refuse_closed_folders(self, account: SystemAccount) -> None:
-        if (closed := closed_parent(self._folder, account)) is not None:
+        if (closed := closed_folder(self._folder.parent, account)) is not None:
             raise HostFailed(
                 f"The folder {closed} is closed to the account {account.name}, which runs the "
                 f"embedded database below it: `chmod o+x {closed}`, or choose another state_dir."
@@ -270,12 +264,12 @@ class EmbeddedPostgres:
             connection = await asyncpg.connect(
                 server_config.dsn(self._sockets), timeout=START_LIMIT_S
             )
-        except (OSError, asyncpg.PostgresError):
-            return False
-        try:
-            return bool(await connection.fetchval(server_config.IS_SET_UP))
-        finally:
-            await connection.close()
+            try:
+                return bool(await connection.fetchval(server_config.IS_SET_UP))
+            finally:
+                await connection.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False  # what stands in the way is told by the setting up
 
     async def _as_superuser(self, database: str, statements: str) -> str:
         account, binaries = self._known()
@@ -311,7 +305,3 @@ class EmbeddedPostgres:
         lines = self._log_file.read_text(errors="replace").splitlines()[-20:]
         fatal = [line for line in lines if "FATAL" in line or "PANIC" in line]
         return " / ".join(fatal or lines[-3:])[-400:]
-
-    def _tell(self, *, alive: bool) -> None:
-        for tell in self.on_change:
-            tell(alive)

@@ -1,6 +1,6 @@
 """Flavours: what kinds of desktops a tenant has."""
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from typing import Final
 
 import asyncpg
@@ -9,55 +9,36 @@ from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found
 from qvdnode.model.errors import NotFound
-from qvdnode.model.farm import Flavour
-from qvdnode.model.ids import FlavourId, ImageId, TenantId
+from qvdnode.model.farm import Flavour, FlavourDraft
+from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.listing import Listing, Page
 
 KIND: Final = "flavour"
-
-
-@dataclass(frozen=True, slots=True)
-class FlavourDraft:
-    """A flavour to be, or what an existing one is to become. See model.farm.Flavour."""
-
-    tenant_id: TenantId
-    name: str
-    image_id: ImageId
-    driver: str = "lxc"
-    memory_mib: int = 1024
-    cpu_pct: int = 100
-    pids_max: int = 1024
-    disk_mib: int = 4096
-    home_mib: int = 4096
-    application: str | None = None
-    shell: str = "/bin/bash"
-    locale: str = "C.UTF-8"
-    timezone: str = "Etc/UTC"
-    egress: bool = True
-
-
 COLUMNS: Final = tuple(item.name for item in fields(FlavourDraft))
+
+
+def selected(prefix: str = "") -> str:
+    """What to select of a flavour `f` and its image `i`; the prefix keeps it from other columns."""
+    columns = [("f.id", "id"), ("i.name", "image"), *((f"f.{name}", name) for name in COLUMNS)]
+    return ", ".join(f"{column} AS {prefix}{name}" for column, name in columns)
+
+
 NAMES: Final = ", ".join(COLUMNS)
-VALUES: Final = ", ".join(
-    {"tenant_id": "t.id", "image_id": "i.id"}.get(name, f"${number}")
-    for number, name in enumerate(COLUMNS, 1)
-)
+PARAMETERS: Final = {name: f"${number}" for number, name in enumerate(COLUMNS, 1)}
+VALUES: Final = ", ".join({**PARAMETERS, "tenant_id": "t.id", "image_id": "i.id"}.values())
 # parents are read in the same statement: an unknown one gives no row, and no foreign key error
 CREATE: Final = f"""
 INSERT INTO flavour ({NAMES})
-SELECT {VALUES} FROM tenant t, image i WHERE t.id = $1 AND i.id = $3
+SELECT {VALUES} FROM tenant t, image i
+WHERE t.id = {PARAMETERS["tenant_id"]} AND i.id = {PARAMETERS["image_id"]}
 RETURNING id
 """
-PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 UPDATE: Final = f"""
-UPDATE flavour f SET ({NAMES}) = ({PARAMETERS}) FROM image i
-WHERE f.id = ${len(COLUMNS) + 1} AND f.tenant_id = $1 AND i.id = $3
+UPDATE flavour f SET ({NAMES}) = ({", ".join(PARAMETERS.values())}) FROM image i
+WHERE f.id = ${len(COLUMNS) + 1} AND f.tenant_id = {PARAMETERS["tenant_id"]}
+  AND i.id = {PARAMETERS["image_id"]}
 """
-SELECT: Final = """
-SELECT f.id, f.tenant_id, f.name, f.image_id, i.name AS image, f.driver, f.memory_mib, f.cpu_pct,
-       f.pids_max, f.disk_mib, f.home_mib, f.application, f.shell, f.locale, f.timezone, f.egress
-FROM flavour f JOIN image i ON i.id = f.image_id
-"""
+SELECT: Final = f"SELECT {selected()} FROM flavour f JOIN image i ON i.id = f.image_id "
 GET: Final = SELECT + "WHERE f.id = $1"
 LIST: Final = (
     SELECT
@@ -112,6 +93,6 @@ class Flavours:
         changed(await self._db.execute(DELETE, flavour_id), KIND, flavour_id)
 
 
-def convert(row: asyncpg.Record) -> Flavour:
-    """The flavour in a row that has all of its columns."""
-    return Flavour(**{item.name: row[item.name] for item in fields(Flavour)})
+def convert(row: asyncpg.Record, prefix: str = "") -> Flavour:
+    """The flavour in a row that has what is `selected` under this prefix."""
+    return Flavour(**{item.name: row[prefix + item.name] for item in fields(Flavour)})

@@ -68,8 +68,6 @@ class Database:
         self._back_at: float | None = None
         self._away = asyncio.Event()
         self._closed = False
-        self.on_change: list[Callable[[bool], None]] = []
-        """Told when the database goes away (False) and when it is back (True); must not block."""
 
     @classmethod
     async def open(
@@ -278,5 +276,3 @@ class Database:
                 logging.INFO if now else logging.WARNING,
                 "database_back" if now else "database_away",
             )
-            for tell in self.on_change:
-                tell(now)

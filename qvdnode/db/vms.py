@@ -5,16 +5,16 @@ from typing import Final
 
 import asyncpg
 
+from qvdnode.db import flavours
 from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.errors import Conflict, FarmError, NotFound
-from qvdnode.model.farm import DesktopOrder, Flavour, User, Vm
+from qvdnode.model.farm import DesktopOrder, User, Vm
 from qvdnode.model.ids import (
     FlavourId,
     Generation,
-    ImageId,
     NodeId,
     TenantId,
     UserId,
@@ -65,11 +65,11 @@ FROM vm v JOIN flavour f ON f.id = v.flavour_id
 WHERE v.user_id = $1 AND (f.application IS NOT NULL) = $2
 ORDER BY v.id
 """
+OF_FLAVOUR: Final = "flavour_"
 ORDER: Final = f"""
 SELECT {COLUMNS},
-       t.name AS tenant, u.blocked AS user_blocked, u.created_at,
-       f.image_id, i.name AS image, i.head_version, f.driver, f.memory_mib, f.cpu_pct, f.pids_max,
-       f.disk_mib, f.home_mib, f.application, f.shell, f.locale, f.timezone, f.egress
+       t.name AS tenant, u.blocked AS user_blocked, u.created_at, i.head_version,
+       {flavours.selected(OF_FLAVOUR)}
 {FROM} JOIN tenant t ON t.id = u.tenant_id JOIN image i ON i.id = f.image_id
 WHERE v.id = $1
 """
@@ -123,9 +123,10 @@ class Vms:
     async def order(self, vm_id: VmId) -> DesktopOrder:
         """All that a start needs to know; raises NotFound, Conflict while no image is there."""
         row = found(await self._db.fetchrow(ORDER, vm_id, idempotent=True), KIND, vm_id)
+        flavour = flavours.convert(row, OF_FLAVOUR)
         if row["head_version"] is None:
-            raise Conflict(f"Image {row['image']} has no version yet; import one first.")
-        return DesktopOrder(_vm(row), _user(row), _flavour(row), row["head_version"])
+            raise Conflict(f"Image {flavour.image} has no version yet; import one first.")
+        return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"])
 
     async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
         """Let the user connect to it, or not; raises NotFound."""
@@ -176,25 +177,4 @@ def _user(row: asyncpg.Record) -> User:
         login=row["login"],
         blocked=row["user_blocked"],
         created_at=row["created_at"],
-    )
-
-
-def _flavour(row: asyncpg.Record) -> Flavour:
-    return Flavour(
-        id=FlavourId(row["flavour_id"]),
-        tenant_id=TenantId(row["tenant_id"]),
-        name=row["flavour"],
-        image_id=ImageId(row["image_id"]),
-        image=row["image"],
-        driver=row["driver"],
-        memory_mib=row["memory_mib"],
-        cpu_pct=row["cpu_pct"],
-        pids_max=row["pids_max"],
-        disk_mib=row["disk_mib"],
-        home_mib=row["home_mib"],
-        application=row["application"],
-        shell=row["shell"],
-        locale=row["locale"],
-        timezone=row["timezone"],
-        egress=row["egress"],
     )

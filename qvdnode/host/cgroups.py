@@ -5,7 +5,6 @@ Everything is a short read or write of the kernel's own files.
 """
 
 import contextlib
-import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -16,13 +15,11 @@ from typing import Final
 
 from qvdnode.host import pidfd
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.scarcity import EXHAUSTED
 
 MOUNTED_AT: Final = Path("/sys/fs/cgroup")
 DEPTH_MAX: Final = 8
 """Groups below a guest's own are the guest's to make; deeper ones are not ours to walk."""
-
-EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""The node or the host cannot open a file now."""
 
 
 class Layout(StrEnum):

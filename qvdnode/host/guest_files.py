@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.model.errors import HostFailed, PartGone
+from qvdnode.runtime.scarcity import EXHAUSTED
 
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 WRITE: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""The node or the host has nothing left to open a file with, which tells nothing about the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Final
 from qvdnode.host import mounts, process
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.runtime.to_its_end import to_its_end
 
 MADE_LIMIT_S: Final = 10.0
 KEPT_NAMESPACES: Final = 128
@@ -65,12 +66,16 @@ class Namespaces:
         async with self._making:
             key = (start, count)
             if key not in self._kept:
-                self._kept[key] = await self._make(start, count)
+                # A caller that is cancelled would lose the descriptor.
+                await to_its_end(self._keep(start, count))
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT_NAMESPACES:
                 os.close(self._kept.popitem(last=False)[1])
             # A copy, so that a later call may drop the kept one meanwhile.
             return os.dup(self._kept[key])
+
+    async def _keep(self, start: int, count: int) -> None:
+        self._kept[(start, count)] = await self._make(start, count)
 
     def close(self) -> None:
         """Let go of all; what lives in one goes on."""
@@ -97,7 +102,8 @@ class IdMapper:
         """
         namespace = await self._namespaces.get(start, count)
         try:
-            await asyncio.to_thread(mounts.bind, source, target, attributes, namespace)
+            # The thread has the descriptor until it is done.
+            await to_its_end(asyncio.to_thread(mounts.bind, source, target, attributes, namespace))
         except OSError as error:
             raise HostFailed(
                 f"{source} cannot be mounted with shifted owners: {error.strerror}"

@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import errno
 import functools
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped] # typed by this module
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # it has none
 
+from qvdnode.host.network_namespaces import NetworkNamespace
+from qvdnode.host.own_thread import in_own_thread
 from qvdnode.model.errors import HostFailed
 
 P = ParamSpec("P")
@@ -37,6 +40,16 @@ class Link:
     mac: str
     master: int | None
     """Index of the bridge it is a port of."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestEnd:
+    """The end of a guest's link that the guest has."""
+
+    name: str
+    mac: str
+    address: IPv4Address
+    gateway: IPv4Address
 
 
 def _on_a_loop_of_its_own(
@@ -106,6 +119,58 @@ async def create_bridge(name: str, mac: str, address: IPv4Interface) -> None:
         await netlink.addr(
             "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen
         )
+
+
+async def plug(name: str, bridge: str, namespace: NetworkNamespace, guest: GuestEnd) -> None:
+    """Make a veth pair: one end of that name, up and a port of the bridge, the other the guest's.
+
+    The guest's end is in `namespace`, ready for use. The pair is gone with the namespace. Raises
+    HostFailed; what was made until then goes with the namespace, too.
+    """
+
+    def work() -> None:
+        asyncio.run(_create_pair(name, bridge, namespace, guest))
+        namespace.enter()
+        # No rule lets its IPv6 out, and its link would have a network full of neighbours.
+        set_link_options(guest.name, {"ipv6/disable_ipv6": 1})
+        asyncio.run(_configure(guest))
+
+    try:
+        await in_own_thread(work, name="plug")
+    except OSError as error:
+        raise HostFailed(f"the link {name} cannot be made: {error.strerror}") from error
+
+
+async def _create_pair(
+    name: str, bridge: str, namespace: NetworkNamespace, guest: GuestEnd
+) -> None:
+    async with _netlink(f"make the link {name} on the bridge {bridge}") as netlink:
+        (found,) = await netlink.link("get", ifname=bridge)
+        mtu = found.get("mtu")
+        peer = {
+            "ifname": guest.name, "address": guest.mac, "mtu": mtu,
+            "net_ns_fd": namespace.descriptor,
+        }  # fmt: skip
+        # High, since a bridge without an address of its own takes the lowest of its ports.
+        mac = f"fe{guest.mac[2:]}"
+        await netlink.link(
+            "add", ifname=name, kind="veth", address=mac, mtu=mtu, master=found.get("index"),
+            state="up", peer=peer,
+        )  # fmt: skip
+
+
+async def _configure(guest: GuestEnd) -> None:
+    """In the guest's namespace. Nobody but the gateway is a neighbour.
+
+    The kernel has one table of neighbours for the host and all guests, and a program could fill it
+    by sending to every address of a network on its link.
+    """
+    async with _netlink(f"configure {guest.name} of a guest") as netlink:
+        index, gateway = socket.if_nametoindex(guest.name), str(guest.gateway)
+        await netlink.addr("add", index=index, address=str(guest.address), prefixlen=32)
+        await netlink.link("set", index=index, state="up")
+        await netlink.route("add", dst=f"{gateway}/32", oif=index, scope="link")
+        await netlink.route("add", dst="default", gateway=gateway, oif=index)
 
 
 @_on_a_loop_of_its_own

@@ -103,6 +103,11 @@ def enter_network(namespace: int, what: Path) -> None:
     _check(_libc.setns(namespace, _CLONE_NEWNET), what)
 
 
+def unshare_network() -> None:
+    """unshare(2): this thread, and no other of the process, is in a new network namespace."""
+    _check(_libc.unshare(_CLONE_NEWNET), None)
+
+
 def sync_filesystem(handle: int, what: Path) -> None:
     """syncfs(2): write out the whole file system that `handle` is in."""
     _check(_libc.syncfs(handle), what)
@@ -121,10 +126,10 @@ def keep_memory_from_others() -> None:
     _check(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0), None)
 
 
-def close_range_on_exec(first: int, last: int = _LAST_DESCRIPTOR) -> None:
-    """close_range(2): mark the open descriptors from `first` to `last` as closed on exec."""
+def close_on_exec(first: int) -> None:
+    """close_range(2): mark the open descriptors from `first` on as closed on exec."""
     _syscall(
-        _CLOSE_RANGE, None, ctypes.c_uint(first), ctypes.c_uint(last),
+        _CLOSE_RANGE, None, ctypes.c_uint(first), ctypes.c_uint(_LAST_DESCRIPTOR),
         ctypes.c_uint(_CLOSE_RANGE_CLOEXEC),
     )  # fmt: skip
 

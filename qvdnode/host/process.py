@@ -1,4 +1,4 @@
-"""Child processes: the one home of asyncio's subprocess calls.
+"""Child processes: every way to run a program.
 
 Never a shell, never inherited descriptors or environment beyond what is named here: whatever a
 library has opened, a child has its three streams and the `pass_fds` of its call.
@@ -8,21 +8,16 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
 
-from qvdnode.host import linux_calls
-from qvdnode.host.descriptors import close_to_children
+from qvdnode.host import child as child_process
+from qvdnode.host.child import DEVNULL, PIPE, Child, Stream
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.runtime.to_its_end import to_its_end
-
-PIPE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +32,6 @@ class Finished:
     def last_words(self) -> str:
         """The end of what it said on stderr, for a message to a person."""
         return self.stderr.decode(errors="replace").strip()[-400:]
-
-
-@dataclass(frozen=True, slots=True)
-class _ChildSetup:
-    """What is done in the forked child right before the program is executed in it.
-
-    There no thread can open another descriptor any more. Marking descriptors, unlike closing them,
-    leaves the pipe that tells of a failed exec.
-    """
-
-    pass_fds: tuple[int, ...] = ()
-    seccomp_filter: bytes = b""
-    """An array of struct sock_filter, which the program hands down to all that it starts."""
-
-    def __call__(self) -> None:
-        close_to_children(self.pass_fds)
-        if self.seccomp_filter:
-            linux_calls.filter_system_calls(self.seccomp_filter)
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -73,7 +50,7 @@ async def run(
 ) -> Finished:
     """Run a program to its end; raises HostFailed on a bad exit (with `check`), TimedOut."""
     words = tuple(str(word) for word in argv)
-    child = await _spawn(words, env, stdin=DEVNULL if stdin is None else PIPE, output=PIPE)
+    child = await _spawn(words, env, streams=(DEVNULL if stdin is None else PIPE, PIPE, PIPE))
     async with _killed_after(child, words[0], limit_s):
         stdout, stderr = await child.communicate(stdin)
     finished = Finished(words, child.returncode or 0, stdout, stderr)
@@ -87,29 +64,26 @@ async def exit_code(
     *,
     env: Mapping[str, str] | None = None,
     limit_s: float = 60.0,
-    output: int | IO[bytes] = DEVNULL,
-    seccomp_filter: bytes = b"",
+    output: Stream = DEVNULL,
+    enter: Callable[[], None] | None = None,
 ) -> int:
     """Run a program without reading its output, nor waiting for what it leaves; its exit code.
 
     A program that runs in a guest could print without end, or leave a pipe of ours open for ever.
-    The filter of system calls, an array of struct sock_filter, wants CAP_SYS_ADMIN.
+    `enter` changes the thread that starts it, and no other: see child.start.
     Raises HostFailed when it cannot be started, TimedOut.
     """
-    setup = _ChildSetup(seccomp_filter=seccomp_filter)
-    child = await _spawn(argv, env, output=output, setup=setup)
+    child = await _spawn(argv, env, streams=(DEVNULL, output, output), enter=enter)
     async with _killed_after(child, str(argv[0]), limit_s):
         return await child.wait()
 
 
-async def spawn_piped(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None
-) -> Process:
+async def spawn_piped(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Child:
     """Start a program with its three streams piped to us; the caller ends it.
 
     Raises HostFailed when it is not installed.
     """
-    return await _spawn(argv, env, stdin=PIPE, output=PIPE)
+    return await _spawn(argv, env, streams=(PIPE, PIPE, PIPE))
 
 
 async def follow(
@@ -141,50 +115,52 @@ async def launch(
     argv: Sequence[str | Path],
     *,
     env: Mapping[str, str] | None = None,
-    output: int | IO[bytes] = DEVNULL,
+    output: Stream = DEVNULL,
     pass_fds: Sequence[int] = (),
-) -> Process:
+) -> Child:
     """Start a program that runs beside us, stdout and stderr to `output`; the caller ends it.
 
     Raises HostFailed when it is not installed.
     """
-    return await _spawn(argv, env, output=output, setup=_ChildSetup(tuple(pass_fds)))
+    return await _spawn(argv, env, streams=(DEVNULL, output, output), pass_fds=pass_fds)
 
 
 async def _spawn(
     argv: Sequence[str | Path],
     env: Mapping[str, str] | None,
     *,
-    output: int | IO[bytes],
-    errors: int | IO[bytes] | None = None,
-    stdin: int = DEVNULL,
-    setup: _ChildSetup | None = None,
-) -> Process:
-    """Start a program, leader of a session of its own; stderr goes where stdout goes, or apart."""
-    words = tuple(str(word) for word in argv)
-    setup = setup or _ChildSetup()
-    try:
-        return await asyncio.create_subprocess_exec(
-            *words,
-            stdin=stdin,
-            stdout=output,
-            stderr=output if errors is None else errors,
-            env=clean_environment(env),
-            pass_fds=setup.pass_fds,
-            start_new_session=True,
-            preexec_fn=setup,
+    streams: tuple[Stream, Stream, Stream],
+    pass_fds: Sequence[int] = (),
+    enter: Callable[[], None] | None = None,
+) -> Child:
+    """Start a program with that stdin, stdout and stderr; it leads a session of its own."""
+    words = [str(word) for word in argv]
+    started: list[Child] = []
+
+    async def start() -> None:
+        environment = clean_environment(env)
+        child = await child_process.start(
+            words, environment, streams, pass_fds=pass_fds, enter=enter
         )
-    except FileNotFoundError as error:
-        raise HostFailed(f"{words[0]} is not installed (qvdnode doctor lists it)") from error
-    except subprocess.SubprocessError as error:
-        raise HostFailed(
-            f"{words[0]} was not started, since its descriptors or system calls cannot be limited "
-            f"({error.__cause__ or error}); this needs Linux 5.11 or later"
-        ) from error
+        started.append(child)
+        await child.connect_pipes()
+
+    try:
+        await to_its_end(start())
+    except (OSError, asyncio.CancelledError) as error:
+        for child in started:
+            await end(child, grace_s=0)
+        if isinstance(error, FileNotFoundError):
+            missing = f"{words[0]} is not installed (qvdnode doctor lists it)"
+            raise HostFailed(missing) from error
+        if isinstance(error, OSError):
+            raise HostFailed(f"{words[0]} cannot be started: {error.strerror}") from error
+        raise
+    return started[0]
 
 
 @contextlib.asynccontextmanager
-async def _killed_after(child: Process, name: str, limit_s: float) -> AsyncGenerator[None]:
+async def _killed_after(child: Child, name: str, limit_s: float) -> AsyncGenerator[None]:
     """A scope that the child does not outlive; raises TimedOut after the limit."""
     try:
         async with TimeLimit(limit_s):
@@ -195,45 +171,35 @@ async def _killed_after(child: Process, name: str, limit_s: float) -> AsyncGener
         await end(child, grace_s=0)
 
 
-async def end(child: Process, *, grace_s: float = 5.0) -> None:
-    """End a child that may still run: SIGTERM, then SIGKILL after `grace_s`.
+async def end(child: Child, *, grace_s: float = 5.0) -> None:
+    """End a child that may still run: SIGTERM, then SIGKILL after `grace_s`; and close its pipes.
 
     A caller that is cancelled waits for that, too: no child is left behind half ended.
     """
-    if child.returncode is None:
-        await to_its_end(_end(child, grace_s))
+    try:
+        if child.returncode is None:
+            await to_its_end(_end(child, grace_s))
+    finally:
+        child.close()
 
 
-async def _end(child: Process, grace_s: float) -> None:
+async def _end(child: Child, grace_s: float) -> None:
     if grace_s > 0:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
+        child.send_signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             async with TimeLimit(grace_s):
                 await child.wait()
                 return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    await _drain(child.stdout)
-    await _drain(child.stderr)
+    child.kill_session()
     await child.wait()
 
 
-async def end_all(child: Process, *, grace_s: float = 5.0) -> None:
+async def end_all(child: Child, *, grace_s: float = 5.0) -> None:
     """End a child as `end` does, and then what it started in its session and left behind."""
     try:
         await end(child, grace_s=grace_s)
     finally:
-        # A number is given out again only after all others were, and not while the group lives.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-
-
-async def _drain(pipe: asyncio.StreamReader | None) -> None:
-    """Throw away what is left: asyncio takes a child for alive while a full pipe is not read."""
-    with contextlib.suppress(RuntimeError):  # somebody else reads it, which does as well
-        while pipe is not None and await pipe.read(PIPE_BYTES):
-            pass
+        child.kill_session()
 
 
 async def stream(
@@ -246,7 +212,7 @@ async def stream(
     words = tuple(str(word) for word in argv)
     # A file, not a pipe: a program with much to complain about must not wait for a reader.
     with tempfile.TemporaryFile() as complaints:
-        child = await _spawn(words, None, output=PIPE, errors=complaints)
+        child = await _spawn(words, None, streams=(DEVNULL, PIPE, complaints))
         if child.stdout is None:
             raise HostFailed(f"{words[0]} has no pipe")
         try:

@@ -43,18 +43,22 @@ async def ensure_account(name: str) -> SystemAccount:
     return found
 
 
-def closed_parent(path: Path, account: SystemAccount) -> Path | None:
-    """The first folder on the way to `path` that the account may not pass, or None."""
-    for folder in reversed(path.absolute().parents):
-        status = folder.stat()
-        if status.st_uid == account.uid:
-            open_to_it = status.st_mode & stat.S_IXUSR
-        elif status.st_gid == account.gid:
-            open_to_it = status.st_mode & stat.S_IXGRP
+def closed_folder(folder: Path, account: SystemAccount | None = None) -> Path | None:
+    """The topmost folder down to `folder` itself that the account may not pass, or None.
+
+    Without an account it is for somebody whom the host does not know, as the users of guests are.
+    """
+    absolute = folder.absolute()
+    for place in (*reversed(absolute.parents), absolute):
+        status = place.stat()
+        if account is not None and status.st_uid == account.uid:
+            may_pass = status.st_mode & stat.S_IXUSR
+        elif account is not None and status.st_gid == account.gid:
+            may_pass = status.st_mode & stat.S_IXGRP
         else:
-            open_to_it = status.st_mode & stat.S_IXOTH
-        if not open_to_it:
-            return folder
+            may_pass = status.st_mode & stat.S_IXOTH
+        if not may_pass:
+            return place
     return None
 
 

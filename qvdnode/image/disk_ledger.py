@@ -20,6 +20,7 @@ from qvdnode.image.core.disk_promise import (
     refusal,
     unused_mib,
 )
+from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.model.errors import HostFailed
@@ -51,18 +52,15 @@ class DiskLedger:
     def __init__(self, settings: ImageSettings) -> None:
         self._layout = Layout(settings.state_dir)
         self._settings = settings
+        self._projects = QuotaProjects(settings.quota_project_base)
         self._policy = DiskPolicy(settings.free_floor_mib, settings.disk_overcommit)
         self._by_quota: bool | None = None
         self._last: DiskLook | None = None
 
     def look(self) -> DiskLook:
         """What there is now; raises HostFailed. Blocks for a stat per home."""
-        try:
+        with self._translated():
             self._last = self._look()
-        except OSError as error:
-            raise HostFailed(
-                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
-            ) from error
         return self._last
 
     def refuse(
@@ -80,7 +78,8 @@ class DiskLedger:
 
         Blocks as `look` does.
         """
-        device = self._place(self._layout.images).stat().st_dev
+        with self._translated():
+            device = self._place(self._layout.images).stat().st_dev
         return unused_mib(self.look(), self._policy, orders, device)
 
     def show(self, orders: Collection[DesktopOrder]) -> list[StoreFigures]:
@@ -98,6 +97,15 @@ class DiskLedger:
             loop = self._settings.size_limits is SizeLimits.LOOP
             self._by_quota = not loop and project_quota.available(self._settings.state_dir)
         return self._by_quota
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HostFailed(
+                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
+            ) from error
 
     def _look(self) -> DiskLook:
         found = self._homes()
@@ -136,13 +144,12 @@ class DiskLedger:
         """How large a home may become, and what it takes."""
         with contextlib.suppress(FileNotFoundError):
             return _size_of(self._layout.home_file(user_id).stat())
-        base = self._settings.quota_project_base
-        return self._quota(self._layout.home(user_id), base + 2 * user_id + 1)
+        return self._quota(self._layout.home(user_id), self._projects.of_home(user_id))
 
     def _used_by(self, vm_id: VmId, folders: GuestFolders) -> Room:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return _allocated(folders.disk_file.stat())
-        return self._quota(folders.disk, self._settings.quota_project_base + 2 * vm_id)[1]
+        return self._quota(folders.disk, self._projects.of_root(vm_id))[1]
 
     def _quota(self, folder: Path, project: int) -> tuple[int, Room]:
         if self.by_quota:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import disk_space, project_quota
+from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.image.layout import Layout
 from qvdnode.image.settings import ImageSettings
@@ -44,6 +45,7 @@ class DiskSizes:
     def __init__(self, settings: ImageSettings, ledger: DiskLedger) -> None:
         self._settings = settings
         self._layout = Layout(settings.state_dir)
+        self._projects = QuotaProjects(settings.quota_project_base)
         self._ledger = ledger
 
     def look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
@@ -70,18 +72,18 @@ class DiskSizes:
 
     def _root(self, guest: Tenancy) -> float:
         folders = self._layout.guest(guest.vm_id, guest.generation)
-        return self._taken(folders.disk_file, folders.disk, 2 * guest.vm_id)
+        return self._taken(folders.disk_file, folders.disk, self._projects.of_root(guest.vm_id))
 
     def _home(self, guest: Tenancy) -> float:
         file, folder = self._layout.home_file(guest.user_id), self._layout.home(guest.user_id)
-        return self._taken(file, folder, 2 * guest.user_id + 1)
+        return self._taken(file, folder, self._projects.of_home(guest.user_id))
 
     def _taken(self, file: Path, folder: Path, project: int) -> float:
         with contextlib.suppress(FileNotFoundError):
             return file.stat().st_blocks / _BLOCKS_PER_MIB
         if self._ledger.by_quota:
             with contextlib.suppress(OSError):  # it is made, or removed, just now
-                usage = project_quota.usage(folder, self._settings.quota_project_base + project)
+                usage = project_quota.usage(folder, project)
                 return usage.used_mib + usage.used_inodes / INODES_PER_MIB
         return 0.0
 

@@ -6,14 +6,16 @@ Core decides whom and when; here is measured, and told.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Final, Protocol
 
 from qvdnode.image.core import disk_watch
 from qvdnode.image.core.disk_watch import Ending, Space, Writer
 from qvdnode.image.disk_sizes import StoreSizes, Tenancy
+from qvdnode.image.ports import Desktops, WriteBarrier
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import HostFailed
+from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Counter, Gauge
 
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 ENDED: Final = Counter(
     "qvdnode_disk_desktops_ended", "Desktops ended because they were filling the disk", ["how"]
 )
+WRITING: Final = frozenset({VmState.BOOTING, VmState.RUNNING, VmState.STOPPING})
+"""In which states a desktop can write to the disk."""
 NEAR: Final = Gauge(
     "qvdnode_disk_nearly_full", "1 while less than image.free_alarm_mib is free for desktops"
 )
@@ -43,14 +47,14 @@ class DiskWatch:
         settings: ImageSettings,
         sizes: Sizes,
         clock: Clock,
-        guests: Callable[[], Collection[Tenancy]],
-        end: Callable[[Ending], Awaitable[None]],
+        desktops: Desktops,
+        barrier: WriteBarrier,
     ) -> None:
         self._settings = settings
         self._sizes = sizes
         self._clock = clock
-        self._guests = guests
-        self._end = end
+        self._desktops = desktops
+        self._barrier = barrier
         self._last: dict[str, StoreSizes] = {}
         self._calm: dict[str, StoreSizes] = {}
         """Each store at the last look that found the alarm mark or more free, or at the first."""
@@ -68,7 +72,7 @@ class DiskWatch:
 
     async def look(self) -> float:
         """Look once and act; how long to wait for the next time. Raises HostFailed."""
-        stores = await asyncio.to_thread(self._sizes.look, self._guests())
+        stores = await asyncio.to_thread(self._sizes.look, self._writing())
         now_s = self._clock.monotonic_s()
         spaces = []
         for store in stores:
@@ -117,6 +121,29 @@ class DiskWatch:
                 },
             )
             await self._end(ending)
+
+    def _writing(self) -> list[Tenancy]:
+        return [
+            Tenancy(status.order.vm.id, status.order.user.id, status.generation)
+            for status in self._desktops.statuses()
+            if status.state in WRITING and status.generation is not None
+        ]
+
+    async def _end(self, ending: Ending) -> None:
+        """Have the desktop ended; at once, with all of its user's that share the home."""
+        culprit = next((one for one in self._writing() if one.vm_id == ending.vm_id), None)
+        if not ending.at_once or culprit is None:
+            self._desktops.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
+            return
+        # Before it is dead, and what it has in memory is written, it could take all there is.
+        try:
+            await self._barrier.cut_off(culprit.vm_id, culprit.user_id, culprit.generation)
+        except HostFailed as error:
+            because = str(error)
+            log.warning("disk_not_cut_off", extra={"vm": culprit.vm_id, "because": because})
+        for status in self._desktops.statuses():
+            if status.order.user.id == culprit.user_id:
+                self._desktops.end_for_disk(status.order.vm.id, ending.because, at_once=True)
 
 
 def _writers(before: StoreSizes, calm: StoreSizes, now: StoreSizes) -> list[Writer]:

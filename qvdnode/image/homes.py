@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import mounts
+from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.layout import Layout
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.model.errors import HostFailed
@@ -31,13 +32,14 @@ Holder = tuple[VmId, Generation]
 class Homes:
     """Opens and closes homes, counting who uses them."""
 
-    def __init__(self, layout: Layout, project_base: int) -> None:
+    def __init__(self, layout: Layout, projects: QuotaProjects) -> None:
         self._layout = layout
-        self._project_base = project_base
+        self._projects = projects
         self._holders: defaultdict[UserId, set[Holder]] = defaultdict(set)
         self._locks: defaultdict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._cut_off: set[UserId] = set()
-        """Homes that give errors until they have been closed."""
+        """Homes that give errors until they have been closed; a file beside each tells the next
+        process of this node."""
 
     async def hold(self, user_id: UserId, holder: Holder, size_mib: int, limit: SizeLimit) -> Path:
         """The user's home on disk, ready to be mounted for a guest; raises HostFailed."""
@@ -49,7 +51,8 @@ class Homes:
                     f"The home {folder} is being closed, since a desktop that has it filled the"
                     " disk. Try again in a moment."
                 )
-            self._cut_off.discard(user_id)
+            if not self._holders[user_id]:
+                await self._forget_cut(user_id)
             if not self._holders[user_id] or not await asyncio.to_thread(home.is_dir):
                 await self._open(user_id, folder, size_mib, limit)
             self._holders[user_id].add(holder)
@@ -62,15 +65,23 @@ class Homes:
             holders.discard(holder)
             if not holders:
                 await asyncio.to_thread(mounts.unmount, self._layout.home(user_id))
+                await self._forget_cut(user_id)
 
     async def cut_off(self, user_id: UserId, limit: SizeLimit) -> None:
         """Let the home grow no more until all guests that hold it are gone; raises HostFailed."""
         self._cut_off.add(user_id)
+        mark = self._layout.home_cut_off(user_id)
+        try:
+            await asyncio.to_thread(mark.touch, 0o600)
+        except OSError as error:  # the disk is full, and this process knows it all the same
+            log.warning("home_not_marked", extra={"file": str(mark), "because": error.strerror})
         await limit.cut_off(self._limited(user_id, 0))
 
-    def adopt(self, user_id: UserId, holder: Holder) -> None:
+    async def adopt(self, user_id: UserId, holder: Holder) -> None:
         """Count a guest that an earlier process started."""
         self._holders[user_id].add(holder)
+        if await asyncio.to_thread(self._layout.home_cut_off(user_id).exists):
+            self._cut_off.add(user_id)
 
     async def sweep(self) -> list[Path]:
         """Unmount the homes that no guest uses; name their folders."""
@@ -83,6 +94,14 @@ class Homes:
                 await asyncio.to_thread(mounts.unmount, point)
                 unmounted.append(point)
         return unmounted
+
+    async def _forget_cut(self, user_id: UserId) -> None:
+        self._cut_off.discard(user_id)
+        mark = self._layout.home_cut_off(user_id)
+        try:
+            await asyncio.to_thread(mark.unlink, missing_ok=True)
+        except OSError as error:  # it says nothing of a home that nobody has open
+            log.warning("home_still_marked", extra={"file": str(mark), "because": error.strerror})
 
     async def _open(self, user_id: UserId, folder: Path, size_mib: int, limit: SizeLimit) -> None:
         wanted = self._limited(user_id, size_mib)
@@ -98,7 +117,7 @@ class Homes:
         return LimitedFolder(
             folder=self._layout.home(user_id),
             file=self._layout.home_file(user_id),
-            project=self._project_base + 2 * user_id + 1,
+            project=self._projects.of_home(user_id),
             size_mib=size_mib,
             kept=True,
         )

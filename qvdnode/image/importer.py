@@ -9,7 +9,6 @@ import json
 import logging
 import secrets
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.image import guest_folders
 from qvdnode.image.core import foreign
 from qvdnode.image.disk import Floor
@@ -248,7 +248,7 @@ class Importer:
             await guest_folders.delete_tree(folder)
 
 
-async def _talk(child: Process, chunks: AsyncIterator[bytes], progress: ImportProgress) -> int:
+async def _talk(child: Child, chunks: AsyncIterator[bytes], progress: ImportProgress) -> int:
     """Feed the child and hear it out; the bytes it unpacked."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -269,7 +269,7 @@ async def _talk(child: Process, chunks: AsyncIterator[bytes], progress: ImportPr
 
 
 async def _feed(
-    child: Process,
+    child: Child,
     chunks: AsyncIterator[bytes],
     answer: asyncio.Task[dict[str, object]],
     group: asyncio.TaskGroup,
@@ -301,7 +301,7 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes:
     return b""
 
 
-async def _answer(child: Process, progress: ImportProgress) -> dict[str, object]:
+async def _answer(child: Child, progress: ImportProgress) -> dict[str, object]:
     told: dict[str, object] = {}
     if child.stdout is not None:
         async for line in child.stdout:
@@ -311,7 +311,7 @@ async def _answer(child: Process, progress: ImportProgress) -> dict[str, object]
     return told
 
 
-async def _words(child: Process) -> str:
+async def _words(child: Child) -> str:
     if child.stderr is None:
         return ""
     return (await child.stderr.read()).decode(errors="replace")

@@ -18,6 +18,7 @@ from qvdnode.host.idmap import IdMapper
 from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from qvdnode.image import guest_folders, size_limit
 from qvdnode.image.core.disk_promise import DiskLook
+from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.disk import Floor
 from qvdnode.image.disk_ledger import DiskLedger, Orders
 from qvdnode.image.homes import Homes
@@ -52,7 +53,8 @@ class OverlayRootfs:
         self._floor = Floor(settings.state_dir, settings.free_floor_mib)
         self.ledger = DiskLedger(settings)
         """Counts what is promised of the disk."""
-        self._homes = Homes(self._layout, settings.quota_project_base)
+        self._projects = QuotaProjects(settings.quota_project_base)
+        self._homes = Homes(self._layout, self._projects)
         self._ids = IdMapper()
         self._limit: SizeLimit | None = None
 
@@ -102,7 +104,7 @@ class OverlayRootfs:
         points = {mount.point for mount in await asyncio.to_thread(mounts.listed)}
         if not wanted <= points:
             return False
-        self._homes.adopt(user_id, (vm_id, generation))
+        await self._homes.adopt(user_id, (vm_id, generation))
         return True
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
@@ -193,7 +195,7 @@ class OverlayRootfs:
         return LimitedFolder(
             folder=folders.disk,
             file=folders.disk_file,
-            project=self._settings.quota_project_base + 2 * vm_id,
+            project=self._projects.of_root(vm_id),
             size_mib=size_mib,
             kept=False,
         )

@@ -48,14 +48,12 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Flavour:
-    """What kind of desktop: image, resources, driver, limits."""
+class FlavourDraft:
+    """A kind of desktop to be, or what an existing one is to become."""
 
-    id: FlavourId
     tenant_id: TenantId
     name: str
     image_id: ImageId
-    image: str
     driver: str
     memory_mib: int
     cpu_pct: int
@@ -70,6 +68,15 @@ class Flavour:
     timezone: str
     egress: bool
     """Whether guests may open connections to the world behind the uplink."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour(FlavourDraft):
+    """What kind of desktop: image, resources, driver, limits."""
+
+    id: FlavourId
+    image: str
+    """The name of the image."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,16 @@
 Each change is one transaction: it takes effect whole or not at all. The library is not safe for
 threads and its calls take milliseconds, so they run one at a time, each in a thread of its own. A
 call that does not return in time is abandoned together with its context of the library; the next
-call gets a new one. No executor is used, because the process would wait for its threads at the end.
+call gets a new one.
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, Final
 
 import nftables  # type: ignore[import-untyped] # the binding has no types; this module gives them
 
+from qvdnode.host.own_thread import in_own_thread
 from qvdnode.model.errors import HostFailed
 from qvdnode.net.core.expressions import Json
 from qvdnode.runtime.time_limit import TimeLimit
@@ -93,7 +92,7 @@ class Nft:
         context = self._context = self._context or _Context(self._library)
         limit_s = min(self._limit_s, RETRY_LIMIT_S) if self._timed_out else self._limit_s
         self._called_s = asyncio.get_running_loop().time()
-        call = _in_own_thread(lambda: context.run(commands))
+        call = in_own_thread(lambda: context.run(commands), name="nftables")
         try:
             async with TimeLimit(limit_s):
                 answer = await asyncio.shield(call)
@@ -139,23 +138,6 @@ class _Context:
             self._library.set_handle_output(True)
         code, output, error = self._library.json_cmd({"nftables": commands})
         return code, output, str(error)
-
-
-def _in_own_thread(call: Callable[[], Answer]) -> "asyncio.Future[Answer]":
-    """Call it in a new thread, for which the process does not wait at its end."""
-    answer: Future[Answer] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(call())
-        except OSError as error:
-            answer.set_exception(error)
-        except BaseException as error:
-            answer.set_exception(error)
-            raise
-
-    threading.Thread(target=run, name="nftables", daemon=True).start()
-    return asyncio.wrap_future(answer)
 
 
 def _translated(error: str) -> HostFailed:

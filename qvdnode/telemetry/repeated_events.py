@@ -1,4 +1,4 @@
-"""Events that strangers can cause as often as they like: counted each, logged a few times."""
+"""Events that anybody can cause as often as they like: counted each, logged a few times."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 STRANGERS: Final = Counter(
     "qvdnode_strangers",
-    "What nobody who has logged in did at a port, by what it was",
+    "What strangers did at a port, and refused requests of users, by what it was",
     ["port", "event"],
 )
 WINDOW_S: Final = 10.0

@@ -6,13 +6,13 @@ Here what has no room waits in the kernel, and a host without free descriptors i
 """
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Callable
 from typing import Final
 
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.scarcity import EXHAUSTED
 from qvdnode.runtime.to_its_end import to_its_end
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,6 @@ ACCEPTED_AT_ONCE: Final = 32
 """So many connections there can be beyond a port's limit, for one iteration of the loop."""
 BACKLOG: Final = 1024
 NO_ROOM_REST_S: Final = 0.02
-EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 EXHAUSTED_REST_S: Final = 0.5
 TOLD_EVERY: Final = 60
 """One line in half a minute while the host has no descriptors."""

@@ -50,10 +50,9 @@ class StateFiles:
     def read_all(self) -> list[GuestRecord]:
         """Every record that makes sense; others are set aside under another name and logged."""
         records = []
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        for path in self._paths():
             try:
-                with path.open("rb") as file:
-                    records.append(decode(file.read(SIZE_MAX)))
+                records.append(_record(path))
             except Invalid as error:
                 log.error(  # noqa: TRY400 - the reason is the sentence, not the traceback
                     "state_file_set_aside", extra={"file": str(path), "because": str(error)}
@@ -64,10 +63,18 @@ class StateFiles:
     def peek(self) -> list[GuestRecord]:
         """Every record that makes sense; changes nothing, for a look from outside the node."""
         records = []
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(Invalid, OSError), path.open("rb") as file:
-                records.append(decode(file.read(SIZE_MAX)))
+        for path in self._paths():
+            with contextlib.suppress(Invalid, OSError):
+                records.append(_record(path))
         return records
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*{SUFFIX}"))
 
     def _path(self, vm_id: VmId) -> Path:
         return self._folder / f"{vm_id}{SUFFIX}"
+
+
+def _record(path: Path) -> GuestRecord:
+    with path.open("rb") as file:
+        return decode(file.read(SIZE_MAX))

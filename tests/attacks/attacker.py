@@ -8,10 +8,10 @@ from typing import Final
 
 from qvdnode.host import process
 from qvdnode.model.guest import GuestSpec
-from qvdnode.vm.core import socket_filter
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG
-from qvdnode.vm.drivers.lxc_control import LxcControl
+from qvdnode.vm.drivers.lxc_control import Confined
 from tests.fixtures_guest import RealGuests
+from tests.harness.lxc_attach import monitors_network
 
 PROGRAMS: Final = Path(__file__).with_name("programs")
 USER: Final = 1000
@@ -47,17 +47,19 @@ class Attacker:
 
     async def _run(self, command: str, uid: int, limit_s: float) -> str:
         lxc_folder = self.guests.folder / "lxc"
-        path = LxcControl(lxc_folder).path(self.spec.name)
-        with tempfile.TemporaryFile() as said:
+        with (
+            tempfile.TemporaryFile() as said,
+            monitors_network(self.guests.prefix, self.spec.name) as network,
+        ):
             await process.exit_code(
                 [
-                    "/usr/bin/lxc-attach", "-n", self.spec.name, "-P", path,
+                    "/usr/bin/lxc-attach", "-n", self.spec.name, "-P", lxc_folder,
                     "-f", lxc_folder / ATTACH_CONFIG, "--clear-env",
                     f"--uid={uid}", f"--gid={uid}", "--", "sh", "-c", command,
                 ],
                 limit_s=limit_s,
                 output=said,
-                seccomp_filter=socket_filter.program(),  # as the driver does
+                enter=Confined(network).enter,  # as the driver does
             )  # fmt: skip
             said.seek(0)
             return said.read().decode(errors="replace").strip()

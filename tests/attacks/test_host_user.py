@@ -31,9 +31,9 @@ from qvdnode.client.target import Target
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.load import load, parse
+from qvdnode.daemon.opening import require_certificate
 from qvdnode.daemon.settings import TlsSettings
 from qvdnode.daemon.state_lock import StateLock
-from qvdnode.daemon.trusted_files import require_certificate
 from qvdnode.db.backup import TABLES, backup
 from qvdnode.db.backup_archive import Manifest, open_archive, write_archive
 from qvdnode.db.pool import Database

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from qvdnode.db.flavours import FlavourDraft, Flavours
+from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes, NodeSeat
 from qvdnode.db.ownership import Ownership
@@ -17,6 +17,7 @@ from qvdnode.model.errors import Conflict, LeaseLost, NotFound
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.ports import VmStore
+from tests.fakes.orders import flavour_draft
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
 
 LEASE_OVER_S = -1.0
@@ -61,7 +62,7 @@ async def postgres_farm(db: Database) -> Farm:
     tenant = await Tenants(db).by_name("default")
     user = await Users(db).create(tenant.id, "alice", "hash")
     image = await Images(db).create("icewm")
-    flavour = await Flavours(db).create(FlavourDraft(tenant.id, "small", image.id))
+    flavour = await Flavours(db).create(flavour_draft(tenant.id, "small", image.id))
     vm = await Vms(db).create(user.id, flavour.id, "desk")
     seats: list[NodeSeat] = [await nodes.join(name, "boot", "::1") for name in ("one", "two")]
 

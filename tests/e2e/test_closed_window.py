@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import in_guest, pids_by_name
 from tests.harness.farm import PASSWORD, Desk, until_vm
@@ -48,7 +49,7 @@ async def gone(display: str) -> bool:
 @asynccontextmanager
 async def qvd_connect(
     desk: Desk, display: str, folder: Path, *, pass_fds: Sequence[int] = ()
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, Path]]:
+) -> AsyncIterator[tuple[Child, Path]]:
     """Our client showing the desktop, and what it says."""
     password, said = folder / "password", folder / "said"
     password.write_text(PASSWORD)

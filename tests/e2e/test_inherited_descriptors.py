@@ -15,12 +15,12 @@ import pytest
 import pytest_asyncio
 
 from qvdnode.host import process
-from qvdnode.vm.drivers.lxc_control import LxcControl
 from tests.attacks.attacker import PROGRAMS, USER
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids, pids_by_name
 from tests.e2e.test_closed_window import qvd_connect
 from tests.harness.farm import Desk, until_vm
+from tests.harness.lxc_attach import attach_argv
 from tests.harness.rest import Rest
 from tests.waiting import until
 
@@ -149,11 +149,10 @@ async def test_a_user_finds_no_netfilter_socket_to_take(shown: Shown) -> None:
     target = Path(f"/proc/{guest_pids(desk)[0]}/root/usr/local/bin/descriptor_thief")
     await process.run(["tcc", "-Wall", "-o", target, PROGRAMS / "descriptor_thief.c"])
     target.chmod(0o755)
-    name = f"{desk.node.prefix}qvd-{desk.vm_id}"
-    path = LxcControl(desk.node.state_dir / "lxc").path(name)
+    prefix = f"{desk.node.prefix}qvd"
     done = await process.run(
         [
-            "lxc-attach", "-n", name, "-P", path, "--clear-env",
+            *attach_argv(prefix, f"{prefix}-{desk.vm_id}", desk.node.state_dir / "lxc"),
             f"--uid={USER}", f"--gid={USER}", "--", "/usr/local/bin/descriptor_thief",
         ],
         limit_s=15,

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from qvdnode.host.id_claims import holder_of
-from qvdnode.host.kernel_limits import KernelLimits
+from qvdnode.host.kernel_limits import kernel_limits
 from tests.e2e.conftest import Screen
 from tests.e2e.test_desktop import viewing
 from tests.harness.farm import furnish, until_vm
@@ -147,7 +147,7 @@ async def certificates_change(node: NodeProcess, rest: Rest, folder: Path) -> No
 async def test_a_day_of_a_node_ends_without_a_trace(
     other: NodeProcess, icewm_root: Path, screen: Screen, tmp_path: Path
 ) -> None:
-    held, forwarded, low = forwarding_is_held(), forwards(), KernelLimits().low()
+    held, forwarded, low = forwarding_is_held(), forwards(), kernel_limits().low()
     make_certificate(tmp_path, "one.example")
     other.settings["tls"] = {
         "certificate": str(tmp_path / "chain.pem"),
@@ -169,13 +169,13 @@ async def test_a_day_of_a_node_ends_without_a_trace(
         assert await rest.metric("qvdnode_host_memory_total_bytes") > 2**20
         assert len(correlations(other, first.vm_id)) == 1, "one request, one word to grep for"
         kinds = {trace.split()[0] for trace in traces(other)}
-        assert kinds == {"mount", "loop", "link", "table", "group", "record", "process"}
-        assert KernelLimits().low() == {}
+        assert kinds == {"mount", "loop", "link", "table", "group", "lock", "record", "process"}
+        assert kernel_limits().low() == {}
         assert await other.stop() == 0
         await asyncio.wait_for(viewer.over.wait(), 10)
     assert traces(other) == set()
     if not held and not forwarding_is_held():
-        assert (forwards(), KernelLimits().low()) == (forwarded, low)
+        assert (forwards(), kernel_limits().low()) == (forwarded, low)
     assert secrets_in(other) == []
     assert holder_of(other.ids) is None
     assert list((other.state_dir / "vms").iterdir()) == []

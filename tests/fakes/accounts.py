@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from qvdnode.model.errors import Conflict, NotFound, Unavailable
+from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import TenantId, UserId, VmId
 from qvdnode.model.principal import Credentials, Operator, Principal, TokenHolder
 from qvdnode.runtime.tokens import digest
@@ -52,11 +53,42 @@ class FakeAccounts:
 
 
 @dataclass(slots=True)
+class FakeFamiliarStore:
+    """Satisfies FamiliarStore: who logged in from where, just now; counts what it was asked."""
+
+    logins: dict[UserId, FamiliarLogin] = field(default_factory=dict)
+    """How each user's name reads in what `of_network` gives."""
+    rows: dict[str, set[UserId]] = field(default_factory=dict)
+    """Users by network."""
+    away: bool = False
+    noted: int = 0
+    asked: int = 0
+
+    async def note(self, user_id: UserId, network: str) -> None:
+        """As FamiliarStore."""
+        self.noted += 1
+        self._refuse_if_away()
+        self.rows.setdefault(network, set()).add(user_id)
+
+    async def of_network(self, network: str) -> list[FamiliarLogin]:
+        """As FamiliarStore, others running meanwhile."""
+        self.asked += 1
+        await asyncio.sleep(0)
+        self._refuse_if_away()
+        return [self.logins[user] for user in self.rows.get(network, ()) if user in self.logins]
+
+    def _refuse_if_away(self) -> None:
+        if self.away:
+            raise Unavailable("The database is away.")
+
+
+@dataclass(slots=True)
 class FakeApiTokens:
     """Satisfies ApiTokenStore."""
 
     rows: dict[bytes, Operator] = field(default_factory=dict)
     away: bool = False
+    asked: int = 0
 
     async def add(self, name: str, token_digest: bytes) -> int:
         """As ApiTokenStore."""
@@ -67,6 +99,7 @@ class FakeApiTokens:
 
     async def operator(self, token_digest: bytes) -> Operator | None:
         """As ApiTokenStore."""
+        self.asked += 1
         if self.away:
             raise Unavailable("The database is away.")
         return self.rows.get(token_digest)

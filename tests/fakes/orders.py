@@ -1,8 +1,9 @@
 """Desktops as the database would tell of them."""
 
+from dataclasses import fields
 from datetime import UTC, datetime
 
-from qvdnode.model.farm import DesktopOrder, Flavour, User, Vm
+from qvdnode.model.farm import DesktopOrder, Flavour, FlavourDraft, User, Vm
 from qvdnode.model.ids import FlavourId, Generation, ImageId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.vm_state import VmState
 
@@ -25,6 +26,15 @@ FLAVOUR = Flavour(
     timezone="Europe/Berlin",
     egress=True,
 )
+
+
+def flavour_draft(
+    tenant_id: TenantId, name: str, image_id: ImageId, *, application: str | None = None
+) -> FlavourDraft:
+    """A flavour to be, as usual but for this."""
+    usual = {item.name: getattr(FLAVOUR, item.name) for item in fields(FlavourDraft)}
+    named = {"tenant_id": tenant_id, "name": name, "image_id": image_id}
+    return FlavourDraft(**{**usual, **named, "application": application})
 
 
 def desktop_order(

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
 RECORDS: Final = Path("/run/qvdnode")
+LOCKS: Final = Path("/run/lxc/lock")
 FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -30,6 +31,7 @@ def traces(node: Named) -> set[str]:
         | {f"link {path.name}" for path in Path("/sys/class/net").glob(f"{node.prefix}qv*")}
         | {line for line in _said("nft", "list", "tables") if line.endswith(f"_{node.prefix}")}
         | {f"group {path}" for path in _groups(CGROUPS, node.prefix)}
+        | {f"lock {path}" for path in LOCKS.glob(str(node.state_dir).lstrip("/"))}
         | {f"record {path}" for path in RECORDS.rglob(f"*{node.prefix}*")}
         | {f"process {words}" for words in _processes(f"{node.state_dir}/")}
     )

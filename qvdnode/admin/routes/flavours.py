@@ -18,9 +18,8 @@ from qvdnode.admin.fields import (
 )
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.db.flavours import FlavourDraft
 from qvdnode.model.errors import Conflict, Invalid, NotFound
-from qvdnode.model.farm import Flavour
+from qvdnode.model.farm import Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
 
 Driver = Literal["lxc"]

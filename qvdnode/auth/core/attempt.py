@@ -1,8 +1,12 @@
 """Who tries to log in, as the throttles count them. Pure."""
 
+import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 from qvdnode.model.source_network import SourceNetwork
+
+DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +17,14 @@ class Asker:
     """Digest of the account's name, so that long names take no memory."""
     networks: tuple[SourceNetwork, ...]
     """The networks of the source, the narrowest first."""
+
+
+def account_name(login: str, tenant: str) -> str:
+    """An account's whole name, for the log and for digests."""
+    return f"{login}@{tenant}"
+
+
+def account_digest(account: str, secret: bytes) -> bytes:
+    """The digest that stands for an account in every table of one process."""
+    name = account.encode(errors="surrogatepass")
+    return hashlib.blake2b(name, key=secret, digest_size=DIGEST_BYTES).digest()

@@ -1,9 +1,7 @@
-"""Which accounts have logged in from which network of late. Pure.
-
-Memory of this process alone: after a restart everybody is a stranger until the next login.
-"""
+"""Which accounts have logged in from which network of late. Pure."""
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 from qvdnode.auth.core.attempt import Asker
@@ -24,11 +22,21 @@ class Familiar:
     def note(self, asker: Asker, now_s: float) -> None:
         """The account has logged in from there."""
         for network in asker.networks:
-            pair = (network.name, asker.account)
-            if self._table.pop(pair, None) is None:
-                self._by_network[network.name] += 1
-            self._table[pair] = now_s
+            self._put((network.name, asker.account), now_s)
         self._prune(now_s)
+
+    def learn(self, logins: Iterable[tuple[Asker, float]], now_s: float) -> None:
+        """Accounts have logged in from there at these times, by what others have seen."""
+        learned = False
+        for asker, at_s in logins:
+            for network in asker.networks:
+                pair = (network.name, asker.account)
+                if at_s > self._table.get(pair, float("-inf")):
+                    self._put(pair, at_s)
+                    learned = True
+        if learned:  # the oldest comes first
+            self._table = OrderedDict(sorted(self._table.items(), key=lambda item: item[1]))
+            self._prune(now_s)
 
     def knows(self, asker: Asker, now_s: float) -> bool:
         """Whether the account has logged in from the narrowest of these networks lately."""
@@ -39,8 +47,13 @@ class Familiar:
         """How many accounts have logged in from there."""
         return self._by_network[network]
 
+    def _put(self, pair: tuple[str, bytes], at_s: float) -> None:
+        if self._table.pop(pair, None) is None:
+            self._by_network[pair[0]] += 1
+        self._table[pair] = at_s
+
     def _prune(self, now_s: float) -> None:
-        while True:  # what was noted just now stays
+        while self._table:
             oldest = next(iter(self._table))
             if len(self._table) <= TABLE_MAX and now_s - self._table[oldest] <= FAMILIAR_S:
                 break

@@ -3,13 +3,14 @@
 What tells an attacker from a school behind one address is not how many fail, but who never
 succeeds: somebody who mistypes is in a few seconds later, and then no longer counts. So what counts
 are *accounts that failed and have not logged in since*, and a source may have more of them the more
-accounts have logged in from there. Beyond that, one attempt at a time is checked, and each failure
-costs the source a wait.
+accounts have logged in from there. Beyond that, one attempt at a time is checked, and after each
+failure the source pauses.
 
-Two things keep the honest in. Accounts that have logged in from the source lately are counted
+Three things keep the honest in. Accounts that have logged in from the source lately are counted
 apart from all others, so that a stranger who sprays from behind the same address slows down only
-other strangers; and an attempt that finds too many others unanswered waits for their answers
-instead of being refused, so that hundreds may arrive in the same second.
+other strangers; an attempt that finds too many others unanswered waits for their answers instead of
+being refused, so that hundreds may arrive in the same second; and the pause is short enough for one
+of few who wait to have a turn, see `Slowed`.
 """
 
 from collections import Counter, OrderedDict
@@ -27,7 +28,12 @@ FRIENDS_PER_FAILURE: Final = 10
 mistype, and at any moment nearly all of these have corrected it already."""
 KEPT_S: Final = 3_600.0
 """How long a failed account counts that does not log in. Whoever stays below the limit tries 20
-accounts an hour, and 1,000 in two days; whoever does not, one a minute, and 1,000 in 16 hours."""
+accounts an hour, and 1,000 in two days; whoever does not, six a minute, and 1,000 in 3 hours."""
+PAUSE_MAX_S: Final = 10.0
+"""The longest pause of a source after a failure. A longer one would slow a spray down further, and
+would keep the right password of somebody behind the same address waiting as much longer."""
+CHECK_S: Final = 0.1
+"""About how long one check takes."""
 RECORDS_MAX: Final = 4_096
 """Networks remembered. To push one out takes as many others that really fail, each by a hash."""
 
@@ -41,10 +47,15 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The attempt must not be checked."""
+class Slowed:
+    """Too many accounts have failed: one attempt at a time may be checked, and not at once.
+
+    Whoever decides lets those that wait draw lots, a newcomer among them: if the first to come were
+    taken, who asks most often would be.
+    """
 
     wait_s: float
+    """Until the next one may be checked; 0 for whoever has won."""
 
 
 @dataclass(slots=True)
@@ -72,19 +83,19 @@ class Spraying:
     def __init__(self, familiar: Familiar, *, free_accounts: int, delay_max_s: float) -> None:
         self._familiar = familiar
         self._free = free_accounts
-        self._delay_max_s = delay_max_s
+        self._pause_max_s = min(delay_max_s, PAUSE_MAX_S)
         self._records: OrderedDict[tuple[str, bool], _Record] = OrderedDict()
 
     def place(self, asker: Asker, now_s: float) -> Place:
         """Where this attempt counts."""
         return Place(asker, self._familiar.knows(asker, now_s))
 
-    def verdict(self, place: Place, now_s: float) -> Verdict | Refused:
+    def verdict(self, place: Place, now_s: float) -> Verdict | Slowed:
         """Whether an attempt may be checked now."""
         found = [self._verdict(place, network, now_s) for network in place.asker.networks]
-        waits_s = [one.wait_s for one in found if isinstance(one, Refused)]
+        waits_s = [one.wait_s for one in found if isinstance(one, Slowed)]
         if waits_s:
-            return Refused(max(waits_s))
+            return Slowed(max(waits_s))
         return Verdict.WAIT_FOR_OTHERS if Verdict.WAIT_FOR_OTHERS in found else Verdict.GO
 
     def begin(self, place: Place) -> None:
@@ -125,7 +136,7 @@ class Spraying:
         """How many records there are."""
         return len(self._records)
 
-    def _verdict(self, place: Place, network: SourceNetwork, now_s: float) -> Verdict | Refused:
+    def _verdict(self, place: Place, network: SourceNetwork, now_s: float) -> Verdict | Slowed:
         record = self._records.get((network.name, place.familiar))
         if record is None:
             return Verdict.GO
@@ -138,12 +149,10 @@ class Spraying:
         known = place.asker.account in record.failed or place.asker.account in record.pending
         return Verdict.GO if known or open_accounts < allowed else Verdict.WAIT_FOR_OTHERS
 
-    def _slowed(self, record: _Record, allowed: int, now_s: float) -> Verdict | Refused:
-        delay = delay_s(len(record.failed), free=allowed, delay_max_s=self._delay_max_s)
-        wait_s = record.last_s + delay - now_s
-        if wait_s > 0:
-            return Refused(wait_s)
-        return Verdict.WAIT_FOR_OTHERS if record.pending else Verdict.GO
+    def _slowed(self, record: _Record, allowed: int, now_s: float) -> Slowed:
+        delay = delay_s(len(record.failed), free=allowed, delay_max_s=self._pause_max_s)
+        wait_s = max(0.0, record.last_s + delay - now_s)
+        return Slowed(max(wait_s, CHECK_S) if record.pending else wait_s)
 
     def _end(self, place: Place, network: SourceNetwork) -> _Record:
         record = self._records[network.name, place.familiar]

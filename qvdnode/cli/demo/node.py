@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from qvdnode.cli.demo.plan import ID_SLOTS, SUBNET_PREFIX_LENGTH, DemoPlan, conf
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.host import id_claims, pidfd, process
+from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net.surroundings import unused_subnet
@@ -30,7 +30,7 @@ TIED: Final = ("setpriv", "--pdeathsig", "TERM", "--")
 @contextlib.asynccontextmanager
 async def running_node(
     plan: DemoPlan, python: str, clock: Clock
-) -> AsyncIterator[tuple[Announcement, Process]]:
+) -> AsyncIterator[tuple[Announcement, Child]]:
     """A node that serves, stopped with its guests at the end; raises HostFailed with its log."""
     await _end_orphan(plan)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
@@ -60,7 +60,7 @@ def last_words(log_file: Path) -> str:
     return "\n".join(lines[-LAST_LINES:])
 
 
-async def died(plan: DemoPlan, child: Process) -> None:
+async def died(plan: DemoPlan, child: Child) -> None:
     """Wait for the node's end, which nobody asked for, and raise HostFailed with its log."""
     code = await child.wait()
     raise HostFailed(f"The node ended ({code}). Its last words:\n{last_words(plan.log_file)}")
@@ -71,7 +71,7 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("HOME", "TZ") if name in os.environ}
 
 
-async def _serving(plan: DemoPlan, child: Process, clock: Clock) -> Announcement:
+async def _serving(plan: DemoPlan, child: Child, clock: Clock) -> Announcement:
     deadline_s = clock.monotonic_s() + SERVE_LIMIT_S
     while True:
         said = announcement.read(plan.state_dir)

@@ -9,7 +9,6 @@ import os
 import secrets
 import shlex
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from itertools import chain
 from pathlib import Path
@@ -26,6 +25,7 @@ from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.first_error import first_farm_error
@@ -116,7 +116,7 @@ async def _photograph(
     report.done("drawn", f"Screenshot in {file}")
 
 
-async def _repeat(client: Process, report: Report) -> None:
+async def _repeat(client: Child, report: Report) -> None:
     """Hand on what the client says; its end is told, the demo goes on."""
     if client.stdout is None:
         raise AssertionError("spawned with pipes")
@@ -133,7 +133,7 @@ async def _repeat(client: Process, report: Report) -> None:
 @contextlib.asynccontextmanager
 async def _client(
     plan: DemoPlan, said: Announcement, shown_on: DemoScreen, password: str, vm_id: int
-) -> AsyncIterator[Process]:
+) -> AsyncIterator[Child]:
     """Our own client, showing the desktop."""
     options = {
         "--user": plan.user,

@@ -6,6 +6,7 @@ from typing import Final
 
 from qvdnode.cli.demo.plan import DemoPlan
 from qvdnode.host import forwarding, kernel_limits, links, mounts
+from qvdnode.host.shared_sysctls import HOLDER
 from qvdnode.net.core import names
 from qvdnode.net.nft import Nft
 from qvdnode.runtime.clock import Clock
@@ -38,9 +39,9 @@ async def _found(plan: DemoPlan) -> list[str]:
         for item in tables
         if item.get("table", {}).get("name") == names.table_name(plan.prefix)
     ]
-    if (forwarding.RECORDS / f"{forwarding.HOLDER}{plan.prefix}").exists():
+    if (forwarding.RECORDS / f"{HOLDER}{plan.prefix}").exists():
         found.append("a hold on IPv4 forwarding")
-    if (kernel_limits.RECORDS / f"{kernel_limits.HOLDER}{plan.prefix}").exists():
+    if (kernel_limits.RECORDS / f"{HOLDER}{plan.prefix}").exists():
         found.append("a hold on limits of the kernel")
     found += [f"process {pid} ({name})" for pid, name in _processes(plan)]
     return found

@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import os
 import secrets
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from typing import Final
 
 from qvdnode.cli.demo.node import TIED
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.time_limit import TimeLimit
 
@@ -38,7 +38,7 @@ async def xvfb(size: str, *options: str) -> AsyncIterator[str]:
     raise HostFailed("Xvfb does not start")
 
 
-async def _start(display: str, size: str, *options: str) -> tuple[Process, bool]:
+async def _start(display: str, size: str, *options: str) -> tuple[Child, bool]:
     """An Xvfb, and whether it serves that display; else it has ended or will never."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", buffering=0) as pipe:

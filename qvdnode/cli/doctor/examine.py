@@ -15,7 +15,6 @@ from qvdnode.cli.doctor.network import NetworkFacts, PortFacts
 from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import needs
-from qvdnode.daemon.state_folder import first_closed_parent
 from qvdnode.db.hosts import server_facts
 from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import (
@@ -29,6 +28,7 @@ from qvdnode.host import (
 )
 from qvdnode.host.probes import accounts, connections, mapped_mounts, ports, programs, system
 from qvdnode.host.probes.mapped_mounts import MountFacts
+from qvdnode.host.system_account import closed_folder
 from qvdnode.host.trusted_path import Place, require
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.disk_ledger import DiskLedger
@@ -85,7 +85,7 @@ async def _disk(config: Config) -> DiskFacts:
         floor_mib=config.image.free_floor_mib,
         stores=await asyncio.to_thread(stores, config),
         project_quota=await asyncio.to_thread(project_quota.available, folder),
-        closed_parent=await asyncio.to_thread(first_closed_parent, folder),
+        closed_folder=await asyncio.to_thread(closed_folder, folder),
         mounts=mounts,
         stranger=stranger,
     )

@@ -52,7 +52,7 @@ class DiskFacts:
     free_mib: int
     floor_mib: int
     project_quota: bool
-    closed_parent: Path | None
+    closed_folder: Path | None
     mounts: MountFacts
     stores: Sequence[StoreFigures] = ()
     """What is promised of the file systems of roots and homes."""
@@ -110,11 +110,11 @@ def disk(facts: DiskFacts) -> list[Finding]:
         if facts.project_quota
         else ok("disk limits", "Files of a limited size (the file system has no project quota)"),
         ok("state folder", "Guests can pass the folders above it")
-        if facts.closed_parent is None
+        if facts.closed_folder is None
         else error(
             "state folder",
-            f"Guests cannot pass {facts.closed_parent}",
-            f"Run chmod o+x {facts.closed_parent}, or choose another node.state_dir.",
+            f"Guests cannot pass {facts.closed_folder}",
+            f"Run chmod o+x {facts.closed_folder}, or choose another node.state_dir.",
         ),
         ok("folder owner", "Nobody but root controls it")
         if facts.stranger is None

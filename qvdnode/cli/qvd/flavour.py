@@ -19,6 +19,7 @@ from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.cli.qvd.field_options import takes
 from qvdnode.model.errors import Invalid
 
 app = typer.Typer(help="Flavours: kinds of desktops.", no_args_is_help=True)
@@ -35,29 +36,37 @@ COLUMNS: Final = (
     Column("APPLICATION", "application", wraps=True),
 )
 Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the flavour.")]
+Name = Annotated[str | None, typer.Option(help="Another name.")]
 Image = Annotated[str | None, typer.Option(help="Name of the image.")]
-MemoryMib = Annotated[
-    int | None, typer.Option(parser=whole(64), metavar="N", help="Memory of a desktop, MiB.")
-]
-CpuPct = Annotated[int | None, typer.Option(parser=whole(5), metavar="N", help="100 is one core.")]
-PidsMax = Annotated[
-    int | None, typer.Option(parser=whole(32), metavar="N", help="Most processes of a desktop.")
-]
-DiskMib = Annotated[
-    int | None, typer.Option(parser=whole(64), metavar="N", help="Space outside home, MiB.")
-]
-HomeMib = Annotated[
-    int | None, typer.Option(parser=whole(64), metavar="N", help="Space of a user's home, MiB.")
-]
-Application = Annotated[
-    str | None, typer.Option(help="Show this one program; an empty text for a desktop.")
-]
-Shell = Annotated[str | None, typer.Option(help="The user's shell, such as /bin/bash.")]
-Locale = Annotated[str | None, typer.Option(help="Language of a desktop, such as es_ES.UTF-8.")]
-Timezone = Annotated[str | None, typer.Option(help="Such as Europe/Madrid.")]
-Egress = Annotated[
-    bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
-]
+FIELDS: Final[dict[str, Any]] = {
+    "memory_mib": Annotated[
+        int | None, typer.Option(parser=whole(64), metavar="N", help="Memory of a desktop, MiB.")
+    ],
+    "cpu_pct": Annotated[
+        int | None, typer.Option(parser=whole(5), metavar="N", help="100 is one core.")
+    ],
+    "pids_max": Annotated[
+        int | None, typer.Option(parser=whole(32), metavar="N", help="Most processes of a desktop.")
+    ],
+    "disk_mib": Annotated[
+        int | None, typer.Option(parser=whole(64), metavar="N", help="Space outside home, MiB.")
+    ],
+    "home_mib": Annotated[
+        int | None, typer.Option(parser=whole(64), metavar="N", help="Space of a user's home, MiB.")
+    ],
+    "application": Annotated[
+        str | None, typer.Option(help="Show this one program; an empty text for a desktop.")
+    ],
+    "shell": Annotated[str | None, typer.Option(help="The user's shell, such as /bin/bash.")],
+    "locale": Annotated[
+        str | None, typer.Option(help="Language of a desktop, such as es_ES.UTF-8.")
+    ],
+    "timezone": Annotated[str | None, typer.Option(help="Such as Europe/Madrid.")],
+    "egress": Annotated[
+        bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
+    ],
+}
+"""Of a flavour, as REST names them."""
 
 
 @app.command("list", epilog=examples("qvd flavour list", "qvd flavour list --tenant acme --json"))
@@ -84,41 +93,20 @@ def list_flavours(
         "qvd flavour create shop@acme --image icewm --application 'xterm -e top' --no-egress",
     )
 )
-def create(  # noqa: PLR0913 - one option per field of a flavour
+@takes(FIELDS)
+def create(
     flavour: Flavour,
     *,
     image: Annotated[str, typer.Option(help="Name of the image.")],
-    memory_mib: MemoryMib = None,
-    cpu_pct: CpuPct = None,
-    pids_max: PidsMax = None,
-    disk_mib: DiskMib = None,
-    home_mib: HomeMib = None,
-    application: Application = None,
-    shell: Shell = None,
-    locale: Locale = None,
-    timezone: Timezone = None,
-    egress: Egress = None,
+    given: dict[str, Any],
     as_json: JsonFlag = False,
 ) -> None:
     """Make a flavour."""
     what = name_lookup.split_tenant(flavour)
-    given = _given(
-        image=image,
-        memory_mib=memory_mib,
-        cpu_pct=cpu_pct,
-        pids_max=pids_max,
-        disk_mib=disk_mib,
-        home_mib=home_mib,
-        shell=shell,
-        locale=locale,
-        timezone=timezone,
-        application=application or None,
-        egress=egress,
-    )
 
     async def work(api: ApiClient) -> Json:
         tenant = await name_lookup.tenant_id(api, what.tenant)
-        body = {"tenant_id": tenant, "name": what.name, **given}
+        body = {"tenant_id": tenant, "name": what.name, "image": image, **_body(given)}
         return await api.call("POST", "/flavours", body)
 
     show_fields(with_api(work), json=as_json)
@@ -130,41 +118,12 @@ def create(  # noqa: PLR0913 - one option per field of a flavour
         "qvd flavour change shop@acme --application '' --egress",
     )
 )
-def change(  # noqa: PLR0913 - one option per field of a flavour
-    flavour: Flavour,
-    *,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
-    image: Image = None,
-    memory_mib: MemoryMib = None,
-    cpu_pct: CpuPct = None,
-    pids_max: PidsMax = None,
-    disk_mib: DiskMib = None,
-    home_mib: HomeMib = None,
-    application: Application = None,
-    shell: Shell = None,
-    locale: Locale = None,
-    timezone: Timezone = None,
-    egress: Egress = None,
-    as_json: JsonFlag = False,
-) -> None:
+@takes({"name": Name, "image": Image, **FIELDS})
+def change(flavour: Flavour, *, given: dict[str, Any], as_json: JsonFlag = False) -> None:
     """Change a flavour; running desktops take it at their next start."""
-    body = _given(
-        name=name,
-        image=image,
-        memory_mib=memory_mib,
-        cpu_pct=cpu_pct,
-        pids_max=pids_max,
-        disk_mib=disk_mib,
-        home_mib=home_mib,
-        shell=shell,
-        locale=locale,
-        timezone=timezone,
-        egress=egress,
-    )
-    if application is not None:
-        body["application"] = application or None
-    if not body:
+    if not given:
         raise Invalid("Say what to change: see `qvd flavour change --help`.")
+    body = _body(given)
     show_fields(with_api(lambda api: _call(api, "PATCH", flavour, body)), json=as_json)
 
 
@@ -182,8 +141,11 @@ def delete(flavour: Flavour, *, yes: YesFlag = False, as_json: JsonFlag = False)
     tell(f"Flavour {flavour} is deleted.", json=as_json)
 
 
-def _given(**options: object) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _body(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields as REST takes them: no application means a desktop."""
+    if "application" in given:
+        return {**given, "application": given["application"] or None}
+    return given
 
 
 async def _call(

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,19 +15,17 @@ from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_working_token
 from qvdnode.daemon.load import load
+from qvdnode.daemon.opening import open_database
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.backup import backup
 from qvdnode.db.backup_archive import Manifest, open_archive
-from qvdnode.db.embedded import EmbeddedPostgres
-from qvdnode.db.pool import Database
 from qvdnode.db.restore import restore
 from qvdnode.model.counting import counted
 from qvdnode.model.errors import NotFound
-from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.safe_files import replace_file
 
-IDENTITY_FOLDER: Final = "tls"
 BACKUP_EXAMPLES: Final = examples(
     "qvdnode backup --to /srv/backup/monday.tar --config /etc/qvdnode/qvdnode.toml",
     "qvdnode backup --to /srv/backup/whole.tar --identity",
@@ -59,11 +55,11 @@ def backup_command(
     Only root may be able to change its folder, or it is one of everybody's that is sticky, as /tmp.
     """
 
-    async def work(settings: Config) -> None:
+    async def work(settings: Config, clock: Clock) -> None:
         _refuse_nothing(settings)
         await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         files = _identity_files(settings) if identity else {}
-        async with _database(settings, may_restart=False) as db:
+        async with open_database(settings, clock, visiting=True, may_restart=False) as db:
             _report("saved", await backup(db, to.absolute(), files), to)
 
     _run(config, work)
@@ -81,26 +77,26 @@ def restore_command(
     --force. Afterwards the token in the state folder works, made anew if need be.
     """
 
-    async def work(settings: Config) -> None:
+    async def work(settings: Config, clock: Clock) -> None:
         await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         with StateLock(settings.node.state_dir):
-            async with _database(settings) as db:
+            async with open_database(settings, clock, visiting=True) as db:
                 _report("restored", await restore(db, source, force=force), source)
-                operators = Operators(ApiTokens(db), SystemClock(), settings.auth)
+                operators = Operators(ApiTokens(db), clock, settings.auth)
                 token = await ensure_working_token(operators, settings.node.state_dir)
                 typer.echo(f"admin token    kept in {token}, for root alone")
             if identity:
-                _restore_identity(source, settings.node.state_dir / IDENTITY_FOLDER, force=force)
+                _restore_identity(source, settings, force=force)
 
     _run(config, work)
 
 
-def _run(config: Path | None, work: Callable[[Config], Awaitable[None]]) -> None:
+def _run(config: Path | None, work: Callable[[Config, Clock], Awaitable[None]]) -> None:
     file = chosen(config)
     typer.echo(f"configuration  {told(file)}")
 
     async def main() -> None:
-        await work(load(file, os.environ))
+        await work(load(file, os.environ), SystemClock())
 
     asyncio.run(main())
 
@@ -112,31 +108,13 @@ def _refuse_nothing(config: Config) -> None:
         raise NotFound(f"There is no database in {data}; name the node's file with --config.")
 
 
-@asynccontextmanager
-async def _database(config: Config, *, may_restart: bool = True) -> AsyncIterator[Database]:
-    """The node's database; an embedded one is started if it does not run, and ended again."""
-    clock = SystemClock()
-    embedded = None if config.database.dsn else EmbeddedPostgres(config.database, clock)
-    dsn = config.database.dsn
-    if embedded is not None:
-        dsn = await embedded.start(may_restart=may_restart)
-    try:
-        db = await Database.open(dsn, config.database, clock, random.Random())
-        try:
-            yield db
-        finally:
-            await db.close()
-    finally:
-        if embedded is not None and not embedded.adopted:
-            await embedded.stop()
-
-
 def _identity_files(config: Config) -> dict[str, Path]:
-    folder = config.node.state_dir / IDENTITY_FOLDER
+    folder = config.node.state_dir / state_folder.IDENTITY
     return {path.name: path for path in sorted(folder.glob("*")) if path.is_file()}
 
 
-def _restore_identity(source: Path, folder: Path, *, force: bool) -> None:
+def _restore_identity(source: Path, config: Config, *, force: bool) -> None:
+    folder = config.node.state_dir / state_folder.IDENTITY
     folder.mkdir(mode=0o700, exist_ok=True)
     with open_archive(source) as archive:
         for name, content in archive.files():

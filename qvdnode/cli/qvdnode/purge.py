@@ -15,6 +15,7 @@ from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims, mounts
+from qvdnode.host.lxc_locks import remove_locks
 from qvdnode.host.trusted_path import Place, require, without_links
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
@@ -97,3 +98,4 @@ async def _purge(folder: Path) -> None:
                 "crash when it is started again), then purge once more"
             )
         shutil.rmtree(folder)
+        remove_locks(folder / "lxc")

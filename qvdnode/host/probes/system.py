@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import cgroups
-from qvdnode.host.kernel_limits import KernelLimits
+from qvdnode.host.kernel_limits import kernel_limits
 
 PROC: Final = Path("/proc")
 SYS: Final = Path("/sys")
@@ -75,9 +75,9 @@ def look() -> SystemFacts:
         docker=DOCKER_SOCKET.exists(),
         clock_synchronised=_synchronised(),
         low_limits=tuple(
-            f"{name.replace('/', '.')} = {value}" for name, value in KernelLimits().low().items()
+            f"{name.replace('/', '.')} = {value}" for name, value in kernel_limits().low().items()
         ),
-        limits_settable=KernelLimits().settable(),
+        limits_settable=kernel_limits().settable(),
     )
 
 

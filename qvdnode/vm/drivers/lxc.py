@@ -7,6 +7,7 @@ Everything else (is it there, which pid, end it) is read from and written to its
 # tested-by: tests/contract/test_guest_driver.py
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -15,16 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, guest_network, pidfd, process
+from qvdnode.host import apparmor, links, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, Layout, probe
 from qvdnode.host.idmap import Namespaces, guest_namespace
+from qvdnode.host.links import GuestEnd
+from qvdnode.host.lxc_locks import remove_locks
+from qvdnode.host.network_namespaces import NetworkNamespace, of_process
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.vm.core import lxc_config, socket_filter
-from qvdnode.vm.drivers.lxc_control import LxcControl, write_private
+from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.vm.core import lxc_config
+from qvdnode.vm.drivers.lxc_control import Confined, ControlNetwork, network_of_monitor
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +37,6 @@ SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
 SECCOMP_PROFILE: Final = "guest.seccomp"
 """Beside lxc_config.py; LXC gets a copy, since that may be a path which it would read as syntax."""
 START_LIMIT_S: Final = 30.0
-LAUNCH_TRIES: Final = 3
-"""With a new control socket each, when somebody has taken the name of the one before."""
-NAME_TAKEN: Final = "already running"
 DIAL_LIMIT_S: Final = 5.0
 KILL_PAUSE_S: Final = 0.02
 KILL_LIMIT_S: Final = 10.0
@@ -81,7 +83,6 @@ class LxcDriver:
         self._clock = clock
         self._cgroups = cgroups or probe()
         self._host = lxc_config.LxcHost(
-            bridge=settings.bridge,
             group=settings.group,
             seccomp_profile=str(settings.folder / SECCOMP_PROFILE),
             apparmor=APPARMOR_PROFILES[apparmor.look()],
@@ -89,66 +90,63 @@ class LxcDriver:
             limits_swap=self._cgroups.limits_swap(),
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self._control = LxcControl(settings.folder)
+        self._control = ControlNetwork()
         self._has_files = False
         self._namespaces = Namespaces(guest_namespace)
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
-        for _ in range(LAUNCH_TRIES):
-            guest = await self._launch(spec)
-            if guest is not None:
-                return guest
-            log.warning("control_socket_taken", extra={"guest": spec.name})
-        raise GuestFailed(
-            "The container did not start: another user of the host takes the names of its control "
-            "sockets. Find who it is with: ss -xlp | grep lxc",
-            step="launch",
-        )
+        network = await self._control.get()
+        users = await self._namespaces.get(spec.ids.start, spec.ids.count)
+        is_up = False
+        try:
+            place = f"/proc/{os.getpid()}/fd/{users}"
+            guest = await self._start(
+                spec, lxc_config.config_text(spec, self._host, place), network
+            )
+            await self._plug(spec, guest)
+            is_up = True
+        finally:
+            os.close(users)  # the guest has it
+            if not is_up:
+                # Its link goes with it; a link of that name that stays is not this guest's.
+                await self._end(spec.name)
+        return guest
 
-    async def _launch(self, spec: GuestSpec) -> GuestProcess | None:
-        """Start it once; None when the name of its control socket was somebody else's."""
+    async def _start(self, spec: GuestSpec, text: str, network: NetworkNamespace) -> GuestProcess:
         config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
         self._put_files()
         words.unlink(missing_ok=True)
-        guest: GuestProcess | None = None
-        ready, taken, said = False, False, ENDED_AT_ONCE
-        namespace = await self._namespaces.get(spec.ids.start, spec.ids.count)
-        try:
-            self._control.draw(spec.name)
-            place = f"/proc/{os.getpid()}/fd/{namespace}"
-            write_private(config, lxc_config.config_text(spec, self._host, place))
-            code = await self._control.unless_taken(
-                spec.name,
-                self._run(
-                    "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words), "-l", "WARN",
-                    limit_s=START_LIMIT_S,
-                ),
-            )  # fmt: skip
-            guest = await self.find(spec) if code == 0 else None
-            if guest is None:
-                said = _last_words(words)  # which go with the container
-                taken = code is None or NAME_TAKEN in said
-            else:
-                # No rule lets its IPv6 out, and its link would have a network full of neighbours.
-                await asyncio.to_thread(guest_network.switch_ipv6_off, guest.pid, lxc_config.LINK)
-                ready = True
-        finally:
-            os.close(namespace)  # the guest has it
-            if not ready:
-                await self.kill(spec)
-        if guest is None and not taken:
+        write_private(config, text)
+        code = await self._run(
+            network, "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words),
+            "-l", "WARN", limit_s=START_LIMIT_S,
+        )  # fmt: skip
+        guest = await self.find(spec) if code == 0 else None
+        if guest is None:
+            said = _last_words(words)  # which go with the container
             raise GuestFailed(f"The container did not start: {said}", step="launch")
         return guest
+
+    async def _plug(self, spec: GuestSpec, guest: GuestProcess) -> None:
+        port = spec.port
+        end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
+        try:
+            with contextlib.closing(_network_of(guest)) as namespace:
+                await to_its_end(links.plug(port.link, self._settings.bridge, namespace, end))
+        except HostFailed as error:
+            raise GuestFailed(f"The container did not start: {error}", step="launch") from error
 
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """Run the verb as the guest's root, with nothing of ours in its environment."""
         self._put_files()
-        self._control.require_own(spec.name)
-        return await self._run(
-            "lxc-attach", spec.name, "-f", str(self._settings.folder / ATTACH_CONFIG),
-            "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s,
-        )  # fmt: skip
+        group = lxc_config.monitor_group(self._host, spec.name)
+        found = network_of_monitor(spec.name, lambda: self._cgroups.processes(group))
+        with contextlib.closing(found) as network:
+            return await self._run(
+                network, "lxc-attach", spec.name, "-f", str(self._settings.folder / ATTACH_CONFIG),
+                "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s,
+            )  # fmt: skip
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Signal the process of this guest that has that guest pid."""
@@ -184,8 +182,10 @@ class LxcDriver:
             pidfd.send(guest.pid, signal.SIGTERM, guest.started_ticks)
 
     async def kill(self, spec: GuestSpec) -> None:
-        """End guest and monitor and remove their groups; raises HostFailed if some stay."""
+        """End guest and monitor, remove groups and link; raises HostFailed if some stay."""
         await self._end(spec.name)
+        # The kernel would do it a moment later, when it clears the guest's network namespace.
+        await to_its_end(links.remove_link(spec.port.link))
 
     async def find(self, spec: GuestSpec) -> GuestProcess | None:
         """The first process of the guest's group: PID 1 in a namespace of its own."""
@@ -213,6 +213,7 @@ class LxcDriver:
         if not keep:
             self._cgroups.remove(self._host.group)
             self._cgroups.remove(lxc_config.pivot_group(self._host))
+            remove_locks(self._settings.folder)
         return strangers
 
     def _put_files(self) -> None:
@@ -239,7 +240,6 @@ class LxcDriver:
                 raise HostFailed(f"processes of {name} cannot be killed") from error
         for left in (group, monitor):
             self._cgroups.remove(left)
-        self._control.forget(name)
         for kind in ("conf", "log"):
             self._file(name, kind).unlink(missing_ok=True)
 
@@ -249,13 +249,14 @@ class LxcDriver:
                 self._cgroups.kill(groups[0])
                 await self._clock.sleep(KILL_PAUSE_S)
 
-    async def _run(self, program: str, name: str, *options: str, limit_s: float) -> int:
-        path = self._control.path(name)
+    async def _run(
+        self, network: NetworkNamespace, program: str, name: str, *options: str, limit_s: float
+    ) -> int:
         return await process.exit_code(
-            [str(PROGRAMS / program), "-n", name, "-P", path, *options],
+            [PROGRAMS / program, "-n", name, "-P", self._settings.folder, *options],
             env={"PATH": SEARCH_PATH},
             limit_s=limit_s,
-            seccomp_filter=socket_filter.program(),
+            enter=Confined(network).enter,
         )
 
     def _host_pid(self, spec: GuestSpec, guest_pid: int) -> int | None:
@@ -272,6 +273,17 @@ class LxcDriver:
         return self._settings.folder / f"{name}.{kind}"
 
 
+def _network_of(guest: GuestProcess) -> NetworkNamespace:
+    """The namespace of a guest, to be closed; raises HostFailed when the guest has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        namespace = NetworkNamespace(of_process(guest.pid))
+        # Its pid may belong to another process by now, and that be one of the host's.
+        if pidfd.start_ticks(guest.pid) == guest.started_ticks:
+            return namespace
+        namespace.close()
+    raise HostFailed(ENDED_AT_ONCE)
+
+
 def _signal(number: int) -> signal.Signals:
     return signal.Signals(number)
 
@@ -283,3 +295,19 @@ def _last_words(path: Path) -> str:
         return ENDED_AT_ONCE
     errors = [line for line in text.splitlines() if " ERROR " in line]
     return " / ".join(errors)[:LOG_TAIL] or ENDED_AT_ONCE
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only root reads; raises HostFailed, leaving none."""
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o600)
+
+    try:
+        with open(path, "w", encoding="utf-8", opener=opened) as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise HostFailed(f"{path} cannot be written: {error.strerror}") from error

@@ -1,143 +1,71 @@
-"""Where LXC listens for orders about a guest, and whether it is LXC that listens there.
+"""The network namespace in which LXC's monitors listen for orders about their guests.
 
-LXC takes a name in the host's space of abstract sockets, made of its path and the guest's name.
-Any user of the host may take such a name first: `lxc-start` would ask whoever that is, and wait.
-So each launch has a path of its own that nobody can foretell.
+A monitor listens at an abstract unix socket. Whoever can dial it can open connections until the
+monitor has no descriptors left, which ends its guest; whoever takes its name first is asked in its
+place. Abstract sockets belong to a network namespace, so monitors run in one that no user of the
+host can enter. It has no name: it lasts as long as a monitor or the node, and the next process of
+the node makes another and finds earlier monitors in theirs.
 """
-
-# tested-by: tests/attacks/test_control_socket.py
 
 import asyncio
 import contextlib
-import os
-import secrets
-import socket
-import struct
-from collections.abc import Awaitable
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from qvdnode.host import linux_calls
+from qvdnode.host.network_namespaces import NetworkNamespace, new_namespace, of_process
 from qvdnode.model.errors import HostFailed
-from qvdnode.runtime.time_limit import TimeLimit
-
-LOCKS: Final = Path("/run/lxc/lock")
-"""LXC makes a folder for each path in here, and leaves it."""
-_CREDENTIALS: Final = struct.Struct("=iII")
-LOOK_S: Final = 1.0
-"""Longer than a launch takes on a host that is not busy; a look costs next to nothing."""
-FULL_QUEUE: Final = "a process that does not answer"
-"""Whose socket has as many waiting as it takes."""
-NAME_MAX: Final = 105
-"""LXC hashes what is longer."""
+from qvdnode.vm.core import socket_filter
 
 
-class LxcControl:
-    """The paths of an instance's guests, each in a file that only root reads."""
+class ControlNetwork:
+    """The namespace for the monitors that one process of the node starts."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        self._namespace: NetworkNamespace | None = None
+        self._making = asyncio.Lock()
 
-    def draw(self, name: str) -> None:
-        """Give a guest a new path; raises HostFailed."""
-        self.forget(name)
-        path = self._folder / secrets.token_hex(16)
-        write_private(self._file(name), str(path))
-        try:
-            path.mkdir()  # LXC wants it to be there for itself and the guest, and keeps it empty
-            path.chmod(0o711)
-        except OSError as error:
-            raise HostFailed(f"{path} cannot be made: {error.strerror}") from error
-
-    def path(self, name: str) -> str:
-        """What LXC is told with -P; the folder itself for guests of an earlier release."""
-        try:
-            return self._file(name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return str(self._folder)
-
-    def forget(self, name: str) -> None:
-        """The guest is gone; safe to repeat."""
-        path = self.path(name)
-        if path != str(self._folder):
-            for folder in (LOCKS / path.lstrip("/"), Path(path)):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-        self._file(name).unlink(missing_ok=True)
-
-    def stranger(self, name: str) -> str | None:
-        """Who listens at the guest's socket without being root, for a message; None if nobody."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dialled:
-            dialled.settimeout(0)
-            try:
-                dialled.connect(self._address(name))
-            except BlockingIOError:
-                return FULL_QUEUE
-            except OSError:
-                return None
-            facts = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, uid, _ = _CREDENTIALS.unpack(facts)
-        return None if uid == 0 else f"process {pid} of user {uid}"
-
-    async def unless_taken(self, name: str, work: Awaitable[int]) -> int | None:
-        """The exit code of a launch; None as soon as it waits for a stranger's answer."""
-        loop, limit = asyncio.get_running_loop(), TimeLimit(None)
-
-        def look() -> None:
-            if self.stranger(name) is None:
-                looks.append(loop.call_later(LOOK_S, look))
-            else:
-                limit.end_now()
-
-        looks = [loop.call_later(LOOK_S, look)]
-        try:
-            async with limit:
-                return await work
-        except TimeoutError:
-            return None
-        finally:
-            looks[-1].cancel()
-
-    def require_own(self, name: str) -> None:
-        """Raise HostFailed when lxc-attach would believe somebody else than LXC.
-
-        A full queue is LXC's own: any user of the host may fill it, but nobody else can listen at
-        the name while the guest runs.
-        """
-        who = self.stranger(name)
-        if who not in {None, FULL_QUEUE}:
-            raise HostFailed(
-                f"the control socket of {name} belongs to {who}: end that and try again"
-            )
-
-    def _address(self, name: str) -> bytes:
-        whole = f"{self.path(name)}/{name}".encode()
-        address = whole + b"/command"
-        if len(address) > NAME_MAX:
-            address = b"lxc/%016x/command" % _fnv_1a(whole)
-        return b"\0" + address
-
-    def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.control"
+    async def get(self) -> NetworkNamespace:
+        """Make it if there is none yet; it stays open. Raises HostFailed."""
+        async with self._making:
+            if self._namespace is None:
+                self._namespace = await new_namespace()
+            return self._namespace
 
 
-def _fnv_1a(text: bytes) -> int:
-    found = 0xCBF2_9CE4_8422_2325
-    for byte in text:
-        found = (found ^ byte) * 0x100_0000_01B3 % 2**64
-    return found
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """What LXC's programs, and all that they start, inherit of the thread that starts them."""
+
+    network: NetworkNamespace
+
+    def enter(self) -> None:
+        """For a thread that does nothing else; wants CAP_SYS_ADMIN, raises OSError."""
+        self.network.enter()
+        linux_calls.filter_system_calls(socket_filter.program())
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only root reads; raises HostFailed, leaving none."""
+def network_of_monitor(name: str, monitors: Callable[[], set[int]]) -> NetworkNamespace:
+    """The namespace that a guest's monitor listens in, to be closed; raises HostFailed.
 
-    def opened(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW, 0o600)
-
+    `monitors` looks up its pid, which may belong to another process by the time it is used.
+    """
+    gone = HostFailed(f"the LXC monitor of {name} is gone")
+    pid = min(monitors(), default=None)
+    if pid is None:
+        raise gone
     try:
-        with open(path, "w", encoding="utf-8", opener=opened) as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise HostFailed(f"{path} cannot be written: {error.strerror}") from error
+        namespace = NetworkNamespace(of_process(pid))
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise gone from error
+    with contextlib.ExitStack() as undo:
+        undo.callback(namespace.close)
+        if pid not in monitors():
+            raise gone
+        if namespace.is_own():
+            raise HostFailed(
+                f"the monitor of {name} was started by an earlier release, and any user of the "
+                "host could answer in its place: stop the desktop and start it again"
+            )
+        undo.pop_all()
+    return namespace

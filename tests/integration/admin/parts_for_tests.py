@@ -9,11 +9,13 @@ from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Reco
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.cluster.core.placement import Load
 from qvdnode.cluster.node_choice import NodeChoice
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
+from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
@@ -106,7 +108,13 @@ def make_parts(
         accounts=Accounts(
             tenants=Tenants(database),
             users=users,
-            authenticator=Authenticator(users, UserTokens(database), hasher, clock, settings),
+            authenticator=Authenticator(
+                LoginStores(users, UserTokens(database), FamiliarSources(database)),
+                hasher,
+                clock,
+                settings,
+                random.Random(1),
+            ),
             hasher=hasher,
             operators=Operators(api_tokens, clock, settings),
             api_tokens=api_tokens,

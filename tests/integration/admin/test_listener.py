@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import json
 import logging
 import socket
 import ssl
@@ -18,6 +19,7 @@ from qvdnode.admin.headers import HEADERS
 from qvdnode.admin.listener import CONNECTIONS, serving
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.settings import AdminSettings
+from qvdnode.model.principal import Operator
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.telemetry.repeated_events import WINDOW_S
 from qvdnode.tls.acceptor import listen
@@ -260,6 +262,53 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
     for event in ("head_refused", "tls_failed", "connection_dropped", "admin_request_refused"):
         assert 1 <= caplog.messages.count(event) <= lines_max, event
     assert "admin_request" not in caplog.messages
+
+
+async def test_an_expectation_that_is_not_met_is_a_problem_like_others(
+    open_port: OpenPort,
+) -> None:
+    port = await open_port(PATIENT)
+    signed = f"Authorization: Bearer {port.token}"
+    for head in (
+        port.nodes("Expect: foo", signed),
+        port.nodes("Expect: foo"),
+        HEALTH.replace(b"healthz", b"nowhere").replace(b"\r\n\r\n", b"\r\nExpect: foo\r\n\r\n"),
+    ):
+        caller = await port.call()
+        status, headers, body = await caller.ask(head)
+        assert (status, headers["content-type"]) == (417, "application/problem+json")
+        assert json.loads(body)["code"] == "expectation_failed"
+        assert headers["connection"] == "close"
+        assert headers.keys() >= {name.lower() for name in HEADERS}
+        assert await caller.ended()
+    status, _, _ = await (await port.call()).ask(port.nodes("Expect: 100-continue", signed))
+    assert status == 100
+
+
+async def test_nothing_is_looked_up_for_callers_that_have_left(
+    open_port: OpenPort, parts: AdminParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = await open_port(PATIENT)
+    store = parts.accounts.api_tokens
+    real, asked, may_answer = store.operator, [], asyncio.Event()
+
+    async def slow(token_digest: bytes) -> Operator | None:
+        asked.append(token_digest)
+        await may_answer.wait()
+        return await real(token_digest)
+
+    monkeypatch.setattr(store, "operator", slow)
+    callers = [
+        await port.call(said=port.nodes(f"Authorization: Bearer rubbish{number}"))
+        for number in range(5)
+    ]
+    await until(lambda: asked)
+    for caller in callers:
+        caller.writer.transport.abort()
+    await until(lambda: CONNECTIONS._value.get() == 0)
+    may_answer.set()
+    assert (await (await port.call()).ask(port.signed()))[0] == 200
+    assert len(asked) == 2
 
 
 async def test_nothing_is_unpacked(open_port: OpenPort) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ async def test_it_ends_with_the_client_however_that_ends() -> None:
     parent = await process.launch(["sh", "-c", f"{' '.join(argv)} & wait"])
     await until(lambda: bool(descendants("sleep")))
     pids = descendants("sleep")
-    parent.kill()
+    parent.send_signal(signal.SIGKILL)
     await parent.wait()
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 

@@ -93,15 +93,14 @@ async def test_another_account_is_refused_even_with_a_way_to_the_socket(
 
 async def test_a_killed_server_comes_back_with_what_it_had(own_server: OwnServer) -> None:
     dsn = await own_server.embedded.start()
-    told: list[bool] = []
-    own_server.embedded.on_change.append(told.append)
     connection = await asyncpg.connect(dsn)
     await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     first = own_server.pid()
     assert first is not None
     async with supervised(own_server.embedded):
         os.kill(first, signal.SIGKILL)
-        await until(lambda: told == [False, True], limit_s=20)
+        await until(lambda: own_server.pid() not in (None, first), limit_s=20)
+        await until(lambda: _answers(dsn), limit_s=20)
         connection.terminate()
         connection = await asyncpg.connect(dsn)
         assert await connection.fetchval("SELECT answer FROM kept") == 42
@@ -150,6 +149,16 @@ async def test_a_server_that_outlived_its_node_is_adopted(own_server: OwnServer)
     assert second.adopted
     assert own_server.pid() == first
     assert not own_server.embedded.adopted
+
+
+async def test_an_adopted_server_that_cannot_say_how_it_is_set_up_is_set_up_again(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = await own_server.embedded.start()
+    monkeypatch.setattr(server_config, "IS_SET_UP", "SELECT 1 / 0")
+    again = own_server.another()
+    assert await again.start() == dsn
+    assert again.adopted
 
 
 async def test_an_adopted_server_is_kept_alive_too(own_server: OwnServer) -> None:

@@ -4,10 +4,11 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from qvdnode.db.flavours import FlavourDraft, Flavours
+from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
 from qvdnode.model.errors import Conflict, Invalid, NotFound
+from qvdnode.model.farm import FlavourDraft
 from qvdnode.model.ids import ImageId, TenantId
 from qvdnode.model.listing import Page
 from tests.integration.db.sample import Sample, make_sample

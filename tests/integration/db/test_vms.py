@@ -2,7 +2,7 @@
 
 import pytest
 
-from qvdnode.db.flavours import FlavourDraft, Flavours
+from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
@@ -14,6 +14,7 @@ from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.ids import FlavourId, TenantId, UserId, VmId
 from qvdnode.model.listing import Page
 from qvdnode.model.vm_state import VmState, WireState
+from tests.fakes.orders import flavour_draft
 from tests.integration.db.sample import make_sample
 
 pytestmark = pytest.mark.postgres
@@ -34,7 +35,7 @@ async def test_a_name_is_taken_once_per_user(database: Database) -> None:
 async def test_a_vm_wants_a_user_and_a_flavour_of_one_tenant(database: Database) -> None:
     sample = await make_sample(database)
     other = await Tenants(database).create("acme")
-    foreign = await Flavours(database).create(FlavourDraft(other.id, "x", sample.image.id))
+    foreign = await Flavours(database).create(flavour_draft(other.id, "x", sample.image.id))
     with pytest.raises(Conflict, match="tenant default and the flavour of tenant acme"):
         await Vms(database).create(sample.user.id, foreign.id, "other")
     with pytest.raises(NotFound, match="no user 999"):
@@ -46,7 +47,7 @@ async def test_a_vm_wants_a_user_and_a_flavour_of_one_tenant(database: Database)
 async def test_desktops_and_applications_are_listed_apart(database: Database) -> None:
     sample = await make_sample(database)
     editor = await Flavours(database).create(
-        FlavourDraft(sample.tenant.id, "editor", sample.image.id, application="gedit")
+        flavour_draft(sample.tenant.id, "editor", sample.image.id, application="gedit")
     )
     vms = Vms(database)
     app = await vms.create(sample.user.id, editor.id, "edit")

@@ -1,10 +1,12 @@
 """The switch is shared: the last instance that leaves puts it back as the first found it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from qvdnode.host.forwarding import BEFORE, Forwarding, enabled, link_exists
+from qvdnode.host.forwarding import NAME, Forwarding, enabled
+from qvdnode.host.shared_sysctls import BEFORE, link_exists
 from qvdnode.model.errors import HostFailed
 
 BRIDGE = "lo"
@@ -14,14 +16,19 @@ BRIDGE = "lo"
 @pytest.fixture(params=["0", "1"])
 def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A file in place of the kernel's switch, off or on before we come."""
-    path = tmp_path / "ip_forward"
-    path.write_text(f"{request.param}\n")
+    return made(tmp_path, request.param)
+
+
+def made(tmp_path: Path, value: str) -> Path:
+    path = tmp_path / "sys" / NAME
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{value}\n")
     return path
 
 
 def test_one_instance_switches_on_and_puts_back(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
-    forwarding = Forwarding(tmp_path / "run" / "records", switch)
+    forwarding = Forwarding(tmp_path / "run" / "records", switch.parents[2])
     assert forwarding.hold("a", BRIDGE) == (not was_on)
     assert not forwarding.hold("a", BRIDGE)
     assert enabled(switch)
@@ -34,10 +41,10 @@ def test_one_instance_switches_on_and_puts_back(switch: Path, tmp_path: Path) ->
 def test_only_the_last_of_several_puts_back(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
     for prefix in ("", "demo"):
-        Forwarding(tmp_path, switch).hold(prefix, BRIDGE)
-    assert not Forwarding(tmp_path, switch).leave("")
+        Forwarding(tmp_path, switch.parents[2]).hold(prefix, BRIDGE)
+    assert not Forwarding(tmp_path, switch.parents[2]).leave("")
     assert enabled(switch)
-    Forwarding(tmp_path, switch).leave("demo")
+    Forwarding(tmp_path, switch.parents[2]).leave("demo")
     assert enabled(switch) == was_on
 
 
@@ -45,16 +52,16 @@ def test_a_killed_instance_that_comes_back_still_knows_how_it_was(
     switch: Path, tmp_path: Path
 ) -> None:
     was_on = enabled(switch)
-    Forwarding(tmp_path, switch).hold("a", BRIDGE)
-    Forwarding(tmp_path, switch).hold("a", BRIDGE)
-    Forwarding(tmp_path, switch).leave("a")
+    Forwarding(tmp_path, switch.parents[2]).hold("a", BRIDGE)
+    Forwarding(tmp_path, switch.parents[2]).hold("a", BRIDGE)
+    Forwarding(tmp_path, switch.parents[2]).leave("a")
     assert enabled(switch) == was_on
 
 
 def test_an_instance_whose_bridge_is_gone_holds_nothing(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
     there = {"gone0", "here0"}
-    forwarding = Forwarding(tmp_path, switch, there.__contains__)
+    forwarding = Forwarding(tmp_path, switch.parents[2], there.__contains__)
     forwarding.hold("gone", "gone0")
     forwarding.hold("here", "here0")
     there.remove("gone0")
@@ -67,7 +74,7 @@ def test_how_it_was_is_remembered_past_an_instance_that_is_gone(
 ) -> None:
     was_on = enabled(switch)
     there = {"gone0"}
-    forwarding = Forwarding(tmp_path, switch, there.__contains__)
+    forwarding = Forwarding(tmp_path, switch.parents[2], there.__contains__)
     forwarding.hold("gone", "gone0")
     there.symmetric_difference_update({"gone0", "new0"})
     forwarding.hold("new", "new0")
@@ -83,9 +90,8 @@ def test_links_are_looked_up_on_the_host() -> None:
 
 
 def test_somebody_elses_off_is_left_alone(tmp_path: Path) -> None:
-    switch = tmp_path / "ip_forward"
-    switch.write_text("0\n")
-    forwarding = Forwarding(tmp_path / "records", switch)
+    switch = made(tmp_path, "0")
+    forwarding = Forwarding(tmp_path / "records", switch.parents[2])
     forwarding.hold("a", BRIDGE)
     switch.write_text("0\n")
     assert not forwarding.leave("a")
@@ -93,9 +99,9 @@ def test_somebody_elses_off_is_left_alone(tmp_path: Path) -> None:
 
 def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -> None:
     was_on = enabled(switch)
-    forwarding = Forwarding(tmp_path, switch)
+    forwarding = Forwarding(tmp_path, switch.parents[2])
     forwarding.hold("gone", BRIDGE)
-    (tmp_path / BEFORE).write_text("another-boot 1\n")
+    (tmp_path / BEFORE).write_text(json.dumps({"boot": "another", "limits": {NAME: 1}}))
     switch.write_text("1\n" if was_on else "0\n")
     forwarding.hold("a", BRIDGE)
     forwarding.leave("a")
@@ -105,4 +111,4 @@ def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -
 def test_a_record_folder_that_cannot_be_is_told(switch: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HostFailed, match="forwarding cannot be arranged"):
-        Forwarding(tmp_path / "file" / "records", switch).hold("a", BRIDGE)
+        Forwarding(tmp_path / "file" / "records", switch.parents[2]).hold("a", BRIDGE)

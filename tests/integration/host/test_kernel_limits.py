@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from qvdnode.host.kernel_limits import BEFORE, WANTED, KernelLimits
+from qvdnode.host.kernel_limits import FAILING, WANTED
+from qvdnode.host.shared_sysctls import BEFORE, SharedSysctls
 from qvdnode.model.errors import HostFailed
 
 BRIDGE = "lo"
@@ -30,8 +31,9 @@ def value(sysctls: Path, name: str) -> int:
     return int((sysctls / name).read_text())
 
 
-def limits(sysctls: Path, *links: str) -> KernelLimits:
-    return KernelLimits(sysctls.parent / "records", sysctls, (BRIDGE, *links).__contains__)
+def limits(sysctls: Path, *links: str) -> SharedSysctls:
+    there = (BRIDGE, *links).__contains__
+    return SharedSysctls(WANTED, sysctls.parent / "records", FAILING, sysctls, there)
 
 
 def test_what_is_low_is_raised_and_put_back(sysctls: Path) -> None:

@@ -6,11 +6,14 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 
-from qvdnode.host import linux_calls, process
+from qvdnode.host import child as child_process
+from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from tests.waiting import until
 
@@ -105,19 +108,39 @@ def test_a_missing_program_is_told_on_each_loop(loop: LoopFactory) -> None:
 
 
 @on_each_loop
-def test_a_kernel_that_cannot_close_descriptors_starts_nothing(
-    loop: LoopFactory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(38, "Function not implemented")
+def test_nothing_stays_open_of_a_child_that_has_ended(loop: LoopFactory) -> None:
+    async def opened_after() -> set[str]:
+        await process.run(["cat"], stdin=b"hello")
+        child = await process.spawn_piped(["sh", "-c", "sleep 60 & exec sleep 60"])
+        await process.end_all(child)
+        await asyncio.sleep(0)  # transports close in the loop's next turn
+        return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
-    monkeypatch.setattr(linux_calls, "close_range_on_exec", refused)
-    with (
-        asyncio.Runner(loop_factory=loop) as runner,
-        pytest.raises(HostFailed, match=r"touch was not started, .*Linux 5\.11"),
-    ):
-        runner.run(process.run(["touch", tmp_path / "made"]))
-    assert not (tmp_path / "made").exists()
+    with asyncio.Runner(loop_factory=loop) as runner:
+        before = runner.run(opened_after())  # with what the loop has opened for itself
+        assert runner.run(opened_after()) == before
+
+
+async def test_a_program_that_cannot_be_executed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    with pytest.raises(HostFailed, match="text cannot be started: Permission denied"):
+        await process.run([tmp_path / "text"])
+
+
+async def test_a_start_that_is_cancelled_leaves_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Child] = []
+    really_start = child_process.start
+
+    async def start(*words: Any, **more: Any) -> Child:
+        started.append(await really_start(*words, **more))
+        work.cancel()
+        return started[-1]
+
+    monkeypatch.setattr(child_process, "start", start)
+    work = asyncio.create_task(process.spawn_piped(["sleep", "60"]))
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert [one.returncode for one in started] == [-signal.SIGKILL]
 
 
 async def test_a_bad_exit_is_told_in_its_own_words() -> None:

@@ -10,7 +10,7 @@ import pytest
 from qvdnode.host.process import run
 from qvdnode.host.system_account import (
     SystemAccount,
-    closed_parent,
+    closed_folder,
     ensure_account,
     own_folder,
     passable_folder,
@@ -59,7 +59,17 @@ def test_a_closed_folder_on_the_way_is_named(
     inner.mkdir()
     os.chown(inner, owner, 0)
     inner.chmod(mode)
-    assert closed_parent(inner / "data", NOBODY) == (inner if closed else None)
+    (inner / "data").mkdir()
+    for place in (inner, inner / "data"):
+        assert closed_folder(place, NOBODY) == (inner if closed else None)
+
+
+@pytest.mark.parametrize(("mode", "closed"), [(0o770, True), (0o001, False)])
+def test_a_folder_is_closed_to_strangers_whoever_owns_it(
+    folder: Path, mode: int, *, closed: bool
+) -> None:
+    folder.chmod(mode)
+    assert closed_folder(folder) == (folder if closed else None)
 
 
 def test_an_own_folder_is_closed_to_others(folder: Path) -> None:

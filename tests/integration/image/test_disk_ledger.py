@@ -98,4 +98,6 @@ def test_a_state_folder_that_is_not_there_is_told(by_files: ImageSettings) -> No
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
         DiskLedger(missing).look()
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
+        DiskLedger(missing).reserved_mib([])
+    with pytest.raises(HostFailed, match="missing cannot be looked at"):
         DiskSizes(missing, DiskLedger(missing)).look([])

@@ -9,6 +9,7 @@ import pytest
 
 from qvdnode.host import process
 from qvdnode.image.settings import ImageSettings
+from qvdnode.wire.session_exit import SessionExit
 from tests.integration.image.bare_guest import BareGuest
 from tests.integration.image.shown_screen import screen
 from tests.waiting import until
@@ -54,7 +55,7 @@ async def guest(settings: ImageSettings, icewm_root: Path) -> AsyncIterator[Bare
 async def listening(guest: BareGuest) -> BareGuest:
     """A guest whose display waits for its first client."""
     guest.params(**USUAL)
-    assert await guest.session("start") == 0
+    assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     return guest
 
@@ -65,16 +66,28 @@ async def users_processes(guest: BareGuest) -> str:
 
 
 async def test_exit_codes_are_as_written_down(guest: BareGuest) -> None:
-    assert await guest.session("start") == 3
+    assert await guest.session("start") == SessionExit.BAD_PARAMETERS
     guest.params(**USUAL)
-    for verb, code in (("nonsense", 2), ("", 2), ("status", 5), ("resume", 5), ("suspend", 5)):
+    for verb, code in (
+        ("nonsense", SessionExit.UNKNOWN_VERB),
+        ("", SessionExit.UNKNOWN_VERB),
+        ("status", SessionExit.NOT_RUNNING),
+        ("resume", SessionExit.NOT_RUNNING),
+        ("suspend", SessionExit.NOT_RUNNING),
+    ):
         assert await guest.session(verb) == code, verb
-    assert await guest.session("stop") == 0
-    assert await guest.session("start") == 0
+    assert await guest.session("stop") == SessionExit.DONE
+    assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
-    for verb, code in (("start", 4), ("status", 0), ("resume", 6), ("suspend", 0), ("stop", 0)):
+    for verb, code in (
+        ("start", SessionExit.ALREADY_RUNNING),
+        ("status", SessionExit.DONE),
+        ("resume", SessionExit.LASTING),
+        ("suspend", SessionExit.DONE),
+        ("stop", SessionExit.DONE),
+    ):
         assert await guest.session(verb) == code, verb
-    assert await guest.session("status") == 5
+    assert await guest.session("status") == SessionExit.NOT_RUNNING
 
 
 @pytest.mark.parametrize("key", CHECKED)
@@ -83,7 +96,7 @@ async def test_hostile_values_are_refused_and_run_nothing(guest: BareGuest, key:
         if key in OPTIONS and value == CLIMBING:
             continue  # only text there: nxagent makes no path of it
         guest.params(**{**USUAL, key: value})
-        assert await guest.session("start") == 3, f"{key}={value!r}"
+        assert await guest.session("start") == SessionExit.BAD_PARAMETERS, f"{key}={value!r}"
     assert not (guest.run_folder / "owned").exists()
     assert await users_processes(guest) == ""
 
@@ -104,7 +117,7 @@ async def test_hostile_values_are_refused_and_run_nothing(guest: BareGuest, key:
 )
 async def test_files_that_are_no_parameters_are_refused(guest: BareGuest, content: bytes) -> None:
     guest.raw_params(content)
-    assert await guest.session("start") == 3
+    assert await guest.session("start") == SessionExit.BAD_PARAMETERS
 
 
 async def test_the_account_is_whole_and_the_guest_has_its_names(listening: BareGuest) -> None:
@@ -208,7 +221,7 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
         "nx/nx,keyboard=pc105/es,client=windows,link=lan,geometry=800x600,listen=4100:100\n"
     )
     guest.params(**{**USUAL, "KEYBOARD": "pc104/us", "LINK": "56k", "FULLSCREEN": "1"})
-    assert await guest.session("resume") == 6
+    assert await guest.session("resume") == SessionExit.LASTING
     told = options.read_text(encoding="ascii")
     assert (
         "keyboard=pc104/us,client=windows,xinerama=0,link=56k,geometry=fullscreen,resize=1" in told
@@ -226,7 +239,7 @@ async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
 
 async def test_the_display_is_as_the_client_wishes(guest: BareGuest) -> None:
     guest.params(**{**USUAL, "FULLSCREEN": "1"})
-    assert await guest.session("start") == 0
+    assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     async with screen() as shown, shown.viewer(guest.address):
         await until(lambda: shown.shows("QVD"), limit_s=10, what="the window of nxagent")
@@ -256,16 +269,16 @@ async def test_the_end_of_the_display_ends_the_desktop(listening: BareGuest) -> 
         return "icewm" not in left and "display" not in left
 
     await until(gone, what="the desktop to end")
-    assert await guest.session("start") == 0
+    assert await guest.session("start") == SessionExit.DONE
 
 
 async def test_a_desktop_that_will_not_end_is_killed_within_the_limit(guest: BareGuest) -> None:
     guest.params(**USUAL, APPLICATION="trap '' TERM HUP; while :; do sleep 1; done")
-    assert await guest.session("start") == 0
+    assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
     async with asyncio.timeout(8):
-        assert await guest.session("stop") == 0
+        assert await guest.session("stop") == SessionExit.DONE
     await until(lambda: nobody_left(guest), what="the last process of the user to end")
 
 
@@ -275,7 +288,7 @@ async def test_forged_files_do_not_hold_up_a_stop(listening: BareGuest, forge: s
     files = "params session.log nx-options nxagent.log nxagent.pid desktop.pid"
     await guest.run("sh", "-c", f"cd /run/qvd; for f in {files}; do rm -f $f; {forge} $f; done")
     async with asyncio.timeout(8):
-        assert await guest.session("stop") == 0
+        assert await guest.session("stop") == SessionExit.DONE
     await until(lambda: nobody_left(guest), what="the last process of the user to end")
 
 
@@ -284,13 +297,13 @@ async def test_a_display_that_cannot_be_resized_is_resumed_all_the_same(
 ) -> None:
     guest = listening
     guest.params(**{**USUAL, "GEOMETRY": "640by480"})
-    assert await guest.session("resume") == 6
+    assert await guest.session("resume") == SessionExit.LASTING
     assert "usage: resize" in (guest.run_folder / "session.log").read_text()
 
 
 async def test_an_account_of_the_image_is_not_taken_over(guest: BareGuest) -> None:
     guest.params(**{**USUAL, "LOGIN": "daemon"})
-    assert await guest.session("start") == 3
+    assert await guest.session("start") == SessionExit.BAD_PARAMETERS
     assert "account daemon" in (guest.run_folder / "session.log").read_text()
 
 
@@ -299,11 +312,12 @@ async def test_hooks_get_the_verb_and_what_the_client_sent(guest: BareGuest) -> 
     path = "/usr/lib/qvd/hooks.d/10-note"
     await guest.run("sh", "-c", f"printf '{hook}' > {path}; chmod 755 {path}")
     guest.params(**USUAL, CUSTOM_ROOM='B 12 "$(id)"')
-    assert await guest.session("start") == 0
+    assert await guest.session("start") == SessionExit.DONE
     assert (guest.run_folder / "hook").read_text() == 'start B 12 "$(id)" alice\n'
-    assert await guest.session("resume") == 0  # not 6: it wants to be run each time
+    # not LASTING: a hook wants to be run each time
+    assert await guest.session("resume") == SessionExit.DONE
     await guest.run("sh", "-c", f"echo 'exit 9' >> {path}")
-    assert await guest.session("resume") in {1, 5}
+    assert await guest.session("resume") in {SessionExit.FAILED, SessionExit.NOT_RUNNING}
 
 
 async def test_a_user_who_plants_pids_gets_nothing_killed_but_their_own(
@@ -311,7 +325,7 @@ async def test_a_user_who_plants_pids_gets_nothing_killed_but_their_own(
 ) -> None:
     guest = listening
     (guest.run_folder / "desktop.pid").write_text("1\n")
-    assert await guest.session("stop") == 0
+    assert await guest.session("stop") == SessionExit.DONE
     assert (await guest.run("true")).returncode == 0
     await until(lambda: nobody_left(guest), what="the last process of the user to end")
 
@@ -338,5 +352,5 @@ async def nobody_left(guest: BareGuest) -> bool:
 
 async def ended(guest: BareGuest) -> bool:
     with suppress(OSError):
-        return await guest.session("status") == 5
+        return await guest.session("status") == SessionExit.NOT_RUNNING
     return False

@@ -69,7 +69,13 @@ async def test_what_is_cut_off_grows_no_more_and_a_home_keeps_what_was_synced(
     assert "rror" in await as_guest(made, IDS, f"echo late > {made.home}/late", guest_id=1000)
     with pytest.raises(HostFailed, match="Try again in a moment"):  # it would have errors, too
         await rootfs.mount(desktop_order(9, user_id=USER, flavour=ORDER.flavour), ONE, IDS)
+    after = OverlayRootfs(replace(ready, size_limits=SizeLimits.LOOP))  # the node comes back
+    assert await after.adopt(VM, USER, ONE)
+    with pytest.raises(HostFailed, match="Try again in a moment"):
+        await after.mount(desktop_order(9, user_id=USER, flavour=ORDER.flavour), ONE, IDS)
+    after.close()
     await rootfs.unmount(VM, USER, ONE)
+    assert not list((ready.state_dir / "homes").glob("*.cut-off"))
     assert allocated_mib(files[0]) == sizes[0]
     assert (await as_guest(other, IDS, "echo fine > var/lib/big")).startswith("0")
     again = await rootfs.mount(ORDER, Generation(2), IDS)

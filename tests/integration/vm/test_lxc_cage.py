@@ -128,6 +128,37 @@ async def test_it_has_home_name_and_network_of_its_own(
     assert spec.port.mac.encode() in link.stdout
 
 
+async def test_its_network_is_ready_once_it_is_launched(
+    real_guests: RealGuests, spec: GuestSpec
+) -> None:
+    await run(["ip", "link", "set", real_guests.bridge, "mtu", "1400"])
+    process = await real_guests.driver.launch(spec)
+
+    async def ip(*words: str) -> list[str]:
+        done = await run(["nsenter", f"--target={process.pid}", "--net", "ip", *words])
+        return [line.strip() for line in done.stdout.decode().splitlines()]
+
+    gateway = str(spec.port.gateway)
+    assert await ip("route") == [
+        f"default via {gateway} dev eth0 proto static",
+        f"{gateway} dev eth0 proto static scope link",
+    ]
+    links = {line.split()[1].partition("@")[0]: line for line in await ip("-oneline", "link")}
+    assert set(links) == {"lo:", "eth0"}
+    assert "LOWER_UP" in links["lo:"]
+    assert "mtu 1400" in links["eth0"]
+    assert await ip("-6", "address", "show", "dev", "eth0") == []
+    (address,) = [
+        line for line in await ip("-4", "address", "show", "dev", "eth0") if "inet" in line
+    ]
+    assert address.split()[1].removesuffix("/32") == str(spec.port.address.ip)
+    ours = await run(["ip", "-oneline", "link", "show", "master", real_guests.bridge])
+    (line,) = ours.stdout.decode().splitlines()
+    assert line.split()[1].startswith(f"{spec.port.link}@")
+    assert "LOWER_UP" in line
+    assert "mtu 1400" in line
+
+
 async def test_nothing_of_the_nodes_environment_reaches_it(
     real_guests: RealGuests, spec: GuestSpec, process: GuestProcess
 ) -> None:

@@ -1,14 +1,21 @@
 """A container that cannot be started: why, in words that somebody can act on."""
 
+import asyncio
+import os
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from qvdnode.host import mounts
+from qvdnode.host import links, mounts, pidfd
 from qvdnode.model.errors import GuestFailed, HostFailed
+from qvdnode.model.guest import GuestProcess
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.vm.drivers import lxc
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG, SECCOMP_PROFILE, LxcDriver, LxcSettings
 from tests.fixtures_guest import RealGuests
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lxc, pytest.mark.mounts]
 
@@ -45,3 +52,28 @@ async def test_a_network_that_is_taken_is_told(real_guests: RealGuests) -> None:
     twin = replace(second, port=replace(second.port, link=first.port.link))
     with pytest.raises(GuestFailed, match=first.port.link):
         await real_guests.driver.launch(twin)
+
+
+async def test_a_launch_that_is_cancelled_while_its_link_is_made_leaves_none(
+    real_guests: RealGuests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = await real_guests.spec()
+    really_plug = links.plug
+
+    async def plug(*words: Any) -> None:
+        work.cancel()
+        await really_plug(*words)
+
+    monkeypatch.setattr(links, "plug", plug)
+    work = asyncio.create_task(real_guests.driver.launch(spec))
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert await real_guests.driver.find(spec) is None
+    await until(lambda: not Path(f"/sys/class/net/{spec.port.link}").exists())
+
+
+def test_a_process_that_has_the_pid_of_a_guest_meanwhile_gets_no_link() -> None:
+    ticks = pidfd.start_ticks(os.getpid())
+    assert ticks is not None
+    with pytest.raises(HostFailed, match="ended at once"):
+        lxc._network_of(GuestProcess(os.getpid(), ticks - 1))

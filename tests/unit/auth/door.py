@@ -1,15 +1,17 @@
 """An authenticator with one user and all that is around it."""
 
 import asyncio
+import random
 from collections.abc import Iterable
 
 import pytest
 
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.model.errors import Unauthenticated
-from tests.fakes.accounts import FakeAccounts, principal
+from tests.fakes.accounts import FakeAccounts, FakeFamiliarStore, principal
 from tests.fakes.clock import ManualClock
 
 SOURCE, ELSEWHERE = "192.0.2.1", "192.0.2.9"
@@ -25,9 +27,13 @@ class Door:
         self.accounts = FakeAccounts()
         self.hasher = hasher
         self.settings = AuthSettings()
-        self.authenticator = Authenticator(
-            self.accounts, self.accounts, self.hasher, self.clock, self.settings
-        )
+        self.familiar = FakeFamiliarStore()
+        self.authenticator = self.another()
+
+    def another(self) -> Authenticator:
+        """One more process with the same accounts, such as the node after a restart."""
+        stores = LoginStores(self.accounts, self.accounts, self.familiar)
+        return Authenticator(stores, self.hasher, self.clock, self.settings, random.Random(1))
 
     async def set_password(self, password: str, *, blocked: bool = False) -> None:
         self.accounts.add(ALICE, await self.hasher.hash(password), blocked=blocked)

@@ -7,7 +7,9 @@ import pytest
 
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.model.errors import Throttled, Unauthenticated, Unavailable
+from qvdnode.model.familiar_login import FamiliarLogin
 from tests.unit.auth.door import ALICE, ELSEWHERE, OTHER_ALICE, SOURCE, Door
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("remembered", [False, True])
@@ -164,12 +166,45 @@ async def test_one_password_over_many_accounts_slows_its_source_and_no_other(doo
     free = door.settings.source_free_accounts
     for number in range(free):
         await door.wrong(f"user{number}", "Summer2026")
-    for login, password in (("one more", "Summer2026"), ("alice", "secret"), ("alice", "wrong")):
-        with pytest.raises(Throttled):
-            await door.authenticator.basic(login, password, source=SOURCE)
+    proofs = (("one more", "Summer2026"), ("alice", "secret"))
+    held = [
+        asyncio.create_task(door.authenticator.basic(login, password, source=SOURCE))
+        for login, password in proofs
+    ]
+    await asyncio.sleep(0)
+    asked = door.accounts.asked
     assert await door.authenticator.basic("alice", "secret", source=ELSEWHERE) == ALICE
-    door.clock.advance(1.01)
-    assert await door.authenticator.basic("alice", "secret", source=SOURCE) == ALICE
+    assert (door.accounts.asked, [task.done() for task in held]) == (asked, [False, False])
+
+    async def all_answered() -> bool:
+        door.clock.advance(0.1)
+        return all(task.done() for task in held)
+
+    await until(all_answered)
+    with pytest.raises(Unauthenticated):
+        await held[0]
+    assert await held[1] == ALICE
+
+
+async def test_whoever_logged_in_from_there_before_the_restart_gets_in_during_a_spray(
+    door: Door,
+) -> None:
+    await door.set_password("secret")
+    await door.authenticator.basic("alice", "secret", source=SOURCE)
+    door.familiar.logins[ALICE.user_id] = FamiliarLogin("alice", "default", age_s=0.0)
+    after = door.another()
+    for number in range(door.settings.source_free_accounts):
+        with pytest.raises(Unauthenticated):
+            await after.basic(f"user{number}", "Summer2026", source=SOURCE)
+    assert await after.basic("alice", "secret", source=SOURCE) == ALICE
+
+
+async def test_not_each_login_is_written_down(door: Door) -> None:
+    await door.set_password("secret")
+    for _ in range(5):
+        await door.authenticator.basic("alice", "secret", source=SOURCE)
+        door.clock.advance(door.settings.remember_s + 1)
+    assert door.familiar.noted == 1
 
 
 async def test_failures_are_logged_with_their_reasons_and_without_secrets(

@@ -9,6 +9,10 @@ from qvdnode.model import errors
 from qvdnode.wire.qvd_answers import Answer
 
 
+def nobody(error: errors.FarmError) -> None:
+    raise AssertionError(f"nobody was to be told of {error}")
+
+
 async def fail(error: Exception) -> Answer:
     raise error
 
@@ -36,9 +40,12 @@ async def fail(error: Exception) -> Answer:
 async def test_each_error_has_its_status_and_its_sentence(
     error: errors.FarmError, status: int
 ) -> None:
-    answer = await answered(fail(error))
+    told: list[errors.FarmError] = []
+    answer = await answered(fail(error), told.append)
     assert answer.status == status
     assert answer.body == b"No.\r\n"
+    logged_by_auth = isinstance(error, errors.Unauthenticated | errors.Throttled)
+    assert told == ([] if logged_by_auth else [error])
 
 
 def test_a_wrong_password_is_asked_for_again() -> None:
@@ -55,7 +62,7 @@ async def test_a_bug_says_nothing_to_the_client_and_all_to_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        answer = await answered(fail(ZeroDivisionError("secret detail")))
+        answer = await answered(fail(ZeroDivisionError("secret detail")), nobody)
     assert answer.status == 500
     assert b"secret" not in answer.body
     assert "secret detail" in caplog.text
@@ -65,4 +72,4 @@ async def test_what_goes_well_passes() -> None:
     async def work() -> int:
         return 7
 
-    assert await answered(work()) == 7
+    assert await answered(work(), nobody) == 7

@@ -10,7 +10,7 @@ from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Outcome, Request
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import Forbidden, Unavailable
+from qvdnode.model.errors import FarmError, Forbidden, Unavailable
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.session.connect import SessionTicket
 from qvdnode.wire.qvd1 import parse_head
@@ -46,6 +46,7 @@ class Asker:
         )
         self.login = ConnectionLogin(self.authenticator, ManualClock(), "::1", 60)
         self.handlers = Handlers(self.desktops)
+        self.refusals: list[FarmError] = []
         self.told: list[str] = []
 
     async def ask(self, target: str, headers: str = "", *, password: str = "secret") -> Outcome:
@@ -54,7 +55,7 @@ class Asker:
             f"GET {target} HTTP/1.1\nAuthorization: Basic {login}\n{headers}".strip().encode()
         )
         request = Request(head, self.login, "::1", self.progress, Nobody())
-        return await answered(self.handlers.handle(request))
+        return await answered(self.handlers.handle(request), self.refusals.append)
 
     async def status(self, target: str, headers: str = "", *, password: str = "secret") -> int:
         outcome = await self.ask(target, headers, password=password)

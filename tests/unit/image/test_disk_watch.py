@@ -10,8 +10,10 @@ from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.vm_state import VmState
 from qvdnode.telemetry.metrics import exposition
 from tests.fakes.clock import ManualClock
+from tests.fakes.orders import desktop_order
 from tests.waiting import until
 
 STATE = Path("/state")
@@ -32,6 +34,21 @@ class Disk:
         return [StoreSizes(STATE, 1_000 - sum(self.taken.values()), taken)]
 
 
+class Status:
+    """A desktop as those who run it tell of it."""
+
+    def __init__(
+        self,
+        vm_id: int,
+        user_id: int,
+        state: VmState = VmState.RUNNING,
+        generation: int | None = 1,
+    ) -> None:
+        self.order = desktop_order(vm_id, user_id=user_id)
+        self.state = state
+        self.generation = None if generation is None else Generation(generation)
+
+
 class World:
     """A watch on that disk, with what it ended."""
 
@@ -39,12 +56,26 @@ class World:
         self.disk = Disk()
         self.clock = ManualClock()
         self.guests = [ONE, TWO]
+        self.others: list[Status] = []
+        """Desktops that write nothing just now."""
         self.ended: list[Ending] = []
+        self.cut: list[tuple[VmId, int]] = []
+        """What was cut off, and how many had been ended before that."""
+        self.cut_fails = False
         settings = ImageSettings(free_floor_mib=100, free_alarm_mib=400)
-        self.watch = DiskWatch(settings, self.disk, self.clock, lambda: self.guests, self.end)
+        self.watch = DiskWatch(settings, self.disk, self.clock, self, self)
 
-    async def end(self, ending: Ending) -> None:
-        self.ended.append(ending)
+    def statuses(self) -> list[Status]:
+        return [Status(one.vm_id, one.user_id) for one in self.guests] + self.others
+
+    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
+        self.ended.append(Ending(vm_id, at_once=at_once, because=because))
+
+    async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+        assert (int(user_id), int(generation)) == (vm_id, 1)
+        self.cut.append((vm_id, len(self.ended)))
+        if self.cut_fails:
+            raise HostFailed("It cannot be cut off.")
 
     async def look_after(self, seconds: float, **written: float) -> float:
         self.disk.taken[ONE] += written.get("one", 0)
@@ -121,3 +152,39 @@ async def test_a_look_that_fails_is_logged_and_tried_again(
     await world.look_after(SLOW_S)
     assert not running.done()
     running.cancel()
+
+
+async def test_one_that_is_ended_at_once_is_cut_off_first_and_all_that_share_its_home_go(
+    world: World,
+) -> None:
+    world.others = [
+        Status(8, 2, VmState.PREPARING, None),
+        Status(9, 2, VmState.CLEANING),
+        Status(10, 3, VmState.PREPARING, None),
+    ]
+    await world.look_after(0)
+    await world.look_after(1, two=900)
+    assert world.cut == [(2, 0)]
+    assert [(ending.vm_id, ending.at_once) for ending in world.ended] == [
+        (2, True),
+        (8, True),
+        (9, True),
+    ]
+
+
+async def test_one_that_cannot_be_cut_off_is_ended_all_the_same(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.cut_fails = True
+    await world.look_after(0)
+    await world.look_after(1, two=900)
+    assert [ending.vm_id for ending in world.ended] == [2]
+    assert "disk_not_cut_off" in caplog.messages
+
+
+async def test_one_that_is_asked_to_end_is_not_cut_off(world: World) -> None:
+    await world.look_after(0)
+    await world.look_after(1, two=590)
+    while not world.ended:
+        await world.look_after(FAST_S, two=0.6)
+    assert (world.ended[0].at_once, world.cut) == (False, [])

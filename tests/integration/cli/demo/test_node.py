@@ -1,7 +1,6 @@
 """The node of a demo that was killed, found again by the next one."""
 
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from qvdnode.cli.demo.plan import DemoPlan
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from tests.waiting import until
 
 WAITS = (sys.executable, "-c", "import signal; signal.pause()")
@@ -23,7 +23,7 @@ def plan(tmp_path: Path) -> DemoPlan:
 
 
 @pytest.fixture
-async def announced(plan: DemoPlan, words: tuple[str, ...]) -> AsyncIterator[Process]:
+async def announced(plan: DemoPlan, words: tuple[str, ...]) -> AsyncIterator[Child]:
     """A process with these words on its command line, that the folder says is its node."""
     child = await process.launch([*WAITS, *(word.format(plan=plan) for word in words)])
     line = Path(f"/proc/{child.pid}/cmdline")
@@ -34,7 +34,7 @@ async def announced(plan: DemoPlan, words: tuple[str, ...]) -> AsyncIterator[Pro
 
 
 @pytest.mark.parametrize("words", [("-m", "qvdnode", "serve", "--config", "{plan.config_file}")])
-async def test_it_is_ended(plan: DemoPlan, announced: Process) -> None:
+async def test_it_is_ended(plan: DemoPlan, announced: Child) -> None:
     await _end_orphan(plan)
     assert await announced.wait() != 0
 
@@ -47,7 +47,7 @@ async def test_it_is_ended(plan: DemoPlan, announced: Process) -> None:
     ],
 )
 async def test_another_process_that_has_its_number_now_is_left_alone(
-    plan: DemoPlan, announced: Process
+    plan: DemoPlan, announced: Child
 ) -> None:
     await _end_orphan(plan)
     assert announced.returncode is None

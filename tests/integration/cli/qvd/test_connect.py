@@ -7,7 +7,6 @@ import io
 import json
 import signal
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from qvdnode.client.connect import fingerprint_at
 from qvdnode.client.target import Target
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.host import process
+from qvdnode.host.child import Child
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
 from tests.harness.nxagent import agent, relay_to
@@ -62,7 +62,7 @@ async def qvd(folder: Path, *argv: str, stdin: bytes = b"secret\n") -> process.F
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, *argv: str) -> AsyncIterator[Process]:
+async def running(folder: Path, *argv: str) -> AsyncIterator[Child]:
     """`qvd` with the password on stdin, which runs until it is ended."""
     child = await process.spawn_piped(program(*argv), env=home(folder))
     assert child.stdin is not None
@@ -74,7 +74,7 @@ async def running(folder: Path, *argv: str) -> AsyncIterator[Process]:
         await process.end(child)
 
 
-async def last_words(child: Process) -> tuple[int, str, str]:
+async def last_words(child: Child) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a program that ends."""
     assert child.stdout is not None
     assert child.stderr is not None

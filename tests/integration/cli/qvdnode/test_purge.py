@@ -14,6 +14,7 @@ from qvdnode.cli.qvdnode.program import app
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims
+from qvdnode.host.lxc_locks import LOCKS, remove_locks
 from qvdnode.host.system_account import ensure_account
 from qvdnode.model.guest import IDS_PER_GUEST
 from tests.fixtures_postgres import state_folder
@@ -40,6 +41,16 @@ def test_a_state_folder_is_removed_and_a_missing_one_is_fine(folder: Path) -> No
     assert result.exit_code == 0
     assert f"removed {folder}" in result.output
     assert not folder.exists()
+
+
+def test_what_lxc_has_left_about_its_guests_goes_too(folder: Path) -> None:
+    lock = LOCKS / str(folder / "lxc").lstrip("/")
+    lock.mkdir(parents=True)
+    try:
+        assert purge(folder).exit_code == 0
+        assert not lock.parent.exists()
+    finally:
+        remove_locks(folder / "lxc")
 
 
 def test_the_account_that_stays_is_told_when_something_was_removed(folder: Path) -> None:

@@ -38,3 +38,31 @@ def test_the_table_is_bounded() -> None:
     for number in range(TABLE_MAX + 5):
         familiar.note(asker(str(number)), 0)
     assert familiar.count(HERE) == TABLE_MAX == len(familiar._table)
+
+
+def test_what_others_have_seen_counts_from_when_they_saw_it() -> None:
+    familiar = Familiar()
+    familiar.note(asker("bob"), 0)
+    past = [(asker("carol"), -10.0), (asker(), -20.0), (asker("dave"), -FAMILIAR_S - 1)]
+    familiar.learn(past, 0)
+    assert familiar.count(HERE) == 3  # dave's is too long ago
+    assert familiar.knows(asker(), FAMILIAR_S - 20)
+    assert not familiar.knows(asker(), FAMILIAR_S - 19)
+    familiar.note(asker("eve", "192.0.2.2"), FAMILIAR_S - 15)
+    assert familiar.count(HERE) == 2
+    familiar.note(asker("eve", "192.0.2.2"), FAMILIAR_S - 5)
+    assert familiar.count(HERE) == 1
+
+
+def test_what_others_have_seen_makes_nobody_older() -> None:
+    familiar = Familiar()
+    familiar.note(asker(), 0)
+    familiar.learn([(asker(), -100.0)], 0)
+    assert familiar.knows(asker(), FAMILIAR_S)
+    assert familiar.count(HERE) == 1
+
+
+def test_nothing_is_left_of_what_was_seen_too_long_ago() -> None:
+    familiar = Familiar()
+    familiar.learn([(asker(), -FAMILIAR_S - 1)], 0)
+    assert familiar.count(HERE) == 0 == len(familiar._table)

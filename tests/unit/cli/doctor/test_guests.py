@@ -65,7 +65,7 @@ def test_a_good_disk_has_nothing_to_mend() -> None:
     ("facts", "subject"),
     [
         (replace(DISK, free_mib=2047), "disk"),
-        (replace(DISK, closed_parent=Path("/root")), "state folder"),
+        (replace(DISK, closed_folder=Path("/root")), "state folder"),
         (replace(DISK, mounts=MountFacts("Operation not permitted", None)), "overlay"),
         (replace(DISK, mounts=MountFacts(None, "Invalid argument")), "shifted mounts"),
     ],

@@ -35,7 +35,6 @@ SPEC = GuestSpec(
     pids_max=400,
 )
 HYBRID = LxcHost(
-    bridge="qvd0",
     group="qvdnode",
     seccomp_profile="/opt/qvdnode/guest.seccomp",
     apparmor=None,
@@ -100,7 +99,6 @@ def test_swap_is_not_limited_where_the_kernel_does_not_count_it(host: LxcHost) -
         replace(SPEC, account="alice none bind"),
         replace(SPEC, name=""),
         replace(SPEC, run_folder=Path("/tmp/a b")),
-        replace(SPEC, port=replace(SPEC.port, link="qv7\nlxc.net.1.type = phys")),
         replace(SPEC, root=replace(SPEC.root, home=Path("/homes/5\nx"))),
         replace(SPEC, root=replace(SPEC.root, root=Path("relative"))),
     ],

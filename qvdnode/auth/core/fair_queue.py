@@ -1,0 +1,57 @@
+"""Decides whose turn is next: the sources take turns, and each has one turn at a time. Pure."""
+
+from collections import OrderedDict, deque
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class FairQueue(Generic[T]):
+    """Waiters by source, the source that has waited longest for a turn first.
+
+    However many wait of one source, those of another wait for one turn of each source before them.
+    """
+
+    def __init__(self, *, at_once: int) -> None:
+        """`at_once` sources may have a turn at the same time."""
+        self._at_once: Final = at_once
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
+        self._running: set[str] = set()
+
+    def enter(self, source: str, waiter: T) -> None:
+        """Wait behind the others of this source."""
+        self._waiting.setdefault(source, deque()).append(waiter)
+
+    def withdraw(self, source: str, waiter: T) -> None:
+        """A waiter gives up before its turn."""
+        waiting = self._waiting[source]
+        waiting.remove(waiter)
+        if not waiting:
+            del self._waiting[source]
+
+    def begin_next(self) -> T | None:
+        """Give the next turn and return who has it; None when nobody may go now."""
+        if len(self._running) >= self._at_once:
+            return None
+        for source, waiting in self._waiting.items():
+            if source not in self._running:
+                self._running.add(source)
+                waiter = waiting.popleft()
+                if waiting:
+                    self._waiting.move_to_end(source)
+                else:
+                    del self._waiting[source]
+                return waiter
+        return None
+
+    def end(self, source: str) -> None:
+        """The source's turn is over."""
+        self._running.remove(source)
+
+    def waiting(self, source: str) -> int:
+        """How many of this source wait."""
+        return len(self._waiting.get(source, ()))
+
+    def __len__(self) -> int:
+        """How many sources wait or have a turn."""
+        return len(self._waiting.keys() | self._running)

@@ -1,0 +1,103 @@
+"""Which accounts have logged in from where: in memory, and in the database for all nodes.
+
+The memory alone would make strangers of everybody when the process ends. So the database is asked
+about a network when it matters, that is when too many accounts have failed there, and told of
+logins, once a day for each. While it is away, what the memory holds counts.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final, TypeVar
+
+from qvdnode.auth.core.attempt import Asker, account_digest, account_name
+from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.ports import FamiliarStore
+from qvdnode.model.errors import FarmError
+from qvdnode.model.ids import UserId
+from qvdnode.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LEARN_EVERY_S: Final = 60.0
+"""How often the database is asked about one network."""
+PATIENCE_S: Final = 5.0
+"""How long nothing is asked after the database has not answered."""
+KEEP_EVERY_S: Final = 86_400.0
+TABLE_MAX: Final = 20_000
+
+K = TypeVar("K")
+
+
+class FamiliarSources:
+    """The table of familiar accounts, filled from the database and written to it."""
+
+    def __init__(self, store: FamiliarStore, clock: Clock, secret: bytes) -> None:
+        """`secret` is the key of the accounts' digests."""
+        self.table: Final = Familiar()
+        self._store = store
+        self._clock = clock
+        self._secret = secret
+        self._one_query = asyncio.Lock()
+        self._not_before_s = float("-inf")
+        self._learning: dict[str, asyncio.Event] = {}
+        """What is being asked just now, by network; set when it was answered."""
+        self._learned: OrderedDict[str, float] = OrderedDict()
+        """When the database was asked about each network."""
+        self._kept: OrderedDict[tuple[UserId, str], float] = OrderedDict()
+        """When it was told of each user and network."""
+
+    async def learn(self, asker: Asker) -> None:
+        """Read who else is familiar in this asker's network, unless that was done a moment ago.
+
+        One network at a time is asked for: sprays from many addresses must not take the database
+        from others. Never raises what the database does.
+        """
+        network = asker.networks[0].name
+        if (others := self._learning.get(network)) is not None:
+            await others.wait()
+        elif self._clock.monotonic_s() >= self._learned.get(network, float("-inf")) + LEARN_EVERY_S:
+            done = self._learning[network] = asyncio.Event()
+            try:
+                async with self._one_query:
+                    await self._read(asker, network)
+            finally:
+                del self._learning[network]
+                done.set()
+
+    async def _read(self, asker: Asker, network: str) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._not_before_s:
+            return
+        try:
+            logins = await self._store.of_network(network)
+        except FarmError as error:
+            self._not_before_s = self._clock.monotonic_s() + PATIENCE_S
+            log.info("familiar_sources_unknown", extra={"because": str(error)})
+            return
+        _note(self._learned, network, now_s)
+        found = []
+        for login in logins:
+            digest = account_digest(account_name(login.login, login.tenant), self._secret)
+            found.append((Asker(digest, asker.networks), now_s - login.age_s))
+        self.table.learn(found, now_s)
+
+    async def keep(self, user_id: UserId, asker: Asker) -> None:
+        """Tell the database of a login, once a day. Never raises what the database does."""
+        pair = (user_id, asker.networks[0].name)
+        now_s = self._clock.monotonic_s()
+        if now_s - self._kept.get(pair, float("-inf")) < KEEP_EVERY_S:
+            return
+        try:
+            await self._store.note(*pair)
+        except FarmError as error:  # the next login tells it
+            log.info("familiar_source_not_kept", extra={"user": user_id, "because": str(error)})
+            return
+        _note(self._kept, pair, now_s)
+
+
+def _note(table: OrderedDict[K, float], key: K, now_s: float) -> None:
+    table.pop(key, None)
+    table[key] = now_s
+    if len(table) > TABLE_MAX:
+        table.popitem(last=False)

@@ -1,0 +1,89 @@
+"""Opens what a node keeps: its folder, its certificate, its database.
+
+`serve`, `init`, `backup` and `restore` do it here, so that all of them refuse the same and leave
+nothing open.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from qvdnode.daemon import state_folder
+from qvdnode.daemon.config import Config
+from qvdnode.daemon.settings import TlsSettings
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.pool import Database
+from qvdnode.host.trusted_path import Place, require
+from qvdnode.model.errors import BadConfig, HostFailed
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.tls.host_names import host_names
+from qvdnode.tls.identity import NodeIdentity
+
+
+async def prepare(config: Config) -> None:
+    """Make the state folder; raises HostFailed, or BadConfig for an unusable certificate."""
+    await asyncio.to_thread(state_folder.prepare, config.node.state_dir)
+    await asyncio.to_thread(require_certificate, config.tls)
+
+
+def require_certificate(settings: TlsSettings) -> None:
+    """Check a certificate and key of the administrator's own.
+
+    Raises BadConfig for a file that is missing, or that another user of the host controls.
+    """
+    for key, path in (("tls.certificate", settings.certificate), ("tls.key", settings.key)):
+        if path is None:
+            continue
+        try:
+            require(path, Place.FILE)
+        except OSError as error:
+            raise BadConfig(f"{path} cannot be read: {error.strerror}", key=key) from error
+        except HostFailed as error:
+            raise BadConfig(f"{path} is not used: {error}", key=key) from error
+
+
+def open_identity(config: Config, clock: Clock) -> NodeIdentity:
+    """The node's certificate and key, made if need be; raises FarmError."""
+    identity = NodeIdentity(
+        config.node.state_dir / state_folder.IDENTITY,
+        clock,
+        certificate=config.tls.certificate,
+        key=config.tls.key,
+    )
+    identity.ensure(*host_names(config.tls.names))
+    return identity
+
+
+@asynccontextmanager
+async def open_database(
+    config: Config,
+    clock: Clock,
+    tasks: Supervisor | None = None,
+    *,
+    visiting: bool = False,
+    may_restart: bool = True,
+) -> AsyncIterator[Database]:
+    """The farm's database, or the node's own, whose server is started if it does not run.
+
+    With `tasks`, server and connections are kept alive there. The server is ended afterwards,
+    but for one that ran already when somebody came `visiting`. `may_restart` is as for
+    EmbeddedPostgres.start. Raises FarmError.
+    """
+    async with AsyncExitStack() as undone:
+        dsn = config.database.dsn
+        if not dsn:
+            server = EmbeddedPostgres(config.database, clock)
+            dsn = await server.start(may_restart=may_restart)
+            if not (visiting and server.adopted):
+                undone.push_async_callback(server.stop)
+            if tasks is not None:
+                undone.callback(tasks.essential("postgres", server.run()).cancel)
+        rng = random.Random(secrets.randbits(64))
+        database = await Database.open(dsn, config.database, clock, rng)
+        undone.push_async_callback(database.close)
+        if tasks is not None:
+            undone.callback(tasks.essential("database", database.run()).cancel)
+        yield database

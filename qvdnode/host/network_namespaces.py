@@ -1,0 +1,60 @@
+"""Network namespaces other than the host's: of guests, and for what no host user may dial.
+
+Abstract unix sockets belong to a network namespace, and whoever wants to enter one needs
+CAP_SYS_ADMIN over it.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import linux_calls as linux
+from qvdnode.host.own_thread import in_own_thread
+from qvdnode.model.errors import HostFailed
+
+OWN: Final = Path("/proc/thread-self/ns/net")
+
+
+class NetworkNamespace:
+    """An open network namespace without a name: it ends with the last process or opener of it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self._file = path
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def enter(self) -> None:
+        """Have this thread, and no other, in it from now; raises OSError."""
+        linux.enter_network(self.descriptor, self._file)
+
+    def is_own(self) -> bool:
+        """Whether it is the one in which this thread is, as all of the process are."""
+        return os.path.samestat(os.fstat(self.descriptor), OWN.stat())
+
+    def close(self) -> None:
+        """Let go of it; safe to repeat."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __del__(self) -> None:
+        """A descriptor does not outlive whoever had the namespace opened."""
+        self.close()
+
+
+async def new_namespace() -> NetworkNamespace:
+    """A new one, with nothing in it but a loopback that is down; raises HostFailed."""
+
+    def make() -> NetworkNamespace:
+        linux.unshare_network()
+        return NetworkNamespace(OWN)
+
+    try:
+        return await in_own_thread(make, name="new-network")
+    except OSError as error:
+        raise HostFailed(f"no network namespace can be made: {error.strerror}") from error
+
+
+def of_process(pid: int) -> Path:
+    """The file by which the kernel shows the namespace of a process."""
+    return Path(f"/proc/{pid}/ns/net")
