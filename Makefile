@@ -10,7 +10,7 @@ BENCHES := adoption broker gossip memory relay startup storm tls
 CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
-.PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench docs fuzz
+.PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench desktops docs fuzz
 help:
 	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
 	@echo "make check        formatter, linters, types, architecture rules, unit tests"
@@ -19,6 +19,7 @@ help:
 	@echo "make integration  against this kernel, LXC, PostgreSQL and nftables; contract tests and attacks too"
 	@echo "make e2e          whole programs, from a client's window down"
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
+	@echo "make desktops     build and measure every desktop, and draw docs/desktops.md (ARGS=\"xfce --suite trixie\")"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
 	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
@@ -119,3 +120,6 @@ bench: $(addprefix bench-,$(BENCHES))
 
 bench-%: setup
 	$(BIN)/python -m bench.$*
+
+desktops: setup
+	$(BIN)/python -m bench.desktops $(ARGS)

@@ -1,7 +1,7 @@
-"""The IceWM root that tests share: built once per recipe, kept between runs.
+"""The roots that tests share, of IceWM and XFCE: built once per recipe, kept between runs.
 
-A pytest plugin. The build takes about 40 s, so it happens after collection and only when a test
-asks for it; a test's own time limit never pays for it.
+A pytest plugin. A build takes from 40 s to two minutes, so it happens after collection and only
+when a test asks for it; a test's own time limit never pays for it.
 """
 
 import asyncio
@@ -12,24 +12,26 @@ from pathlib import Path
 import pytest
 
 from qvdnode.image import builder, recipes
+from qvdnode.image.core.recipe import Recipe
 
 STATE = Path(os.environ.get("QVDNODE_TEST_STATE", "/var/lib/qvdnode-test"))
 
 
-def folder() -> Path:
-    """Where the root of the present recipe is, built or not."""
-    recipe = recipes.icewm()
-    return STATE / "images" / f"{recipe.name}-{recipe.digest()}"
+def folder(recipe: Recipe | None = None) -> Path:
+    """Where the root of a recipe, of IceWM if none is named, is, built or not."""
+    wanted = recipe or recipes.icewm()
+    return STATE / "images" / f"{wanted.name}-{wanted.digest()}"
 
 
-def build_if_missing() -> Path:
+def build_if_missing(recipe: Recipe | None = None) -> Path:
     """The root, built now if there is none; two runs at once build it once."""
-    root = folder()
+    wanted = recipe or recipes.icewm()
+    root = folder(wanted)
     root.parent.mkdir(parents=True, exist_ok=True)
     with (root.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
-            asyncio.run(builder.build(recipes.icewm(), root, _tell))
+            asyncio.run(builder.build(wanted, root, _tell))
     return root
 
 
@@ -41,11 +43,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Build before the first test, if any needs it."""
     if session.config.option.collectonly:
         return
-    if any(map(_needs_root, session.items)):
+    if any(map(_needs_icewm, session.items)):
         build_if_missing()
+    if any("xfce_root" in getattr(item, "fixturenames", ()) for item in session.items):
+        build_if_missing(recipes.by_name("xfce"))
 
 
-def _needs_root(item: pytest.Item) -> bool:
+def _needs_icewm(item: pytest.Item) -> bool:
     # A test that runs on fakes too asks for the root only when it runs on the real thing.
     return "icewm_root" in getattr(item, "fixturenames", ()) or "lxc" in item.keywords
 
@@ -54,3 +58,9 @@ def _needs_root(item: pytest.Item) -> bool:
 def icewm_root() -> Path:
     """The root folder of a built IceWM image. Read-only: never write into it."""
     return folder()
+
+
+@pytest.fixture(scope="session")
+def xfce_root() -> Path:
+    """The same of XFCE."""
+    return folder(recipes.by_name("xfce"))

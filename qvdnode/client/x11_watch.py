@@ -87,7 +87,7 @@ class WindowWatcher:
         last: Picture | None = None
         deadline_s = self._clock.monotonic_s() + limit_s
         while self._clock.monotonic_s() < deadline_s:
-            now = await self._picture(window)
+            now = await self.picture(window)
             if now is not None and now.shows_something():
                 if now == last:
                     break
@@ -99,7 +99,7 @@ class WindowWatcher:
 
     async def screenshot(self) -> bytes:
         """A PNG of the whole screen; raises Unavailable when the server does not give it."""
-        found = await self._picture(self._link.screen.root)
+        found = await self.picture(self._link.screen.root)
         if found is None:
             raise Unavailable("The X server gives no picture of its screen.")
         return await asyncio.to_thread(png.encode_rgb, found.width, found.height, found.rgb)
@@ -121,7 +121,7 @@ class WindowWatcher:
         if event.kind == x11.DESTROY_NOTIFY:
             self._told.discard(window)  # another window may get the number
 
-    async def _picture(self, window: int) -> Picture | None:
+    async def picture(self, window: int) -> Picture | None:
         """What the window shows; None while it is not all on the screen, or gone."""
         size = await self._link.ask(x11.geometry(window))
         if size is None:

@@ -15,7 +15,14 @@ from typing import Final
 from qvdnode.host import mounts, process
 from qvdnode.host.trusted_path import Place, require
 from qvdnode.image.core import apt_sources
-from qvdnode.image.core.recipe import NEUTRAL_SOURCES, Recipe, build_argv, library_argv, stage
+from qvdnode.image.core.recipe import (
+    NEUTRAL_SOURCES,
+    Recipe,
+    build_argv,
+    command_argv,
+    library_argv,
+    stage,
+)
 from qvdnode.model.errors import Conflict, HostFailed
 from qvdnode.runtime.safe_files import rename_to_new
 
@@ -23,6 +30,7 @@ log = logging.getLogger(__name__)
 
 APT: Final = Path("/etc/apt")
 BUILD_LIMIT_S: Final = 1_800.0
+COMMAND_LIMIT_S: Final = 300.0
 STAGING_SUFFIX: Final = ".building"
 _PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy")
 _EMPTIED: Final = ("etc/machine-id", "etc/hostname", "etc/resolv.conf")
@@ -36,8 +44,8 @@ BuildProgress = Callable[[int, str], None]
 async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
     """Make the image's root file system at `dest`, which must not exist.
 
-    Takes about 40 s. Raises Conflict, HostFailed, also when another user controls the folder above,
-    TimedOut; then nothing is left at `dest`.
+    Takes from 40 s to some minutes. Raises Conflict, HostFailed, also when another user controls
+    the folder above, TimedOut; then nothing is left at `dest`.
     """
     try:
         staging = await asyncio.to_thread(_prepare, dest)
@@ -50,6 +58,9 @@ async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
         progress(97, "putting the session script in place")
         await asyncio.to_thread(_add_files, recipe, staging)
         await _add_libraries(recipe, staging)
+        for command in recipe.commands:
+            progress(98, f"running {command}")
+            await process.run(command_argv(str(staging), command), limit_s=COMMAND_LIMIT_S)
         await asyncio.to_thread(_finish, recipe, staging, dest)
     except OSError as error:
         raise HostFailed(f"the image could not be built at {dest}: {error}") from error

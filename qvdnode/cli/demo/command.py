@@ -20,11 +20,12 @@ from qvdnode.daemon import state_folder
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.host.trusted_path import Place, require, without_links
+from qvdnode.image import recipes
 from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, HostFailed
 from qvdnode.runtime.clock import SystemClock
 
 EXAMPLES: Final = examples(
-    "qvdnode demo", "qvdnode demo --once --json", "qvdnode demo --state-dir /var/lib/demo2"
+    "qvdnode demo", "qvdnode demo --desktop icewm", "qvdnode demo --once --json"
 )
 ENDED_EARLY: Final = 130
 """What shells say of Ctrl-C; after the window it is the way to end a demo, and no failure."""
@@ -34,6 +35,9 @@ Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help
 def demo_command(  # noqa: PLR0913 - one parameter is one option
     *,
     once: Annotated[bool, typer.Option("--once", help="End after the first window.")] = False,
+    desktop: Annotated[
+        str, typer.Option(help=f"Which one: {', '.join(recipes.names())}.", metavar="NAME")
+    ] = "xfce",
     state_dir: Annotated[Path, typer.Option(help="Where all is kept.", metavar="DIR")] = STATE_DIR,
     user: Annotated[str, typer.Option(help="Login of the demo's user.")] = "demo",
     password: Annotated[str | None, typer.Option(help="Their password; else one is made.")] = None,
@@ -53,6 +57,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
         admin_port=admin_port,
         screenshot=None if screenshot is None else screenshot.absolute(),
         once=once,
+        desktop=recipes.by_name(desktop).name,
     )
     report = Report(SystemClock(), as_json=as_json)
     try:

@@ -16,15 +16,12 @@ from qvdnode.image import recipes
 from qvdnode.image.builder import build
 from qvdnode.model.errors import NotFound
 
-IMAGE: Final = "icewm"
-FLAVOUR: Final = "demo"
-DESK: Final = "desk"
 TOLD_EVERY_BYTES: Final = 64 << 20
 RESOURCES: Final[dict[str, object]] = {
-    "memory_mib": 1024,
+    "memory_mib": 2048,
     "cpu_pct": 200,
     "disk_mib": 1024,
-    "home_mib": 256,
+    "home_mib": 512,
 }
 
 
@@ -35,29 +32,33 @@ async def furnish(api: ApiClient, plan: DemoPlan, password: str, report: Report)
     flavour = await _made(
         api,
         "/flavours",
-        {"tenant_id": tenant, "name": FLAVOUR},
-        {"image": IMAGE, **RESOURCES},
+        {"tenant_id": tenant, "name": plan.desktop},
+        {"image": plan.desktop, **RESOURCES},
     )
     user = await _user(api, plan.user, tenant, password)
-    desk = await _made(api, "/vms", {"user_id": user, "name": DESK}, {"flavour_id": flavour})
-    report.done("furnish", f"User {plan.user} has desktop {DESK} ({desk})")
+    desk = await _made(
+        api, "/vms", {"user_id": user, "name": plan.desktop}, {"flavour_id": flavour}
+    )
+    report.done("furnish", f"User {plan.user} has desktop {plan.desktop} ({desk})")
     return desk
 
 
 async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     try:
-        if (await api.get(f"/images/{IMAGE}"))["head_version"] is not None:
+        if (await api.get(f"/images/{plan.desktop}"))["head_version"] is not None:
             return
     except Refused as refused:
         if refused.problem_code != NotFound.code:
             raise
-    root = plan.build_folder / IMAGE
+    root = plan.build_folder / plan.desktop
     await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     try:
-        await build(recipes.by_name(IMAGE), root, each_once(report.doing))
+        await build(recipes.by_name(plan.desktop), root, each_once(report.doing))
         report.done("image", "Image built")
         note = "built by the demo"
-        await api.import_image(IMAGE, tar_of(root), note=note, progress=_each_so_much(report))
+        await api.import_image(
+            plan.desktop, tar_of(root), note=note, progress=_each_so_much(report)
+        )
     finally:
         await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     report.done("import", "Image imported")

@@ -32,6 +32,8 @@ class DemoPlan:
     admin_port: int
     screenshot: Path | None
     once: bool
+    desktop: str = "xfce"
+    """A recipe that comes with the program; its image, flavour and VM are called like it."""
 
     @property
     def prefix(self) -> str:

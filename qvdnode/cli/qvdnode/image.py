@@ -13,13 +13,15 @@ from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.client.ending import run_to_signal
 from qvdnode.image import builder, recipes
 from qvdnode.image.core.recipe import Recipe
+from qvdnode.image.core.recipe_choice import Choice
 from qvdnode.model.errors import Forbidden
 
 app = typer.Typer(help="Root file systems of desktops, to be imported.", no_args_is_help=True)
 
 BUILD_EXAMPLES: Final = examples(
-    "qvdnode image build icewm /var/lib/icewm",
-    "qvdnode image build icewm /var/lib/icewm --json",
+    "qvdnode image build xfce /var/lib/xfce",
+    "qvdnode image build mate /var/lib/oficina --add office --locale es_ES.UTF-8",
+    "qvdnode image build ./ours.toml /var/lib/ours --suite trixie --json",
 )
 
 
@@ -30,22 +32,33 @@ def image() -> None:
 
 @app.command(epilog=BUILD_EXAMPLES)
 def build(
-    recipe: Annotated[str, typer.Argument(help="What to build: icewm.")],
+    recipe: Annotated[str, typer.Argument(help=f"{', '.join(recipes.names())}, or a file.")],
     folder: Annotated[Path, typer.Argument(help="Where to; it must not exist yet.")],
     *,
+    suite: Annotated[str | None, typer.Option(help="Debian release, such as trixie.")] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(help="A package, or a group of the recipe such as office; repeatable."),
+    ] = None,
+    locale: Annotated[
+        list[str] | None,
+        typer.Option(help="Languages instead of the recipe's; the first is the default."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Build a desktop's root file system from the host's own package sources, as root.
 
-    Takes a minute or two and about 500 MiB. `qvd image import` brings it into a farm.
+    Takes some minutes; docs/desktops.md has the time and size of each. `qvd image import` brings it
+    into a farm.
     """
-    what, where = recipes.by_name(recipe), folder.absolute()
+    choice = Choice(suite, tuple(add or ()), tuple(locale or ()))
+    what, where = recipes.asked_for(recipe, choice), folder.absolute()
     if os.geteuid() != 0:
         raise Forbidden("The files of an image have owners of its own: build it as root.")
     if run_to_signal(_built(what, where)) is None:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if as_json:
-        show_json({"image": what.name, "folder": str(where)})
+        show_json({"image": what.name, "suite": what.suite, "folder": str(where)})
     else:
         tell(f"Built. Bring it into the farm: qvd image import {what.name} {where}")
 

@@ -5,21 +5,32 @@ suites, other components) stays out of the images we build.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+_RELEASES: Final = ("bookworm", "trixie", "forky")
 _ONE_LINE: Final = re.compile(r"deb\s+(\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.+)")
 
 
-def for_suite(texts: Iterable[str], suite: str) -> tuple[str, ...]:
-    """One `deb` line per archive and suite, in order, each once; empty when there is none."""
-    wanted = {suite, f"{suite}-updates", f"{suite}-security"}
+def for_suite(texts: Sequence[str], suite: str) -> tuple[str, ...]:
+    """One `deb` line per archive and suite, in order, each once; empty when there is none.
+
+    Where the host has no source for the suite, the archives of the release that it has serve.
+    """
+    releases = (suite, *(release for release in _RELEASES if release != suite))
+    found = (tuple(_lines(texts, release, suite)) for release in releases)
+    return next((lines for lines in found if lines), ())
+
+
+def _lines(texts: Iterable[str], release: str, suite: str) -> dict[str, None]:
+    """The archives that have `release`, as sources of `suite`."""
+    wanted = {f"{release}{part}": f"{suite}{part}" for part in ("", "-updates", "-security")}
     lines: dict[str, None] = {}
     for text in texts:
         for uri, name, components in _entries(text):
             if name in wanted and "main" in components:
-                lines[f"deb {uri} {name} main"] = None
-    return tuple(lines)
+                lines[f"deb {uri} {wanted[name]} main"] = None
+    return lines
 
 
 def _entries(text: str) -> Iterable[tuple[str, str, list[str]]]:

@@ -1,20 +1,18 @@
 """What an image that we build is made of, and the command that builds it; pure."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-LOCALE: Final = re.compile(r"[A-Za-z]{2,3}_[A-Z]{2}(@[a-z]+)?")
+from qvdnode.image.core.recipe_text import LOCALE
 
 NEUTRAL_SOURCES: Final = """\
 # This image names no mirror. To install packages in it, name yours:
 # deb MIRROR {suite} main
 """
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Grows when the builder itself starts to make something else of the same recipe."""
 
 _LEFT_OUT: Final = (
@@ -22,10 +20,19 @@ _LEFT_OUT: Final = (
     "/usr/share/info/*",
     "/usr/share/doc/*",
     "/usr/share/doc-base/*",
+    "/usr/share/help/*",
+    "/usr/share/gtk-doc/*",
     "/usr/share/lintian/*",
     "/usr/share/locale/*",
 )
 _KEPT: Final = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
+
+
+# Each takes a second or two, and they share one archive, which each locks while it writes.
+_LOCALEDEF: Final = (
+    "printf '%s\\n' {names} | xargs -P 2 -I NAME chroot \"$1\" localedef -i NAME -c -f UTF-8"
+    " -A /usr/share/locale/locale.alias NAME.UTF-8"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class Recipe:
     """Path in the image, without a leading slash -> content and mode."""
     libraries: Mapping[str, str] = field(default_factory=dict)
     """Path in the image -> that of its C source, one of `files`."""
+    commands: tuple[str, ...] = ()
+    """Shell commands run in the image when all else is in place."""
 
     def digest(self) -> str:
         """Twelve hex digits that change whenever the image would."""
@@ -49,17 +58,8 @@ class Recipe:
             state.update(repr((path, self.files[path])).encode())
         for path in sorted(self.libraries):
             state.update(repr((path, library_argv(path, self.libraries[path]))).encode())
+        state.update(repr(self.commands).encode())
         return state.hexdigest()[:12]
-
-
-def parse_packages(text: str) -> tuple[str, ...]:
-    """Names from a list file, one a line; raises ValueError naming a line that is none."""
-    names = [line.strip() for line in text.splitlines()]
-    names = [name for name in names if name and not name.startswith("#")]
-    for name in names:
-        if not PACKAGE.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a package")
-    return tuple(sorted(set(names)))
 
 
 def build_argv(recipe: Recipe, target: str, *, sources: Sequence[str]) -> list[str]:
@@ -73,11 +73,18 @@ def build_argv(recipe: Recipe, target: str, *, sources: Sequence[str]) -> list[s
             raise ValueError(f"{locale!r} is not a locale")
         language = locale.split("_", maxsplit=1)[0]
         words.append(f"--dpkgopt=path-include=/usr/share/locale/{language}*")
-        words.append(
-            f'--customize-hook=chroot "$1" localedef -i {locale} -c -f UTF-8'
-            f" -A /usr/share/locale/locale.alias {locale}.UTF-8"
-        )
+    if recipe.locales:
+        words.append(f"--customize-hook={_LOCALEDEF.format(names=' '.join(recipe.locales))}")
     return [*words, recipe.suite, target, *sources]
+
+
+def command_argv(root: str, command: str) -> list[str]:
+    """The command line that runs one of a recipe's commands in the image, its root.
+
+    Whatever it mounts, or starts and leaves, goes with it.
+    """
+    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"]
+    return [*apart, "chroot", root, "/bin/sh", "-ec", command]
 
 
 def library_argv(target: str, source: str) -> list[str]:

@@ -67,7 +67,7 @@ def test_it_says_nothing_of_where_it_came_from(icewm_root: Path) -> None:
 
 def test_its_sources_name_no_mirror(icewm_root: Path) -> None:
     text = (icewm_root / "etc/apt/sources.list").read_text(encoding="ascii")
-    assert text == NEUTRAL_SOURCES.format(suite=recipes.SUITE)
+    assert text == NEUTRAL_SOURCES.format(suite=recipes.icewm().suite)
     assert list((icewm_root / "etc/apt/sources.list.d").glob("*")) == []
 
 
@@ -89,7 +89,7 @@ def test_what_a_desktop_needs_is_there(icewm_root: Path) -> None:
         "pcmanfm",
         "l3afpad",
         "xkbcomp",
-        "tini",
+        "dumb-init",
         "setpriv",
     ):
         assert (icewm_root / "usr/bin" / program).exists(), program

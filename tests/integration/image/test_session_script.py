@@ -152,6 +152,68 @@ async def test_the_desktop_has_a_clean_environment_and_the_skeleton(listening: B
     assert ".bashrc" in files.stdout.decode()
 
 
+async def test_the_login_profile_and_the_sessions_own_files_count(guest: BareGuest) -> None:
+    guest.params(**USUAL)
+    script = """
+        mkdir -p /home/alice/bin
+        echo 'PATH=$HOME/bin:$PATH; export FROM_PROFILE="a b"; sleep 60 & exit 3' >.profile
+        echo 'export FROM_XSESSIONRC=yes' >.xsessionrc
+        chown -R 1000:1000 /home/alice
+    """
+    assert (await guest.run("sh", "-c", f"cd /home/alice; {script}")).returncode == 0
+    assert await guest.session("start") == 0
+    environment = await desktop_environment(guest, "FROM_XSESSIONRC")
+    assert environment["PATH"].startswith("/home/alice/bin:/usr/local/bin:")
+    assert environment["FROM_PROFILE"] == "a b"
+    assert "PROFILE" not in environment
+    assert "icewm" in await users_processes(guest)
+
+
+async def test_a_profile_that_never_ends_does_not_keep_the_desktop_away(guest: BareGuest) -> None:
+    guest.params(**USUAL)
+    script = (
+        "echo 'export EARLY=1; sleep 1000' >/home/alice/.profile; chown 1000 /home/alice/.profile"
+    )
+    await guest.run("sh", "-c", script)
+    assert await guest.session("start") == 0
+    await until(
+        lambda: icewm_runs(guest), limit_s=30, what="the desktop, whatever the profile waits for"
+    )
+
+
+async def icewm_runs(guest: BareGuest) -> bool:
+    return "icewm" in await users_processes(guest)
+
+
+async def desktop_environment(guest: BareGuest, until_it_has: str) -> dict[str, str]:
+    """The environment of the desktop, once the session's files have been read."""
+
+    async def read() -> dict[str, str]:
+        pid = (guest.run_folder / "desktop.pid").read_text().strip() or "none"
+        raw = await guest.run("cat", f"/proc/{pid}/environ")
+        found = dict(item.split("=", 1) for item in raw.stdout.decode().split("\0") if item)
+        return found if until_it_has in found else {}
+
+    return await until(read, limit_s=30, what="the desktop's environment")
+
+
+@pytest.mark.parametrize(
+    ("stated", "image", "counts"),
+    [
+        ("C.UTF-8", "LANG=eu_ES.UTF-8\n", "eu_ES.UTF-8"),
+        ("es_ES.UTF-8", "LANG=eu_ES.UTF-8\n", "es_ES.UTF-8"),
+        ("C.UTF-8", "LANG=$(reboot)\nLC_ALL=x\n", "C.UTF-8"),
+    ],
+)
+async def test_the_images_own_locale_counts_where_none_is_named(
+    guest: BareGuest, stated: str, image: str, counts: str
+) -> None:
+    await guest.run("sh", "-c", f"printf '{image}' >/etc/default/locale")
+    guest.params(**{**USUAL, "LOCALE": stated})
+    assert await guest.session("start") == 0
+    assert (await desktop_environment(guest, "LANG"))["LANG"] == counts
+
+
 async def test_options_of_the_display_follow_the_client(listening: BareGuest) -> None:
     guest = listening
     options = guest.run_folder / "nx-options"

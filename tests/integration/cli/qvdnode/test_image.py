@@ -71,7 +71,54 @@ async def test_a_program_is_told_where_it_is(tmp_path: Path, mmdebstrap: Mmdebst
     mmdebstrap(BUILDS)
     root = tmp_path / "icewm"
     said = await built(tmp_path, "icewm", str(root), "--json")
-    assert json.loads(said.stdout) == {"image": "icewm", "folder": str(root)}
+    assert json.loads(said.stdout) == {
+        "image": "icewm", "suite": "bookworm", "folder": str(root)
+    }  # fmt: skip
+
+
+SAYS_ITS_WORDS = BUILDS + 'for word; do echo "$word"; done >usr/words'
+OWN = """
+base = "icewm"
+packages = ["gimp"]
+[files."etc/motd"]
+text = "Ours"
+"""
+
+
+async def test_an_own_recipe_and_what_is_asked_for_besides(
+    tmp_path: Path, mmdebstrap: Mmdebstrap
+) -> None:
+    mmdebstrap(SAYS_ITS_WORDS)
+    (tmp_path / "ours.toml").write_text(OWN)
+    root = tmp_path / "root"
+    said = await built(
+        tmp_path, str(tmp_path / "ours.toml"), str(root), "--json", "--suite", "trixie",
+        "--add", "inkscape", "--locale", "eu_ES.UTF-8", "--locale", "es_ES",
+    )  # fmt: skip
+    assert said.returncode == 0, said
+    assert json.loads(said.stdout) == {"image": "ours", "suite": "trixie", "folder": str(root)}
+    words = (root / "usr/words").read_text().splitlines()
+    (packages,) = [word for word in words if word.startswith("--include=")]
+    assert {"gimp", "inkscape", "icewm"} <= set(packages.partition("=")[2].split(","))
+    assert "trixie" in words
+    assert (root / "etc/motd").read_text() == "Ours"
+    assert (root / "etc/default/locale").read_text() == "LANG=eu_ES.UTF-8\n"
+
+
+async def test_what_does_not_fit_is_said(tmp_path: Path, mmdebstrap: Mmdebstrap) -> None:
+    mmdebstrap(BUILDS)
+    (tmp_path / "ours.toml").write_text('base = "icewm"\npackage = []\n')
+    root = str(tmp_path / "root")
+    for words, code, sentence in (
+        (("ours.toml",), 3, "There is no file ours.toml"),
+        ((str(tmp_path / "ours.toml"),), 2, "line 2: there is no key package; there are about"),
+        (("icewm", "--suite", "sid"), 2, "icewm is made for bookworm, trixie, not for sid"),
+        (("icewm", "--add", "Office"), 2, "Office is neither a package nor"),
+        (("icewm", "--locale", "Spanish"), 2, "Spanish is not a locale such as es_ES.UTF-8"),
+    ):
+        said = await built(tmp_path, words[0], root, *words[1:])
+        assert (said.returncode, sentence in said.stderr.decode()) == (code, True), said
+    assert not Path(root).exists()
 
 
 async def test_what_is_there_stays(tmp_path: Path, mmdebstrap: Mmdebstrap) -> None:
@@ -86,7 +133,7 @@ async def test_what_is_there_stays(tmp_path: Path, mmdebstrap: Mmdebstrap) -> No
 async def test_what_cannot_be_built_is_said(tmp_path: Path, mmdebstrap: Mmdebstrap) -> None:
     root = str(tmp_path / "root")
     said = await built(tmp_path, "plasma", root)
-    assert (said.returncode, b"no recipe plasma; there is icewm" in said.stderr) == (3, True)
+    assert (said.returncode, b"no recipe plasma; there is" in said.stderr) == (3, True)
     said = await built(tmp_path, "icewm", root, path="/nowhere")
     assert (said.returncode, b"mmdebstrap is not installed" in said.stderr) == (1, True)
     mmdebstrap(BUILDS)

@@ -44,8 +44,18 @@ def test_the_same_source_twice_is_one() -> None:
     assert len(apt_sources.for_suite([DEB822, DEB822], "bookworm")) == 2
 
 
-def test_a_host_of_another_suite_has_none() -> None:
-    assert apt_sources.for_suite([DEB822, ONE_LINE], "trixie") == ()
+def test_a_host_of_another_release_lends_its_archives() -> None:
+    assert apt_sources.for_suite([DEB822, ONE_LINE], "trixie") == (
+        "deb http://mirror.example/debian trixie main",
+        "deb http://mirror.example/debian trixie-updates main",
+        "deb http://mirror.example/security trixie-security main",
+    )
+    both = [DEB822, "deb http://other.example trixie main\n"]
+    assert apt_sources.for_suite(both, "trixie") == ("deb http://other.example trixie main",)
+
+
+def test_a_host_of_no_release_that_we_know_has_none() -> None:
+    assert apt_sources.for_suite(["deb http://other.example/ noble main\n"], "trixie") == ()
 
 
 def test_a_field_may_go_on_in_the_next_line() -> None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from qvdnode.image.core.recipe import Recipe, build_argv, parse_packages, stage
+from qvdnode.image.core.recipe import Recipe, build_argv, command_argv, stage
 
 RECIPE = Recipe("small", "bookworm", ("icewm", "nxagent"), ("es_ES",), {"etc/x": (b"x", 0o644)})
 
@@ -17,7 +17,10 @@ def test_the_command_names_suite_target_packages_and_sources() -> None:
 def test_locales_are_kept_and_made() -> None:
     argv = build_argv(RECIPE, "/target", sources=())
     assert "--dpkgopt=path-include=/usr/share/locale/es*" in argv
-    assert any("localedef -i es_ES" in word for word in argv)
+    (hook,) = [word for word in argv if "localedef" in word]
+    assert "printf '%s\\n' es_ES |" in hook
+    without = build_argv(replace(RECIPE, locales=()), "/target", sources=())
+    assert not any("localedef" in word for word in without)
 
 
 def test_an_odd_locale_is_refused() -> None:
@@ -33,14 +36,16 @@ def test_the_digest_follows_the_content() -> None:
         replace(RECIPE, files={"etc/x": (b"y", 0o644)}),
         replace(RECIPE, files={"etc/x": (b"x", 0o755)}),
         replace(RECIPE, libraries={"usr/lib/x.so": "etc/x"}),
+        replace(RECIPE, commands=("true",)),
+        replace(RECIPE, suite="trixie"),
     ):
         assert changed.digest() != RECIPE.digest()
 
 
-def test_package_lists_are_sorted_and_checked() -> None:
-    assert parse_packages("# why\nnxagent\n\nicewm\nicewm\n") == ("icewm", "nxagent")
-    with pytest.raises(ValueError, match="not the name"):
-        parse_packages("icewm --force\n")
+def test_a_command_runs_in_the_image_alone() -> None:
+    argv = command_argv("/root", "dconf update")
+    assert argv[:2] == ["unshare", "--mount"]
+    assert argv[argv.index("chroot") :] == ["chroot", "/root", "/bin/sh", "-ec", "dconf update"]
 
 
 def test_progress_only_grows() -> None:
