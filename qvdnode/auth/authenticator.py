@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker, account_name
 from qvdnode.auth.core.guesses import Guess
+from qvdnode.auth.core.login_source import LoginSource, account_name
 from qvdnode.auth.failure_log import FailureLog
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.login_name import LoginName, parse_login
@@ -43,22 +43,22 @@ WRONG_TOKEN: Final = "The token is unknown, has expired, or its account is block
 
 
 @dataclass(slots=True)
-class Proof:
+class LoginAttempt:
     """A login that is being checked, and what it was counted as."""
 
     name: LoginName
     password: str = field(repr=False)
     key: bytes
-    asker: Asker
+    login_source: LoginSource
     source: str
     guess: Guess | None = None
 
 
 @dataclass(slots=True)
 class Check:
-    """One check, for all connections that send the same proof from the same source meanwhile."""
+    """One check, for all connections that send the same attempt from the same source meanwhile."""
 
-    proof: Proof
+    attempt: LoginAttempt
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     result: Principal | FarmError | None = None
@@ -98,11 +98,11 @@ class Authenticator:
         """
         name = parse_login(login, self._settings.default_tenant)
         account = account_name(name.login, name.tenant)
-        asker = self._throttle.asker(account, source)
+        login_source = self._throttle.login_source(account, source)
         key = self._verified.key("basic", name.tenant, name.login, password)
         try:
-            check = self._begin(Proof(name, password, key, asker, source))
-            return await self._joined(check)
+            check = self._begin(LoginAttempt(name, password, key, login_source, source))
+            return await self._shared_result(check)
         except Throttled:
             LOGINS.labels("throttled").inc()
             self._failures.write(login=account, source=source, because="must wait")
@@ -145,92 +145,98 @@ class Authenticator:
         """Ask the database again about all users of a tenant."""
         self._verified.forget(lambda principal: principal.tenant_id == tenant_id)
 
-    def _begin(self, proof: Proof) -> Check:
-        """The check of this proof, one that is going on or a new one; raises Throttled.
+    def _begin(self, attempt: LoginAttempt) -> Check:
+        """The check of this attempt, one that is going on or a new one; raises Throttled.
 
-        The same proof several times at once is one guess, one hash and one answer.
+        The same attempt several times at once is one guess, one hash and one answer.
         """
-        place = (proof.key, proof.asker.networks[0].name)
+        place = (attempt.key, attempt.login_source.networks[0].name)
         check = self._checking.get(place)
         if check is None:
-            proof.guess = self._throttle.attempt(proof.asker, proof.key)
-            check = self._checking[place] = Check(proof)
+            attempt.guess = self._throttle.attempt(attempt.login_source, attempt.key)
+            check = self._checking[place] = Check(attempt)
         else:
-            self._throttle.refuse_early(proof.asker)
+            self._throttle.check_wait(attempt.login_source)
         return check
 
-    async def _joined(self, check: Check) -> Principal:
+    async def _shared_result(self, check: Check) -> Principal:
         """The answer of a check, worked out by the first who comes to it and is not cancelled."""
         check.waiting += 1
         try:
             async with check.lock:
                 if check.result is None:
-                    check.result = await self._result(check.proof)
+                    check.result = await self._result(check.attempt)
         finally:
             check.waiting -= 1
             if not check.waiting:
-                self._checking.pop((check.proof.key, check.proof.asker.networks[0].name), None)
+                self._checking.pop(
+                    (check.attempt.key, check.attempt.login_source.networks[0].name), None
+                )
         if isinstance(check.result, FarmError):
             raise check.result.with_traceback(None)
         return check.result
 
-    async def _result(self, proof: Proof) -> Principal | FarmError:
+    async def _result(self, attempt: LoginAttempt) -> Principal | FarmError:
         try:
-            return await self._in_turn(proof)
+            return await self._in_turn(attempt)
         except Unauthenticated as error:
-            if proof.guess is not None:
-                self._throttle.found_wrong(proof.asker, proof.key)
+            if attempt.guess is not None:
+                self._throttle.found_wrong(attempt.login_source, attempt.key)
             return error
         except (Throttled, Unavailable) as error:  # it was not checked
-            self._throttle.take_back(proof.guess)
+            self._throttle.undo(attempt.guess)
             return error
 
-    async def _in_turn(self, proof: Proof) -> Principal:
-        asker = proof.asker
-        async with self._throttle.turn(asker) as turn:
-            known = self._remembered(proof.key) if self._throttle.may_ask_memory(asker) else None
+    async def _in_turn(self, attempt: LoginAttempt) -> Principal:
+        login_source = attempt.login_source
+        async with self._throttle.turn(login_source) as turn:
+            known = (
+                self._remembered(attempt.key)
+                if self._throttle.may_use_cache(login_source)
+                else None
+            )
             if known is not None:
                 # this alone forgives nothing: a desktop's client may come in every second, and
                 # somebody else behind its address is not to guess five times in each
-                self._throttle.take_back(proof.guess)
+                self._throttle.undo(attempt.guess)
             else:
                 try:
-                    known = await self._check(proof)
+                    known = await self._check(attempt)
                 except Unauthenticated:
                     turn.outcome = Outcome.WRONG
                     raise
             turn.outcome = Outcome.RIGHT
             return known
 
-    async def _check(self, proof: Proof) -> Principal:
+    async def _check(self, attempt: LoginAttempt) -> Principal:
         checkpoint = self._verified.checkpoint()
         try:
-            found = await self._credentials(proof.name)
+            found = await self._credentials(attempt.name)
         except Unavailable:
-            return self._known_while_away(proof)
+            return self._known_while_away(attempt)
         try:
-            good = await self._is_right(proof.password, found)
+            good = await self._is_right(attempt.password, found)
         except Unavailable:  # too many at once, which says nothing about the database
-            self._throttle.not_judged(proof.asker, proof.key)
+            self._throttle.count_unverified(attempt.login_source, attempt.key)
             raise
         if found is None or not good or found.blocked:
-            account = account_name(proof.name.login, proof.name.tenant)
+            account = account_name(attempt.name.login, attempt.name.tenant)
             because = _reason(found, good=good)
-            self._failures.write(login=account, source=proof.source, because=because)
-            raise self._refused(proof.key, WRONG)
-        self._throttle.forgive(proof.asker)
-        await self._familiar.keep(found.principal.user_id, proof.asker)
-        return self._accepted(proof.key, found.principal, checkpoint)
+            self._failures.write(login=account, source=attempt.source, because=because)
+            raise self._refused(attempt.key, WRONG)
+        self._throttle.forgive(attempt.login_source)
+        await self._familiar.save(found.principal.user_id, attempt.login_source)
+        return self._accepted(attempt.key, found.principal, checkpoint)
 
-    def _known_while_away(self, proof: Proof) -> Principal:
-        if not self._throttle.may_ask_memory(proof.asker):
+    def _known_while_away(self, attempt: LoginAttempt) -> Principal:
+        if not self._throttle.may_use_cache(attempt.login_source):
             raise _away()
         try:
-            known = self._remembered_while_away(proof.key)
+            known = self._remembered_while_away(attempt.key)
         except Unavailable:
-            self._throttle.not_judged(proof.asker, proof.key)
+            self._throttle.count_unverified(attempt.login_source, attempt.key)
             raise
-        self._throttle.take_back(proof.guess)
+        self._throttle.undo(attempt.guess)
         return known
 
     def _remembered(self, key: bytes) -> Principal | None:

@@ -10,8 +10,8 @@ import logging
 from collections import OrderedDict
 from typing import Final, TypeVar
 
-from qvdnode.auth.core.attempt import Asker, account_digest, account_name
 from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.core.login_source import LoginSource, account_digest, account_name
 from qvdnode.auth.ports import FamiliarStore
 from qvdnode.model.errors import FarmError
 from qvdnode.model.ids import UserId
@@ -23,7 +23,7 @@ LEARN_EVERY_S: Final = 60.0
 """How often the database is asked about one network."""
 PATIENCE_S: Final = 5.0
 """How long nothing is asked after the database has not answered."""
-KEEP_EVERY_S: Final = 86_400.0
+SAVE_EVERY_S: Final = 86_400.0
 TABLE_MAX: Final = 20_000
 
 K = TypeVar("K")
@@ -44,28 +44,28 @@ class FamiliarSources:
         """What is being asked just now, by network; set when it was answered."""
         self._learned: OrderedDict[str, float] = OrderedDict()
         """When the database was asked about each network."""
-        self._kept: OrderedDict[tuple[UserId, str], float] = OrderedDict()
+        self._saved: OrderedDict[tuple[UserId, str], float] = OrderedDict()
         """When it was told of each user and network."""
 
-    async def learn(self, asker: Asker) -> None:
-        """Read who else is familiar in this asker's network, unless that was done a moment ago.
+    async def learn(self, login_source: LoginSource) -> None:
+        """Read which accounts are familiar in this network, unless it was read a moment ago.
 
         One network at a time is asked for: sprays from many addresses must not take the database
         from others. Never raises what the database does.
         """
-        network = asker.networks[0].name
+        network = login_source.networks[0].name
         if (others := self._learning.get(network)) is not None:
             await others.wait()
         elif self._clock.monotonic_s() >= self._learned.get(network, float("-inf")) + LEARN_EVERY_S:
             done = self._learning[network] = asyncio.Event()
             try:
                 async with self._one_query:
-                    await self._read(asker, network)
+                    await self._read(login_source, network)
             finally:
                 del self._learning[network]
                 done.set()
 
-    async def _read(self, asker: Asker, network: str) -> None:
+    async def _read(self, login_source: LoginSource, network: str) -> None:
         now_s = self._clock.monotonic_s()
         if now_s < self._not_before_s:
             return
@@ -79,21 +79,21 @@ class FamiliarSources:
         found = []
         for login in logins:
             digest = account_digest(account_name(login.login, login.tenant), self._secret)
-            found.append((Asker(digest, asker.networks), now_s - login.age_s))
+            found.append((LoginSource(digest, login_source.networks), now_s - login.age_s))
         self.table.learn(found, now_s)
 
-    async def keep(self, user_id: UserId, asker: Asker) -> None:
+    async def save(self, user_id: UserId, login_source: LoginSource) -> None:
         """Tell the database of a login, once a day. Never raises what the database does."""
-        pair = (user_id, asker.networks[0].name)
+        pair = (user_id, login_source.networks[0].name)
         now_s = self._clock.monotonic_s()
-        if now_s - self._kept.get(pair, float("-inf")) < KEEP_EVERY_S:
+        if now_s - self._saved.get(pair, float("-inf")) < SAVE_EVERY_S:
             return
         try:
             await self._store.note(*pair)
         except FarmError as error:  # the next login tells it
-            log.info("familiar_source_not_kept", extra={"user": user_id, "because": str(error)})
+            log.info("familiar_source_not_saved", extra={"user": user_id, "because": str(error)})
             return
-        _note(self._kept, pair, now_s)
+        _note(self._saved, pair, now_s)
 
 
 def _note(table: OrderedDict[K, float], key: K, now_s: float) -> None:

@@ -68,7 +68,7 @@ class Operators:
         return await self._tokens.add(name, digest(token)), token
 
     async def revoke(self, token_id: int) -> None:
-        """Make a token worthless at once; raises NotFound."""
+        """Make a token invalid at once; raises NotFound."""
         await self._tokens.delete(token_id)
         self._verified.forget(lambda operator: operator.token_id == token_id)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker, account_digest
 from qvdnode.auth.core.guesses import Guess, Guesses
-from qvdnode.auth.core.spraying import Place, Slowed, Spraying, Verdict
+from qvdnode.auth.core.login_source import LoginSource, account_digest
+from qvdnode.auth.core.spraying import ClassifiedSource, Slowed, Spraying, Verdict
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.model.errors import Throttled, Unavailable
@@ -34,14 +34,14 @@ HELD_MAX: Final = 1_024
 HELD_IN_ALL_MAX: Final = 4_096
 DRAW_S: Final = 0.25
 """Those held draw lots: each asks again at a random moment of this span, and the first goes."""
-EVERYBODY: Final = b""
+ALL_ACCOUNTS: Final = b""
 """Stands for an account where all of a source are counted together."""
 
 
 class Outcome(Enum):
     """How a turn ended."""
 
-    NOT_JUDGED = "not judged"
+    NOT_CHECKED = "not checked"
     RIGHT = "right"
     WRONG = "wrong"
 
@@ -50,7 +50,7 @@ class Outcome(Enum):
 class Turn:
     """The right to check one login; who has it says how it went."""
 
-    outcome: Outcome = Outcome.NOT_JUDGED
+    outcome: Outcome = Outcome.NOT_CHECKED
 
 
 class LoginThrottle:
@@ -80,63 +80,63 @@ class LoginThrottle:
         self._held: Counter[str] = Counter()
         """Logins that are held, by the widest network of their source."""
 
-    def asker(self, account: str, source: str) -> Asker:
+    def login_source(self, account: str, source: str) -> LoginSource:
         """Who tries this account from this address."""
-        return Asker(account_digest(account, self._secret), source_networks(source))
+        return LoginSource(account_digest(account, self._secret), source_networks(source))
 
-    def attempt(self, asker: Asker, proof: bytes) -> Guess | None:
+    def attempt(self, login_source: LoginSource, key: bytes) -> Guess | None:
         """Count a guess before it is checked; None for one that was found wrong a moment ago.
 
         Raises Throttled, without counting, while this account must wait for this source.
         """
         now_s = self._clock.monotonic_s()
-        if self._guesses.is_repeat(asker, proof, now_s):
+        if self._guesses.is_repeat(login_source, key, now_s):
             return None
-        self.refuse_early(asker)
-        return self._guesses.count(asker, now_s)
+        self.check_wait(login_source)
+        return self._guesses.count(login_source, now_s)
 
-    def refuse_early(self, asker: Asker) -> None:
+    def check_wait(self, login_source: LoginSource) -> None:
         """Raise Throttled while this account must wait for this source."""
-        refuse(self._guesses.wait_s(asker, self._clock.monotonic_s()))
+        require_no_wait(self._guesses.wait_s(login_source, self._clock.monotonic_s()))
 
-    def found_wrong(self, asker: Asker, proof: bytes) -> None:
-        """The guess was wrong: the same proof again is the same guess."""
-        self._guesses.found_wrong(asker, proof, self._clock.monotonic_s())
+    def found_wrong(self, login_source: LoginSource, key: bytes) -> None:
+        """The guess was wrong: the same key again is the same guess."""
+        self._guesses.found_wrong(login_source, key, self._clock.monotonic_s())
 
-    def take_back(self, guess: Guess | None) -> None:
+    def undo(self, guess: Guess | None) -> None:
         """The guess was right, or was not checked."""
         if guess is not None:
-            self._guesses.take_back(guess)
+            self._guesses.undo(guess)
 
-    def forgive(self, asker: Asker) -> None:
+    def forgive(self, login_source: LoginSource) -> None:
         """The account has logged in from there: its failures there are forgotten."""
-        self._guesses.forgive(asker)
-        self._unjudged.forgive(asker)
+        self._guesses.forgive(login_source)
+        self._unjudged.forgive(login_source)
 
     @contextlib.asynccontextmanager
-    async def turn(self, asker: Asker) -> AsyncIterator[Turn]:
+    async def turn(self, login_source: LoginSource) -> AsyncIterator[Turn]:
         """Wait until a login of this source may be checked, and count how it goes.
 
         Raises Throttled after HOLD_S without a turn at a source that is slowed, Unavailable when
         too many wait already.
         """
         hold_until_s = self._clock.monotonic_s() + HOLD_S
-        place = await self._place(asker)
-        await self._begin(place, hold_until_s)
+        classified = await self._classify(login_source)
+        await self._begin(classified, hold_until_s)
         turn = Turn()
         try:
             yield turn
         finally:
             match turn.outcome:
                 case Outcome.RIGHT:
-                    self._spraying.succeeded(place, self._clock.monotonic_s())
+                    self._spraying.succeeded(classified, self._clock.monotonic_s())
                 case Outcome.WRONG:
-                    self._spraying.failed(place, self._clock.monotonic_s())
-                case Outcome.NOT_JUDGED:
-                    self._spraying.given_up(place)
-            self._wake_next(place)
+                    self._spraying.failed(classified, self._clock.monotonic_s())
+                case Outcome.NOT_CHECKED:
+                    self._spraying.not_checked(classified)
+            self._wake_next(classified)
 
-    def may_ask_memory(self, asker: Asker) -> bool:
+    def may_use_cache(self, login_source: LoginSource) -> bool:
         """Whether remembered logins may answer.
 
         What was not judged (the database was away, or too many logins waited) does not count as a
@@ -144,60 +144,62 @@ class LoginThrottle:
         memory, so whoever makes many of them gets no more answers from there.
         """
         now_s = self._clock.monotonic_s()
-        if self._unjudged.wait_s(asker, now_s) > 0:
+        if self._unjudged.wait_s(login_source, now_s) > 0:
             return False
-        crowd = Asker(EVERYBODY, asker.networks)
+        crowd = LoginSource(ALL_ACCOUNTS, login_source.networks)
         return (
-            self._familiar.table.knows(asker, now_s)
+            self._familiar.table.knows(login_source, now_s)
             or self._unjudged_of_source.wait_s(crowd, now_s) == 0
         )
 
-    def not_judged(self, asker: Asker, proof: bytes) -> None:
+    def count_unverified(self, login_source: LoginSource, key: bytes) -> None:
         """The guess was compared with the memory alone, and was not there."""
         now_s = self._clock.monotonic_s()
-        if not self._unjudged.is_repeat(asker, proof, now_s):
-            self._unjudged.count(asker, now_s)
-            self._unjudged.found_wrong(asker, proof, now_s)
-            self._unjudged_of_source.count(Asker(EVERYBODY, asker.networks), now_s)
+        if not self._unjudged.is_repeat(login_source, key, now_s):
+            self._unjudged.count(login_source, now_s)
+            self._unjudged.found_wrong(login_source, key, now_s)
+            self._unjudged_of_source.count(LoginSource(ALL_ACCOUNTS, login_source.networks), now_s)
 
-    async def _place(self, asker: Asker) -> Place:
+    async def _classify(self, login_source: LoginSource) -> ClassifiedSource:
         """Where a login counts; if it matters, the database tells whether it is familiar."""
         now_s = self._clock.monotonic_s()
-        place = self._spraying.place(asker, now_s)
-        if place.familiar or self._spraying.verdict(place, now_s) is Verdict.GO:
-            return place
-        await self._familiar.learn(asker)
-        return self._spraying.place(asker, self._clock.monotonic_s())
+        classified = self._spraying.classify(login_source, now_s)
+        if classified.familiar or self._spraying.verdict(classified, now_s) is Verdict.GO:
+            return classified
+        await self._familiar.learn(login_source)
+        return self._spraying.classify(login_source, self._clock.monotonic_s())
 
-    async def _begin(self, place: Place, hold_until_s: float) -> None:
+    async def _begin(self, classified: ClassifiedSource, hold_until_s: float) -> None:
         woken = False
-        if _queue_of(place) in self._waiting:  # behind those who came before
-            await self._wait(place, first=False)
+        if _queue_of(classified) in self._waiting:  # behind those who came before
+            await self._wait(classified, first=False)
             woken = True
         while True:
-            verdict = self._spraying.verdict(place, self._clock.monotonic_s())
+            verdict = self._spraying.verdict(classified, self._clock.monotonic_s())
             if verdict is Verdict.GO:
                 break
             if isinstance(verdict, Slowed):
-                self._wake_next(place)
-                if await self._wins_draw(place, verdict.wait_s, hold_until_s):
+                self._wake_next(classified)
+                if await self._wins_draw(classified, verdict.wait_s, hold_until_s):
                     break
             else:
-                await self._wait(place, first=woken)
+                await self._wait(classified, first=woken)
                 woken = True
-        self._spraying.begin(place)
-        self._wake_next(place)  # there may be room for one more
+        self._spraying.begin(classified)
+        self._wake_next(classified)  # there may be room for one more
 
-    async def _wins_draw(self, place: Place, wait_s: float, hold_until_s: float) -> bool:
+    async def _wins_draw(
+        self, classified: ClassifiedSource, wait_s: float, hold_until_s: float
+    ) -> bool:
         """Wait until the next login of a slowed source may be checked, and draw lots for it.
 
         Raises Throttled where that is too late, Unavailable when too many are held already.
         """
         if self._clock.monotonic_s() + wait_s > hold_until_s:
-            refuse(wait_s)
-        with self._holding(place.asker.networks[-1].name):
+            require_no_wait(wait_s)
+        with self._holding(classified.login_source.networks[-1].name):
             await self._clock.sleep(wait_s + self._rng.uniform(0, DRAW_S))
-        after = self._spraying.verdict(place, self._clock.monotonic_s())
+        after = self._spraying.verdict(classified, self._clock.monotonic_s())
         return isinstance(after, Slowed) and after.wait_s == 0
 
     @contextlib.contextmanager
@@ -212,8 +214,8 @@ class LoginThrottle:
             if not self._held[network]:
                 del self._held[network]
 
-    async def _wait(self, place: Place, *, first: bool) -> None:
-        key = _queue_of(place)
+    async def _wait(self, classified: ClassifiedSource, *, first: bool) -> None:
+        key = _queue_of(classified)
         queue = self._waiting.setdefault(key, deque())
         if len(queue) >= WAITING_MAX and not first:
             raise Unavailable("Too many logins at once; try again in a moment.")
@@ -226,7 +228,7 @@ class LoginThrottle:
             await woken
         except asyncio.CancelledError:
             if woken.done() and not woken.cancelled():
-                self._wake_next(place)
+                self._wake_next(classified)
             raise
         finally:
             with contextlib.suppress(ValueError):
@@ -234,15 +236,15 @@ class LoginThrottle:
             if not queue:
                 self._waiting.pop(key, None)
 
-    def _wake_next(self, place: Place) -> None:
-        queue = self._waiting.get(_queue_of(place), ())
+    def _wake_next(self, classified: ClassifiedSource) -> None:
+        queue = self._waiting.get(_queue_of(classified), ())
         for woken in queue:
             if not woken.done():
                 woken.set_result(None)
                 return
 
 
-def refuse(wait_s: float) -> None:
+def require_no_wait(wait_s: float) -> None:
     """Raise Throttled if there is a wait; people are told whole seconds, never 0."""
     if wait_s > 0:
         raise Throttled(
@@ -250,6 +252,6 @@ def refuse(wait_s: float) -> None:
         )
 
 
-def _queue_of(place: Place) -> tuple[str, bool]:
+def _queue_of(classified: ClassifiedSource) -> tuple[str, bool]:
     """All who share a network wait in one queue."""
-    return place.asker.networks[-1].name, place.familiar
+    return classified.login_source.networks[-1].name, classified.familiar

@@ -20,14 +20,14 @@ from qvdnode.runtime.clock import Clock
 LOOKUPS_AT_ONCE: Final = 2
 """Of the ten connections to the database."""
 PAUSE_S: Final = 0.003
-"""After a worthless token, while others of its source wait: whoever comes behind 64 of them, as
+"""After a invalid token, while others of its source wait: whoever comes behind 64 of them, as
 many as the administrators' port lets one source have, waits for a quarter of a second."""
 WAITING_MAX: Final = 1_024
 """Lookups of one source that wait, and keep a connection each; the last waits for four seconds."""
-WORTHLESS_S: Final = 60.0
-"""How long a worthless token is known as such; it cannot become good, unless an administrator
+INVALID_S: Final = 60.0
+"""How long a invalid token is known as such; it cannot become good, unless an administrator
 restores a backup of the database."""
-WORTHLESS_MAX: Final = 10_000
+INVALID_MAX: Final = 10_000
 """Worthless tokens remembered, by digests of 32 bytes."""
 
 T = TypeVar("T")
@@ -43,12 +43,12 @@ class Waiter:
 
 
 class TokenLookups:
-    """The queue in front of the database, and what lately came out of it as worthless."""
+    """The queue in front of the database, and what lately came out of it as invalid."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._queue: FairQueue[Waiter] = FairQueue(at_once=LOOKUPS_AT_ONCE)
-        self._worthless: OrderedDict[bytes, float] = OrderedDict()
+        self._invalid: OrderedDict[bytes, float] = OrderedDict()
 
     async def find(
         self,
@@ -58,13 +58,13 @@ class TokenLookups:
         *,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> T | None:
-        """What `look_up` finds for the token with this digest; None for a worthless one.
+        """What `look_up` finds for the token with this digest; None for a invalid one.
 
-        A worthless token again within a minute costs no lookup. `is_wanted` is asked when the turn
+        A invalid token again within a minute costs no lookup. `is_wanted` is asked when the turn
         has come: nothing is looked up for a caller that has left. Raises what `look_up` raises, and
         Unavailable for such a caller and when too many of the source wait.
         """
-        if self._is_worthless(key):
+        if self._is_invalid(key):
             return None
         network = source_networks(source)[0].name
         if self._queue.waiting(network) >= WAITING_MAX:
@@ -72,11 +72,11 @@ class TokenLookups:
         async with self._turn(network):
             if not is_wanted():
                 raise Unavailable("The caller has left.")
-            if self._is_worthless(key):
+            if self._is_invalid(key):
                 return None
             found = await look_up()
             if found is None:
-                self._note_worthless(key)
+                self._note_invalid(key)
                 if self._queue.waiting(network):
                     await self._clock.sleep(PAUSE_S)
         return found
@@ -102,12 +102,12 @@ class TokenLookups:
             if not waiter.begun.done():
                 waiter.begun.set_result(None)
 
-    def _is_worthless(self, key: bytes) -> bool:
-        until_s = self._worthless.get(key)
+    def _is_invalid(self, key: bytes) -> bool:
+        until_s = self._invalid.get(key)
         return until_s is not None and self._clock.monotonic_s() < until_s
 
-    def _note_worthless(self, key: bytes) -> None:
-        self._worthless.pop(key, None)
-        self._worthless[key] = self._clock.monotonic_s() + WORTHLESS_S
-        if len(self._worthless) > WORTHLESS_MAX:
-            self._worthless.popitem(last=False)
+    def _note_invalid(self, key: bytes) -> None:
+        self._invalid.pop(key, None)
+        self._invalid[key] = self._clock.monotonic_s() + INVALID_S
+        if len(self._invalid) > INVALID_MAX:
+            self._invalid.popitem(last=False)

@@ -4,7 +4,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.login_source import LoginSource
 
 FAMILIAR_S: Final = 7 * 86_400.0
 """From one Monday to the next: whoever works or learns at a place logs in once a week."""
@@ -19,18 +19,18 @@ class Familiar:
         self._table: OrderedDict[tuple[str, bytes], float] = OrderedDict()
         self._by_network: Counter[str] = Counter()
 
-    def note(self, asker: Asker, now_s: float) -> None:
+    def note(self, login_source: LoginSource, now_s: float) -> None:
         """The account has logged in from there."""
-        for network in asker.networks:
-            self._put((network.name, asker.account), now_s)
+        for network in login_source.networks:
+            self._put((network.name, login_source.account), now_s)
         self._prune(now_s)
 
-    def learn(self, logins: Iterable[tuple[Asker, float]], now_s: float) -> None:
+    def learn(self, logins: Iterable[tuple[LoginSource, float]], now_s: float) -> None:
         """Accounts have logged in from there at these times, by what others have seen."""
         learned = False
-        for asker, at_s in logins:
-            for network in asker.networks:
-                pair = (network.name, asker.account)
+        for login_source, at_s in logins:
+            for network in login_source.networks:
+                pair = (network.name, login_source.account)
                 if at_s > self._table.get(pair, float("-inf")):
                     self._put(pair, at_s)
                     learned = True
@@ -38,9 +38,9 @@ class Familiar:
             self._table = OrderedDict(sorted(self._table.items(), key=lambda item: item[1]))
             self._prune(now_s)
 
-    def knows(self, asker: Asker, now_s: float) -> bool:
+    def knows(self, login_source: LoginSource, now_s: float) -> bool:
         """Whether the account has logged in from the narrowest of these networks lately."""
-        at_s = self._table.get((asker.networks[0].name, asker.account))
+        at_s = self._table.get((login_source.networks[0].name, login_source.account))
         return at_s is not None and now_s - at_s <= FAMILIAR_S
 
     def count(self, network: str) -> int:

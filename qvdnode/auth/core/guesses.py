@@ -1,7 +1,7 @@
 """Failed guesses of one account from one source, and the wait that they cost. Pure.
 
 A guess counts when it is made and is taken back when it proves right, so that a thousand at once
-get no further than one after another. A wrong proof again, a few times within a short while, is
+get no further than one after another. A wrong key again, a few times within a short while, is
 the same guess: old clients send a wrong password five times without asking their user.
 """
 
@@ -9,21 +9,21 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker
 from qvdnode.auth.core.delay import delay_s
+from qvdnode.auth.core.login_source import LoginSource
 
 FORGOTTEN_AFTER_S: Final = 900.0
 TABLE_MAX: Final = 20_000
 REPEATS_MAX: Final = 5
-"""How often one proof is sent for one guess; what QVD's clients do."""
+"""How often one key is sent for one guess; what QVD's clients do."""
 REPEAT_WINDOW_S: Final = 60.0
 """From the first of them: five connections over a slow line."""
-PROOFS_MAX: Final = 5
+WRONG_MAX: Final = 5
 """Proofs remembered of one account from one source, so that memory is bounded."""
 
 
 @dataclass(slots=True)
-class _Proof:
+class _WrongGuess:
     """One wrong guess and how often it was sent."""
 
     first_s: float
@@ -36,14 +36,14 @@ class _Failures:
 
     count: int = 0
     last_s: float = 0.0
-    proofs: dict[bytes, _Proof] = field(default_factory=dict)
+    wrong: dict[bytes, _WrongGuess] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
     """A guess that was counted, with what is needed to take it back."""
 
-    asker: Asker
+    login_source: LoginSource
     at_s: float
     before_s: tuple[float, ...]
     """When the guess before was made, for each network."""
@@ -58,76 +58,78 @@ class Guesses:
         self._forgotten_after_s = max(FORGOTTEN_AFTER_S, 2 * delay_max_s)
         self._table: OrderedDict[tuple[bytes, str], _Failures] = OrderedDict()
 
-    def is_repeat(self, asker: Asker, proof: bytes, now_s: float) -> bool:
-        """Whether this proof was found wrong a moment ago; each repeat is noted.
+    def is_repeat(self, login_source: LoginSource, key: bytes, now_s: float) -> bool:
+        """Whether this key was found wrong a moment ago; each repeat is noted.
 
         It may be checked again even while the next guess must wait: its answer tells nothing new.
         """
-        failures = self._table.get((asker.account, asker.networks[0].name))
-        sent = None if failures is None else failures.proofs.get(proof)
+        failures = self._table.get((login_source.account, login_source.networks[0].name))
+        sent = None if failures is None else failures.wrong.get(key)
         if sent is None or sent.times >= REPEATS_MAX or now_s - sent.first_s > REPEAT_WINDOW_S:
             return False
         sent.times += 1
         return True
 
-    def wait_s(self, asker: Asker, now_s: float) -> float:
+    def wait_s(self, login_source: LoginSource, now_s: float) -> float:
         """How long the next guess must wait; 0 when it need not."""
-        return max(self._wait_s(asker, index, now_s) for index in range(len(asker.networks)))
+        return max(
+            self._wait_s(login_source, index, now_s) for index in range(len(login_source.networks))
+        )
 
-    def count(self, asker: Asker, now_s: float) -> Guess:
+    def count(self, login_source: LoginSource, now_s: float) -> Guess:
         """Count a guess as a failure."""
         before = []
-        for network in asker.networks:
-            failures = self._table.pop((asker.account, network.name), None)
+        for network in login_source.networks:
+            failures = self._table.pop((login_source.account, network.name), None)
             if failures is None or now_s - failures.last_s > self._forgotten_after_s:
                 failures = _Failures()
-            self._table[asker.account, network.name] = failures
+            self._table[login_source.account, network.name] = failures
             before.append(failures.last_s)
             failures.count += 1
             failures.last_s = now_s
         while len(self._table) > TABLE_MAX:
             self._table.popitem(last=False)
-        return Guess(asker, now_s, tuple(before))
+        return Guess(login_source, now_s, tuple(before))
 
-    def found_wrong(self, asker: Asker, proof: bytes, now_s: float) -> None:
-        """Note the proof of a guess that was counted; repeats of it are not counted again."""
-        failures = self._table.get((asker.account, asker.networks[0].name))
+    def found_wrong(self, login_source: LoginSource, key: bytes, now_s: float) -> None:
+        """Note the key of a guess that was counted; repeats of it are not counted again."""
+        failures = self._table.get((login_source.account, login_source.networks[0].name))
         if failures is None:
             return
-        failures.proofs.pop(proof, None)
-        failures.proofs[proof] = _Proof(now_s)
-        if len(failures.proofs) > PROOFS_MAX:
-            del failures.proofs[next(iter(failures.proofs))]
+        failures.wrong.pop(key, None)
+        failures.wrong[key] = _WrongGuess(now_s)
+        if len(failures.wrong) > WRONG_MAX:
+            del failures.wrong[next(iter(failures.wrong))]
 
-    def take_back(self, guess: Guess) -> None:
+    def undo(self, guess: Guess) -> None:
         """Undo a guess that was right, or was not checked."""
-        for network, before_s in zip(guess.asker.networks, guess.before_s, strict=True):
-            failures = self._subtract(guess.asker, network.name, 1)
+        for network, before_s in zip(guess.login_source.networks, guess.before_s, strict=True):
+            failures = self._subtract(guess.login_source, network.name, 1)
             if failures is not None and failures.last_s == guess.at_s:
                 failures.last_s = before_s
 
-    def forgive(self, asker: Asker) -> None:
+    def forgive(self, login_source: LoginSource) -> None:
         """Forget this source's failures; other sources in the same wide network keep theirs."""
-        failures = self._table.get((asker.account, asker.networks[0].name))
+        failures = self._table.get((login_source.account, login_source.networks[0].name))
         if failures is not None:
             count = failures.count
-            for network in asker.networks:
-                self._subtract(asker, network.name, count)
+            for network in login_source.networks:
+                self._subtract(login_source, network.name, count)
 
-    def _subtract(self, asker: Asker, network: str, count: int) -> _Failures | None:
+    def _subtract(self, login_source: LoginSource, network: str, count: int) -> _Failures | None:
         """What is left of a network's failures; those that come to none are forgotten."""
-        failures = self._table.get((asker.account, network))
+        failures = self._table.get((login_source.account, network))
         if failures is None:
             return None
         failures.count -= count
         if failures.count <= 0:
-            del self._table[asker.account, network]
+            del self._table[login_source.account, network]
             return None
         return failures
 
-    def _wait_s(self, asker: Asker, index: int, now_s: float) -> float:
-        network = asker.networks[index]
-        failures = self._table.get((asker.account, network.name))
+    def _wait_s(self, login_source: LoginSource, index: int, now_s: float) -> float:
+        network = login_source.networks[index]
+        failures = self._table.get((login_source.account, network.name))
         if failures is None:
             return 0.0
         free = self._free * network.multiplier

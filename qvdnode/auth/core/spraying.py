@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from qvdnode.auth.core.attempt import Asker
 from qvdnode.auth.core.delay import delay_s
 from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.core.login_source import LoginSource
 from qvdnode.model.source_network import SourceNetwork
 
-FRIENDS_PER_FAILURE: Final = 10
+FAMILIAR_PER_FAILURE: Final = 10
 """So many accounts that have logged in from a source allow one more that fails: 10 % of people
 mistype, and at any moment nearly all of these have corrected it already."""
 KEPT_S: Final = 3_600.0
@@ -70,10 +70,10 @@ class _Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClassifiedSource:
     """Where an attempt is counted: its networks, and which of their two records."""
 
-    asker: Asker
+    login_source: LoginSource
     familiar: bool
 
 
@@ -86,67 +86,75 @@ class Spraying:
         self._pause_max_s = min(delay_max_s, PAUSE_MAX_S)
         self._records: OrderedDict[tuple[str, bool], _Record] = OrderedDict()
 
-    def place(self, asker: Asker, now_s: float) -> Place:
+    def classify(self, login_source: LoginSource, now_s: float) -> ClassifiedSource:
         """Where this attempt counts."""
-        return Place(asker, self._familiar.knows(asker, now_s))
+        return ClassifiedSource(login_source, self._familiar.knows(login_source, now_s))
 
-    def verdict(self, place: Place, now_s: float) -> Verdict | Slowed:
+    def verdict(self, classified: ClassifiedSource, now_s: float) -> Verdict | Slowed:
         """Whether an attempt may be checked now."""
-        found = [self._verdict(place, network, now_s) for network in place.asker.networks]
+        found = [
+            self._verdict(classified, network, now_s)
+            for network in classified.login_source.networks
+        ]
         waits_s = [one.wait_s for one in found if isinstance(one, Slowed)]
         if waits_s:
             return Slowed(max(waits_s))
         return Verdict.WAIT_FOR_OTHERS if Verdict.WAIT_FOR_OTHERS in found else Verdict.GO
 
-    def begin(self, place: Place) -> None:
-        """An attempt is being checked; one of `failed`, `succeeded` and `given_up` must follow."""
-        for network in place.asker.networks:
-            key = (network.name, place.familiar)
+    def begin(self, classified: ClassifiedSource) -> None:
+        """An attempt is being checked; `failed`, `succeeded` or `not_checked` must follow."""
+        for network in classified.login_source.networks:
+            key = (network.name, classified.familiar)
             record = self._records.setdefault(key, _Record())
             self._records.move_to_end(key)
-            record.pending[place.asker.account] += 1
+            record.pending[classified.login_source.account] += 1
         self._forget_oldest()
 
-    def failed(self, place: Place, now_s: float) -> None:
+    def failed(self, classified: ClassifiedSource, now_s: float) -> None:
         """The attempt was wrong."""
-        for network in place.asker.networks:
-            record = self._end(place, network)
-            record.failed.pop(place.asker.account, None)
-            record.failed[place.asker.account] = now_s
+        for network in classified.login_source.networks:
+            record = self._end(classified, network)
+            record.failed.pop(classified.login_source.account, None)
+            record.failed[classified.login_source.account] = now_s
             record.last_s = now_s
 
-    def succeeded(self, place: Place, now_s: float) -> None:
+    def succeeded(self, classified: ClassifiedSource, now_s: float) -> None:
         """The attempt was right: the account is familiar now, and its failures do not count."""
-        for network in place.asker.networks:
-            self._end(place, network)
+        for network in classified.login_source.networks:
+            self._end(classified, network)
             for familiar in (False, True):
                 record = self._records.get((network.name, familiar))
                 if record is not None:
-                    record.failed.pop(place.asker.account, None)
+                    record.failed.pop(classified.login_source.account, None)
                     self._drop_if_empty(network, familiar=familiar)
-        self._familiar.note(place.asker, now_s)
+        self._familiar.note(classified.login_source, now_s)
 
-    def given_up(self, place: Place) -> None:
+    def not_checked(self, classified: ClassifiedSource) -> None:
         """The attempt was not judged."""
-        for network in place.asker.networks:
-            self._end(place, network)
-            self._drop_if_empty(network, familiar=place.familiar)
+        for network in classified.login_source.networks:
+            self._end(classified, network)
+            self._drop_if_empty(network, familiar=classified.familiar)
 
     def __len__(self) -> int:
         """How many records there are."""
         return len(self._records)
 
-    def _verdict(self, place: Place, network: SourceNetwork, now_s: float) -> Verdict | Slowed:
-        record = self._records.get((network.name, place.familiar))
+    def _verdict(
+        self, classified: ClassifiedSource, network: SourceNetwork, now_s: float
+    ) -> Verdict | Slowed:
+        record = self._records.get((network.name, classified.familiar))
         if record is None:
             return Verdict.GO
         _forget_old(record, now_s)
-        friends = self._familiar.count(network.name) // FRIENDS_PER_FAILURE
-        allowed = self._free * network.multiplier + friends
+        familiar_share = self._familiar.count(network.name) // FAMILIAR_PER_FAILURE
+        allowed = self._free * network.multiplier + familiar_share
         if len(record.failed) >= allowed:
             return self._slowed(record, allowed, now_s)
         open_accounts = len(record.failed.keys() | record.pending.keys())
-        known = place.asker.account in record.failed or place.asker.account in record.pending
+        known = (
+            classified.login_source.account in record.failed
+            or classified.login_source.account in record.pending
+        )
         return Verdict.GO if known or open_accounts < allowed else Verdict.WAIT_FOR_OTHERS
 
     def _slowed(self, record: _Record, allowed: int, now_s: float) -> Slowed:
@@ -154,11 +162,11 @@ class Spraying:
         wait_s = max(0.0, record.last_s + delay - now_s)
         return Slowed(max(wait_s, CHECK_S) if record.pending else wait_s)
 
-    def _end(self, place: Place, network: SourceNetwork) -> _Record:
-        record = self._records[network.name, place.familiar]
-        record.pending[place.asker.account] -= 1
-        if not record.pending[place.asker.account]:
-            del record.pending[place.asker.account]
+    def _end(self, classified: ClassifiedSource, network: SourceNetwork) -> _Record:
+        record = self._records[network.name, classified.familiar]
+        record.pending[classified.login_source.account] -= 1
+        if not record.pending[classified.login_source.account]:
+            del record.pending[classified.login_source.account]
         return record
 
     def _drop_if_empty(self, network: SourceNetwork, *, familiar: bool) -> None:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from qvdnode.auth.core.attempt import Asker
+from qvdnode.auth.core.login_source import LoginSource
 from qvdnode.auth.core.spraying import CHECK_S
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.settings import AuthSettings
@@ -20,7 +20,7 @@ from qvdnode.auth.throttle import (
     WAITING_MAX,
     LoginThrottle,
     Outcome,
-    refuse,
+    require_no_wait,
 )
 from qvdnode.model.errors import Throttled, Unavailable
 from qvdnode.model.familiar_login import FamiliarLogin
@@ -45,11 +45,11 @@ class Gate:
         self.throttle = LoginThrottle(self.clock, SETTINGS, SECRET, self.familiar, rng)
         self.inside: list[str] = []
 
-    def asker(self, account: str = "alice", source: str = HERE) -> Asker:
-        return self.throttle.asker(account, source)
+    def login_source(self, account: str = "alice", source: str = HERE) -> LoginSource:
+        return self.throttle.login_source(account, source)
 
     async def login(self, account: str, outcome: Outcome, source: str = HERE) -> None:
-        async with self.throttle.turn(self.asker(account, source)) as turn:
+        async with self.throttle.turn(self.login_source(account, source)) as turn:
             self.inside.append(account)
             await asyncio.sleep(0)  # the database, the hash
             turn.outcome = outcome
@@ -74,26 +74,26 @@ async def settle() -> None:
 
 def test_people_are_told_whole_seconds_and_never_none() -> None:
     with pytest.raises(Throttled, match=r"in 1 s\.") as caught:
-        refuse(0.01)
+        require_no_wait(0.01)
     assert caught.value.retry_after_s == 0.01
-    refuse(0)
+    require_no_wait(0)
 
 
 def test_a_guess_counts_at_once_and_its_repeats_do_not() -> None:
     gate = Gate()
     for number in range(SETTINGS.free_failures):
-        proof = b"%d" % number
-        assert gate.throttle.attempt(gate.asker(), proof) is not None
-        gate.throttle.found_wrong(gate.asker(), proof)
+        key = b"%d" % number
+        assert gate.throttle.attempt(gate.login_source(), key) is not None
+        gate.throttle.found_wrong(gate.login_source(), key)
     with pytest.raises(Throttled):
-        gate.throttle.attempt(gate.asker(), b"one more")
-    assert [gate.throttle.attempt(gate.asker(), b"0") for _ in range(4)] == [None] * 4
+        gate.throttle.attempt(gate.login_source(), b"one more")
+    assert [gate.throttle.attempt(gate.login_source(), b"0") for _ in range(4)] == [None] * 4
     with pytest.raises(Throttled):
-        gate.throttle.attempt(gate.asker(), b"0")
-    assert gate.throttle.attempt(gate.asker(source=THERE), b"one more") is not None
-    gate.throttle.forgive(gate.asker())
-    gate.throttle.take_back(gate.throttle.attempt(gate.asker(), b"one more"))
-    gate.throttle.take_back(None)
+        gate.throttle.attempt(gate.login_source(), b"0")
+    assert gate.throttle.attempt(gate.login_source(source=THERE), b"one more") is not None
+    gate.throttle.forgive(gate.login_source())
+    gate.throttle.undo(gate.throttle.attempt(gate.login_source(), b"one more"))
+    gate.throttle.undo(None)
 
 
 async def test_a_spray_at_once_gets_no_more_than_one_after_another() -> None:
@@ -173,7 +173,7 @@ async def test_a_login_that_has_no_turn_in_time_is_told_to_ask_again() -> None:
     checked = asyncio.Event()
 
     async def slow_check() -> None:
-        async with gate.throttle.turn(gate.asker("slow")):
+        async with gate.throttle.turn(gate.login_source("slow")):
             gate.inside.append("slow")
             await checked.wait()
 
@@ -218,7 +218,7 @@ async def test_whoever_gives_up_waiting_holds_nobody_up() -> None:
     free = SETTINGS.source_free_accounts
     for number in range(free - 1):
         await gate.login(f"user{number}", Outcome.WRONG)
-    async with gate.throttle.turn(gate.asker()) as turn:
+    async with gate.throttle.turn(gate.login_source()) as turn:
         waiting = [asyncio.create_task(gate.login(name, Outcome.RIGHT)) for name in "abcd"]
         await asyncio.sleep(0)
         waiting[1].cancel()
@@ -232,7 +232,7 @@ async def test_whoever_gives_up_waiting_holds_nobody_up() -> None:
 async def test_a_familiar_account_gets_in_at_once_during_a_spray_also_after_a_restart() -> None:
     before = Gate()
     before.store.logins[ALICE] = FamiliarLogin("alice", "default", age_s=3_600.0)
-    await before.familiar.keep(ALICE, before.asker("alice@default"))
+    await before.familiar.save(ALICE, before.login_source("alice@default"))
     gate = Gate(store=before.store)
     await gate.spray()
     await gate.login("alice@default", Outcome.RIGHT)
@@ -250,7 +250,7 @@ async def test_the_database_is_not_asked_who_is_familiar_while_few_fail() -> Non
 
 async def test_only_so_many_may_wait() -> None:
     gate = Gate()
-    await gate.familiar.learn(gate.asker())  # so that nobody waits for that
+    await gate.familiar.learn(gate.login_source())  # so that nobody waits for that
     logins = [gate.login(str(number), Outcome.RIGHT) for number in range(WAITING_MAX + 25)]
     outcomes = await asyncio.gather(*logins, return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
@@ -260,19 +260,19 @@ async def test_only_so_many_may_wait() -> None:
 def test_memory_answers_until_too_many_guesses_were_compared_with_it() -> None:
     gate = Gate()
     for number in range(SETTINGS.free_failures):
-        assert gate.throttle.may_ask_memory(gate.asker())
+        assert gate.throttle.may_use_cache(gate.login_source())
         for _ in range(3):
-            gate.throttle.not_judged(gate.asker(), b"%d" % number)
-    assert not gate.throttle.may_ask_memory(gate.asker())
-    assert gate.throttle.may_ask_memory(gate.asker(source=THERE))
+            gate.throttle.count_unverified(gate.login_source(), b"%d" % number)
+    assert not gate.throttle.may_use_cache(gate.login_source())
+    assert gate.throttle.may_use_cache(gate.login_source(source=THERE))
     gate.clock.advance(1.01)
-    assert gate.throttle.may_ask_memory(gate.asker())
+    assert gate.throttle.may_use_cache(gate.login_source())
 
 
 async def test_a_crowd_of_guesses_over_accounts_gets_no_answers_but_those_known_there_do() -> None:
     gate = Gate()
     await gate.login("known", Outcome.RIGHT)
     for number in range(MANY * SETTINGS.free_failures):
-        gate.throttle.not_judged(gate.asker(f"user{number}"), b"%d" % number)
-    assert not gate.throttle.may_ask_memory(gate.asker())
-    assert gate.throttle.may_ask_memory(gate.asker("known"))
+        gate.throttle.count_unverified(gate.login_source(f"user{number}"), b"%d" % number)
+    assert not gate.throttle.may_use_cache(gate.login_source())
+    assert gate.throttle.may_use_cache(gate.login_source("known"))

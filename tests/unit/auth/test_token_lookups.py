@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from qvdnode.auth.token_lookups import (
+    INVALID_MAX,
+    INVALID_S,
     LOOKUPS_AT_ONCE,
     PAUSE_S,
     WAITING_MAX,
-    WORTHLESS_MAX,
-    WORTHLESS_S,
     TokenLookups,
 )
 from qvdnode.model.errors import Unavailable
@@ -102,16 +102,16 @@ async def test_a_worthless_token_again_costs_no_lookup_for_a_minute() -> None:
     assert await asyncio.gather(*answers) == [None] * 30
     assert await database.find("expired") is None
     assert database.asked == ["expired"]
-    database.clock.advance(WORTHLESS_S)
+    database.clock.advance(INVALID_S)
     await database.find("expired")
     assert database.asked == ["expired"] * 2
 
 
 async def test_the_memory_of_worthless_tokens_is_bounded() -> None:
     database = Database()
-    for number in range(WORTHLESS_MAX + 5):
+    for number in range(INVALID_MAX + 5):
         await database.find(str(number))
-    assert len(database.lookups._worthless) == WORTHLESS_MAX
+    assert len(database.lookups._invalid) == INVALID_MAX
 
 
 async def test_only_so_many_of_one_source_may_wait() -> None:

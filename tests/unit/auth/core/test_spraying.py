@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from qvdnode.auth.core.attempt import Asker
 from qvdnode.auth.core.familiar import Familiar
+from qvdnode.auth.core.login_source import LoginSource
 from qvdnode.auth.core.spraying import (
     CHECK_S,
-    FRIENDS_PER_FAILURE,
+    FAMILIAR_PER_FAILURE,
     KEPT_S,
     PAUSE_MAX_S,
     RECORDS_MAX,
@@ -17,7 +17,7 @@ from qvdnode.auth.core.spraying import (
     Spraying,
     Verdict,
 )
-from tests.unit.auth.core.askers import asker
+from tests.unit.auth.core.login_sources import login_source
 
 FREE = 20
 DAY_S = 86_400.0
@@ -27,16 +27,16 @@ def make() -> Spraying:
     return Spraying(Familiar(), free_accounts=FREE, delay_max_s=60)
 
 
-def judge(spraying: Spraying, who: Asker, now_s: float, *, right: bool) -> Verdict | Slowed:
+def judge(spraying: Spraying, who: LoginSource, now_s: float, *, right: bool) -> Verdict | Slowed:
     """One attempt, answered at once unless it must wait; it wins every draw."""
-    place = spraying.place(who, now_s)
-    verdict = spraying.verdict(place, now_s)
+    classified = spraying.classify(who, now_s)
+    verdict = spraying.verdict(classified, now_s)
     if verdict in {Verdict.GO, Slowed(0.0)}:
-        spraying.begin(place)
+        spraying.begin(classified)
         if right:
-            spraying.succeeded(place, now_s)
+            spraying.succeeded(classified, now_s)
         else:
-            spraying.failed(place, now_s)
+            spraying.failed(classified, now_s)
     return verdict
 
 
@@ -44,7 +44,7 @@ def spray(spraying: Spraying, accounts: Iterable[str], sources: Iterable[str]) -
     """Try one password on each account as soon as it is allowed; how long that takes."""
     now_s, from_where = 0.0, list(sources)
     for number, account in enumerate(accounts):
-        who = asker(account, from_where[number % len(from_where)])
+        who = login_source(account, from_where[number % len(from_where)])
         while True:
             verdict = judge(spraying, who, now_s, right=False)
             if not isinstance(verdict, Slowed) or verdict.wait_s == 0:
@@ -73,9 +73,9 @@ def test_a_spray_that_stays_below_the_limit_takes_days() -> None:
     for hour in range(3):
         now_s = hour * (KEPT_S + 1)
         for number in range(FREE):
-            who = asker(f"user {hour} {number}")
+            who = login_source(f"user {hour} {number}")
             assert judge(spraying, who, now_s, right=False) is Verdict.GO
-        assert judge(spraying, asker("one more"), now_s, right=False) == Slowed(1.0)
+        assert judge(spraying, login_source("one more"), now_s, right=False) == Slowed(1.0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -89,74 +89,76 @@ def test_300_people_behind_one_address_are_in_at_once_though_30_mistype(seed: in
             at_s += rng.uniform(3, 15)
         events.append((at_s, number, True))
     for at_s, number, right in sorted(events):
-        assert judge(spraying, asker(str(number)), at_s, right=right) is Verdict.GO
+        assert judge(spraying, login_source(str(number)), at_s, right=right) is Verdict.GO
 
 
 def test_they_are_in_even_if_all_who_mistype_come_first_on_the_second_day() -> None:
     spraying = make()
     for number in range(300):
-        judge(spraying, asker(str(number)), 0, right=True)
+        judge(spraying, login_source(str(number)), 0, right=True)
     for right in (False, True):
         for number in range(30):
-            assert judge(spraying, asker(str(number)), DAY_S, right=right) is Verdict.GO
+            assert judge(spraying, login_source(str(number)), DAY_S, right=right) is Verdict.GO
 
 
 def test_a_stranger_who_sprays_from_behind_their_address_delays_only_strangers() -> None:
     spraying = make()
-    judge(spraying, asker("ana"), 0, right=True)
+    judge(spraying, login_source("ana"), 0, right=True)
     spray(spraying, map(str, range(60)), ["192.0.2.1"])
     now_s = 40 * 60.0
-    judge(spraying, asker("one more"), now_s, right=False)
-    assert judge(spraying, asker("new"), now_s + 1, right=True) == Slowed(PAUSE_MAX_S - 1)
-    assert judge(spraying, asker("ana"), now_s + 1, right=True) is Verdict.GO
-    assert judge(spraying, asker("new", "192.0.2.2"), now_s + 1, right=True) is Verdict.GO
+    judge(spraying, login_source("one more"), now_s, right=False)
+    assert judge(spraying, login_source("new"), now_s + 1, right=True) == Slowed(PAUSE_MAX_S - 1)
+    assert judge(spraying, login_source("ana"), now_s + 1, right=True) is Verdict.GO
+    assert judge(spraying, login_source("new", "192.0.2.2"), now_s + 1, right=True) is Verdict.GO
 
 
 def test_an_own_account_does_not_help_a_spray() -> None:
     spraying = make()
     for number in range(FREE):
-        judge(spraying, asker(str(number)), 0, right=False)
-        judge(spraying, asker("own"), 0, right=True)
-    assert judge(spraying, asker("one more"), 0, right=False) == Slowed(1.0)
+        judge(spraying, login_source(str(number)), 0, right=False)
+        judge(spraying, login_source("own"), 0, right=True)
+    assert judge(spraying, login_source("one more"), 0, right=False) == Slowed(1.0)
 
 
 def test_whoever_corrects_a_typo_no_longer_counts() -> None:
     spraying = make()
     for number in range(3 * FREE):
-        assert judge(spraying, asker(str(number)), 0, right=False) is Verdict.GO
-        assert judge(spraying, asker(str(number)), 0, right=True) is Verdict.GO
+        assert judge(spraying, login_source(str(number)), 0, right=False) is Verdict.GO
+        assert judge(spraying, login_source(str(number)), 0, right=True) is Verdict.GO
 
 
 def test_the_more_log_in_the_more_may_fail() -> None:
     spraying = make()
-    for number in range(3 * FRIENDS_PER_FAILURE):
-        judge(spraying, asker(f"friend{number}"), 0, right=True)
-    tried = [judge(spraying, asker(str(number)), 0, right=False) for number in range(FREE + 4)]
+    for number in range(3 * FAMILIAR_PER_FAILURE):
+        judge(spraying, login_source(f"friend{number}"), 0, right=True)
+    tried = [
+        judge(spraying, login_source(str(number)), 0, right=False) for number in range(FREE + 4)
+    ]
     assert tried == [Verdict.GO] * (FREE + 3) + [Slowed(1.0)]
 
 
 def test_attempts_at_once_count_before_they_are_answered() -> None:
     spraying = make()
-    places = [spraying.place(asker(str(number)), 0) for number in range(FREE + 1)]
-    for place in places[:-1]:
-        assert spraying.verdict(place, 0) is Verdict.GO
-        spraying.begin(place)
-    assert spraying.verdict(places[-1], 0) is Verdict.WAIT_FOR_OTHERS
-    spraying.begin(places[0])  # the same account again is no further one
-    assert spraying.verdict(places[0], 0) is Verdict.GO
-    spraying.succeeded(places[0], 0)
-    spraying.given_up(places[0])
-    assert spraying.verdict(places[-1], 0) is Verdict.GO
-    spraying.begin(places[-1])
-    for place in places[1:]:
-        spraying.failed(place, 0)
-    assert spraying.verdict(spraying.place(asker("one more"), 0), 0) == Slowed(1.0)
+    several = [spraying.classify(login_source(str(number)), 0) for number in range(FREE + 1)]
+    for classified in several[:-1]:
+        assert spraying.verdict(classified, 0) is Verdict.GO
+        spraying.begin(classified)
+    assert spraying.verdict(several[-1], 0) is Verdict.WAIT_FOR_OTHERS
+    spraying.begin(several[0])  # the same account again is no further one
+    assert spraying.verdict(several[0], 0) is Verdict.GO
+    spraying.succeeded(several[0], 0)
+    spraying.not_checked(several[0])
+    assert spraying.verdict(several[-1], 0) is Verdict.GO
+    spraying.begin(several[-1])
+    for classified in several[1:]:
+        spraying.failed(classified, 0)
+    assert spraying.verdict(spraying.classify(login_source("one more"), 0), 0) == Slowed(1.0)
 
 
 def test_a_slowed_source_is_checked_one_at_a_time() -> None:
     spraying = make()
     spray(spraying, map(str, range(FREE)), ["192.0.2.1"])
-    first, second = (spraying.place(asker(name), 2.0) for name in ("first", "second"))
+    first, second = (spraying.classify(login_source(name), 2.0) for name in ("first", "second"))
     assert spraying.verdict(first, 2.0) == Slowed(0.0)
     spraying.begin(first)
     assert spraying.verdict(second, 2.0) == Slowed(CHECK_S)
@@ -168,27 +170,27 @@ def test_the_pause_of_a_source_does_not_grow_beyond_what_somebody_can_wait() -> 
     spraying = make()
     spray(spraying, map(str, range(3 * FREE)), ["192.0.2.1"])
     now_s = 3_000.0
-    judge(spraying, asker("one more"), now_s, right=False)
-    assert judge(spraying, asker("new"), now_s, right=True) == Slowed(PAUSE_MAX_S)
-    assert judge(spraying, asker("new"), now_s + PAUSE_MAX_S, right=True) == Slowed(0.0)
+    judge(spraying, login_source("one more"), now_s, right=False)
+    assert judge(spraying, login_source("new"), now_s, right=True) == Slowed(PAUSE_MAX_S)
+    assert judge(spraying, login_source("new"), now_s + PAUSE_MAX_S, right=True) == Slowed(0.0)
 
 
 def test_what_was_not_judged_counts_for_nothing_and_leaves_nothing() -> None:
     spraying = make()
     for number in range(3 * FREE):
-        place = spraying.place(asker(str(number)), 0)
-        assert spraying.verdict(place, 0) is Verdict.GO
-        spraying.begin(place)
-        spraying.given_up(place)
+        classified = spraying.classify(login_source(str(number)), 0)
+        assert spraying.verdict(classified, 0) is Verdict.GO
+        spraying.begin(classified)
+        spraying.not_checked(classified)
     assert len(spraying) == 0
 
 
 def test_the_table_is_bounded_and_keeps_what_is_being_checked() -> None:
     spraying = make()
-    first = spraying.place(asker("first"), 0)
+    first = spraying.classify(login_source("first"), 0)
     spraying.begin(first)
     for number in range(RECORDS_MAX + 50):
         address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
-        judge(spraying, asker("alice", address), 0, right=False)
+        judge(spraying, login_source("alice", address), 0, right=False)
     assert len(spraying) <= RECORDS_MAX + 1
     spraying.failed(first, 0)

@@ -10,7 +10,7 @@ DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class LoginSource:
     """Somebody who tries one account from one source."""
 
     account: bytes

@@ -1,6 +1,6 @@
 """What stands for an account."""
 
-from qvdnode.auth.core.attempt import DIGEST_BYTES, account_digest, account_name
+from qvdnode.auth.core.login_source import DIGEST_BYTES, account_digest, account_name
 
 
 def test_an_account_is_a_login_in_a_tenant() -> None:
