@@ -15,7 +15,7 @@ from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.settings import AdminSettings
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor
 from qvdnode.tls.register import PortLimits, PortMetrics, Register
@@ -55,13 +55,13 @@ async def serving(
         clock,
         give_back,
     )
-    turn_end = TurnEnd()
+    tick_batch = TickBatch()
 
     def accept() -> ServerStream:
         connection = AdminConnection(
             lambda: HttpProtocol(server, parts.strangers), register, context, settings, clock
         )
-        stream = ServerStream(context, turn_end, connection)
+        stream = ServerStream(context, tick_batch, connection)
         connection.attach(stream)
         return stream
 

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from qvdnode.admin.fields import MEANINGS
-from qvdnode.model.misfit import Facts, misfit
+from qvdnode.model.validation_text import Facts, validation_text
 
 TOLD_MAX: Final = 5
 """So many sentences are enough to work on."""
@@ -38,7 +38,7 @@ def _sentence(model: type[BaseModel], error: Facts, kind: str) -> str:
         return f"There is no {kind} {name}; {_known(model, kind)}."
     if error["type"] == PATTERN:
         return f"{name} must be {MEANINGS[error['ctx']['pattern']]}."
-    return f"{name} {misfit(error)}."
+    return f"{name} {validation_text(error)}."
 
 
 def _known(model: type[BaseModel], kind: str) -> str:

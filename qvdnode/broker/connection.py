@@ -15,7 +15,7 @@ from qvdnode.model.errors import FarmError
 from qvdnode.model.ids import UserId
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.session.connect import SessionTicket
 from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.correlation import correlated
@@ -75,7 +75,7 @@ class ConnectionParts:
     new_login: Callable[[str], ConnectionLogin]
     clock: Clock
     settings: BrokerSettings
-    turn_end: TurnEnd
+    tick_batch: TickBatch
 
 
 class Connection:
@@ -277,7 +277,7 @@ class Connection:
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay to the end; the ticket is given back whatever happens."""
         stream = self._tls
-        relay = Relay(stream, self._parts.turn_end, self._parts.settings.relay)
+        relay = Relay(stream, self._parts.tick_batch, self._parts.settings.relay)
         self._relay = relay
         try:
             await self._after_progress()

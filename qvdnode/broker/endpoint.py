@@ -17,7 +17,7 @@ from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.ids import UserId
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -55,7 +55,7 @@ class Endpoint:
             ),
             clock=clock,
             settings=settings,
-            turn_end=TurnEnd(),
+            tick_batch=TickBatch(),
         )
         self._register: Register[Connection] = Register(
             PortLimits(
@@ -149,6 +149,6 @@ class Endpoint:
 
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)
-        stream = ServerStream(self._context, self._parts.turn_end, connection)
+        stream = ServerStream(self._context, self._parts.tick_batch, connection)
         connection.attach(stream)
         return stream

@@ -16,7 +16,6 @@ from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.core.certificate_refusal import untrusted
 from qvdnode.client.trust import authorities
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
-from qvdnode.runtime.dial_refusal import because
 from qvdnode.runtime.time_limit import TimeLimit
 
 PREFIX: Final = "/api/v1"

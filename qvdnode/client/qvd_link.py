@@ -17,7 +17,7 @@ from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.model.seat import Progress
 from qvdnode.runtime.clock import Clock
-from qvdnode.runtime.dial_refusal import because
+from qvdnode.runtime.os_errors import connect_error_text
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.tls.pin import fingerprint_of
 from qvdnode.wire.qvd_client import (
@@ -179,7 +179,7 @@ async def _shaken(target: Target, context: ssl.SSLContext, clock: Clock) -> QvdL
     except ssl.SSLError as error:
         raise Unavailable(f"{target} does not speak TLS as it should: {error.reason}") from error
     except OSError as error:
-        raise Unavailable(f"{target} cannot be reached: {because(error)}") from error
+        raise Unavailable(f"{target} cannot be reached: {connect_error_text(error)}") from error
 
 
 async def _dial(target: Target, context: ssl.SSLContext, clock: Clock) -> QvdLink:

@@ -21,7 +21,7 @@ from qvdnode.daemon.config import DERIVED, FIXED, Config
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.host.trusted_path import Place, require, without_links
 from qvdnode.model.errors import BadConfig, HostFailed
-from qvdnode.model.misfit import misfit
+from qvdnode.model.validation_text import validation_text
 from qvdnode.runtime.safe_files import open_regular
 
 ENV_PREFIX: Final = "QVDNODE_"
@@ -206,7 +206,7 @@ def _checked(section: Section[Any], path: str, table: Mapping[str, object]) -> d
         if first["type"] == "extra_forbidden":
             names = ", ".join(item.name for item in settable(section.kind))
             raise BadConfig(f"unknown key {key}; [{path}] has {names}", key=key) from error
-        raise BadConfig(f"{key} {misfit(first)}", key=key) from error
+        raise BadConfig(f"{key} {validation_text(first)}", key=key) from error
 
 
 def _dataclass(kind: type[Any]) -> type[Any]:

@@ -17,8 +17,8 @@ from qvdnode.db.nodes import LEASE_TTL_S
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.transaction import Transaction, guarded
-from qvdnode.model.counting import counted
 from qvdnode.model.errors import Conflict, Invalid
+from qvdnode.model.plurals import counted
 
 MADE_BY_PEOPLE: Final[dict[str, tuple[str, str]]] = {
     "tenant": ("tenant", "name <> 'default' OR blocked"),

@@ -15,8 +15,8 @@ from typing import Final
 
 from qvdnode.host import mounts, process
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.runtime.to_its_end import to_its_end
 
 MADE_LIMIT_S: Final = 10.0
 KEPT_NAMESPACES: Final = 128
@@ -67,7 +67,7 @@ class Namespaces:
             key = (start, count)
             if key not in self._kept:
                 # A caller that is cancelled would lose the descriptor.
-                await to_its_end(self._keep(start, count))
+                await run_shielded(self._keep(start, count))
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT_NAMESPACES:
                 os.close(self._kept.popitem(last=False)[1])
@@ -103,7 +103,9 @@ class IdMapper:
         namespace = await self._namespaces.get(start, count)
         try:
             # The thread has the descriptor until it is done.
-            await to_its_end(asyncio.to_thread(mounts.bind, source, target, attributes, namespace))
+            await run_shielded(
+                asyncio.to_thread(mounts.bind, source, target, attributes, namespace)
+            )
         except OSError as error:
             raise HostFailed(
                 f"{source} cannot be mounted with shifted owners: {error.strerror}"

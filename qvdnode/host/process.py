@@ -16,8 +16,8 @@ from pathlib import Path
 from qvdnode.host import child as child_process
 from qvdnode.host.child import DEVNULL, PIPE, Child, Stream
 from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.runtime.to_its_end import to_its_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ async def _spawn(
         await child.connect_pipes()
 
     try:
-        await to_its_end(start())
+        await run_shielded(start())
     except (OSError, asyncio.CancelledError) as error:
         for child in started:
             await end(child, grace_s=0)
@@ -178,7 +178,7 @@ async def end(child: Child, *, grace_s: float = 5.0) -> None:
     """
     try:
         if child.returncode is None:
-            await to_its_end(_end(child, grace_s))
+            await run_shielded(_end(child, grace_s))
     finally:
         child.close()
 

@@ -31,7 +31,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.runtime.rollback import Rollback
-from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.runtime.shield import run_shielded
 from qvdnode.telemetry.metrics import Histogram
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,13 @@ class OverlayRootfs:
         with MOUNT_SECONDS.time():
             async with Rollback() as rollback:
                 rollback.undo(lambda: self._undo(order.vm.id, order.user.id, generation))
-                made = await to_its_end(self._mount(order, generation, ids))
+                made = await run_shielded(self._mount(order, generation, ids))
                 rollback.commit()
         return made
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Undo `mount`, throw the root away and keep the home; safe to repeat."""
-        await to_its_end(self._undo(vm_id, user_id, generation))
+        await run_shielded(self._undo(vm_id, user_id, generation))
 
     async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Let root and home of a guest that is to be ended grow no more; raises HostFailed.

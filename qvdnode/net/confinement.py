@@ -19,7 +19,7 @@ from qvdnode.net.core.frame_rules import Claim
 from qvdnode.net.core.pool import AddressPool
 from qvdnode.net.nft import MissingRules, Nft, RulesTimedOut
 from qvdnode.net.settings import NetSettings
-from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.runtime.shield import run_shielded
 from qvdnode.telemetry.metrics import Gauge
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class NftConfinement:
         """Remove link and rules and free the address; safe to repeat; raises HostFailed."""
         async with self._changing:
             # A thread that is left behind could remove the link of the next start.
-            await to_its_end(links.remove_link(port.link))
+            await run_shielded(links.remove_link(port.link))
             try:
                 await self._change(self._expel(port))
             except MissingRules:

@@ -15,8 +15,8 @@ import nftables  # type: ignore[import-untyped] # the binding has no types; this
 from qvdnode.host.own_thread import in_own_thread
 from qvdnode.model.errors import HostFailed
 from qvdnode.net.core.expressions import Json
+from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.runtime.to_its_end import to_its_end
 from qvdnode.telemetry.metrics import Counter, Histogram
 
 TRANSACTION_SECONDS = Histogram(
@@ -74,11 +74,11 @@ class Nft:
     async def change(self, commands: Sequence[Json]) -> None:
         """Run commands as one transaction; raises MissingRules, RulesTimedOut, HostFailed."""
         with TRANSACTION_SECONDS.time():
-            await to_its_end(self._run(list(commands)))
+            await run_shielded(self._run(list(commands)))
 
     async def listing(self, what: Json) -> list[Json]:
         """What `{"list": what}` answers; raises MissingRules, RulesTimedOut, HostFailed."""
-        return await to_its_end(self._run([{"list": what}]))
+        return await run_shielded(self._run([{"list": what}]))
 
     async def _run(self, commands: list[Json]) -> list[Json]:
         async with self._one_at_a_time:

@@ -11,7 +11,7 @@ from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
 from qvdnode.proxy.guest_end import dial, keep_alive
 from qvdnode.proxy.settings import RelaySettings
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.server_stream import ServerStream
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
@@ -29,11 +29,28 @@ class Relay:
     satisfies model.seat.Viewer.
     """
 
-    __slots__ = ("_copying", "_early", "_ended", "_full", "_greeted", "_guest", "_settings",
-                 "_state", "_stream", "_timer", "_turn_end", "_waiting", "bytes_in", "bytes_out",
-                 "reason", "stream_is_lost")  # fmt: skip
+    __slots__ = (
+        "_copying",
+        "_early",
+        "_ended",
+        "_full",
+        "_greeted",
+        "_guest",
+        "_settings",
+        "_state",
+        "_stream",
+        "_tick_batch",
+        "_timer",
+        "_waiting",
+        "bytes_in",
+        "bytes_out",
+        "reason",
+        "stream_is_lost",
+    )  # fmt: skip
 
-    def __init__(self, stream: ServerStream, turn_end: TurnEnd, settings: RelaySettings) -> None:
+    def __init__(
+        self, stream: ServerStream, tick_batch: TickBatch, settings: RelaySettings
+    ) -> None:
         self.reason = ""
         self.bytes_in = 0
         """From the client to the guest."""
@@ -41,7 +58,7 @@ class Relay:
         self.stream_is_lost = False
         """Whether the client's connection went away while the relay had it."""
         self._stream = stream
-        self._turn_end = turn_end
+        self._tick_batch = tick_batch
         self._settings = settings
         self._state = RelayState.GREETING
         self._copying = False
@@ -116,7 +133,7 @@ class Relay:
         if self._copying:
             self.bytes_in += len(data)
             if not self._waiting:
-                self._turn_end.call(self._pass_on)
+                self._tick_batch.call(self._pass_on)
             self._waiting.append(data)
         elif self._state in (RelayState.GREETING, RelayState.DIALLING):
             self._early += data

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.runtime.shield import run_shielded
 
 
 class Rollback:
@@ -43,4 +43,4 @@ class Rollback:
         trace: TracebackType | None,
     ) -> None:
         """Undo what is not committed."""
-        await to_its_end(self._stack.__aexit__(kind, error, trace))
+        await run_shielded(self._stack.__aexit__(kind, error, trace))

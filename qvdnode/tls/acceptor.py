@@ -13,7 +13,7 @@ from typing import Final
 
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.scarcity import EXHAUSTED
-from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.runtime.shield import run_shielded
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Acceptor:
             await self._rest(error)
             return
         self._failures = 0
-        await to_its_end(self._attach_all([first, *self._more()]))
+        await run_shielded(self._attach_all([first, *self._more()]))
 
     def _more(self) -> list[socket.socket]:
         """What else waits; an error is met again, and told, by the next `sock_accept`."""

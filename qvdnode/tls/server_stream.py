@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 from qvdnode.model.source_network import plain_address
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 
 PIECE_BYTES: Final = 64 * 1024
 """How much passes OpenSSL at once: its memory buffers never grow beyond that and do not shrink."""
@@ -60,10 +60,23 @@ class ServerStream(asyncio.Protocol):
     The owner can be changed at any time, which is how a relay takes a connection over.
     """
 
-    __slots__ = ("_closing", "_due", "_eof", "_in", "_lost", "_out", "_ready", "_tls",
-                 "_transport", "_turn_end", "broken", "owner", "peer")  # fmt: skip
+    __slots__ = (
+        "_closing",
+        "_due",
+        "_eof",
+        "_in",
+        "_lost",
+        "_out",
+        "_ready",
+        "_tick_batch",
+        "_tls",
+        "_transport",
+        "broken",
+        "owner",
+        "peer",
+    )  # fmt: skip
 
-    def __init__(self, context: ssl.SSLContext, turn_end: TurnEnd, owner: StreamOwner) -> None:
+    def __init__(self, context: ssl.SSLContext, tick_batch: TickBatch, owner: StreamOwner) -> None:
         self.owner = owner
         self.peer = ""
         """The client's address, without its port; an IPv4 client of an IPv6 listener has IPv4."""
@@ -72,7 +85,7 @@ class ServerStream(asyncio.Protocol):
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
-        self._turn_end = turn_end
+        self._tick_batch = tick_batch
         self._due = False
         """Whether what `write_soon` was given waits for the end of the turn."""
         self._transport: asyncio.Transport | None = None
@@ -167,7 +180,7 @@ class ServerStream(asyncio.Protocol):
             return
         if not self._due:
             self._due = True
-            self._turn_end.call(self._send_due)
+            self._tick_batch.call(self._send_due)
 
     def pause_reading(self) -> None:
         """Take nothing more from the client; what has arrived may still be delivered."""

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from qvdnode.model.counting import counted, verb
 from qvdnode.model.errors import NodeFull
+from qvdnode.model.plurals import counted, verb
 from qvdnode.telemetry.metrics import Gauge
 
 QUEUED = Gauge("qvdnode_vm_starts_queued", "VMs that wait for their turn to be brought up")

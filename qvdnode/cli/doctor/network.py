@@ -6,7 +6,7 @@ from typing import Final
 
 from qvdnode.cli.doctor.finding import Finding, error, ok, warning
 from qvdnode.host.probes.ports import PortRefusal
-from qvdnode.model.counting import verb
+from qvdnode.model.plurals import verb
 
 USUAL_CONNECTIONS: Final = 64
 """Of a desktop on average: a browser in use has hundreds, but most are not in use."""

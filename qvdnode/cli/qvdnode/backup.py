@@ -21,8 +21,8 @@ from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.backup import backup
 from qvdnode.db.backup_archive import Manifest, open_archive
 from qvdnode.db.restore import restore
-from qvdnode.model.counting import counted
 from qvdnode.model.errors import NotFound
+from qvdnode.model.plurals import counted
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.safe_files import replace_file
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from qvdnode.model.counting import counted, verb
 from qvdnode.model.ids import NodeId
+from qvdnode.model.plurals import counted, verb
 
 if TYPE_CHECKING:
     import random

@@ -24,8 +24,8 @@ from qvdnode.host.network_namespaces import NetworkNamespace, of_process
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
-from qvdnode.runtime.to_its_end import to_its_end
 from qvdnode.vm.core import lxc_config
 from qvdnode.vm.drivers.lxc_control import Confined, ControlNetwork, network_of_monitor
 
@@ -131,7 +131,7 @@ class LxcDriver:
         end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
         try:
             with contextlib.closing(_network_of(guest)) as namespace:
-                await to_its_end(links.plug(port.link, self._settings.bridge, namespace, end))
+                await run_shielded(links.plug(port.link, self._settings.bridge, namespace, end))
         except HostFailed as error:
             raise GuestFailed(f"The container did not start: {error}", step="launch") from error
 
@@ -183,7 +183,7 @@ class LxcDriver:
         """End guest and monitor, remove groups and link; raises HostFailed if some stay."""
         await self._end(spec.name)
         # The kernel would do it a moment later, when it clears the guest's network namespace.
-        await to_its_end(links.remove_link(spec.port.link))
+        await run_shielded(links.remove_link(spec.port.link))
 
     async def find(self, spec: GuestSpec) -> GuestProcess | None:
         """The first process of the guest's group: PID 1 in a namespace of its own."""

@@ -15,7 +15,7 @@ import pytest
 from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.tls.server_stream import ServerStream, StreamOwner
 from tests.fakes.desktops import Ended
 from tests.fakes.qvd_server import context_for_tests
@@ -254,8 +254,8 @@ async def bare_relay(
 ) -> AsyncIterator[tuple[Relay, TcpSide]]:
     """A relay to the display, with nobody behind its client's stream."""
     context = context_for_tests(here.folder)
-    stream = ServerStream(context, TurnEnd(), cast(StreamOwner, None))
-    stream.owner = relay = Relay(stream, TurnEnd(), RelaySettings())
+    stream = ServerStream(context, TickBatch(), cast(StreamOwner, None))
+    stream.owner = relay = Relay(stream, TickBatch(), RelaySettings())
     stream.connection_made(tcp := TcpSide(reading=not full))
     async with asyncio.TaskGroup() as group:
         group.create_task(relay.run(here.desktops.address, first, full=full))

@@ -1,6 +1,6 @@
 import pytest
 
-from qvdnode.model.counting import counted, verb
+from qvdnode.model.plurals import counted, verb
 
 
 def test_entries_are_not_entrys() -> None:

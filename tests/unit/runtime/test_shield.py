@@ -2,14 +2,14 @@ import asyncio
 
 import pytest
 
-from qvdnode.runtime.to_its_end import to_its_end
+from qvdnode.runtime.shield import run_shielded
 
 
 async def test_the_result_comes_back() -> None:
     async def work() -> int:
         return 7
 
-    assert await to_its_end(work()) == 7
+    assert await run_shielded(work()) == 7
 
 
 async def test_the_error_comes_back() -> None:
@@ -17,7 +17,7 @@ async def test_the_error_comes_back() -> None:
         raise OSError("busy")
 
     with pytest.raises(OSError, match="busy"):
-        await to_its_end(work())
+        await run_shielded(work())
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -32,7 +32,7 @@ async def test_a_cancelled_caller_waits_for_the_work(fails: bool) -> None:
         if fails:
             raise OSError("busy")
 
-    caller = asyncio.create_task(to_its_end(work()))
+    caller = asyncio.create_task(run_shielded(work()))
     await begun.wait()
     for _ in range(2):
         caller.cancel()

@@ -6,7 +6,7 @@ asyncio says "Connect call failed", with the address, whatever the reason was.
 import os
 
 
-def because(error: OSError) -> str:
+def connect_error_text(error: OSError) -> str:
     """The reason in the words of the operating system, or that no address of the name answers."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)

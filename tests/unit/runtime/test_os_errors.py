@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from qvdnode.runtime.dial_refusal import because
+from qvdnode.runtime.os_errors import connect_error_text
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from qvdnode.runtime.dial_refusal import because
     ],
 )
 def test_the_reason_is_told_without_the_librarys_words(error: OSError, words: str) -> None:
-    assert because(error) == words
+    assert connect_error_text(error) == words

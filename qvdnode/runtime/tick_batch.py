@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 
-class TurnEnd:
+class TickBatch:
     """What is due once all that this turn of the loop brought has been looked at."""
 
     __slots__ = ("_due",)

@@ -1,11 +1,11 @@
 import asyncio
 
-from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.runtime.tick_batch import TickBatch
 
 
 async def test_work_waits_for_the_end_of_the_turn_and_keeps_its_order() -> None:
     done: list[int] = []
-    end = TurnEnd()
+    end = TickBatch()
     end.call(lambda: done.append(1))
     end.call(lambda: done.append(2))
     assert done == []
@@ -15,7 +15,7 @@ async def test_work_waits_for_the_end_of_the_turn_and_keeps_its_order() -> None:
 
 async def test_work_begun_by_work_is_done_in_the_next_turn() -> None:
     done: list[int] = []
-    end = TurnEnd()
+    end = TickBatch()
     end.call(lambda: end.call(lambda: done.append(1)))
     await asyncio.sleep(0)
     assert done == []
@@ -32,7 +32,7 @@ async def test_a_mistake_keeps_nobody_else_from_the_end() -> None:
     def fail() -> None:
         raise mistake
 
-    end = TurnEnd()
+    end = TickBatch()
     for work in (lambda: done.append(1), fail, lambda: done.append(2)):
         end.call(work)
     await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def run_shielded(work: Coroutine[Any, Any, T]) -> T:
     """Await work that must not be interrupted, such as threads that mount.
 
     A cancellation takes effect when the work is over; its result or error is then dropped.

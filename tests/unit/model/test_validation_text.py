@@ -1,6 +1,6 @@
 import pytest
 
-from qvdnode.model.misfit import misfit
+from qvdnode.model.validation_text import validation_text
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from qvdnode.model.misfit import misfit
     ],
 )
 def test_an_error_becomes_what_to_do(kind: str, facts: dict[str, object], sentence: str) -> None:
-    assert misfit({"type": kind, "ctx": facts}) == sentence
+    assert validation_text({"type": kind, "ctx": facts}) == sentence
 
 
 def test_an_error_may_come_without_facts() -> None:
-    assert misfit({"type": "bool_parsing"}) == "must be true or false"
+    assert validation_text({"type": "bool_parsing"}) == "must be true or false"

@@ -6,7 +6,7 @@ For requests and for the configuration. Values are never repeated: one may be a 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from qvdnode.model.counting import counted
+from qvdnode.model.plurals import counted
 
 Facts = Mapping[str, Any]
 """What pydantic says about one error, or the part of it that holds the bound that was passed."""
@@ -38,7 +38,7 @@ SENTENCES: Final[dict[str, Callable[[Facts], str]]] = {
 }
 
 
-def misfit(error: Facts) -> str:
+def validation_text(error: Facts) -> str:
     """What must follow on the name of the part, such as `must be 64 or more`."""
     sentence = SENTENCES.get(error["type"])
     return sentence(error.get("ctx", {})) if sentence else "has a value that does not fit"
