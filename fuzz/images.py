@@ -10,7 +10,7 @@ from typing import Final
 
 from fuzz.target import Target
 from qvdnode.image import tar_entries
-from qvdnode.image.core import foreign, session_version
+from qvdnode.image.core import file_signatures, session_version
 from qvdnode.image.core.entry import Tally, clean_path
 from qvdnode.model.errors import BadImage
 
@@ -38,7 +38,7 @@ def archives(data: bytes) -> None:
 
 def starts(data: bytes) -> None:
     """Whatever an upload starts with, it is a tar, or something with a name, or neither."""
-    if foreign.is_tar(data) and foreign.name_of(data) is not None:
+    if file_signatures.is_tar(data) and file_signatures.describe(data) is not None:
         raise AssertionError(data)
 
 

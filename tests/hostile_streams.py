@@ -1,8 +1,8 @@
 """A guest's NX streams, damaged, into the client's nxproxy: a part of `make soak`.
 
 Records what a real nxagent sends, then plays it some hundred times with bytes changed, lengths
-blown up, pieces cut, doubled and exchanged. nxproxy may crash, which is what its cage is for; the
-client must end each time, with a reason, and leave nothing.
+blown up, pieces cut, doubled and exchanged. nxproxy may crash, which is what its sandbox is for;
+the client must end each time, with a reason, and leave nothing.
 
     python -m tests.hostile_streams [STREAMS [SEED]]
 """

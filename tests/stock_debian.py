@@ -28,7 +28,7 @@ MORE_PACKAGES: Final = (
     "apparmor", "dbus", "git", "linux-image-amd64", "make", "systemd-sysv", "udev",
 )  # fmt: skip
 TESTS: Final = (
-    "tests/attacks", "tests/contract", "tests/integration/client/test_cage.py",
+    "tests/attacks", "tests/contract", "tests/integration/client/test_sandbox.py",
     "tests/integration/host", "tests/integration/image/test_overlay.py",
     "tests/integration/image/test_session_script.py", "tests/integration/net",
     "tests/integration/vm", "tests/e2e/test_desktop.py",

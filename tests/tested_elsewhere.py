@@ -34,7 +34,7 @@ TESTED_BY: Final = {
     "integration/admin/test_openapi.py": ("admin/app.py",),
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
-        "tls/register.py",
+        "tls/port_connections.py",
         "tls/server_stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
@@ -75,14 +75,14 @@ TESTED_BY: Final = {
     ),
     "integration/image/test_overlay.py": (
         "host/linux_calls.py",
-        "image/disk.py",
+        "image/free_space.py",
         "image/guest_folders.py",
         "image/homes.py",
     ),
     "integration/net/test_bridge.py": (
         "host/links.py",
-        "net/foreign.py",
-        "net/surroundings.py",
+        "net/foreign_firewalls.py",
+        "net/host_network.py",
     ),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),

@@ -127,7 +127,7 @@ def _measure(request: web.Request, status: int, seconds: float) -> None:
         # Anybody can have this without a token, as often as they like: told as a count.
         event = "admin_request_refused" if status >= 400 else "admin_request_anonymous"
         because = f"{status} for {request.method[:16]} {request.path[:100]}"
-        request.app[PARTS].strangers.note(event, request.remote or "?", because)
+        request.app[PARTS].port_events.note(event, request.remote or "?", because)
         return
     log.info(
         "admin_request",

@@ -17,28 +17,41 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.tls.server_stream import ServerStream
 
 if TYPE_CHECKING:
-    from qvdnode.tls.register import Register
+    from qvdnode.tls.port_connections import PortConnections
 
 
 class AdminConnection:
-    """Satisfies tls.server_stream.StreamOwner and tls.register.Watched."""
+    """Satisfies tls.server_stream.StreamOwner and tls.port_connections.PortConnection."""
 
-    __slots__ = ("_admitted", "_answering", "_clock", "_closing", "_context", "_full", "_http",
-                 "_make_http", "_mid_head", "_proven", "_register", "_settings", "_tls",
-                 "deadline_s")  # fmt: skip
+    __slots__ = (
+        "_admitted",
+        "_answering",
+        "_clock",
+        "_closing",
+        "_connections",
+        "_context",
+        "_full",
+        "_http",
+        "_make_http",
+        "_mid_head",
+        "_proven",
+        "_settings",
+        "_tls",
+        "deadline_s",
+    )  # fmt: skip
 
     def __init__(
         self,
         make_http: Callable[[], asyncio.Protocol],
-        register: "Register[AdminConnection]",
+        connections: "PortConnections[AdminConnection]",
         context: ssl.SSLContext,
         settings: AdminSettings,
         clock: Clock,
     ) -> None:
         self.deadline_s = clock.monotonic_s() + settings.head_limit_s
-        """When the register is to call `time_up`, by the monotonic clock."""
+        """When the port calls `time_up`, by the monotonic clock."""
         self._make_http = make_http
-        self._register = register
+        self._connections = connections
         self._context = context
         self._settings = settings
         self._clock = clock
@@ -71,7 +84,7 @@ class AdminConnection:
 
     def stream_opened(self) -> None:
         """A caller has connected."""
-        self._register.opened(self)
+        self._connections.opened(self)
 
     def stream_ready(self) -> None:
         """Its handshake is done; the time for the first head goes on running."""
@@ -93,8 +106,8 @@ class AdminConnection:
     def stream_lost(self) -> None:
         """The connection is gone."""
         if self.stream.broken:
-            self._register.events.note("tls_failed", self.source, self.stream.broken)
-        self._register.lost(self)
+            self._connections.events.note("tls_failed", self.source, self.stream.broken)
+        self._connections.lost(self)
         if self._http is not None:
             self._http.connection_lost(None)
             self._http = None
@@ -125,7 +138,7 @@ class AdminConnection:
         self._admitted = True
         if not self._proven:
             self._proven = True
-            self._register.proven(self)
+            self._connections.authenticated(self)
 
     def request_ended(self) -> None:
         """Its answer is made; after a request without a valid token it is a stranger's again."""
@@ -134,7 +147,7 @@ class AdminConnection:
             self.deadline_s = self._later_s()
         if self._proven and not self._admitted:
             self._proven = False
-            self._register.unproven(self)
+            self._connections.unauthenticated(self)
 
     def time_up(self) -> None:
         """The deadline has passed: of a head, of idleness, or of a goodbye."""
@@ -142,7 +155,9 @@ class AdminConnection:
             self.drop()
             return
         if self._mid_head:
-            self._register.events.note("connection_timed_out", self.source, "no whole request came")
+            self._connections.events.note(
+                "connection_timed_out", self.source, "no whole request came"
+            )
         self.close()
 
     def close(self) -> None:

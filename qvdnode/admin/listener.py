@@ -18,13 +18,15 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor
-from qvdnode.tls.register import PortLimits, PortMetrics, Register
+from qvdnode.tls.port_connections import PortConnections, PortLimits, PortMetrics
 from qvdnode.tls.server_stream import ServerStream
 
 CONNECTIONS = Gauge("qvdnode_admin_connections", "Connections of administrators and monitors")
-UNFINISHED = Gauge("qvdnode_admin_unfinished", "Such connections without a valid token yet")
+UNAUTHENTICATED = Gauge(
+    "qvdnode_admin_unauthenticated", "Such connections without a valid token yet"
+)
 DROPPED = Counter("qvdnode_admin_dropped", "Such connections ended for being too many")
-METRICS: Final = PortMetrics(CONNECTIONS, UNFINISHED, DROPPED)
+METRICS: Final = PortMetrics(CONNECTIONS, UNAUTHENTICATED, DROPPED)
 GRACE_S: Final = 2.0
 """For requests that are being answered when the node stops."""
 
@@ -36,7 +38,7 @@ async def serving(
     listener: socket,
     context: ssl.SSLContext,
     settings: AdminSettings,
-    give_back: Callable[[], None] = lambda: None,
+    trim_memory: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
     """Answer on the listener inside; it is closed at the end."""
     runner = web.AppRunner(
@@ -46,20 +48,22 @@ async def serving(
     server = runner.server
     if server is None:
         raise AssertionError("setup() has made it")
-    register: Register[AdminConnection] = Register(
+    connections: PortConnections[AdminConnection] = PortConnections(
         PortLimits(
-            settings.unfinished_per_source, settings.unfinished_total, settings.connections_max
+            settings.unauthenticated_per_source,
+            settings.unauthenticated_total,
+            settings.connections_max,
         ),
         METRICS,
-        parts.strangers,
+        parts.port_events,
         clock,
-        give_back,
+        trim_memory,
     )
     tick_batch = TickBatch()
 
     def accept() -> ServerStream:
         connection = AdminConnection(
-            lambda: HttpProtocol(server, parts.strangers), register, context, settings, clock
+            lambda: HttpProtocol(server, parts.port_events), connections, context, settings, clock
         )
         stream = ServerStream(context, tick_batch, connection)
         connection.attach(stream)
@@ -67,14 +71,14 @@ async def serving(
 
     async with Supervisor("admin") as supervisor:
         accepting = supervisor.essential(
-            "accept", Acceptor(listener, accept, register.has_room).run()
+            "accept", Acceptor(listener, accept, connections.has_room).run()
         )
-        _ = supervisor.essential("deadlines", register.watch())
+        _ = supervisor.essential("deadlines", connections.watch())
         try:
             yield
         finally:
             accepting.cancel()
             await runner.cleanup()
-            for connection in register.all():
+            for connection in connections.all():
                 connection.close()
-            await register.emptied(settings.farewell_limit_s)
+            await connections.emptied(settings.farewell_limit_s)

@@ -92,7 +92,7 @@ class AdminParts:
     facts: Callable[[], NodeFacts]
     not_ready: Callable[[], str | None]
     """Why no desktop can be started here now, for a person; None when one can."""
-    strangers: RepeatedEvents
+    port_events: RepeatedEvents
     """What nobody with a token does at the port."""
     supervisor: Supervisor
     """Owns starts and stops that nobody waits for."""

@@ -1,4 +1,4 @@
-"""Where administrators are listened for, and the limits that strangers may not pass there."""
+"""Settings of the administrators' listener, and its limits for unauthenticated clients."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ class AdminSettings:
     back later connect again."""
     farewell_limit_s: float = 5.0
     """For a caller to take its last answer and to close its end."""
-    unfinished_per_source: int = 64
+    unauthenticated_per_source: int = 64
     """Connections of one address on which no valid token has come; a browser opens six."""
-    unfinished_total: int = 256
+    unauthenticated_total: int = 256
     """Such connections in all; one more, and the oldest of the address with most goes."""
     connections_max: int = 512
-    """Connections at once; what is beyond `unfinished_total` is kept for callers with a token."""
+    """Connections at once; those beyond `unauthenticated_total` are for callers with a token."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot serve."""
@@ -32,8 +32,13 @@ class AdminSettings:
         for name in ("head_limit_s", "idle_limit_s", "farewell_limit_s"):
             if not 0.1 <= getattr(self, name) <= 3_600:
                 raise ValueError(f"{name} must be 0.1..3600 seconds")
-        if not 1 <= self.unfinished_per_source <= self.unfinished_total < self.connections_max:
+        if (
+            not 1
+            <= self.unauthenticated_per_source
+            <= self.unauthenticated_total
+            < self.connections_max
+        ):
             raise ValueError(
-                "unfinished_per_source, unfinished_total, connections_max must grow, and"
-                " connections_max must be greater than unfinished_total"
+                "unauthenticated_per_source, unauthenticated_total, connections_max must ascend,"
+                " and connections_max must be greater than unauthenticated_total"
             )

@@ -1,7 +1,7 @@
 """Listens for QVD clients: accepts, counts, watches deadlines. A connection is connection.py's.
 
 TLS is our own on plain TCP (tls.server_stream), so that a connection counts from its first moment
-and two hundred half-open ones are just two hundred entries of a register.
+and two hundred half-open ones are just two hundred entries of a table.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.acceptor import Acceptor, listen
-from qvdnode.tls.register import PortLimits, PortMetrics, Register
+from qvdnode.tls.port_connections import PortConnections, PortLimits, PortMetrics
 from qvdnode.tls.server_stream import ServerStream
 
 CONNECTIONS = Gauge("qvdnode_client_connections", "Connections of QVD clients")
-UNFINISHED = Gauge("qvdnode_client_unfinished", "Connections without a login yet")
+UNAUTHENTICATED = Gauge("qvdnode_client_unauthenticated", "Connections without a login yet")
 DROPPED = Counter("qvdnode_client_dropped_total", "Connections ended for being too many")
 
 STOPPING: Final = "This node is stopping; connect again in a moment."
@@ -42,7 +42,7 @@ class Endpoint:
         context: ssl.SSLContext,
         clock: Clock,
         settings: BrokerSettings,
-        give_back: Callable[[], None] = lambda: None,
+        trim_memory: Callable[[], None] = lambda: None,
     ) -> None:
         self._context = context
         self._clock = clock
@@ -57,14 +57,16 @@ class Endpoint:
             settings=settings,
             tick_batch=TickBatch(),
         )
-        self._register: Register[Connection] = Register(
+        self._connections: PortConnections[Connection] = PortConnections(
             PortLimits(
-                settings.unfinished_per_source, settings.unfinished_total, settings.connections_max
+                settings.unauthenticated_per_source,
+                settings.unauthenticated_total,
+                settings.connections_max,
             ),
-            PortMetrics(CONNECTIONS, UNFINISHED, DROPPED),
+            PortMetrics(CONNECTIONS, UNAUTHENTICATED, DROPPED),
             RepeatedEvents("clients", clock.monotonic_s),
             clock,
-            give_back,
+            trim_memory,
         )
         self._resting: dict[UserId, dict[Connection, None]] = {}
         self._rests_for: dict[Connection, UserId] = {}
@@ -74,7 +76,7 @@ class Endpoint:
     def listen(self) -> int:
         """Take the port and return it; clients wait in the kernel for `run`. Raises HostFailed."""
         listener = listen(self._settings.address, self._settings.port, section="clients")
-        self._acceptor = Acceptor(listener, self._accept, self._register.has_room)
+        self._acceptor = Acceptor(listener, self._accept, self._connections.has_room)
         return int(listener.getsockname()[1])
 
     async def run(self, *, guests_stay: bool = True) -> None:
@@ -89,28 +91,28 @@ class Endpoint:
                 self._supervisor = supervisor
                 accepting = supervisor.essential("accept", self._acceptor.run())
                 try:
-                    await self._register.watch()
+                    await self._connections.watch()
                 finally:
                     accepting.cancel()
-                    for connection in self._register.all():
+                    for connection in self._connections.all():
                         if guests_stay:
                             connection.cut(STOPPING)
                         else:
                             connection.evict(STOPPING)
         finally:
-            await self._register.emptied(self._settings.farewell_limit_s)
+            await self._connections.emptied(self._settings.farewell_limit_s)
 
     def connection_opened(self, connection: Connection) -> None:
         """Count it; the oldest of too many goes."""
-        self._register.opened(connection)
+        self._connections.opened(connection)
 
     def connection_unproven(self, connection: Connection) -> None:
         """Nobody has logged in on it yet; the oldest of too many such connections goes."""
-        self._register.unproven(connection)
+        self._connections.unauthenticated(connection)
 
     def connection_proven(self, connection: Connection) -> None:
         """It is a client, or may well be one."""
-        self._register.proven(connection)
+        self._connections.authenticated(connection)
 
     def connection_rests(self, connection: Connection, user_id: UserId) -> None:
         """Count it among its user's; the oldest of too many goes, so that others have room."""
@@ -121,7 +123,9 @@ class Endpoint:
         if len(resting) > self._settings.idle_per_user:
             oldest = next(iter(resting))
             DROPPED.inc()
-            self._register.events.note("connection_dropped", oldest.source, "too many of one user")
+            self._connections.events.note(
+                "connection_dropped", oldest.source, "too many of one user"
+            )
             oldest.drop()
 
     def connection_busy(self, connection: Connection) -> None:
@@ -135,11 +139,11 @@ class Endpoint:
     def connection_lost(self, connection: Connection) -> None:
         """Forget it."""
         self.connection_busy(connection)
-        self._register.lost(connection)
+        self._connections.lost(connection)
 
     def connection_refused(self, event: str, connection: Connection, because: str) -> None:
         """Count and tell what a client did that it may not."""
-        self._register.events.note(event, connection.source, because)
+        self._connections.events.note(event, connection.source, because)
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run the work of one connection, contained."""

@@ -20,10 +20,10 @@ class BrokerSettings:
     while their user chooses a desktop."""
     farewell_limit_s: float = 5.0
     """For a client to take its last answer and to close its end."""
-    unfinished_per_source: int = 256
+    unauthenticated_per_source: int = 256
     """Connections of one address on which nobody has logged in. In IPv6 a /64 counts as one
     address; a /56 may have four times as many and a /48 sixteen times."""
-    unfinished_total: int = 1024
+    unauthenticated_total: int = 1024
     """Such connections in all; one more, and the oldest of the address with most goes."""
     connections_max: int = 20_000
     """Connections at once; one more is closed."""
@@ -42,5 +42,12 @@ class BrokerSettings:
                 raise ValueError(f"{name} must be 0.1..86400 seconds")
         if not 1 <= self.idle_per_user <= 1_000_000:
             raise ValueError("idle_per_user must be 1..1000000")
-        if not 1 <= self.unfinished_per_source <= self.unfinished_total <= self.connections_max:
-            raise ValueError("unfinished_per_source, unfinished_total, connections_max must grow")
+        if (
+            not 1
+            <= self.unauthenticated_per_source
+            <= self.unauthenticated_total
+            <= self.connections_max
+        ):
+            raise ValueError(
+                "unauthenticated_per_source, unauthenticated_total, connections_max must ascend"
+            )

@@ -16,6 +16,7 @@ from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.core.certificate_refusal import untrusted
 from qvdnode.client.trust import authorities
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
+from qvdnode.runtime.os_errors import connect_error_text
 from qvdnode.runtime.time_limit import TimeLimit
 
 PREFIX: Final = "/api/v1"
@@ -189,7 +190,7 @@ def _unreachable(error: Exception) -> FarmError:
             node = f"{error.host}:{error.port}"
             return untrusted(node, refusal.verify_code, refusal.verify_message)
         case aiohttp.ClientConnectorError():
-            why = because(error.os_error)
+            why = connect_error_text(error.os_error)
             return Unavailable(f"{error.host}:{error.port} cannot be reached: {why}.")
         case TimeoutError():
             return Unavailable("The node did not answer in time; try again.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.model.errors import Invalid
 from qvdnode.runtime.safe_files import open_regular
 
@@ -38,7 +38,7 @@ def tar_of(path: Path) -> AsyncIterator[bytes]:
     Raises Invalid for anything else, HostFailed for root where another user could exchange it.
     """
     if os.geteuid() == 0 and path.exists():
-        require(path, Place.OWN_FOLDER if path.is_dir() else Place.FILE)
+        require(path, PathUse.OWN_FOLDER if path.is_dir() else PathUse.FILE)
     if path.is_dir():
         return process.stream([*PACK, "--directory", path, "."])
     if path.is_file():

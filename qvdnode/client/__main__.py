@@ -9,8 +9,8 @@ import sys
 
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
-from qvdnode.client.ending import run_to_signal
 from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.signals import run_to_signal
 from qvdnode.client.target import parse_target
 from qvdnode.client.trust import Trust
 from qvdnode.model.errors import FarmError

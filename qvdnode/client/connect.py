@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from qvdnode.client import cage, nx_proxy, qvd_link
+from qvdnode.client import nx_proxy, qvd_link, sandbox
 from qvdnode.client.core import display_facts
 from qvdnode.client.core.backoff import Backoff, Outage
 from qvdnode.client.core.choice import choose
@@ -92,7 +92,7 @@ class Client:
         waiting, or the last error once `backoff` gives up.
         """
         nx_proxy.must_be_installed()
-        why = await cage.why_not()
+        why = await sandbox.why_not()
         self._confine = why is None
         if why is not None:
             self._tell(f"Warning: nxproxy has all rights of your account on this machine: {why}.")

@@ -2,7 +2,7 @@
 
 nxproxy has no password towards us, so the way in is a unix socket in a folder of mode 0700, one
 connection only, and the peer must be our own user. No slave channel is offered: a guest cannot
-call back into the client. What else it might do is bounded by the cage of cage.py.
+call back into the client. What else it might do is bounded by the sandbox of sandbox.py.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import IO, Final
 
-from qvdnode.client import cage
+from qvdnode.client import sandbox
 from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink, Streams
 from qvdnode.host import process
 from qvdnode.host.child import Child
@@ -35,7 +35,7 @@ UNREADABLE: Final = (
     "bad control message",
 )
 """What nxproxy says of a stream that is none; it exits with 0 nevertheless."""
-CAGE_SIGNALS: Final = 128
+SANDBOX_SIGNALS: Final = 128
 DISPLAY_NUMBER: Final = 40
 """nxproxy wants one behind the last colon; with a unix socket it names nothing."""
 
@@ -60,7 +60,7 @@ def must_be_installed() -> None:
 async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = True) -> Ending:
     """Show the stream on the display until it ends; no process and no file is left.
 
-    `confine` wants a machine that can; see `cage.why_not`.
+    `confine` wants a machine that can; see `sandbox.why_not`.
     Raises HostFailed when nxproxy is not installed, ends at once or crashes; TimedOut when it
     hangs.
     """
@@ -83,8 +83,8 @@ async def _demand_good_end(child: Child, output: IO[bytes]) -> None:
     with contextlib.suppress(TimeoutError):
         async with TimeLimit(END_GRACE_S):
             await child.wait()
-    # The cage tells a signal as a shell does, by 128 and its number.
-    number = max((child.returncode or 0) - CAGE_SIGNALS, -(child.returncode or 0))
+    # The sandbox tells a signal as a shell does, by 128 and its number.
+    number = max((child.returncode or 0) - SANDBOX_SIGNALS, -(child.returncode or 0))
     if number in signal.valid_signals():
         raise HostFailed(f"{PROGRAM} crashed on what the desktop sent (signal {number}).")
     words = _last_words(output)
@@ -142,8 +142,8 @@ async def _nxproxy(
         # Without a name: what it writes there is read, and it must not choose which file that is.
         with tempfile.TemporaryFile() as output:
             child = await process.launch(
-                cage.command(PROGRAM, arguments, path, display, confine=confine),
-                env=cage.environment(display, folder, confine=confine),
+                sandbox.command(PROGRAM, arguments, path, display, confine=confine),
+                env=sandbox.environment(display, folder, confine=confine),
                 output=output,
             )
             try:

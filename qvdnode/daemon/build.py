@@ -37,13 +37,13 @@ from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
-from qvdnode.host.free_memory import give_back
+from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.inotify import Inotify
 from qvdnode.host.kernel_limits import kernel_limits
 from qvdnode.host.shared_sysctls import SharedSysctls
-from qvdnode.image.disk import Floor
 from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
+from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
@@ -145,7 +145,7 @@ def build(around: Surroundings) -> Node:
         around.identity.context(),
         clock,
         config.clients,
-        give_back,
+        trim_memory,
     )
     return Node(
         surroundings=around,
@@ -214,7 +214,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         starts=node.starts,
         facts=facts,
         not_ready=node.readiness.reason,
-        strangers=RepeatedEvents("admin", around.clock.monotonic_s),
+        port_events=RepeatedEvents("admin", around.clock.monotonic_s),
         supervisor=supervisor,
     )
 
@@ -292,5 +292,5 @@ def _user_tokens(around: Surroundings) -> UserTokens:
 
 
 def _disk_check(config: Config) -> Callable[[], str | None]:
-    floor = Floor(config.node.state_dir, config.image.free_floor_mib)
+    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     return lambda: floor.refusal("start desktops")

@@ -71,22 +71,25 @@ def fitted(config: Config, limit: int) -> Config:
     shares = descriptor_budget.divide(limit, wanted.fixed, wanted.wishes)
     clients, admin = config.clients, config.admin
     source, total, most = descriptor_budget.connections(
-        clients.unfinished_per_source,
-        clients.unfinished_total,
+        clients.unauthenticated_per_source,
+        clients.unauthenticated_total,
         clients.connections_max,
         shares["clients"] // PER_CLIENT,
     )
     clients = replace(
-        clients, unfinished_per_source=source, unfinished_total=total, connections_max=most
+        clients,
+        unauthenticated_per_source=source,
+        unauthenticated_total=total,
+        connections_max=most,
     )
     source, total, most = descriptor_budget.connections(
-        admin.unfinished_per_source,
-        admin.unfinished_total,
+        admin.unauthenticated_per_source,
+        admin.unauthenticated_total,
         admin.connections_max,
         shares["admin"],
     )
     admin = replace(
-        admin, unfinished_per_source=source, unfinished_total=total, connections_max=most
+        admin, unauthenticated_per_source=source, unauthenticated_total=total, connections_max=most
     )
     if limit < wanted.all:
         log.warning(

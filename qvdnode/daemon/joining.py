@@ -14,7 +14,7 @@ from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.migrate import migrate
-from qvdnode.db.nodes import LEASE_TTL_S, Nodes, NodeSeat
+from qvdnode.db.nodes import LEASE_TTL_S, NodeMembership, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.db.sessions import Sessions
 from qvdnode.model.errors import Conflict, Unavailable
@@ -81,7 +81,7 @@ class Joining:
         self._membership.enter(seat, lease)
         return lease
 
-    async def _seat(self) -> NodeSeat:
+    async def _seat(self) -> NodeMembership:
         """The node's place; that of a host which was restarted is free once its lease is over."""
         host = self._host
         limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + LOOK_AGAIN_S

@@ -19,7 +19,7 @@ from pydantic_core import PydanticKnownError
 
 from qvdnode.daemon.config import DERIVED, FIXED, Config
 from qvdnode.daemon.settings import NodeSettings
-from qvdnode.host.trusted_path import Place, require, without_links
+from qvdnode.host.trusted_path import PathUse, require, without_links
 from qvdnode.model.errors import BadConfig, HostFailed
 from qvdnode.model.validation_text import validation_text
 from qvdnode.runtime.safe_files import open_regular
@@ -52,7 +52,7 @@ def read_file(path: Path) -> dict[str, Any]:
     Whoever can change the configuration of a process of root's is root.
     """
     try:
-        require(path, Place.FILE)
+        require(path, PathUse.FILE)
         with open_regular(path) as file:
             return tables(file.read())
     except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qvdnode.cluster.lease_keeper import LeaseKeeper
-from qvdnode.db.nodes import NodeSeat
+from qvdnode.db.nodes import NodeMembership
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
@@ -25,7 +25,7 @@ NOT_JOINED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    seat: NodeSeat
+    seat: NodeMembership
     lease: LeaseKeeper
     ownership: VmStore
 
@@ -33,11 +33,11 @@ class _Place:
 class Membership:
     """The place once there is one; a VmStore that says Unavailable until then."""
 
-    def __init__(self, ownership: Callable[[NodeSeat], VmStore]) -> None:
+    def __init__(self, ownership: Callable[[NodeMembership], VmStore]) -> None:
         self._make_ownership = ownership
         self._place: _Place | None = None
 
-    def enter(self, seat: NodeSeat, lease: LeaseKeeper) -> None:
+    def enter(self, seat: NodeMembership, lease: LeaseKeeper) -> None:
         """The node has joined; from here on it may own VMs."""
         self._place = _Place(seat, lease, self._make_ownership(seat))
         log.info("node_joined", extra={"node": seat.node_id, "epoch": seat.epoch})

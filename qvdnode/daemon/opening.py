@@ -15,7 +15,7 @@ from qvdnode.daemon.config import Config
 from qvdnode.daemon.settings import TlsSettings
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.pool import Database
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.model.errors import BadConfig, HostFailed
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -38,7 +38,7 @@ def require_certificate(settings: TlsSettings) -> None:
         if path is None:
             continue
         try:
-            require(path, Place.FILE)
+            require(path, PathUse.FILE)
         except OSError as error:
             raise BadConfig(f"{path} cannot be read: {error.strerror}", key=key) from error
         except HostFailed as error:

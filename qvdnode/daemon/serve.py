@@ -25,11 +25,11 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
 from qvdnode.host import core_dumps, open_files
 from qvdnode.host.descriptors import close_to_children
-from qvdnode.host.free_memory import give_back
+from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.id_claims import claimed
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
-from qvdnode.net.surroundings import guest_resolvers
-from qvdnode.net.upkeep import check_once, keep_checking
+from qvdnode.net.host_network import guest_resolvers
+from qvdnode.net.periodic_check import check_once, keep_checking
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
@@ -162,7 +162,7 @@ async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
     parts = admin_parts(node, announced, tasks)
     context, settings = around.identity.context(), around.config.admin
     await doors.enter_async_context(
-        serving(parts, around.clock, people, context, settings, give_back)
+        serving(parts, around.clock, people, context, settings, trim_memory)
     )
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced

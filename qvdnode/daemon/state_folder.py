@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host.system_account import closed_folder
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.model.errors import HostFailed
 
 IDENTITY: Final = "tls"
@@ -35,10 +35,10 @@ def prepare(state_dir: Path) -> None:
     try:
         state_dir.chmod(0o711)
         for name in SHARED:
-            require(state_dir / name, Place.OWN_FOLDER, make_mode=0o711)
+            require(state_dir / name, PathUse.OWN_FOLDER, make_mode=0o711)
             (state_dir / name).chmod(0o711)
         for name in PRIVATE:
-            require(state_dir / name, Place.OWN_FOLDER, make_mode=0o700)
+            require(state_dir / name, PathUse.OWN_FOLDER, make_mode=0o700)
             (state_dir / name).chmod(0o700)
     except OSError as error:
         raise HostFailed(f"the state folder {state_dir} cannot be made: {error}") from error
@@ -55,7 +55,7 @@ def secure(state_dir: Path) -> None:
     What was put into it by others before it became ours counts as well.
     """
     try:
-        require(state_dir, Place.OWN_FOLDER, make_mode=0o711)
+        require(state_dir, PathUse.OWN_FOLDER, make_mode=0o711)
         for path in _own_things(state_dir):
             with suppress(FileNotFoundError):  # a node that serves has taken it away
                 _refuse_foreign(path, path.lstat())

@@ -15,7 +15,7 @@ from qvdnode.db.migrate import steps
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.transaction import Transaction, guarded
-from qvdnode.host.trusted_path import Place, trusted
+from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
@@ -45,7 +45,7 @@ async def backup(db: Database, to: Path, files: Mapping[str, Path]) -> Manifest:
     """
     try:
         with (
-            trusted(to.parent, Place.SHARED_FOLDER) as place,
+            trusted(to.parent, PathUse.SHARED_FOLDER) as place,
             tempfile.TemporaryDirectory(dir=f"/proc/self/fd/{place}", prefix=".backup-") as folder,
         ):
             dumps = {name: Path(folder) / name for name in TABLES}

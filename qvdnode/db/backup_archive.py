@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound
 from qvdnode.runtime.safe_files import new_file, open_regular
 
@@ -107,7 +107,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     host could have put it there: it brings the passwords and tokens that will be accepted.
     """
     try:
-        require(path, Place.FILE)
+        require(path, PathUse.FILE)
         with _opened(path) as tar:
             manifest = _read_manifest(tar)
             for table in manifest.tables:

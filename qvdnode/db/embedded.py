@@ -17,7 +17,7 @@ from typing import Final
 import asyncpg
 
 from qvdnode.db import server_config
-from qvdnode.db.ballast import Ballast
+from qvdnode.db.disk_reserve import DiskReserve
 from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
 from qvdnode.db.postmaster import READY, data_version, forget_dead_server, running_server
 from qvdnode.db.settings import DatabaseSettings
@@ -50,7 +50,7 @@ BACK_OFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 60.0
 """A server that lived this long has recovered: the next death starts the back-off anew."""
 POLL_S: Final = 0.02
-BALLAST_EVERY_S: Final = 1.0
+RESERVE_EVERY_S: Final = 1.0
 """How often the room beside the server is looked at."""
 LOG_MAX_BYTES: Final = 1_048_576
 SOCKETS: Final = Path("/run")
@@ -69,7 +69,7 @@ class EmbeddedPostgres:
         # a socket's path may be 107 bytes long, and a state folder's is anybody's guess
         name = hashlib.sha256(str(self._data).encode()).hexdigest()[:10]
         self._sockets = SOCKETS / f"qvdnode-pg-{name}"
-        self._ballast = Ballast(self._folder, settings.ballast_mib)
+        self._disk_reserve = DiskReserve(self._folder, settings.reserve_mib)
         self._pid = 0
         self._account: SystemAccount | None = None
         self._binaries: Binaries | None = None
@@ -102,7 +102,7 @@ class EmbeddedPostgres:
             self.adopted = False
         if major is None:
             await self._init()
-        await asyncio.to_thread(self._ballast.give_up)
+        await asyncio.to_thread(self._disk_reserve.release_if_full)
         await self._bring_up()
         async with Rollback() as rollback:
             if not self.adopted:
@@ -110,7 +110,7 @@ class EmbeddedPostgres:
             if major is None or not await self._is_set_up():
                 await self._set_up()
             rollback.commit()
-        await asyncio.to_thread(self._ballast.reserve)
+        await asyncio.to_thread(self._disk_reserve.create)
         return server_config.dsn(self._sockets)
 
     async def run(self) -> None:
@@ -126,7 +126,7 @@ class EmbeddedPostgres:
                 log.warning("embedded_database_died", extra={"pid": self._pid, "pause_s": pause_s})
                 await self._pause(pause_s)
                 deaths += 1
-                await asyncio.to_thread(self._ballast.give_up)
+                await asyncio.to_thread(self._disk_reserve.release_if_full)
                 try:
                     await self._bring_up()
                     break
@@ -137,20 +137,20 @@ class EmbeddedPostgres:
     async def _until_gone(self) -> None:
         while True:
             try:
-                async with TimeLimit(BALLAST_EVERY_S):
+                async with TimeLimit(RESERVE_EVERY_S):
                     await wait_gone(self._pid)
             except TimeoutError:
-                await asyncio.to_thread(self._ballast.keep)
+                await asyncio.to_thread(self._disk_reserve.update)
             else:
                 return
 
     async def _pause(self, pause_s: float) -> None:
         """Wait that long, or until there is room again if it died for want of it."""
-        short = await asyncio.to_thread(self._ballast.short)
+        short = await asyncio.to_thread(self._disk_reserve.disk_is_full)
         until_s = self._clock.monotonic_s() + pause_s
         while (left_s := until_s - self._clock.monotonic_s()) > 0:
-            await self._clock.sleep(min(left_s, BALLAST_EVERY_S))
-            if short and not await asyncio.to_thread(self._ballast.short):
+            await self._clock.sleep(min(left_s, RESERVE_EVERY_S))
+            if short and not await asyncio.to_thread(self._disk_reserve.disk_is_full):
                 return
 
     async def stop(self) -> None:

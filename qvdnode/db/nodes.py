@@ -64,7 +64,7 @@ LIST: Final = SELECT + "WHERE id > $1::bigint ORDER BY id LIMIT $2"
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSeat:
+class NodeMembership:
     """A node's place in the farm, for as long as one process of it lives."""
 
     node_id: NodeId
@@ -95,7 +95,7 @@ class Nodes:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def join(self, name: str, boot_id: str, address: str) -> NodeSeat:
+    async def join(self, name: str, boot_id: str, address: str) -> NodeMembership:
         """Take this node's place with a new epoch; an older process of it is fenced off by that.
 
         Raises Conflict while the lease of another host, or of an earlier boot of this one, runs.
@@ -106,7 +106,7 @@ class Nodes:
                 f"Another host serves this database as the node {name}; two of one name would run "
                 "each other's desktops twice: give this one another [node] name."
             )
-        return NodeSeat(NodeId(row["id"]), row["epoch"], row["rebooted"])
+        return NodeMembership(NodeId(row["id"]), row["epoch"], row["rebooted"])
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
         """Lengthen the lease; False when another process has taken the place, or a fencer has."""
@@ -140,11 +140,11 @@ class Nodes:
             f"Node {node.name} is not gone: its lease must have been over for {grace_s:g} s."
         )
 
-    async def reset_after_reboot(self, seat: NodeSeat, boot_id: str) -> int:
+    async def reset_after_reboot(self, membership: NodeMembership, boot_id: str) -> int:
         """Set the rows of VMs right that this node ran before the host restarted; how many."""
         async with self._db.transaction() as tx:
-            tag = await tx.execute(STOP_ALL, seat.node_id, "The host was restarted.")
-            await tx.execute(SET_BOOT_ID, seat.node_id, seat.epoch, boot_id)
+            tag = await tx.execute(STOP_ALL, membership.node_id, "The host was restarted.")
+            await tx.execute(SET_BOOT_ID, membership.node_id, membership.epoch, boot_id)
         return row_count(tag)
 
     async def get(self, node_id: NodeId) -> Node:

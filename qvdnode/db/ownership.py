@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from qvdnode.db.nodes import NodeSeat
+from qvdnode.db.nodes import NodeMembership
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.translation import AWAY, ChangedMeanwhile, CommitUnknown
@@ -55,7 +55,7 @@ OWNED: Final = "SELECT id, gen, state FROM vm WHERE owner_node = $1 ORDER BY id"
 class Ownership:
     """Satisfies vm.ports.VmStore for one node."""
 
-    def __init__(self, db: Database, node: NodeSeat) -> None:
+    def __init__(self, db: Database, node: NodeMembership) -> None:
         self._db = db
         self._node = node
 

@@ -14,9 +14,9 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncpg
 
+from qvdnode.db.checkout import Checkout
 from qvdnode.db.dsn import single_host_dsns
 from qvdnode.db.hosts import Hosts
-from qvdnode.db.loan import Loan
 from qvdnode.db.raw import RawConnection as Raw
 from qvdnode.db.raw import RawTransaction
 from qvdnode.db.settings import DatabaseSettings
@@ -144,7 +144,7 @@ class Database:
         """
         granted_s = self._limit_s if limit_s is None else limit_s + GRACE_S
         raw, transaction = await self._begin(isolation)
-        with Loan(raw, self._put_back):
+        with Checkout(raw, self._put_back):
             async with TransactionScope(raw, transaction, granted_s) as tx:
                 if limit_s is not None:
                     await tx.execute(f"SET LOCAL statement_timeout = {limit_s * 1000:.0f}")
@@ -158,7 +158,7 @@ class Database:
 
     async def _begin_once(self, isolation: str) -> tuple[Raw, RawTransaction]:
         with contextlib.ExitStack() as undo:
-            raw = undo.enter_context(Loan(await self._take(), self._put_back))
+            raw = undo.enter_context(Checkout(await self._take(), self._put_back))
             transaction = raw.transaction(isolation=isolation)  # type: ignore[arg-type]  # a Literal
             with guarded():
                 async with TimeLimit(self._limit_s):
@@ -175,7 +175,7 @@ class Database:
             return await self._once(use)
 
     async def _once(self, use: Callable[[Raw], Awaitable[T]]) -> T:
-        with Loan(await self._take(), self._put_back) as raw, guarded():
+        with Checkout(await self._take(), self._put_back) as raw, guarded():
             return await use(raw)
 
     async def _take(self) -> Raw:

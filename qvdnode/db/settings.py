@@ -19,7 +19,7 @@ class DatabaseSettings:
     """Longest time one statement may take, in the server and on the way there and back."""
     system_user: str = "qvdnode-pg"
     """System account that the embedded server runs as; made if it is missing."""
-    ballast_mib: int = 64
+    reserve_mib: int = 64
     """Disk space kept beside the embedded server, and given up when the disk is full so that the
     server can recover; 0 keeps none."""
     state_dir: Path = Path("/var/lib/qvdnode")
@@ -33,7 +33,7 @@ class DatabaseSettings:
             raise ValueError("connect_limit_s must be 0.1..30")
         if not 0.5 <= self.statement_limit_s <= 300:
             raise ValueError("statement_limit_s must be 0.5..300")
-        if not 0 <= self.ballast_mib <= 4096:
-            raise ValueError("ballast_mib must be 0..4096")
+        if not 0 <= self.reserve_mib <= 4096:
+            raise ValueError("reserve_mib must be 0..4096")
         if not self.system_user:
             raise ValueError("system_user must name an account")

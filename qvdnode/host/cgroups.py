@@ -22,7 +22,7 @@ DEPTH_MAX: Final = 8
 """Groups below a guest's own are the guest's to make; deeper ones are not ours to walk."""
 
 
-class Layout(StrEnum):
+class CgroupVersion(StrEnum):
     """How the host has its controllers."""
 
     V2 = "v2"
@@ -33,7 +33,7 @@ class Layout(StrEnum):
 class Cgroups:
     """The host's hierarchies, found once."""
 
-    layout: Layout
+    version: CgroupVersion
     hierarchies: tuple[Path, ...]
     """Where each is mounted; one for v2."""
 
@@ -110,14 +110,14 @@ class Cgroups:
 def probe(mounted_at: Path = MOUNTED_AT) -> Cgroups:
     """What this host has."""
     if (mounted_at / "cgroup.controllers").exists():
-        return Cgroups(Layout.V2, (mounted_at,))
+        return Cgroups(CgroupVersion.V2, (mounted_at,))
     found = sorted(
         entry
         for entry in mounted_at.iterdir()
         if not entry.is_symlink() and (entry / "cgroup.procs").exists()
     )
     # v2 beside v1 has no controllers but can kill; the memory hierarchy tells most.
-    return Cgroups(Layout.V1, tuple(found))
+    return Cgroups(CgroupVersion.V1, tuple(found))
 
 
 def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:

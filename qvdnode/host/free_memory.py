@@ -7,7 +7,7 @@ _trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 """glibc's; another libc may have none and need none."""
 
 
-def give_back() -> None:
+def trim_memory() -> None:
     """malloc_trim(3). Without it glibc keeps freed memory that lies below memory in use.
 
     Others that allocate wait meanwhile: about 0.3 ms for each MiB that is given back, so call it

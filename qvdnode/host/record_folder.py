@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.model.errors import HostFailed
 
 LOCK: Final = "lock"
@@ -21,7 +21,7 @@ def locked(records: Path, failing: str) -> Iterator[None]:
     Raises HostFailed, beginning with `failing`, for whatever the file system refuses meanwhile.
     """
     try:
-        require(records, Place.OWN_FOLDER, make_mode=0o755)
+        require(records, PathUse.OWN_FOLDER, make_mode=0o755)
         lock = os.open(records / LOCK, OPEN_LOCK, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

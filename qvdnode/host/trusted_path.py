@@ -27,7 +27,7 @@ LINKS_MAX: Final = 40
 WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Place(Enum):
+class PathUse(Enum):
     """What a path is to be."""
 
     OWN_FOLDER = "folder"
@@ -38,7 +38,7 @@ class Place(Enum):
 
 
 @contextmanager
-def trusted(path: Path, place: Place, *, make_mode: int | None = None) -> Iterator[int]:
+def trusted(path: Path, use: PathUse, *, make_mode: int | None = None) -> Iterator[int]:
     """An O_PATH descriptor of what is at `path`.
 
     With `make_mode` the folders that are missing are made: those above with 0755, the last with
@@ -48,15 +48,15 @@ def trusted(path: Path, place: Place, *, make_mode: int | None = None) -> Iterat
     walk = _Walk(make_mode)
     try:
         walk.to(path)
-        _judge_end(walk.here, path, place)
+        _judge_end(walk.here, path, use)
         yield walk.here
     finally:
         os.close(walk.here)
 
 
-def require(path: Path, place: Place, *, make_mode: int | None = None) -> None:
+def require(path: Path, use: PathUse, *, make_mode: int | None = None) -> None:
     """Raise what `trusted` raises. What is trusted stays so, since nobody else can change it."""
-    with trusted(path, place, make_mode=make_mode):
+    with trusted(path, use, make_mode=make_mode):
         pass
 
 
@@ -151,14 +151,14 @@ def _judge_parent(facts: os.stat_result, at: Path) -> None:
         raise _writable(at)
 
 
-def _judge_end(end: int, path: Path, place: Place) -> None:
+def _judge_end(end: int, path: Path, use: PathUse) -> None:
     facts = os.fstat(end)
-    if place is Place.FILE:
+    if use is PathUse.FILE:
         if not stat.S_ISREG(facts.st_mode):
             raise HostFailed(f"{path} is not a regular file")
     elif not stat.S_ISDIR(facts.st_mode):
         raise HostFailed(f"{path} is not a folder")
-    if place is Place.SHARED_FOLDER:
+    if use is PathUse.SHARED_FOLDER:
         _judge_parent(facts, path)
         return
     _judge_owner(facts, path)

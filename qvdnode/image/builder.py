@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import mounts, process
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.image.core import apt_sources
 from qvdnode.image.core.recipe import (
     NEUTRAL_SOURCES,
@@ -81,7 +81,7 @@ def _prepare(dest: Path) -> Path:
     """A new folder beside `dest`, which nobody can have prepared, to build in."""
     if os.path.lexists(dest):
         raise Conflict(f"{dest} exists already: name a folder that does not.")
-    require(dest.parent, Place.SHARED_FOLDER, make_mode=0o755)
+    require(dest.parent, PathUse.SHARED_FOLDER, make_mode=0o755)
     prefix = f".{dest.name}."
     for left in dest.parent.iterdir():
         chance = left.name.removeprefix(prefix).removesuffix(STAGING_SUFFIX)

@@ -19,7 +19,7 @@ _BLOCKS_PER_MIB: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Tenancy:
+class GuestFiles:
     """A guest with its files on the disk."""
 
     vm_id: VmId
@@ -33,7 +33,7 @@ class StoreSizes:
 
     folder: Path
     free_mib: float
-    taken_mib: dict[Tenancy, float] = field(default_factory=dict)
+    taken_mib: dict[GuestFiles, float] = field(default_factory=dict)
     """A home that several guests of a user have open counts for each: who wrote is not known."""
 
 
@@ -46,7 +46,7 @@ class DiskSizes:
         self._projects = QuotaProjects(settings.quota_project_base)
         self._ledger = ledger
 
-    def look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+    def look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         """How each file system is now; raises HostFailed. Blocks for two stats per guest."""
         try:
             return self._look(guests)
@@ -55,7 +55,7 @@ class DiskSizes:
                 f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
             ) from error
 
-    def _look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+    def _look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         stores: dict[int, StoreSizes] = {}
         _ = _store(stores, self._settings.state_dir)
         roots = _store(stores, self._place(self._layout.vms))
@@ -68,11 +68,11 @@ class DiskSizes:
     def _place(self, folder: Path) -> Path:
         return folder if folder.exists() else self._settings.state_dir
 
-    def _root(self, guest: Tenancy) -> float:
+    def _root(self, guest: GuestFiles) -> float:
         folders = self._layout.guest(guest.vm_id, guest.generation)
         return self._taken(folders.disk_file, folders.disk, self._projects.of_root(guest.vm_id))
 
-    def _home(self, guest: Tenancy) -> float:
+    def _home(self, guest: GuestFiles) -> float:
         file, folder = self._layout.home_file(guest.user_id), self._layout.home(guest.user_id)
         return self._taken(file, folder, self._projects.of_home(guest.user_id))
 

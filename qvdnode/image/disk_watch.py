@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from qvdnode.image.core import disk_watch
 from qvdnode.image.core.disk_watch import Ending, Space, Writer
-from qvdnode.image.disk_sizes import StoreSizes, Tenancy
+from qvdnode.image.disk_sizes import GuestFiles, StoreSizes
 from qvdnode.image.ports import Desktops, WriteBarrier
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import HostFailed
@@ -34,7 +34,7 @@ NEAR: Final = Gauge(
 class Sizes(Protocol):
     """What is measured."""
 
-    def look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+    def look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         """How each file system is now; raises HostFailed. Blocks."""
         ...
 
@@ -122,9 +122,9 @@ class DiskWatch:
             )
             await self._end(ending)
 
-    def _writing(self) -> list[Tenancy]:
+    def _writing(self) -> list[GuestFiles]:
         return [
-            Tenancy(status.order.vm.id, status.order.user.id, status.generation)
+            GuestFiles(status.order.vm.id, status.order.user.id, status.generation)
             for status in self._desktops.statuses()
             if status.state in WRITING and status.generation is not None
         ]

@@ -18,8 +18,8 @@ from typing import Final
 from qvdnode.host import process
 from qvdnode.host.child import Child
 from qvdnode.image import guest_folders
-from qvdnode.image.core import foreign
-from qvdnode.image.disk import Floor
+from qvdnode.image.core import file_signatures
+from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.layout import Layout
 from qvdnode.image.paced_stream import paced
 from qvdnode.image.settings import ImageSettings
@@ -73,7 +73,7 @@ class Importer:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._layout = Layout(settings.state_dir)
-        self._floor = Floor(settings.state_dir, settings.free_floor_mib)
+        self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def import_tar(
@@ -93,7 +93,7 @@ class Importer:
             clock=self._clock,
         )
         first = await anext(chunks, b"")
-        options = ["--zstd"] if first.startswith(foreign.ZSTD) else []
+        options = ["--zstd"] if first.startswith(file_signatures.ZSTD) else []
 
         async def whole() -> AsyncIterator[bytes]:
             yield first

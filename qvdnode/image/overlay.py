@@ -19,8 +19,8 @@ from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_
 from qvdnode.image import guest_folders, size_limit
 from qvdnode.image.core.disk_promise import DiskLook
 from qvdnode.image.core.quota_projects import QuotaProjects
-from qvdnode.image.disk import Floor
 from qvdnode.image.disk_ledger import DiskLedger, Orders
+from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.homes import Homes
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings
@@ -50,7 +50,7 @@ class OverlayRootfs:
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
         self._layout = Layout(settings.state_dir)
-        self._floor = Floor(settings.state_dir, settings.free_floor_mib)
+        self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self.ledger = DiskLedger(settings)
         """Counts what is promised of the disk."""
         self._projects = QuotaProjects(settings.quota_project_base)

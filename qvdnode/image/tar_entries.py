@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from qvdnode.image.core import foreign
-from qvdnode.image.core.entry import Entry, Kind, kept_attribute
+from qvdnode.image.core import file_signatures
+from qvdnode.image.core.entry import Entry, EntryKind, kept_attribute
 from qvdnode.model.errors import BadImage
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ _HEADERS: Final = (
 )
 _XATTR: Final = "SCHILY.xattr."
 _KINDS: Final = {
-    tarfile.REGTYPE: Kind.FILE,
-    tarfile.AREGTYPE: Kind.FILE,
-    tarfile.CONTTYPE: Kind.FILE,
-    tarfile.GNUTYPE_SPARSE: Kind.FILE,
-    tarfile.DIRTYPE: Kind.FOLDER,
-    tarfile.SYMTYPE: Kind.SYMLINK,
-    tarfile.LNKTYPE: Kind.HARDLINK,
-    tarfile.FIFOTYPE: Kind.FIFO,
-    tarfile.CHRTYPE: Kind.DEVICE,
-    tarfile.BLKTYPE: Kind.DEVICE,
+    tarfile.REGTYPE: EntryKind.FILE,
+    tarfile.AREGTYPE: EntryKind.FILE,
+    tarfile.CONTTYPE: EntryKind.FILE,
+    tarfile.GNUTYPE_SPARSE: EntryKind.FILE,
+    tarfile.DIRTYPE: EntryKind.FOLDER,
+    tarfile.SYMTYPE: EntryKind.SYMLINK,
+    tarfile.LNKTYPE: EntryKind.HARDLINK,
+    tarfile.FIFOTYPE: EntryKind.FIFO,
+    tarfile.CHRTYPE: EntryKind.DEVICE,
+    tarfile.BLKTYPE: EntryKind.DEVICE,
 }
 
 
@@ -80,7 +80,7 @@ def entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
     """
     with _StrictTar.open(fileobj=_checked(_decompressed(stream)), mode="r|") as archive:
         while (member := archive.next()) is not None:
-            content = archive.extractfile(member) if _kind(member) is Kind.FILE else None
+            content = archive.extractfile(member) if _kind(member) is EntryKind.FILE else None
             yield _entry(member), content
 
 
@@ -105,34 +105,36 @@ class _Replayed(io.RawIOBase):
 def _looked_at(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
     """The start of a stream, and the stream as if nothing had been read."""
     head = b""
-    while len(head) < foreign.HEAD_BYTES and (more := stream.read(foreign.HEAD_BYTES - len(head))):
+    while len(head) < file_signatures.HEAD_BYTES and (
+        more := stream.read(file_signatures.HEAD_BYTES - len(head))
+    ):
         head += more
     return head, cast(IO[bytes], io.BufferedReader(_Replayed(head, stream), _BUFFER))
 
 
 def _decompressed(stream: IO[bytes]) -> IO[bytes]:
     head, whole = _looked_at(stream)
-    if head.startswith(foreign.GZIP):
+    if head.startswith(file_signatures.GZIP):
         return cast(IO[bytes], gzip.GzipFile(fileobj=whole, mode="rb"))
-    if head.startswith(foreign.XZ):
+    if head.startswith(file_signatures.XZ):
         return cast(IO[bytes], lzma.LZMAFile(whole))
     return whole
 
 
 def _checked(stream: IO[bytes]) -> IO[bytes]:
     head, whole = _looked_at(stream)
-    what = foreign.name_of(head)
+    what = file_signatures.describe(head)
     if what is not None:
         raise BadImage(f"only Linux images can be imported, as a tar of the root; this is {what}")
     if not head:
         raise BadImage("nothing was sent")
-    if not foreign.is_tar(head):
+    if not file_signatures.is_tar(head):
         raise BadImage("this is no tar archive")
     return whole
 
 
-def _kind(member: tarfile.TarInfo) -> Kind:
-    return _KINDS.get(member.type, Kind.OTHER)
+def _kind(member: tarfile.TarInfo) -> EntryKind:
+    return _KINDS.get(member.type, EntryKind.OTHER)
 
 
 def _entry(member: tarfile.TarInfo) -> Entry:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-from qvdnode.image.core.entry import Entry, Kind, clean_path
+from qvdnode.image.core.entry import Entry, EntryKind, clean_path
 from qvdnode.model.errors import BadImage
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -84,19 +84,19 @@ class TreeWriter:
     ) -> None:
         name = path[-1]
         match entry.kind:
-            case Kind.FOLDER:
+            case EntryKind.FOLDER:
                 self._make_folder(folder, path, entry)
-            case Kind.FILE:
+            case EntryKind.FILE:
                 self._make_file(folder, name, entry, content)
-            case Kind.SYMLINK:
+            case EntryKind.SYMLINK:
                 os.symlink(entry.target, name, dir_fd=folder)
                 self._finish_by_name(folder, name, entry)
-            case Kind.HARDLINK:
+            case EntryKind.HARDLINK:
                 self._make_hard_link(folder, name, entry)
-            case Kind.FIFO:
+            case EntryKind.FIFO:
                 os.mkfifo(name, mode=entry.mode, dir_fd=folder)
                 self._finish_by_name(folder, name, entry)
-            case Kind.DEVICE | Kind.OTHER:
+            case EntryKind.DEVICE | EntryKind.OTHER:
                 raise BadImage(f"{entry.name!r} is a {entry.kind}")
 
     def _make_folder(self, folder: int, path: tuple[str, ...], entry: Entry) -> None:

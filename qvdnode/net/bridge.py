@@ -8,9 +8,9 @@ from qvdnode.host import links
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.links import Link
 from qvdnode.model.errors import HostFailed
-from qvdnode.net import foreign, surroundings
+from qvdnode.net import foreign_firewalls, host_network
 from qvdnode.net.core import frame_rules, names, packet_rules, subnets
-from qvdnode.net.core.foreign import ForwardChain
+from qvdnode.net.core.foreign_firewalls import ForwardChain
 from qvdnode.net.core.pool import AddressPool
 from qvdnode.net.core.table import Table
 from qvdnode.net.nft import Nft
@@ -69,7 +69,7 @@ class GuestNetwork:
             await self._refuse_guests()
             self._is_up = False
             prefix = self._settings.prefix
-            await foreign.close_for_guests(self._nft, prefix)
+            await foreign_firewalls.close_for_guests(self._nft, prefix)
             await self._leave_forwarding()
             # The bridge goes before the rules: while it is there, missing rules are put back.
             bridge = await links.find_link(self._settings.bridge_name)
@@ -88,7 +88,7 @@ class GuestNetwork:
                 await self._keep_way_open()
 
     async def _refuse_collision(self) -> None:
-        known = await surroundings.routes()
+        known = await host_network.routes()
         route = subnets.collision(self._settings.subnet, known, own=self._settings.bridge_name)
         if route is not None:
             raise HostFailed(
@@ -143,14 +143,14 @@ class GuestNetwork:
         if await asyncio.to_thread(self._forwarding.hold, settings.prefix, settings.bridge_name):
             log.info("forwarding_switched_on")
         if settings.foreign_forward is ForeignForward.ACCEPT:
-            for chain in await foreign.open_for_guests(
+            for chain in await foreign_firewalls.open_for_guests(
                 self._nft, settings.prefix, settings.bridge_name
             ):
                 log.info("foreign_forward_opened", extra={"chain": str(chain)})
         else:
             # there may be rules of a time with another setting
-            await foreign.close_for_guests(self._nft, settings.prefix)
-            self._tell(await foreign.droppers(self._nft))
+            await foreign_firewalls.close_for_guests(self._nft, settings.prefix)
+            self._tell(await foreign_firewalls.droppers(self._nft))
 
     def _tell(self, droppers: list[ForwardChain]) -> None:
         """Warn of each once, for as long as it drops."""

@@ -12,10 +12,10 @@ from dataclasses import replace
 from qvdnode.host import links
 from qvdnode.model.guest import GuestPort
 from qvdnode.model.ids import VmId
-from qvdnode.net import surroundings
+from qvdnode.net import host_network
 from qvdnode.net.core import frame_rules, names, packet_rules
 from qvdnode.net.core.expressions import Json
-from qvdnode.net.core.frame_rules import Claim
+from qvdnode.net.core.frame_rules import AllowedSource
 from qvdnode.net.core.pool import AddressPool
 from qvdnode.net.nft import MissingRules, Nft, RulesTimedOut
 from qvdnode.net.settings import NetSettings
@@ -121,7 +121,7 @@ class NftConfinement:
             if self._perimeter is None or bridge is None:
                 return False
             lost = not await self._read_counters()
-            if not lost and await surroundings.perimeter(self._settings) == self._perimeter:
+            if not lost and await host_network.perimeter(self._settings) == self._perimeter:
                 return False
             await self._install(list(self._confined.values()))
             # Lost rules are a fault; rules made anew because the host's routes changed are not.
@@ -164,8 +164,10 @@ class NftConfinement:
         return removed
 
     async def _install(self, ports: Sequence[GuestPort]) -> None:
-        perimeter = await surroundings.perimeter(self._settings)
-        frames = frame_rules.frame_table(self._settings.prefix, [_claim(port) for port in ports])
+        perimeter = await host_network.perimeter(self._settings)
+        frames = frame_rules.frame_table(
+            self._settings.prefix, [_allowed_source(port) for port in ports]
+        )
         packets = packet_rules.packet_table(
             perimeter, [port.address.ip for port in ports if port.egress]
         )
@@ -207,14 +209,14 @@ class NftConfinement:
     def _admit(self, port: GuestPort) -> list[Json]:
         prefix = self._settings.prefix
         egress = packet_rules.allow_egress if port.egress else packet_rules.deny_egress
-        return [*frame_rules.admit(prefix, _claim(port)), *egress(prefix, port.address.ip)]
+        return [*frame_rules.admit(prefix, _allowed_source(port)), *egress(prefix, port.address.ip)]
 
     def _expel(self, port: GuestPort | None) -> list[Json]:
         if port is None:
             return []
         prefix = self._settings.prefix
         return [
-            *frame_rules.expel(prefix, _claim(port)),
+            *frame_rules.expel(prefix, _allowed_source(port)),
             *packet_rules.deny_egress(prefix, port.address.ip),
         ]
 
@@ -226,5 +228,5 @@ class NftConfinement:
         CONFINED.set(len(self._confined))
 
 
-def _claim(port: GuestPort) -> Claim:
-    return Claim(port.link, port.mac, port.address.ip)
+def _allowed_source(port: GuestPort) -> AllowedSource:
+    return AllowedSource(port.link, port.mac, port.address.ip)

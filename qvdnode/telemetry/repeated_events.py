@@ -9,8 +9,8 @@ from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
 
-STRANGERS: Final = Counter(
-    "qvdnode_strangers",
+PORT_EVENTS: Final = Counter(
+    "qvdnode_port_events",
     "What strangers did at a port, and refused requests of users, by what it was",
     ["port", "event"],
 )
@@ -29,7 +29,7 @@ class RepeatedEvents:
 
     def note(self, event: str, source: str, because: str = "") -> None:
         """Count the event; log it if there was none of its name for a while."""
-        STRANGERS.labels(self._port, event).inc()
+        PORT_EVENTS.labels(self._port, event).inc()
         repeat = self._repeats.note(event, source, because, self._now_s())
         if repeat is not None:
             self._write(repeat)

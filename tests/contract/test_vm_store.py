@@ -7,7 +7,7 @@ import pytest
 
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
-from qvdnode.db.nodes import Nodes, NodeSeat
+from qvdnode.db.nodes import NodeMembership, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.tenants import Tenants
@@ -64,7 +64,7 @@ async def postgres_farm(db: Database) -> Farm:
     image = await Images(db).create("icewm")
     flavour = await Flavours(db).create(flavour_draft(tenant.id, "small", image.id))
     vm = await Vms(db).create(user.id, flavour.id, "desk")
-    seats: list[NodeSeat] = [await nodes.join(name, "boot", "::1") for name in ("one", "two")]
+    seats: list[NodeMembership] = [await nodes.join(name, "boot", "::1") for name in ("one", "two")]
 
     async def fence() -> None:
         seat = seats[0]

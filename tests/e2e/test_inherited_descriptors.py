@@ -101,7 +101,7 @@ def parent(pid: int) -> int:
 
 
 def below(pid: int, name: str) -> list[int]:
-    """Those of that name among a process's children and theirs: a cage is in between."""
+    """Those of that name among a process's children and theirs: a sandbox is in between."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     found = [int(child) for child in children if _comm(int(child)) == name]
     return found + [further for child in children for further in below(int(child), name)]

@@ -22,7 +22,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FILES_MAX: Final = 1_000
-STRANGERS: Final = 2_000
+PORT_EVENTS: Final = 2_000
 AT_ONCE: Final = 100
 HEAD_LIMIT_S: Final = 15.0
 """So long that a slow machine can make them all before the first is closed."""
@@ -96,7 +96,7 @@ async def crowd(port: int, said: bytes) -> list[Stranger]:
                 )
                 made[-1].writer.write(said)
 
-    await asyncio.gather(*(come() for _ in range(STRANGERS)))
+    await asyncio.gather(*(come() for _ in range(PORT_EVENTS)))
     return made
 
 
@@ -161,7 +161,7 @@ async def trickle(node: NodeProcess, name: str) -> str:
 
 
 async def test_memory_of_half_open_connections_is_given_back() -> None:
-    crowded = {"unfinished_per_source": HALF_OPEN, "unfinished_total": HALF_OPEN}
+    crowded = {"unauthenticated_per_source": HALF_OPEN, "unauthenticated_total": HALF_OPEN}
     async with running_node(state_root(), clients=crowded) as node:
         before_mib, hello = resident_mib(node), client_hello()
         with contextlib.ExitStack() as half_open:

@@ -15,11 +15,11 @@ from qvdnode.cli.demo.run import run
 from qvdnode.cli.demo.traces import left_by
 from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
-from qvdnode.client.ending import run_to_signal
+from qvdnode.client.signals import run_to_signal
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.daemon.state_lock import StateLock
-from qvdnode.host.trusted_path import Place, require, without_links
+from qvdnode.host.trusted_path import PathUse, require, without_links
 from qvdnode.image import recipes
 from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, HostFailed
 from qvdnode.runtime.clock import SystemClock
@@ -107,7 +107,7 @@ def _only_one(plan: DemoPlan) -> Iterator[None]:
         ) from error
     try:
         state_folder.secure(plan.state_dir)
-        require(plan.folder, Place.OWN_FOLDER, make_mode=0o700)
+        require(plan.folder, PathUse.OWN_FOLDER, make_mode=0o700)
         plan.folder.chmod(0o700)
     except (HostFailed, OSError) as error:
         raise HostFailed(

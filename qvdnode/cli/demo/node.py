@@ -15,7 +15,7 @@ from qvdnode.host import id_claims, pidfd, process
 from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.model.guest import IDS_PER_GUEST
-from qvdnode.net.surroundings import unused_subnet
+from qvdnode.net.host_network import unused_subnet
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
 

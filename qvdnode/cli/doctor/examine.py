@@ -31,13 +31,13 @@ from qvdnode.host import (
 from qvdnode.host.probes import accounts, connections, mapped_mounts, ports, programs, system
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.host.system_account import closed_folder
-from qvdnode.host.trusted_path import Place, require
+from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.model.errors import BadConfig, FarmError, HostFailed, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
-from qvdnode.net import foreign
+from qvdnode.net import foreign_firewalls
 from qvdnode.net.core import names
 from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward
@@ -137,7 +137,7 @@ def stores(config: Config) -> list[StoreFigures]:
 def _stranger(folder: Path, state_dir: Path) -> str | None:
     """Why the folder that exists is not safe to work in, or None."""
     try:
-        require(folder, Place.OWN_FOLDER if folder == state_dir else Place.SHARED_FOLDER)
+        require(folder, PathUse.OWN_FOLDER if folder == state_dir else PathUse.SHARED_FOLDER)
     except (HostFailed, OSError) as error:
         return str(error)
     return None
@@ -165,7 +165,7 @@ async def _postgres(config: Config) -> PostgresFacts:
 
 async def _network(config: Config) -> NetworkFacts:
     refusal = await _rules_refusal()
-    droppers = [] if refusal else [str(item) for item in await foreign.droppers()]
+    droppers = [] if refusal else [str(item) for item in await foreign_firewalls.droppers()]
     memory = await asyncio.to_thread(HostMemoryReader().memory)
     bridge = config.network.bridge_name
     clashes = [

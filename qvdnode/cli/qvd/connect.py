@@ -27,9 +27,9 @@ from qvdnode.client import pins
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.core.certificate_refusal import Untrusted
-from qvdnode.client.ending import run_to_signal
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.pins import PinStore
+from qvdnode.client.signals import run_to_signal
 from qvdnode.client.target import Target, parse_target
 from qvdnode.client.trust import ANY, Trust, authorities
 from qvdnode.model.errors import HostFailed, Invalid, Unavailable

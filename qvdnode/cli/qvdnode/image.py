@@ -10,7 +10,7 @@ from qvdnode.cli.answer_tables import JsonFlag, show_json, tell
 from qvdnode.cli.build_progress import each_once
 from qvdnode.cli.examples import examples
 from qvdnode.cli.exit_codes import ExitCode
-from qvdnode.client.ending import run_to_signal
+from qvdnode.client.signals import run_to_signal
 from qvdnode.image import builder, recipes
 from qvdnode.image.core.recipe import Recipe
 from qvdnode.image.core.recipe_choice import Choice

@@ -11,7 +11,7 @@ from qvdnode.cli.config_file import DEFAULT
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.first_start import initialise
 from qvdnode.daemon.load import load
-from qvdnode.host.trusted_path import Place, trusted
+from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.safe_files import new_file
@@ -60,7 +60,7 @@ def init_command(
 def _write_for_root_alone(config: Path) -> None:
     # The database's password may be put there later.
     with (
-        trusted(config.parent, Place.SHARED_FOLDER, make_mode=0o755) as folder,
+        trusted(config.parent, PathUse.SHARED_FOLDER, make_mode=0o755) as folder,
         new_file(config, folder=folder) as file,
     ):
         file.write(TEMPLATE.encode())

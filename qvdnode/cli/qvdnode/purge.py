@@ -16,7 +16,7 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims, mounts
 from qvdnode.host.lxc_locks import remove_locks
-from qvdnode.host.trusted_path import Place, require, without_links
+from qvdnode.host.trusted_path import PathUse, require, without_links
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import Conflict, Forbidden, Invalid
@@ -78,7 +78,7 @@ def refuse_strangers(folder: Path) -> None:
 
 
 async def _purge(folder: Path) -> None:
-    require(folder, Place.OWN_FOLDER)
+    require(folder, PathUse.OWN_FOLDER)
     refuse_strangers(folder)
     with StateLock(folder):
         if await asyncio.to_thread(id_claims.holds_any, folder):

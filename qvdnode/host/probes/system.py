@@ -63,7 +63,7 @@ def look() -> SystemFacts:
     ksm = _text(SYS / "kernel/mm/ksm/run")
     return SystemFacts(
         release=platform.release(),
-        cgroup_layout="none" if found is None else str(found.layout),
+        cgroup_layout="none" if found is None else str(found.version),
         cgroup_controllers=frozenset() if found is None else controllers(found),
         user_namespaces_max=int(_text(PROC / "sys/user/max_user_namespaces") or "0"),
         user_namespaces_nest=_text(PROC / "sys/kernel/unprivileged_userns_clone") != "0",
@@ -83,7 +83,7 @@ def look() -> SystemFacts:
 
 def controllers(found: cgroups.Cgroups) -> frozenset[str]:
     """The controllers that are mounted; v1 names folders after one or several of them."""
-    if found.layout is cgroups.Layout.V1:
+    if found.version is cgroups.CgroupVersion.V1:
         return frozenset(name for path in found.hierarchies for name in path.name.split(","))
     lists = (_text(path / "cgroup.controllers") or "" for path in found.hierarchies)
     return frozenset(name for text in lists for name in text.split())

@@ -15,7 +15,7 @@ LATEST: Final = 2.0**62
 _MIB: Final = 1024 * 1024
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """What an entry is."""
 
     FOLDER = "folder"
@@ -32,7 +32,7 @@ class Entry:
     """One entry of an image as it stands in the archive."""
 
     name: str
-    kind: Kind
+    kind: EntryKind
     mode: int
     uid: int
     gid: int
@@ -61,7 +61,7 @@ class Tally:
         path = clean_path(entry.name)
         _check_kind(entry)
         self.entries += 1
-        self.size_bytes += entry.size if entry.kind is Kind.FILE else 0
+        self.size_bytes += entry.size if entry.kind is EntryKind.FILE else 0
         if self.entries > self.max_entries:
             raise BadImage(
                 f"more than {self.max_entries} files and folders (image.import_max_entries)"
@@ -69,7 +69,7 @@ class Tally:
         if self.size_bytes > self.max_bytes:
             raise BadImage(f"more than {self.max_bytes // _MIB} MiB (image.import_max_mib)")
         whole = "/".join(path)
-        if whole in self.seen and entry.kind is not Kind.FOLDER:
+        if whole in self.seen and entry.kind is not EntryKind.FOLDER:
             raise BadImage(f"{entry.name!r} is there twice")
         self.seen.add(whole)
         return path
@@ -100,11 +100,11 @@ def is_windows(parts: tuple[str, ...]) -> bool:
 
 
 def _check_kind(entry: Entry) -> None:
-    if entry.kind is Kind.DEVICE:
+    if entry.kind is EntryKind.DEVICE:
         raise BadImage(f"{entry.name!r} is a device node; images must not bring their own")
-    if entry.kind is Kind.OTHER:
+    if entry.kind is EntryKind.OTHER:
         raise BadImage(f"{entry.name!r} is a {entry.kind}")
-    if entry.kind is Kind.SYMLINK and not 0 < len(_raw(entry.target)) <= PATH_MAX:
+    if entry.kind is EntryKind.SYMLINK and not 0 < len(_raw(entry.target)) <= PATH_MAX:
         raise BadImage(f"the link {entry.name!r} has no usable target")
     if not (0 <= entry.uid < IDS_OF_A_GUEST and 0 <= entry.gid < IDS_OF_A_GUEST):
         raise BadImage(

@@ -60,7 +60,7 @@ class FrameDrop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class AllowedSource:
     """What one guest may claim to be."""
 
     link: str
@@ -68,10 +68,10 @@ class Claim:
     address: IPv4Address
 
 
-def frame_table(prefix: str, claims: Sequence[Claim]) -> Table:
+def frame_table(prefix: str, sources: Sequence[AllowedSource]) -> Table:
     """The whole table with the given guests in it."""
     ours = names.link_pattern(prefix)
-    values = _values(claims)
+    values = _values(sources)
     return Table(
         family=FAMILY,
         name=names.table_name(prefix),
@@ -95,29 +95,29 @@ def frame_table(prefix: str, claims: Sequence[Claim]) -> Table:
     )
 
 
-def admit(prefix: str, claim: Claim) -> list[Json]:
+def admit(prefix: str, source: AllowedSource) -> list[Json]:
     """Commands that let a guest send as what it is; right also if they were given before."""
-    return _change("add", prefix, claim)
+    return _change("add", prefix, source)
 
 
-def expel(prefix: str, claim: Claim) -> list[Json]:
+def expel(prefix: str, source: AllowedSource) -> list[Json]:
     """Commands that take this away; right also if it is gone already."""
-    return [*admit(prefix, claim), *_change("delete", prefix, claim)]
+    return [*admit(prefix, source), *_change("delete", prefix, source)]
 
 
-def _change(verb: str, prefix: str, claim: Claim) -> list[Json]:
+def _change(verb: str, prefix: str, source: AllowedSource) -> list[Json]:
     table = names.table_name(prefix)
     return [
-        elements(verb, FAMILY, table, name, values) for name, values in _values([claim]).items()
+        elements(verb, FAMILY, table, name, values) for name, values in _values([source]).items()
     ]
 
 
-def _values(claims: Iterable[Claim]) -> dict[str, list[Json]]:
+def _values(sources: Iterable[AllowedSource]) -> dict[str, list[Json]]:
     values: dict[str, list[Json]] = {MACS: [], ADDRESSES: [], LINK_LOCALS: []}
-    for claim in claims:
-        values[MACS].append({"concat": [claim.link, claim.mac]})
-        values[ADDRESSES].append({"concat": [claim.link, claim.mac, str(claim.address)]})
-        values[LINK_LOCALS].append({"concat": [claim.link, str(names.link_local(claim.mac))]})
+    for source in sources:
+        values[MACS].append({"concat": [source.link, source.mac]})
+        values[ADDRESSES].append({"concat": [source.link, source.mac, str(source.address)]})
+        values[LINK_LOCALS].append({"concat": [source.link, str(names.link_local(source.mac))]})
     return values
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from qvdnode.host import apparmor, links, pidfd, process
 from qvdnode.host.apparmor import AppArmor
-from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.host.cgroups import Cgroups, CgroupVersion, probe
 from qvdnode.host.idmap import Namespaces, guest_namespace
 from qvdnode.host.links import GuestEnd
 from qvdnode.host.lxc_locks import remove_locks
@@ -84,7 +84,7 @@ class LxcDriver:
             group=settings.group,
             seccomp_profile=str(settings.folder / SECCOMP_PROFILE),
             apparmor=APPARMOR_PROFILES[apparmor.look()],
-            unified=self._cgroups.layout is Layout.V2,
+            unified=self._cgroups.version is CgroupVersion.V2,
             limits_swap=self._cgroups.limits_swap(),
         )
         settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)

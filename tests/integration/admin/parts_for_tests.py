@@ -127,6 +127,6 @@ def make_parts(
         starts=StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE),
         facts=lambda: FACTS,
         not_ready=not_ready,
-        strangers=RepeatedEvents("admin", clock.monotonic_s),
+        port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,
     )

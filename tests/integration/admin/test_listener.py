@@ -28,7 +28,7 @@ from tests.waiting import until
 
 LIMIT_S = 10.0
 QUICK = AdminSettings(head_limit_s=1.0, idle_limit_s=1.5, farewell_limit_s=0.5)
-CROWD = AdminSettings(unfinished_per_source=20, unfinished_total=30, connections_max=40)
+CROWD = AdminSettings(unauthenticated_per_source=20, unauthenticated_total=30, connections_max=40)
 PATIENT = AdminSettings()
 OPENAPI = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: node\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n"
@@ -184,7 +184,7 @@ async def test_a_token_counts_for_its_request_only(open_port: OpenPort) -> None:
     first = await port.call()
     assert (await first.ask(port.signed()))[0] == 200
     assert (await first.ask(port.nodes()))[0] == 401
-    for _ in range(CROWD.unfinished_per_source):
+    for _ in range(CROWD.unauthenticated_per_source):
         await port.call(tls=False)
     assert await first.ended()
 

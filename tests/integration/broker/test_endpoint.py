@@ -146,7 +146,7 @@ async def test_200_half_open_connections_do_not_hurt_others(quiet_place: Place) 
 
 
 async def test_too_many_half_open_connections_cost_the_oldest(tmp_path: Path) -> None:
-    settings = BrokerSettings(unfinished_per_source=10, unfinished_total=20)
+    settings = BrokerSettings(unauthenticated_per_source=10, unauthenticated_total=20)
     async with place(tmp_path, settings) as here:
         proven = await here.client()
         assert (await proven.answer(LIST))[0] == 200
@@ -177,7 +177,7 @@ async def test_an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address(tmp_path:
     async with place(tmp_path, patient(), address="::") as here:
         client = await here.client()
         assert (await client.answer(LIST))[0] == 200
-        [connection] = here.endpoint._register.all()
+        [connection] = here.endpoint._connections.all()
         assert connection.source == "127.0.0.1"
 
 
@@ -303,8 +303,8 @@ async def test_a_client_that_does_not_read_is_not_kept_for_ever(quick_place: Pla
     for number in range(2, 3_000):
         quick_place.desktops.vms[number] = quick_place.desktops.vms[1]
     client.say(LIST * ASKED)
-    await until(lambda: quick_place.endpoint._register)
-    await until(lambda: not quick_place.endpoint._register)
+    await until(lambda: quick_place.endpoint._connections)
+    await until(lambda: not quick_place.endpoint._connections)
     assert quick_place.desktops.listed < ASKED
 
 
@@ -318,7 +318,7 @@ async def test_a_new_password_counts_on_a_kept_connection(quiet_place: Place) ->
 
 @pytest.mark.parametrize("asked", [request("ping"), request("list_of_vm", password="wrong")])
 async def test_who_has_not_logged_in_counts_as_unfinished(tmp_path: Path, asked: bytes) -> None:
-    settings = BrokerSettings(unfinished_per_source=5, unfinished_total=10)
+    settings = BrokerSettings(unauthenticated_per_source=5, unauthenticated_total=10)
     async with place(tmp_path, settings) as here:
         known = await here.client()
         assert (await known.answer(LIST))[0] == 200
@@ -334,14 +334,14 @@ async def test_who_has_not_logged_in_counts_as_unfinished(tmp_path: Path, asked:
 async def test_a_refusal_arrives_although_the_client_goes_on_sending(quiet_place: Place) -> None:
     answer = await asyncio.to_thread(talk_on, quiet_place.port)
     assert answer.startswith(b"HTTP/1.1 400 ")
-    await until(lambda: not quiet_place.endpoint._register)
+    await until(lambda: not quiet_place.endpoint._connections)
 
 
 async def test_who_goes_on_for_ever_is_dropped(quick_place: Place) -> None:
     client = await quick_place.client()
     client.say(b"x" * 20_000)
     ended = asyncio.get_running_loop().time() + 5
-    while quick_place.endpoint._register:
+    while quick_place.endpoint._connections:
         client.say(b"x" * 1_000)
         await asyncio.sleep(0.05)
         assert asyncio.get_running_loop().time() < ended

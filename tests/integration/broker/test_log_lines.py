@@ -16,7 +16,7 @@ async def test_strangers_make_a_few_lines_however_many_they_are(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    settings = BrokerSettings(unfinished_per_source=10, unfinished_total=20)
+    settings = BrokerSettings(unauthenticated_per_source=10, unauthenticated_total=20)
     begun_s = asyncio.get_running_loop().time()
     async with place(tmp_path, settings) as here:
         for _ in range(15):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.client.core import cage
+from qvdnode.client.core import sandbox
 from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
 from tests.integration.client.people import ROW, SWITCH, StandIn
 
@@ -23,7 +23,7 @@ async def server(tmp_path: Path) -> AsyncIterator[FakeQvdServer]:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Puts a shell script in nxproxy's place; it may read the test's folder in its cage."""
+    """Puts a shell script in nxproxy's place; it may read the test's folder in its sandbox."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -32,5 +32,5 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
         (folder / "nxproxy").chmod(0o755)
 
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(cage, "READABLE", (*cage.READABLE, str(tmp_path)))
+    monkeypatch.setattr(sandbox, "READABLE", (*sandbox.READABLE, str(tmp_path)))
     return write

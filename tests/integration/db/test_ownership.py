@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from qvdnode.db.nodes import Nodes, NodeSeat
+from qvdnode.db.nodes import NodeMembership, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.settings import DatabaseSettings
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.postgres
 NODES = 8
 
 
-async def seats(db: Database, count: int) -> list[NodeSeat]:
+async def seats(db: Database, count: int) -> list[NodeMembership]:
     return [await Nodes(db).join(f"node{number}", "boot", "::1") for number in range(count)]
 
 

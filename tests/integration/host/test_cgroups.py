@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import pidfd, process
-from qvdnode.host.cgroups import Cgroups, Layout, probe
+from qvdnode.host.cgroups import Cgroups, CgroupVersion, probe
 from qvdnode.model.errors import HostFailed
 from tests.exhaustion import nothing_to_open_with
 
@@ -58,7 +58,7 @@ async def test_who_left_the_group_meanwhile_is_not_killed(tmp_path: Path) -> Non
         (tmp_path / "guests").mkdir()
         procs = tmp_path / "guests" / "cgroup.procs"
         procs.write_text(f"{member.pid}\n{stranger.pid}\n", encoding="ascii")
-        Shrinking(Layout.V2, (tmp_path,)).kill("guests")
+        Shrinking(CgroupVersion.V2, (tmp_path,)).kill("guests")
         assert await asyncio.wait_for(member.wait(), 5) == -signal.SIGKILL
         assert pidfd.start_ticks(stranger.pid) is not None
     finally:
@@ -68,12 +68,12 @@ async def test_who_left_the_group_meanwhile_is_not_killed(tmp_path: Path) -> Non
 
 def test_a_pure_v2_host_is_told_from_one_with_v1(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").touch()
-    assert probe(tmp_path) == Cgroups(Layout.V2, (tmp_path,))
+    assert probe(tmp_path) == Cgroups(CgroupVersion.V2, (tmp_path,))
     (tmp_path / "cgroup.controllers").unlink()
     for name in ("memory", "unified"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "cgroup.procs").touch()
-    assert probe(tmp_path) == Cgroups(Layout.V1, (tmp_path / "memory", tmp_path / "unified"))
+    assert probe(tmp_path) == Cgroups(CgroupVersion.V1, (tmp_path / "memory", tmp_path / "unified"))
 
 
 @pytest.mark.parametrize("file", ["memory.memsw.limit_in_bytes", "system.slice/memory.swap.max"])
@@ -81,7 +81,7 @@ def test_a_kernel_that_counts_swap_is_told_from_one_that_does_not(
     tmp_path: Path, file: str
 ) -> None:
     (tmp_path / "system.slice").mkdir()
-    cgroups = Cgroups(Layout.V2, (tmp_path,))
+    cgroups = Cgroups(CgroupVersion.V2, (tmp_path,))
     assert not cgroups.limits_swap()
     (tmp_path / file).touch()
     assert cgroups.limits_swap()
@@ -96,7 +96,7 @@ def test_memory_is_read_from_either_kind(tmp_path: Path, used: str, limit: str) 
     group.mkdir()
     (group / used).write_text("100\n", encoding="ascii")
     (group / limit).write_text("max\n" if limit == "memory.max" else "200\n", encoding="ascii")
-    cgroups = Cgroups(Layout.V2, (tmp_path,))
+    cgroups = Cgroups(CgroupVersion.V2, (tmp_path,))
     assert cgroups.memory("guests") == (100, 0 if limit == "memory.max" else 200)
     assert cgroups.memory("nobody") == (0, 0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host.trusted_path import Place, require, trusted, without_links
+from qvdnode.host.trusted_path import PathUse, require, trusted, without_links
 from qvdnode.model.errors import HostFailed
 from tests.harness.stranger import UID, as_stranger, racing
 
@@ -51,15 +51,15 @@ def test_owner_and_mode_of_a_folder_decide(
     public: Path, owner: int, mode: int, shared: bool, own: bool
 ) -> None:
     folder = a_folder(public / "folder", owner, mode)
-    for place, fine in ((Place.SHARED_FOLDER, shared), (Place.OWN_FOLDER, own)):
+    for place, fine in ((PathUse.SHARED_FOLDER, shared), (PathUse.OWN_FOLDER, own)):
         assert is_trusted(folder, place) == fine
     inner = a_folder(folder / "inner", 0, 0o755)
     assert is_trusted(inner) == shared
     (inner / "file").touch(mode=0o600)
-    assert is_trusted(inner / "file", Place.FILE) == shared
+    assert is_trusted(inner / "file", PathUse.FILE) == shared
 
 
-def is_trusted(path: Path, place: Place = Place.OWN_FOLDER) -> bool:
+def is_trusted(path: Path, place: PathUse = PathUse.OWN_FOLDER) -> bool:
     try:
         require(path, place)
     except HostFailed as error:
@@ -73,7 +73,7 @@ def test_owner_and_mode_of_a_file_decide(public: Path, owner: int, mode: int, fi
     file.touch()
     os.chown(file, owner, owner)
     file.chmod(mode)
-    assert is_trusted(file, Place.FILE) == fine
+    assert is_trusted(file, PathUse.FILE) == fine
 
 
 def test_an_acl_that_lets_somebody_write_counts(public: Path) -> None:
@@ -86,12 +86,12 @@ def test_an_acl_that_lets_somebody_write_counts(public: Path) -> None:
 def test_links_are_resolved_and_judged(public: Path) -> None:
     a_folder(public / "real", 0, 0o755)
     (public / "ours").symlink_to("real")
-    require(public / "ours", Place.OWN_FOLDER)
+    require(public / "ours", PathUse.OWN_FOLDER)
     assert without_links(public / "ours" / "not" / "there") == public / "real/not/there"
     as_stranger(lambda: (public / "theirs").symlink_to("/etc"))
     for path in (public / "theirs", public / "theirs" / "ssl"):
         with pytest.raises(HostFailed, match="theirs is a link that belongs to the user nobody"):
-            require(path, Place.OWN_FOLDER)
+            require(path, PathUse.OWN_FOLDER)
         with pytest.raises(HostFailed, match="theirs is a link"):
             without_links(path)
 
@@ -101,7 +101,7 @@ def test_a_link_of_ours_does_not_hide_whose_folder_it_leads_to(public: Path) -> 
     a_folder(theirs / "state", 0, 0o755)
     (public / "ours").symlink_to(theirs / "state")
     with pytest.raises(HostFailed, match=f"{theirs} belongs to the user nobody"):
-        require(public / "ours", Place.OWN_FOLDER)
+        require(public / "ours", PathUse.OWN_FOLDER)
     (public / "up").symlink_to("theirs/state/..")
     assert not is_trusted(public / "up")
 
@@ -110,25 +110,25 @@ def test_links_in_a_circle_are_told(public: Path) -> None:
     (public / "a").symlink_to("b")
     (public / "b").symlink_to("a")
     with pytest.raises(OSError, match="Too many levels"):
-        require(public / "a", Place.FILE)
+        require(public / "a", PathUse.FILE)
 
 
 def test_what_is_missing_is_made_for_us_alone(public: Path) -> None:
     before = os.umask(0)
     try:
-        require(public / "one" / "two", Place.OWN_FOLDER, make_mode=0o700)
+        require(public / "one" / "two", PathUse.OWN_FOLDER, make_mode=0o700)
     finally:
         os.umask(before)
     assert (public / "one").stat().st_mode & 0o777 == 0o755
     assert (public / "one" / "two").stat().st_mode & 0o777 == 0o700
     with pytest.raises(FileNotFoundError):
-        require(public / "three", Place.OWN_FOLDER)
+        require(public / "three", PathUse.OWN_FOLDER)
 
 
 def test_a_fifo_is_no_file_and_makes_nobody_wait(public: Path) -> None:
     os.mkfifo(public / "fifo")
     with pytest.raises(HostFailed, match="not a regular file"):
-        require(public / "fifo", Place.FILE)
+        require(public / "fifo", PathUse.FILE)
 
 
 def test_a_race_while_the_folder_is_made_is_noticed(public: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_race_while_the_folder_is_made_is_noticed(public: Path) -> None:
     with racing(grab):
         for _ in range(300):
             try:
-                with trusted(target, Place.OWN_FOLDER, make_mode=0o700) as folder:
+                with trusted(target, PathUse.OWN_FOLDER, make_mode=0o700) as folder:
                     facts = os.fstat(folder)
                     assert (facts.st_uid, facts.st_mode & 0o777) == (0, 0o700)
                 target.rmdir()

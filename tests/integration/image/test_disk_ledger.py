@@ -8,7 +8,7 @@ import pytest
 
 from qvdnode.host import loop_files, mounts
 from qvdnode.image.disk_ledger import DiskLedger
-from qvdnode.image.disk_sizes import DiskSizes, Tenancy
+from qvdnode.image.disk_sizes import DiskSizes, GuestFiles
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.model.errors import HostFailed
@@ -83,7 +83,7 @@ async def test_what_guests_files_take_is_measured_in_the_file_system_they_are_in
     (state / "vms/7/1").mkdir(parents=True)
     (state / "vms/7/1/disk.img").write_bytes(bytes(8 << 20))
     (apart / "5.img").write_bytes(bytes(4 << 20))
-    seven, eight = (Tenancy(VmId(vm), UserId(5), Generation(1)) for vm in (7, 8))
+    seven, eight = (GuestFiles(VmId(vm), UserId(5), Generation(1)) for vm in (7, 8))
     roots, homes = sizes.look([seven, eight])
     assert (roots.folder, homes.folder) == (state, apart)
     assert (roots.taken_mib, homes.taken_mib) == ({seven: 8, eight: 0}, {seven: 4, eight: 4})

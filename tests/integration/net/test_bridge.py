@@ -8,7 +8,7 @@ import pytest
 
 from qvdnode.host import forwarding, links
 from qvdnode.model.errors import HostFailed
-from qvdnode.net import foreign, surroundings
+from qvdnode.net import foreign_firewalls, host_network
 from qvdnode.net.core import names
 from qvdnode.net.settings import ForeignForward, Uplink
 from tests.fixtures_netns import WORLD, Lab, ip_batch, with_settings
@@ -137,7 +137,7 @@ async def test_subnet_that_the_host_uses_is_refused(bare_lab: Lab) -> None:
 
 async def test_unused_subnet_collides_with_nothing(lab: Lab) -> None:
     ip_batch("route add 10.64.0.0/24 via 192.0.2.1")
-    assert await surroundings.unused_subnet(prefixlen=24, seed=0) == IPv4Network("10.64.1.0/24")
+    assert await host_network.unused_subnet(prefixlen=24, seed=0) == IPv4Network("10.64.1.0/24")
 
 
 async def test_without_uplink_forwarding_stays_off(bare_lab: Lab) -> None:
@@ -147,9 +147,9 @@ async def test_without_uplink_forwarding_stays_off(bare_lab: Lab) -> None:
 
 
 async def test_foreign_firewall_that_drops_is_told(lab: Lab) -> None:
-    assert await foreign.droppers() == []
+    assert await foreign_firewalls.droppers() == []
     load_firewall(lab)
-    assert [str(dropper) for dropper in await foreign.droppers()] == ["ip filter FORWARD"]
+    assert [str(dropper) for dropper in await foreign_firewalls.droppers()] == ["ip filter FORWARD"]
 
 
 async def test_foreign_firewall_is_opened_where_the_config_allows(lab: Lab) -> None:
@@ -229,7 +229,7 @@ async def test_whoever_goes_back_to_report_leaves_no_rules_behind(bare_lab: Lab)
 
 
 async def test_default_route_names_the_uplink(lab: Lab) -> None:
-    perimeter = await surroundings.perimeter(lab.settings)
+    perimeter = await host_network.perimeter(lab.settings)
     assert perimeter.uplinks == ("up0",)
     assert perimeter.resolvers == (IPv4Address("192.0.2.1"),)
     assert IPv4Network("198.51.100.0/24") in perimeter.denied

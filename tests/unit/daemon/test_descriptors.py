@@ -24,9 +24,9 @@ def test_a_thousand_are_divided_and_told(caplog: pytest.LogCaptureFixture) -> No
     config = fitted(CONFIG, 1_000)
     clients, admin = config.clients, config.admin
     assert 50 < clients.connections_max < 200
-    assert clients.unfinished_total <= clients.connections_max // 2
+    assert clients.unauthenticated_total <= clients.connections_max // 2
     assert 100 < admin.connections_max < 400
-    assert admin.unfinished_total <= admin.connections_max // 2
+    assert admin.unauthenticated_total <= admin.connections_max // 2
     held = PER_CLIENT * clients.connections_max + admin.connections_max
     assert held + needs(CONFIG).fixed < 1_000
     assert [record.__dict__["needed"] for record in caplog.records] == [needs(CONFIG).all]

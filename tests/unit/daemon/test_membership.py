@@ -5,7 +5,7 @@ import pytest
 from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.membership import Membership
-from qvdnode.db.nodes import NodeSeat
+from qvdnode.db.nodes import NodeMembership
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.vm_state import VmState
@@ -13,7 +13,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
 from tests.unit.cluster.test_lease_keeper import Leases
 
-SEAT = NodeSeat(NodeId(1), epoch=4)
+SEAT = NodeMembership(NodeId(1), epoch=4)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.image.core.disk_watch import FAST_S, SLOW_S, Ending
-from qvdnode.image.disk_sizes import StoreSizes, Tenancy
+from qvdnode.image.disk_sizes import GuestFiles, StoreSizes
 from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import HostFailed
@@ -17,7 +17,7 @@ from tests.fakes.orders import desktop_order
 from tests.waiting import until
 
 STATE = Path("/state")
-ONE, TWO = (Tenancy(VmId(number), UserId(number), Generation(1)) for number in (1, 2))
+ONE, TWO = (GuestFiles(VmId(number), UserId(number), Generation(1)) for number in (1, 2))
 
 
 class Disk:
@@ -27,7 +27,7 @@ class Disk:
         self.taken = {ONE: 0.0, TWO: 0.0}
         self.broken = False
 
-    def look(self, guests: Collection[Tenancy]) -> list[StoreSizes]:
+    def look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         if self.broken:
             raise HostFailed("The disk cannot be looked at.")
         taken = {guest: self.taken[guest] for guest in guests}

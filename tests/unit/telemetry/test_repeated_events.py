@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from qvdnode.telemetry.repeated_events import STRANGERS, WINDOW_S, RepeatedEvents
+from qvdnode.telemetry.repeated_events import PORT_EVENTS, WINDOW_S, RepeatedEvents
 
 
 def test_a_flood_makes_one_line_at_once_and_one_for_the_rest(
@@ -13,7 +13,7 @@ def test_a_flood_makes_one_line_at_once_and_one_for_the_rest(
     caplog.set_level(logging.INFO)
     now_s = [0.0]
     events = RepeatedEvents("tests", lambda: now_s[0])
-    counted = STRANGERS.labels("tests", "stranger_dropped")
+    counted = PORT_EVENTS.labels("tests", "stranger_dropped")
     before = counted._value.get()
     for number in range(10_000):
         events.note("stranger_dropped", f"10.0.0.{number % 250}", "too many")

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from qvdnode.host.cgroups import Cgroups, Layout
+from qvdnode.host.cgroups import Cgroups, CgroupVersion
 from qvdnode.host.probes.system import controllers
 
 
 def test_v2_lists_its_controllers(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu memory pids\n")
-    found = controllers(Cgroups(Layout.V2, (tmp_path,)))
+    found = controllers(Cgroups(CgroupVersion.V2, (tmp_path,)))
     assert found == {"cpuset", "cpu", "memory", "pids"}
 
 
 def test_v1_names_its_folders_after_them() -> None:
     mounted = Path("/sys/fs/cgroup")
-    found = controllers(Cgroups(Layout.V1, (mounted / "cpu,cpuacct", mounted / "memory")))
+    found = controllers(Cgroups(CgroupVersion.V1, (mounted / "cpu,cpuacct", mounted / "memory")))
     assert found == {"cpu", "cpuacct", "memory"}

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.image.core.entry import Entry, Kind, Tally, clean_path, is_windows, kept_attribute
+from qvdnode.image.core.entry import Entry, EntryKind, Tally, clean_path, is_windows, kept_attribute
 from qvdnode.model.errors import BadImage
 
-FILE = Entry("etc/passwd", Kind.FILE, 0o644, 0, 0, 0.0, 10)
+FILE = Entry("etc/passwd", EntryKind.FILE, 0o644, 0, 0, 0.0, 10)
 
 
 def tally(max_entries: int = 100, max_bytes: int = 1_000) -> Tally:
@@ -52,17 +52,17 @@ def test_a_windows_image_is_told_by_its_folders() -> None:
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        (replace(FILE, kind=Kind.DEVICE), "device node"),
-        (replace(FILE, kind=Kind.OTHER), "unknown kind"),
-        (replace(FILE, kind=Kind.SYMLINK), "no usable target"),
-        (replace(FILE, kind=Kind.SYMLINK, target="x" * 5000), "no usable target"),
+        (replace(FILE, kind=EntryKind.DEVICE), "device node"),
+        (replace(FILE, kind=EntryKind.OTHER), "unknown kind"),
+        (replace(FILE, kind=EntryKind.SYMLINK), "no usable target"),
+        (replace(FILE, kind=EntryKind.SYMLINK, target="x" * 5000), "no usable target"),
         (replace(FILE, uid=100_000), "100000"),
         (replace(FILE, gid=-1), "ids below"),
         (replace(FILE, size=-1), "negative"),
         (replace(FILE, modified=math.inf), "a time that is none"),
         (replace(FILE, modified=math.nan), "a time that is none"),
         (replace(FILE, modified=-1e300), "a time that is none"),
-        (replace(FILE, kind=Kind.SYMLINK, target="a\0b"), "zero byte"),
+        (replace(FILE, kind=EntryKind.SYMLINK, target="a\0b"), "zero byte"),
         (replace(FILE, attributes={"user.a\0b": b""}), "zero byte"),
         (replace(FILE, size=2_000), "import_max_mib"),
     ],
@@ -83,13 +83,13 @@ def test_too_many_entries_are_refused() -> None:
 def test_sizes_add_up_but_only_those_of_files() -> None:
     counting = tally()
     counting.take(FILE)
-    counting.take(replace(FILE, name="link", kind=Kind.HARDLINK, target="etc/passwd", size=10))
+    counting.take(replace(FILE, name="link", kind=EntryKind.HARDLINK, target="etc/passwd", size=10))
     assert counting.size_bytes == 10
 
 
 def test_a_file_may_not_be_there_twice_but_a_folder_may() -> None:
     counting = tally()
-    folder = replace(FILE, name="etc", kind=Kind.FOLDER, size=0)
+    folder = replace(FILE, name="etc", kind=EntryKind.FOLDER, size=0)
     counting.take(folder)
     counting.take(folder)
     counting.take(FILE)

@@ -3,10 +3,10 @@
 from ipaddress import IPv4Address
 
 from qvdnode.net.core.expressions import DROP
-from qvdnode.net.core.frame_rules import Claim, FrameDrop, admit, expel, frame_table
+from qvdnode.net.core.frame_rules import AllowedSource, FrameDrop, admit, expel, frame_table
 
-ONE = Claim("xqv1", "02:00:00:00:00:01", IPv4Address("10.0.0.2"))
-TWO = Claim("xqv2", "02:00:00:00:00:02", IPv4Address("10.0.0.3"))
+ONE = AllowedSource("xqv1", "02:00:00:00:00:01", IPv4Address("10.0.0.2"))
+TWO = AllowedSource("xqv2", "02:00:00:00:00:02", IPv4Address("10.0.0.3"))
 
 
 def test_guests_stand_in_sets_and_not_in_rules() -> None:

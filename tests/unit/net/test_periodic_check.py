@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from qvdnode.model.errors import HostFailed
-from qvdnode.net.upkeep import CHECK_EVERY_S, keep_checking
+from qvdnode.net.periodic_check import CHECK_EVERY_S, keep_checking
 from tests.fakes.clock import ManualClock
 from tests.waiting import until
 

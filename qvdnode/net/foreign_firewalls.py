@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from qvdnode.net.core import foreign
-from qvdnode.net.core.foreign import ForwardChain
+from qvdnode.net.core import foreign_firewalls
+from qvdnode.net.core.foreign_firewalls import ForwardChain
 from qvdnode.net.nft import MissingRules, Nft
 
 
@@ -22,7 +22,7 @@ async def open_for_guests(nft: Nft, prefix: str, bridge: str) -> list[ForwardCha
     """
     opened: list[ForwardChain] = []
     for chain in await droppers(nft):
-        if commands := foreign.opening(chain, prefix, bridge):
+        if commands := foreign_firewalls.opening(chain, prefix, bridge):
             await nft.change(commands)
             opened.append(chain)
     return opened
@@ -31,17 +31,17 @@ async def open_for_guests(nft: Nft, prefix: str, bridge: str) -> list[ForwardCha
 async def close_for_guests(nft: Nft, prefix: str) -> None:
     """Take the rules of `open_for_guests` away, and no others; safe to repeat."""
     for chain in await _chains(nft):
-        if commands := foreign.closing(chain, prefix):
+        if commands := foreign_firewalls.closing(chain, prefix):
             await nft.change(commands)
 
 
 async def _chains(nft: Nft) -> list[ForwardChain]:
     """Every chain at the forward hook, with its rules."""
     found: list[ForwardChain] = []
-    for chain in foreign.forward_chains(await nft.listing({"chains": None})):
+    for chain in foreign_firewalls.forward_chains(await nft.listing({"chains": None})):
         try:
             listing = await nft.listing({"chain": chain.place})
         except MissingRules:
             continue
-        found.append(replace(chain, rules=foreign.rules(listing)))
+        found.append(replace(chain, rules=foreign_firewalls.rules(listing)))
     return found

@@ -1,4 +1,4 @@
-from qvdnode.client.core.cage import HOME, Needs, caged, uncaged
+from qvdnode.client.core.sandbox import HOME, Needs, sandboxed, unsandboxed
 
 PROGRAM = Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx", "/tmp/.X11-unix/X0"))
 
@@ -11,7 +11,7 @@ def binds(argv: list[str]) -> set[str]:
 
 
 def test_only_programs_and_the_sockets_are_shown() -> None:
-    argv = caged(PROGRAM, ("-S",))
+    argv = sandboxed(PROGRAM, ("-S",))
     assert binds(argv) == {
         "/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/tmp/qvd-1/nx", "/tmp/.X11-unix/X0",
     }  # fmt: skip
@@ -21,23 +21,23 @@ def test_only_programs_and_the_sockets_are_shown() -> None:
 
 
 def test_there_is_no_network_unless_the_display_needs_it() -> None:
-    assert "--unshare-all" in caged(PROGRAM, ())
-    assert "--share-net" not in caged(PROGRAM, ())
-    far = caged(Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx",), network=True), ())
+    assert "--unshare-all" in sandboxed(PROGRAM, ())
+    assert "--share-net" not in sandboxed(PROGRAM, ())
+    far = sandboxed(Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx",), network=True), ())
     assert "--share-net" in far
     assert "/etc/hosts" in binds(far)
-    assert "/etc/hosts" not in binds(caged(PROGRAM, ()))
+    assert "/etc/hosts" not in binds(sandboxed(PROGRAM, ()))
 
 
 def test_a_program_from_elsewhere_is_shown_itself() -> None:
-    argv = caged(Needs("/opt/nx/nxproxy"), ())
+    argv = sandboxed(Needs("/opt/nx/nxproxy"), ())
     assert argv.index("/opt/nx/nxproxy") < argv.index("--")
     assert argv[-1] == "/opt/nx/nxproxy"
 
 
-def test_limits_are_hard_and_hold_without_a_cage_too() -> None:
-    for argv in (caged(PROGRAM, ()), uncaged("/usr/bin/nxproxy", ())):
+def test_limits_are_hard_and_hold_without_a_sandbox_too() -> None:
+    for argv in (sandboxed(PROGRAM, ()), unsandboxed("/usr/bin/nxproxy", ())):
         assert "--core=0:0" in argv
-    assert any(word.startswith("--nproc=") for word in caged(PROGRAM, ()))
-    assert not any(word.startswith("--nproc=") for word in uncaged("/usr/bin/nxproxy", ()))
-    assert "--no-new-privs" in uncaged("/usr/bin/nxproxy", ())
+    assert any(word.startswith("--nproc=") for word in sandboxed(PROGRAM, ()))
+    assert not any(word.startswith("--nproc=") for word in unsandboxed("/usr/bin/nxproxy", ()))
+    assert "--no-new-privs" in unsandboxed("/usr/bin/nxproxy", ())

@@ -3,7 +3,7 @@
 from typing import Final
 
 HEAD_BYTES: Final = 33_024
-"""How much of the start `name_of` wants to see: ISO 9660 names itself behind 32 KiB."""
+"""How much of the start `describe` wants to see: ISO 9660 names itself behind 32 KiB."""
 
 GZIP: Final = b"\x1f\x8b"
 XZ: Final = b"\xfd7zXZ\x00"
@@ -25,7 +25,7 @@ _TAR_MARK: Final = 257
 _BLOCK: Final = 512
 
 
-def name_of(head: bytes) -> str | None:
+def describe(head: bytes) -> str | None:
     """What else than a tar the start of a stream says it is, for a person; None if nothing."""
     if is_tar(head):
         return None

@@ -5,20 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.image.core import foreign
+from qvdnode.image.core import file_signatures
 
 
 def tar_head(kind: int) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=kind) as archive:
         archive.addfile(tarfile.TarInfo("etc"))
-    return stream.getvalue()[: foreign.HEAD_BYTES]
+    return stream.getvalue()[: file_signatures.HEAD_BYTES]
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_tars_are_known(kind: int) -> None:
-    assert foreign.is_tar(tar_head(kind))
-    assert foreign.name_of(tar_head(kind)) is None
+    assert file_signatures.is_tar(tar_head(kind))
+    assert file_signatures.describe(tar_head(kind)) is None
 
 
 def test_a_tar_of_unix_version_7_is_known_by_its_sum() -> None:
@@ -26,7 +26,7 @@ def test_a_tar_of_unix_version_7_is_known_by_its_sum() -> None:
     head[257:265] = bytes(8)
     head[148:156] = b" " * 8
     head[148:156] = b"%06o\0 " % sum(head[:512])
-    assert foreign.is_tar(bytes(head))
+    assert file_signatures.is_tar(bytes(head))
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_a_tar_of_unix_version_7_is_known_by_its_sum() -> None:
     ],
 )
 def test_other_things_are_called_by_their_name(head: bytes, told: str) -> None:
-    assert told in str(foreign.name_of(head))
-    assert not foreign.is_tar(head)
+    assert told in str(file_signatures.describe(head))
+    assert not file_signatures.is_tar(head)
 
 
 def test_what_nobody_knows_has_no_name() -> None:
-    assert foreign.name_of(b"hello") is None
-    assert not foreign.is_tar(b"hello" + bytes(600))
+    assert file_signatures.describe(b"hello") is None
+    assert not file_signatures.is_tar(b"hello" + bytes(600))
 
 
 @given(st.binary(max_size=600))
 def test_any_start_is_answered(head: bytes) -> None:
-    foreign.name_of(head)
+    file_signatures.describe(head)

@@ -10,8 +10,8 @@ from collections.abc import Hashable
 from qvdnode.model.source_network import source_networks
 
 
-class Unfinished:
-    """The register of such connections, in the order in which they came."""
+class UnauthenticatedConnections:
+    """The table of such connections, in the order in which they came."""
 
     def __init__(self, *, per_source_max: int, total_max: int) -> None:
         self._per_source_max = per_source_max

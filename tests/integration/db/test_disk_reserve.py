@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from qvdnode.db import ballast
-from qvdnode.db.ballast import Ballast
+from qvdnode.db import disk_reserve
+from qvdnode.db.disk_reserve import DiskReserve
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import disk_space, mounts, process
@@ -99,8 +99,8 @@ def server_pid(folder: Path) -> int:
 async def test_a_server_that_dies_on_a_full_disk_comes_back_with_what_it_had(
     small_disk: Path,
 ) -> None:
-    settings = DatabaseSettings(state_dir=small_disk, ballast_mib=32)
-    spare = small_disk / "pg/ballast"
+    settings = DatabaseSettings(state_dir=small_disk, reserve_mib=32)
+    spare = small_disk / "pg/reserve"
     async with serving(settings) as dsn:
         assert spare.stat().st_blocks * 512 >= 32 << 20
         connection = await asyncpg.connect(dsn)
@@ -116,11 +116,11 @@ async def test_a_server_that_dies_on_a_full_disk_comes_back_with_what_it_had(
         assert await connection.fetchval("SELECT count(*) FROM kept") == 1001
         await connection.close()
         filler.unlink()
-        await until(spare.exists, limit_s=10, what="the ballast to be reserved again")
+        await until(spare.exists, limit_s=10, what="the reserve to be reserved again")
 
 
 async def test_a_node_that_starts_on_a_full_disk_has_its_database(small_disk: Path) -> None:
-    settings = DatabaseSettings(state_dir=small_disk, ballast_mib=32)
+    settings = DatabaseSettings(state_dir=small_disk, reserve_mib=32)
     async with serving(settings):
         pass
     fill(small_disk)
@@ -133,7 +133,7 @@ async def test_a_node_that_starts_on_a_full_disk_has_its_database(small_disk: Pa
 async def test_a_server_with_no_ballast_is_back_as_soon_as_there_is_room(
     small_disk: Path,
 ) -> None:
-    settings = replace(DatabaseSettings(state_dir=small_disk), ballast_mib=0)
+    settings = replace(DatabaseSettings(state_dir=small_disk), reserve_mib=0)
     async with serving(settings) as dsn:
         connection = await asyncpg.connect(dsn)
         await connection.execute("CREATE TABLE kept (number integer)")
@@ -145,37 +145,37 @@ async def test_a_server_with_no_ballast_is_back_as_soon_as_there_is_room(
         await until(lambda: inserted(dsn, 1), limit_s=20, what="the server to be back")
 
 
-def holds(kept: Ballast) -> bool:
+def holds(kept: DiskReserve) -> bool:
     """Whether it is there now, which changes from call to call."""
     return kept.held
 
 
-def test_ballast_is_given_up_only_when_space_stays_short(tmpfs: Path) -> None:
-    kept = Ballast(tmpfs, 32)
-    kept.reserve()
+def test_reserve_is_released_only_when_space_stays_short(tmpfs: Path) -> None:
+    kept = DiskReserve(tmpfs, 32)
+    kept.create()
     assert holds(kept)
-    kept.give_up()
+    kept.release_if_full()
     assert holds(kept)  # there is other room
     (tmpfs / "filler").write_bytes(bytes((disk_space.free_room(tmpfs).mib - 8) << 20))
-    for _ in range(ballast.LOOKS_LOW - 1):
-        kept.keep()
+    for _ in range(disk_reserve.CHECKS_LOW - 1):
+        kept.update()
         assert holds(kept)
-    kept.keep()
+    kept.update()
     assert not holds(kept)
-    kept.keep()
+    kept.update()
     assert not holds(kept)  # 40 MiB are free: not plenty
     (tmpfs / "filler").unlink()
-    kept.keep()
+    kept.update()
     assert holds(kept)
 
 
 def test_nothing_is_written_through_a_link_in_the_folder_of_the_server(tmpfs: Path) -> None:
     other = tmpfs / "other"
     other.write_text("precious")
-    (tmpfs / "ballast").symlink_to(other)
-    kept = Ballast(tmpfs, 16)
+    (tmpfs / "reserve").symlink_to(other)
+    kept = DiskReserve(tmpfs, 16)
     assert not holds(kept)
-    kept.reserve()
+    kept.create()
     assert holds(kept)
     assert other.read_text() == "precious"
-    Ballast(tmpfs, 0).reserve()
+    DiskReserve(tmpfs, 0).create()

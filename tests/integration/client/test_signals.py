@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from qvdnode.client.ending import run_to_signal
+from qvdnode.client.signals import run_to_signal
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from qvdnode.client.core import cage
-from qvdnode.client.core.cage import Needs
+from qvdnode.client.core import sandbox
+from qvdnode.client.core.sandbox import Needs
 from qvdnode.client.x11_link import local_number
 from qvdnode.host import process
 from qvdnode.model.errors import FarmError
@@ -17,10 +17,10 @@ TRUE: Final = "/usr/bin/true"
 
 async def why_not() -> str | None:
     """Why programs cannot be confined here; None where they can."""
-    if shutil.which(cage.JAILER) is None:
+    if shutil.which(sandbox.JAILER) is None:
         return "bubblewrap is not installed (apt install bubblewrap)"
     try:
-        await process.run(cage.caged(Needs(TRUE), ()), limit_s=PROBE_LIMIT_S)
+        await process.run(sandbox.sandboxed(Needs(TRUE), ()), limit_s=PROBE_LIMIT_S)
     except FarmError as error:
         return str(error)
     return None
@@ -32,10 +32,10 @@ def command(
     """What runs a program that dials our socket and draws on the display."""
     path = shutil.which(program) or program
     if not confine:
-        return cage.uncaged(path, arguments)
+        return sandbox.unsandboxed(path, arguments)
     shown = _display_socket(display)
     sockets = (socket,) if shown is None else (socket, shown)
-    return cage.caged(Needs(path, sockets, network=shown is None), arguments)
+    return sandbox.sandboxed(Needs(path, sockets, network=shown is None), arguments)
 
 
 def environment(display: str, folder: str, *, confine: bool) -> dict[str, str]:
@@ -44,7 +44,7 @@ def environment(display: str, folder: str, *, confine: bool) -> dict[str, str]:
     nxproxy keeps a folder under HOME and starts NX_CLIENT for dialogs; it gets neither of the
     user's. It has no use for XAUTHORITY: it passes on the greeting that comes from the guest.
     """
-    home = cage.HOME if confine else folder
+    home = sandbox.HOME if confine else folder
     return {"DISPLAY": display, "HOME": home, "TEMP": home, "NX_CLIENT": "/bin/false"}
 
 

@@ -1,4 +1,4 @@
-"""nxproxy's cage: a program in nxproxy's place tries what a hostile guest would have it do."""
+"""nxproxy's sandbox: a program in nxproxy's place tries what a hostile guest would have it do."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from qvdnode.client import cage
-from qvdnode.client.core import cage as core
-from qvdnode.client.core.cage import Needs
+from qvdnode.client import sandbox
+from qvdnode.client.core import sandbox as core
+from qvdnode.client.core.sandbox import Needs
 from qvdnode.host import process
 from tests.fakes.qvd_server import FakeQvdServer
 from tests.harness.screen import bare_xvfb
 from tests.integration.client.people import QUICK, Said, StandIn, client, descendants
 from tests.waiting import until
 
-PROBE = Path(__file__).with_name("prisoner.py")
+PROBE = Path(__file__).with_name("sandbox_probe.py")
 NOBODY = 65_534
 
 
@@ -45,7 +45,7 @@ async def reported(
         report.extend(await reader.readuntil(b"\n"))
 
     server.stream = hear
-    shutil.copy(PROBE, folder / "prisoner.py")
+    shutil.copy(PROBE, folder / "sandbox_probe.py")
     with (
         socket.create_server(("127.0.0.1", 0)) as tcp,
         socket.socket(socket.AF_UNIX) as bus,
@@ -56,7 +56,7 @@ async def reported(
         abstract.bind(f"\0{home}/abstract")
         abstract.listen()
         port = tcp.getsockname()[1]
-        stand_in(f'exec python3 -I {folder}/prisoner.py "$2" {home} {port} {os.getpid()}')
+        stand_in(f'exec python3 -I {folder}/sandbox_probe.py "$2" {home} {port} {os.getpid()}')
         async with bare_xvfb() as display:
             await client(server, display, said).run(QUICK)
     found: dict[str, Any] = json.loads(report)
@@ -83,7 +83,7 @@ async def test_it_reaches_nothing_of_the_person(
     assert not any("Warning" in sentence for sentence in said)
 
 
-async def test_without_a_cage_there_are_limits_and_a_warning(
+async def test_without_a_sandbox_there_are_limits_and_a_warning(
     server: FakeQvdServer,
     stand_in: StandIn,
     victim: Path,
@@ -99,22 +99,22 @@ async def test_without_a_cage_there_are_limits_and_a_warning(
     assert {"SSH_AUTH_SOCK", "NX_SLAVE_CMD", "XAUTHORITY"}.isdisjoint(found["environment"])
 
 
-async def test_a_cage_that_the_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await cage.why_not() is None
+async def test_a_sandbox_that_the_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await sandbox.why_not() is None
     monkeypatch.setattr(core, "JAILER", "false")
-    why = await cage.why_not()
+    why = await sandbox.why_not()
     assert why is not None
     assert "false failed" in why
 
 
 async def test_an_ordinary_user_has_it_too() -> None:
     as_nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    await process.run([*as_nobody, *core.caged(Needs("/usr/bin/true"), ())])
+    await process.run([*as_nobody, *core.sandboxed(Needs("/usr/bin/true"), ())])
 
 
 async def test_it_ends_with_the_client_however_that_ends() -> None:
-    """The kernel tells the cage, and the cage is the init of all that is in it."""
-    argv = core.caged(Needs("/usr/bin/sleep"), ("61.0503",))
+    """The kernel tells the sandbox, and the sandbox is the init of all that is in it."""
+    argv = core.sandboxed(Needs("/usr/bin/sleep"), ("61.0503",))
     parent = await process.launch(["sh", "-c", f"{' '.join(argv)} & wait"])
     await until(lambda: bool(descendants("sleep")))
     pids = descendants("sleep")
@@ -125,11 +125,11 @@ async def test_it_ends_with_the_client_however_that_ends() -> None:
 
 @pytest.mark.parametrize("display", ["far:3", ":59999"])
 def test_a_display_whose_socket_has_no_file_is_dialled_over_the_network(display: str) -> None:
-    assert "--share-net" in cage.command("nxproxy", (), "/run/nx", display, confine=True)
+    assert "--share-net" in sandbox.command("nxproxy", (), "/run/nx", display, confine=True)
 
 
 async def test_a_local_display_needs_no_network() -> None:
     async with bare_xvfb() as display:
-        argv = cage.command("nxproxy", (), "/run/nx", display, confine=True)
+        argv = sandbox.command("nxproxy", (), "/run/nx", display, confine=True)
     assert "--share-net" not in argv
-    assert f"{cage.X_SOCKETS}/X{display.removeprefix(':')}" in argv
+    assert f"{sandbox.X_SOCKETS}/X{display.removeprefix(':')}" in argv

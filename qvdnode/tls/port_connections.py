@@ -9,16 +9,16 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.telemetry.repeated_events import RepeatedEvents
-from qvdnode.tls.core.ebb import Ebb
-from qvdnode.tls.core.unfinished import Unfinished
+from qvdnode.tls.core.trim_trigger import TrimTrigger
+from qvdnode.tls.core.unauthenticated import UnauthenticatedConnections
 
 WATCH_EVERY_S: Final = 0.5
-GIVE_BACK_EVERY: Final = 200
+TRIM_EVERY: Final = 200
 """Connections that ended: some 8 MiB, for which the loop stands still for 2 or 3 ms."""
 
 
-class Watched(Protocol):
-    """A connection as its register sees it."""
+class PortConnection(Protocol):
+    """A connection as its port sees it."""
 
     deadline_s: float
     """When `time_up` is to be called, by the monotonic clock."""
@@ -41,15 +41,15 @@ class Watched(Protocol):
         ...
 
 
-C = TypeVar("C", bound=Watched)
+C = TypeVar("C", bound=PortConnection)
 
 
 @dataclass(frozen=True, slots=True)
 class PortLimits:
     """How many connections a port holds."""
 
-    unfinished_per_source: int
-    unfinished_total: int
+    unauthenticated_per_source: int
+    unauthenticated_total: int
     connections_max: int
 
 
@@ -58,11 +58,11 @@ class PortMetrics:
     """Where a port counts."""
 
     connections: Gauge
-    unfinished: Gauge
+    unauthenticated: Gauge
     dropped: Counter
 
 
-class Register(Generic[C]):
+class PortConnections(Generic[C]):
     """The connections of one port."""
 
     def __init__(
@@ -71,19 +71,19 @@ class Register(Generic[C]):
         metrics: PortMetrics,
         events: RepeatedEvents,
         clock: Clock,
-        give_back: Callable[[], None],
+        trim_memory: Callable[[], None],
     ) -> None:
         self.events = events
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
-        self._give_back = give_back
-        self._ebb = Ebb(step=GIVE_BACK_EVERY)
+        self._trim_memory = trim_memory
+        self._trim_trigger = TrimTrigger(step=TRIM_EVERY)
         self._connections: set[C] = set()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._unfinished = Unfinished(
-            per_source_max=limits.unfinished_per_source, total_max=limits.unfinished_total
+        self._unauthenticated = UnauthenticatedConnections(
+            per_source_max=limits.unauthenticated_per_source, total_max=limits.unauthenticated_total
         )
 
     def __len__(self) -> int:
@@ -101,34 +101,34 @@ class Register(Generic[C]):
     def opened(self, connection: C) -> None:
         """Count a new connection; the oldest of too many goes."""
         self._connections.add(connection)
-        self._ebb.rose(len(self._connections))
+        self._trim_trigger.opened(len(self._connections))
         self._empty.clear()
         self._metrics.connections.inc()
         if len(self._connections) > self._limits.connections_max:
             self._drop(connection)
         else:
-            self.unproven(connection)
+            self.unauthenticated(connection)
 
-    def unproven(self, connection: C) -> None:
+    def unauthenticated(self, connection: C) -> None:
         """Nobody has logged in on it yet; the oldest of too many such connections goes."""
-        stalled = self._unfinished.add(connection, connection.source)
-        self._metrics.unfinished.set(len(self._unfinished))
+        stalled = self._unauthenticated.add(connection, connection.source)
+        self._metrics.unauthenticated.set(len(self._unauthenticated))
         if stalled is not None:
             self._drop(stalled)  # type: ignore[arg-type]  # it keeps what it was given
 
-    def proven(self, connection: C) -> None:
+    def authenticated(self, connection: C) -> None:
         """It is somebody known, or may well be."""
-        self._unfinished.remove(connection, connection.source)
-        self._metrics.unfinished.set(len(self._unfinished))
+        self._unauthenticated.remove(connection, connection.source)
+        self._metrics.unauthenticated.set(len(self._unauthenticated))
 
     def lost(self, connection: C) -> None:
         """Forget it."""
-        self.proven(connection)
+        self.authenticated(connection)
         if connection in self._connections:
             self._connections.remove(connection)
             self._metrics.connections.dec()
-            if self._ebb.fell(len(self._connections)):
-                self._give_back()
+            if self._trim_trigger.closed(len(self._connections)):
+                self._trim_memory()
         if not self._connections:
             self._empty.set()
 

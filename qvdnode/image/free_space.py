@@ -13,7 +13,7 @@ FREE_MIB: Final = Gauge(
 )
 
 
-class Floor:
+class FreeSpaceFloor:
     """Watches the file system of the state folder, and those of roots and homes in it."""
 
     def __init__(self, folder: Path, floor_mib: int) -> None:

@@ -5,17 +5,17 @@ from types import TracebackType
 
 from qvdnode.db.raw import RawConnection
 
-GiveBack = Callable[[RawConnection, BaseException | None], None]
+PutBack = Callable[[RawConnection, BaseException | None], None]
 
 
-class Loan:
+class Checkout:
     """Leaving the scope gives the connection back."""
 
-    __slots__ = ("_give_back", "_raw")
+    __slots__ = ("_put_back", "_raw")
 
-    def __init__(self, raw: RawConnection, give_back: GiveBack) -> None:
+    def __init__(self, raw: RawConnection, put_back: PutBack) -> None:
         self._raw = raw
-        self._give_back = give_back
+        self._put_back = put_back
 
     def __enter__(self) -> RawConnection:
         """The connection."""
@@ -28,4 +28,4 @@ class Loan:
         trace: TracebackType | None,
     ) -> None:
         """Give it back."""
-        self._give_back(self._raw, error)
+        self._put_back(self._raw, error)

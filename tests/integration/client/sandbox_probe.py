@@ -1,6 +1,6 @@
 """Stands in for nxproxy that a guest has taken over: tries what it must not, reports what it could.
 
-prisoner.py NX-OPTIONS HOME PORT PID
+sandbox_probe.py NX-OPTIONS HOME PORT PID
 """
 
 import contextlib
@@ -80,7 +80,7 @@ def main(options: str, home: str, port: str, client: str) -> None:
     report: dict[str, object] = {
         name: outcome(attempt) for name, attempt in attempts(home, int(port), int(client)).items()
     }
-    if not Path(home).exists():  # in the cage; elsewhere these would succeed, and hurt
+    if not Path(home).exists():  # in the sandbox; elsewhere these would succeed, and hurt
         report["trace the client"] = outcome(lambda: trace(int(client)))
         report["fill the folder"] = outcome(lambda: fill(os.environ["HOME"]))
     report["no new privileges"] = LIBC.prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from qvdnode.net.core import foreign
+from qvdnode.net.core import foreign_firewalls
 from qvdnode.net.core.expressions import ACCEPT, DROP, IIFNAME, Json, equal
-from qvdnode.net.core.foreign import ForwardChain
+from qvdnode.net.core.foreign_firewalls import ForwardChain
 
 
 def chain(family: str, name: str, **hook: object) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def after(given: ForwardChain, commands: list[Json]) -> ForwardChain:
 
 
 def test_only_chains_that_judge_forwarded_ipv4_are_named() -> None:
-    assert foreign.forward_chains(LISTING) == [
+    assert foreign_firewalls.forward_chains(LISTING) == [
         DOCKER,
         ForwardChain("inet", "filter", "forward", "drop"),
         ForwardChain("ip", "filter", "OPEN", "accept"),
@@ -69,7 +69,7 @@ def test_only_chains_that_judge_forwarded_ipv4_are_named() -> None:
 def test_a_chain_drops_if_a_rule_refuses_whatever_comes_to_it(
     expr: list[Json], drops: bool
 ) -> None:
-    rules = foreign.rules([chain("ip", "FORWARD"), rule(ACCEPT), rule(*expr)])
+    rules = foreign_firewalls.rules([chain("ip", "FORWARD"), rule(ACCEPT), rule(*expr)])
     assert replace(FIREWALLD, rules=rules).drops == drops
 
 
@@ -79,33 +79,35 @@ def test_a_chain_drops_by_policy() -> None:
 
 
 def test_our_rules_are_two_and_bear_our_mark() -> None:
-    rules = [command["insert"]["rule"] for command in foreign.opening(DOCKER, "x", "xqvd0")]
-    assert [rule["comment"] for rule in rules] == [foreign.comment("x")] * 2
+    rules = [
+        command["insert"]["rule"] for command in foreign_firewalls.opening(DOCKER, "x", "xqvd0")
+    ]
+    assert [rule["comment"] for rule in rules] == [foreign_firewalls.comment("x")] * 2
     keys = {rule["expr"][0]["match"]["left"]["meta"]["key"] for rule in rules}
     assert keys == {"iifname", "oifname"}
 
 
 def test_a_chain_is_opened_once_and_anew_for_another_bridge() -> None:
-    opened = after(DOCKER, foreign.opening(DOCKER, "x", "xqvd0"))
-    assert foreign.opening(opened, "x", "xqvd0") == []
-    verbs = [next(iter(command)) for command in foreign.opening(opened, "x", "other0")]
+    opened = after(DOCKER, foreign_firewalls.opening(DOCKER, "x", "xqvd0"))
+    assert foreign_firewalls.opening(opened, "x", "xqvd0") == []
+    verbs = [next(iter(command)) for command in foreign_firewalls.opening(opened, "x", "other0")]
     assert verbs == ["delete", "delete", "insert", "insert"]
-    verbs = [next(iter(command)) for command in foreign.opening(opened, "y", "xqvd0")]
+    verbs = [next(iter(command)) for command in foreign_firewalls.opening(opened, "y", "xqvd0")]
     assert verbs == ["insert", "insert"]
 
 
 def test_a_chain_that_drops_nothing_is_left_alone() -> None:
-    assert foreign.opening(FIREWALLD, "x", "xqvd0") == []
+    assert foreign_firewalls.opening(FIREWALLD, "x", "xqvd0") == []
 
 
 def test_only_our_own_rules_are_taken_away() -> None:
-    rules = foreign.rules(
+    rules = foreign_firewalls.rules(
         [
             rule(ACCEPT),
-            rule(ACCEPT, handle=2, comment=foreign.comment("x")),
-            rule(ACCEPT, handle=3, comment=foreign.comment("y")),
+            rule(ACCEPT, handle=2, comment=foreign_firewalls.comment("x")),
+            rule(ACCEPT, handle=3, comment=foreign_firewalls.comment("y")),
         ]
     )
     place = {"family": "ip", "table": "filter", "chain": "FORWARD"}
-    closing = foreign.closing(replace(DOCKER, rules=rules), "x")
+    closing = foreign_firewalls.closing(replace(DOCKER, rules=rules), "x")
     assert closing == [{"delete": {"rule": {**place, "handle": 2}}}]

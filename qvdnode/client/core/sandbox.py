@@ -35,8 +35,8 @@ class Needs:
     """Whether it dials over TCP, or a socket that has no file."""
 
 
-def caged(needs: Needs, arguments: tuple[str, ...]) -> list[str]:
-    """The command line that runs the program in the cage."""
+def sandboxed(needs: Needs, arguments: tuple[str, ...]) -> list[str]:
+    """The command line that runs the program in the sandbox."""
     words = [
         JAILER, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
         "--cap-drop", "ALL", "--dev", "/dev",
@@ -53,8 +53,8 @@ def caged(needs: Needs, arguments: tuple[str, ...]) -> list[str]:
     return [*words, "--", *_limited(needs.program, arguments, f"--nproc={PROCESSES}")]
 
 
-def uncaged(program: str, arguments: tuple[str, ...]) -> list[str]:
-    """As `caged`, where there can be no cage: no new privileges, and limits.
+def unsandboxed(program: str, arguments: tuple[str, ...]) -> list[str]:
+    """As `sandboxed`, where there can be no sandbox: no new privileges, and limits.
 
     No limit of processes: here it would count all of the user's.
     """
