@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker memory relay startup storm
+BENCHES := adoption broker gossip memory relay startup storm tls
+CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench desktops docs fuzz
@@ -20,7 +21,7 @@ help:
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make desktops     build and measure every desktop, and draw docs/desktops.md (ARGS=\"xfce --suite trixie\")"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
-	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams"
+	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
 	@echo "make docs         write the generated pages again"
 	@echo "make format       put the code into shape"
@@ -65,15 +66,27 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: $(CHECKS)
+# Side by side, the slowest first, each with its output in one piece.
 check: $(READY)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/vulture
-	$(BIN)/deptry .
-	$(BIN)/codespell
+	@$(MAKE) --no-print-directory --jobs=$(shell nproc) --output-sync=target --keep-going $(CHECKS)
+
+check-unit:
 	$(BIN)/python -m tests.own_coverage $(UNIT)
+check-types:
+	$(BIN)/mypy
+check-imports:
+	$(BIN)/lint-imports
+check-format:
+	$(BIN)/ruff format --check .
+check-lint:
+	$(BIN)/ruff check .
+check-unused:
+	$(BIN)/vulture
+check-packages:
+	$(BIN)/deptry .
+check-spelling:
+	$(BIN)/codespell
 
 unit: $(READY)
 	$(BIN)/python -m pytest $(UNIT)
@@ -85,7 +98,7 @@ e2e: setup
 	$(BIN)/python -m pytest tests/e2e
 
 test: setup
-	$(BIN)/python -m pytest --hypothesis-profile=whole
+	$(BIN)/python -m tests.side_by_side --hypothesis-profile=whole $(ARGS)
 
 docs: $(READY)
 	$(BIN)/python -m docs.generate
@@ -95,9 +108,10 @@ fuzz: $(READY)
 
 soak: setup
 	$(BIN)/python -m fuzz.run --seconds 300
-	$(BIN)/python -m pytest tests/unit --hypothesis-profile=soak --timeout=900
+	$(BIN)/python -m pytest tests/unit tests/integration/admin/test_schema_conformance.py --hypothesis-profile=soak --timeout=900
 	$(BIN)/python -m tests.vanishing_clients
 	$(BIN)/python -m tests.hostile_streams
+	$(BIN)/python -m tests.swim_simulation
 
 stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)

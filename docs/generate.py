@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY, Metric
 import qvdnode
 from docs.cli_page import cli_page
 from docs.config_page import config_page
+from docs.members_page import members_page
 from docs.source_notes import one_line
 from docs.states_page import states_page
 from qvdnode.admin import openapi
@@ -89,6 +90,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "cli.md": cli_page,
     "config.md": config_page,
     "errors.md": errors_page,
+    "member-states.md": members_page,
     "metrics.md": metrics_page,
     "openapi.json": openapi_file,
     "vm-states.md": states_page,

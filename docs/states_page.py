@@ -7,14 +7,15 @@ from typing import Final, TypeVar
 from docs.source_notes import attribute_docs
 from qvdnode.model.vm_state import ON_THE_WIRE, VmState
 from qvdnode.vm.core import display, lifecycle
-from qvdnode.vm.core.effects import Effect
+from qvdnode.vm.core.display import SHOWN_AS, DisplayEvent, DisplayPhase
+from qvdnode.vm.core.lifecycle import Action, GuestEvent
 
 HEAD: Final = """\
 # The life of a desktop
 
 Two tables: one for the guest (`vm/core/lifecycle.py`), the same for every driver, and one for its
-display (`vm/core/display.py`). What is not in a table does not happen: an event that a state has no
-row for is ignored.
+display (`vm/core/display.py`, which says when SIGHUP is safe). What is not in a table does not
+happen: an event that a state has no row for is ignored.
 """
 
 S = TypeVar("S", bound=StrEnum)
@@ -23,7 +24,7 @@ E = TypeVar("E", bound=StrEnum)
 
 def states_page() -> str:
     """Both diagrams, and what their words mean."""
-    wire = [f"| `{state}` | {ON_THE_WIRE[state]} | {effects(state)} |" for state in VmState]
+    wire = [f"| `{state}` | {ON_THE_WIRE[state]} | {actions(state)} |" for state in VmState]
     return "\n".join(
         [
             HEAD,
@@ -33,12 +34,13 @@ def states_page() -> str:
             "|---|---|---|",
             *wire,
             "",
-            *meanings("event", lifecycle.GuestEvent),
-            *meanings("effect", Effect),
-            "## The display\n\nQVD clients do not see it.\n",
+            *meanings("event", GuestEvent),
+            *meanings("action", Action),
+            "## The display\n\nQVD clients do not see it; others read the second column.\n",
             *diagram(display.TRANSITIONS),
             "",
-            *meanings("event", display.DisplayEvent),
+            *phases(),
+            *meanings("event", DisplayEvent),
         ]
     )
 
@@ -53,8 +55,15 @@ def diagram(table: Mapping[S, Mapping[E, S]]) -> list[str]:
     return ["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(table))}", *rows, "```"]
 
 
-def effects(state: VmState) -> str:
-    """What the actor does when the guest comes to a state."""
+def phases() -> list[str]:
+    """What each phase of a display is shown as, and what it says about itself."""
+    said = dict(attribute_docs(DisplayPhase))
+    rows = [f"| `{phase}` | {SHOWN_AS[phase]} | {said[phase.name]} |" for phase in DisplayPhase]
+    return ["| phase | others read | meaning |", "|---|---|---|", *rows, ""]
+
+
+def actions(state: VmState) -> str:
+    """What is done when the guest comes to a state."""
     return ", ".join(f"`{effect}`" for effect in lifecycle.ON_ENTRY.get(state, ()))
 
 

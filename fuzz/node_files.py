@@ -17,6 +17,7 @@ from qvdnode.db.dsn import single_host_dsns
 from qvdnode.db.postmaster import parse_pid_file
 from qvdnode.model.errors import BadConfig, Invalid
 from qvdnode.tls.certificate import key_pem, new_key, read_identity, self_signed
+from qvdnode.tls.inspection import facts_of
 from qvdnode.vm.core.guest_record import decode, encode
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +57,7 @@ def certificates(data: bytes) -> None:
         (_pem(b"CERTIFICATE", first), _pem(b"PRIVATE KEY", second)),
     ):
         with contextlib.suppress(BadConfig):
-            read_identity(certificate, key, NOW)
+            facts_of(read_identity(certificate, key, NOW))
 
 
 def database_addresses(data: bytes) -> None:

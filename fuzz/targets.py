@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from fuzz import clients, guests, host_facts, images, node_files, rest, servers
+from fuzz import clients, guests, host_facts, images, members, node_files, rest, servers
 from fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     **clients.TARGETS,
     **servers.TARGETS,
     **guests.TARGETS,
+    **members.TARGETS,
     **images.TARGETS,
     **node_files.TARGETS,
     **rest.TARGETS,

@@ -7,7 +7,6 @@ no matter of luck and stay failures.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,8 @@ from typing import Final
 import pytest
 
 REPEATED_MAX: Final = 3
-RECORD: Final = Path(os.environ.get("QVDNODE_TEST_RECORD", ".pytest_cache/failed_tests.json"))
+RECORD: Final = Path(".pytest_cache/failed_tests.json")
+"""How the last run of all tests ended."""
 
 
 @dataclass
@@ -46,14 +46,25 @@ class Recorder:
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Called by pytest at the end of a run, also of one that was interrupted."""
-        self._record.parent.mkdir(parents=True, exist_ok=True)
-        self._record.write_text(json.dumps(asdict(Run(int(exitstatus), self._failed)), indent=1))
+        write(self._record, Run(int(exitstatus), self._failed))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Called by pytest when this module is given with -p."""
+    parser.addoption("--record", type=Path, default=RECORD, help="where to write how the run ended")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Called by pytest when this module is given with -p."""
-    RECORD.unlink(missing_ok=True)
-    config.pluginmanager.register(Recorder(RECORD))
+    record: Path = config.getoption("--record")
+    record.unlink(missing_ok=True)
+    config.pluginmanager.register(Recorder(record))
+
+
+def write(record: Path, run: Run) -> None:
+    """Keep how a run ended."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(asdict(run), indent=1))
 
 
 def read(record: Path) -> Run:

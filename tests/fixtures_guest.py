@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
@@ -26,11 +26,14 @@ from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.run_folder import TmpfsRunFolders
 from tests.harness.lxc_attach import attach_argv
+from tests.places import place_of_ones_own
 
 FIRST_IDS = 0x7000_0000 + 3000 * 65_536
 """Above those that a node on this host would give out first."""
 GUESTS = 8
 """At most in one test."""
+PLACES = 125
+"""How many tests with guests may run at once on a host, each with addresses and ids of its own."""
 
 
 @dataclass
@@ -120,10 +123,18 @@ def guest_folder() -> Iterator[Path]:
 @pytest.fixture
 async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[RealGuests]:
     """Guests of LXC on a bridge of their own that leads nowhere."""
+    with place_of_ones_own(PLACES) as place:
+        async with guests_at(place, icewm_root, guest_folder) as guests:
+            yield guests
+
+
+@asynccontextmanager
+async def guests_at(place: int, icewm_root: Path, guest_folder: Path) -> AsyncIterator[RealGuests]:
+    """The same, with the addresses and ids of that place."""
     prefix = f"t{secrets.token_hex(3)}"
     bridge = f"{prefix}br"
     await process.run(["ip", "link", "add", bridge, "type", "bridge"])
-    subnet = IPv4Network(f"10.250.{secrets.randbelow(256)}.0/24")
+    subnet = IPv4Network(f"10.250.{place}.0/24")
     gateway = f"{subnet[1]}/{subnet.prefixlen}"
     await process.run(["ip", "address", "add", gateway, "dev", bridge])
     await process.run(["ip", "link", "set", bridge, "up"])
@@ -137,7 +148,7 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
         run_folders=TmpfsRunFolders(guest_folder / "run", inotify),
         mapper=mapper,
         subnet=subnet,
-        first_ids=FIRST_IDS + secrets.randbelow(125) * GUESTS * 65_536,
+        first_ids=FIRST_IDS + place * GUESTS * 65_536,
     )
     try:
         yield guests

@@ -21,6 +21,7 @@ from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import Target
+from qvdnode.client.trust import Trust
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
@@ -39,7 +40,7 @@ ROW: Final = b'[{"id": 7, "name": "desk", "state": "running", "blocked": 0}]'
 
 async def show(server: FakeQvdServer, display: str) -> Ending:
     """One run of the client; raises HostFailed for a crash of nxproxy, TimeoutError if it hangs."""
-    account = Account(Target("127.0.0.1", server.port), None, "alice", "secret")
+    account = Account(Target("127.0.0.1", server.port), Trust(), "alice", "secret")
     visit = Client(account, Wishes(display), lambda _: None, SystemClock(), random.Random(1))
     return await asyncio.wait_for(visit.run(Backoff(give_up_s=0)), ENDED_S)
 

@@ -65,10 +65,17 @@ def names(source: ast.Module) -> list[tuple[int, str]]:
             found += ((node.lineno, full) for full, _ in _imported(node))
     for node in nodes(source):
         if isinstance(node, ast.Attribute):
-            written = ast.unparse(node)
-            first = re.split(r"\W", written, maxsplit=1)[0]
-            found.append((node.lineno, known.get(first, first) + written.removeprefix(first)))
+            used = written(node)
+            first = re.split(r"\W", used, maxsplit=1)[0]
+            found.append((node.lineno, known.get(first, first) + used.removeprefix(first)))
     return found
+
+
+def written(node: ast.expr) -> str:
+    """The source of an expression; `ast.unparse` alone would take a while for a name with dots."""
+    if isinstance(node, ast.Attribute):
+        return f"{written(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ast.unparse(node)
 
 
 def _imported(node: ast.AST) -> Iterator[tuple[str, str]]:
@@ -86,7 +93,7 @@ def imports(source: ast.Module, *, for_types: bool = False) -> Iterator[str]:
     unseen = {
         id(inner)
         for node in nodes(source)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.If) and written(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
     for node in nodes(source):

@@ -131,9 +131,9 @@ def is_run_by(test: Path, module: str) -> bool:
 
 def test_a_test_is_known_by_what_it_imports() -> None:
     fleet = TESTS / "unit/vm/test_fleet.py"
-    assert is_run_by(fleet, "qvdnode.vm.actor")
+    assert is_run_by(fleet, "qvdnode.vm.guest.actor")
     assert not is_run_by(fleet, "qvdnode.cli.demo.run")
-    assert not is_run_by(fleet.with_name("test_nothing.py"), "qvdnode.vm.actor")
+    assert not is_run_by(fleet.with_name("test_nothing.py"), "qvdnode.vm.guest.actor")
     assert is_run_by(TESTS / "e2e/test_demo.py", "qvdnode.cli.demo.run")
 
 

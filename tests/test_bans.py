@@ -24,6 +24,7 @@ from tests.sources import (
     python_files,
     text,
     tree,
+    written,
 )
 
 
@@ -159,7 +160,7 @@ def raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def is_blind_suppress(call: ast.Call) -> bool:
-    return ast.unparse(call.func).endswith("suppress") and any(map(is_blind, call.args))
+    return written(call.func).endswith("suppress") and any(map(is_blind, call.args))
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_a_run_of_pytest_is_recorded(tmp_path: Path) -> None:
     subprocess.run(
         [
             sys.executable, "-m", "pytest", "-p", "tests.failed_tests", "-p", "no:randomly",
-            "-c", "/dev/null", f"--rootdir={tmp_path}", str(sample),
+            "-c", "/dev/null", f"--rootdir={tmp_path}", f"--record={record}", str(sample),
         ],
-        env={"PATH": "/usr/bin:/bin", "QVDNODE_TEST_RECORD": str(record)},
+        env={"PATH": "/usr/bin:/bin"},
         check=False,
         capture_output=True,
     )  # fmt: skip

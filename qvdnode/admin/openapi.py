@@ -124,7 +124,7 @@ def _query_parameters(endpoint: AnyEndpoint) -> Iterable[Json]:
     schema = endpoint.query.model_json_schema()
     for name, value in schema.get("properties", {}).items():
         required = name in schema.get("required", ())
-        plain = _inlined(value, schema.get("$defs", {}))
+        plain = _without_null(_inlined(value, schema.get("$defs", {})))
         yield {"name": name, "in": "query", "required": required, "schema": plain}
 
 
@@ -135,6 +135,15 @@ def _inlined(schema: Json, definitions: Json) -> Json:
     if "anyOf" in schema:
         return {**schema, "anyOf": [_inlined(item, definitions) for item in schema["anyOf"]]}
     return schema
+
+
+def _without_null(schema: Json) -> Json:
+    """A parameter's schema without null: in a query string there is no such value."""
+    kept = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
+    options = [item for item in kept.pop("anyOf", []) if item != {"type": "null"}]
+    if len(options) > 1:
+        return {**kept, "anyOf": options}
+    return {**kept, **(options[0] if options else {})}
 
 
 def _responses(endpoint: AnyEndpoint, schemas: dict[tuple[Any, Mode], Json]) -> Json:

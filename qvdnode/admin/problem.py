@@ -101,6 +101,10 @@ KINDS: Final[dict[type[FarmError], Kind]] = {
 }
 INTERNAL: Final = Kind(500, "Something went wrong inside the node")
 INTERNAL_CODE: Final = "internal"
+MISCONFIGURED: Final = (
+    "The node's configuration does not work; its log has the details under the correlation id."
+)
+"""Instead of the error's own sentence, which may name hosts and repeat what the database said."""
 
 
 class Problem(BaseModel):
@@ -129,7 +133,7 @@ def problem_of(error: FarmError) -> Problem:
         title=kind.title,
         status=kind.status,
         code=error.code,
-        detail=str(error),
+        detail=MISCONFIGURED if isinstance(error, BadConfig) else str(error),
         field=error.field if isinstance(error, Invalid) else None,
         correlation=correlation_id.get(),
     )

@@ -4,9 +4,9 @@ Messages never repeat a value: it may be a password.
 """
 
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from qvdnode.admin import refusal
 from qvdnode.admin.problem import Malformed
@@ -24,6 +24,12 @@ class RequestBody(BaseModel):
     """Base of all request bodies: unknown fields are refused, and nothing is converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """Read 596.0 as 596, which is the same number in JSON, and an integer to JSON Schema."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class NoBody(RequestBody):
@@ -51,6 +57,9 @@ class PageQuery(Query):
         return Page(limit=self.limit, after=self.after)
 
 
+LeftOut: Any = Field(default_factory=lambda: None)
+"""A field of a change that need not be there, and may not be null. What the body names is in
+`model_fields_set`; of the others the value means nothing."""
 IdFilter = Field(default=None, ge=1, le=MAX_WIRE_ID)
 Newest = Field(
     default=False, description="Newest first; `after` then goes back, to ids less than it."

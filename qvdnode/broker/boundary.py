@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from qvdnode.model.errors import (
+    BadConfig,
     Conflict,
     FarmError,
     Forbidden,
@@ -70,5 +71,7 @@ def answer_for(error: FarmError) -> Answer:
             return sentence(status, str(error), ("Retry-After", str(wait_s)))
         case Invalid(field="id"):
             return sentence(422, str(error))
+        case BadConfig():
+            return sentence(500, UNEXPECTED)  # its sentence is for administrators: the log has it
         case _:
             return sentence(status, str(error))

@@ -1,7 +1,9 @@
 """Speaks REST with a node: pins its certificate, sends the token, turns problems into errors."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
@@ -11,6 +13,8 @@ import aiohttp
 from qvdnode.cli.api_answers import FIRST_BAD_STATUS, Json, content, import_line
 from qvdnode.cli.node_address import digest_of
 from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.client.core.certificate_refusal import untrusted
+from qvdnode.client.trust import authorities
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
 from qvdnode.runtime.dial_refusal import because
 from qvdnode.runtime.time_limit import TimeLimit
@@ -30,14 +34,14 @@ class ApiClient:
 
     def __init__(self, login: SavedLogin) -> None:
         self._url = login.url + PREFIX
-        self._pin = aiohttp.Fingerprint(digest_of(login.fingerprint))
+        self._trust = _trust(login)
         self._token = login.token
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._pin),
+            connector=aiohttp.TCPConnector(ssl=self._trust),
             headers={"Authorization": f"Bearer {self._token}"},
             read_bufsize=LINE_MAX_BYTES,
         )
@@ -136,6 +140,12 @@ class ApiClient:
         return self._http
 
 
+def _trust(login: SavedLogin) -> aiohttp.Fingerprint | ssl.SSLContext:
+    if login.fingerprint is None:
+        return authorities(None if login.ca is None else Path(login.ca))
+    return aiohttp.Fingerprint(digest_of(login.fingerprint))
+
+
 def _patience(silence_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT_S, sock_read=silence_s)
 
@@ -174,6 +184,11 @@ def _unreachable(error: Exception) -> FarmError:
                 "The node shows another certificate than the one you trusted: nothing was sent."
                 " If the node was set up anew, log in again: qvd login URL"
             )
+        case aiohttp.ClientConnectorCertificateError(
+            certificate_error=ssl.SSLCertVerificationError() as refusal
+        ):
+            node = f"{error.host}:{error.port}"
+            return untrusted(node, refusal.verify_code, refusal.verify_message)
         case aiohttp.ClientConnectorError():
             why = because(error.os_error)
             return Unavailable(f"{error.host}:{error.port} cannot be reached: {why}.")

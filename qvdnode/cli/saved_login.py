@@ -18,9 +18,11 @@ class SavedLogin:
     """One node's API and the right to use it."""
 
     url: str
-    fingerprint: str
-    """`SHA256:` and 64 hex digits of the node's certificate."""
+    fingerprint: str | None
+    """`SHA256:` and 64 hex digits of the node's certificate; None: an authority vouches for it."""
     token: str
+    ca: str | None = None
+    """PEM file of an authority to trust besides the system's."""
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:

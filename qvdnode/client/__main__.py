@@ -12,6 +12,7 @@ from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.ending import run_to_signal
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import parse_target
+from qvdnode.client.trust import Trust
 from qvdnode.model.errors import FarmError
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire.plain_text import printable
@@ -30,7 +31,7 @@ def main() -> int:
     given = parser.parse_args()
     password = sys.stdin.readline().rstrip("\r\n")
     try:
-        account = Account(parse_target(given.host), given.pin, given.user, password)
+        account = Account(parse_target(given.host), Trust(given.pin), given.user, password)
         wishes = Wishes(
             display=given.display,
             vm=given.vm,

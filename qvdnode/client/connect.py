@@ -11,6 +11,7 @@ from qvdnode.client.core.refusal import PERMANENT
 from qvdnode.client.display import prepare_display
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import Target
+from qvdnode.client.trust import ANY, Trust
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.errors import FarmError
 from qvdnode.model.ids import VmId
@@ -24,8 +25,8 @@ class Account:
     """Where to log in, and as whom."""
 
     target: Target
-    pin: str | None
-    """The certificate to insist on; None takes any (--insecure)."""
+    trust: Trust
+    """By what the server is recognised before anything is sent to it."""
     login: str
     password: str
 
@@ -51,15 +52,18 @@ class Wishes:
     link: str | None = None
 
 
-async def fingerprint_at(target: Target, clock: Clock) -> str:
-    """The fingerprint of the certificate shown there; nothing is sent. Raises Unavailable."""
-    async with await qvd_link.dial(target, None, clock) as link:
+async def fingerprint_at(target: Target, clock: Clock, trust: Trust = ANY) -> str:
+    """The fingerprint of the certificate shown there; nothing is sent.
+
+    Raises what `qvd_link.dial` raises.
+    """
+    async with await qvd_link.dial(target, trust, clock) as link:
         return link.fingerprint
 
 
 async def desktops_at(account: Account, clock: Clock) -> tuple[DesktopEntry, ...]:
     """The account's desktops and applications. Raises Unauthenticated, Forbidden, Unavailable."""
-    async with await qvd_link.dial(account.target, account.pin, clock) as link:
+    async with await qvd_link.dial(account.target, account.trust, clock) as link:
         return await link.desktops(account.authorization)
 
 
@@ -119,7 +123,7 @@ class Client:
     async def _once(self) -> Ending:
         account = self._account
         self._tell(f"Connecting to {account.target}")
-        async with await qvd_link.dial(account.target, account.pin, self._clock) as link:
+        async with await qvd_link.dial(account.target, account.trust, self._clock) as link:
             if self._vm_id is None:
                 entries = await link.desktops(account.authorization)
                 chosen = choose(entries, self._wishes.vm)

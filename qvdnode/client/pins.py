@@ -1,14 +1,22 @@
 """The certificates a person has accepted, one line per host: `host:port SHA256:...`.
 
+A host that an authority vouched for has the word `authority` instead: it may show another
+certificate of such a kind, but not fall back to one that only a person could accept.
+
 The file is the user's alone (0600), and plain text: forgetting a host is removing a line.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
+from qvdnode.client.core.certificate_refusal import Untrusted
 from qvdnode.client.target import Target
 from qvdnode.model.errors import Forbidden, HostFailed
 from qvdnode.runtime.safe_files import open_regular, replace_file
+
+AUTHORITY: Final = "authority"
+"""In the place of a pin: an authority vouched for the host."""
 
 
 def default_path(environ: Mapping[str, str], home: Path) -> Path:
@@ -59,14 +67,21 @@ class PinStore:
         return {words[0]: words[1] for words in fields if len(words) == 2}
 
 
-def demand(target: Target, seen: str, wanted: str) -> None:
-    """Raises Forbidden when the certificate seen is not the one wanted."""
-    if seen != wanted:
-        raise Forbidden(
-            f"The certificate of {target} is not the one expected; nothing was sent to it. "
-            f"Expected {wanted}, seen {seen}. If your administrator confirms the new one, connect "
-            "with --pin and the new fingerprint; otherwise somebody may be in between."
-        )
+def another_pin(target: Target, seen: str, wanted: str) -> Forbidden:
+    """The error for a certificate that is not the one wanted."""
+    return Forbidden(
+        f"The certificate of {target} is not the one expected; nothing was sent to it. "
+        f"Expected {wanted}, seen {seen}. If your administrator confirms the new one, connect "
+        "with --pin and the new fingerprint; otherwise somebody may be in between."
+    )
+
+
+def fallen_back(target: Target, refusal: Untrusted) -> Forbidden:
+    """The error for a host that an authority vouched for before, and none does any more."""
+    return Forbidden(
+        f"{refusal} An authority vouched for {target} before: somebody may be in between. If your "
+        "administrator confirms the new certificate, connect with --pin and its fingerprint."
+    )
 
 
 def first_pin(store: PinStore, target: Target, seen: str, confirm: Callable[[str], bool]) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
+from qvdnode.client.core.certificate_refusal import Untrusted, untrusted
 from qvdnode.client.core.refusal import error_of
-from qvdnode.client.pins import demand
+from qvdnode.client.pins import another_pin
 from qvdnode.client.target import Target
+from qvdnode.client.trust import Trust, anybody
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.model.seat import Progress
@@ -147,30 +149,40 @@ class QvdLink:
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def dial(target: Target, pin: str | None, clock: Clock) -> QvdLink:
-    """Dial and shake hands; with a pin, raises Forbidden when the certificate is another one.
+async def dial(target: Target, trust: Trust, clock: Clock) -> QvdLink:
+    """Dial and shake hands; nothing is sent to a server that `trust` does not recognise.
 
-    Raises Unavailable when nobody answers there.
+    Raises Forbidden for one with another pin, Untrusted for one that no authority vouches for, and
+    Unavailable when nobody answers there.
     """
+    if trust.pin is None:
+        return await _shaken(target, trust.authorities or anybody(), clock)
+    link = await _shaken(target, anybody(), clock)
+    if link.fingerprint == trust.pin:
+        return link
+    seen = link.fingerprint
+    link.writer.transport.abort()
+    if trust.authorities is not None:
+        with contextlib.suppress(Untrusted):
+            return await _shaken(target, trust.authorities, clock)
+    raise another_pin(target, seen, trust.pin)
+
+
+async def _shaken(target: Target, context: ssl.SSLContext, clock: Clock) -> QvdLink:
     try:
         async with TimeLimit(DIAL_LIMIT_S):
-            link = await _dial(target, clock)
+            return await _dial(target, context, clock)
     except TimeoutError as error:
         raise Unavailable(f"{target} does not answer.") from error
+    except ssl.SSLCertVerificationError as error:
+        raise untrusted(str(target), error.verify_code, error.verify_message) from error
     except ssl.SSLError as error:
         raise Unavailable(f"{target} does not speak TLS as it should: {error.reason}") from error
     except OSError as error:
         raise Unavailable(f"{target} cannot be reached: {because(error)}") from error
-    if pin is not None:
-        try:
-            demand(target, link.fingerprint, pin)
-        except BaseException:
-            link.writer.transport.abort()
-            raise
-    return link
 
 
-async def _dial(target: Target, clock: Clock) -> QvdLink:
+async def _dial(target: Target, context: ssl.SSLContext, clock: Clock) -> QvdLink:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=PIECE_BYTES)
     protocol = _Streams(reader)
@@ -184,7 +196,7 @@ async def _dial(target: Target, clock: Clock) -> QvdLink:
     for level, option, value in KEEPALIVE:
         sock.setsockopt(level, option, value)
     try:
-        transport = await loop.start_tls(plain, protocol, _context(), server_hostname=target.host)
+        transport = await loop.start_tls(plain, protocol, context, server_hostname=target.host)
     except BaseException:
         plain.abort()
         raise
@@ -193,15 +205,6 @@ async def _dial(target: Target, clock: Clock) -> QvdLink:
     protocol.connection_made(transport)
     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     return QvdLink(target, protocol, (reader, writer), round_trip_s)
-
-
-def _context() -> ssl.SSLContext:
-    """TLS 1.2 or newer. The certificate's issuer does not matter: it is recognised by its pin."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _silent(sentence: str) -> None:

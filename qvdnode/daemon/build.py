@@ -15,7 +15,6 @@ from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
-from qvdnode.cluster.core.recovery import decide
 from qvdnode.cluster.node_choice import NodeChoice
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
@@ -61,9 +60,9 @@ from qvdnode.session.place import StartChoice
 from qvdnode.session.readiness import Readiness
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
+from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.fleet import Fleet
-from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
 GUEST_NAME: Final = "qvd"
@@ -245,14 +244,13 @@ def _fleet(
     )
     admission = HostAdmission(memory.memory, config.memory)
     fleet = Fleet(
-        FleetParts(
+        FleetDependencies(
             driver=driver,
             rootfs=rootfs,
             confinement=confinement,
             run_folders=TmpfsRunFolders(settings.run_folders, inotify),
             store=membership,
             admission=admission,
-            recovery=decide,
             clock=around.clock,
             settings=settings,
             boot_id=boot_id(),

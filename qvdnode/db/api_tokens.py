@@ -14,7 +14,9 @@ from qvdnode.model.principal import Operator
 
 ADD: Final = "INSERT INTO api_token (name, digest) VALUES ($1, $2) RETURNING id"
 OPERATOR: Final = "SELECT id, name FROM api_token WHERE digest = $1"
-LIST: Final = "SELECT id, name, created_at FROM api_token WHERE id > $1 ORDER BY id LIMIT $2"
+LIST: Final = (
+    "SELECT id, name, created_at FROM api_token WHERE id > $1::bigint ORDER BY id LIMIT $2"
+)
 DELETE: Final = "DELETE FROM api_token WHERE id = $1"
 
 

@@ -25,8 +25,8 @@ WHERE {after}
   AND ($5::text IS NULL OR object_id = $5)
 ORDER BY {order} LIMIT $2
 """
-OLDEST_FIRST: Final = LIST.format(after="id > $1", order="id")
-NEWEST_FIRST: Final = LIST.format(after="($1 = 0 OR id < $1)", order="id DESC")
+OLDEST_FIRST: Final = LIST.format(after="id > $1::bigint", order="id")
+NEWEST_FIRST: Final = LIST.format(after="($1::bigint = 0 OR id < $1)", order="id DESC")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
     "tenant", "app_user", "api_token", "image", "image_version", "flavour", "node", "vm",
-    "user_token", "session", "audit",
+    "user_token", "familiar_source", "session", "audit",
 )  # fmt: skip
 """Parents before children."""
 LIMIT_S: Final = 3600.0

@@ -43,7 +43,7 @@ GET: Final = SELECT + "WHERE f.id = $1"
 LIST: Final = (
     SELECT
     + """
-WHERE f.id > $1
+WHERE f.id > $1::bigint
   AND ($3::integer IS NULL OR f.tenant_id = $3)
   AND ($4::text IS NULL OR f.name = $4)
 ORDER BY f.id LIMIT $2

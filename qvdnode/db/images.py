@@ -23,7 +23,7 @@ FROM image i LEFT JOIN image_version v ON v.image_id = i.id AND v.version = i.he
 """
 GET: Final = SELECT + "WHERE i.id = $1"
 BY_NAME: Final = SELECT + "WHERE i.name = $1"
-LIST: Final = SELECT + "WHERE i.id > $1 ORDER BY i.id LIMIT $2"
+LIST: Final = SELECT + "WHERE i.id > $1::bigint ORDER BY i.id LIMIT $2"
 LOCK: Final = "SELECT id FROM image WHERE id = $1 FOR UPDATE"
 ADD_VERSION: Final = """
 INSERT INTO image_version (image_id, version, size_bytes, note)

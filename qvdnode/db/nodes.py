@@ -60,7 +60,7 @@ FROM node
 """
 GET: Final = SELECT + "WHERE id = $1"
 NAMES: Final = "SELECT id, name FROM node WHERE id = ANY($1::integer[])"
-LIST: Final = SELECT + "WHERE id > $1 ORDER BY id LIMIT $2"
+LIST: Final = SELECT + "WHERE id > $1::bigint ORDER BY id LIMIT $2"
 
 
 @dataclass(frozen=True, slots=True)

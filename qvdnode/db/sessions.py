@@ -40,8 +40,8 @@ WHERE {after}
   AND (NOT $5::boolean OR s.closed_at IS NULL)
 ORDER BY {order} LIMIT $2
 """
-OLDEST_FIRST: Final = LIST.format(after="s.id > $1", order="s.id")
-NEWEST_FIRST: Final = LIST.format(after="($1 = 0 OR s.id < $1)", order="s.id DESC")
+OLDEST_FIRST: Final = LIST.format(after="s.id > $1::bigint", order="s.id")
+NEWEST_FIRST: Final = LIST.format(after="($1::bigint = 0 OR s.id < $1)", order="s.id DESC")
 
 
 @dataclass(frozen=True, slots=True)

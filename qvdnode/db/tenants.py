@@ -17,7 +17,7 @@ KIND: Final = "tenant"
 CREATE: Final = "INSERT INTO tenant (name) VALUES ($1) RETURNING id, name, blocked"
 GET: Final = "SELECT id, name, blocked FROM tenant WHERE id = $1"
 BY_NAME: Final = "SELECT id, name, blocked FROM tenant WHERE name = $1"
-LIST: Final = "SELECT id, name, blocked FROM tenant WHERE id > $1 ORDER BY id LIMIT $2"
+LIST: Final = "SELECT id, name, blocked FROM tenant WHERE id > $1::bigint ORDER BY id LIMIT $2"
 NAMES: Final = "SELECT id, name FROM tenant WHERE id = ANY($1::integer[])"
 # users.py says what an epoch is for
 SET_BLOCKED: Final = """

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -10,8 +11,10 @@ import asyncpg
 
 from qvdnode.db.raw import RawConnection, RawTransaction
 from qvdnode.db.translation import AWAY, CommitUnknown, translate
-from qvdnode.model.errors import Unavailable
+from qvdnode.model.errors import Invalid, Unavailable
 from qvdnode.runtime.time_limit import TimeLimit
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -28,6 +31,9 @@ def guarded() -> Iterator[None]:
         translated = translate(error)
         if translated is None:
             raise
+        if isinstance(translated, Invalid):
+            # What comes in is checked before it gets here: the driver's words lead to the gap.
+            log.warning("database_refused_value", extra={"because": str(error)})
         raise translated from error
 
 

@@ -24,6 +24,7 @@ NO_TABLES: Final = (
 TAKEN: Final = (
     "The database holds something of that name already ({}): give the farm a database of its own."
 )
+ODD_VALUE: Final = "The database refuses a value of this request; the node's log says which."
 FULL: Final = "The database has no room left on its disk; its administrator must make some."
 
 SENTENCES: Final[dict[str, str]] = {
@@ -81,10 +82,14 @@ TABLE: Final[tuple[tuple[type[Exception], Callable[[], FarmError]], ...]] = (
 
 
 def translate(error: Exception) -> FarmError | None:
-    """The farm's error for one raised by a statement, or None for a bug."""
+    """The farm's error for one raised by a statement, or None for a bug.
+
+    Only BadConfig and what follows on making tables repeat the driver's words, for whoever starts a
+    node: no client is ever shown them.
+    """
     # a value asyncpg cannot send is an InterfaceError too, but the connection is fine
     if isinstance(error, asyncpg.DataError | ValueError):
-        return Invalid(f"The database refuses a value: {error}")
+        return Invalid(ODD_VALUE)
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return BadConfig(DENIED.format(error), key="database.dsn")
     if isinstance(error, asyncpg.UndefinedTableError):
@@ -100,5 +105,5 @@ def translate(error: Exception) -> FarmError | None:
 def _constraint(error: asyncpg.IntegrityConstraintViolationError) -> FarmError:
     name = getattr(error, "constraint_name", None) or ""
     if isinstance(error, asyncpg.CheckViolationError | asyncpg.NotNullViolationError):
-        return Invalid(f"The database refuses a value ({name or error}).")
+        return Invalid(ODD_VALUE)
     return Conflict(SENTENCES.get(name, f"It exists already or is still in use ({name})."))

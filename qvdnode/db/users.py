@@ -28,7 +28,7 @@ GET: Final = SELECT + "WHERE u.id = $1"
 LIST: Final = (
     SELECT
     + """
-WHERE u.id > $1
+WHERE u.id > $1::bigint
   AND ($3::integer IS NULL OR u.tenant_id = $3)
   AND ($4::text IS NULL OR u.login = $4)
 ORDER BY u.id LIMIT $2

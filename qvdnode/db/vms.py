@@ -51,7 +51,7 @@ FROM vm v JOIN app_user u ON u.id = v.user_id JOIN flavour f ON f.id = v.flavour
 GET: Final = f"SELECT {COLUMNS} {FROM} WHERE v.id = $1"
 LIST: Final = f"""
 SELECT {COLUMNS} {FROM}
-WHERE v.id > $1
+WHERE v.id > $1::bigint
   AND ($3::integer IS NULL OR u.tenant_id = $3)
   AND ($4::integer IS NULL OR v.user_id = $4)
   AND ($5::text IS NULL OR v.state = $5)

@@ -31,7 +31,7 @@ POLLED = Gauge(
 
 REST_S: Final = 0.02
 POLL_S: Final = 0.08
-"""Below what vm.display_link.LAST_WORDS_S allows."""
+"""Below what vm.display.operations.LAST_LINES_S allows."""
 AGAIN_S: Final = 5.0
 """Between two attempts to go back from polling to inotify."""
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})

@@ -1,7 +1,5 @@
 """The floor of free disk space, under which nothing starts and nothing is imported."""
 
-# tested-by: tests/integration/image/test_overlay.py
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Looks at the file systems of roots and homes, and judges by what is promised of them."""
 
-# tested-by: tests/integration/image/test_disk_ledger.py
-
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator

@@ -1,7 +1,5 @@
 """Measures what guests' files take, and what is free beside them; often, so it has to be cheap."""
 
-# tested-by: tests/integration/image/test_disk_ledger.py
-
 import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field

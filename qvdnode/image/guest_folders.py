@@ -1,7 +1,5 @@
 """The folders and mounts of one guest, made, joined and removed. All but `remove` blocks."""
 
-# tested-by: tests/integration/image/test_overlay.py
-
 import asyncio
 import os
 import stat

@@ -5,8 +5,6 @@ because the folder above it is root's alone. Its file system is mounted once per
 first guest that needs it, and unmounted with the last.
 """
 
-# tested-by: tests/integration/image/test_overlay.py
-
 import asyncio
 import logging
 import os

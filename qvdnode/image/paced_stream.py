@@ -1,7 +1,5 @@
 """A stream whose sender has to keep a least rate."""
 
-# tested-by: tests/integration/image/test_importer.py
-
 from collections.abc import AsyncIterator
 
 from qvdnode.image.core.pace import Pace

@@ -3,8 +3,6 @@
 Both make a private, empty folder owned by root, of which the caller uses folders inside.
 """
 
-# tested-by: tests/integration/image/test_overlay.py
-
 import asyncio
 import logging
 from dataclasses import dataclass

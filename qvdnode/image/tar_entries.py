@@ -1,7 +1,5 @@
 """Reads a tar stream, plain or compressed, entry by entry. Runs in the unpacking child."""
 
-# tested-by: tests/integration/image/test_importer.py
-
 import gzip
 import io
 import lzma

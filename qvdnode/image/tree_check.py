@@ -1,7 +1,5 @@
 """Checks an unpacked image as a whole: a Linux root with the session contract in it. Blocks."""
 
-# tested-by: tests/integration/image/test_importer.py
-
 import errno
 import os
 import platform

@@ -4,8 +4,6 @@ Every step goes from an open folder to the next without following links, so that
 entries can make it leave the folder.
 """
 
-# tested-by: tests/integration/image/test_importer.py
-
 import errno
 import os
 import stat

@@ -6,8 +6,6 @@ Reads a tar on stdin. Says on stdout, a JSON object a line: `{"bytes": N}` while
 `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
 """
 
-# tested-by: tests/integration/image/test_importer.py
-
 import errno
 import json
 import os

@@ -18,7 +18,7 @@ SENTENCES: Final[dict[str, Callable[[Facts], str]]] = {
     "string_too_long": lambda facts: f"must have {_characters(facts, 'max_length')} at most",
     "too_short": lambda facts: f"must have {_characters(facts, 'min_length')} or more",
     "too_long": lambda facts: f"must have {_characters(facts, 'max_length')} at most",
-    "int_type": lambda _: "must be a whole number, not in quotes",
+    "int_type": lambda _: "must be a whole number such as 7, not '7' or 7.5",
     "int_from_float": lambda _: "must be a whole number",
     "int_parsing": lambda _: "must be a whole number",
     "int_parsing_size": lambda _: "is too large a number",

@@ -28,7 +28,12 @@ RENEW_BEFORE: Final = timedelta(days=60)
 BACKDATED: Final = timedelta(days=1)
 """A client whose clock is behind ours must not find the certificate not yet valid."""
 MAX_COMMON_NAME: Final = 64
+KEY_BITS: Final = 2048
+PUBLIC_EXPONENT: Final = 65_537
 KIND_OF_KEY: Final = "the certificate's kind of key is not supported; use RSA or P-256"
+
+OwnKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+"""Nodes made P-256 keys once, and keep them: clients have pinned their certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,21 @@ class Identity:
         return self.leaf.not_valid_after_utc
 
 
-def new_key() -> ec.EllipticCurvePrivateKey:
-    """A fresh P-256 key: every client family can use it, and it signs fast."""
-    return ec.generate_private_key(ec.SECP256R1())
+def new_key() -> OwnKey:
+    """A fresh key of RSA 2048, which every family of clients takes.
+
+    QVD's clients count bits and refuse a P-256 key as one of 256 (docs/decisions/0020).
+    """
+    return rsa.generate_private_key(PUBLIC_EXPONENT, KEY_BITS)
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: OwnKey) -> bytes:
     """The key as PKCS #8 without a passphrase; the file's mode protects it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def self_signed(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    key: OwnKey,
     names: Sequence[str],
     addresses: Sequence[IPv4Address | IPv6Address],
     now: datetime,
@@ -90,13 +98,7 @@ def self_signed(
 
 def read_identity(certificate: bytes, key: bytes, now: datetime) -> Identity:
     """The pair, checked: readable, belonging together, valid now; raises BadConfig."""
-    identity = _read_chain(certificate)
-    if _public(_read_key(key).public_key()) != _public(identity.leaf.public_key()):
-        raise BadConfig(
-            "the key does not belong to the certificate; give the key that the certificate was"
-            " asked for with, and put the node's certificate first in the chain",
-            key="tls.key",
-        )
+    identity = read_pair(certificate, key)
     if now >= identity.expires_at:
         raise BadConfig(
             f"the certificate expired on {identity.expires_at:%Y-%m-%d}; install a new one",
@@ -107,6 +109,18 @@ def read_identity(certificate: bytes, key: bytes, now: datetime) -> Identity:
             f"the certificate is valid only from {identity.leaf.not_valid_before_utc:%Y-%m-%d};"
             " check the host's clock",
             key="tls.certificate",
+        )
+    return identity
+
+
+def read_pair(certificate: bytes, key: bytes) -> Identity:
+    """The pair, whenever it is valid: readable and belonging together; raises BadConfig."""
+    identity = _read_chain(certificate)
+    if _public(_read_key(key).public_key()) != _public(identity.leaf.public_key()):
+        raise BadConfig(
+            "the key does not belong to the certificate; give the key that the certificate was"
+            " asked for with, and put the node's certificate first in the chain",
+            key="tls.key",
         )
     return identity
 

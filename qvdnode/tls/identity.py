@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from qvdnode.model.errors import BadConfig
@@ -17,6 +16,7 @@ from qvdnode.telemetry.metrics import Gauge
 from qvdnode.tls.certificate import (
     RENEW_BEFORE,
     Identity,
+    OwnKey,
     key_pem,
     new_key,
     read_identity,
@@ -78,23 +78,13 @@ class NodeIdentity:
         Raises BadConfig when the files cannot serve; the old certificate then stays in use.
         """
         identity = self._read()
-        context = _server_context()
-        try:
-            context.load_cert_chain(self._certificate, self._key, password=_refuse_passphrase)
-        except ssl.SSLError as error:
-            reason = (error.reason or "it does not say why").lower().replace("_", " ")
-            raise BadConfig(
-                f"TLS does not serve this pair ({reason}); use a key of RSA 2048 or P-256, and a"
-                " certificate signed with SHA-256",
-                key="tls.certificate",
-            ) from error
-        self._identity, self._current = identity, context
+        self._identity, self._current = identity, serving(self._certificate, self._key)
         EXPIRES.set(identity.expires_at.timestamp())
 
     def context(self) -> ssl.SSLContext:
         """The context for listeners, one for the life of the node; call `ensure` before."""
         if self._front is None:
-            self._front = _server_context()
+            self._front = server_context()
             # Replacing the chain of a context in use leaves the old one in place when the kind of
             # key differs, so every handshake picks the newest context instead.
             self._front.sni_callback = self._pick
@@ -134,19 +124,35 @@ class NodeIdentity:
         _write(self._key, key_pem(key), 0o600)
         _write(self._certificate, certificate, 0o644)
 
-    def _kept_key(self) -> ec.EllipticCurvePrivateKey | None:
+    def _kept_key(self) -> OwnKey | None:
         with contextlib.suppress(OSError, ValueError, TypeError):
             key = load_pem_private_key(self._key.read_bytes(), password=None)
-            if isinstance(key, ec.EllipticCurvePrivateKey):
+            if isinstance(key, OwnKey):
                 return key
         return None
 
 
-def _server_context() -> ssl.SSLContext:
+def server_context() -> ssl.SSLContext:
+    """TLS as both ports speak it, without a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
+
+
+def serving(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS that serves a pair; raises BadConfig when OpenSSL does not take it."""
+    context = server_context()
+    try:
+        context.load_cert_chain(certificate, key, password=_refuse_passphrase)
+    except ssl.SSLError as error:
+        reason = (error.reason or "it does not say why").lower().replace("_", " ")
+        raise BadConfig(
+            f"TLS does not serve this pair ({reason}); use a key of RSA 2048 or P-256, and a"
+            " certificate signed with SHA-256",
+            key="tls.certificate",
+        ) from error
     return context
 
 

@@ -1,12 +1,12 @@
-"""All VMs of this node: finds or makes a VM's actor and hands it the question."""
+"""All VMs of this node: finds or makes a VM's actor and posts the request to it."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Sequence
-from functools import partial
 
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import FarmError, NotFound, Unavailable
+from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
@@ -14,13 +14,11 @@ from qvdnode.model.seat import Progress, Seat, Viewer
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
-from qvdnode.vm.actor import GuestActor
 from qvdnode.vm.adoption import AdoptionReport
-from qvdnode.vm.bring_up import SharedParts
+from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.id_slots import IdSlots
-from qvdnode.vm.guest import Guest
-from qvdnode.vm.parts import FleetParts
-from qvdnode.vm.seating import Applicant
+from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.guest.actor import GuestActor, Request
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
 from qvdnode.vm.status import FleetLoad, GuestStatus
@@ -31,18 +29,19 @@ log = logging.getLogger(__name__)
 class Fleet:
     """`run` must be running; `adopt` comes before anything else is asked."""
 
-    def __init__(self, parts: FleetParts) -> None:
-        settings = parts.settings
-        self._parts = parts
-        self._shared = SharedParts(
+    def __init__(self, dependencies: FleetDependencies) -> None:
+        settings = dependencies.settings
+        self._dependencies = dependencies
+        self._state = FleetState(
             limiter=StartLimiter(settings.starts_at_once, settings.queue_max),
             redraws=asyncio.Semaphore(settings.redraws_at_once),
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(settings.state_files),
-            promised_mib=self._promised_mib,
             promised=self.promised,
         )
         self._actors: dict[VmId, GuestActor] = {}
+        self._numbers = itertools.count(1)
+        """Of requests; a client's is also the ticket of its seat."""
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
@@ -60,32 +59,34 @@ class Fleet:
     async def attach(
         self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
     ) -> Seat:
-        """A display ready to be dialled: started, resumed or taken over as need be.
+        """Return the address of a display that listens for this client; start it if need be.
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
         """
         actor = self._actor(order)
         answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
-        applicant = Applicant(order, params, viewer, progress, answer)
-        actor.post(partial(actor.attach, applicant))
+        client = next(self._numbers)
+        request = Request(answer, progress, viewer)
+        actor.ask(client, request, m.AttachAsked(client, order, params))
         try:
             return await answer
         except asyncio.CancelledError:
             if not actor.closed:
-                actor.post(partial(actor.withdraw, applicant))
+                actor.post(m.Withdrawn(client))
             raise
 
     def detach(self, seat: Seat) -> None:
         """The stream of that seat has ended; a stale one is ignored."""
         actor = self._known(seat.vm_id)
         if actor is not None:
-            actor.post(partial(actor.detach, seat.ticket))
+            actor.post(m.Detached(seat.ticket))
 
     async def start(self, order: DesktopOrder, progress: Progress) -> None:
-        """Return once the VM's desktop is up; raises as `attach`."""
+        """Return once the VM's desktop runs; raises as `attach`."""
         actor = self._actor(order)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        actor.post(partial(actor.start, order, progress, answer))
+        number = next(self._numbers)
+        actor.ask(number, Request(answer, progress), m.StartAsked(number, order))
         await answer
 
     async def stop(self, vm_id: VmId) -> None:
@@ -97,15 +98,16 @@ class Fleet:
         if actor is None:
             return
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        actor.post(partial(actor.stop, answer))
+        number = next(self._numbers)
+        actor.ask(number, Request(answer), m.StopAsked(number))
         await answer
         await actor.recorded()
 
     def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
-        """End a desktop that fills the disk: asked first, or killed; its VM's error tells why."""
+        """End a desktop that fills the disk: kill it `at_once`, or ask it first."""
         actor = self._known(vm_id)
         if actor is not None:
-            actor.post(partial(actor.end_for_disk, because, at_once=at_once))
+            actor.post(m.DiskFilled(because, at_once))
 
     async def disconnect(self, vm_id: VmId) -> bool:
         """Close the stream of the VM's client; False if it has none."""
@@ -113,52 +115,53 @@ class Fleet:
         if actor is None:
             return False
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        actor.post(partial(actor.disconnect, answer))
+        number = next(self._numbers)
+        actor.ask(number, Request(answer), m.DisconnectAsked(number))
         return await answer
 
     def status(self, vm_id: VmId) -> GuestStatus | None:
-        """How the VM is, or None when it has nothing to do with this node now."""
+        """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
         return None if actor is None else actor.status()
 
     def statuses(self) -> Sequence[GuestStatus]:
-        """How all of them are."""
+        """Status of every VM that is on this node."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
-        """What all guests that run or come up were let in with."""
+        """The orders with which all guests were admitted that run or come up."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
 
     def load(self) -> FleetLoad:
-        """How much all of them take."""
+        """What all of them use together."""
         return FleetLoad(
             guests=len(self._actors),
-            promised_mib=self._promised_mib(),
-            starts_queued=self._shared.limiter.queued,
-            starts_free=self._shared.limiter.free,
+            promised_mib=self._state.promised_mib(),
+            starts_queued=self._state.limiter.queued,
+            starts_free=self._state.limiter.free,
         )
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""
         actor = self._known(vm_id)
         spec = None if actor is None else actor.spec()
-        return None if spec is None else await self._parts.driver.memory(spec)
+        return None if spec is None else await self._dependencies.driver.memory(spec)
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The end of the VM's own logs; raises NotFound when it does not run here."""
         status = self.status(vm_id)
         if status is None or status.state not in {VmState.BOOTING, VmState.RUNNING}:
             raise NotFound("This VM does not run here, so it has no log now.")
-        return self._parts.run_folders.log_tail(vm_id)
+        return self._dependencies.run_folders.log_tail(vm_id)
 
     async def adopt(self) -> AdoptionReport:
-        """Go on with what an earlier process left, and clean what belongs to no VM of ours."""
+        """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
         await self._running.wait()
-        report = await adoption.adopt(self._parts, self._shared, self._take_over)
+        report = await adoption.adopt(self._dependencies, self._state, self._take_over)
         if not report.database and self._tasks is not None:
             log.warning("adopted_without_database", extra={"guests": len(report.adopted)})
-            later = adoption.release_unknown(self._parts, self._actors.keys)
+            later = adoption.release_unknown(self._dependencies, self._actors.keys)
             _ = self._tasks.isolated("release-rows", later)
         return report
 
@@ -174,14 +177,12 @@ class Fleet:
             for vm_id in going:
                 _ = group.create_task(self.stop(vm_id), name=f"stop-vm-{vm_id}")
         if stop_guests:
-            await adoption.sweep(self._parts, [])
+            await adoption.sweep(self._dependencies, [])
 
-    def _take_over(self, guest: Guest, *, whole: bool, error: FarmError | None) -> None:
-        actor = self._actor(guest.order)
-        actor.post(partial(actor.found, guest, whole=whole, error=error))
-
-    def _promised_mib(self) -> int:
-        return sum(order.flavour.memory_mib for order in self.promised())
+    def _take_over(self, found: adoption.FoundResources) -> None:
+        self._actor(found.guest.order).adopt(
+            found.guest, claimed=found.claimed, whole=found.whole, error=found.error
+        )
 
     def _known(self, vm_id: VmId) -> GuestActor | None:
         actor = self._actors.get(vm_id)
@@ -194,12 +195,12 @@ class Fleet:
             return actor
         if self._tasks is None or self._closing:
             raise Unavailable("This node is starting or stopping; try again soon.")
-        actor = GuestActor(order, self._parts, self._shared)
+        actor = GuestActor(order, self._dependencies, self._state)
         self._actors[vm_id] = actor
-        _ = self._tasks.isolated(f"vm-{vm_id}", self._look_after(actor))
+        _ = self._tasks.isolated(f"vm-{vm_id}", self._run(actor))
         return actor
 
-    async def _look_after(self, actor: GuestActor) -> None:
+    async def _run(self, actor: GuestActor) -> None:
         try:
             await actor.run()
         finally:

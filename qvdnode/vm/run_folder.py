@@ -1,12 +1,12 @@
-"""The folders that guests share with the node, as small file systems in memory.
+"""Run folders, which guests share with the node: one small tmpfs for each guest.
 
-A guest can fill or forge its own folder and hurts only itself: reads go through host.guest_files.
+A guest that fills or forges its folder hurts only itself: reads go through host.guest_files.
 
 <vm>/       a tmpfs; group: the guest's, so that only it and root may pass
     shared  the guest's: /run/qvd in it
 
-What a guest writes, and above all a socket that it makes, is within reach of nobody else on the
-host: the guest may set any mode in `shared`, but not on the folder above it.
+No other user of the host can reach what a guest writes there, such as a socket: the guest may set
+any mode in `shared`, but not on the folder above it.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ SCRIPT_LOG: Final = "session.log"
 PID: Final = "nxagent.pid"
 PARAMS: Final = "params"
 READ_MAX: Final = 64 * 1024
-"""Of a log at one look; a guest that writes more is read at the pace of inotify.REST_S."""
+"""Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
 HISTORY_MAX: Final = SIZE_KIB * 1024
 TAIL: Final = 16 * 1024
 UNREAD_S: Final = 0.5
-"""Until a log is looked at again that could not be read."""
+"""Before a log is read again that could not be read."""
 TRIM_ABOVE: Final = 128 * 1024
 TRIMMED: Final = b"Session: Session suspended at an earlier time; the node cut the log.\n"
-"""Keeps the last state readable: a log is cut only while its display is suspended."""
+"""Keeps the state readable: a log is trimmed only while its display is suspended."""
 
 
 class TmpfsRunFolders:
@@ -54,7 +54,7 @@ class TmpfsRunFolders:
         self._folder = folder
         self._inotify = inotify
         self._undivided: set[VmId] = set()
-        """Guests of an earlier release: the whole tmpfs is theirs."""
+        """Guests of an earlier release, to which the whole tmpfs belongs."""
 
     def path(self, vm_id: VmId) -> Path:
         """Where the VM's folder is."""
@@ -96,20 +96,20 @@ class TmpfsRunFolders:
         """Read on whenever inotify says that the folder changed."""
         reader = _LogReader(self.path(vm_id), heard)
         with contextlib.ExitStack() as undo:
-            undo.callback(reader.close)  # or the folder could never be unmounted
+            undo.callback(reader.close)  # an open file would keep the folder mounted
             undo.callback(self._inotify.watch(self.path(vm_id), reader.read_on))
             reader.read_all()
             return undo.pop_all().close
 
     def trim(self, vm_id: VmId) -> None:
-        """Cut a long log to one line; nxagent appends, so it goes on behind that."""
+        """Replace a long log by one line; nxagent appends its next lines to that."""
         with GuestFolder(self.path(vm_id)) as folder:
             piece = folder.read_from(LOG, inode=None, offset=0, limit=1)
             if piece is not None and piece.size > TRIM_ABOVE:
                 folder.rewrite(LOG, TRIMMED)
 
     def display_pid(self, vm_id: VmId) -> int | None:
-        """What the file says, if it is a pid at all."""
+        """The number in the pid file, if it can be a pid."""
         with GuestFolder(self.path(vm_id)) as folder:
             return display_pid.parse_pid(folder.read(PID, limit=display_pid.BYTES_MAX) or b"")
 
@@ -143,11 +143,11 @@ class _LogReader:
         self._soon: asyncio.TimerHandle | None = None
 
     def read_all(self) -> None:
-        """Report what is there, however long it is; raises HostFailed when it cannot be read."""
+        """Report the whole log; raises HostFailed when it cannot be read."""
         self._read(HISTORY_MAX)
 
     def read_on(self) -> None:
-        """Report what is new, a bounded piece at a time."""
+        """Report what was appended, one bounded piece at a time."""
         try:
             self._read(READ_MAX)
         except HostFailed as error:
@@ -165,7 +165,7 @@ class _LogReader:
             self._parser.restart()
         self._inode, self._offset = piece.inode, piece.end
         if piece.size > piece.end:
-            # Only the end of a flood can matter: no display says so much between two states.
+            # Skip to the end: no display logs so much between two states.
             self._offset = max(piece.end, piece.size - READ_MAX)
             self._soon = asyncio.get_running_loop().call_later(REST_S, self.read_on)
         events = self._parser.feed(piece.content)
@@ -173,7 +173,7 @@ class _LogReader:
             self._heard(events)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder and stop reading."""
         if self._soon is not None:
             self._soon.cancel()
         self._folder.close()

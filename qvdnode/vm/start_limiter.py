@@ -1,4 +1,4 @@
-"""At most so many VMs are brought up at once; the others wait in line and know their place."""
+"""Start slots: a limited number of VMs is brought up at once; the others queue in order."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ STARTING = Gauge("qvdnode_vm_starts_running", "VMs that are being brought up")
 @dataclass(eq=False, slots=True)
 class _Waiting:
     moved: Callable[[int], None]
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
+    given: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StartLimiter:
-    """First come, first served."""
+    """Gives start slots, first come, first served."""
 
     def __init__(self, at_once: int, queue_max: int) -> None:
         self._free = at_once
@@ -29,8 +29,8 @@ class StartLimiter:
         self._queue: deque[_Waiting] = deque()
 
     @contextlib.asynccontextmanager
-    async def turn(self, moved: Callable[[int], None]) -> AsyncIterator[None]:
-        """Hold a turn inside; `moved` hears the place in the queue, 1 is next, as it changes.
+    async def slot(self, moved: Callable[[int], None]) -> AsyncIterator[None]:
+        """Hold a start slot inside. `moved` is called with each place in the queue; 1 is next.
 
         Raises NodeFull when too many wait already.
         """
@@ -52,7 +52,7 @@ class StartLimiter:
 
     @property
     def free(self) -> int:
-        """How many could go ahead at once."""
+        """How many slots can be taken at once."""
         return 0 if self._queue else self._free
 
     async def _wait(self, moved: Callable[[int], None]) -> None:
@@ -64,10 +64,10 @@ class StartLimiter:
         QUEUED.set(len(self._queue))
         moved(len(self._queue))
         try:
-            await mine.turn.wait()
+            await mine.given.wait()
         except asyncio.CancelledError:
-            if mine.turn.is_set():
-                # The turn came in the very moment in which nobody wanted it any more.
+            if mine.given.is_set():
+                # The slot was given and the wait was cancelled in the same tick of the loop.
                 self._pass_on()
             else:
                 self._queue.remove(mine)
@@ -76,7 +76,7 @@ class StartLimiter:
 
     def _pass_on(self) -> None:
         if self._queue:
-            self._queue.popleft().turn.set()
+            self._queue.popleft().given.set()
             self._tell()
         else:
             self._free += 1

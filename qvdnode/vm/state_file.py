@@ -1,7 +1,5 @@
 """State files on disk: one per running VM, replaced in one step."""
 
-# tested-by: tests/unit/vm/test_adoption.py
-
 import contextlib
 import logging
 import os
@@ -19,10 +17,10 @@ SIZE_MAX: Final = 256 * 1024
 
 
 class StateFiles:
-    """The folder of state files. Calls block for a write to the page cache at most.
+    """The folder of state files. A call blocks for a write to the page cache at most.
 
-    Nothing is synced: the record matters only while its guest runs, and no guest outlives a crash
-    of the host.
+    Nothing is synced: a record matters only while its guest runs, and no guest survives a crash of
+    the host.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +46,7 @@ class StateFiles:
             self._path(vm_id).unlink()
 
     def read_all(self) -> list[GuestRecord]:
-        """Every record that makes sense; others are set aside under another name and logged."""
+        """Every valid record; invalid files are renamed and logged."""
         records = []
         for path in self._paths():
             try:
@@ -61,7 +59,7 @@ class StateFiles:
         return records
 
     def peek(self) -> list[GuestRecord]:
-        """Every record that makes sense; changes nothing, for a look from outside the node."""
+        """Every valid record. Changes nothing; for programs outside of the node."""
         records = []
         for path in self._paths():
             with contextlib.suppress(Invalid, OSError):

@@ -1,4 +1,4 @@
-"""What one may know about a VM of this node, as of now."""
+"""State of this node's VMs, as values for other packages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from qvdnode.model.vm_state import DisplayState, VmState
 
 @dataclass(frozen=True, slots=True)
 class FleetLoad:
-    """How much all VMs of this node take."""
+    """What all VMs of this node use together."""
 
     guests: int
     promised_mib: int
-    """The full size of every guest, starting ones too."""
+    """Memory of the flavours of all guests that run or start."""
     starts_queued: int
     starts_free: int
     """How many more could be brought up right now."""

@@ -15,7 +15,7 @@ from tests.attacks.attacker import PROGRAMS, Attacker
 from tests.attacks.conftest import Invade
 from tests.fixtures_guest import RealGuests
 
-pytestmark = pytest.mark.lxc
+pytestmark = [pytest.mark.lxc, pytest.mark.alone]
 
 NS_GET_OWNER_UID = 0xB704
 ROOM_S = 25.0

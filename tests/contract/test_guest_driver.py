@@ -1,8 +1,9 @@
 """What a GuestDriver promises, on real LXC containers and in memory."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
-from qvdnode.vm.drivers.memory import MemoryDriver, MemoryHost, MemoryRunFolders
 from qvdnode.vm.ports import GuestDriver, RunFolders
 from qvdnode.wire import session_params
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
 
@@ -142,6 +143,18 @@ async def test_the_display_listens_is_signalled_and_its_end_is_seen(kit: Kit) ->
         assert await kit.driver.signal_display(spec, pid, signal.SIGKILL)
     await kit.driver.wait_display(spec, pid)
     assert not await kit.driver.signal_display(spec, pid, signal.SIGHUP)
+
+
+async def test_a_signal_is_sent_before_the_driver_waits_for_anything(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    pid = await kit.listening(spec)
+    sending = kit.driver.signal_display(spec, pid, signal.SIGKILL)
+    assert isinstance(sending, Coroutine)
+    with contextlib.suppress(StopIteration):
+        sending.send(None)  # as far as its first suspension, and never further
+    sending.close()
+    async with asyncio.timeout(LIMIT_S):
+        await kit.driver.wait_display(spec, pid)
 
 
 async def test_a_display_that_waits_for_its_first_client_ends_when_it_is_dismissed(

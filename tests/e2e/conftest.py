@@ -52,7 +52,7 @@ def pytest_runtest_makereport(
     """Tell what the nodes of a test wrote when it fails: their logs go with them."""
     report = yield
     if report.failed and is_here(item):
-        for name, value in getattr(item, "funcargs", {}).items():
+        for name, value in (getattr(item, "funcargs", None) or {}).items():
             if isinstance(value, NodeProcess):
                 report.sections.append((f"log of {name}", value.last_events()))
     return report

@@ -28,8 +28,13 @@ class ManualClock:
             await asyncio.sleep(0)
             return
         woken = asyncio.Event()
-        self._sleepers.append((self._passed_s + seconds, woken))
-        await woken.wait()
+        sleeper = (self._passed_s + seconds, woken)
+        self._sleepers.append(sleeper)
+        try:
+            await woken.wait()
+        finally:
+            if not woken.is_set():  # it was cancelled
+                self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, waking who slept long enough."""

@@ -81,11 +81,13 @@ def context_for_tests(folder: Path) -> ssl.SSLContext:
 
 
 @contextlib.asynccontextmanager
-async def fake_qvd_server(folder: Path, port: int = 0) -> AsyncIterator[FakeQvdServer]:
+async def fake_qvd_server(
+    folder: Path, port: int = 0, context: ssl.SSLContext | None = None
+) -> AsyncIterator[FakeQvdServer]:
     """A server that listens on loopback until the scope ends."""
     fake = FakeQvdServer()
     server = await asyncio.start_server(
-        fake.serve, "127.0.0.1", port, ssl=context_for_tests(folder)
+        fake.serve, "127.0.0.1", port, ssl=context or context_for_tests(folder)
     )
     fake.port = server.sockets[0].getsockname()[1]
     try:

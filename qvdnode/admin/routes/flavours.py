@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -17,8 +17,8 @@ from qvdnode.admin.fields import (
     Timezone,
 )
 from qvdnode.admin.parts import AdminParts
-from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, Invalid, NotFound
+from qvdnode.admin.reading import IdFilter, LeftOut, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
 
@@ -54,19 +54,19 @@ class NewFlavour(RequestBody):
 class FlavourChange(RequestBody):
     """What to change; fields left out stay as they are. Running VMs take it at their next start."""
 
-    name: Name | None = None
-    image: ImageName | None = None
-    memory_mib: MemoryMib | None = None
-    cpu_pct: CpuPct | None = None
-    pids_max: PidsMax | None = None
-    disk_mib: DiskMib | None = None
-    home_mib: DiskMib | None = None
+    name: Name = LeftOut
+    image: ImageName = LeftOut
+    memory_mib: MemoryMib = LeftOut
+    cpu_pct: CpuPct = LeftOut
+    pids_max: PidsMax = LeftOut
+    disk_mib: DiskMib = LeftOut
+    home_mib: DiskMib = LeftOut
     application: Program | None = None
     """null makes it a desktop again."""
-    shell: AbsolutePath | None = None
-    locale: Locale | None = None
-    timezone: Timezone | None = None
-    egress: bool | None = None
+    shell: AbsolutePath = LeftOut
+    locale: Locale = LeftOut
+    timezone: Timezone = LeftOut
+    egress: bool = LeftOut
 
 
 class FlavourView(AnswerModel):
@@ -152,7 +152,7 @@ async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
     """Change what the body names; raises NotFound for the image, Conflict for the name."""
     catalogue = asked.parts.catalogue
     flavour = await catalogue.flavours.get(FlavourId(asked.id()))
-    changes = _changes(asked.body)
+    changes = asked.body.model_dump(exclude_unset=True)
     image = changes.pop("image", None)
     draft = replace(_draft_of(flavour), **changes)
     if image is not None:
@@ -161,15 +161,6 @@ async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
     changed_to = asked.body.model_dump(exclude_unset=True)
     asked.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
     return await view(asked.parts, changed)
-
-
-def _changes(change: FlavourChange) -> dict[str, Any]:
-    """What the body names; raises Invalid for a null where there must be a value."""
-    named = change.model_dump(exclude_unset=True)
-    for name, value in named.items():
-        if value is None and name != "application":
-            raise Invalid(f"{name} must have a value; leave it out to keep it.", field=name)
-    return named
 
 
 def _draft_of(flavour: Flavour) -> FlavourDraft:

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from qvdnode.cli.doctor import database, guests, host, network
+from qvdnode.cli.doctor import certificate, database, guests, host, network
+from qvdnode.cli.doctor.certificate import CertificateFacts
 from qvdnode.cli.doctor.database import PostgresFacts
 from qvdnode.cli.doctor.finding import Finding
 from qvdnode.cli.doctor.guests import DiskFacts, ProgramFacts
@@ -33,13 +35,16 @@ from qvdnode.host.trusted_path import Place, require
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.memopt.host_memory import HostMemoryReader
-from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.model.errors import BadConfig, FarmError, HostFailed, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign
 from qvdnode.net.core import names
 from qvdnode.net.nft import Nft
 from qvdnode.net.settings import ForeignForward
 from qvdnode.runtime.clock import Clock
+from qvdnode.tls import inspection
+from qvdnode.tls.host_names import host_names
+from qvdnode.tls.identity import CERTIFICATE_FILE, KEY_FILE
 from qvdnode.vm.state_file import StateFiles
 
 PACKAGE_LIST: Final = Path(__file__).parents[3] / "debian-packages.txt"
@@ -65,9 +70,35 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
         *guests.disk(await _disk(config)),
         guests.apparmor(await asyncio.to_thread(apparmor.look)),
         *guests.programs(await _programs()),
+        *certificate.judge(await asyncio.to_thread(certificate_facts, config), clock.now()),
         database.postgres(await _postgres(config)),
         *network.judge(await _network(config)),
     ]
+
+
+def certificate_facts(config: Config) -> CertificateFacts:
+    """The pair that the node serves, or will serve, beside what clients may call this host."""
+    own = config.tls.certificate is None or config.tls.key is None
+    folder = config.node.state_dir / "tls"
+    chain = config.tls.certificate or folder / CERTIFICATE_FILE
+    names, addresses = host_names(config.tls.names)
+    facts = CertificateFacts(
+        own=own,
+        found=None,
+        names=[name for name in names if name != "localhost"],
+        addresses=[
+            one for one in addresses if not (one.is_loopback or one in config.network.subnet)
+        ],
+    )
+    try:
+        return replace(facts, found=inspection.look(chain, config.tls.key or folder / KEY_FILE))
+    except FileNotFoundError as error:
+        gone = f"{error.filename} is missing"
+        return facts if own and not chain.exists() else replace(facts, refusal=gone)
+    except PermissionError:
+        return replace(facts, closed=True)
+    except (OSError, BadConfig) as error:
+        return replace(facts, refusal=f"{chain}: {error}")
 
 
 async def _disk(config: Config) -> DiskFacts:

@@ -1,11 +1,12 @@
 """`qvd connect` and `qvd ls`: what a user does with desktops; needs no administrator's login."""
 
+import contextlib
 import getpass
 import os
 import random
 import sys
 from collections.abc import Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -19,16 +20,19 @@ from qvdnode.cli.exit_codes import ExitCode
 from qvdnode.cli.node_address import parse_fingerprint
 from qvdnode.cli.number_options import at_least
 from qvdnode.cli.qvd.asking import confirmed
+from qvdnode.cli.qvd.authority_option import CaFile
 from qvdnode.cli.qvd.secret_input import asked, first_line
 from qvdnode.client import connect as client
 from qvdnode.client import pins
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
+from qvdnode.client.core.certificate_refusal import Untrusted
 from qvdnode.client.ending import run_to_signal
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.pins import PinStore
 from qvdnode.client.target import Target, parse_target
-from qvdnode.model.errors import Invalid, Unavailable
+from qvdnode.client.trust import ANY, Trust, authorities
+from qvdnode.model.errors import HostFailed, Invalid, Unavailable
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire.plain_text import printable
 from qvdnode.wire.qvd_params import GRAMMAR
@@ -69,6 +73,7 @@ LS_EXAMPLES: Final = examples(
 )
 CONNECT_EXAMPLES: Final = examples(
     "qvd connect desktops.example.org --user alice",
+    "qvd connect desktops.example.org --user alice --ca ./our-authority.pem",
     "qvd connect 10.0.0.5:8443 --user alice@acme --vm desk --fullscreen",
     "qvd connect desktops.example.org --user alice --link adsl --geometry 1280x800",
 )
@@ -78,18 +83,19 @@ SAID: Final = {
 }
 
 
-def ls(
+def ls(  # noqa: PLR0913 - one parameter is one option
     host: Host,
     *,
     user: User = None,
     pin: Pin = None,
     insecure: Insecure = False,
+    ca: CaFile = None,
     password_file: PasswordFile = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List your desktops."""
 
-    account = _account(host, user, Trust(pin, insecure), password_file)
+    account = _account(host, user, Wanted(pin, insecure, ca), password_file)
     found = _run(client.desktops_at(account, SystemClock()))
     if found or as_json:
         show_rows([asdict(entry) for entry in found], COLUMNS, json=as_json)
@@ -121,6 +127,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     ] = 600.0,
     pin: Pin = None,
     insecure: Insecure = False,
+    ca: CaFile = None,
     password_file: PasswordFile = None,
 ) -> None:
     """Show your desktop in a window. Closing the window leaves it running."""
@@ -130,7 +137,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         raise Invalid("There is no X display: set DISPLAY or give --display.")
     _refuse_odd({"geometry": geometry, "keyboard": keyboard, "link": link})
     wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
-    account = _account(host, user, Trust(pin, insecure), password_file)
+    account = _account(host, user, Wanted(pin, insecure, ca), password_file)
     shown = Client(account, wishes, Line(), SystemClock(), random.Random())
     ending = run_to_signal(shown.run(Backoff(give_up_s=reconnect_for)))
     if ending is Ending.DROPPED:
@@ -150,11 +157,12 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class Wanted:
     """What the person says about the server's certificate."""
 
     pin: str | None
     insecure: bool
+    ca: Path | None
 
     def __post_init__(self) -> None:
         """Refuse both at once."""
@@ -169,10 +177,10 @@ def _refuse_odd(options: Mapping[str, str | None]) -> None:
             raise Invalid(f"--{name} {value}: see `qvd connect --help` for what it takes.")
 
 
-def _account(host: str, user: str | None, trust: Trust, password_file: Path | None) -> Account:
+def _account(host: str, user: str | None, wanted: Wanted, password_file: Path | None) -> Account:
     """Settles the certificate before it asks for the password."""
     target, login = parse_target(host), user or _local_login()
-    return Account(target, _settled(target, trust), login, _password(login, target, password_file))
+    return Account(target, _settled(target, wanted), login, _password(login, target, password_file))
 
 
 def _local_login() -> str:
@@ -182,20 +190,36 @@ def _local_login() -> str:
         raise Invalid("Say who you are with --user.", field="user") from error
 
 
-def _settled(target: Target, trust: Trust) -> str | None:
-    """The pin to insist on; None for any certificate. Raises Forbidden, Invalid, Unavailable."""
-    if trust.insecure:
-        return None
-    store = PinStore(pins.default_path(os.environ, Path.home()))
+def _settled(target: Target, wanted: Wanted) -> Trust:
+    """By what to recognise the server. Raises Forbidden, Invalid, Unavailable."""
+    if wanted.insecure:
+        return ANY
+    store, clock = PinStore(pins.default_path(os.environ, Path.home())), SystemClock()
+    if wanted.pin is not None:
+        pin = parse_fingerprint(wanted.pin)
+        _run(client.fingerprint_at(target, clock, Trust(pin)))
+        store.put(target, pin)
+        return Trust(pin)
+    vouched = Trust(authorities=authorities(wanted.ca))
     known = store.get(target)
-    if known is not None and trust.pin is None:
-        return known
+    if known not in (None, pins.AUTHORITY):
+        return replace(vouched, pin=known)
+    try:
+        _run(client.fingerprint_at(target, clock, vouched))
+    except Untrusted as refusal:
+        if known is not None:
+            raise pins.fallen_back(target, refusal) from refusal
+        if not refusal.self_signed:
+            raise
+        return Trust(_first_pin(store, target))
+    if known is None:
+        with contextlib.suppress(HostFailed):  # what is not remembered is found out again
+            store.put(target, pins.AUTHORITY)
+    return vouched
+
+
+def _first_pin(store: PinStore, target: Target) -> str:
     seen = _run(client.fingerprint_at(target, SystemClock()))
-    if trust.pin is not None:
-        wanted = parse_fingerprint(trust.pin)
-        pins.demand(target, seen, wanted)
-        store.put(target, wanted)
-        return wanted
     if not sys.stdin.isatty():
         raise Invalid(
             f"{target} is new here and nobody can confirm its certificate: add --pin {seen} "

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,16 +14,20 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
 from qvdnode.cli.qvd.asking import confirmed
+from qvdnode.cli.qvd.authority_option import CaFile
 from qvdnode.cli.qvd.secret_input import read_token
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.connect import fingerprint_at
+from qvdnode.client.core.certificate_refusal import Untrusted
 from qvdnode.client.target import Target
+from qvdnode.client.trust import Trust, authorities
 from qvdnode.model.errors import Forbidden, Invalid
 from qvdnode.runtime.clock import SystemClock
 
 LOGIN_EXAMPLES: Final = examples(
     "qvd login https://node1:8444",
     "qvd login node1 --fingerprint SHA256:... --token-stdin < FILE",
+    "qvd login https://node1.example.org:8444 --ca ./our-authority.pem",
 )
 LOGOUT_EXAMPLES: Final = examples("qvd logout")
 
@@ -33,6 +38,7 @@ def login(
     fingerprint: Annotated[
         str | None, typer.Option(help="The node's fingerprint, as `qvdnode init` printed it.")
     ] = None,
+    ca: CaFile = None,
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="Read the API token from stdin.")
     ] = False,
@@ -40,8 +46,9 @@ def login(
 ) -> None:
     """Log in to a node with an API token; later commands go there."""
     node = parse_url(url)
-    pin = parse_fingerprint(fingerprint) if fingerprint else _trusted(node)
-    fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin))
+    file = None if ca is None else str(ca.absolute())
+    pin = parse_fingerprint(fingerprint) if fingerprint else _pin(node, ca)
+    fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin), None if pin else file)
     asyncio.run(_try_out(fresh))
     saved_login.save(fresh, saved_login.config_folder(os.environ))
     tell(f"Logged in to {fresh.url}.", json=as_json)
@@ -58,9 +65,20 @@ async def _try_out(login: SavedLogin) -> None:
         await api.get("/node")
 
 
-def _trusted(url: str) -> str:
-    """The fingerprint the node shows, once the person has said that it is the right one."""
-    shown = asyncio.run(fingerprint_at(Target(*split_address(url)), SystemClock()))
+def _pin(url: str, ca: Path | None) -> str | None:
+    """None where an authority vouches for the node; else its fingerprint, which a person confirms.
+
+    Raises Untrusted for a certificate of an authority that is not trusted here.
+    """
+    target, clock = Target(*split_address(url)), SystemClock()
+    try:
+        asyncio.run(fingerprint_at(target, clock, Trust(authorities=authorities(ca))))
+    except Untrusted as refusal:
+        if not refusal.self_signed:
+            raise
+    else:
+        return None
+    shown = asyncio.run(fingerprint_at(target, clock))
     if not sys.stdin.isatty():
         raise Invalid(
             f"Nobody can confirm the certificate: add --fingerprint {shown} if that is the node's.",

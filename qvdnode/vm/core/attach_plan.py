@@ -1,6 +1,6 @@
-"""What to do next for the client that waits for a desktop. Pure.
+"""Decides what to do next for the client that waits for a desktop. Pure.
 
-Asked again after everything that happens to the VM, so it keeps no memory of its own.
+The core asks after every message, so nothing is remembered here.
 """
 
 from enum import StrEnum
@@ -17,9 +17,10 @@ class Move(StrEnum):
     EVICT = "evict"
     """Close the stream of the client that is attached: the newest connection wins."""
     RESUME = "resume"
-    """Tell the script the new wishes and send SIGHUP, which a suspended display takes as resume."""
+    """Write the client's display parameters, then resume the suspended display."""
     DISMISS = "dismiss"
-    """Have a listening display let go: it has somebody else's wishes, or may be taken already."""
+    """Make a listening display give up its wait: it has the parameters of another client, or
+    somebody may have dialled it already."""
     SEAT = "seat"
     """Let the client dial."""
 
@@ -27,8 +28,9 @@ class Move(StrEnum):
 def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, fits: bool) -> Move:
     """The next move while somebody waits.
 
-    `seated`: another client is attached. `busy`: the display is being resumed or dismissed. `fits`:
-    it was last made ready for the wishes of the one that waits, and nobody can have dialled since.
+    `seated`: another client is attached. `busy`: the display is being started, resumed or
+    dismissed. `fits`: it has the parameters of the client that waits, and nobody can have dialled
+    it since.
     """
     if vm in {VmState.STOPPED, VmState.FAILED}:
         return Move.START

@@ -1,11 +1,11 @@
-"""The pid that a guest says its nxagent has: a hint, and any bytes at all. Pure."""
+"""Parses the pid file that a guest writes for its nxagent. It may hold any bytes. Pure."""
 
 from typing import Final
 
 DIGITS_MAX: Final = 7
 """Linux gives no pid above 4194304."""
 BYTES_MAX: Final = 16
-"""Of the file; whoever writes more into it names no process."""
+"""Longest content that is read."""
 
 
 def parse_pid(content: bytes) -> int | None:

@@ -1,6 +1,6 @@
-"""What a node must remember to find a guest again, as JSON. Pure: paths are given as text.
+"""State files: what a node needs to adopt a running guest, as JSON. Pure: paths are text.
 
-The file alone is enough to adopt a running guest, so that a restart needs no database.
+A restarted node adopts guests by these files alone, without the database.
 """
 
 import json
@@ -32,8 +32,8 @@ class GuestRecord:
     home: str
     process: GuestProcess | None
     """None until the guest was launched."""
-    lasting: str | None = None
-    """Digest of the parameters for which a resume of its display needs no script any more."""
+    resume_digest: str | None = None
+    """Digest of the parameters for which a resume of its display needs no script."""
 
 
 def encode(record: GuestRecord) -> bytes:
@@ -43,7 +43,7 @@ def encode(record: GuestRecord) -> bytes:
 
 
 def decode(content: bytes) -> GuestRecord:
-    """The record of a state file; raises Invalid when it is torn or of another version."""
+    """The record of a state file; raises Invalid if it is damaged or of another version."""
     try:
         body = json.loads(content)
         if body["version"] != VERSION:
@@ -79,7 +79,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         process=None
         if process is None
         else GuestProcess(int(process["pid"]), int(process["started_ticks"])),
-        lasting=None if body.get("lasting") is None else str(body["lasting"]),
+        resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which range of host ids a guest gets: slots of 65,536 counted from one base."""
+"""Ranges of host ids for guests: slots of 65,536 ids, counted from one base."""
 
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.guest import IdRange

@@ -1,4 +1,4 @@
-"""How a guest lives: one table for every driver, no I/O.
+"""States and events of a guest: one table for every driver, no I/O.
 
 Rule 1: every change of a guest's state is a row of TRANSITIONS.
 Rule 2: CLEANING is entered only from KILLING, so nothing is unmounted under a running process.
@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 from qvdnode.model.vm_state import VmState as S
-from qvdnode.vm.core.effects import Effect
 
 
 class GuestEvent(StrEnum):
@@ -46,7 +45,34 @@ class GuestEvent(StrEnum):
     FOUND_RUNNING = "found_running"
     """An earlier process of this node left it running, whole."""
     BROKEN = "broken"
-    """It cannot be gone on with: only parts of it were found, or the node made a mistake."""
+    """It is incomplete or in an unknown state, and must be killed."""
+
+
+class Action(StrEnum):
+    """What is done on entering a state. Each is safe to repeat, and none waits."""
+
+    BRING_UP = "bring_up"
+    """Queue for a start slot, make everything that the guest needs, and launch it."""
+    START_DISPLAY = "start_display"
+    """Watch the guest's PID 1, read the display's log, and run the session script."""
+    CANCEL_BRING_UP = "cancel_bring_up"
+    """End a bring-up that still runs; what it made is cleaned later."""
+    EVICT_VIEWER = "evict_viewer"
+    """Close the stream of the client that is attached."""
+    SHUT_DOWN = "shut_down"
+    """Ask desktop and guest to end by themselves, and set a limit."""
+    KILL = "kill"
+    """End every process of the guest; retry until none is left."""
+    CLEAN = "clean"
+    """Undo what the bring-up made, newest first; retry until it is gone."""
+    RECORD = "record"
+    """Write the state to the VM's row, now or when the database is back."""
+    RELEASE = "release"
+    """Give the row up: no owner, final state."""
+    HAND_OVER = "hand_over"
+    """The desktop is up: give the start slot to the next VM."""
+    ANSWER = "answer"
+    """Answer those who waited for this state."""
 
 
 E = GuestEvent
@@ -106,24 +132,24 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
     },
 }
 
-ON_ENTRY: Final[dict[S, tuple[Effect, ...]]] = {
-    S.STOPPED: (Effect.RELEASE, Effect.ANSWER),
-    S.PREPARING: (Effect.BRING_UP,),
-    S.BOOTING: (Effect.RECORD, Effect.START_DISPLAY),
-    S.RUNNING: (Effect.RECORD, Effect.HAND_OVER, Effect.ANSWER),
+ON_ENTRY: Final[dict[S, tuple[Action, ...]]] = {
+    S.STOPPED: (Action.RELEASE, Action.ANSWER),
+    S.PREPARING: (Action.BRING_UP,),
+    S.BOOTING: (Action.RECORD, Action.START_DISPLAY),
+    S.RUNNING: (Action.RECORD, Action.HAND_OVER, Action.ANSWER),
     S.STOPPING: (
-        Effect.CANCEL_BRING_UP,
-        Effect.EVICT_VIEWER,
-        Effect.RECORD,
-        Effect.SHUT_DOWN,
+        Action.CANCEL_BRING_UP,
+        Action.EVICT_VIEWER,
+        Action.RECORD,
+        Action.SHUT_DOWN,
     ),
-    S.KILLING: (Effect.CANCEL_BRING_UP, Effect.EVICT_VIEWER, Effect.RECORD, Effect.KILL),
-    S.CLEANING: (Effect.CLEAN,),
-    S.FAILED: (Effect.RELEASE, Effect.ANSWER),
+    S.KILLING: (Action.CANCEL_BRING_UP, Action.EVICT_VIEWER, Action.RECORD, Action.KILL),
+    S.CLEANING: (Action.CLEAN,),
+    S.FAILED: (Action.RELEASE, Action.ANSWER),
 }
 
 
-def step(state: S, event: GuestEvent) -> tuple[S, tuple[Effect, ...]] | None:
+def step(state: S, event: GuestEvent) -> tuple[S, tuple[Action, ...]] | None:
     """The next state and what to do on entering it, or None where the event means nothing."""
     target = TRANSITIONS[state].get(event)
     return None if target is None else (target, ON_ENTRY[target])

@@ -1,7 +1,7 @@
-"""nxagent's log, line by line, as events of the display.
+"""Parses nxagent's log into events of the display.
 
-The guest writes this file, so it may hold anything: what is not one of nxagent's own sentences is
-skipped, and a line without end is forgotten beyond LINE_MAX bytes.
+The guest writes this file, so it may hold anything: lines other than the known ones are skipped,
+and a line longer than LINE_MAX bytes is dropped.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ LINE_MAX: Final = 4096
 SENTENCES: Final[tuple[tuple[bytes, E], ...]] = (
     (b"Session: Starting session at", E.BEGINS),
     (b"Session: Resuming session at", E.BEGINS),
-    # The line above comes before the port is open; only this one means that a client may dial.
+    # Only this line means that the port is open; the ones above come before.
     (b"Info: Waiting for connection from", E.LISTENS),
     (b"Session: Session started at", E.CONNECTED),
     (b"Session: Session resumed at", E.CONNECTED),
@@ -27,7 +27,7 @@ SENTENCES: Final[tuple[tuple[bytes, E], ...]] = (
 
 
 class LogParser:
-    """Takes the log in pieces of any size."""
+    """Takes the log in pieces of any size; keeps an unfinished line."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -1,4 +1,4 @@
-"""What a session script is told: the order, the client's wishes and the node's names as parameters.
+"""What a session script is told, as parameters, and what its exit codes mean.
 
 The script refuses characters that could mean something to a shell or to nxagent, so whatever comes
 from people is brought into its grammar here; docs/protocol/session-script.md has it.
@@ -7,6 +7,7 @@ from people is brought into its grammar here; docs/protocol/session-script.md ha
 import hashlib
 import re
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Final
 
 from qvdnode.model.account import account_name
@@ -18,6 +19,19 @@ GUEST_UID: Final = 1000
 CUSTOM_MAX: Final = 64
 CLIENT_KINDS: Final = {"windows": "windows", "winnt": "windows", "darwin": "macosx"}
 """nxagent's word for the client's system; every other one speaks to it as linux does."""
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the session script, see docs/protocol/session-script.md."""
+
+    OK = 0
+    UNKNOWN_VERB = 2
+    BAD_PARAMETERS = 3
+    ALREADY_RUNNING = 4
+    """Of `start`."""
+    NOT_RUNNING = 5
+    OPTIONS_HOLD = 6
+    """Of `resume`: done, and not needed again while the parameters stay the same."""
 
 
 def host_name(vm_name: str, vm_id: int) -> str:
@@ -32,9 +46,12 @@ def machine_id(prefix: str, vm_id: int) -> str:
 
 
 def session_params(
-    order: DesktopOrder, wishes: DisplayParams, *, prefix: str, nameservers: Sequence[str] = ()
+    order: DesktopOrder, display: DisplayParams, *, prefix: str, nameservers: Sequence[str] = ()
 ) -> dict[str, str]:
-    """The parameters of a start or resume; what nobody said is left out."""
+    """The parameters of a start or resume, for a client that asked for `display`.
+
+    What nobody said is left out.
+    """
     account = account_name(order.user.login)
     stated = {
         "LOGIN": account,
@@ -44,17 +61,17 @@ def session_params(
         "HOSTNAME": host_name(order.vm.name, order.vm.id),
         "MACHINE_ID": machine_id(prefix, order.vm.id),
         "LOCALE": order.flavour.locale,
-        "TIMEZONE": wishes.timezone or order.flavour.timezone,
+        "TIMEZONE": display.timezone or order.flavour.timezone,
         "NAMESERVERS": " ".join(nameservers),
-        "KEYBOARD": wishes.keyboard or "",
-        "LINK": wishes.link,
-        "GEOMETRY": wishes.geometry or "",
-        "FULLSCREEN": "1" if wishes.fullscreen else "",
-        "CLIENT": CLIENT_KINDS.get((wishes.os or "linux").lower(), "linux"),
+        "KEYBOARD": display.keyboard or "",
+        "LINK": display.link,
+        "GEOMETRY": display.geometry or "",
+        "FULLSCREEN": "1" if display.fullscreen else "",
+        "CLIENT": CLIENT_KINDS.get((display.os or "linux").lower(), "linux"),
         "APPLICATION": order.flavour.application or "",
     }
     known = {key: _printable(value) for key, value in stated.items() if value}
-    return {**_custom(wishes.custom), **known}
+    return {**_custom(display.custom), **known}
 
 
 def _custom(custom: dict[str, str]) -> dict[str, str]:

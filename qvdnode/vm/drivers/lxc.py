@@ -4,8 +4,6 @@ lxc-start and lxc-attach are all that is run, and neither stays: per guest there
 Everything else (is it there, which pid, end it) is read from and written to its control group.
 """
 
-# tested-by: tests/contract/test_guest_driver.py
-
 import asyncio
 import contextlib
 import logging

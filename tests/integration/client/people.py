@@ -9,6 +9,7 @@ from pathlib import Path
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.target import Target
+from qvdnode.client.trust import Trust
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.qvd_server import FakeQvdServer
 
@@ -24,7 +25,11 @@ QUICK = Backoff(first_s=0.01, longest_s=0.1, give_up_s=5.0)
 
 
 def account(server: FakeQvdServer, pin: str | None = None) -> Account:
-    return Account(Target("127.0.0.1", server.port), pin, "alice@acme", "se:cret")
+    return account_at(Target("127.0.0.1", server.port), Trust(pin))
+
+
+def account_at(target: Target, trust: Trust) -> Account:
+    return Account(target, trust, "alice@acme", "se:cret")
 
 
 class Said(list[str]):

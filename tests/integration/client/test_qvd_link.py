@@ -11,6 +11,7 @@ import pytest
 
 from qvdnode.client import qvd_link
 from qvdnode.client.target import Target
+from qvdnode.client.trust import Trust
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.qvd_server import fake_qvd_server
 
@@ -48,7 +49,7 @@ async def test_an_address_that_is_silent_does_not_hide_the_next(
         with black_hole("127.0.0.2", server.port):
             async with (
                 asyncio.timeout(PATIENCE_S),
-                await qvd_link.dial(Target(NAME, server.port), None, SystemClock()) as link,
+                await qvd_link.dial(Target(NAME, server.port), Trust(), SystemClock()) as link,
             ):
                 assert link.fingerprint
                 assert link.writer.get_extra_info("peername")[0] == "127.0.0.1"

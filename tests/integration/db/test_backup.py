@@ -9,6 +9,7 @@ import pytest
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit, AuditEntry
 from qvdnode.db.backup import TABLES, backup
+from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.migrate import steps
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
@@ -48,6 +49,7 @@ async def fill(db: Database) -> None:
     seat = await Nodes(db).join("one", "boot", "::1")
     await Ownership(db, seat).acquire(sample.vm.id)
     await Sessions(db).opened(sample.vm.id, sample.user.id, seat.node_id, source="::1", client=None)
+    await FamiliarSources(db).note(sample.user.id, "2001:db8:1:2::/64")
     await ApiTokens(db).add("robot", b"\x00\xff\\digest\n")
     principal = Principal(sample.user.id, sample.tenant.id, "alice", "default")
     await UserTokens(db).issue(principal, only_vm=sample.vm.id)

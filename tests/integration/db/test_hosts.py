@@ -84,6 +84,7 @@ async def test_a_host_that_is_not_there_is_passed_over(postgres_dsn: str) -> Non
     await closed(await hosts("postgresql://u@127.0.0.1:1/d", postgres_dsn).connect())
 
 
+@pytest.mark.alone
 async def test_a_black_holed_host_costs_its_own_limit_only_and_only_once(
     postgres_dsn: str,
 ) -> None:

@@ -156,12 +156,15 @@ async def test_a_crowd_shares_few_connections(postgres_dsn: str) -> None:
     await pool.close()
 
 
-async def test_a_value_postgres_cannot_hold_breaks_nothing(database: Database) -> None:
+async def test_a_value_postgres_cannot_hold_breaks_nothing(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     pid = await database.fetchval(PID)
     for name in ("a\x00b", "\udcff"):
         with pytest.raises(Exception, match="refuses a value"):
             await Tenants(database).create(name)
     assert await database.fetchval(PID) == pid
+    assert caplog.messages == ["database_refused_value"] * 2
 
 
 async def test_while_the_server_is_away_every_call_fails_soon_and_then_all_heals(

@@ -66,6 +66,13 @@ def test_it_names_itself_and_its_parts() -> None:
     assert len(names) == len(set(names))
 
 
+def test_no_parameter_may_be_null() -> None:
+    parameters = [item for row in OPERATIONS.values() for item in row["parameters"]]
+    found = [one for item in parameters for one in schemas(item["schema"])]
+    assert found
+    assert not [one for one in found if one.get("type") == "null" or one.get("default", 0) is None]
+
+
 def test_probes_are_described_too() -> None:
     assert {"GET /healthz", "GET /readyz", "GET /metrics"} <= OPERATIONS.keys()
     assert OPERATIONS["GET /metrics"]["security"] == [{"token": []}, {}]

@@ -2,7 +2,14 @@ import json
 
 from qvdnode.admin import problem
 from qvdnode.model import errors
-from qvdnode.model.errors import FarmError, Invalid, Throttled, Unauthenticated, Unavailable
+from qvdnode.model.errors import (
+    BadConfig,
+    FarmError,
+    Invalid,
+    Throttled,
+    Unauthenticated,
+    Unavailable,
+)
 from qvdnode.telemetry.correlation import correlated
 
 
@@ -43,6 +50,13 @@ def test_a_problem_names_the_field_and_the_correlation() -> None:
         "field": "name",
         "correlation": "abc",
     }
+
+
+def test_a_caller_is_not_told_what_is_wrong_with_the_configuration() -> None:
+    answer = problem.answer_error(BadConfig("permission denied for table vm", key="database.dsn"))
+    assert answer.status == 500
+    assert isinstance(answer.body, bytes)
+    assert b"permission denied" not in answer.body
 
 
 def test_a_refused_login_says_how_to_log_in() -> None:

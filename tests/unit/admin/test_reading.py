@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from pydantic import Field, SecretStr
 
 from qvdnode.admin.problem import Malformed
-from qvdnode.admin.reading import NoQuery, PageQuery, Query, RequestBody, read_body, read_query
+from qvdnode.admin.reading import (
+    LeftOut,
+    NoQuery,
+    PageQuery,
+    Query,
+    RequestBody,
+    read_body,
+    read_query,
+)
 from qvdnode.model.errors import Invalid
 from qvdnode.model.listing import Page
 
@@ -24,6 +32,13 @@ class Flags(Query):
     """With a choice."""
 
     wait: bool = False
+
+
+class Change(RequestBody):
+    """With a field to keep and one that null takes away."""
+
+    number: int = LeftOut
+    note: str | None = None
 
 
 def refused(body: bytes) -> Invalid:
@@ -56,6 +71,21 @@ def test_a_missing_field_is_named() -> None:
 )
 def test_nothing_is_converted(value: bytes, field: str) -> None:
     assert refused(value).field == field
+
+
+@pytest.mark.parametrize("number", [b"596.0", b"5.96e2", b"596"])
+def test_a_whole_number_may_be_written_in_any_way_of_json(number: bytes) -> None:
+    assert read_body(Body, b'{"login": "a", "number": ' + number + b"}").number == 596
+
+
+def test_a_change_names_what_changes_and_takes_null_only_where_it_means_something() -> None:
+    assert read_body(Change, b'{"note": null}').model_dump(exclude_unset=True) == {"note": None}
+    with pytest.raises(Invalid) as caught:
+        read_body(Change, b'{"number": null}')
+    assert caught.value.field == "number"
+    schema = Change.model_json_schema()
+    assert "required" not in schema
+    assert schema["properties"]["number"] == {"title": "Number", "type": "integer"}
 
 
 def test_a_refusal_never_repeats_a_value() -> None:

@@ -68,6 +68,15 @@ async def test_a_bug_says_nothing_to_the_client_and_all_to_the_log(
     assert "secret detail" in caplog.text
 
 
+async def test_a_user_is_not_told_what_is_wrong_with_the_configuration() -> None:
+    error = errors.BadConfig("permission denied for table vm", key="database.dsn")
+    told: list[errors.FarmError] = []
+    answer = await answered(fail(error), told.append)
+    assert answer.status == 500
+    assert b"permission denied" not in answer.body
+    assert told == [error]
+
+
 async def test_what_goes_well_passes() -> None:
     async def work() -> int:
         return 7

@@ -54,6 +54,15 @@ def test_a_database_that_was_not_prepared_says_what_to_do() -> None:
     assert 'relation "vm" does not exist' in str(missing)
 
 
+@pytest.mark.parametrize(
+    "kind", [asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.NotNullViolationError]
+)
+def test_a_refused_value_is_told_without_the_drivers_words(kind: type[Exception]) -> None:
+    refused = translate(kind("invalid input for query argument $1: 7 (value out of int32 range)"))
+    assert isinstance(refused, Invalid)
+    assert "int32" not in str(refused)
+
+
 def test_a_bug_stays_a_bug() -> None:
     assert translate(asyncpg.UndefinedColumnError("")) is None
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -29,8 +29,9 @@ def test_an_own_certificate_names_the_host() -> None:
     assert names.get_values_for_type(x509.IPAddress) == [ip_address("192.0.2.7")]
 
 
-def test_an_own_key_is_p256() -> None:
-    assert isinstance(KEY.curve, ec.SECP256R1)
+def test_an_own_key_is_one_that_qvds_clients_take() -> None:
+    assert isinstance(KEY, rsa.RSAPrivateKey)
+    assert KEY.key_size == 2048
 
 
 def test_a_long_host_name_still_makes_a_subject() -> None:
@@ -65,12 +66,14 @@ def test_a_file_without_key_is_refused(text: bytes) -> None:
 
 
 def test_a_kind_of_key_that_nobody_knows_is_refused() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = self_signed(key, ["desk.example"], [], NOW)
     p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
-    odd_key = re_encoded(key_pem(KEY), b"PRIVATE KEY", p256, unknown)
-    odd_certificate = re_encoded(PEM, b"CERTIFICATE", p256, unknown)
-    for certificate, key in ((PEM, odd_key), (odd_certificate, key_pem(KEY))):
+    odd_key = re_encoded(key_pem(key), b"PRIVATE KEY", p256, unknown)
+    odd_certificate = re_encoded(pem, b"CERTIFICATE", p256, unknown)
+    for certificate, secret in ((pem, odd_key), (odd_certificate, key_pem(key))):
         with pytest.raises(BadConfig, match="not supported"):
-            read_identity(certificate, key, NOW)
+            read_identity(certificate, secret, NOW)
 
 
 def re_encoded(pem: bytes, kind: bytes, old: bytes, new: bytes) -> bytes:

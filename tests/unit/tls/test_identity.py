@@ -3,7 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from qvdnode.model.errors import BadConfig
@@ -82,6 +82,13 @@ def test_a_certificate_that_runs_out_is_made_anew(tmp_path: Path) -> None:
     clock.advance((LIFETIME - timedelta(days=30)).total_seconds())
     identity.ensure(["localhost"])
     assert identity.fingerprint() != first
+
+
+def test_a_key_of_an_earlier_kind_stays_when_its_certificate_is_made_anew(tmp_path: Path) -> None:
+    pem = key_pem(ec.generate_private_key(ec.SECP256R1()))
+    (tmp_path / "node.key").write_bytes(pem)
+    assert made(tmp_path).fingerprint()
+    assert (tmp_path / "node.key").read_bytes() == pem
 
 
 def test_a_first_start_cut_short_is_finished(tmp_path: Path) -> None:

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from qvdnode.cluster.core.recovery import decide
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.seat import DisplayAddress, Seat
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.vm.drivers.memory import MemoryDriver, MemoryHost, MemoryRunFolders
+from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.fleet import Fleet
-from qvdnode.vm.parts import FleetParts
 from qvdnode.vm.settings import VmSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
@@ -75,21 +74,20 @@ class World:
     redraws_at_once: int = 4
     fleet: Fleet = field(init=False)
 
-    def parts(self) -> FleetParts:
+    def parts(self) -> FleetDependencies:
         settings = VmSettings(
             state_dir=self.folder,
             starts_at_once=self.at_once,
             queue_max=self.queue_max,
             redraws_at_once=self.redraws_at_once,
         )
-        return FleetParts(
+        return FleetDependencies(
             driver=MemoryDriver(self.host),
             rootfs=self.rootfs,
             confinement=self.confinement,
             run_folders=MemoryRunFolders(self.host),
             store=FakeVmStore(self.farm),
             admission=self.admission,
-            recovery=decide,
             clock=self.clock,
             settings=settings,
             boot_id=self.boot_id,
@@ -105,12 +103,12 @@ class World:
             await settle()
             yield self.fleet
 
-    async def attach(self, vm_id: int = 7, **wishes: str) -> Client:
+    async def attach(self, vm_id: int = 7, **params: str) -> Client:
         """Connect and dial, as the broker and the relay do."""
         client = Client(self.host, vm_id)
         seat = await self.fleet.attach(
             desktop_order(vm_id, user_id=vm_id),
-            DisplayParams(**wishes),  # type: ignore[arg-type]  # only texts are passed
+            DisplayParams(**params),  # type: ignore[arg-type]  # only texts are passed
             client,
             client.told.append,
         )
@@ -155,7 +153,7 @@ class World:
 
     def leaks(self) -> list[str]:
         """What is left of guests."""
-        shared = self.fleet._shared
+        shared = self.fleet._state
         return [
             *(f"guest {name}" for name in self.host.guests),
             *(f"folder {vm_id}" for vm_id in self.host.folders),
@@ -169,5 +167,8 @@ class World:
 
 async def settle(turns: int = TURNS) -> None:
     """Let everything happen that does not need time, or what that many turns are enough for."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined] # asyncio does not tell
     for _ in range(turns):
         await asyncio.sleep(0)
+        if not ready:  # the fakes wait for nothing but the clock of the test
+            return

@@ -7,6 +7,7 @@ import pytest
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.adoption import DIED_UNWATCHED, NOT_WHOLE
+from qvdnode.vm.core import recovery
 from tests.fakes.rootfs import FakeRootfs
 from tests.unit.vm.fleet_world import World, settle
 
@@ -52,6 +53,28 @@ async def test_what_was_resumed_before_needs_no_script_again(world: World) -> No
             await settle()
             assert verbs.count("resume") == resumes
         world.host.display(1).drop()
+
+
+async def test_the_reason_of_every_decision_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await left_behind(world, 1, 2, 3)
+    world.farm.vms[VmId(2)].owner = None
+    world.host.exit(3)
+    caplog.set_level("INFO")
+    async with world.node() as fleet:
+        await fleet.adopt()
+    reasons = {
+        (record.getMessage(), vars(record)["vm"]): vars(record)["because"]
+        for record in caplog.records
+        if record.name == "qvdnode.vm.adoption" and "because" in vars(record)
+    }
+    assert reasons == {
+        ("guest_adopted", 1): recovery.CONFIRMED,
+        ("guest_not_adopted", 2): recovery.NOT_OURS,
+        ("guest_not_adopted", 3): recovery.LEFT_OVER,
+        ("row_marked_stopped", 3): recovery.GONE,
+    }
 
 
 async def test_adopted_desktops_stop_without_leaving_anything(world: World) -> None:

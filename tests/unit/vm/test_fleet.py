@@ -148,6 +148,22 @@ async def test_a_stop_while_it_starts_unwinds(world: World) -> None:
     assert world.leaks() == []
 
 
+async def test_a_client_that_vanishes_after_its_start_failed_changes_nothing(
+    world: World,
+) -> None:
+    world.host.failing["launch"] = GuestFailed("it does not boot", step="launch")
+    held = world.host.held["kill"] = asyncio.Event()
+    waiting = asyncio.get_running_loop().create_task(world.attach())
+    await settle()
+    assert world.state() is VmState.KILLING
+    waiting.cancel()
+    await settle()
+    held.set()
+    await settle()
+    assert world.farm.vms[VM].error == "it does not boot"
+    assert world.leaks() == []
+
+
 async def test_a_full_node_is_said_and_reconnects_still_work(world: World) -> None:
     first = await world.connected(1)
     world.admission.limit_mib = 512

@@ -7,8 +7,8 @@ import pytest
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
-from qvdnode.vm.display_link import LAST_WORDS_MAX
-from qvdnode.vm.drivers.memory import MemoryRunFolders
+from qvdnode.vm.display.operations import LAST_WORDS_MAX
+from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import World, settle
 
@@ -25,6 +25,15 @@ async def test_a_client_that_leaves_finds_its_session_again(world: World) -> Non
     assert world.host.launches == [7]
     assert world.host.display(7).hangups == [DisplayState.SUSPENDED]
     assert again.evicted == []
+
+
+async def test_clients_that_come_and_go_leave_no_timers_behind(world: World) -> None:
+    await world.connected()
+    sleeping = []
+    for _ in range(3):
+        await world.connected()
+        sleeping.append(world.clock.sleepers)
+    assert sleeping[0] == sleeping[-1]
 
 
 async def test_a_desktop_that_never_listens_times_out_and_is_undone(world: World) -> None:
@@ -176,6 +185,35 @@ async def test_an_nxagent_that_is_still_ending_when_it_is_started_again_is_watch
     assert world.display() is DisplayState.STARTING
     display.exit()
     await world.passes(0.2)
+    assert world.dial(await world.attach())
+    assert world.host.launches == [7]
+
+
+async def test_a_suspended_display_that_is_gone_when_it_is_to_be_resumed_is_replaced(
+    world: World,
+) -> None:
+    world.hang_up(await world.connected())
+    await settle()
+    world.host.folders[VM].display_pid = None
+    assert world.dial(await world.attach())
+    assert world.host.launches == [7, 7]
+
+
+@pytest.mark.parametrize("failure", [HostFailed("no way"), OSError(24, "Too many open files")])
+async def test_a_resume_whose_signal_cannot_be_sent_is_said_and_hurts_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    world.hang_up(await world.connected())
+    await settle()
+
+    async def signal_display(*_: object) -> bool:
+        raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryDriver, "signal_display", signal_display)
+        with pytest.raises(HostFailed):
+            await world.attach()
+    assert world.display() is DisplayState.SUSPENDED
     assert world.dial(await world.attach())
     assert world.host.launches == [7]
 

@@ -9,7 +9,7 @@ import pytest
 from qvdnode.model.errors import GuestFailed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
-from qvdnode.vm.drivers.memory import MemoryDriver, MemoryRunFolders
+from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.vm_store import FakeVmStore
 from tests.unit.vm.fleet_world import World, settle
 
@@ -21,13 +21,13 @@ def fail(*_: object, **__: object) -> Any:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_a_message_that_cannot_be_handled_ends_the_guest_and_is_shown(
+async def test_an_effect_that_fails_by_mistake_ends_the_guest_and_is_shown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = await world.connected(8)
-    client = await world.connected()
-    monkeypatch.setattr(MemoryRunFolders, "trim", fail)
-    world.host.display(7).drop()
+    client = await world.attach()
+    monkeypatch.setattr(MemoryRunFolders, "display_pid", fail)
+    assert world.dial(client)
     await settle()
     monkeypatch.undo()
     assert client.evicted == ["the node made a mistake"]

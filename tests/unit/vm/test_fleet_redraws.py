@@ -10,8 +10,8 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, TimedOut
 from qvdnode.model.guest import GuestSpec
 from qvdnode.model.vm_state import DisplayState
-from qvdnode.vm.drivers.memory import MemoryDriver
 from qvdnode.wire import session_params
+from tests.fakes.memory_driver import MemoryDriver
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import Client, World, settle
 
@@ -60,8 +60,23 @@ async def test_a_display_that_ends_gives_its_turn_back(world: World) -> None:
     await waiting
 
 
+async def test_a_display_that_ends_while_it_waits_leaves_the_queue(world: World) -> None:
+    slots = world.fleet._state.redraws
+    await slots.acquire()
+    waiting = attaching(world, 8)
+    await settle()
+    held = world.host.held["kill"] = asyncio.Event()  # or its actor would end, and all it waits for
+    world.host.display(8).take(9)
+    await world.passes(0.2)
+    slots.release()
+    await settle()
+    assert not slots.locked()
+    held.set()
+    assert world.dial(await waiting)
+
+
 async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) -> None:
-    turns = world.fleet._shared.redraws
+    turns = world.fleet._state.redraws
     await turns.acquire()
     waiting = attaching(world, 7)
     await world.passes(16)
@@ -71,7 +86,7 @@ async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) ->
 
 
 async def test_who_waits_for_a_turn_in_vain_hears_why_and_is_told_in_the_end(world: World) -> None:
-    await world.fleet._shared.redraws.acquire()
+    await world.fleet._state.redraws.acquire()
     client = Client(world.host, 8)
     waiting = asyncio.get_running_loop().create_task(
         world.fleet.attach(desktop_order(8, user_id=8), DisplayParams(), client, client.told.append)
@@ -103,7 +118,7 @@ async def test_a_guest_whose_script_stalls_keeps_nobody_waiting_long(
     assert world.dial(await stalled)
 
 
-async def test_wishes_that_change_while_a_display_waits_for_its_turn_are_heeded(
+async def test_parameters_that_change_while_a_display_waits_for_its_turn_are_heeded(
     world: World,
 ) -> None:
     first = await world.attach(7)

@@ -16,7 +16,7 @@ class Start:
         self.task = asyncio.create_task(self._run(limiter))
 
     async def _run(self, limiter: StartLimiter) -> None:
-        async with limiter.turn(self.places.append):
+        async with limiter.slot(self.places.append):
             self._began.append(self)
             await self.end.wait()
 
@@ -78,7 +78,7 @@ async def test_a_turn_that_comes_too_late_goes_to_the_next() -> None:
     assert began == [starts[0], starts[2]]
     starts[2].end.set()
     await starts[2].task
-    async with asyncio.timeout(1), limiter.turn(lambda _place: None):
+    async with asyncio.timeout(1), limiter.slot(lambda _place: None):
         pass
 
 
@@ -86,11 +86,11 @@ async def test_a_failed_start_passes_its_turn_on() -> None:
     limiter = StartLimiter(1, 10)
 
     async def fail() -> None:
-        async with limiter.turn(lambda _place: None):
+        async with limiter.slot(lambda _place: None):
             raise OSError("no such image")
 
     for _ in range(3):
         with pytest.raises(OSError, match="no such image"):
             await fail()
-    async with asyncio.timeout(1), limiter.turn(lambda _place: None):
+    async with asyncio.timeout(1), limiter.slot(lambda _place: None):
         pass

@@ -7,17 +7,24 @@ import secrets
 import socket
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from qvdnode.cli.doctor.examine import nearest, stores
+from qvdnode.cli.doctor.certificate import judge
+from qvdnode.cli.doctor.examine import certificate_facts, nearest, stores
+from qvdnode.cli.doctor.finding import Level
 from qvdnode.daemon.load import parse
 from qvdnode.host import id_claims, mounts, process, project_quota
 from qvdnode.host.probes import mapped_mounts
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net.nft import Nft
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.tls.host_names import host_names
+from qvdnode.tls.identity import NodeIdentity
+from tests.harness.authority import Authority, Pair
 
 IDS = 0x7000_0000
 NOBODY = 65_534
@@ -25,7 +32,12 @@ NOBODY = 65_534
 ASKED_OF_IT = {
     "kernel", "cgroups", "overlay", "shifted mounts", "id ranges", "KSM", "swap", "KVM", "Docker",
     "nftables", "forwarding", "nxproxy", "clients.port", "disk", "disk limits", "clock",
+    "certificate",
 }  # fmt: skip
+
+CERTIFICATE_SUBJECTS = (
+    "certificate", "certificate names", "certificate chain", "certificate key", "certificate kind"
+)  # fmt: skip
 
 
 async def doctor(*argv: str) -> process.Finished:
@@ -180,3 +192,28 @@ async def test_a_file_system_without_overlays_is_told(tmp_path: Path) -> None:
     refused = await mapped_mounts.look(Path("/proc/self"), IDS, 65_536)
     assert refused.overlay is not None
     assert refused.shifted is not None
+
+
+def test_a_certificate_of_an_authority_is_looked_at(tmp_path: Path) -> None:
+    chain, key = Authority().issue(("elsewhere.example",), left=timedelta(days=3)).write(tmp_path)
+    key.chmod(0o644)
+    tls = {"certificate": str(chain), "key": str(key)}
+    every = dict.fromkeys(CERTIFICATE_SUBJECTS, Level.WARNING)
+    assert certificate_levels({"tls": tls}) == every
+    key.write_bytes(Pair.self_signed().key_pem())
+    assert certificate_levels({"tls": tls}) == {"certificate": Level.ERROR}
+    key.unlink()
+    assert certificate_levels({"tls": tls}) == {"certificate": Level.ERROR}
+
+
+def test_a_certificate_of_the_nodes_own_is_looked_at(tmp_path: Path) -> None:
+    given = {"node": {"state_dir": str(tmp_path)}, "network": {"subnet": "10.254.3.0/24"}}
+    assert certificate_levels(given) == {"certificate": Level.OK}
+    NodeIdentity(tmp_path / "tls", SystemClock()).ensure(*host_names())
+    assert certificate_levels(given) == dict.fromkeys(CERTIFICATE_SUBJECTS, Level.OK)
+
+
+def certificate_levels(given: dict[str, dict[str, str]]) -> dict[str, Level]:
+    """What the doctor thinks of each part of the certificate."""
+    found = judge(certificate_facts(parse(given)), SystemClock().now())
+    return {item.subject: item.level for item in found}

@@ -21,6 +21,7 @@ from qvdnode.host import process
 from qvdnode.host.child import Child
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.qvd_server import FakeQvdServer, answer, fake_qvd_server
+from tests.harness.authority import Authority, Pair
 from tests.harness.nxagent import agent, relay_to
 from tests.harness.screen import bare_xvfb, xvfb
 from tests.harness.terminal import at_terminal
@@ -291,3 +292,55 @@ def test_a_question_does_not_steer_the_terminal(
     with pytest.raises(typer.Abort):
         confirmed(f"Remove {HOSTILE}?")
     assert steers_nothing(capsys.readouterr().err.encode())
+
+
+async def test_what_an_authority_vouches_for_asks_nobody(tmp_path: Path) -> None:
+    """Neither at first nor after a renewal, nor where the certificate was pinned before."""
+    root = Authority()
+    file = root.write(tmp_path)
+    async with fake_qvd_server(tmp_path, context=root.issue().context(tmp_path)) as first:
+        port = first.port
+        assert await listed(tmp_path, first, "--ca", str(file))
+        assert known_servers(tmp_path) == [f"127.0.0.1:{port} authority"]
+        pin = await fingerprint_at(Target("127.0.0.1", port), SystemClock())
+        assert await listed(tmp_path / "pinned", first, "--pin", pin)
+    async with fake_qvd_server(tmp_path, port, root.issue().context(tmp_path)) as renewed:
+        assert await listed(tmp_path, renewed, ca_of_environment=file)
+        assert await listed(tmp_path / "pinned", renewed, "--ca", str(file))
+        refused = await qvd(tmp_path / "elsewhere", *ls(renewed))
+        assert (refused.returncode, b"--ca FILE" in refused.stderr) == (4, True)
+
+
+async def test_who_was_vouched_for_does_not_fall_back_to_a_pin(tmp_path: Path) -> None:
+    root = Authority()
+    file = str(root.write(tmp_path))
+    async with fake_qvd_server(tmp_path, context=root.issue().context(tmp_path)) as first:
+        port = first.port
+        assert await listed(tmp_path, first, "--ca", file)
+    async with fake_qvd_server(tmp_path, port, Pair.self_signed().context(tmp_path)) as other:
+        refused = await qvd(tmp_path, *ls(other, "--ca", file))
+        assert refused.returncode == 4
+        assert b"somebody may be in between" in refused.stderr
+        assert other.heads == []
+        pin = await fingerprint_at(Target("127.0.0.1", port), SystemClock())
+        assert await listed(tmp_path, other, "--pin", pin)
+        assert await listed(tmp_path, other)
+
+
+def known_servers(folder: Path) -> list[str]:
+    return (folder / "data" / "qvdnode" / "known_servers").read_text().splitlines()
+
+
+async def listed(
+    folder: Path, server: FakeQvdServer, *more: str, ca_of_environment: Path | None = None
+) -> bool:
+    """Whether the desktops were shown; nobody is there to confirm anything."""
+    for path in ("/qvd/list_of_vm", "/qvd/list_of_applications"):
+        server.answers[path] = answer(200, b"[]")
+    environ = home(folder)
+    if ca_of_environment is not None:
+        environ["QVD_CA"] = str(ca_of_environment)
+    said = await process.run(
+        program(*ls(server, *more)), stdin=b"secret\n", env=environ, check=False
+    )
+    return said.returncode == 0

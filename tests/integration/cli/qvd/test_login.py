@@ -1,14 +1,24 @@
 import asyncio
+import contextlib
 import json
 import stat
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from qvdnode.admin import listener
+from qvdnode.admin.parts import AdminParts
+from qvdnode.admin.settings import AdminSettings
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.tls.acceptor import listen
 from qvdnode.tls.identity import NodeIdentity
+from tests.harness.authority import Authority, Pair
 from tests.integration.cli.qvd.conftest import Qvd
 from tests.integration.cli.qvd.live_node import LiveNode
+
+ROOT = Authority()
+Renew = Callable[[Pair], None]
 
 pytestmark = pytest.mark.postgres
 
@@ -20,7 +30,7 @@ def kept_in(config_home: Path) -> list[Path]:
 async def test_a_login_is_kept_for_its_owner_only(logged_in: Qvd, config_home: Path) -> None:
     kept = config_home / "qvd" / "admin-login.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert set(json.loads(kept.read_text())) == {"url", "fingerprint", "token"}
+    assert set(json.loads(kept.read_text())) == {"url", "fingerprint", "token", "ca"}
     assert (await logged_in("tenant", "list")).exit_code == 0
 
 
@@ -44,6 +54,57 @@ async def test_another_certificate_than_the_pinned_one_gets_nothing(
     result = await qvd(*words, stdin=node.token)
     assert result.exit_code == 4
     assert "another certificate" in result.stderr
+
+
+@contextlib.asynccontextmanager
+async def vouched_node(parts: AdminParts, folder: Path) -> AsyncIterator[tuple[LiveNode, Renew]]:
+    """A node with a certificate of an authority's, and what gives it another one."""
+    chain, key = ROOT.issue(("localhost",)).write(folder)
+    identity = NodeIdentity(folder, SystemClock(), certificate=chain, key=key)
+    identity.ensure(())
+    socket = listen("127.0.0.1", 0, section="admin")
+    url = f"https://localhost:{socket.getsockname()[1]}"
+    _number, token = await parts.accounts.operators.issue("tests")
+
+    def renew(pair: Pair) -> None:
+        for old, new in zip((chain, key), pair.write(folder), strict=True):
+            new.rename(old)
+        identity.reload()
+
+    serving = listener.serving(parts, SystemClock(), socket, identity.context(), AdminSettings())
+    async with serving:
+        yield LiveNode(url, identity.fingerprint(), token), renew
+
+
+async def test_a_node_that_an_authority_vouches_for_is_not_pinned(
+    qvd: Qvd, parts: AdminParts, config_home: Path, tmp_path: Path
+) -> None:
+    file = ROOT.write(tmp_path)
+    async with vouched_node(parts, tmp_path) as (node, renew):
+        words = ("login", node.url, "--token-stdin")
+        refused = await qvd(*words, stdin=node.token)
+        assert (refused.exit_code, "--ca FILE" in refused.stderr) == (4, True)
+        assert (await qvd(*words, "--ca", str(file), stdin=node.token)).exit_code == 0
+        kept = json.loads(kept_in(config_home)[0].read_text())
+        assert (kept["fingerprint"], kept["ca"]) == (None, str(file))
+        renew(ROOT.issue(("localhost",)))
+        assert (await qvd("tenant", "list")).exit_code == 0
+        renew(ROOT.issue(("other.example",)))
+        wrong_name = await qvd("tenant", "list")
+        assert (wrong_name.exit_code, "other names" in wrong_name.stderr) == (4, True)
+        renew(Pair.self_signed(("localhost",)))
+        assert (await qvd("tenant", "list")).exit_code == 4
+        file.unlink()
+        assert "cannot be read" in (await qvd("tenant", "list")).stderr
+
+
+async def test_the_systems_authorities_vouch_for_a_node(
+    qvd: Qvd, parts: AdminParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(ROOT.write(tmp_path)))
+    async with vouched_node(parts, tmp_path) as (node, _renew):
+        assert (await qvd("login", node.url, "--token-stdin", stdin=node.token)).exit_code == 0
+        assert (await qvd("tenant", "list")).exit_code == 0
 
 
 async def test_a_wrong_token_is_denied_and_not_kept(

@@ -31,7 +31,7 @@ RECORD = GuestRecord(
 
 
 @pytest.mark.parametrize(
-    "record", [RECORD, replace(RECORD, process=None), replace(RECORD, lasting="5e1f")]
+    "record", [RECORD, replace(RECORD, process=None), replace(RECORD, resume_digest="5e1f")]
 )
 def test_what_is_written_is_read_again(record: GuestRecord) -> None:
     assert decode(encode(record)) == record
@@ -39,7 +39,7 @@ def test_what_is_written_is_read_again(record: GuestRecord) -> None:
 
 def test_a_file_of_an_earlier_program_is_read() -> None:
     body = json.loads(encode(RECORD))
-    del body["lasting"]
+    del body["resume_digest"]
     assert decode(json.dumps(body).encode()) == RECORD
 
 

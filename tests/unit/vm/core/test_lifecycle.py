@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.model.vm_state import VmState as S
-from qvdnode.vm.core.effects import Effect
-from qvdnode.vm.core.lifecycle import ON_ENTRY, TRANSITIONS, step
+from qvdnode.vm.core.lifecycle import ON_ENTRY, TRANSITIONS, Action, step
 from qvdnode.vm.core.lifecycle import GuestEvent as E
 
 RESTING = {S.STOPPED, S.FAILED}
@@ -22,7 +21,7 @@ def reachable(start: S) -> set[S]:
     return found
 
 
-def walk(events: list[E], state: S = S.STOPPED) -> Iterator[tuple[S, E, S, tuple[Effect, ...]]]:
+def walk(events: list[E], state: S = S.STOPPED) -> Iterator[tuple[S, E, S, tuple[Action, ...]]]:
     for event in events:
         moved = step(state, event)
         if moved is not None:
@@ -30,7 +29,7 @@ def walk(events: list[E], state: S = S.STOPPED) -> Iterator[tuple[S, E, S, tuple
             state = moved[0]
 
 
-def test_every_state_has_a_row_and_effects() -> None:
+def test_every_state_has_a_row_and_actions() -> None:
     assert set(TRANSITIONS) == set(ON_ENTRY) == set(S)
 
 
@@ -45,8 +44,8 @@ def test_every_event_means_something_somewhere(event: E) -> None:
     assert any(event in row for row in TRANSITIONS.values())
 
 
-@pytest.mark.parametrize("effect", Effect)
-def test_every_effect_is_had_somewhere(effect: Effect) -> None:
+@pytest.mark.parametrize("effect", Action)
+def test_every_action_is_taken_somewhere(effect: Action) -> None:
     assert any(effect in effects for effects in ON_ENTRY.values())
 
 
@@ -56,7 +55,7 @@ def test_nothing_is_cleaned_while_a_process_may_run() -> None:
 
 
 def test_the_row_is_given_up_only_after_cleaning_or_a_failure_dismissed() -> None:
-    giving_up = {s for s, effects in ON_ENTRY.items() if Effect.RELEASE in effects}
+    giving_up = {s for s, effects in ON_ENTRY.items() if Action.RELEASE in effects}
     assert giving_up == RESTING
     before = {s for s, row in TRANSITIONS.items() for t in row.values() if t in RESTING}
     assert before <= {S.CLEANING, S.FAILED}
@@ -74,7 +73,7 @@ def test_a_stop_is_heard_in_every_state_of_a_live_guest(state: S) -> None:
     moved = step(state, E.STOP_ASKED)
     assert moved is not None
     assert moved[0] in {S.STOPPING, S.KILLING}
-    assert Effect.CANCEL_BRING_UP in moved[1]
+    assert Action.CANCEL_BRING_UP in moved[1]
 
 
 def test_the_life_of_a_desktop() -> None:
@@ -94,7 +93,7 @@ def test_no_order_of_events_skips_the_cleaning(events: list[E]) -> None:
     """Between one bring-up and the next everything was killed and cleaned."""
     dirty = False
     for _, _, target, effects in walk(events):
-        if Effect.BRING_UP in effects:
+        if Action.BRING_UP in effects:
             assert not dirty
             dirty = True
         if target is S.CLEANING:

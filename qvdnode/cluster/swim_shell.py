@@ -1,0 +1,238 @@
+"""Runs the membership machine on a loop: a UDP socket, TCP streams and timers.
+
+What strangers send is counted and never logged one by one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from qvdnode.cluster.core.swim.effects import (
+    Effect,
+    Event,
+    Notify,
+    OpenStream,
+    Schedule,
+    SendDatagram,
+    Stalled,
+    Timer,
+)
+from qvdnode.cluster.core.swim.machine import Swim
+from qvdnode.cluster.core.swim.timing import Timing
+from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.cluster.swim_stream import (
+    InboundStream,
+    TooLarge,
+    ask,
+    seal_datagram,
+    seal_message,
+)
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import Supervisor, contained
+from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.telemetry.metrics import Counter, Gauge
+from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.wire.swim import Address, SwimError
+
+REFUSED = Counter(
+    "qvdnode_gossip_refused", "Packets and streams of the membership not used", ["reason"]
+)
+DROPPED = Counter(
+    "qvdnode_gossip_dropped", "Own packets and streams that had no room to be sent", ["kind"]
+)
+STALLS = Counter("qvdnode_gossip_stalls", "Times that the membership's thread stood still")
+UP = Gauge("qvdnode_gossip_members_up", "Members of the farm that are up, this one included")
+HEALTH = Gauge("qvdnode_gossip_health", "How far this node distrusts its own view: 0 is well")
+
+INBOUND_MAX: Final = 64
+OUTBOUND_MAX: Final = 16
+
+
+class SwimShell(asyncio.DatagramProtocol):
+    """One member on the running loop, from `run` until `stop`."""
+
+    def __init__(
+        self,
+        swim: Swim,
+        timing: Timing,
+        keyring: Keyring,
+        clock: Clock,
+        told: Callable[[Event], None],
+    ) -> None:
+        self.keyring = keyring
+        self._swim = swim
+        self._timing = timing
+        self._clock = clock
+        self._told = told
+        self._scope = Supervisor("gossip")
+        self._udp: asyncio.DatagramTransport | None = None
+        self._inbound: set[InboundStream] = set()
+        self._outbound = 0
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self._paused = False
+        """Whether the transport's queue is full, 64 KiB."""
+
+    async def run(self, seeds: Sequence[Address], began: Callable[[], None]) -> None:
+        """Take the port, call `began`, and be a member until cancelled.
+
+        Raises HostFailed when the port cannot be had, and what the machine raised if it failed.
+        """
+        loop = asyncio.get_running_loop()
+        self._failed = loop.create_future()
+        host, port = self._swim.own.address
+        listener = listen(host, port, section="gossip")
+        try:
+            self._udp, _ = await loop.create_datagram_endpoint(
+                lambda: self, local_addr=(host, port)
+            )
+            acceptor = Acceptor(listener, self._accept, lambda: len(self._inbound) < INBOUND_MAX)
+            async with self._scope as scope:
+                _ = scope.essential("accept", acceptor.run())
+                self._take(self._swim.start(seeds, self._clock.monotonic_s()))
+                began()
+                await self._failed
+        finally:
+            listener.close()
+            self._close()
+
+    def announce(self, metadata: bytes) -> None:
+        """Tell all members other metadata; raises ValueError above 512 bytes."""
+        self._take(self._swim.announce(metadata, self._clock.monotonic_s()))
+
+    def leave(self) -> None:
+        """Say goodbye, which takes some rounds of gossip; see `goodbye_said`."""
+        self._take(self._swim.leave(self._clock.monotonic_s()))
+
+    def goodbye_said(self) -> bool:
+        """Whether nothing waits to be passed on any more, or there is nobody to hear it."""
+        return self._swim.rumours == 0 or self._swim.members.size == 1
+
+    def set_seeds(self, seeds: Sequence[Address]) -> None:
+        """Other places where members may be."""
+        self._swim.set_seeds(seeds)
+
+    # What asyncio calls
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take a packet, from whomever it came."""
+        if len(data) > self._timing.packet_max_bytes:
+            self.refused("too_large")
+            return
+        with contained("membership_packet_failed"):
+            try:
+                plain = self.keyring.open(data)
+                now_s = self._clock.monotonic_s()
+                self._take(self._swim.handle_datagram(plain, Address(*addr[:2]), now_s))
+            except Forged:
+                self.refused("forged")
+            except SwimError as error:
+                self.refused(error.refusal)
+
+    def error_received(self, error: Exception) -> None:
+        """A packet could not be delivered; the probe finds out itself."""
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more packets for now; what is to be sent meanwhile is dropped."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._paused = False
+
+    # What inbound streams call
+
+    def answer(self, plain: bytes, source: tuple[str, int]) -> bytes | None:
+        """The answer to a stream's message, or None if it is not used."""
+        try:
+            effects, answer = self._swim.handle_stream_request(
+                plain, Address(*source), self._clock.monotonic_s()
+            )
+        except SwimError as error:
+            self.refused(error.refusal)
+            return None
+        self._take(effects)
+        return answer
+
+    def refused(self, reason: str) -> None:
+        """Count what was not used."""
+        REFUSED.labels(reason).inc()
+
+    # How effects are done
+
+    def _take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendDatagram(address, data):
+                    self._send(address, data)
+                case OpenStream():
+                    self._open(effect)
+                case Schedule(timer, delay_s):
+                    self._schedule(timer, delay_s)
+                case Notify(event):
+                    self._tell(event)
+        HEALTH.set(self._swim.health)
+
+    def _send(self, address: Address, data: bytes) -> None:
+        if self._udp is None or self._udp.is_closing():
+            return
+        if self._paused:
+            DROPPED.labels("datagram").inc()
+        else:
+            self._udp.sendto(seal_datagram(self.keyring, data), address)
+
+    def _schedule(self, timer: Timer, delay_s: float) -> None:
+        def due() -> None:
+            self._timers.discard(handle)
+            with contained("membership_timer_failed") as attempt:
+                self._take(self._swim.handle_timer(timer, self._clock.monotonic_s()))
+            if attempt.failed and self._failed is not None and not self._failed.done():
+                # Without its timers it would look alive and notice nothing.
+                self._failed.set_exception(RuntimeError("the membership failed"))
+
+        handle = asyncio.get_running_loop().call_later(delay_s, due)
+        self._timers.add(handle)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Stalled):
+            STALLS.inc()
+        UP.set(self._swim.members.size)
+        self._told(event)
+
+    def _accept(self) -> InboundStream:
+        stream = InboundStream(self, self._inbound.discard)
+        self._inbound.add(stream)
+        return stream
+
+    def _open(self, effect: OpenStream) -> None:
+        if self._outbound >= OUTBOUND_MAX:
+            DROPPED.labels("stream").inc()
+            self._swim.handle_stream_failure(effect.number)
+            return
+        self._outbound += 1
+        _ = self._scope.isolated("stream", self._ask(effect))
+
+    async def _ask(self, effect: OpenStream) -> None:
+        message = seal_message(self.keyring, effect.data)
+        try:
+            async with TimeLimit(effect.limit_s):
+                plain = await ask(*effect.address, message, lambda: self.keyring)
+            now_s = self._clock.monotonic_s()
+            self._take(self._swim.handle_stream_answer(effect.number, plain, now_s))
+        except (OSError, EOFError, TimeoutError):
+            self._swim.handle_stream_failure(effect.number)
+        except (Forged, TooLarge):
+            self.refused("forged")
+            self._swim.handle_stream_failure(effect.number)
+        except SwimError as error:
+            self.refused(error.refusal)
+        finally:
+            self._outbound -= 1
+
+    def _close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        for stream in tuple(self._inbound):
+            stream.abort()
+        if self._udp is not None:
+            self._udp.close()

@@ -1,0 +1,54 @@
+"""What the fleet is built from (joined in daemon/build.py), and what all its VMs share."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.runtime.clock import Clock
+from qvdnode.vm.core.id_slots import IdSlots
+from qvdnode.vm.ports import (
+    Admission,
+    Confinement,
+    GuestDriver,
+    RootfsProvider,
+    RunFolders,
+    VmStore,
+)
+from qvdnode.vm.settings import VmSettings
+from qvdnode.vm.start_limiter import StartLimiter
+from qvdnode.vm.state_file import StateFiles
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDependencies:
+    """Every port, the settings, and the facts of this boot."""
+
+    driver: GuestDriver
+    rootfs: RootfsProvider
+    confinement: Confinement
+    run_folders: RunFolders
+    store: VmStore
+    admission: Admission
+    clock: Clock
+    settings: VmSettings
+    boot_id: str
+    lease_ran_out: Callable[[], str | None]
+    """Why nothing that was claimed may be started any more, or None; asked before each launch."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """Queues, id ranges and state files, which all VMs of a fleet share."""
+
+    limiter: StartLimiter
+    redraws: asyncio.Semaphore
+    """Slots to resume a display and have it drawn."""
+    slots: IdSlots
+    state_files: StateFiles
+    promised: Callable[[], Sequence[DesktopOrder]]
+    """The orders of all guests that run or come up."""
+
+    def promised_mib(self) -> int:
+        """Memory of the flavours of all guests that run or come up."""
+        return sum(order.flavour.memory_mib for order in self.promised())

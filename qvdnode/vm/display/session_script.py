@@ -1,0 +1,119 @@
+"""A guest's session script: writes its parameters, runs its verbs, and skips a needless resume."""
+
+import hashlib
+import logging
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import FarmError, GuestFailed
+from qvdnode.model.guest import GuestSpec
+from qvdnode.vm.core.session_facts import ExitCode, session_params
+from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.resources import GuestResources
+from qvdnode.wire import session_params as session_file
+
+log = logging.getLogger(__name__)
+
+
+def spec_of(dependencies: FleetDependencies, guest: GuestResources) -> GuestSpec:
+    """The spec that the driver has for the guest; raises GuestFailed once the guest is gone."""
+    spec = guest.spec(
+        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+    )
+    if spec is None:
+        raise GuestFailed("The guest is gone.", step="session")
+    return spec
+
+
+def write_params(
+    dependencies: FleetDependencies, guest: GuestResources, params: DisplayParams
+) -> bytes:
+    """Write the parameters, whatever the guest put in their place; returns what was written.
+
+    Raises HostFailed.
+    """
+    settings = dependencies.settings
+    facts = session_params(
+        guest.order, params, prefix=settings.prefix, nameservers=settings.nameservers
+    )
+    content = session_file.encode(facts)
+    dependencies.run_folders.write_params(guest.order.vm.id, content)
+    return content
+
+
+async def run(dependencies: FleetDependencies, guest: GuestResources, verb: str) -> int:
+    """Run the verb and return its exit code; raises GuestFailed, HostFailed, TimedOut."""
+    limit_s = dependencies.settings.session_limit_s
+    return await dependencies.driver.run_session(
+        spec_of(dependencies, guest), verb, limit_s=limit_s
+    )
+
+
+async def start(
+    dependencies: FleetDependencies,
+    state: FleetState,
+    guest: GuestResources,
+    params: DisplayParams,
+) -> bool:
+    """Start the display; returns whether one ran already. Raises GuestFailed, HostFailed, TimedOut.
+
+    Records in `guest` how long it took.
+    """
+    clock = dependencies.clock
+    began_s = clock.monotonic_s()
+    try:
+        write_params(dependencies, guest, params)
+        _note_digest(dependencies, state, guest, None)
+        code = await run(dependencies, guest, "start")
+        if code not in {ExitCode.OK, ExitCode.ALREADY_RUNNING}:
+            raise _failed("start", code)
+        return code == ExitCode.ALREADY_RUNNING
+    finally:
+        guest.steps["session"] = clock.monotonic_s() - began_s
+
+
+async def prepare_resume(
+    dependencies: FleetDependencies,
+    state: FleetState,
+    guest: GuestResources,
+    params: DisplayParams,
+) -> None:
+    """Have the display read these parameters when it resumes; raises as `start`.
+
+    The script is skipped when its last run was for the same parameters and still holds.
+    """
+    content = write_params(dependencies, guest, params)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest == guest.resume_digest:
+        return
+    # A script that fails may have changed the options all the same.
+    _note_digest(dependencies, state, guest, None)
+    code = await run(dependencies, guest, "resume")
+    if code not in {ExitCode.OK, ExitCode.OPTIONS_HOLD}:
+        raise _failed("resume", code)
+    if code == ExitCode.OPTIONS_HOLD:
+        _note_digest(dependencies, state, guest, digest)
+
+
+def _note_digest(
+    dependencies: FleetDependencies, state: FleetState, guest: GuestResources, digest: str | None
+) -> None:
+    # In the state file, too: after a restart of the node all clients come back at once.
+    if digest == guest.resume_digest:
+        return
+    guest.resume_digest = digest
+    record = guest.record(dependencies.boot_id)
+    if record is None:  # the guest is being cleaned up
+        return
+    try:
+        state.state_files.write(record)
+    except FarmError as error:
+        facts = {"vm": guest.order.vm.id, "because": str(error)}
+        log.warning("lasting_not_noted", extra=facts)
+
+
+def _failed(verb: str, code: int) -> GuestFailed:
+    return GuestFailed(
+        f"The desktop could not be brought up: its session script's {verb} ended with {code}"
+        " (see the VM's log).",
+        step="session",
+    )

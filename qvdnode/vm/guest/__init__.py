@@ -1,0 +1,1 @@
+"""The shell around one VM's core: its mailbox, its tasks, and what they make on the host."""

@@ -1,0 +1,345 @@
+"""One VM's actor: the shell around its core. A mailbox of messages, and turns.
+
+A turn hands one message to the core and carries out the effects. What takes long runs in tasks of
+the actor; they post messages and change nothing of the core's.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestProcess, GuestSpec
+from qvdnode.model.ids import Generation
+from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
+from qvdnode.runtime.supervise import Supervisor, contained
+from qvdnode.telemetry.metrics import Counter, Histogram
+from qvdnode.vm import retry
+from qvdnode.vm.core import effects as e
+from qvdnode.vm.core import messages as m
+from qvdnode.vm.core.desktop import Desktop, Limits
+from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.display.operations import DisplayOperations
+from qvdnode.vm.guest import teardown
+from qvdnode.vm.guest.bring_up import BringUp
+from qvdnode.vm.guest.row_writer import RowWriter
+from qvdnode.vm.resources import GuestResources
+from qvdnode.vm.settings import VmSettings
+from qvdnode.vm.status import GuestStatus
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = Histogram(
+    "qvdnode_vm_ready_seconds", "From leaving the queue to a display that listens"
+)
+FAILURES = Counter("qvdnode_vm_start_failures", "Starts of VMs that failed", ["code"])
+
+LOG_LEVELS: Final = {
+    e.Level.DEBUG: logging.DEBUG,
+    e.Level.INFO: logging.INFO,
+    e.Level.WARNING: logging.WARNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How to reach whoever made a request."""
+
+    answer: asyncio.Future[Any]
+    progress: Progress | None = None
+    viewer: Viewer | None = None
+    """The client's stream, where the request is for the display."""
+
+
+class GuestActor:
+    """Owned by the fleet, which runs `run` as a task and forgets the actor when that ends."""
+
+    def __init__(
+        self, order: DesktopOrder, dependencies: FleetDependencies, state: FleetState
+    ) -> None:
+        self.vm_id = order.vm.id
+        self.closed = False
+        """Whether it takes no more messages."""
+        self._dependencies = dependencies
+        self._state = state
+        self._mailbox: asyncio.Queue[m.Message] = asyncio.Queue()
+        self._tasks = Supervisor(f"vm-{order.vm.id}")
+        settings, now = dependencies.settings, dependencies.clock.now()
+        self._core = Desktop(order.vm.id, order, limits_of(settings), now)
+        self._requests: dict[int, Request] = {}
+        self._timers: dict[e.Timer, asyncio.Task[None]] = {}
+        self._row = RowWriter(
+            dependencies.store,
+            order.vm.id,
+            dependencies.clock,
+            retry_s=settings.retry_s,
+            post=self.post,
+        )
+        self._guest: GuestResources | None = None
+        self._bring_up: BringUp | None = None
+        self._display: DisplayOperations | None = None
+
+    # -- the mailbox ---------------------------------------------------------------------------
+
+    def post(self, message: m.Message) -> None:
+        """Have a message handled after those that came before."""
+        self._mailbox.put_nowait(message)
+
+    def ask(self, number: int, request: Request, message: m.Message) -> None:
+        """Post a message that carries the number of a request, which is answered later."""
+        self._requests[number] = request
+        self.post(message)
+
+    def adopt(
+        self,
+        guest: GuestResources,
+        *,
+        claimed: Generation | None,
+        whole: bool,
+        error: FarmError | None,
+    ) -> None:
+        """Take over a guest that an earlier process left, before anything else is posted."""
+        self._guest = guest
+        self.post(m.Found(guest.order, claimed, whole, error))
+
+    async def run(self) -> None:
+        """Handle messages until the VM is at rest and nobody wants anything of it."""
+        try:
+            async with self._tasks:
+                _ = self._tasks.isolated("row", self._row.run())
+                while not self.closed:
+                    await self._turn(await self._mailbox.get())
+                    self.closed = self._core.idle and self._mailbox.empty()
+        finally:
+            self.closed = True
+            for effect in self._handle(m.NodeStops()):
+                with contained("vm_message_failed", vm=self.vm_id, turn="NodeStops"):
+                    self._perform(effect)
+
+    async def _turn(self, message: m.Message) -> None:
+        if not await self._carry_out(message):
+            # An actor that ended by a mistake would leave its guest running, known to nobody.
+            await self._carry_out(m.TurnFailed())
+
+    async def _carry_out(self, message: m.Message) -> bool:
+        """Handle the message and perform each effect, whether or not others fail.
+
+        Returns whether none failed.
+        """
+        effects: deque[e.Effect] | None = None
+        turn, done = type(message).__name__, True
+        while effects is None or effects:
+            # Entered again after a failure only, for the effects that are left.
+            with contained("vm_message_failed", vm=self.vm_id, turn=turn) as attempt:
+                if effects is None:
+                    effects = deque()
+                    effects.extend(self._handle(message))
+                while effects:
+                    effect = effects.popleft()
+                    if not isinstance(effect, e.HangUp):
+                        self._perform(effect)
+                    elif self._display is not None:
+                        # The one thing that a turn waits for: see ports.GuestDriver.
+                        await self._display.hang_up(effect)
+            done = done and not attempt.failed
+        return done
+
+    def _handle(self, message: m.Message) -> list[e.Effect]:
+        clock = self._dependencies.clock
+        return self._core.handle(message, m.Moment(clock.now(), clock.monotonic_s()))
+
+    # -- what can be read ----------------------------------------------------------------------
+
+    async def recorded(self) -> None:
+        """Return once the row says how the VM is, or when it cannot be written now."""
+        with suppress(Unavailable):
+            await self._row.flush()
+
+    def status(self) -> GuestStatus:
+        """How it is now."""
+        core, guest = self._core, self._guest
+        return GuestStatus(
+            order=core.order,
+            state=core.state,
+            display=core.shown_display,
+            since=core.since,
+            queue_place=core.place,
+            generation=None if guest is None else guest.generation,
+            viewer=core.clients.seated is not None,
+            error=None if core.error is None else str(core.error),
+            address=None if guest is None or guest.port is None else str(guest.port.address.ip),
+            steps={} if guest is None else dict(guest.steps),
+        )
+
+    def spec(self) -> GuestSpec | None:
+        """The spec that the driver has for the guest that runs; None when none does."""
+        if self._guest is None or self._guest.process is None:
+            return None
+        folder = self._dependencies.run_folders.path(self.vm_id)
+        return self._guest.spec(self._dependencies.settings.prefix, folder)
+
+    @property
+    def promised(self) -> DesktopOrder | None:
+        """With which order the guest was admitted that runs or comes up."""
+        guest = self._guest
+        return guest.order if guest is not None and guest.admitted else None
+
+    # -- effects -------------------------------------------------------------------------------
+
+    def _perform(self, effect: e.Effect) -> None:
+        if isinstance(effect, e.ClientEffect):
+            self._reach(effect)
+        elif isinstance(effect, e.TimerEffect):
+            self._set_timer(effect)
+        elif isinstance(effect, e.RowEffect):
+            self._row.write(effect)
+        elif isinstance(effect, e.LogEffect):
+            self._note(effect)
+        elif isinstance(effect, e.GuestEffect):
+            self._perform_on_guest(effect)
+        elif self._display is not None:
+            self._display.perform(effect)
+
+    def _reach(self, effect: e.ClientEffect) -> None:
+        match effect:
+            case e.Tell(request=number, sentence=sentence):
+                request = self._requests.get(number)
+                if request is not None and request.progress is not None:
+                    request.progress(sentence)
+            case e.SeatClient(client=number):
+                _settle(self._requests[number].answer, self._seat(number))
+            case e.Answer(request=number, result=result):
+                _settle(self._requests.pop(number).answer, result)
+            case e.Refuse(request=number, error=error):
+                answer = self._requests.pop(number).answer
+                if not answer.done():
+                    answer.set_exception(error)
+            case e.Evict(client=number, reason=reason):
+                viewer = self._requests.pop(number).viewer
+                if viewer is not None:
+                    viewer.evict(reason)
+            case e.DropClient(client=number):
+                self._requests.pop(number, None)
+
+    def _seat(self, ticket: int) -> Seat:
+        guest = self._guest
+        if guest is None or guest.port is None or guest.generation is None:
+            raise AssertionError("a display listens without a guest")
+        port = self._dependencies.settings.display_port
+        address = DisplayAddress(str(guest.port.address.ip), port)
+        return Seat(self.vm_id, guest.generation, address, ticket)
+
+    def _set_timer(self, effect: e.TimerEffect) -> None:
+        running = self._timers.pop(effect.timer, None)
+        if running is not None:
+            running.cancel()
+        if isinstance(effect, e.ArmTimer):
+            self._timers[effect.timer] = self._begin(f"timer-{effect.timer}", self._sleep(effect))
+
+    async def _sleep(self, armed: e.ArmTimer) -> None:
+        await self._dependencies.clock.sleep(armed.seconds)
+        self.post(m.TimerFired(armed.timer, armed.serial))
+
+    def _note(self, effect: e.LogEffect) -> None:
+        match effect:
+            case e.Log(level=level, event=event, facts=facts):
+                log.log(LOG_LEVELS[level], event, extra={"vm": self.vm_id, **facts})
+            case e.NoteRetry(what=what, error=error):
+                retry.note(what, self.vm_id, error)
+            case e.CountFailure(code=code):
+                FAILURES.labels(code).inc()
+
+    def _perform_on_guest(self, effect: e.GuestEffect) -> None:  # noqa: C901 - one case an effect
+        match effect:
+            case e.BringUp(start=start, order=order):
+                self._start_bring_up(start, GuestResources(order))
+            case e.CancelBringUp():
+                if self._bring_up is not None:
+                    self._bring_up.cancel()
+            case e.FinishBringUp():
+                self._finish_bring_up(effect)
+            case e.WatchGuest(start=start):
+                self._watch(start)
+            case e.ShutDown(params=params):
+                if self._guest is not None:
+                    work = teardown.shut_down(self._dependencies, self._guest, params)
+                    _ = self._begin("shut-down", work)
+            case e.Kill(start=start):
+                _ = self._begin("kill", self._kill(start))
+            case e.Clean(start=start):
+                _ = self._begin("clean", self._clean(start))
+            case e.ForgetGuest():
+                self._guest = self._bring_up = self._display = None
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        return self._tasks.isolated(name, work)
+
+    # -- the guest -----------------------------------------------------------------------------
+
+    def _start_bring_up(self, start: int, guest: GuestResources) -> None:
+        self._guest = guest
+        self._bring_up = BringUp(
+            self._dependencies, self._state, guest, self._row, start, self.post
+        )
+        _ = self._begin("bring-up", self._bring_up.run())
+
+    def _finish_bring_up(self, finished: e.FinishBringUp) -> None:
+        if self._bring_up is None or self._guest is None:
+            return
+        self._bring_up.finish()
+        steps = self._guest.steps
+        steps["listen"] = finished.listen_s
+        READY_SECONDS.observe(finished.total_s)
+        facts = {f"{name}_s": round(seconds, 4) for name, seconds in steps.items()}
+        log.info("desktop_ready", extra={"vm": self.vm_id, **facts})
+
+    def _watch(self, start: int) -> None:
+        guest = self._guest
+        if guest is None:
+            return
+        self._display = DisplayOperations(
+            self._dependencies, self._state, guest, start, self._tasks, self.post
+        )
+        if guest.process is not None:
+            _ = self._begin("watch-guest", self._until_exit(start, guest.process))
+
+    async def _until_exit(self, start: int, process: GuestProcess) -> None:
+        await retry.retry(
+            self._dependencies.clock,
+            lambda: self._dependencies.driver.wait_exit(process),
+            what="exit",
+            vm_id=self.vm_id,
+        )
+        self.post(m.GuestExited(start))
+
+    async def _kill(self, start: int) -> None:
+        if self._bring_up is not None:
+            await self._bring_up.ended()
+        if self._guest is not None:
+            await teardown.kill(self._dependencies, self._guest)
+        self.post(m.NothingLeft(start))
+
+    async def _clean(self, start: int) -> None:
+        if self._guest is not None:
+            await teardown.clean(self._dependencies, self._state, self._guest)
+        self.post(m.Cleaned(start))
+
+
+def limits_of(settings: VmSettings) -> Limits:
+    """The settings that the core needs."""
+    return Limits(
+        boot_limit_s=settings.boot_limit_s,
+        attach_limit_s=settings.attach_limit_s,
+        stop_limit_s=settings.stop_limit_s,
+        display_tries=settings.display_tries,
+    )
+
+
+def _settle(answer: asyncio.Future[Any], result: object) -> None:
+    if not answer.done():
+        answer.set_result(result)

@@ -1,0 +1,162 @@
+"""Brings a guest from nothing to a running PID 1, as a list of steps.
+
+What each step makes is noted in GuestResources before the next begins, and teardown.py undoes what
+is noted: also after a restart of the node, which is why this is not a runtime.rollback.Rollback. A
+stop never interrupts a step, since half a mount could not be noted; it takes effect between steps.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from qvdnode.model.errors import (
+    ClaimUnknown,
+    Conflict,
+    FarmError,
+    GuestFailed,
+    HostFailed,
+    LeaseLost,
+    NodeFull,
+)
+from qvdnode.model.ids import Generation
+from qvdnode.vm.core import messages as m
+from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.guest.row_writer import RowWriter
+from qvdnode.vm.resources import GuestResources
+
+T = TypeVar("T")
+
+
+class BringUp:
+    """One attempt. `run` holds a start slot until `finish` or `cancel`."""
+
+    def __init__(
+        self,
+        dependencies: FleetDependencies,
+        state: FleetState,
+        guest: GuestResources,
+        row: RowWriter,
+        start: int,
+        post: Callable[[m.OfGuest], None],
+    ) -> None:
+        self._dependencies = dependencies
+        self._state = state
+        self._guest = guest
+        self._row = row
+        self._start = start
+        self._post = post
+        self._unwanted = self._queueing = False
+        self._task: asyncio.Task[object] | None = None
+        self._finished = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    def cancel(self) -> None:
+        """Nobody wants it any more: end between two steps."""
+        self._unwanted = True
+        self._finished.set()
+        if self._queueing and self._task is not None:
+            self._task.cancel()
+
+    def finish(self) -> None:
+        """The desktop is up: give the start slot to the next VM."""
+        self._finished.set()
+
+    async def ended(self) -> None:
+        """Return when no step runs any more."""
+        await self._ended.wait()
+
+    async def run(self) -> None:
+        """Bring the guest up; posts how it went."""
+        self._task = asyncio.current_task()
+        error: FarmError | None = GuestFailed("The node made a mistake; see its log.", step="start")
+        try:
+            await self._in_slot()
+            error = None
+        except FarmError as expected:
+            error = expected
+        finally:
+            self._ended.set()
+            if error is not None:
+                self._post(m.BringUpFailed(self._start, error))
+
+    async def _in_slot(self) -> None:
+        clock = self._dependencies.clock
+        asked = clock.monotonic_s()
+        self._require_wanted()
+        self._queueing = True
+        async with self._state.limiter.slot(self._queued):
+            self._queueing = False
+            self._guest.steps["queue"] = clock.monotonic_s() - asked
+            self._post(m.SlotGiven(self._start))
+            await self._steps()
+            self._ended.set()
+            await self._finished.wait()
+
+    def _queued(self, place: int) -> None:
+        self._post(m.Queued(self._start, place))
+
+    async def _steps(self) -> None:
+        guest, dependencies, vm = self._guest, self._dependencies, self._guest.order.vm
+        rules, root = dependencies.confinement, dependencies.rootfs
+        await self._step("admit", self._admit)
+        await self._step("row", self._row.flush)
+        generation = await self._step("acquire", self._acquire)
+        guest.ids = ids = self._state.slots.take()
+        guest.port = port = await self._step(
+            "network", lambda: rules.reserve(vm.id, egress=guest.order.flavour.egress)
+        )
+        guest.root = await self._step("mount", lambda: root.mount(guest.order, generation, ids))
+        await self._step("run_folder", lambda: dependencies.run_folders.create(vm.id, ids))
+        await self._step("confine", lambda: rules.confine(port))
+        spec = guest.spec(dependencies.settings.prefix, dependencies.run_folders.path(vm.id))
+        if spec is None:
+            raise HostFailed("a step of the start made nothing")
+        self._remember()
+        self._require_lease()
+        guest.process = await self._step("launch", lambda: dependencies.driver.launch(spec))
+        self._remember()
+        self._post(m.Launched(self._start))
+
+    async def _admit(self) -> None:
+        # Before anything is written: a VM that does not fit stays as it was.
+        order = self._guest.order
+        await self._dependencies.rootfs.require_room(order, self._state.promised)
+        memory = order.flavour.memory_mib
+        refusal = self._dependencies.admission.refuse(memory, self._state.promised_mib())
+        if refusal is not None:
+            raise NodeFull(refusal)
+        # No await between check and reservation: two starts could share the last memory.
+        self._guest.admitted = True
+
+    async def _acquire(self) -> Generation:
+        try:
+            generation = await self._dependencies.store.acquire(self._guest.order.vm.id)
+        except ClaimUnknown as error:
+            # Or nobody would release the row.
+            self._post(m.Claimed(self._start, error.generation))
+            raise
+        self._guest.generation = generation
+        self._post(m.Claimed(self._start, generation))
+        return generation
+
+    def _require_lease(self) -> None:
+        # The claim was guarded, and the steps since may have taken longer than the lease had left.
+        if (because := self._dependencies.lease_ran_out()) is not None:
+            raise LeaseLost(because)
+
+    def _remember(self) -> None:
+        record = self._guest.record(self._dependencies.boot_id)
+        if record is not None:
+            self._state.state_files.write(record)
+
+    def _require_wanted(self) -> None:
+        if self._unwanted:
+            raise Conflict("The desktop was stopped while it was being started.")
+
+    async def _step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        self._require_wanted()
+        started = self._dependencies.clock.monotonic_s()
+        try:
+            return await work()
+        finally:
+            self._guest.steps[name] = self._dependencies.clock.monotonic_s() - started

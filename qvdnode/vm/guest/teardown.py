@@ -1,0 +1,101 @@
+"""Ends a guest's processes, then undoes what its bring-up made, newest first.
+
+Nothing here gives up: a step that fails is logged and retried with growing pauses, because what is
+left would be somebody's memory, address or disk for ever.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import FarmError
+from qvdnode.runtime.supervise import contained
+from qvdnode.telemetry.metrics import Counter
+from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.display import session_script
+from qvdnode.vm.resources import GuestResources
+
+log = logging.getLogger(__name__)
+
+RETRIES = Counter("qvdnode_vm_cleanup_retries", "Clean-up steps that failed and were tried again")
+
+PAUSE_MAX_S = 30.0
+
+
+async def shut_down(
+    dependencies: FleetDependencies, guest: GuestResources, params: DisplayParams
+) -> None:
+    """Ask desktop and guest to end by themselves; the core sets the limit.
+
+    A guest whose run folder is full or forged is asked all the same.
+    """
+    vm_id = guest.order.vm.id
+    try:
+        session_script.write_params(dependencies, guest, params)
+    except FarmError as error:
+        log.warning("params_not_renewed", extra={"vm": vm_id, "because": str(error)})
+    try:
+        await session_script.run(dependencies, guest, "stop")
+    except FarmError as error:
+        log.warning("shut_down_failed", extra={"vm": vm_id, "because": str(error)})
+    try:
+        await dependencies.driver.power_off(session_script.spec_of(dependencies, guest))
+    except FarmError as error:
+        log.warning("power_off_failed", extra={"vm": vm_id, "because": str(error)})
+
+
+async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
+    """Return once no process of the guest is left."""
+    spec = guest.spec(
+        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+    )
+    if spec is not None:
+        await _retry(dependencies, guest, "kill", lambda: dependencies.driver.kill(spec))
+    guest.process = None
+
+
+async def clean(dependencies: FleetDependencies, state: FleetState, guest: GuestResources) -> None:
+    """Return once nothing of the guest is left on the host."""
+    vm, port, generation = guest.order.vm, guest.port, guest.generation
+    if port is not None:
+        await _retry(
+            dependencies, guest, "network", lambda: dependencies.confinement.release(vm.id, port)
+        )
+        guest.port = None
+    if generation is not None and guest.ids is not None:
+        await _retry(
+            dependencies, guest, "run_folder", lambda: dependencies.run_folders.remove(vm.id)
+        )
+        await _retry(
+            dependencies,
+            guest,
+            "mount",
+            lambda: dependencies.rootfs.unmount(vm.id, guest.order.user.id, generation),
+        )
+        guest.root = None
+        state.slots.free(guest.ids)
+        guest.ids = None
+    state.state_files.remove(vm.id)
+
+
+async def _retry(
+    dependencies: FleetDependencies,
+    guest: GuestResources,
+    step: str,
+    undo: Callable[[], Awaitable[object]],
+) -> None:
+    pause_s = dependencies.settings.retry_s
+    while True:
+        with contained("cleanup_failed", vm=guest.order.vm.id, step=step):
+            try:
+                await undo()
+            except FarmError as error:
+                log.warning(
+                    "cleanup_retried",
+                    extra={"vm": guest.order.vm.id, "step": step, "because": str(error)},
+                )
+            else:
+                return
+        RETRIES.inc()
+        await dependencies.clock.sleep(pause_s)
+        pause_s = min(PAUSE_MAX_S, 2 * pause_s)
