@@ -92,7 +92,7 @@ class Client:
         waiting, or the last error once `backoff` gives up.
         """
         nx_proxy.must_be_installed()
-        why = await sandbox.why_not()
+        why = await sandbox.problem()
         self._confine = why is None
         if why is not None:
             self._tell(f"Warning: nxproxy has all rights of your account on this machine: {why}.")

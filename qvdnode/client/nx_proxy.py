@@ -60,7 +60,7 @@ def must_be_installed() -> None:
 async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = True) -> Ending:
     """Show the stream on the display until it ends; no process and no file is left.
 
-    `confine` wants a machine that can; see `sandbox.why_not`.
+    `confine` wants a machine that can; see `sandbox.problem`.
     Raises HostFailed when nxproxy is not installed, ends at once or crashes; TimedOut when it
     hangs.
     """
@@ -87,7 +87,7 @@ async def _demand_good_end(child: Child, output: IO[bytes]) -> None:
     number = max((child.returncode or 0) - SANDBOX_SIGNALS, -(child.returncode or 0))
     if number in signal.valid_signals():
         raise HostFailed(f"{PROGRAM} crashed on what the desktop sent (signal {number}).")
-    words = _last_words(output)
+    words = _output_tail(output)
     if any(sentence in words for sentence in UNREADABLE):
         raise HostFailed(f"{PROGRAM} cannot read what the desktop sent: {words}")
 
@@ -171,10 +171,10 @@ async def _accept(listener: socket.socket, child: Child, output: IO[bytes]) -> S
         async with TimeLimit(DIAL_LIMIT_S):
             peer = await _peer(listener, child)
     except TimeoutError as error:
-        words = _last_words(output)
+        words = _output_tail(output)
         raise TimedOut(f"{PROGRAM} ({child.pid}) did not start: {words}") from error
     if peer is None:
-        words = _last_words(output)
+        words = _output_tail(output)
         raise HostFailed(f"{PROGRAM} ended at once ({child.returncode}): {words}")
     listener.close()
     owner = _peer_uid(peer)
@@ -213,7 +213,7 @@ async def _peer(listener: socket.socket, child: Child) -> socket.socket | None:
     return kept
 
 
-def _last_words(output: IO[bytes]) -> str:
+def _output_tail(output: IO[bytes]) -> str:
     number = output.fileno()
     # Not by seek: the child writes at the same position.
     said = os.pread(number, LAST_WORDS, max(0, os.fstat(number).st_size - LAST_WORDS))

@@ -12,7 +12,7 @@ from qvdnode.client.core.certificate_refusal import Untrusted, untrusted
 from qvdnode.client.core.refusal import error_of
 from qvdnode.client.pins import another_pin
 from qvdnode.client.target import Target
-from qvdnode.client.trust import Trust, anybody
+from qvdnode.client.trust import Trust, any_certificate
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.errors import TimedOut, Unavailable
 from qvdnode.model.seat import Progress
@@ -156,8 +156,8 @@ async def dial(target: Target, trust: Trust, clock: Clock) -> QvdLink:
     Unavailable when nobody answers there.
     """
     if trust.pin is None:
-        return await _shaken(target, trust.authorities or anybody(), clock)
-    link = await _shaken(target, anybody(), clock)
+        return await _shaken(target, trust.authorities or any_certificate(), clock)
+    link = await _shaken(target, any_certificate(), clock)
     if link.fingerprint == trust.pin:
         return link
     seen = link.fingerprint

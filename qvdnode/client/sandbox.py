@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.client.core import sandbox
-from qvdnode.client.core.sandbox import Needs
+from qvdnode.client.core.sandbox import SandboxNeeds
 from qvdnode.client.x11_link import local_number
 from qvdnode.host import process
 from qvdnode.model.errors import FarmError
@@ -15,12 +15,12 @@ PROBE_LIMIT_S: Final = 5.0
 TRUE: Final = "/usr/bin/true"
 
 
-async def why_not() -> str | None:
+async def problem() -> str | None:
     """Why programs cannot be confined here; None where they can."""
-    if shutil.which(sandbox.JAILER) is None:
+    if shutil.which(sandbox.BUBBLEWRAP) is None:
         return "bubblewrap is not installed (apt install bubblewrap)"
     try:
-        await process.run(sandbox.sandboxed(Needs(TRUE), ()), limit_s=PROBE_LIMIT_S)
+        await process.run(sandbox.sandboxed(SandboxNeeds(TRUE), ()), limit_s=PROBE_LIMIT_S)
     except FarmError as error:
         return str(error)
     return None
@@ -35,7 +35,7 @@ def command(
         return sandbox.unsandboxed(path, arguments)
     shown = _display_socket(display)
     sockets = (socket,) if shown is None else (socket, shown)
-    return sandbox.sandboxed(Needs(path, sockets, network=shown is None), arguments)
+    return sandbox.sandboxed(SandboxNeeds(path, sockets, network=shown is None), arguments)
 
 
 def environment(display: str, folder: str, *, confine: bool) -> dict[str, str]:

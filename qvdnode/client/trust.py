@@ -46,7 +46,7 @@ def authorities(ca: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def anybody() -> ssl.SSLContext:
+def any_certificate() -> ssl.SSLContext:
     """A client's TLS that takes any certificate: it is judged by its pin afterwards, or not."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -26,7 +26,7 @@ from qvdnode.db.images import Images
 from qvdnode.host import core_dumps, open_files
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.free_memory import trim_memory
-from qvdnode.host.id_claims import claimed
+from qvdnode.host.id_reservations import reserved
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.host_network import guest_resolvers
 from qvdnode.net.periodic_check import check_once, keep_checking
@@ -64,7 +64,7 @@ async def serve(config: Config, clock: Clock) -> None:
     stop = asyncio.Event()
     state_dir = config.node.state_dir
     await prepare(config)
-    with StateLock(state_dir), claimed(config.vm.ids, state_dir):
+    with StateLock(state_dir), reserved(config.vm.ids, state_dir):
         identity = open_identity(config, clock)
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
@@ -109,7 +109,7 @@ async def _raise_limits(node: Node) -> None:
 async def _leave_host(node: Node) -> None:
     """Put back what no guest needs any more; raises HostFailed while there are guests."""
     await node.network.down()
-    back = await asyncio.to_thread(node.limits.leave, node.surroundings.config.network.prefix)
+    back = await asyncio.to_thread(node.limits.release, node.surroundings.config.network.prefix)
     log.info("kernel_limits_put_back", extra={"to": back})
 
 

@@ -39,7 +39,7 @@ def single_host_dsns(dsn: str) -> tuple[str, ...]:
     )
 
 
-def place(dsn: str) -> str:
+def host_and_port(dsn: str) -> str:
     """Host and port of a single-host DSN, without account and password; for logs and people."""
     parts = urlsplit(dsn)
     named = dict(parse_qsl(parts.query))

@@ -19,7 +19,7 @@ import asyncpg
 from qvdnode.db import server_config
 from qvdnode.db.disk_reserve import DiskReserve
 from qvdnode.db.postgres_binaries import Binaries, find_binaries, usable_by
-from qvdnode.db.postmaster import READY, data_version, forget_dead_server, running_server
+from qvdnode.db.postmaster import READY, data_version, remove_stale_pid_file, running_server
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host.guest_files import GuestFolder
 from qvdnode.host.pidfd import wait_gone
@@ -222,10 +222,10 @@ class EmbeddedPostgres:
             "-t", f"{START_LIMIT_S:.0f}", "-o", options,
         )  # fmt: skip
         if await exit_code(starting, limit_s=START_LIMIT_S + 5) != 0:
-            raise HostFailed(f"The embedded database does not start: {self._last_words()}")
+            raise HostFailed(f"The embedded database does not start: {self._log_tail()}")
 
     def _prepare(self, account: SystemAccount, binaries: Binaries) -> None:
-        forget_dead_server(self._data)
+        remove_stale_pid_file(self._data)
         own_folder(self._sockets, account)
         conf = server_config.postgresql_conf(
             binaries.major, self._sockets, self._settings.connections_max + EXTRA_CONNECTIONS
@@ -278,7 +278,7 @@ class EmbeddedPostgres:
         argv = account.command(binaries.program("psql"), dsn, *options, "-c", statements)
         done = await run(argv, limit_s=START_LIMIT_S, check=False)
         if done.returncode != 0:
-            raise HostFailed(f"The embedded database is not usable: {done.last_words()}")
+            raise HostFailed(f"The embedded database is not usable: {done.stderr_tail()}")
         return done.stdout.decode().strip()
 
     async def _as_account(self, program: str, *args: str | Path, check: bool = True) -> int:
@@ -299,7 +299,7 @@ class EmbeddedPostgres:
     def _log_file(self) -> Path:
         return self._folder / "server.log"
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         if not self._log_file.exists():
             return f"see {self._log_file}"
         lines = self._log_file.read_text(errors="replace").splitlines()[-20:]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from qvdnode.db.dsn import place, single_host_dsns
+from qvdnode.db.dsn import host_and_port, single_host_dsns
 from qvdnode.db.raw import RawConnection
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.translation import AWAY
@@ -48,7 +48,7 @@ class Hosts:
                 return await self._connect_to(dsn)
             except REFUSALS as error:  # TimeoutError is an OSError
                 self._demote(dsn)
-                refused.append(f"{place(dsn)}: {str(error) or type(error).__name__}")
+                refused.append(f"{host_and_port(dsn)}: {str(error) or type(error).__name__}")
             except asyncio.CancelledError:
                 # the caller's patience ended during this host: the next call asks another
                 self._demote(dsn)

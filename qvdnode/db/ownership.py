@@ -12,7 +12,7 @@ from qvdnode.db.nodes import NodeMembership
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.db.translation import AWAY, ChangedMeanwhile, CommitUnknown
-from qvdnode.model.errors import ClaimUnknown, Conflict, LeaseLost, NotFound, Unavailable
+from qvdnode.model.errors import AcquireUnknown, Conflict, LeaseLost, NotFound, Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 
@@ -64,7 +64,7 @@ class Ownership:
 
         Raises NotFound, Conflict when another node runs it, LeaseLost when this node's own lease
         has run out, Unavailable when that other node or the database is away. After any of these it
-        is not claimed, except after ClaimUnknown, when it may be.
+        is not claimed, except after AcquireUnknown, when it may be.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -120,7 +120,7 @@ class Ownership:
         try:
             row = await self._db.fetchrow(READ, vm_id, idempotent=True)
         except Unavailable as error:
-            raise ClaimUnknown(str(error), generation) from error
+            raise AcquireUnknown(str(error), generation) from error
         if row is None or tuple(row) != (generation, self._node.node_id, self._node.epoch):
             raise Unavailable(AWAY)
         log.info("commit_settled", extra={"vm": vm_id, "generation": generation})

@@ -79,7 +79,7 @@ def _of_the_server(data: Path, name: str) -> str | None:
     return None if content is None else content.decode(errors="replace")
 
 
-def forget_dead_server(data: Path) -> None:
+def remove_stale_pid_file(data: Path) -> None:
     """Remove the pid file of a server that is gone.
 
     PostgreSQL itself would refuse to start if the pid now belongs to another server of the same

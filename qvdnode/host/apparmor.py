@@ -21,7 +21,7 @@ class AppArmor(StrEnum):
     """Only root sees which profiles are loaded."""
 
 
-def look(security: Path = SECURITY) -> AppArmor:
+def probe(security: Path = SECURITY) -> AppArmor:
     """What there is."""
     if not security.is_dir():
         return AppArmor.ABSENT

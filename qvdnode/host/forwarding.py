@@ -35,6 +35,6 @@ class Forwarding:
         """
         return bool(self._switch.hold(prefix, bridge))
 
-    def leave(self, prefix: str) -> bool:
+    def release(self, prefix: str) -> bool:
         """The instance needs it no more; True if the switch was put back to off."""
-        return bool(self._switch.leave(prefix))
+        return bool(self._switch.release(prefix))

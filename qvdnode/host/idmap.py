@@ -122,7 +122,7 @@ async def user_namespace(start: int, count: int) -> int:
     """A descriptor of a new user namespace with that mapping for users and groups."""
     async with _child(start, ["cat"]) as child:
         child.stdin.write(b"\n")
-        await child.heard()  # an answer from cat means that unshare is done
+        await child.read_line()  # an answer from cat means that unshare is done
         return await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n")
 
 
@@ -135,10 +135,10 @@ async def guest_namespace(start: int, count: int) -> int:
     uids of the guest together: NAMESPACE_LIMITS.
     """
     async with _child(start, ["sh", "-c", OUTER, "sh", INNER, str(count)]) as child:
-        await child.heard()
+        await child.read_line()
         os.close(await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n"))
         child.stdin.write(b"\n")
-        inner = Path("/proc") / str(int(await child.heard())) / "ns" / "user"
+        inner = Path("/proc") / str(int(await child.read_line())) / "ns" / "user"
         return os.open(inner, os.O_RDONLY | os.O_CLOEXEC)
 
 
@@ -150,7 +150,7 @@ class _Child:
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
 
-    async def heard(self) -> str:
+    async def read_line(self) -> str:
         """Its next line."""
         line = await self.stdout.readline()
         if not line:

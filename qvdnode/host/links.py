@@ -121,7 +121,7 @@ async def create_bridge(name: str, mac: str, address: IPv4Interface) -> None:
         )
 
 
-async def plug(name: str, bridge: str, namespace: NetworkNamespace, guest: GuestEnd) -> None:
+async def create_veth(name: str, bridge: str, namespace: NetworkNamespace, guest: GuestEnd) -> None:
     """Make a veth pair: one end of that name, up and a port of the bridge, the other the guest's.
 
     The guest's end is in `namespace`, ready for use. The pair is gone with the namespace. Raises

@@ -146,7 +146,7 @@ def _mount(path: Path, target: Path, options: str, new: bool) -> None:  # noqa: 
         os.close(handle)
 
 
-def cut_off(path: Path, point: Path) -> bool:
+def block_writes(path: Path, point: Path) -> bool:
     """Have the file system in `path`, mounted at `point`, write nothing to its file any more.
 
     What was synced in it is there at its next mount, what waits to be written back is dropped, and

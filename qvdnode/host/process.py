@@ -29,7 +29,7 @@ class Finished:
     stdout: bytes
     stderr: bytes
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         """The end of what it said on stderr, for a message to a person."""
         return self.stderr.decode(errors="replace").strip()[-400:]
 
@@ -55,7 +55,7 @@ async def run(
         stdout, stderr = await child.communicate(stdin)
     finished = Finished(words, child.returncode or 0, stdout, stderr)
     if check and finished.returncode != 0:
-        raise HostFailed(f"{words[0]} failed ({finished.returncode}): {finished.last_words()}")
+        raise HostFailed(f"{words[0]} failed ({finished.returncode}): {finished.stderr_tail()}")
     return finished
 
 
@@ -224,4 +224,4 @@ async def stream(
         if child.returncode != 0:
             complaints.seek(0)
             finished = Finished(words, child.returncode or 0, b"", complaints.read())
-            raise HostFailed(f"{words[0]} failed: {finished.last_words()}")
+            raise HostFailed(f"{words[0]} failed: {finished.stderr_tail()}")

@@ -67,7 +67,7 @@ class SharedSysctls:
             self._write_all({name: self.wanted[name] for name in low})
             return low
 
-    def leave(self, prefix: str) -> dict[str, int]:
+    def release(self, prefix: str) -> dict[str, int]:
         """The instance needs them no more; what was put back, and to what."""
         with self._locked():
             (self.records / f"{HOLDER}{prefix}").unlink(missing_ok=True)

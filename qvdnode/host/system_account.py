@@ -39,7 +39,7 @@ async def ensure_account(name: str) -> SystemAccount:
     )
     # another node may have made it in the same moment: then ours failed, and it is there
     if (found := _lookup(name)) is None:
-        raise HostFailed(f"The system account {name} cannot be made: {made.last_words()}")
+        raise HostFailed(f"The system account {name} cannot be made: {made.stderr_tail()}")
     return found
 
 

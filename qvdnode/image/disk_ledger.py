@@ -9,8 +9,8 @@ from typing import Final
 from qvdnode.host import project_quota
 from qvdnode.host.disk_space import free_room
 from qvdnode.image.core.disk_promise import (
-    DiskLook,
     DiskPolicy,
+    DiskState,
     Room,
     Store,
     StoreFigures,
@@ -53,19 +53,19 @@ class DiskLedger:
         self._projects = QuotaProjects(settings.quota_project_base)
         self._policy = DiskPolicy(settings.free_floor_mib, settings.disk_overcommit)
         self._by_quota: bool | None = None
-        self._last: DiskLook | None = None
+        self._last: DiskState | None = None
 
-    def look(self) -> DiskLook:
+    def measure(self) -> DiskState:
         """What there is now; raises HostFailed. Blocks for a stat per home."""
         with self._translated():
-            self._last = self._look()
+            self._last = self._measure()
         return self._last
 
-    def refuse(
-        self, look: DiskLook, orders: Collection[DesktopOrder], wanted: DesktopOrder
+    def refusal(
+        self, state: DiskState, orders: Collection[DesktopOrder], wanted: DesktopOrder
     ) -> str | None:
         """Why a desktop does not fit beside these, for a person, or None when it does."""
-        because = refusal(look, self._policy, orders, wanted)
+        because = refusal(state, self._policy, orders, wanted)
         if because is not None:
             REFUSED.inc()
         self.show(orders)
@@ -78,7 +78,7 @@ class DiskLedger:
         """
         with self._translated():
             device = self._place(self._layout.images).stat().st_dev
-        return unused_mib(self.look(), self._policy, orders, device)
+        return unused_mib(self.measure(), self._policy, orders, device)
 
     def show(self, orders: Collection[DesktopOrder]) -> list[StoreFigures]:
         """How each file system stood at the last look; the metrics say so too."""
@@ -105,7 +105,7 @@ class DiskLedger:
                 f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
             ) from error
 
-    def _look(self) -> DiskLook:
+    def _measure(self) -> DiskState:
         found = self._homes()
         kept = {user_id: size_mib for user_id, (size_mib, _) in found.items()}
         in_homes = [used for _, used in found.values()]
@@ -118,8 +118,8 @@ class DiskLedger:
             state = self._settings.state_dir
             shared = state if state.stat().st_dev == roots.stat().st_dev else roots
             store = _store(shared, [*in_roots, *in_homes])
-            return DiskLook(store, store, kept, self.by_quota)
-        return DiskLook(_store(roots, in_roots), _store(homes, in_homes), kept, self.by_quota)
+            return DiskState(store, store, kept, self.by_quota)
+        return DiskState(_store(roots, in_roots), _store(homes, in_homes), kept, self.by_quota)
 
     def _place(self, folder: Path) -> Path:
         return folder if folder.exists() else self._settings.state_dir

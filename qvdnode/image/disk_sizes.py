@@ -46,16 +46,16 @@ class DiskSizes:
         self._projects = QuotaProjects(settings.quota_project_base)
         self._ledger = ledger
 
-    def look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
+    def measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         """How each file system is now; raises HostFailed. Blocks for two stats per guest."""
         try:
-            return self._look(guests)
+            return self._measure(guests)
         except OSError as error:
             raise HostFailed(
                 f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
             ) from error
 
-    def _look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
+    def _measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         stores: dict[int, StoreSizes] = {}
         _ = _store(stores, self._settings.state_dir)
         roots = _store(stores, self._place(self._layout.vms))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Final, Protocol
 
 from qvdnode.image.core import disk_watch
-from qvdnode.image.core.disk_watch import Ending, Space, Writer
+from qvdnode.image.core.disk_watch import Space, StopOrder, Writer
 from qvdnode.image.disk_sizes import GuestFiles, StoreSizes
 from qvdnode.image.ports import Desktops, WriteBarrier
 from qvdnode.image.settings import ImageSettings
@@ -34,7 +34,7 @@ NEAR: Final = Gauge(
 class Sizes(Protocol):
     """What is measured."""
 
-    def look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
+    def measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         """How each file system is now; raises HostFailed. Blocks."""
         ...
 
@@ -65,14 +65,14 @@ class DiskWatch:
         while True:
             pause_s = disk_watch.SLOW_S
             try:
-                pause_s = await self.look()
+                pause_s = await self.check()
             except HostFailed as error:
-                log.warning("disk_not_looked_at", extra={"because": str(error)})
+                log.warning("disk_not_measured", extra={"because": str(error)})
             await self._clock.sleep(pause_s)
 
-    async def look(self) -> float:
+    async def check(self) -> float:
         """Look once and act; how long to wait for the next time. Raises HostFailed."""
-        stores = await asyncio.to_thread(self._sizes.look, self._writing())
+        stores = await asyncio.to_thread(self._sizes.measure, self._writing())
         now_s = self._clock.monotonic_s()
         spaces = []
         for store in stores:
@@ -110,17 +110,17 @@ class DiskWatch:
         )
 
     async def _act(self, space: Space, writers: list[Writer]) -> None:
-        for ending in disk_watch.endings(space, writers):
-            ENDED.labels("at_once" if ending.at_once else "asked").inc()
+        for order in disk_watch.stop_orders(space, writers):
+            ENDED.labels("at_once" if order.at_once else "asked").inc()
             log.warning(
                 "desktop_filled_disk",
                 extra={
-                    "vm": ending.vm_id,
-                    "at_once": ending.at_once,
-                    "because": ending.because,
+                    "vm": order.vm_id,
+                    "at_once": order.at_once,
+                    "because": order.because,
                 },
             )
-            await self._end(ending)
+            await self._end(order)
 
     def _writing(self) -> list[GuestFiles]:
         return [
@@ -129,21 +129,21 @@ class DiskWatch:
             if status.state in WRITING and status.generation is not None
         ]
 
-    async def _end(self, ending: Ending) -> None:
+    async def _end(self, order: StopOrder) -> None:
         """Have the desktop ended; at once, with all of its user's that share the home."""
-        culprit = next((one for one in self._writing() if one.vm_id == ending.vm_id), None)
-        if not ending.at_once or culprit is None:
-            self._desktops.end_for_disk(ending.vm_id, ending.because, at_once=ending.at_once)
+        culprit = next((one for one in self._writing() if one.vm_id == order.vm_id), None)
+        if not order.at_once or culprit is None:
+            self._desktops.end_for_disk(order.vm_id, order.because, at_once=order.at_once)
             return
         # Before it is dead, and what it has in memory is written, it could take all there is.
         try:
-            await self._barrier.cut_off(culprit.vm_id, culprit.user_id, culprit.generation)
+            await self._barrier.block_writes(culprit.vm_id, culprit.user_id, culprit.generation)
         except HostFailed as error:
             because = str(error)
-            log.warning("disk_not_cut_off", extra={"vm": culprit.vm_id, "because": because})
+            log.warning("disk_writes_not_blocked", extra={"vm": culprit.vm_id, "because": because})
         for status in self._desktops.statuses():
             if status.order.user.id == culprit.user_id:
-                self._desktops.end_for_disk(status.order.vm.id, ending.because, at_once=True)
+                self._desktops.end_for_disk(status.order.vm.id, order.because, at_once=True)
 
 
 def _writers(before: StoreSizes, calm: StoreSizes, now: StoreSizes) -> list[Writer]:

@@ -143,7 +143,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def strays(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:
+def leftovers(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list[GuestFolders]:
     """Guests' folders that belong to none of `keep`."""
     kept = {layout.guest(vm_id, generation) for vm_id, generation in keep}
     found = [GuestFolders(path) for vm in _inside(layout.vms) for path in _inside(vm)]

@@ -35,51 +35,55 @@ class Homes:
         self._projects = projects
         self._holders: defaultdict[UserId, set[Holder]] = defaultdict(set)
         self._locks: defaultdict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._cut_off: set[UserId] = set()
+        self._blocked: set[UserId] = set()
         """Homes that give errors until they have been closed; a file beside each tells the next
         process of this node."""
 
-    async def hold(self, user_id: UserId, holder: Holder, size_mib: int, limit: SizeLimit) -> Path:
+    async def acquire(
+        self, user_id: UserId, holder: Holder, size_mib: int, limit: SizeLimit
+    ) -> Path:
         """The user's home on disk, ready to be mounted for a guest; raises HostFailed."""
         async with self._locks[user_id]:
             folder = self._layout.home(user_id)
             home = folder / "home"
-            if self._holders[user_id] and user_id in self._cut_off:
+            if self._holders[user_id] and user_id in self._blocked:
                 raise HostFailed(
                     f"The home {folder} is being closed, since a desktop that has it filled the"
                     " disk. Try again in a moment."
                 )
             if not self._holders[user_id]:
-                await self._forget_cut(user_id)
+                await self._unblock(user_id)
             if not self._holders[user_id] or not await asyncio.to_thread(home.is_dir):
                 await self._open(user_id, folder, size_mib, limit)
             self._holders[user_id].add(holder)
             return home
 
-    async def let_go(self, user_id: UserId, holder: Holder) -> None:
+    async def release(self, user_id: UserId, holder: Holder) -> None:
         """The guest is gone; safe to repeat."""
         async with self._locks[user_id]:
             holders = self._holders[user_id]
             holders.discard(holder)
             if not holders:
                 await asyncio.to_thread(mounts.unmount, self._layout.home(user_id))
-                await self._forget_cut(user_id)
+                await self._unblock(user_id)
 
-    async def cut_off(self, user_id: UserId, limit: SizeLimit) -> None:
+    async def block_writes(self, user_id: UserId, limit: SizeLimit) -> None:
         """Let the home grow no more until all guests that hold it are gone; raises HostFailed."""
-        self._cut_off.add(user_id)
-        mark = self._layout.home_cut_off(user_id)
+        self._blocked.add(user_id)
+        mark = self._layout.home_writes_blocked(user_id)
         try:
             await asyncio.to_thread(mark.touch, 0o600)
         except OSError as error:  # the disk is full, and this process knows it all the same
-            log.warning("home_not_marked", extra={"file": str(mark), "because": error.strerror})
-        await limit.cut_off(self._limited(user_id, 0))
+            log.warning(
+                "home_mark_not_written", extra={"file": str(mark), "because": error.strerror}
+            )
+        await limit.block_writes(self._limited(user_id, 0))
 
     async def adopt(self, user_id: UserId, holder: Holder) -> None:
         """Count a guest that an earlier process started."""
         self._holders[user_id].add(holder)
-        if await asyncio.to_thread(self._layout.home_cut_off(user_id).exists):
-            self._cut_off.add(user_id)
+        if await asyncio.to_thread(self._layout.home_writes_blocked(user_id).exists):
+            self._blocked.add(user_id)
 
     async def sweep(self) -> list[Path]:
         """Unmount the homes that no guest uses; name their folders."""
@@ -93,13 +97,15 @@ class Homes:
                 unmounted.append(point)
         return unmounted
 
-    async def _forget_cut(self, user_id: UserId) -> None:
-        self._cut_off.discard(user_id)
-        mark = self._layout.home_cut_off(user_id)
+    async def _unblock(self, user_id: UserId) -> None:
+        self._blocked.discard(user_id)
+        mark = self._layout.home_writes_blocked(user_id)
         try:
             await asyncio.to_thread(mark.unlink, missing_ok=True)
         except OSError as error:  # it says nothing of a home that nobody has open
-            log.warning("home_still_marked", extra={"file": str(mark), "because": error.strerror})
+            log.warning(
+                "home_mark_not_removed", extra={"file": str(mark), "because": error.strerror}
+            )
 
     async def _open(self, user_id: UserId, folder: Path, size_mib: int, limit: SizeLimit) -> None:
         wanted = self._limited(user_id, size_mib)

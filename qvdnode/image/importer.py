@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 IMPORTS: Final = Counter("qvdnode_image_imports", "Imports of images by outcome.", ["outcome"])
 STAGING_PREFIX: Final = ".staging-"
 REMOVED_PREFIX: Final = ".removed-"
-CONDEMNED: Final = "condemned"
+MARKED: Final = "marked-for-removal"
 """In an image's folder: its row is being deleted, or is gone already."""
 AT_ONCE: Final = 2
 _MIB: Final = 1024 * 1024
@@ -116,7 +116,7 @@ class Importer:
         """Throw away what was imported; fine when it was placed: then it stays."""
         await self._delete(imported.version_folder)
 
-    async def condemn(self, image_id: ImageId) -> None:
+    async def mark_removal(self, image_id: ImageId) -> None:
         """Note that an image is about to be removed, so that a crash cannot make one forget it.
 
         Raises Conflict while a guest runs on one of its versions, whatever its flavour says now.
@@ -126,9 +126,9 @@ class Importer:
             raise Conflict("A desktop still runs on this image; stop it first.")
         await asyncio.to_thread(_mark, folder)
 
-    async def spare(self, image_id: ImageId) -> None:
+    async def unmark_removal(self, image_id: ImageId) -> None:
         """Take that back."""
-        mark = self._layout.images / str(image_id) / CONDEMNED
+        mark = self._layout.images / str(image_id) / MARKED
         await asyncio.to_thread(mark.unlink, missing_ok=True)
 
     async def remove(self, image_id: ImageId) -> None:
@@ -144,11 +144,11 @@ class Importer:
 
     async def finish_removals(self, exists: Callable[[ImageId], Awaitable[bool]]) -> None:
         """Remove the condemned images that do not exist any more, and spare the others."""
-        for mark in await asyncio.to_thread(_condemned, self._layout.images):
+        for mark in await asyncio.to_thread(_marked, self._layout.images):
             image_id = ImageId(int(mark.parent.name))
             try:
                 if await exists(image_id):
-                    await self.spare(image_id)
+                    await self.unmark_removal(image_id)
                     continue
                 await self.remove(image_id)
                 log.info("image_removal_finished", extra={"image": image_id})
@@ -335,11 +335,11 @@ def _last_version(image: Path) -> int:
 def _mark(folder: Path) -> None:
     # One that was never placed has no folder, and needs no note.
     with suppress(FileNotFoundError):
-        (folder / CONDEMNED).touch()
+        (folder / MARKED).touch()
 
 
-def _condemned(images: Path) -> list[Path]:
-    return [mark for mark in sorted(images.glob(f"*/{CONDEMNED}")) if mark.parent.name.isdecimal()]
+def _marked(images: Path) -> list[Path]:
+    return [mark for mark in sorted(images.glob(f"*/{MARKED}")) if mark.parent.name.isdecimal()]
 
 
 def _leftovers(images: Path) -> list[Path]:

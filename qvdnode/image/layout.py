@@ -77,9 +77,9 @@ class Layout:
         """The file with a user's home, where quota does not limit it."""
         return self.homes / f"{user_id}.img"
 
-    def home_cut_off(self, user_id: UserId) -> Path:
+    def home_writes_blocked(self, user_id: UserId) -> Path:
         """The empty file that is there while a user's home may grow no more."""
-        return self.homes / f"{user_id}.cut-off"
+        return self.homes / f"{user_id}.writes-blocked"
 
     def home(self, user_id: UserId) -> Path:
         """The folder that holds a user's home; the home itself is `home` in it."""

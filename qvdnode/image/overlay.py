@@ -17,7 +17,7 @@ from qvdnode.host import mounts
 from qvdnode.host.idmap import IdMapper
 from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from qvdnode.image import guest_folders, size_limit
-from qvdnode.image.core.disk_promise import DiskLook
+from qvdnode.image.core.disk_promise import DiskState
 from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.disk_ledger import DiskLedger, Orders
 from qvdnode.image.free_space import FreeSpaceFloor
@@ -63,8 +63,8 @@ class OverlayRootfs:
 
         Nothing is awaited between the look at what is `promised` and the return.
         """
-        look = await asyncio.to_thread(self._look)
-        because = self.ledger.refuse(look, promised(), order)
+        state = await asyncio.to_thread(self._measure)
+        because = self.ledger.refusal(state, promised(), order)
         if because is not None:
             raise NodeFull(because)
 
@@ -84,7 +84,7 @@ class OverlayRootfs:
         """Undo `mount`, throw the root away and keep the home; safe to repeat."""
         await run_shielded(self._undo(vm_id, user_id, generation))
 
-    async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+    async def block_writes(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Let root and home of a guest that is to be ended grow no more; raises HostFailed.
 
         Every guest that has the home open gets errors from it, and is to be ended too.
@@ -92,7 +92,9 @@ class OverlayRootfs:
         limit = await asyncio.to_thread(self._chosen)
         root = self._limited_root(vm_id, self._layout.guest(vm_id, generation), 0)
         for done in await asyncio.gather(
-            limit.cut_off(root), self._homes.cut_off(user_id, limit), return_exceptions=True
+            limit.block_writes(root),
+            self._homes.block_writes(user_id, limit),
+            return_exceptions=True,
         ):
             if isinstance(done, BaseException):
                 raise done
@@ -114,12 +116,12 @@ class OverlayRootfs:
         and left to the next sweep.
         """
         removed: list[Path] = []
-        for folders in await asyncio.to_thread(guest_folders.strays, self._layout, keep):
+        for folders in await asyncio.to_thread(guest_folders.leftovers, self._layout, keep):
             try:
                 await guest_folders.remove(folders)
                 removed.append(folders.folder)
             except HostFailed as error:
-                log.warning("stray_not_removed", extra={"because": str(error)})
+                log.warning("leftover_not_removed", extra={"because": str(error)})
         removed += await self._homes.sweep()
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
 
@@ -132,7 +134,7 @@ class OverlayRootfs:
         image = self._layout.image_root(order.flavour.image_id, order.image_version)
         limit = await asyncio.to_thread(self._prepare, image, folders, ids)
         holder = (order.vm.id, generation)
-        home = self._homes.hold(order.user.id, holder, order.flavour.home_mib, limit)
+        home = self._homes.acquire(order.user.id, holder, order.flavour.home_mib, limit)
         # Each is let run to its end, also when another fails: undoing must not race with doing.
         done = await asyncio.gather(
             self._bind_home(home, folders, ids),
@@ -149,16 +151,16 @@ class OverlayRootfs:
 
     async def count(self, promised: Orders) -> None:
         """Have metrics and administrators told how the disk stands now; raises HostFailed."""
-        await asyncio.to_thread(self.ledger.look)
+        await asyncio.to_thread(self.ledger.measure)
         self.ledger.show(promised())
 
     async def reserved_mib(self, promised: Orders) -> int:
         """What must stay free beside images for what desktops were promised; raises HostFailed."""
         return await asyncio.to_thread(self.ledger.reserved_mib, promised())
 
-    def _look(self) -> DiskLook:
+    def _measure(self) -> DiskState:
         self._floor.require(STARTING)
-        return self.ledger.look()
+        return self.ledger.measure()
 
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():
@@ -203,4 +205,4 @@ class OverlayRootfs:
     async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         folders = self._layout.guest(vm_id, generation)
         await guest_folders.remove(folders)
-        await self._homes.let_go(user_id, (vm_id, generation))
+        await self._homes.release(user_id, (vm_id, generation))

@@ -42,6 +42,6 @@ class Desktops(Protocol):
 class WriteBarrier(Protocol):
     """Keeps desktops that are to be ended from writing meanwhile."""
 
-    async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+    async def block_writes(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Let root and home grow no more; raises HostFailed."""
         ...

@@ -37,7 +37,7 @@ class SizeLimit(Protocol):
         """Make the folder usable, with what it held before if it is kept; raises HostFailed."""
         ...
 
-    async def cut_off(self, wanted: LimitedFolder) -> None:
+    async def block_writes(self, wanted: LimitedFolder) -> None:
         """Let it grow no more from now on, until it is opened again; raises HostFailed.
 
         Who writes there gets errors. Nothing to do, where it is not open, is fine.
@@ -69,10 +69,10 @@ class LoopLimit:
         await loop_files.mount(wanted.file, wanted.folder, new=fresh, discard=sparse)
         await asyncio.to_thread(_private_folder, wanted.folder)  # its root is another one now
 
-    async def cut_off(self, wanted: LimitedFolder) -> None:
+    async def block_writes(self, wanted: LimitedFolder) -> None:
         """Shut its file system down: what waits to be written back would take space, too."""
         try:
-            _ = await asyncio.to_thread(loop_files.cut_off, wanted.file, wanted.folder)
+            _ = await asyncio.to_thread(loop_files.block_writes, wanted.file, wanted.folder)
         except OSError as error:
             raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
 
@@ -102,7 +102,7 @@ class ProjectLimit:
                 f"the quota of {wanted.folder} cannot be set: {error.strerror}"
             ) from error
 
-    async def cut_off(self, wanted: LimitedFolder) -> None:
+    async def block_writes(self, wanted: LimitedFolder) -> None:
         """Set its limit to what it has."""
         try:
             usage = await asyncio.to_thread(project_quota.usage, wanted.folder, wanted.project)

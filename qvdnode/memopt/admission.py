@@ -22,7 +22,7 @@ class HostAdmission:
         self._read = read
         self._settings = settings
 
-    def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
+    def refusal(self, memory_mib: int, promised_mib: int) -> str | None:
         """Why a guest of that size does not fit beside what is promised, or None when it does."""
         memory = self._read()
         unpromised_mib = self._capacity_mib(memory) - promised_mib

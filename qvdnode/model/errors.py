@@ -72,7 +72,7 @@ class Unavailable(FarmError):
     code = "unavailable"
 
 
-class ClaimUnknown(Unavailable):
+class AcquireUnknown(Unavailable):
     """The database went away in the moment of a claim: the VM may be ours in this `generation`.
 
     Nothing may be started on it, and the claim is to be released when the database is back.

@@ -166,7 +166,7 @@ class GuestNetwork:
         self._told = droppers
 
     async def _leave_forwarding(self) -> None:
-        if await asyncio.to_thread(self._forwarding.leave, self._settings.prefix):
+        if await asyncio.to_thread(self._forwarding.release, self._settings.prefix):
             log.info("forwarding_put_back")
 
     async def _ports(self, bridge: Link) -> list[str]:

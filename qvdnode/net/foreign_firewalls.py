@@ -40,7 +40,7 @@ async def _chains(nft: Nft) -> list[ForwardChain]:
     found: list[ForwardChain] = []
     for chain in foreign_firewalls.forward_chains(await nft.listing({"chains": None})):
         try:
-            listing = await nft.listing({"chain": chain.place})
+            listing = await nft.listing({"chain": chain.reference})
         except MissingRules:
             continue
         found.append(replace(chain, rules=foreign_firewalls.rules(listing)))

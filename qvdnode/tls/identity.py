@@ -78,7 +78,7 @@ class NodeIdentity:
         Raises BadConfig when the files cannot serve; the old certificate then stays in use.
         """
         identity = self._read()
-        self._identity, self._current = identity, serving(self._certificate, self._key)
+        self._identity, self._current = identity, context_serving(self._certificate, self._key)
         EXPIRES.set(identity.expires_at.timestamp())
 
     def context(self) -> ssl.SSLContext:
@@ -141,7 +141,7 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def serving(certificate: Path, key: Path) -> ssl.SSLContext:
+def context_serving(certificate: Path, key: Path) -> ssl.SSLContext:
     """TLS that serves a pair; raises BadConfig when OpenSSL does not take it."""
     context = server_context()
     try:

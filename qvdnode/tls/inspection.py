@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from qvdnode.model.errors import BadConfig
 from qvdnode.tls.certificate import Identity, read_pair
 from qvdnode.tls.host_names import Address
-from qvdnode.tls.identity import serving
+from qvdnode.tls.identity import context_serving
 
 TRUSTED: Final = 0
 """Of X509_V_ERR."""
@@ -49,18 +49,18 @@ class FileFacts:
     """Whether the authorities that this host trusts vouch for it, whatever its names."""
 
 
-def look(certificate: Path, key: Path) -> FileFacts:
+def inspect_files(certificate: Path, key: Path) -> FileFacts:
     """Read both files; raises BadConfig for a pair that cannot serve, and OSError."""
     pair = facts_of(read_pair(certificate.read_bytes(), key.read_bytes()))
     mode = stat.S_IMODE(key.stat().st_mode)
-    return FileFacts(pair, mode, _verdict(serving(certificate, key)) == TRUSTED)
+    return FileFacts(pair, mode, _verdict(context_serving(certificate, key)) == TRUSTED)
 
 
 def facts_of(identity: Identity) -> PairFacts:
     """What the certificates say; raises BadConfig where they are damaged."""
     chain, leaf = identity.chain, identity.leaf
     try:
-        names, addresses = _called(leaf)
+        names, addresses = _names_of(leaf)
         return PairFacts(
             names=names,
             addresses=addresses,
@@ -85,7 +85,7 @@ def facts_of(identity: Identity) -> PairFacts:
         ) from error
 
 
-def _called(leaf: x509.Certificate) -> tuple[tuple[str, ...], tuple[Address, ...]]:
+def _names_of(leaf: x509.Certificate) -> tuple[tuple[str, ...], tuple[Address, ...]]:
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

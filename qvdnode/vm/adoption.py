@@ -275,7 +275,7 @@ async def _claim(
 
 async def _is_whole(dependencies: FleetDependencies, record: GuestRecord) -> bool:
     vm_id = record.order.vm.id
-    await dependencies.confinement.claim(vm_id, record.port)
+    await dependencies.confinement.adopt(vm_id, record.port)
     mounted = await dependencies.rootfs.adopt(vm_id, record.order.user.id, record.generation)
     return mounted and await dependencies.run_folders.adopt(vm_id)
 

@@ -193,7 +193,7 @@ class Confinement(Protocol):
         """An address, MAC and link name for this VM; the same again while it is not released."""
         ...
 
-    async def claim(self, vm_id: VmId, port: GuestPort) -> None:
+    async def adopt(self, vm_id: VmId, port: GuestPort) -> None:
         """Mark a port as taken that an earlier process reserved."""
         ...
 
@@ -215,7 +215,7 @@ class VmStore(Protocol):
 
     async def acquire(self, vm_id: VmId) -> Generation:
         """Claim the VM for this node: one guarded statement; raises Conflict, LeaseLost,
-        Unavailable, of which ClaimUnknown alone means that it may have happened."""
+        Unavailable, of which AcquireUnknown alone means that it may have happened."""
         ...
 
     async def record(
@@ -238,6 +238,6 @@ class VmStore(Protocol):
 class Admission(Protocol):
     """Whether one more guest fits on this host."""
 
-    def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
+    def refusal(self, memory_mib: int, promised_mib: int) -> str | None:
         """Why a guest of that size does not fit, for a person, or None when it does."""
         ...

@@ -89,7 +89,7 @@ async def test_addresses_run_out_and_come_back(subject: Subject) -> None:
 async def test_a_claimed_port_stays_its_vms(subject: Subject) -> None:
     port = await subject.first.reserve(ONE, egress=True)
     await subject.first.confine(port)
-    await subject.later.claim(ONE, port)
+    await subject.later.adopt(ONE, port)
     await subject.later.reconcile([port])
     assert await subject.later.reserve(ONE, egress=True) == port
     rival = await subject.later.reserve(VmId(ONE + CAPACITY), egress=True)
@@ -98,9 +98,9 @@ async def test_a_claimed_port_stays_its_vms(subject: Subject) -> None:
 
 async def test_an_address_cannot_be_claimed_twice(subject: Subject) -> None:
     port = await subject.first.reserve(ONE, egress=True)
-    await subject.later.claim(ONE, port)
+    await subject.later.adopt(ONE, port)
     with pytest.raises(Conflict):
-        await subject.later.claim(TWO, port)
+        await subject.later.adopt(TWO, port)
 
 
 async def test_reconcile_with_nothing_is_a_fresh_start(subject: Subject) -> None:

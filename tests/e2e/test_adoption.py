@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import process
-from qvdnode.host.id_claims import holder_of
+from qvdnode.host.id_reservations import holder_of
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import guest_pids
 from tests.e2e.test_desktop import WINDOW_S, open_window, session_programs, viewing

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from qvdnode.host.id_claims import holder_of
+from qvdnode.host.id_reservations import holder_of
 from qvdnode.host.kernel_limits import kernel_limits
 from tests.e2e.conftest import Screen
 from tests.e2e.test_desktop import viewing

@@ -38,9 +38,9 @@ class FakeConfinement:
         self._reserved[vm_id] = replace(self._reserved.get(vm_id, port), egress=egress)
         return self._reserved[vm_id]
 
-    async def claim(self, vm_id: VmId, port: GuestPort) -> None:
+    async def adopt(self, vm_id: VmId, port: GuestPort) -> None:
         """Mark a port as taken that an earlier process reserved; raises Conflict."""
-        self._pool.claim(vm_id, port.address.ip)
+        self._pool.adopt(vm_id, port.address.ip)
         self._reserved[vm_id] = port
 
     async def confine(self, port: GuestPort) -> None:

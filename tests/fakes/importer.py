@@ -17,7 +17,7 @@ class FakeImporter:
         self.staged: set[Path] = set()
         self.used: set[ImageId] = set()
         """Images that guests run on."""
-        self.condemned: set[ImageId] = set()
+        self.marked: set[ImageId] = set()
         self.placed: dict[tuple[ImageId, int], int] = {}
 
     async def import_tar(self, chunks: AsyncIterator[bytes], name: str) -> Imported:
@@ -44,15 +44,15 @@ class FakeImporter:
         """Forget it."""
         self.staged.discard(imported.version_folder)
 
-    async def condemn(self, image_id: ImageId) -> None:
+    async def mark_removal(self, image_id: ImageId) -> None:
         """Raises Conflict for an image in `used`."""
         if image_id in self.used:
             raise Conflict("A desktop still runs on this image; stop it first.")
-        self.condemned.add(image_id)
+        self.marked.add(image_id)
 
-    async def spare(self, image_id: ImageId) -> None:
+    async def unmark_removal(self, image_id: ImageId) -> None:
         """Take that back."""
-        self.condemned.discard(image_id)
+        self.marked.discard(image_id)
 
     async def remove(self, image_id: ImageId) -> None:
         """Forget all versions."""

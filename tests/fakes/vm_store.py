@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qvdnode.model.errors import ClaimUnknown, Conflict, LeaseLost, NotFound, Unavailable
+from qvdnode.model.errors import AcquireUnknown, Conflict, LeaseLost, NotFound, Unavailable
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.vm_state import VmState
 
@@ -56,7 +56,7 @@ class FakeVmStore:
         row.owner, row.state, row.error = self.node_id, VmState.PREPARING, None
         if self.farm.away_with_next_claim:
             self.farm.away, self.farm.away_with_next_claim = True, False
-            raise ClaimUnknown("The database is away.", row.generation)
+            raise AcquireUnknown("The database is away.", row.generation)
         return row.generation
 
     async def record(

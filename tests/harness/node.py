@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qvdnode.daemon.announcement import Announcement, read
-from qvdnode.host.id_claims import unused
+from qvdnode.host.id_reservations import unused
 from qvdnode.model.guest import IDS_PER_GUEST
 from tests.harness.rest import Rest
 

@@ -104,11 +104,11 @@ async def delete_image(asked: Asked[NoBody, NoQuery]) -> None:
     """Delete an image with all its versions; raises Conflict while a flavour or a guest uses it."""
     catalogue = asked.parts.catalogue
     image = await catalogue.images.by_name(asked.name())
-    await catalogue.importer.condemn(image.id)
+    await catalogue.importer.mark_removal(image.id)
     try:
         await catalogue.images.delete(image.id)
     except Conflict:
-        await catalogue.importer.spare(image.id)
+        await catalogue.importer.unmark_removal(image.id)
         raise
     asked.changed("image", image.id, name=image.name)
     await catalogue.importer.remove(image.id)

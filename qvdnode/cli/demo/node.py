@@ -11,7 +11,7 @@ from typing import Final
 from qvdnode.cli.demo.plan import ID_SLOTS, SUBNET_PREFIX_LENGTH, DemoPlan, config_text
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.host import id_claims, pidfd, process
+from qvdnode.host import id_reservations, pidfd, process
 from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.model.guest import IDS_PER_GUEST
@@ -35,7 +35,7 @@ async def running_node(
     await _end_orphan(plan)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
     ids = await asyncio.to_thread(
-        id_claims.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed, but=plan.state_dir
+        id_reservations.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed, but=plan.state_dir
     )
     plan.config_file.write_text(config_text(plan, subnet, ids.start), encoding="utf-8")
     with plan.log_file.open("wb") as log:

@@ -23,7 +23,7 @@ from qvdnode.host import (
     apparmor,
     disk_space,
     forwarding,
-    id_claims,
+    id_reservations,
     links,
     open_files,
     project_quota,
@@ -59,16 +59,16 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
     """Every line; takes about a second. Tries mounts and packet rules for real if it is root."""
     ids, files = config.vm.ids, needs(config)
     return [
-        *host.judge(await asyncio.to_thread(system.look), clock.now()),
+        *host.judge(await asyncio.to_thread(system.probe), clock.now()),
         host.open_files(open_files.limit_to_expect(), files.all, files.least),
         guests.ids(
-            await asyncio.to_thread(accounts.look),
+            await asyncio.to_thread(accounts.probe),
             ids.start,
             len(ids),
-            await asyncio.to_thread(id_claims.holder_of, ids, but=config.node.state_dir),
+            await asyncio.to_thread(id_reservations.holder_of, ids, but=config.node.state_dir),
         ),
         *guests.disk(await _disk(config)),
-        guests.apparmor(await asyncio.to_thread(apparmor.look)),
+        guests.apparmor(await asyncio.to_thread(apparmor.probe)),
         *guests.programs(await _programs()),
         *certificate.judge(await asyncio.to_thread(certificate_facts, config), clock.now()),
         database.postgres(await _postgres(config)),
@@ -91,7 +91,9 @@ def certificate_facts(config: Config) -> CertificateFacts:
         ],
     )
     try:
-        return replace(facts, found=inspection.look(chain, config.tls.key or folder / KEY_FILE))
+        return replace(
+            facts, found=inspection.inspect_files(chain, config.tls.key or folder / KEY_FILE)
+        )
     except FileNotFoundError as error:
         gone = f"{error.filename} is missing"
         return facts if own and not chain.exists() else replace(facts, refusal=gone)
@@ -106,7 +108,7 @@ async def _disk(config: Config) -> DiskFacts:
     stranger = await asyncio.to_thread(_stranger, folder, config.node.state_dir)
     # mounting in a folder that somebody else can exchange could hit any folder of the host
     mounts = (
-        await mapped_mounts.look(folder, config.vm.id_base, IDS_PER_GUEST)
+        await mapped_mounts.probe(folder, config.vm.id_base, IDS_PER_GUEST)
         if stranger is None
         else MountFacts(NOT_TRIED, NOT_TRIED)
     )
@@ -128,7 +130,7 @@ def stores(config: Config) -> list[StoreFigures]:
         return []
     ledger = DiskLedger(config.image)
     try:
-        ledger.look()
+        ledger.measure()
     except HostFailed:  # only root may list homes
         return []
     return ledger.show([record.order for record in StateFiles(config.vm.state_files).peek()])

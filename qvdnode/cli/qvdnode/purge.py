@@ -14,7 +14,7 @@ import typer
 from qvdnode.cli.examples import examples
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
-from qvdnode.host import id_claims, mounts
+from qvdnode.host import id_reservations, mounts
 from qvdnode.host.lxc_locks import remove_locks
 from qvdnode.host.trusted_path import PathUse, require, without_links
 from qvdnode.image.overlay import OverlayRootfs
@@ -81,7 +81,7 @@ async def _purge(folder: Path) -> None:
     require(folder, PathUse.OWN_FOLDER)
     refuse_strangers(folder)
     with StateLock(folder):
-        if await asyncio.to_thread(id_claims.holds_any, folder):
+        if await asyncio.to_thread(id_reservations.holds_any, folder):
             raise Conflict(
                 f"desktops of {folder} still run: start its node with node.stop_guests = true and"
                 " stop it, then purge once more"

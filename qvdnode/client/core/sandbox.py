@@ -8,7 +8,7 @@ our socket and the display's; no other process, no network, no other socket of t
 from dataclasses import dataclass
 from typing import Final
 
-JAILER: Final = "bwrap"
+BUBBLEWRAP: Final = "bwrap"
 READABLE: Final = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache")
 RESOLVER: Final = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf")
 """What finding a display on another host reads."""
@@ -24,7 +24,7 @@ PROCESSES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class SandboxNeeds:
     """What the confined program needs besides the system's files."""
 
     program: str
@@ -35,10 +35,10 @@ class Needs:
     """Whether it dials over TCP, or a socket that has no file."""
 
 
-def sandboxed(needs: Needs, arguments: tuple[str, ...]) -> list[str]:
+def sandboxed(needs: SandboxNeeds, arguments: tuple[str, ...]) -> list[str]:
     """The command line that runs the program in the sandbox."""
     words = [
-        JAILER, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
+        BUBBLEWRAP, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
         "--cap-drop", "ALL", "--dev", "/dev",
         "--size", str(FOLDER_BYTES), "--tmpfs", "/tmp",
         "--dir", HOME, "--chdir", HOME,

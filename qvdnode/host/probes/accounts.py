@@ -36,7 +36,7 @@ class AccountFacts:
     """Users and groups of this host, one id each."""
 
 
-def look() -> AccountFacts:
+def probe() -> AccountFacts:
     """What /etc/subuid, /etc/subgid and the user database say."""
     users = [OwnedIds(f"user {item.pw_name}", item.pw_uid, 1) for item in pwd.getpwall()]
     groups = [OwnedIds(f"group {item.gr_name}", item.gr_gid, 1) for item in grp.getgrall()]

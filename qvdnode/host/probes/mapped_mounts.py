@@ -23,7 +23,7 @@ class MountFacts:
     """An overlay whose lower folder has shifted owners."""
 
 
-async def look(folder: Path, start: int, count: int) -> MountFacts:
+async def probe(folder: Path, start: int, count: int) -> MountFacts:
     """Mount both in the file system of `folder`; leaves nothing.
 
     The kernel loads overlayfs with the first mount, so that only this tells whether it has it.

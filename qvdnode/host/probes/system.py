@@ -56,7 +56,7 @@ class SystemFacts:
     limits_settable: bool = True
 
 
-def look() -> SystemFacts:
+def probe() -> SystemFacts:
     """What this host has now."""
     memory = _meminfo_mib((PROC / "meminfo").read_text(encoding="ascii"))
     found = _cgroups()

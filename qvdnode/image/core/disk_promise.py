@@ -35,7 +35,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskLook:
+class DiskState:
     """What there is at one moment."""
 
     roots: Store
@@ -79,28 +79,28 @@ def capacity(store: Store, policy: DiskPolicy) -> Room:
     return Room(int(own * policy.overcommit), int(inodes * policy.overcommit))
 
 
-def promised(look: DiskLook, orders: Collection[DesktopOrder]) -> dict[int, Room]:
+def promised(state: DiskState, orders: Collection[DesktopOrder]) -> dict[int, Room]:
     """What is promised of each file system, by its device."""
-    homes = dict(look.kept)
+    homes = dict(state.kept)
     for order in orders:
         user = order.user.id
         homes[user] = max(homes.get(user, 0), order.flavour.home_mib)
-    sizes: dict[int, list[int]] = {store.device: [] for store in look.stores}
-    sizes[look.roots.device] += [order.flavour.disk_mib for order in orders]
-    sizes[look.homes.device] += homes.values()
-    return {device: _room(found, look) for device, found in sizes.items()}
+    sizes: dict[int, list[int]] = {store.device: [] for store in state.stores}
+    sizes[state.roots.device] += [order.flavour.disk_mib for order in orders]
+    sizes[state.homes.device] += homes.values()
+    return {device: _room(found, state) for device, found in sizes.items()}
 
 
-def _room(sizes: Sequence[int], look: DiskLook) -> Room:
-    inodes = sum(inodes_of(size) for size in sizes) if look.by_quota else len(sizes)
+def _room(sizes: Sequence[int], state: DiskState) -> Room:
+    inodes = sum(inodes_of(size) for size in sizes) if state.by_quota else len(sizes)
     return Room(sum(sizes), inodes)
 
 
 def figures(
-    look: DiskLook, policy: DiskPolicy, orders: Collection[DesktopOrder]
+    state: DiskState, policy: DiskPolicy, orders: Collection[DesktopOrder]
 ) -> list[StoreFigures]:
     """How each file system stands."""
-    taken = promised(look, orders)
+    taken = promised(state, orders)
     return [
         StoreFigures(
             store.folder,
@@ -108,34 +108,34 @@ def figures(
             capacity(store, policy).mib,
             taken[store.device].mib,
         )
-        for store in look.stores
+        for store in state.stores
     ]
 
 
 def unused_mib(
-    look: DiskLook, policy: DiskPolicy, orders: Collection[DesktopOrder], device: int
+    state: DiskState, policy: DiskPolicy, orders: Collection[DesktopOrder], device: int
 ) -> int:
     """How much of a file system guests were promised and do not take yet, in MiB."""
-    taken = promised(look, orders)
-    for store in look.stores:
+    taken = promised(state, orders)
+    for store in state.stores:
         if store.device == device:
             return max(round(taken[device].mib / policy.overcommit) - store.used.mib, 0)
     return 0
 
 
 def refusal(
-    look: DiskLook,
+    state: DiskState,
     policy: DiskPolicy,
     orders: Collection[DesktopOrder],
     wanted: DesktopOrder,
 ) -> str | None:
     """Why one more desktop does not fit beside `orders`, for a person, or None when it does."""
-    before, after = promised(look, orders), promised(look, [*orders, wanted])
-    for store in look.stores:
+    before, after = promised(state, orders), promised(state, [*orders, wanted])
+    for store in state.stores:
         most, was, will = capacity(store, policy), before[store.device], after[store.device]
         if will.mib > most.mib:
             return _sentence(store, "MiB", will.mib - was.mib, most.mib - was.mib, wanted)
-        counted = look.by_quota and store.free_inodes is not None
+        counted = state.by_quota and store.free_inodes is not None
         if counted and will.inodes > most.inodes:
             return _sentence(
                 store, "inodes", will.inodes - was.inodes, most.inodes - was.inodes, wanted

@@ -68,7 +68,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class StopOrder:
     """One desktop that is to end."""
 
     vm_id: VmId
@@ -77,11 +77,11 @@ class Ending:
     because: str
 
 
-def endings(space: Space, writers: Sequence[Writer]) -> list[Ending]:
+def stop_orders(space: Space, writers: Sequence[Writer]) -> list[StopOrder]:
     """Whom to end now, the greatest writer first."""
     if space.free_mib < LAST_PART * space.floor_mib:
         growing = [writer for writer in writers if writer.grown_mib >= GROWTH_MIN_MIB]
-        return [_ending(space, writer, at_once=True) for writer in _greatest_first(growing)]
+        return [_stop_order(space, writer, at_once=True) for writer in _greatest_first(growing)]
     between_mib = space.alarm_mib - space.floor_mib  # or a document saved would be a flood
     gone_mib = max(space.lost_mib, space.lost_since_alarm_mib, between_mib)
     causes = _greatest_first(
@@ -89,10 +89,10 @@ def endings(space: Space, writers: Sequence[Writer]) -> list[Ending]:
     )
     if space.free_mib < space.floor_mib:
         goes_on = space.lost_mib > 0 or any(w.grown_mib >= GROWTH_MIN_MIB for w in writers)
-        return [_ending(space, writer, at_once=True) for writer in causes if goes_on]
+        return [_stop_order(space, writer, at_once=True) for writer in causes if goes_on]
     if space.free_mib >= space.alarm_mib or space.left_s > HORIZON_S:
         return []
-    return [_ending(space, writer, at_once=space.left_s < PATIENCE_S) for writer in causes[:1]]
+    return [_stop_order(space, writer, at_once=space.left_s < PATIENCE_S) for writer in causes[:1]]
 
 
 def _greatest_first(writers: Iterable[Writer]) -> list[Writer]:
@@ -105,12 +105,12 @@ def pause_s(space: Space) -> float:
     return FAST_S if space.free_mib - ahead_mib < space.alarm_mib else SLOW_S
 
 
-def _ending(space: Space, writer: Writer, *, at_once: bool) -> Ending:
+def _stop_order(space: Space, writer: Writer, *, at_once: bool) -> StopOrder:
     if writer.since_alarm_mib > writer.grown_mib:
         wrote = f"{writer.since_alarm_mib:.0f} MiB since {space.alarm_mib} MiB were free"
     else:
         wrote = f"{writer.grown_mib:.0f} MiB within {space.seconds:.1f} s"
-    return Ending(
+    return StopOrder(
         writer.vm_id,
         at_once,
         f"The desktop was ended because it was filling the node's disk: it wrote"

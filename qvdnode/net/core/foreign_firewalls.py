@@ -34,7 +34,7 @@ class ForwardChain:
         return f"{self.family} {self.table} {self.chain}"
 
     @property
-    def place(self) -> Json:
+    def reference(self) -> Json:
         """How its rules are asked for."""
         return {"family": self.family, "table": self.table, "name": self.chain}
 

@@ -29,7 +29,7 @@ class AddressPool:
             self._hold(vm_id, address)
         return IPv4Interface((address, self.subnet.prefixlen))
 
-    def claim(self, vm_id: VmId, address: IPv4Address) -> None:
+    def adopt(self, vm_id: VmId, address: IPv4Address) -> None:
         """Hold an address that an earlier process gave out; raises Conflict."""
         if self._by_vm.get(vm_id) == address:
             return

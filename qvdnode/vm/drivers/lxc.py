@@ -83,7 +83,7 @@ class LxcDriver:
         self._host = lxc_config.LxcHost(
             group=settings.group,
             seccomp_profile=str(settings.folder / SECCOMP_PROFILE),
-            apparmor=APPARMOR_PROFILES[apparmor.look()],
+            apparmor=APPARMOR_PROFILES[apparmor.probe()],
             unified=self._cgroups.version is CgroupVersion.V2,
             limits_swap=self._cgroups.limits_swap(),
         )
@@ -131,7 +131,9 @@ class LxcDriver:
         end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
         try:
             with contextlib.closing(_network_of(guest)) as namespace:
-                await run_shielded(links.plug(port.link, self._settings.bridge, namespace, end))
+                await run_shielded(
+                    links.create_veth(port.link, self._settings.bridge, namespace, end)
+                )
         except HostFailed as error:
             raise GuestFailed(f"The container did not start: {error}", step="launch") from error
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from qvdnode.model.errors import (
-    ClaimUnknown,
+    AcquireUnknown,
     Conflict,
     FarmError,
     GuestFailed,
@@ -122,7 +122,7 @@ class BringUp:
         order = self._guest.order
         await self._dependencies.rootfs.require_room(order, self._state.promised)
         memory = order.flavour.memory_mib
-        refusal = self._dependencies.admission.refuse(memory, self._state.promised_mib())
+        refusal = self._dependencies.admission.refusal(memory, self._state.promised_mib())
         if refusal is not None:
             raise NodeFull(refusal)
         # No await between check and reservation: two starts could share the last memory.
@@ -131,7 +131,7 @@ class BringUp:
     async def _acquire(self) -> Generation:
         try:
             generation = await self._dependencies.store.acquire(self._guest.order.vm.id)
-        except ClaimUnknown as error:
+        except AcquireUnknown as error:
             # Or nobody would release the row.
             self._post(m.Claimed(self._start, error.generation))
             raise

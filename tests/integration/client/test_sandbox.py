@@ -12,7 +12,7 @@ import pytest
 
 from qvdnode.client import sandbox
 from qvdnode.client.core import sandbox as core
-from qvdnode.client.core.sandbox import Needs
+from qvdnode.client.core.sandbox import SandboxNeeds
 from qvdnode.host import process
 from tests.fakes.qvd_server import FakeQvdServer
 from tests.harness.screen import bare_xvfb
@@ -90,7 +90,7 @@ async def test_without_a_sandbox_there_are_limits_and_a_warning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(core, "JAILER", "bwrap-that-is-not-there")
+    monkeypatch.setattr(core, "BUBBLEWRAP", "bwrap-that-is-not-there")
     said = Said()
     found = await reported(server, stand_in, victim, tmp_path, said)
     assert "apt install bubblewrap" in next(line for line in said if "Warning" in line)
@@ -100,21 +100,21 @@ async def test_without_a_sandbox_there_are_limits_and_a_warning(
 
 
 async def test_a_sandbox_that_the_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await sandbox.why_not() is None
-    monkeypatch.setattr(core, "JAILER", "false")
-    why = await sandbox.why_not()
+    assert await sandbox.problem() is None
+    monkeypatch.setattr(core, "BUBBLEWRAP", "false")
+    why = await sandbox.problem()
     assert why is not None
     assert "false failed" in why
 
 
 async def test_an_ordinary_user_has_it_too() -> None:
     as_nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    await process.run([*as_nobody, *core.sandboxed(Needs("/usr/bin/true"), ())])
+    await process.run([*as_nobody, *core.sandboxed(SandboxNeeds("/usr/bin/true"), ())])
 
 
 async def test_it_ends_with_the_client_however_that_ends() -> None:
     """The kernel tells the sandbox, and the sandbox is the init of all that is in it."""
-    argv = core.sandboxed(Needs("/usr/bin/sleep"), ("61.0503",))
+    argv = core.sandboxed(SandboxNeeds("/usr/bin/sleep"), ("61.0503",))
     parent = await process.launch(["sh", "-c", f"{' '.join(argv)} & wait"])
     await until(lambda: bool(descendants("sleep")))
     pids = descendants("sleep")

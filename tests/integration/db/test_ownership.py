@@ -14,7 +14,7 @@ from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.vms import Vms
-from qvdnode.model.errors import ClaimUnknown, Conflict, LeaseLost, Unavailable
+from qvdnode.model.errors import AcquireUnknown, Conflict, LeaseLost, Unavailable
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import SystemClock
@@ -175,7 +175,7 @@ async def test_a_claim_that_cannot_be_settled_says_what_is_to_be_released(
         vm = (await make_sample(pool)).vm
         (seat,) = await seats(pool, 1)
         cutter.commits_before_cut, cutter.then_dead = 1, True
-        with pytest.raises(ClaimUnknown) as caught:
+        with pytest.raises(AcquireUnknown) as caught:
             await Ownership(pool, seat).acquire(vm.id)
     assert (await Vms(database).get(vm.id)).state is VmState.PREPARING
     await Ownership(database, seat).release(vm.id, caught.value.generation, VmState.STOPPED)

@@ -32,9 +32,9 @@ def test_one_instance_switches_on_and_puts_back(switch: Path, tmp_path: Path) ->
     assert forwarding.hold("a", BRIDGE) == (not was_on)
     assert not forwarding.hold("a", BRIDGE)
     assert enabled(switch)
-    assert forwarding.leave("a") == (not was_on)
+    assert forwarding.release("a") == (not was_on)
     assert enabled(switch) == was_on
-    assert not forwarding.leave("a")
+    assert not forwarding.release("a")
     assert enabled(switch) == was_on
 
 
@@ -42,9 +42,9 @@ def test_only_the_last_of_several_puts_back(switch: Path, tmp_path: Path) -> Non
     was_on = enabled(switch)
     for prefix in ("", "demo"):
         Forwarding(tmp_path, switch.parents[2]).hold(prefix, BRIDGE)
-    assert not Forwarding(tmp_path, switch.parents[2]).leave("")
+    assert not Forwarding(tmp_path, switch.parents[2]).release("")
     assert enabled(switch)
-    Forwarding(tmp_path, switch.parents[2]).leave("demo")
+    Forwarding(tmp_path, switch.parents[2]).release("demo")
     assert enabled(switch) == was_on
 
 
@@ -54,7 +54,7 @@ def test_a_killed_instance_that_comes_back_still_knows_how_it_was(
     was_on = enabled(switch)
     Forwarding(tmp_path, switch.parents[2]).hold("a", BRIDGE)
     Forwarding(tmp_path, switch.parents[2]).hold("a", BRIDGE)
-    Forwarding(tmp_path, switch.parents[2]).leave("a")
+    Forwarding(tmp_path, switch.parents[2]).release("a")
     assert enabled(switch) == was_on
 
 
@@ -65,7 +65,7 @@ def test_an_instance_whose_bridge_is_gone_holds_nothing(switch: Path, tmp_path: 
     forwarding.hold("gone", "gone0")
     forwarding.hold("here", "here0")
     there.remove("gone0")
-    assert forwarding.leave("here") == (not was_on)
+    assert forwarding.release("here") == (not was_on)
     assert enabled(switch) == was_on
 
 
@@ -79,7 +79,7 @@ def test_how_it_was_is_remembered_past_an_instance_that_is_gone(
     there.symmetric_difference_update({"gone0", "new0"})
     forwarding.hold("new", "new0")
     assert sorted(path.name for path in tmp_path.glob("held-by-*")) == ["held-by-new"]
-    forwarding.leave("new")
+    forwarding.release("new")
     assert enabled(switch) == was_on
 
 
@@ -94,7 +94,7 @@ def test_somebody_elses_off_is_left_alone(tmp_path: Path) -> None:
     forwarding = Forwarding(tmp_path / "records", switch.parents[2])
     forwarding.hold("a", BRIDGE)
     switch.write_text("0\n")
-    assert not forwarding.leave("a")
+    assert not forwarding.release("a")
 
 
 def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -
     (tmp_path / BEFORE).write_text(json.dumps({"boot": "another", "limits": {NAME: 1}}))
     switch.write_text("1\n" if was_on else "0\n")
     forwarding.hold("a", BRIDGE)
-    forwarding.leave("a")
+    forwarding.release("a")
     assert enabled(switch) == was_on
 
 

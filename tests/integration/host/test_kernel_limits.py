@@ -43,31 +43,31 @@ def test_what_is_low_is_raised_and_put_back(sysctls: Path) -> None:
     assert limits(sysctls).hold("a", BRIDGE) == {}
     assert value(sysctls, TERMINALS) == WANTED[TERMINALS]
     assert value(sysctls, PIDS) == 5_000_000
-    assert limits(sysctls).leave("a") == {TERMINALS: 4096}
-    assert limits(sysctls).leave("a") == {}
+    assert limits(sysctls).release("a") == {TERMINALS: 4096}
+    assert limits(sysctls).release("a") == {}
     assert value(sysctls, TERMINALS) == 4096
 
 
 def test_only_the_last_of_several_puts_back(sysctls: Path) -> None:
     for prefix in ("", "demo"):
         limits(sysctls).hold(prefix, BRIDGE)
-    assert limits(sysctls).leave("") == {}
+    assert limits(sysctls).release("") == {}
     assert value(sysctls, TERMINALS) == WANTED[TERMINALS]
-    limits(sysctls).leave("demo")
+    limits(sysctls).release("demo")
     assert value(sysctls, TERMINALS) == 4096
 
 
 def test_an_instance_whose_bridge_is_gone_holds_nothing(sysctls: Path) -> None:
     limits(sysctls, "gone0").hold("killed", "gone0")
     limits(sysctls).hold("a", BRIDGE)
-    limits(sysctls).leave("a")
+    limits(sysctls).release("a")
     assert value(sysctls, TERMINALS) == 4096
 
 
 def test_what_somebody_else_has_set_meanwhile_stays(sysctls: Path) -> None:
     limits(sysctls).hold("a", BRIDGE)
     (sysctls / TERMINALS).write_text("9000\n")
-    assert limits(sysctls).leave("a") == {}
+    assert limits(sysctls).release("a") == {}
     assert value(sysctls, TERMINALS) == 9000
 
 
@@ -77,7 +77,7 @@ def test_a_record_of_another_boot_or_a_torn_one_is_forgotten(sysctls: Path, spoi
     (sysctls / TERMINALS).write_text("4096\n")
     (sysctls.parent / "records" / BEFORE).write_text(spoil)
     limits(sysctls).hold("b", BRIDGE)
-    assert limits(sysctls).leave("b") == {TERMINALS: 4096}
+    assert limits(sysctls).release("b") == {TERMINALS: 4096}
 
 
 def test_what_cannot_be_set_is_told_and_keeps_nothing_else_low(

@@ -39,7 +39,7 @@ async def test_kept_homes_and_the_roots_of_guests_are_found(by_files: ImageSetti
     (state / "homes/6").mkdir()
     (state / "homes/7.img.new").touch()
     (state / "vms/7/note").write_text("of an administrator's, who cleans up tomorrow")
-    look = ledger.look()
+    look = ledger.measure()
     assert (look.kept, look.by_quota, look.roots) == ({5: 64, 6: 0}, False, look.homes)
     assert 8 <= look.roots.used.mib < 24
     assert look.roots.used.inodes == 2
@@ -51,7 +51,7 @@ def test_a_home_that_goes_during_the_look_hides_no_other(by_files: ImageSettings
     for user in range(1, 20, 2):
         (homes / f"{user}.img").write_bytes(bytes(1 << 20))
         (homes / f"{user + 1}.img").symlink_to("gone")  # listed, and not there when it is asked for
-    assert DiskLedger(by_files).look().kept == dict.fromkeys(range(1, 20, 2), 1)
+    assert DiskLedger(by_files).measure().kept == dict.fromkeys(range(1, 20, 2), 1)
 
 
 async def test_homes_on_a_file_system_of_their_own_are_counted_there(
@@ -60,7 +60,7 @@ async def test_homes_on_a_file_system_of_their_own_are_counted_there(
     (apart / "5.img").write_bytes(bytes(8 << 20))
     ledger = DiskLedger(by_files)
     assert ledger.show([]) == []
-    look = ledger.look()
+    look = ledger.measure()
     assert [store.folder for store in look.stores] == [str(by_files.state_dir / "vms"), str(apart)]
     assert (look.roots.used.mib, look.homes.used.mib, look.homes.free_mib) == (0, 8, 56)
     told = ledger.show([desktop_order(5, user_id=5)])
@@ -84,20 +84,20 @@ async def test_what_guests_files_take_is_measured_in_the_file_system_they_are_in
     (state / "vms/7/1/disk.img").write_bytes(bytes(8 << 20))
     (apart / "5.img").write_bytes(bytes(4 << 20))
     seven, eight = (GuestFiles(VmId(vm), UserId(5), Generation(1)) for vm in (7, 8))
-    roots, homes = sizes.look([seven, eight])
+    roots, homes = sizes.measure([seven, eight])
     assert (roots.folder, homes.folder) == (state, apart)
     assert (roots.taken_mib, homes.taken_mib) == ({seven: 8, eight: 0}, {seven: 4, eight: 4})
     assert homes.free_mib < 17  # as many inodes as there are
     mounts.unmount(apart)
-    (together,) = sizes.look([seven])
+    (together,) = sizes.measure([seven])
     assert together.taken_mib == {seven: 8}
 
 
 def test_a_state_folder_that_is_not_there_is_told(by_files: ImageSettings) -> None:
     missing = replace(by_files, state_dir=by_files.state_dir / "missing")
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
-        DiskLedger(missing).look()
+        DiskLedger(missing).measure()
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
         DiskLedger(missing).reserved_mib([])
     with pytest.raises(HostFailed, match="missing cannot be looked at"):
-        DiskSizes(missing, DiskLedger(missing)).look([])
+        DiskSizes(missing, DiskLedger(missing)).measure([])

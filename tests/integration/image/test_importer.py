@@ -326,7 +326,7 @@ async def test_a_removal_that_a_crash_cut_short_is_finished(
     settings: ImageSettings, *, there: bool
 ) -> None:
     root = await imported(settings, tar(complete()))
-    await Importer(settings).condemn(IMAGE)
+    await Importer(settings).mark_removal(IMAGE)
     later = Importer(settings)
     asked: list[ImageId] = []
 
@@ -345,9 +345,9 @@ async def test_a_removal_that_a_crash_cut_short_is_finished(
 async def test_an_image_that_is_spared_stays(settings: ImageSettings) -> None:
     await imported(settings, tar(complete()))
     importer = Importer(settings)
-    await importer.condemn(IMAGE)
-    await importer.spare(IMAGE)
-    await importer.condemn(ImageId(9))  # which was never placed
+    await importer.mark_removal(IMAGE)
+    await importer.unmark_removal(IMAGE)
+    await importer.mark_removal(ImageId(9))  # which was never placed
 
     async def gone(image_id: ImageId) -> bool:
         raise AssertionError(image_id)

@@ -271,7 +271,7 @@ async def test_an_image_that_a_guest_runs_on_outlives_its_removal(
     made = await rootfs.mount(ORDER, ONE, IDS)
     importer, images = Importer(ready), ready.state_dir / "images"
     with pytest.raises(Conflict, match="still runs"):
-        await importer.condemn(ORDER.flavour.image_id)
+        await importer.mark_removal(ORDER.flavour.image_id)
     # A start may come between that look and the removal.
     await importer.remove(ORDER.flavour.image_id)
     later = Importer(ready)

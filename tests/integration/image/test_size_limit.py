@@ -63,7 +63,7 @@ async def test_what_is_cut_off_grows_no_more_and_a_home_keeps_what_was_synced(
     await as_guest(made, IDS, f"sync {made.home}/letter && sync -f {made.home}", guest_id=1000)
     write = f"head -c 20M /dev/zero > {made.home}/big; head -c 20M /dev/zero > var/lib/big"
     await as_guest(made, IDS, write, guest_id=0)
-    await rootfs.cut_off(VM, USER, ONE)
+    await rootfs.block_writes(VM, USER, ONE)
     files = [ready.state_dir / name for name in ("homes/5.img", "vms/7/1/disk.img")]
     sizes = [allocated_mib(file) for file in files]
     assert "rror" in await as_guest(made, IDS, f"echo late > {made.home}/late", guest_id=1000)
@@ -75,14 +75,14 @@ async def test_what_is_cut_off_grows_no_more_and_a_home_keeps_what_was_synced(
         await after.mount(desktop_order(9, user_id=USER, flavour=ORDER.flavour), ONE, IDS)
     after.close()
     await rootfs.unmount(VM, USER, ONE)
-    assert not list((ready.state_dir / "homes").glob("*.cut-off"))
+    assert not list((ready.state_dir / "homes").glob("*.writes-blocked"))
     assert allocated_mib(files[0]) == sizes[0]
     assert (await as_guest(other, IDS, "echo fine > var/lib/big")).startswith("0")
     again = await rootfs.mount(ORDER, Generation(2), IDS)
     assert (again.home / "letter").read_text(encoding="ascii") == "dear\n"
     await rootfs.unmount(VM, USER, Generation(2))
     await rootfs.unmount(VmId(8), UserId(6), ONE)
-    await rootfs.cut_off(VM, USER, ONE)  # nothing is there any more
+    await rootfs.block_writes(VM, USER, ONE)  # nothing is there any more
     rootfs.close()
 
 
@@ -91,11 +91,11 @@ async def test_the_file_system_of_the_host_is_never_shut_down(
 ) -> None:
     (state_dir / "homes/5").mkdir()
     await loop_files.make(state_dir / "homes/5.img", 32, journal=True)
-    assert not loop_files.cut_off(state_dir / "homes/5.img", state_dir / "homes/5")
+    assert not loop_files.block_writes(state_dir / "homes/5.img", state_dir / "homes/5")
     device, handle = loop_files.attach(state_dir / "homes/5.img")
     try:
         assert loop_files.device_of(state_dir / "homes/5.img") == device
-        assert not loop_files.cut_off(state_dir / "homes/5.img", state_dir / "homes/5")
+        assert not loop_files.block_writes(state_dir / "homes/5.img", state_dir / "homes/5")
     finally:
         os.close(handle)
     (state_dir / "alive").touch()

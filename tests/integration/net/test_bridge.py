@@ -100,7 +100,7 @@ async def test_up_again_keeps_the_bridge_and_its_guests(lab: Lab) -> None:
     guest = await lab.plug(1)
     lab.rebuild()
     await lab.network.up()
-    await lab.confinement.claim(guest.vm_id, guest.port)
+    await lab.confinement.adopt(guest.vm_id, guest.port)
     await lab.confinement.reconcile([guest.port])
     assert await links.find_link(lab.settings.bridge_name) == before
 

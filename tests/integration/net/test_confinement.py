@@ -125,7 +125,7 @@ async def test_restart_keeps_a_guests_connection_and_removes_what_nobody_owns(la
         await until(dialled.connected)
         lab.rebuild()
         await lab.network.up()
-        await lab.confinement.claim(guest.vm_id, guest.port)
+        await lab.confinement.adopt(guest.vm_id, guest.port)
         assert await lab.confinement.reconcile([guest.port]) == [stale.port.link]
         served, _ = display.accept()
         with served:
@@ -156,7 +156,7 @@ async def test_rules_that_a_start_could_not_make_are_made_by_a_later_check(lab: 
     await lab.lift_rules()
     lab.nft = nft = RefusingNft()
     lab.rebuild()
-    await lab.confinement.claim(guest.vm_id, guest.port)
+    await lab.confinement.adopt(guest.vm_id, guest.port)
     nft.refuses = True
     with pytest.raises(HostFailed):
         await lab.confinement.reconcile([guest.port])

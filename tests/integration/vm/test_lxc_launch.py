@@ -58,13 +58,13 @@ async def test_a_launch_that_is_cancelled_while_its_link_is_made_leaves_none(
     real_guests: RealGuests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = await real_guests.spec()
-    really_plug = links.plug
+    really_plug = links.create_veth
 
     async def plug(*words: Any) -> None:
         work.cancel()
         await really_plug(*words)
 
-    monkeypatch.setattr(links, "plug", plug)
+    monkeypatch.setattr(links, "create_veth", plug)
     work = asyncio.create_task(real_guests.driver.launch(spec))
     with pytest.raises(asyncio.CancelledError):
         await work

@@ -53,5 +53,5 @@ def test_placement_and_admission_draw_the_same_line(tmp_path: Path) -> None:
     admission = HostAdmission(reader.memory, MEMORY)
     for promised_mib in (0, 13_823, 13_824, 13_825, 20_000):
         (load,) = own_load(tmp_path, promised_mib)
-        admitted = admission.refuse(512, promised_mib) is None
+        admitted = admission.refusal(512, promised_mib) is None
         assert (refusal(Wish(memory_mib=512), load) is None) is admitted

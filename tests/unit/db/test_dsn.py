@@ -2,7 +2,7 @@
 
 import pytest
 
-from qvdnode.db.dsn import place, single_host_dsns
+from qvdnode.db.dsn import host_and_port, single_host_dsns
 from qvdnode.model.errors import BadConfig
 
 
@@ -59,4 +59,4 @@ def test_nonsense_is_refused_by_the_key(dsn: str) -> None:
     ],
 )
 def test_a_place_shows_no_password(dsn: str, shown: str) -> None:
-    assert place(dsn) == shown
+    assert host_and_port(dsn) == shown

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host.apparmor import GUEST_PROFILE, AppArmor, look
+from qvdnode.host.apparmor import GUEST_PROFILE, AppArmor, probe
 
 
 def test_a_kernel_without_it_has_no_folder(tmp_path: Path) -> None:
-    assert look(tmp_path / "apparmor") is AppArmor.ABSENT
+    assert probe(tmp_path / "apparmor") is AppArmor.ABSENT
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_guests_profile_is_looked_for(
 ) -> None:
     if profiles is not None:
         (tmp_path / "profiles").write_text(profiles)
-    assert look(tmp_path) is found
+    assert probe(tmp_path) is found
 
 
 def test_somebody_else_than_root_does_not_know(
@@ -33,4 +33,4 @@ def test_somebody_else_than_root_does_not_know(
         raise PermissionError
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    assert look(tmp_path) is AppArmor.UNKNOWN
+    assert probe(tmp_path) is AppArmor.UNKNOWN

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.image.core.disk_watch import FAST_S, SLOW_S, Ending
+from qvdnode.image.core.disk_watch import FAST_S, SLOW_S, StopOrder
 from qvdnode.image.disk_sizes import GuestFiles, StoreSizes
 from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.settings import ImageSettings
@@ -27,7 +27,7 @@ class Disk:
         self.taken = {ONE: 0.0, TWO: 0.0}
         self.broken = False
 
-    def look(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
+    def measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         if self.broken:
             raise HostFailed("The disk cannot be looked at.")
         taken = {guest: self.taken[guest] for guest in guests}
@@ -58,7 +58,7 @@ class World:
         self.guests = [ONE, TWO]
         self.others: list[Status] = []
         """Desktops that write nothing just now."""
-        self.ended: list[Ending] = []
+        self.ended: list[StopOrder] = []
         self.cut: list[tuple[VmId, int]] = []
         """What was cut off, and how many had been ended before that."""
         self.cut_fails = False
@@ -69,9 +69,9 @@ class World:
         return [Status(one.vm_id, one.user_id) for one in self.guests] + self.others
 
     def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
-        self.ended.append(Ending(vm_id, at_once=at_once, because=because))
+        self.ended.append(StopOrder(vm_id, at_once=at_once, because=because))
 
-    async def cut_off(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
+    async def block_writes(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         assert (int(user_id), int(generation)) == (vm_id, 1)
         self.cut.append((vm_id, len(self.ended)))
         if self.cut_fails:
@@ -81,7 +81,7 @@ class World:
         self.disk.taken[ONE] += written.get("one", 0)
         self.disk.taken[TWO] += written.get("two", 0)
         self.clock.advance(seconds)
-        return await self.watch.look()
+        return await self.watch.check()
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_the_one_that_fills_the_disk_is_ended_and_no_other(world: World) -
     assert await world.look_after(1, one=30, two=500) == FAST_S
     assert world.ended == []
     await world.look_after(1, one=5, two=100)
-    assert [(ending.vm_id, ending.at_once) for ending in world.ended] == [(2, True)]
+    assert [(order.vm_id, order.at_once) for order in world.ended] == [(2, True)]
     assert "wrote 100 MiB" in world.ended[0].because
     assert b'qvdnode_disk_desktops_ended_total{how="at_once"}' in exposition()
     assert b"qvdnode_disk_nearly_full 1.0" in exposition()
@@ -109,10 +109,10 @@ async def test_one_who_writes_a_little_at_a_time_is_ended_and_not_who_saves_a_do
         await world.look_after(FAST_S, two=0.6)
         if world.ended:
             break
-    assert [(ending.vm_id, ending.at_once) for ending in world.ended] == [(2, False)]
+    assert [(order.vm_id, order.at_once) for order in world.ended] == [(2, False)]
     world.ended.clear()
     await world.look_after(FAST_S, one=6, two=0.6)
-    assert 1 not in [ending.vm_id for ending in world.ended]
+    assert 1 not in [order.vm_id for order in world.ended]
 
 
 async def test_below_the_floor_a_document_may_still_be_saved(world: World) -> None:
@@ -124,7 +124,7 @@ async def test_below_the_floor_a_document_may_still_be_saved(world: World) -> No
     await world.look_after(FAST_S, one=6)
     assert world.ended == []
     await world.look_after(FAST_S, one=45)
-    assert [ending.vm_id for ending in world.ended] == [1]
+    assert [order.vm_id for order in world.ended] == [1]
 
 
 async def test_a_guest_that_is_new_has_written_nothing(world: World) -> None:
@@ -147,7 +147,7 @@ async def test_a_look_that_fails_is_logged_and_tried_again(
     world.disk.broken = True
     running = asyncio.create_task(world.watch.run())
     await until(lambda: world.clock.sleepers)
-    assert "disk_not_looked_at" in [record.msg for record in caplog.records]
+    assert "disk_not_measured" in [record.msg for record in caplog.records]
     world.disk.broken = False
     await world.look_after(SLOW_S)
     assert not running.done()
@@ -165,7 +165,7 @@ async def test_one_that_is_ended_at_once_is_cut_off_first_and_all_that_share_its
     await world.look_after(0)
     await world.look_after(1, two=900)
     assert world.cut == [(2, 0)]
-    assert [(ending.vm_id, ending.at_once) for ending in world.ended] == [
+    assert [(order.vm_id, order.at_once) for order in world.ended] == [
         (2, True),
         (8, True),
         (9, True),
@@ -178,8 +178,8 @@ async def test_one_that_cannot_be_cut_off_is_ended_all_the_same(
     world.cut_fails = True
     await world.look_after(0)
     await world.look_after(1, two=900)
-    assert [ending.vm_id for ending in world.ended] == [2]
-    assert "disk_not_cut_off" in caplog.messages
+    assert [order.vm_id for order in world.ended] == [2]
+    assert "disk_writes_not_blocked" in caplog.messages
 
 
 async def test_one_that_is_asked_to_end_is_not_cut_off(world: World) -> None:

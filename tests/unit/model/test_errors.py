@@ -15,7 +15,7 @@ def test_what_is_wrong_is_named() -> None:
 def test_when_and_where_it_went_wrong_is_told() -> None:
     assert errors.Throttled("Wait.", retry_after_s=2.5).retry_after_s == 2.5
     assert errors.GuestFailed("Broken.", step="boot").step == "boot"
-    assert errors.ClaimUnknown("Away.", Generation(3)).generation == 3
+    assert errors.AcquireUnknown("Away.", Generation(3)).generation == 3
 
 
 @pytest.mark.parametrize("kind", errors.FarmError.__subclasses__())

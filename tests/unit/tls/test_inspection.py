@@ -11,7 +11,7 @@ from qvdnode.model.errors import BadConfig
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.tls.certificate import Identity
 from qvdnode.tls.identity import NodeIdentity
-from qvdnode.tls.inspection import FileFacts, facts_of, look
+from qvdnode.tls.inspection import FileFacts, facts_of, inspect_files
 from tests.harness.authority import Authority, Pair
 
 ROOT = Authority("Root")
@@ -19,12 +19,12 @@ BELOW = Authority("Below", ROOT)
 
 
 def files(folder: Path, pair: Pair) -> FileFacts:
-    return look(*pair.write(folder))
+    return inspect_files(*pair.write(folder))
 
 
 def test_an_own_certificate_is_told(tmp_path: Path) -> None:
     NodeIdentity(tmp_path, SystemClock()).ensure(["desk.example"])
-    found = look(tmp_path / "node.crt", tmp_path / "node.key")
+    found = inspect_files(tmp_path / "node.crt", tmp_path / "node.key")
     assert (found.pair.names, found.pair.addresses) == (("desk.example",), ())
     assert found.pair.self_signed
     assert found.pair.keys == (("CN=desk.example", 2048),)

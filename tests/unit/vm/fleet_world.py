@@ -50,7 +50,7 @@ class Admission:
 
     limit_mib = 1_000_000
 
-    def refuse(self, memory_mib: int, promised_mib: int) -> str | None:
+    def refusal(self, memory_mib: int, promised_mib: int) -> str | None:
         if memory_mib + promised_mib > self.limit_mib:
             return "no memory for one more desktop."
         return None

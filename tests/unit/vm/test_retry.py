@@ -146,10 +146,10 @@ async def test_a_guest_that_is_known_not_to_be_whole_is_ended(
 ) -> None:
     await left_behind(world, 1)
 
-    async def claim(*_: object) -> None:
+    async def adopt(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(FakeConfinement, "claim", claim)
+    monkeypatch.setattr(FakeConfinement, "adopt", adopt)
     async with world.node() as fleet:
         assert (await fleet.adopt()).ended == (1,)
         await settle()

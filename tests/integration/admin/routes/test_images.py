@@ -27,7 +27,7 @@ async def test_an_image_in_use_stays(
     api: CheckedApi, furniture: Furniture, importer: FakeImporter
 ) -> None:
     await api.call("DELETE", "/images/icewm", status=409)
-    assert importer.condemned == set()
+    assert importer.marked == set()
     await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
     await api.call("DELETE", f"/flavours/{furniture.flavour_id}", status=204)
     await api.call("DELETE", "/images/icewm", status=204)

@@ -16,7 +16,7 @@ from qvdnode.cli.doctor.certificate import judge
 from qvdnode.cli.doctor.examine import certificate_facts, nearest, stores
 from qvdnode.cli.doctor.finding import Level
 from qvdnode.daemon.load import parse
-from qvdnode.host import id_claims, mounts, process, project_quota
+from qvdnode.host import id_reservations, mounts, process, project_quota
 from qvdnode.host.probes import mapped_mounts
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.model.guest import IDS_PER_GUEST
@@ -82,9 +82,9 @@ async def test_an_error_ends_with_1_and_a_mend(tmp_path: Path) -> None:
 
 async def test_a_node_whose_guests_would_have_the_same_ids_is_named(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
-    ids = id_claims.unused(16 * IDS_PER_GUEST, seed=secrets.randbits(16))
+    ids = id_reservations.unused(16 * IDS_PER_GUEST, seed=secrets.randbits(16))
     config.write_text(f"[vm]\nid_base = {ids.start}\nid_slots = 16\n")
-    with id_claims.claimed(ids, tmp_path / "other"):
+    with id_reservations.reserved(ids, tmp_path / "other"):
         said = await doctor("--json", "--config", str(config))
     (found,) = [item for item in json.loads(said.stdout) if item["subject"] == "id ranges"]
     assert found["level"] == "error"
@@ -176,20 +176,20 @@ async def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.mounts
 async def test_a_mount_is_tried_and_gone(tmp_path: Path) -> None:
-    assert await mapped_mounts.look(Path("/var/tmp"), IDS, 65_536) == MountFacts(None, None)
+    assert await mapped_mounts.probe(Path("/var/tmp"), IDS, 65_536) == MountFacts(None, None)
     assert not [point for point in mounts.under(Path("/var/tmp")) if ".doctor-" in str(point)]
     assert not [
         name
         for name in await asyncio.to_thread(os.listdir, "/var/tmp")
         if name.startswith(".doctor-")
     ]
-    refused = await mapped_mounts.look(tmp_path / "no", IDS, 65_536)
+    refused = await mapped_mounts.probe(tmp_path / "no", IDS, 65_536)
     assert "cannot be written" in str(refused.overlay)
 
 
 @pytest.mark.mounts
 async def test_a_file_system_without_overlays_is_told(tmp_path: Path) -> None:
-    refused = await mapped_mounts.look(Path("/proc/self"), IDS, 65_536)
+    refused = await mapped_mounts.probe(Path("/proc/self"), IDS, 65_536)
     assert refused.overlay is not None
     assert refused.shifted is not None
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from qvdnode.cli.qvdnode.program import app
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
-from qvdnode.host import id_claims
+from qvdnode.host import id_reservations
 from qvdnode.host.lxc_locks import LOCKS, remove_locks
 from qvdnode.host.system_account import ensure_account
 from qvdnode.model.guest import IDS_PER_GUEST
@@ -68,10 +68,10 @@ def test_the_folder_of_a_node_that_runs_is_left_alone(folder: Path) -> None:
 
 
 def test_the_folder_of_a_node_whose_desktops_run_on_is_left_alone(folder: Path) -> None:
-    ids = id_claims.unused(IDS_PER_GUEST, seed=secrets.randbits(16))
+    ids = id_reservations.unused(IDS_PER_GUEST, seed=secrets.randbits(16))
     with subprocess.Popen(["sleep", "60"], user=ids.start) as guest:
         try:
-            with id_claims.claimed(ids, folder):
+            with id_reservations.reserved(ids, folder):
                 pass
             result = purge(folder)
         finally:

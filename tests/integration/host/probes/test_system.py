@@ -15,7 +15,7 @@ KVM_CREATE_VM = 0xAE01
 
 
 async def test_it_sees_what_the_hosts_programs_say() -> None:
-    seen = system.look()
+    seen = system.probe()
     release = (await process.run(["uname", "-r"])).stdout.decode().strip()
     memory_kib = (await process.run(["free", "-k"])).stdout.decode().splitlines()[1].split()[1]
     assert seen.release == release
@@ -26,7 +26,7 @@ async def test_it_sees_what_the_hosts_programs_say() -> None:
 def test_kvm_answers_where_a_machine_can_be_made() -> None:
     kvm = Path("/dev/kvm")
     if not kvm.exists():
-        assert system.look().kvm is Kvm.ABSENT
+        assert system.probe().kvm is Kvm.ABSENT
         return
     try:
         handle = os.open(kvm, os.O_RDWR | os.O_CLOEXEC)
@@ -35,10 +35,10 @@ def test_kvm_answers_where_a_machine_can_be_made() -> None:
         expected = Kvm.ANSWERS
     except OSError:
         expected = Kvm.REFUSED
-    assert system.look().kvm is expected
+    assert system.probe().kvm is expected
 
 
 def test_the_clock_is_what_the_kernel_calls_it() -> None:
     words = (ctypes.c_int * 64)()
     state = ctypes.CDLL(None).ntp_adjtime(ctypes.byref(words))
-    assert system.look().clock_synchronised is (state != TIME_ERROR)
+    assert system.probe().clock_synchronised is (state != TIME_ERROR)

@@ -1,6 +1,6 @@
-from qvdnode.client.core.sandbox import HOME, Needs, sandboxed, unsandboxed
+from qvdnode.client.core.sandbox import HOME, SandboxNeeds, sandboxed, unsandboxed
 
-PROGRAM = Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx", "/tmp/.X11-unix/X0"))
+PROGRAM = SandboxNeeds("/usr/bin/nxproxy", ("/tmp/qvd-1/nx", "/tmp/.X11-unix/X0"))
 
 
 def binds(argv: list[str]) -> set[str]:
@@ -23,14 +23,14 @@ def test_only_programs_and_the_sockets_are_shown() -> None:
 def test_there_is_no_network_unless_the_display_needs_it() -> None:
     assert "--unshare-all" in sandboxed(PROGRAM, ())
     assert "--share-net" not in sandboxed(PROGRAM, ())
-    far = sandboxed(Needs("/usr/bin/nxproxy", ("/tmp/qvd-1/nx",), network=True), ())
+    far = sandboxed(SandboxNeeds("/usr/bin/nxproxy", ("/tmp/qvd-1/nx",), network=True), ())
     assert "--share-net" in far
     assert "/etc/hosts" in binds(far)
     assert "/etc/hosts" not in binds(sandboxed(PROGRAM, ()))
 
 
 def test_a_program_from_elsewhere_is_shown_itself() -> None:
-    argv = sandboxed(Needs("/opt/nx/nxproxy"), ())
+    argv = sandboxed(SandboxNeeds("/opt/nx/nxproxy"), ())
     assert argv.index("/opt/nx/nxproxy") < argv.index("--")
     assert argv[-1] == "/opt/nx/nxproxy"
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from qvdnode.image.core.disk_promise import (
-    DiskLook,
     DiskPolicy,
+    DiskState,
     Room,
     Store,
     StoreFigures,
@@ -20,7 +20,7 @@ from tests.fakes.orders import FLAVOUR, desktop_order
 
 STORE = Store("/state", 1, free_mib=9_000, free_inodes=None, used=Room(1_000, 10))
 POLICY = DiskPolicy(floor_mib=2_000, overcommit=1.0)
-LOOK = DiskLook(STORE, STORE, {}, by_quota=False)
+LOOK = DiskState(STORE, STORE, {}, by_quota=False)
 
 
 def order(vm: int, disk: int = 1_000, home: int = 500, user: int | None = None) -> DesktopOrder:
@@ -80,7 +80,7 @@ def test_roots_and_homes_on_file_systems_of_their_own_are_judged_each_by_its_own
 
 def test_under_quota_a_guests_files_are_those_of_the_file_system() -> None:
     scarce = replace(STORE, free_inodes=40_000)
-    look = DiskLook(scarce, scarce, {}, by_quota=True)
+    look = DiskState(scarce, scarce, {}, by_quota=True)
     assert refusal(look, POLICY, [], order(1, disk=10, home=10)) is None
     others = [order(2, disk=10, home=10)]
     because = refusal(look, POLICY, others, order(1, disk=10, home=10))

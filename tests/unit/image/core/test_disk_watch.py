@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from qvdnode.image.core.disk_watch import FAST_S, SLOW_S, Space, Writer, endings, pause_s
+from qvdnode.image.core.disk_watch import FAST_S, SLOW_S, Space, Writer, pause_s, stop_orders
 from qvdnode.model.ids import VmId
 
 CALM = Space("/state", free_mib=9_000, lost_mib=100, seconds=1, floor_mib=2_000, alarm_mib=4_000)
@@ -10,7 +10,7 @@ WRITERS = [Writer(VmId(1), 5), Writer(VmId(2), 90, 300), Writer(VmId(3), 0.5)]
 
 
 def ended(space: Space, writers: list[Writer]) -> list[tuple[int, bool]]:
-    return [(ending.vm_id, ending.at_once) for ending in endings(space, writers)]
+    return [(order.vm_id, order.at_once) for order in stop_orders(space, writers)]
 
 
 def test_above_the_alarm_mark_nobody_is_ended() -> None:
@@ -64,13 +64,13 @@ def test_nobody_is_ended_for_a_document() -> None:
 
 
 def test_the_reason_names_figures_and_what_to_do() -> None:
-    (ending,) = endings(replace(CALM, free_mib=2_500), WRITERS)
+    (order,) = stop_orders(replace(CALM, free_mib=2_500), WRITERS)
     for part in (
         "wrote 300 MiB since 4000 MiB were free",
         "2500 MiB were free in /state",
         "home is kept",
     ):
-        assert part in ending.because
+        assert part in order.because
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_only_chains_that_judge_forwarded_ipv4_are_named() -> None:
         ForwardChain("ip", "filter", "OPEN", "accept"),
     ]
     assert str(DOCKER) == "ip filter FORWARD"
-    assert DOCKER.place == {"family": "ip", "table": "filter", "name": "FORWARD"}
+    assert DOCKER.reference == {"family": "ip", "table": "filter", "name": "FORWARD"}
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def test_release_is_safe_to_repeat() -> None:
 
 def test_a_claimed_address_is_not_given_out() -> None:
     pool = AddressPool(SUBNET)
-    pool.claim(VmId(9), IPv4Address("10.1.0.2"))
-    pool.claim(VmId(9), IPv4Address("10.1.0.2"))
+    pool.adopt(VmId(9), IPv4Address("10.1.0.2"))
+    pool.adopt(VmId(9), IPv4Address("10.1.0.2"))
     assert str(pool.reserve(VmId(9))) == "10.1.0.2/29"
     assert str(pool.reserve(VmId(1))) == "10.1.0.3/29"
 
@@ -63,18 +63,18 @@ def test_a_claimed_address_is_not_given_out() -> None:
 def test_a_claim_replaces_what_the_vm_had() -> None:
     pool = AddressPool(SUBNET)
     pool.reserve(VmId(1))
-    pool.claim(VmId(1), IPv4Address("10.1.0.5"))
+    pool.adopt(VmId(1), IPv4Address("10.1.0.5"))
     assert str(pool.reserve(VmId(6))) == "10.1.0.2/29"
 
 
 def test_claims_that_cannot_be_are_refused() -> None:
     pool = AddressPool(SUBNET)
-    pool.claim(VmId(1), IPv4Address("10.1.0.4"))
+    pool.adopt(VmId(1), IPv4Address("10.1.0.4"))
     with pytest.raises(Conflict, match="another VM"):
-        pool.claim(VmId(2), IPv4Address("10.1.0.4"))
+        pool.adopt(VmId(2), IPv4Address("10.1.0.4"))
     for outside in ("10.1.0.1", "10.1.0.7", "10.2.0.2"):
         with pytest.raises(Conflict, match="is not in"):
-            pool.claim(VmId(2), IPv4Address(outside))
+            pool.adopt(VmId(2), IPv4Address(outside))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=80))

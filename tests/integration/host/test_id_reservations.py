@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host.id_claims import SPARE, claimed, holder_of, holds_any, unused
+from qvdnode.host.id_reservations import SPARE, holder_of, holds_any, reserved, unused
 from qvdnode.model.errors import HostFailed
 
 FIRST = SPARE.stop + secrets.randbelow(800) * 5 * 65_536
@@ -19,8 +19,8 @@ tests: nothing else of this host runs under them."""
 HOLD = """
 import sys
 from pathlib import Path
-from qvdnode.host.id_claims import claimed
-with claimed(range(int(sys.argv[1]), int(sys.argv[2])), Path("/srv/first"), Path(sys.argv[3])):
+from qvdnode.host.id_reservations import reserved
+with reserved(range(int(sys.argv[1]), int(sys.argv[2])), Path("/srv/first"), Path(sys.argv[3])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -31,22 +31,22 @@ with claimed(range(int(sys.argv[1]), int(sys.argv[2])), Path("/srv/first"), Path
 )
 def test_a_second_instance_is_refused_and_told_who_has_them(tmp_path: Path, other: range) -> None:
     with (
-        claimed(IDS, Path("/srv/first"), tmp_path),
+        reserved(IDS, Path("/srv/first"), tmp_path),
         pytest.raises(HostFailed, match=r"/srv/first has some .* vm\.id_base"),
-        claimed(other, Path("/srv/second"), tmp_path),
+        reserved(other, Path("/srv/second"), tmp_path),
     ):
         pass
 
 
 def test_ids_beside_each_other_are_no_clash(tmp_path: Path) -> None:
     beside = range(IDS.stop, IDS.stop + 65_536)
-    with claimed(IDS, Path("/a"), tmp_path), claimed(beside, Path("/b"), tmp_path):
+    with reserved(IDS, Path("/a"), tmp_path), reserved(beside, Path("/b"), tmp_path):
         pass
 
 
 def test_ids_are_free_once_let_go(tmp_path: Path) -> None:
     for holder in ("/srv/first", "/srv/second"):
-        with claimed(IDS, Path(holder), tmp_path):
+        with reserved(IDS, Path(holder), tmp_path):
             pass
 
 
@@ -57,12 +57,12 @@ def test_a_killed_instance_holds_nothing(tmp_path: Path) -> None:
         assert first.stdout.readline() == b"held\n"
         with (
             pytest.raises(HostFailed, match="/srv/first"),
-            claimed(IDS, Path("/srv/second"), tmp_path),
+            reserved(IDS, Path("/srv/second"), tmp_path),
         ):
             pass
         first.kill()
         first.wait()
-    with claimed(IDS, Path("/srv/second"), tmp_path):
+    with reserved(IDS, Path("/srv/second"), tmp_path):
         pass
 
 
@@ -79,20 +79,20 @@ def a_process_under(uid: int) -> Iterator[None]:
 def test_the_ids_of_guests_that_run_on_stay_their_nodes(tmp_path: Path) -> None:
     (first, second) = Path("/srv/first"), Path("/srv/second")
     with a_process_under(IDS.start + 7):
-        with claimed(IDS, first, tmp_path):
+        with reserved(IDS, first, tmp_path):
             pass
         assert holds_any(first, tmp_path)
         assert not holds_any(second, tmp_path)
-        with pytest.raises(HostFailed, match="/srv/first"), claimed(IDS, second, tmp_path):
+        with pytest.raises(HostFailed, match="/srv/first"), reserved(IDS, second, tmp_path):
             pass
         assert holder_of(IDS, tmp_path) == "/srv/first"
-        with claimed(IDS, first, tmp_path):
+        with reserved(IDS, first, tmp_path):
             pass
         # The node comes back with other ids while guests of before still have theirs.
-        with claimed(range(IDS.stop, IDS.stop + 65_536), first, tmp_path):
+        with reserved(range(IDS.stop, IDS.stop + 65_536), first, tmp_path):
             assert holder_of(IDS, tmp_path) == "/srv/first"
     assert not holds_any(first, tmp_path)
-    with claimed(IDS, second, tmp_path):
+    with reserved(IDS, second, tmp_path):
         assert holder_of(IDS, tmp_path) == "/srv/second"
         assert holds_any(second, tmp_path)
 
@@ -102,7 +102,7 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     assert holder_of(IDS, tmp_path) is None
     assert [path.name for path in tmp_path.iterdir()] == [f"{IDS.start}-{IDS.stop}"]
     assert holder_of(IDS, tmp_path / "missing") is None
-    with claimed(IDS, Path("/srv/first"), tmp_path):
+    with reserved(IDS, Path("/srv/first"), tmp_path):
         assert holder_of(IDS, tmp_path) == "/srv/first"
         assert holder_of(IDS, tmp_path, but=Path("/srv/first")) is None
 
@@ -112,13 +112,13 @@ def test_unused_ids_keep_clear_of_those_that_are_claimed(tmp_path: Path) -> None
     found = unused(count, seed=7, records=tmp_path)
     assert found == unused(count, seed=7, records=tmp_path)
     assert found.start % 65_536 == 0
-    with claimed(found, Path("/srv/first"), tmp_path):
+    with reserved(found, Path("/srv/first"), tmp_path):
         assert unused(count, seed=7, records=tmp_path, but=Path("/srv/first")) == found
         other = unused(count, seed=7, records=tmp_path)
         assert other.stop <= found.start or found.stop <= other.start
     # The same holder: guests of others on this host may run under its ids, which keeps its record.
     with (
-        claimed(SPARE, Path("/srv/first"), tmp_path),
+        reserved(SPARE, Path("/srv/first"), tmp_path),
         pytest.raises(HostFailed, match="are claimed"),
     ):
         unused(count, seed=7, records=tmp_path)
@@ -128,6 +128,6 @@ def test_a_record_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(HostFailed, match="cannot be claimed"),
-        claimed(IDS, Path("/a"), tmp_path / "file" / "ids"),
+        reserved(IDS, Path("/a"), tmp_path / "file" / "ids"),
     ):
         pass

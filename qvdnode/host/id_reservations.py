@@ -17,7 +17,7 @@ from qvdnode.host.record_folder import locked
 from qvdnode.model.errors import HostFailed
 
 RECORDS: Final = Path("/run/qvdnode/ids")
-FAILING: Final = "the ids of guests cannot be claimed"
+FAILING: Final = "the ids of guests cannot be reserved"
 SPARE: Final = range(0x8000_0000, 0xF000_0000)
 """Where demos and tests look for ids: above those that a node takes by default."""
 PROC: Final = Path("/proc")
@@ -25,7 +25,7 @@ PROC: Final = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The claim of an instance, living or not."""
+    """The reservation of an instance, living or not."""
 
     path: Path
     ids: range
@@ -39,7 +39,7 @@ class _Record:
 
 
 @contextmanager
-def claimed(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None]:
+def reserved(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None]:
     """Have the ids for the state folder `holder`; blocks for a moment.
 
     Raises HostFailed naming the state folder of another instance that has some of them.
