@@ -1,1 +1,1 @@
-"""Who somebody is: passwords, tokens, throttle, verifier cache."""
+"""Authentication: passwords, tokens, throttling, and a cache of verified logins."""

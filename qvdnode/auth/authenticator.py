@@ -1,11 +1,15 @@
-"""Who is asking? Passwords and user tokens, checked against the database or remembered.
+"""Authenticates users by password or token, against the database or a cache of verified logins.
 
-A login that was good keeps working for a while without the database, so that whoever has a running
-desktop gets back to it. Nothing tells whether an account exists: answers and their times are alike.
+A verified login stays valid for some hours while the database is away, so that users can still
+reach a running desktop. Known and unknown accounts get the same answers in the same time, so that
+nobody learns which accounts exist.
 
-A password passes these in order, and while one refuses, the right password is refused like a wrong
-one, in the same time: the throttle of its account and source, which counts it before anything is
-looked up; the turn of its source; and only then the memory of good logins, the database, the hash.
+A password passes three steps, in this order. While a step refuses, the right password is refused
+like a wrong one, and in the same time.
+
+1. The throttle of the account and its source counts the attempt before anything is looked up.
+2. The source's queue admits it (`LoginThrottle.turn`).
+3. The cache, then the database and the password hash, are checked.
 """
 
 import asyncio
@@ -44,7 +48,7 @@ WRONG_TOKEN: Final = "The token is unknown, has expired, or its account is block
 
 @dataclass(slots=True)
 class LoginAttempt:
-    """A login that is being checked, and what it was counted as."""
+    """A login that is being checked, and the guess that the throttle counted for it."""
 
     name: LoginName
     password: str = field(repr=False)
@@ -56,7 +60,7 @@ class LoginAttempt:
 
 @dataclass(slots=True)
 class Check:
-    """One check, for all connections that send the same attempt from the same source meanwhile."""
+    """One check, shared by all connections that send the same credentials from one source."""
 
     attempt: LoginAttempt
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -65,7 +69,7 @@ class Check:
 
 
 class Authenticator:
-    """Turns proofs into principals."""
+    """Checks credentials and returns the principal that they belong to."""
 
     def __init__(
         self,
@@ -91,10 +95,10 @@ class Authenticator:
         self._checking: dict[tuple[bytes, str], Check] = {}
 
     async def basic(self, login: str, password: str, *, source: str) -> Principal:
-        """The user of a login, which may name a tenant after its last @ or #, and a password.
+        """Authenticate a login with a password; a tenant may follow the login's last @ or #.
 
         Raises Unauthenticated, Throttled, and Unavailable when the database is away and this login
-        is not remembered.
+        is not in the cache.
         """
         name = parse_login(login, self._settings.default_tenant)
         account = account_name(name.login, name.tenant)
@@ -109,10 +113,11 @@ class Authenticator:
             raise
 
     async def bearer(self, token: str, *, source: str) -> Principal:
-        """The user of a token; raises as `basic` does.
+        """Authenticate a user token; raises as `basic` does.
 
-        What is remembered is asked first: nobody can guess 256 random bits, and whoever sends
-        rubbish is not to delay the others behind the same address. Other tokens take turns.
+        The cache is asked first. Nobody can guess 256 random bits, so tokens need no throttle;
+        but tokens that are not in the cache are looked up in fair order, so that a client that
+        sends invalid ones does not delay others behind the same address.
         """
         key = self._verified.key("bearer", token)
         if (known := self._remembered(key)) is not None:
@@ -134,21 +139,21 @@ class Authenticator:
 
     @property
     def changes(self) -> int:
-        """Grows when somebody is forgotten: who keeps a principal longer is to ask again then."""
+        """Grows when entries are invalidated: a holder of a principal must authenticate again."""
         return self._verified.checkpoint()
 
     def forget(self, user_id: UserId) -> None:
-        """Ask the database again about this user: blocked, deleted, or with a new password."""
+        """Invalidate a user who was blocked or deleted or has a new password."""
         self._verified.forget(lambda principal: principal.user_id == user_id)
 
     def forget_tenant(self, tenant_id: TenantId) -> None:
-        """Ask the database again about all users of a tenant."""
+        """Invalidate all users of a tenant."""
         self._verified.forget(lambda principal: principal.tenant_id == tenant_id)
 
     def _begin(self, attempt: LoginAttempt) -> Check:
-        """The check of this attempt, one that is going on or a new one; raises Throttled.
+        """Return the running check of the same credentials, or begin one; raises Throttled.
 
-        The same attempt several times at once is one guess, one hash and one answer.
+        Several connections with the same credentials share one guess, one hash and one answer.
         """
         place = (attempt.key, attempt.login_source.networks[0].name)
         check = self._checking.get(place)
@@ -160,7 +165,7 @@ class Authenticator:
         return check
 
     async def _shared_result(self, check: Check) -> Principal:
-        """The answer of a check, worked out by the first who comes to it and is not cancelled."""
+        """Wait for a check; the first waiter that is not cancelled carries it out."""
         check.waiting += 1
         try:
             async with check.lock:
@@ -183,7 +188,7 @@ class Authenticator:
             if attempt.guess is not None:
                 self._throttle.found_wrong(attempt.login_source, attempt.key)
             return error
-        except (Throttled, Unavailable) as error:  # it was not checked
+        except (Throttled, Unavailable) as error:  # the password was not checked
             self._throttle.undo(attempt.guess)
             return error
 
@@ -196,8 +201,8 @@ class Authenticator:
                 else None
             )
             if known is not None:
-                # this alone forgives nothing: a desktop's client may come in every second, and
-                # somebody else behind its address is not to guess five times in each
+                # A cache hit does not clear the counted failures. A client may reconnect every
+                # second, and somebody else behind its address could then guess as often.
                 self._throttle.undo(attempt.guess)
             else:
                 try:
@@ -216,7 +221,7 @@ class Authenticator:
             return self._known_while_away(attempt)
         try:
             good = await self._is_right(attempt.password, found)
-        except Unavailable:  # too many at once, which says nothing about the database
+        except Unavailable:  # the hasher's queue is full; the database answered
             self._throttle.count_unverified(attempt.login_source, attempt.key)
             raise
         if found is None or not good or found.blocked:
@@ -254,7 +259,7 @@ class Authenticator:
         try:
             return await self._users.credentials(name.login, name.tenant)
         except Invalid:
-            return None  # a name that cannot even be asked for, such as one with a NUL
+            return None  # no valid SQL text, such as a name with a NUL
 
     async def _is_right(self, password: str, found: Credentials | None) -> bool:
         if found is None:
@@ -285,7 +290,7 @@ def _away() -> Unavailable:
 
 
 def _reason(found: Credentials | None, *, good: bool) -> str:
-    """Why a login is refused, for the log alone."""
+    """Why a login is refused. Only the log says it; the client must not learn it."""
     if found is None:
         return "unknown account"
     return "blocked account" if good else "wrong password"

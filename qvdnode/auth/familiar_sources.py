@@ -1,8 +1,8 @@
-"""Which accounts have logged in from where: in memory, and in the database for all nodes.
+"""Knows which accounts have logged in from which network, in memory and in the database.
 
-The memory alone would make strangers of everybody when the process ends. So the database is asked
-about a network when it matters, that is when too many accounts have failed there, and told of
-logins, once a day for each. While it is away, what the memory holds counts.
+Without the database all accounts would be unfamiliar after a restart. It is read for a network when
+too many accounts have failed there, and each account's login is written once a day. While the
+database is away the table in memory alone counts.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from qvdnode.runtime.clock import Clock
 log = logging.getLogger(__name__)
 
 LEARN_EVERY_S: Final = 60.0
-"""How often the database is asked about one network."""
+"""Least time between two reads of one network from the database."""
 PATIENCE_S: Final = 5.0
-"""How long nothing is asked after the database has not answered."""
+"""How long the database is not asked again after an error."""
 SAVE_EVERY_S: Final = 86_400.0
 TABLE_MAX: Final = 20_000
 
@@ -41,17 +41,17 @@ class FamiliarSources:
         self._one_query = asyncio.Lock()
         self._not_before_s = float("-inf")
         self._learning: dict[str, asyncio.Event] = {}
-        """What is being asked just now, by network; set when it was answered."""
+        """Reads in progress by network; set when they are done."""
         self._learned: OrderedDict[str, float] = OrderedDict()
-        """When the database was asked about each network."""
+        """When each network was last read."""
         self._saved: OrderedDict[tuple[UserId, str], float] = OrderedDict()
-        """When it was told of each user and network."""
+        """When each user's login from each network was last written."""
 
     async def learn(self, login_source: LoginSource) -> None:
         """Read which accounts are familiar in this network, unless it was read a moment ago.
 
-        One network at a time is asked for: sprays from many addresses must not take the database
-        from others. Never raises what the database does.
+        Networks are read one at a time, so that a spray from many addresses does not occupy the
+        database. Errors of the database are logged, not raised.
         """
         network = login_source.networks[0].name
         if (others := self._learning.get(network)) is not None:
@@ -83,14 +83,14 @@ class FamiliarSources:
         self.table.learn(found, now_s)
 
     async def save(self, user_id: UserId, login_source: LoginSource) -> None:
-        """Tell the database of a login, once a day. Never raises what the database does."""
+        """Write a login to the database once a day; errors are logged, not raised."""
         pair = (user_id, login_source.networks[0].name)
         now_s = self._clock.monotonic_s()
         if now_s - self._saved.get(pair, float("-inf")) < SAVE_EVERY_S:
             return
         try:
             await self._store.note(*pair)
-        except FarmError as error:  # the next login tells it
+        except FarmError as error:  # the next login writes it
             log.info("familiar_source_not_saved", extra={"user": user_id, "because": str(error)})
             return
         _note(self._saved, pair, now_s)

@@ -1,4 +1,4 @@
-"""Takes the tenant out of a login. Pure."""
+"""Splits a login into user name and tenant. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ SEPARATORS: Final = "@#"
 
 @dataclass(frozen=True, slots=True)
 class LoginName:
-    """Whom a client says it is; lower case, as clients write it anyhow."""
+    """User name and tenant in lower case, since clients send them so."""
 
     login: str
     tenant: str

@@ -1,4 +1,4 @@
-"""Who administers the farm: holders of API tokens."""
+"""Authenticates administrators by API tokens, and issues and revokes tokens."""
 
 import secrets
 from collections.abc import Callable
@@ -19,7 +19,7 @@ WRONG: Final = "The API token is unknown or was revoked; `qvd login` stores a ne
 
 
 class Operators:
-    """Turns API tokens into operators, and makes tokens."""
+    """Checks API tokens, issues and revokes them."""
 
     def __init__(self, tokens: ApiTokenStore, clock: Clock, settings: AuthSettings) -> None:
         self._tokens = tokens
@@ -33,14 +33,14 @@ class Operators:
     async def operator(
         self, token: str, *, source: str = "", is_wanted: Callable[[], bool] = lambda: True
     ) -> Operator:
-        """Whose token it is; raises Unauthenticated, and Unavailable when that cannot be known.
+        """Return a token's owner; raises Unauthenticated, and Unavailable if the database is away.
 
-        A token that was not seen before waits for its turn among all such tokens; an operator who
-        was here before is not delayed by others. `is_wanted` tells whether the caller still waits.
+        A token that is not in the cache waits for its turn (`TokenLookups`); a cached one does not.
+        `is_wanted` tells whether the caller still waits.
 
-        Always asks the database, since a token revoked on another node must stop here too; while
-        that is away, an operator who was here before is still known, for what needs no database:
-        a client can be disconnected and a log be read.
+        The database is always asked, since a token may have been revoked on another node. While
+        it is away a cached token is accepted, for what needs no database: to disconnect a client
+        or to read a log.
         """
         key = self._verified.key(token)
         checkpoint = self._verified.checkpoint()
@@ -63,15 +63,15 @@ class Operators:
         return found
 
     async def issue(self, name: str) -> tuple[int, str]:
-        """Make a token: its id and its text, which is kept nowhere; raises Conflict."""
+        """Create a token; returns its id and its text, which is not stored. Raises Conflict."""
         token = new_token()
         return await self._tokens.add(name, digest(token)), token
 
     async def revoke(self, token_id: int) -> None:
-        """Make a token invalid at once; raises NotFound."""
+        """Revoke a token at once; raises NotFound."""
         await self._tokens.delete(token_id)
         self._verified.forget(lambda operator: operator.token_id == token_id)
 
     def _known(self, key: bytes) -> Operator | None:
-        """Who showed this token before, if that is not too long ago."""
+        """Return the cached owner of a token, if it was verified recently enough."""
         return self._verified.find(key, younger_than_s=self._settings.remember_away_s)

@@ -1,4 +1,4 @@
-"""Hashes and checks passwords in threads of its own, a few at a time, with a bounded queue."""
+"""Hashes and checks passwords in a small thread pool with a bounded queue."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 WAITING = Gauge("qvdnode_password_checks_waiting", "Password checks in threads or waiting for one")
 
-# the floor of contracts and OWASP: 19 MiB, two passes; the library's default costs nine times that
+# OWASP's minimum: 19 MiB and two passes. The library's default costs nine times as much.
 TIME_COST: Final = 2
 MEMORY_KIB: Final = 19 * 1024
 PARALLELISM: Final = 1
@@ -32,11 +32,11 @@ class PasswordHasher:
         self._argon2 = argon2.PasswordHasher(TIME_COST, MEMORY_KIB, PARALLELISM)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._free = threads + queue_max
-        # what an unknown user's password is checked against, so that it takes as long
+        # Checked for unknown users, so that their answer takes as long as for known ones.
         self._nobody = self._argon2.hash("nobody")
 
     async def hash(self, password: str) -> str:
-        """The hash to keep; raises Invalid for an empty or huge password, Unavailable."""
+        """Return the hash to store; raises Invalid for an empty or too long one, Unavailable."""
         size = len(password.encode(errors="surrogatepass"))
         if not 1 <= size <= PASSWORD_MAX_BYTES:
             raise Invalid(
@@ -45,18 +45,18 @@ class PasswordHasher:
         return await self._in_thread(lambda: self._argon2.hash(_bytes(password)))
 
     async def verify(self, password_hash: str, password: str) -> bool:
-        """Whether the password is the hash's; raises Unavailable when too many checks wait."""
+        """Whether the password matches; raises Unavailable when too many checks wait."""
         if not 1 <= len(_bytes(password)) <= PASSWORD_MAX_BYTES:
             return False
         return await self._in_thread(lambda: self._matches(password_hash, password))
 
     async def verify_nobody(self, password: str) -> bool:
-        """Take as long as `verify` takes, and say no."""
+        """Return False after as much time as `verify` takes."""
         await self.verify(self._nobody, password)
         return False
 
     def close(self) -> None:
-        """End the threads once they are done."""
+        """End the threads after their current check."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _matches(self, password_hash: str, password: str) -> bool:

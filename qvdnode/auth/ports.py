@@ -1,4 +1,4 @@
-"""What logins are checked against. Each Protocol is met by a table in db/."""
+"""The stores that logins are checked against; db/ implements each Protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class CredentialStore(Protocol):
     """Users with their password hashes."""
 
     async def credentials(self, login: str, tenant: str) -> Credentials | None:
-        """What a login is checked against, or None for an unknown one; raises Unavailable."""
+        """Return an account's credentials, None for an unknown account; raises Unavailable."""
         ...
 
 
@@ -21,25 +21,25 @@ class UserTokenStore(Protocol):
     """Tokens of users."""
 
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
-        """Whom a token logs in, None for an unknown or expired one; raises Unavailable."""
+        """Return a token's user, None for an unknown or expired token; raises Unavailable."""
         ...
 
 
 class FamiliarStore(Protocol):
-    """From which networks users have logged in lately, whatever node they came to."""
+    """The networks from which users have logged in lately, at any node of the farm."""
 
     async def note(self, user_id: UserId, network: str) -> None:
-        """The user has logged in from there; may raise any FarmError."""
+        """Record that the user has logged in from there; may raise any FarmError."""
         ...
 
     async def of_network(self, network: str) -> Sequence[FamiliarLogin]:
-        """Who has logged in from there within a week; may raise any FarmError."""
+        """Return the logins from there within a week; may raise any FarmError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LoginStores:
-    """All that logins of users are checked against."""
+    """All stores that logins of users are checked against."""
 
     users: CredentialStore
     tokens: UserTokenStore
@@ -50,13 +50,13 @@ class ApiTokenStore(Protocol):
     """Tokens of administrators and their programs."""
 
     async def add(self, name: str, token_digest: bytes) -> int:
-        """Note a token and return its id; raises Conflict for the name, Unavailable."""
+        """Store a token's digest; returns its id. Raises Conflict for the name, Unavailable."""
         ...
 
     async def operator(self, token_digest: bytes) -> Operator | None:
-        """Whose token it is, or None for an unknown one; raises Unavailable."""
+        """Return a token's owner, None for an unknown token; raises Unavailable."""
         ...
 
     async def delete(self, token_id: int) -> None:
-        """Forget a token; raises NotFound, Unavailable."""
+        """Delete a token; raises NotFound, Unavailable."""
         ...

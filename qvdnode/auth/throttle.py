@@ -1,6 +1,6 @@
-"""Slows down guessing: of one account from one source, and from one source over accounts.
+"""Slows down password guessing, per account and source, and per source over all accounts.
 
-The counting is core/'s; here it meets the clock and those who wait for their turn.
+core/guesses.py and core/spraying.py decide. This module reads the clock and lets logins wait.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from qvdnode.model.source_network import source_networks
 from qvdnode.runtime.clock import Clock
 
 MANY: Final = 20
-"""As many times the free failures of one account are free for all behind one source."""
+"""Unverified attempts free for a whole source, as a multiple of those free for one account."""
 WAITING_MAX: Final = 1_024
-"""Logins of one source that wait for their turn; a school in the first minute of its day."""
+"""Logins of one source that wait for their turn: a whole school that logs in at once."""
 HOLD_S: Final = 45.0
-"""How long a login waits for its turn at a source that is slowed; then its client is to ask again.
-Clients wait for a minute at least."""
+"""How long a login waits for its turn at a slowed source before it is refused with a retry time.
+Clients wait for an answer for at least a minute."""
 HELD_MAX: Final = 1_024
-"""Logins of one source that are held so; each keeps a connection."""
+"""Logins of one slowed source that wait; each keeps its connection open."""
 HELD_IN_ALL_MAX: Final = 4_096
 DRAW_S: Final = 0.25
-"""Those held draw lots: each asks again at a random moment of this span, and the first goes."""
+"""Waiting logins retry at a random moment of this span, so that the next one is drawn by lot."""
 ALL_ACCOUNTS: Final = b""
-"""Stands for an account where all of a source are counted together."""
+"""The account under which all accounts of a source are counted together."""
 
 
 class Outcome(Enum):
-    """How a turn ended."""
+    """The result of a checked login."""
 
     NOT_CHECKED = "not checked"
     RIGHT = "right"
@@ -48,7 +48,7 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Turn:
-    """The right to check one login; who has it says how it went."""
+    """Permission to check one login; its holder sets the outcome."""
 
     outcome: Outcome = Outcome.NOT_CHECKED
 
@@ -64,7 +64,7 @@ class LoginThrottle:
         familiar: FamiliarSources,
         rng: random.Random,
     ) -> None:
-        """`secret` is the key of the accounts' digests, that of `familiar` too."""
+        """`secret` is the key of the accounts' digests, the same as that of `familiar`."""
         self._clock = clock
         self._secret = secret
         self._rng = rng
@@ -78,14 +78,14 @@ class LoginThrottle:
         )
         self._waiting: dict[tuple[str, bool], deque[asyncio.Future[None]]] = {}
         self._held: Counter[str] = Counter()
-        """Logins that are held, by the widest network of their source."""
+        """Number of waiting logins, by the widest network of their source."""
 
     def login_source(self, account: str, source: str) -> LoginSource:
-        """Who tries this account from this address."""
+        """Return the account and the networks of this address."""
         return LoginSource(account_digest(account, self._secret), source_networks(source))
 
     def attempt(self, login_source: LoginSource, key: bytes) -> Guess | None:
-        """Count a guess before it is checked; None for one that was found wrong a moment ago.
+        """Count a guess before it is checked; None for credentials found wrong a moment ago.
 
         Raises Throttled, without counting, while this account must wait for this source.
         """
@@ -100,22 +100,22 @@ class LoginThrottle:
         require_no_wait(self._guesses.wait_s(login_source, self._clock.monotonic_s()))
 
     def found_wrong(self, login_source: LoginSource, key: bytes) -> None:
-        """The guess was wrong: the same key again is the same guess."""
+        """Note that the guess was wrong, so that a repetition of it is not counted again."""
         self._guesses.found_wrong(login_source, key, self._clock.monotonic_s())
 
     def undo(self, guess: Guess | None) -> None:
-        """The guess was right, or was not checked."""
+        """Take back a counted guess that was right or was not checked."""
         if guess is not None:
             self._guesses.undo(guess)
 
     def forgive(self, login_source: LoginSource) -> None:
-        """The account has logged in from there: its failures there are forgotten."""
+        """Forget the account's failures at this source, since it has logged in from there."""
         self._guesses.forgive(login_source)
         self._unjudged.forgive(login_source)
 
     @contextlib.asynccontextmanager
     async def turn(self, login_source: LoginSource) -> AsyncIterator[Turn]:
-        """Wait until a login of this source may be checked, and count how it goes.
+        """Wait until a login of this source may be checked, and count its outcome.
 
         Raises Throttled after HOLD_S without a turn at a source that is slowed, Unavailable when
         too many wait already.
@@ -137,11 +137,11 @@ class LoginThrottle:
             self._wake_next(classified)
 
     def may_use_cache(self, login_source: LoginSource) -> bool:
-        """Whether remembered logins may answer.
+        """Whether a login may be answered from the cache.
 
-        What was not judged (the database was away, or too many logins waited) does not count as a
-        failure, since its user may have been right. But each such attempt was compared with the
-        memory, so whoever makes many of them gets no more answers from there.
+        An attempt that was not checked (the database was away, or the hasher's queue was full) is
+        no failure, since its password may have been right. But each one was compared with the
+        cache, so many of them would be guesses: then the cache answers no more.
         """
         now_s = self._clock.monotonic_s()
         if self._unjudged.wait_s(login_source, now_s) > 0:
@@ -153,7 +153,7 @@ class LoginThrottle:
         )
 
     def count_unverified(self, login_source: LoginSource, key: bytes) -> None:
-        """The guess was compared with the memory alone, and was not there."""
+        """Count a guess that was compared with the cache only, and was not in it."""
         now_s = self._clock.monotonic_s()
         if not self._unjudged.is_repeat(login_source, key, now_s):
             self._unjudged.count(login_source, now_s)
@@ -161,7 +161,7 @@ class LoginThrottle:
             self._unjudged_of_source.count(LoginSource(ALL_ACCOUNTS, login_source.networks), now_s)
 
     async def _classify(self, login_source: LoginSource) -> ClassifiedSource:
-        """Where a login counts; if it matters, the database tells whether it is familiar."""
+        """Classify a login; the database is asked for familiar accounts only if that matters."""
         now_s = self._clock.monotonic_s()
         classified = self._spraying.classify(login_source, now_s)
         if classified.familiar or self._spraying.verdict(classified, now_s) is Verdict.GO:
@@ -171,7 +171,7 @@ class LoginThrottle:
 
     async def _begin(self, classified: ClassifiedSource, hold_until_s: float) -> None:
         woken = False
-        if _queue_of(classified) in self._waiting:  # behind those who came before
+        if _queue_of(classified) in self._waiting:  # queue behind earlier logins
             await self._wait(classified, first=False)
             woken = True
         while True:
@@ -186,14 +186,14 @@ class LoginThrottle:
                 await self._wait(classified, first=woken)
                 woken = True
         self._spraying.begin(classified)
-        self._wake_next(classified)  # there may be room for one more
+        self._wake_next(classified)  # more than one may be checked at a time
 
     async def _wins_draw(
         self, classified: ClassifiedSource, wait_s: float, hold_until_s: float
     ) -> bool:
-        """Wait until the next login of a slowed source may be checked, and draw lots for it.
+        """Wait until a slowed source's next check is due; True if this login may use it.
 
-        Raises Throttled where that is too late, Unavailable when too many are held already.
+        Raises Throttled where that is too late, Unavailable when too many wait already.
         """
         if self._clock.monotonic_s() + wait_s > hold_until_s:
             require_no_wait(wait_s)
@@ -245,7 +245,7 @@ class LoginThrottle:
 
 
 def require_no_wait(wait_s: float) -> None:
-    """Raise Throttled if there is a wait; people are told whole seconds, never 0."""
+    """Raise Throttled if the wait is positive; the message gives whole seconds, never 0."""
     if wait_s > 0:
         raise Throttled(
             f"Too many failed logins; try again in {math.ceil(wait_s)} s.", retry_after_s=wait_s
@@ -253,5 +253,5 @@ def require_no_wait(wait_s: float) -> None:
 
 
 def _queue_of(classified: ClassifiedSource) -> tuple[str, bool]:
-    """All who share a network wait in one queue."""
+    """The key of the queue: one for each widest network and class."""
     return classified.login_source.networks[-1].name, classified.familiar

@@ -1,8 +1,8 @@
-"""Looks up tokens in the database that nobody remembers: a few at a time, in fair order.
+"""Looks up uncached tokens in the database, a few at a time, in fair order between sources.
 
-A token cannot be guessed, so nobody is refused for the tokens that others behind the same address
-send. But a flood of rubbish must not take the database from everybody else: so the sources take
-turns, one lookup each, and a source pauses after a token that is worth nothing.
+A token cannot be guessed, so nobody is refused because others behind the same address send invalid
+ones. But a flood of invalid tokens must not occupy the database: the sources take turns with one
+lookup each, and a source pauses after an invalid token.
 """
 
 import asyncio
@@ -18,32 +18,34 @@ from qvdnode.model.source_network import source_networks
 from qvdnode.runtime.clock import Clock
 
 LOOKUPS_AT_ONCE: Final = 2
-"""Of the ten connections to the database."""
+"""Out of the pool's ten connections."""
 PAUSE_S: Final = 0.003
-"""After a invalid token, while others of its source wait: whoever comes behind 64 of them, as
-many as the administrators' port lets one source have, waits for a quarter of a second."""
+"""Pause after an invalid token while others of its source wait. Behind 64 invalid ones, as many as
+the administrators' port lets one source have, a lookup waits for a quarter of a second."""
 WAITING_MAX: Final = 1_024
-"""Lookups of one source that wait, and keep a connection each; the last waits for four seconds."""
+"""Waiting lookups of one source; each holds a connection. The last one waits for 4 s."""
 INVALID_S: Final = 60.0
-"""How long a invalid token is known as such; it cannot become good, unless an administrator
-restores a backup of the database."""
+"""How long an invalid token is cached. It can become valid only if a backup is restored."""
 INVALID_MAX: Final = 10_000
-"""Worthless tokens remembered, by digests of 32 bytes."""
+"""Invalid tokens in the cache, as digests of 32 bytes."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """Somebody who waits for a turn. It may come after the waiter was cancelled and before it
-    notices, so `has_turn` decides what is to be undone."""
+    """A lookup that waits for its turn.
+
+    The turn may come after the waiter was cancelled but before it runs again, so `has_turn` tells
+    which clean-up is needed.
+    """
 
     begun: asyncio.Future[None]
     has_turn: bool = False
 
 
 class TokenLookups:
-    """The queue in front of the database, and what lately came out of it as invalid."""
+    """The queue of lookups, and a cache of tokens that were lately found invalid."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -58,11 +60,11 @@ class TokenLookups:
         *,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> T | None:
-        """What `look_up` finds for the token with this digest; None for a invalid one.
+        """Return what `look_up` finds for the token with this digest; None for an invalid one.
 
-        A invalid token again within a minute costs no lookup. `is_wanted` is asked when the turn
-        has come: nothing is looked up for a caller that has left. Raises what `look_up` raises, and
-        Unavailable for such a caller and when too many of the source wait.
+        An invalid token costs no second lookup within a minute. `is_wanted` is called when the turn
+        comes, so that nothing is looked up for a caller that has left. Raises what `look_up`
+        raises, and Unavailable for such a caller and when too many of the source wait.
         """
         if self._is_invalid(key):
             return None

@@ -1,7 +1,7 @@
-"""Remembers which proofs were found good, for a short time and without keeping the proofs.
+"""Caches verified credentials for a limited time, without storing the credentials.
 
-Keys are HMACs under a secret of this process: a dump of the memory gives no hash to guess against
-that would be worth anything elsewhere.
+The keys are HMACs under a secret of this process. A dump of its memory therefore holds no password
+hash that can be attacked elsewhere.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Remembered(Generic[T]):
-    """Somebody who proved who they are."""
+    """One verified principal, and how long it stays valid."""
 
     value: T
     at_s: float
@@ -28,7 +28,7 @@ class Remembered(Generic[T]):
 
 
 class VerifiedCache(Generic[T]):
-    """A bounded table from proofs to those who gave them."""
+    """A bounded table from keys of credentials to verified principals."""
 
     def __init__(self, secret: bytes, clock: Clock, size_max: int) -> None:
         self._secret = secret
@@ -38,14 +38,14 @@ class VerifiedCache(Generic[T]):
         self._forgotten = 0
 
     def key(self, *parts: str) -> bytes:
-        """The key of a proof; lengths are part of it, so that no two proofs share one."""
+        """Return the key of some credentials. Lengths are part of it, so that none share a key."""
         text = b"".join(
             len(raw).to_bytes(4) + raw for raw in (p.encode(errors="surrogatepass") for p in parts)
         )
         return hmac.digest(self._secret, text, hashlib.sha256)
 
     def find(self, key: bytes, *, younger_than_s: float) -> T | None:
-        """Who gave this proof, if that was checked recently enough and still holds."""
+        """Return the principal of a key if it was verified recently enough and is still valid."""
         entry = self._table.get(key)
         if entry is None:
             return None
@@ -55,13 +55,13 @@ class VerifiedCache(Generic[T]):
         return entry.value
 
     def checkpoint(self) -> int:
-        """Take this before checking a proof, and give it to `remember`."""
+        """Return a counter to take before a check and to give to `remember` after it."""
         return self._forgotten
 
     def remember(
         self, key: bytes, value: T, checkpoint: int, *, good_for_s: float = float("inf")
     ) -> None:
-        """Note that a proof was found good, unless somebody was forgotten while it was checked."""
+        """Store a verified principal, unless entries were invalidated during the check."""
         if checkpoint != self._forgotten:
             return
         now_s = self._clock.monotonic_s()
@@ -71,11 +71,11 @@ class VerifiedCache(Generic[T]):
             self._table.popitem(last=False)
 
     def refuse(self, key: bytes) -> None:
-        """Forget one proof, found bad now."""
+        """Remove one key, whose credentials were found wrong."""
         self._table.pop(key, None)
 
     def forget(self, who: Callable[[T], bool]) -> None:
-        """Forget everybody of whom `who` is true."""
+        """Remove all entries for which `who` is true."""
         self._forgotten += 1
         for key in [key for key, entry in self._table.items() if who(entry.value)]:
             del self._table[key]

@@ -1,4 +1,4 @@
-"""How long whoever failed must wait. Pure."""
+"""Computes the wait after failed attempts. Pure."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ MAX_DOUBLINGS: Final = 20
 
 
 def delay_s(failures: int, *, free: int, delay_max_s: float) -> float:
-    """The wait after that many failures: none before `free`, then 1 s, doubling to the limit."""
+    """Return the wait after that many failures: 0 below `free`, then 1 s, doubling to the limit."""
     if failures < free:
         return 0.0
     return min(FIRST_DELAY_S * 2.0 ** min(failures - free, MAX_DOUBLINGS), delay_max_s)

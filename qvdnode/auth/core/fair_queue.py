@@ -1,4 +1,4 @@
-"""Decides whose turn is next: the sources take turns, and each has one turn at a time. Pure."""
+"""A queue with round-robin between sources, each with one turn at a time. Pure."""
 
 from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 class FairQueue(Generic[T]):
     """Waiters by source, the source that has waited longest for a turn first.
 
-    However many wait of one source, those of another wait for one turn of each source before them.
+    However many wait at one source, a waiter of another waits for one turn of each other source.
     """
 
     def __init__(self, *, at_once: int) -> None:
@@ -23,14 +23,14 @@ class FairQueue(Generic[T]):
         self._waiting.setdefault(source, deque()).append(waiter)
 
     def withdraw(self, source: str, waiter: T) -> None:
-        """A waiter gives up before its turn."""
+        """Remove a waiter that has not had its turn."""
         waiting = self._waiting[source]
         waiting.remove(waiter)
         if not waiting:
             del self._waiting[source]
 
     def begin_next(self) -> T | None:
-        """Give the next turn and return who has it; None when nobody may go now."""
+        """Give the next turn and return its waiter; None when no one may begin now."""
         if len(self._running) >= self._at_once:
             return None
         for source, waiting in self._waiting.items():
@@ -45,11 +45,11 @@ class FairQueue(Generic[T]):
         return None
 
     def end(self, source: str) -> None:
-        """The source's turn is over."""
+        """End the source's turn."""
         self._running.remove(source)
 
     def waiting(self, source: str) -> int:
-        """How many of this source wait."""
+        """Return how many of this source wait."""
         return len(self._waiting.get(source, ()))
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Which accounts have logged in from which network of late. Pure."""
+"""Knows which accounts have logged in from which network lately. Pure."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Final
 from qvdnode.auth.core.login_source import LoginSource
 
 FAMILIAR_S: Final = 7 * 86_400.0
-"""From one Monday to the next: whoever works or learns at a place logs in once a week."""
+"""A week: users at a workplace or a school log in at least once a week."""
 TABLE_MAX: Final = 60_000
 """Pairs of account and network; 20,000 people on IPv6."""
 
@@ -20,13 +20,13 @@ class Familiar:
         self._by_network: Counter[str] = Counter()
 
     def note(self, login_source: LoginSource, now_s: float) -> None:
-        """The account has logged in from there."""
+        """Record a login."""
         for network in login_source.networks:
             self._put((network.name, login_source.account), now_s)
         self._prune(now_s)
 
     def learn(self, logins: Iterable[tuple[LoginSource, float]], now_s: float) -> None:
-        """Accounts have logged in from there at these times, by what others have seen."""
+        """Record logins at these times, as read from the database."""
         learned = False
         for login_source, at_s in logins:
             for network in login_source.networks:
@@ -34,7 +34,7 @@ class Familiar:
                 if at_s > self._table.get(pair, float("-inf")):
                     self._put(pair, at_s)
                     learned = True
-        if learned:  # the oldest comes first
+        if learned:  # keep the oldest first
             self._table = OrderedDict(sorted(self._table.items(), key=lambda item: item[1]))
             self._prune(now_s)
 
@@ -44,7 +44,7 @@ class Familiar:
         return at_s is not None and now_s - at_s <= FAMILIAR_S
 
     def count(self, network: str) -> int:
-        """How many accounts have logged in from there."""
+        """Return the number of accounts that have logged in from there."""
         return self._by_network[network]
 
     def _put(self, pair: tuple[str, bytes], at_s: float) -> None:

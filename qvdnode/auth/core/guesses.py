@@ -1,8 +1,8 @@
 """Failed guesses of one account from one source, and the wait that they cost. Pure.
 
-A guess counts when it is made and is taken back when it proves right, so that a thousand at once
-get no further than one after another. A wrong key again, a few times within a short while, is
-the same guess: old clients send a wrong password five times without asking their user.
+A guess is counted before it is checked and taken back if it was right, so that a thousand guesses
+at once get no further than a thousand in sequence. The same wrong password a few times within a
+short while is one guess: old clients send it five times without asking their user.
 """
 
 from collections import OrderedDict
@@ -15,11 +15,11 @@ from qvdnode.auth.core.login_source import LoginSource
 FORGOTTEN_AFTER_S: Final = 900.0
 TABLE_MAX: Final = 20_000
 REPEATS_MAX: Final = 5
-"""How often one key is sent for one guess; what QVD's clients do."""
+"""How often the same credentials count as one guess; QVD's clients send them so often."""
 REPEAT_WINDOW_S: Final = 60.0
-"""From the first of them: five connections over a slow line."""
+"""From the first of them; enough for five connections over a slow line."""
 WRONG_MAX: Final = 5
-"""Proofs remembered of one account from one source, so that memory is bounded."""
+"""Wrong credentials stored for one account and source, so that memory is bounded."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class _WrongGuess:
 
 @dataclass(slots=True)
 class _Failures:
-    """What is known of one account from one network."""
+    """Failed guesses of one account from one network."""
 
     count: int = 0
     last_s: float = 0.0
@@ -41,12 +41,12 @@ class _Failures:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A guess that was counted, with what is needed to take it back."""
+    """A counted guess, with what `undo` needs."""
 
     login_source: LoginSource
     at_s: float
     before_s: tuple[float, ...]
-    """When the guess before was made, for each network."""
+    """Time of the guess before, for each network."""
 
 
 class Guesses:
@@ -59,9 +59,10 @@ class Guesses:
         self._table: OrderedDict[tuple[bytes, str], _Failures] = OrderedDict()
 
     def is_repeat(self, login_source: LoginSource, key: bytes, now_s: float) -> bool:
-        """Whether this key was found wrong a moment ago; each repeat is noted.
+        """Whether these credentials were found wrong a moment ago; counts the repetition.
 
-        It may be checked again even while the next guess must wait: its answer tells nothing new.
+        `key` identifies the credentials (`VerifiedCache.key`). A repetition may be checked even
+        while the next guess must wait, since its answer tells nothing new.
         """
         failures = self._table.get((login_source.account, login_source.networks[0].name))
         sent = None if failures is None else failures.wrong.get(key)
@@ -92,7 +93,7 @@ class Guesses:
         return Guess(login_source, now_s, tuple(before))
 
     def found_wrong(self, login_source: LoginSource, key: bytes, now_s: float) -> None:
-        """Note the key of a guess that was counted; repeats of it are not counted again."""
+        """Store the key of a counted guess, so that its repetitions are not counted."""
         failures = self._table.get((login_source.account, login_source.networks[0].name))
         if failures is None:
             return
@@ -117,7 +118,7 @@ class Guesses:
                 self._subtract(login_source, network.name, count)
 
     def _subtract(self, login_source: LoginSource, network: str, count: int) -> _Failures | None:
-        """What is left of a network's failures; those that come to none are forgotten."""
+        """Subtract failures of a network; returns those that are left, None if there are none."""
         failures = self._table.get((login_source.account, network))
         if failures is None:
             return None

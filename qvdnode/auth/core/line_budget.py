@@ -1,4 +1,4 @@
-"""Bounds how many lines a log gets about strangers, per source and in all. Pure."""
+"""Limits how many log lines unauthenticated clients cause, per source and in total. Pure."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ class LineBudget:
         self._left_out = 0
 
     def take(self, source: str, now_s: float) -> int | None:
-        """None to write no line; otherwise how many were left out since the last one."""
+        """Count a line; None if it must not be written, else how many were left out before it."""
         if now_s - self._began_s >= WINDOW_S:
             self._began_s, self._written = now_s, 0
             self._by_source.clear()

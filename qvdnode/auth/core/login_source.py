@@ -1,4 +1,4 @@
-"""Who tries to log in, as the throttles count them. Pure."""
+"""Identifies a login for the throttles: its account and its networks. Pure."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ DIGEST_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class LoginSource:
-    """Somebody who tries one account from one source."""
+    """One account together with the networks that a login comes from."""
 
     account: bytes
     """Digest of the account's name, so that long names take no memory."""
@@ -20,11 +20,11 @@ class LoginSource:
 
 
 def account_name(login: str, tenant: str) -> str:
-    """An account's whole name, for the log and for digests."""
+    """Return an account's full name, for the log and for digests."""
     return f"{login}@{tenant}"
 
 
 def account_digest(account: str, secret: bytes) -> bytes:
-    """The digest that stands for an account in every table of one process."""
+    """Return the digest that identifies an account in the tables of one process."""
     name = account.encode(errors="surrogatepass")
     return hashlib.blake2b(name, key=secret, digest_size=DIGEST_BYTES).digest()

@@ -1,16 +1,18 @@
-"""Slows down a source that fails with many accounts: one password tried on each of them. Pure.
+"""Slows down password spraying: a source that tries one password on many accounts. Pure.
 
-What tells an attacker from a school behind one address is not how many fail, but who never
-succeeds: somebody who mistypes is in a few seconds later, and then no longer counts. So what counts
-are *accounts that failed and have not logged in since*, and a source may have more of them the more
-accounts have logged in from there. Beyond that, one attempt at a time is checked, and after each
-failure the source pauses.
+Many failures alone do not mean an attack, since a whole school may be behind one address. But a
+user who mistypes logs in a few seconds later, and the accounts of an attacker never do. So the
+*accounts that failed and have not logged in since* are counted. A source may have more of them the
+more accounts have logged in from there. Above that limit one attempt at a time is checked, and
+after each failure the source pauses.
 
-Three things keep the honest in. Accounts that have logged in from the source lately are counted
-apart from all others, so that a stranger who sprays from behind the same address slows down only
-other strangers; an attempt that finds too many others unanswered waits for their answers instead of
-being refused, so that hundreds may arrive in the same second; and the pause is short enough for one
-of few who wait to have a turn, see `Slowed`.
+Three rules protect honest users at a slowed source.
+
+1. Accounts that have logged in from the source lately (familiar accounts) are counted apart from
+   all others, so that an attacker behind the same address does not slow them down.
+2. An attempt waits for the results of running checks instead of being refused, so that hundreds of
+   users may log in within the same second.
+3. The pause is short, so that a waiting user gets a turn in time; see `Slowed`.
 """
 
 from collections import Counter, OrderedDict
@@ -24,18 +26,18 @@ from qvdnode.auth.core.login_source import LoginSource
 from qvdnode.model.source_network import SourceNetwork
 
 FAMILIAR_PER_FAILURE: Final = 10
-"""So many accounts that have logged in from a source allow one more that fails: 10 % of people
-mistype, and at any moment nearly all of these have corrected it already."""
+"""Each group of this many familiar accounts allows one more failed account. About 10 % of users
+mistype, and nearly all of them have corrected it a few seconds later."""
 KEPT_S: Final = 3_600.0
-"""How long a failed account counts that does not log in. Whoever stays below the limit tries 20
-accounts an hour, and 1,000 in two days; whoever does not, six a minute, and 1,000 in 3 hours."""
+"""How long a failed account counts if it does not log in. An attacker below the limit tries 20
+accounts an hour, or 1,000 in two days; one above it six a minute, or 1,000 in 3 hours."""
 PAUSE_MAX_S: Final = 10.0
-"""The longest pause of a source after a failure. A longer one would slow a spray down further, and
-would keep the right password of somebody behind the same address waiting as much longer."""
+"""The longest pause of a source after a failure. A longer one would slow down an attack further,
+but also the right password of a user behind the same address."""
 CHECK_S: Final = 0.1
-"""About how long one check takes."""
+"""Approximate duration of one check."""
 RECORDS_MAX: Final = 4_096
-"""Networks remembered. To push one out takes as many others that really fail, each by a hash."""
+"""Networks in the table. To push one out, an attacker needs this many networks with a failure."""
 
 
 class Verdict(Enum):
@@ -43,42 +45,42 @@ class Verdict(Enum):
 
     GO = "go"
     WAIT_FOR_OTHERS = "wait for others"
-    """Too many are being checked: decide again when one of them has been answered."""
+    """Too many checks are running: decide again when one of them has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """Too many accounts have failed: one attempt at a time may be checked, and not at once.
+    """Too many accounts have failed: one attempt at a time may be checked, after a pause.
 
-    Whoever decides lets those that wait draw lots, a newcomer among them: if the first to come were
-    taken, who asks most often would be.
+    The caller draws the next one by lot among all that wait, including the newest. First come,
+    first served would favour whoever sends most attempts.
     """
 
     wait_s: float
-    """Until the next one may be checked; 0 for whoever has won."""
+    """Time until the next check is due; 0 when it is."""
 
 
 @dataclass(slots=True)
 class _Record:
-    """What one network does, either its familiar accounts or all others."""
+    """Failures and running checks of one network, of its familiar accounts or of all others."""
 
     failed: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
-    """When each account failed last, the oldest first."""
+    """Time of each account's last failure, the oldest first."""
     pending: Counter[bytes] = field(default_factory=Counter)
-    """Attempts being checked, by account."""
+    """Number of running checks, by account."""
     last_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedSource:
-    """Where an attempt is counted: its networks, and which of their two records."""
+    """A login source, and whether its account is familiar there: the record that counts it."""
 
     login_source: LoginSource
     familiar: bool
 
 
 class Spraying:
-    """The table of sources that fail."""
+    """The table of sources with failures or running checks."""
 
     def __init__(self, familiar: Familiar, *, free_accounts: int, delay_max_s: float) -> None:
         self._familiar = familiar
@@ -87,7 +89,7 @@ class Spraying:
         self._records: OrderedDict[tuple[str, bool], _Record] = OrderedDict()
 
     def classify(self, login_source: LoginSource, now_s: float) -> ClassifiedSource:
-        """Where this attempt counts."""
+        """Tell whether the account is familiar at its source."""
         return ClassifiedSource(login_source, self._familiar.knows(login_source, now_s))
 
     def verdict(self, classified: ClassifiedSource, now_s: float) -> Verdict | Slowed:
@@ -102,7 +104,7 @@ class Spraying:
         return Verdict.WAIT_FOR_OTHERS if Verdict.WAIT_FOR_OTHERS in found else Verdict.GO
 
     def begin(self, classified: ClassifiedSource) -> None:
-        """An attempt is being checked; `failed`, `succeeded` or `not_checked` must follow."""
+        """Count a check that begins; `failed`, `succeeded` or `not_checked` must follow."""
         for network in classified.login_source.networks:
             key = (network.name, classified.familiar)
             record = self._records.setdefault(key, _Record())
@@ -111,7 +113,7 @@ class Spraying:
         self._forget_oldest()
 
     def failed(self, classified: ClassifiedSource, now_s: float) -> None:
-        """The attempt was wrong."""
+        """End a check whose password was wrong."""
         for network in classified.login_source.networks:
             record = self._end(classified, network)
             record.failed.pop(classified.login_source.account, None)
@@ -119,7 +121,7 @@ class Spraying:
             record.last_s = now_s
 
     def succeeded(self, classified: ClassifiedSource, now_s: float) -> None:
-        """The attempt was right: the account is familiar now, and its failures do not count."""
+        """End a check whose password was right: its failures are removed, it is familiar now."""
         for network in classified.login_source.networks:
             self._end(classified, network)
             for familiar in (False, True):
@@ -130,7 +132,7 @@ class Spraying:
         self._familiar.note(classified.login_source, now_s)
 
     def not_checked(self, classified: ClassifiedSource) -> None:
-        """The attempt was not judged."""
+        """End an attempt that was not checked after all."""
         for network in classified.login_source.networks:
             self._end(classified, network)
             self._drop_if_empty(network, familiar=classified.familiar)
@@ -175,7 +177,7 @@ class Spraying:
             del self._records[network.name, familiar]
 
     def _forget_oldest(self) -> None:
-        """Keep the table in its bounds; records with attempts that are being checked stay."""
+        """Keep the table within its limit; records with running checks stay."""
         spare = len(self._records) - RECORDS_MAX
         if spare > 0:
             idle = [key for key, record in self._records.items() if not record.pending]
