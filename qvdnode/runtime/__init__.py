@@ -1,1 +1,1 @@
-"""Tools every part uses: clock, task ownership, undo."""
+"""Basic services of all packages: clock, task supervision, rollback."""

@@ -1,4 +1,4 @@
-"""The only reader of time. Everything else is handed a Clock."""
+"""The only module that reads the time; all others are given a Clock."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time as the program sees it."""
+    """A source of time."""
 
     def now(self) -> datetime:
         """The wall clock, in UTC; for people and records, never for measuring."""

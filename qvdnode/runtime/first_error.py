@@ -1,12 +1,12 @@
-"""What went wrong first, out of the groups that tasks put around their errors."""
+"""Finds the first error in the exception groups of task groups."""
 
 from qvdnode.model.errors import FarmError
 
 
 def first_farm_error(group: BaseExceptionGroup[BaseException]) -> FarmError | None:
-    """What a person can be told: what went wrong before the others were cancelled.
+    """Return the first FarmError in the group, which made the other tasks be cancelled.
 
-    None when nothing in the group is an error of the farm's: then it is a bug, and stays a group.
+    None if there is none: then the group is a bug and stays as it is.
     """
     error: BaseException | None = group.subgroup(FarmError)
     while isinstance(error, BaseExceptionGroup):

@@ -1,4 +1,4 @@
-"""What a person is told when a connection could not be made.
+"""Text for people about a connection that could not be made.
 
 asyncio says "Connect call failed", with the address, whatever the reason was.
 """
@@ -7,7 +7,7 @@ import os
 
 
 def connect_error_text(error: OSError) -> str:
-    """The reason in the words of the operating system, or that no address of the name answers."""
+    """Return the operating system's error text, or that no address of the name answers."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or "none of its addresses answers"

@@ -1,4 +1,4 @@
-"""Set-up that can be undone, in reverse, unless it is committed."""
+"""Undoes completed steps in reverse order unless they are committed."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -12,8 +12,8 @@ class Rollback:
     """Collects one undo per step done; leaving the scope without `commit()` runs them in reverse.
 
     An undo that fails does not keep the others from running; its error is raised at the end,
-    with the original one as context. A cancellation that comes while undoing waits for the end of
-    it: half an undo would leak what the other half was to remove.
+    with the original one as context. A cancellation during the undo takes effect after it, since
+    an interrupted undo would leak resources.
     """
 
     def __init__(self) -> None:

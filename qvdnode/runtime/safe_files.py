@@ -1,9 +1,8 @@
-"""Files in folders that others may write: made and replaced so that nobody can have prepared them.
+"""Creates and replaces files safely in folders that other users may write.
 
-What is written appears under its name whole or not at all, and has reached the disk by then.
-Nothing that exists is written into, no link is followed, and nothing waits for the other end of a
-FIFO.
-Whoever owns the folder can still take files away: host/trusted_path.py tells whether somebody can.
+A file appears under its name complete or not at all, and its content is on the disk by then.
+Existing files are never written into, links are not followed, and opening a FIFO does not block.
+The owner of the folder can still remove files; host/trusted_path.py tells who that is.
 """
 
 import ctypes
@@ -21,7 +20,7 @@ NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 UNNAMED: Final = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 NOT_HERE: Final = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS}
-"""What file systems, and kernels, say that cannot do a thing."""
+"""Errors of kernels and file systems without the needed feature."""
 NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _RENAME_NOREPLACE: Final = 1
 

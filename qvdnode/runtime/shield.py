@@ -1,4 +1,4 @@
-"""Work that is never left half done: a cancelled caller waits for it, then goes."""
+"""Shields work from cancellation: a cancelled caller first waits until it has ended."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 async def run_shielded(work: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be interrupted, such as threads that mount.
+    """Await work that must not be interrupted, such as a thread that mounts.
 
-    A cancellation takes effect when the work is over; its result or error is then dropped.
+    A cancellation takes effect after the work has ended; its result or error is then dropped.
     """
     task = asyncio.ensure_future(work)  # noqa: TID251 - awaited to its end right here
     try:

@@ -1,8 +1,8 @@
-"""Every task has an owner, and there are two kinds of failure.
+"""Task supervision: each task belongs to a scope, and has one of two failure modes.
 
-An essential task is a service without which its scope must not go on; an isolated one is a guest,
-a session or a request, whose failure is logged and stays inside. A bare TaskGroup would let one bad
-session end them all.
+The failure of an essential task ends its scope. The failure of an isolated task (a guest, a session
+or a request) is logged and affects nothing else. In a bare TaskGroup one failed session would
+cancel all others.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ class Supervisor:
     def _own(
         self, name: str, wrapped: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]
     ) -> asyncio.Task[None]:
-        # A group that ends refuses new tasks; whoever starts one then gets it back cancelled.
+        # A closing group refuses new tasks: create the task outside of it and cancel it.
         create = asyncio.create_task if self._closing else self._group.create_task
         task = create(wrapped, name=f"{self.name}/{name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # A task cancelled before its first step never comes to its work, which then stays open.
+        # A task cancelled before its first step never awaits its coroutine: close it here.
         task.add_done_callback(lambda _: work.close())
         if self._closing:
             task.cancel()
@@ -78,14 +78,14 @@ class Supervisor:
 
 @dataclass(slots=True)
 class Attempt:
-    """How something went that may fail without harm to others."""
+    """The result of a `contained` scope."""
 
     failed: bool = False
 
 
 @contextlib.contextmanager
 def contained(event: str, **facts: object) -> Iterator[Attempt]:
-    """Log what fails inside as this event, with its traceback, and go on behind it."""
+    """Log an exception of the body as this event, with its traceback, and continue."""
     attempt = Attempt()
     try:
         yield attempt

@@ -1,8 +1,8 @@
-"""Work that is put off to the end of the loop's turn.
+"""Runs callbacks together at the end of an event loop iteration.
 
-A turn of the loop brings what many connections have received. Answering each at once wakes its
-peer, lets it fall asleep again, and wakes it once more for the next; answers that leave together
-find their peers awake, and several for one connection become one.
+One iteration delivers the input of many connections. To answer each at once would wake its peer
+process once per answer. Answers that are sent together find the peer awake already, and several
+for one connection become one write.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class TickBatch:
-    """What is due once all that this turn of the loop brought has been looked at."""
+    """Collects callbacks for the end of the current loop iteration."""
 
     __slots__ = ("_due",)
 
@@ -18,7 +18,7 @@ class TickBatch:
         self._due: list[Callable[[], None]] = []
 
     def call(self, work: Callable[[], None]) -> None:
-        """Have `work` called at the end of the turn."""
+        """Call `work` at the end of this iteration."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._run)
         self._due.append(work)
@@ -29,5 +29,5 @@ class TickBatch:
             for work in due:
                 work()
         finally:
-            for work in due:  # one has raised, which is not the others' fault
+            for work in due:  # one has raised: run the others in the next iteration
                 self.call(work)

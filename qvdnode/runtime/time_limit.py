@@ -1,8 +1,8 @@
-"""Time limits that hold while a task unwinds from a cancellation, too.
+"""A timeout that also works while a cancelled task cleans up.
 
 In Python 3.11.2, which is Debian 12's, asyncio's own timeout raises CancelledError in place of
-TimeoutError wherever its task has been cancelled before, and the clean-up behind it is skipped: a
-child that does not heed SIGTERM was never killed.
+TimeoutError if its task was cancelled before, so clean-up that handles TimeoutError is skipped: a
+child that ignored SIGTERM was never killed.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Self
 class TimeLimit:
     """`async with TimeLimit(seconds):` raises TimeoutError when the body takes longer.
 
-    None is no limit yet. A cancellation by anybody else goes through as what it is.
+    None means no limit yet. A cancellation from outside stays a CancelledError.
     """
 
     __slots__ = ("_cancels_before", "_scope", "_task")
@@ -22,7 +22,7 @@ class TimeLimit:
         self._scope = asyncio.timeout(seconds)
 
     def end_now(self) -> None:
-        """Let the limit be over, in the loop's next turn."""
+        """Let the limit expire in the next iteration of the loop."""
         self._scope.reschedule(0)
 
     async def __aenter__(self) -> Self:
@@ -40,7 +40,7 @@ class TimeLimit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Raise TimeoutError when it was this limit, and nobody else, that broke off the body."""
+        """Raise TimeoutError if this limit, and nothing else, cancelled the body."""
         await self._scope.__aexit__(kind, error, trace)
         if (
             isinstance(error, asyncio.CancelledError)

@@ -1,4 +1,4 @@
-"""The correlation id: what ties together everything done for one request, down to the log line."""
+"""The correlation id, which marks all log lines of one request."""
 
 import contextlib
 import secrets

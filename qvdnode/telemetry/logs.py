@@ -23,7 +23,7 @@ OWN_ATTRIBUTES: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
     "asctime",
     "taskName",
 }
-"""What every LogRecord carries; all else on a record came in through `extra`."""
+"""Attributes of every LogRecord; all others came in through `extra`."""
 
 
 def setup(
@@ -32,12 +32,12 @@ def setup(
     *,
     stream: TextIO | None = None,
 ) -> None:
-    """Send the log of the whole program to `stream` (stderr unless told), replacing what was."""
+    """Send the log of the whole program to `stream` (default stderr), replacing other handlers."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Libraries tell more than anybody wants at debug.
+    # Libraries log too much at debug level.
     root.setLevel(max(logging.INFO, getattr(logging, level.upper())))
     logging.getLogger(PACKAGE_PREFIX.removesuffix(".")).setLevel(level.upper())
 

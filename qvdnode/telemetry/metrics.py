@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_late
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-"""What `/metrics` is served as."""
+"""Content type of `/metrics`."""
 
 __all__ = ["CONTENT_TYPE", "Counter", "Gauge", "Histogram", "exposition"]
 

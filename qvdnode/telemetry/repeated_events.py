@@ -1,4 +1,4 @@
-"""Events that anybody can cause as often as they like: counted each, logged a few times."""
+"""Counts events that clients can cause without limit, and logs only a few of them."""
 
 import logging
 from collections.abc import Callable
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 PORT_EVENTS: Final = Counter(
     "qvdnode_port_events",
-    "What strangers did at a port, and refused requests of users, by what it was",
+    "Events of unauthenticated clients at a port, and refused requests, by event",
     ["port", "event"],
 )
 WINDOW_S: Final = 10.0
-"""A flood then makes six lines a minute for each kind of event."""
+"""A flood then causes six log lines a minute for each kind of event."""
 SOURCES_MAX: Final = 3
 
 
@@ -28,14 +28,14 @@ class RepeatedEvents:
         self._repeats = Repeats(window_s=WINDOW_S, sources_max=SOURCES_MAX)
 
     def note(self, event: str, source: str, because: str = "") -> None:
-        """Count the event; log it if there was none of its name for a while."""
+        """Count the event; log it if none of its name was logged lately."""
         PORT_EVENTS.labels(self._port, event).inc()
         repeat = self._repeats.note(event, source, because, self._now_s())
         if repeat is not None:
             self._write(repeat)
 
     def flush(self) -> None:
-        """Log what has been counted long enough; call it every second or so."""
+        """Log the counts of ended windows; call it about once a second."""
         for repeat in self._repeats.due(self._now_s()):
             self._write(repeat)
 

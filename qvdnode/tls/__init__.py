@@ -1,1 +1,1 @@
-"""Certificates: made at first start, loaded, reloaded without a drop."""
+"""TLS: the node's certificate, and the server's side of connections on both ports."""

@@ -1,8 +1,8 @@
-"""Accepts TCP connections, a few at a time, and only while there is room for them.
+"""Accepts TCP connections, a few at a time, and only while the port has room.
 
-The loop's own server accepts all that wait in the kernel at once, up to the whole backlog, before
-one of them can be closed; and uvloop's server ends for good when `accept` finds no free descriptor.
-Here what has no room waits in the kernel, and a host without free descriptors is asked again.
+The event loop's own server is not used. It accepts the whole backlog at once before a connection
+can be closed, and uvloop's server stops for good when `accept` finds no free file descriptor. Here
+connections wait in the kernel while there is no room, and `accept` is retried after errors.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from qvdnode.runtime.shield import run_shielded
 log = logging.getLogger(__name__)
 
 ACCEPTED_AT_ONCE: Final = 32
-"""So many connections there can be beyond a port's limit, for one iteration of the loop."""
+"""A port may exceed its limit by this many connections, for one iteration of the loop."""
 BACKLOG: Final = 1024
 NO_ROOM_REST_S: Final = 0.02
 EXHAUSTED_REST_S: Final = 0.5
 TOLD_EVERY: Final = 60
-"""One line in half a minute while the host has no descriptors."""
+"""Log every 60th failure: one line in half a minute while there are no file descriptors."""
 
 
 def listen(address: str, port: int, *, section: str) -> socket.socket:
-    """Take the port, any free one for 0; raises HostFailed naming the section of the settings."""
+    """Listen on a port, any free one for 0; raises HostFailed, which names the settings section."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         return socket.create_server(
@@ -41,7 +41,7 @@ def listen(address: str, port: int, *, section: str) -> socket.socket:
 
 
 class Acceptor:
-    """Hands each connection of a listener to a protocol of its own."""
+    """Gives each connection of a listener a new protocol."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Acceptor:
         self._failures = 0
 
     async def run(self) -> None:
-        """Accept until cancelled; the listener is closed then."""
+        """Accept until cancelled, then close the listener."""
         self._listener.setblocking(False)  # noqa: FBT003 - the call takes it so
         try:
             while True:
@@ -76,7 +76,7 @@ class Acceptor:
         await run_shielded(self._attach_all([first, *self._more()]))
 
     def _more(self) -> list[socket.socket]:
-        """What else waits; an error is met again, and told, by the next `sock_accept`."""
+        """Accept what else waits. The next `sock_accept` meets an error again and handles it."""
         found: list[socket.socket] = []
         while len(found) < ACCEPTED_AT_ONCE - 1:
             try:
@@ -99,7 +99,7 @@ class Acceptor:
             accepted.close()
 
     async def _rest(self, error: OSError) -> None:
-        """After a failed accept: a stranger that has left already is nothing."""
+        """Pause after a failed accept if the host lacks resources; other errors need no pause."""
         if error.errno not in EXHAUSTED:
             return
         if self._failures % TOLD_EVERY == 0:

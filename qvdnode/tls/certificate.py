@@ -1,4 +1,4 @@
-"""Making and judging certificates. Files and contexts are identity.py's."""
+"""Makes and checks certificates in memory; identity.py handles files and TLS contexts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ from qvdnode.model.errors import BadConfig
 
 LIFETIME: Final = timedelta(days=3650)
 RENEW_BEFORE: Final = timedelta(days=60)
-"""An own certificate with less than this left is made anew at the next start."""
+"""A self-made certificate with less than this left is replaced at the next start."""
 BACKDATED: Final = timedelta(days=1)
-"""A client whose clock is behind ours must not find the certificate not yet valid."""
+"""The certificate must be valid already for a client whose clock is behind ours."""
 MAX_COMMON_NAME: Final = 64
 KEY_BITS: Final = 2048
 PUBLIC_EXPONENT: Final = 65_537
 KIND_OF_KEY: Final = "the certificate's kind of key is not supported; use RSA or P-256"
 
 OwnKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-"""Nodes made P-256 keys once, and keep them: clients have pinned their certificates."""
+"""P-256 keys of older nodes are kept, since clients have pinned their certificates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate chain and its key, known to belong together."""
+    """A certificate chain whose key was checked to match."""
 
     chain: tuple[x509.Certificate, ...]
     """The leaf first."""
@@ -55,7 +55,7 @@ class Identity:
 
 
 def new_key() -> OwnKey:
-    """A fresh key of RSA 2048, which every family of clients takes.
+    """Make a new RSA 2048 key, which all families of clients accept.
 
     QVD's clients count bits and refuse a P-256 key as one of 256 (docs/decisions/0020).
     """
@@ -97,7 +97,7 @@ def self_signed(
 
 
 def read_identity(certificate: bytes, key: bytes, now: datetime) -> Identity:
-    """The pair, checked: readable, belonging together, valid now; raises BadConfig."""
+    """Read a pair that matches and is valid now; raises BadConfig."""
     identity = read_pair(certificate, key)
     if now >= identity.expires_at:
         raise BadConfig(
@@ -114,7 +114,7 @@ def read_identity(certificate: bytes, key: bytes, now: datetime) -> Identity:
 
 
 def read_pair(certificate: bytes, key: bytes) -> Identity:
-    """The pair, whenever it is valid: readable and belonging together; raises BadConfig."""
+    """Read a pair that matches, whether or not it is valid now; raises BadConfig."""
     identity = _read_chain(certificate)
     if _public(_read_key(key).public_key()) != _public(identity.leaf.public_key()):
         raise BadConfig(

@@ -1,4 +1,4 @@
-"""The names and addresses by which clients may call this host, for its own certificate."""
+"""Finds the names and addresses of this host, for its self-made certificate."""
 
 import fcntl
 import re

@@ -1,4 +1,4 @@
-"""The node's certificate: made at first start or supplied, served, reloaded without a drop."""
+"""Makes, loads, serves and reloads the node's certificate; open connections survive a reload."""
 
 import contextlib
 import os
@@ -73,7 +73,7 @@ class NodeIdentity:
         self.reload()
 
     def reload(self) -> None:
-        """Serve what the files hold now to new connections; open ones stay as they are.
+        """Load the files again for new connections; open ones are not changed.
 
         Raises BadConfig when the files cannot serve; the old certificate then stays in use.
         """
@@ -114,7 +114,7 @@ class NodeIdentity:
         try:
             left = self._read().expires_at - self._clock.now()
         except BadConfig:
-            return True  # cut off in the middle of the first start, or expired
+            return True  # incomplete after an interrupted first start, or expired
         return left < RENEW_BEFORE
 
     def _make(self, names: Sequence[str], addresses: Sequence[IPv4Address | IPv6Address]) -> None:
@@ -168,7 +168,7 @@ def _read_file(path: Path, key: str) -> bytes:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Put a file in place whole, never readable by others for a moment."""
+    """Replace a file atomically; others can never read it if `mode` forbids that."""
     fresh = path.with_suffix(path.suffix + ".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,4 +1,4 @@
-"""What is to be said of a certificate and its key, for whoever looks after the node."""
+"""Inspects a certificate and its key for `qvdnode doctor`."""
 
 import ssl
 import stat
@@ -41,12 +41,12 @@ class PairFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """The same with what the files themselves tell."""
+    """Facts about the pair and about the files that hold it."""
 
     pair: PairFacts
     key_mode: int
     vouched: bool
-    """Whether the authorities that this host trusts vouch for it, whatever its names."""
+    """Whether this host's trusted authorities signed the chain; names are not checked."""
 
 
 def inspect_files(certificate: Path, key: Path) -> FileFacts:
@@ -115,7 +115,7 @@ def _bits(one: x509.Certificate) -> int:
 
 
 def _verdict(server: ssl.SSLContext) -> int:
-    """What OpenSSL says of the chain, which a client in memory is shown."""
+    """Verify the chain with OpenSSL, by a handshake in memory; returns an X509_V_ERR code."""
     client = ssl.create_default_context()
     client.check_hostname = False
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -1,4 +1,4 @@
-"""The pin: how a person or a client recognises a certificate."""
+"""The certificate fingerprint that people compare and clients pin."""
 
 import hashlib
 from typing import Final

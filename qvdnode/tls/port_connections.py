@@ -1,4 +1,4 @@
-"""All connections of one port: counted from their first moment, bounded, watched for deadlines."""
+"""Tracks the connections of one port: counts and limits them and enforces their deadlines."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from qvdnode.tls.core.unauthenticated import UnauthenticatedConnections
 
 WATCH_EVERY_S: Final = 0.5
 TRIM_EVERY: Final = 200
-"""Connections that ended: some 8 MiB, for which the loop stands still for 2 or 3 ms."""
+"""Closed connections per trim: about 8 MiB, which block the loop for 2 to 3 ms."""
 
 
 class PortConnection(Protocol):
     """A connection as its port sees it."""
 
     deadline_s: float
-    """When `time_up` is to be called, by the monotonic clock."""
+    """When to call `time_up`, by the monotonic clock."""
 
     @property
     def source(self) -> str:
@@ -29,15 +29,15 @@ class PortConnection(Protocol):
         ...
 
     def time_up(self) -> None:
-        """The deadline has passed."""
+        """Handle a deadline that has passed."""
         ...
 
     def drop(self) -> None:
-        """End at once."""
+        """Close at once."""
         ...
 
     def __hash__(self) -> int:
-        """It is itself and no other."""
+        """Connections are compared by identity."""
         ...
 
 
@@ -46,7 +46,7 @@ C = TypeVar("C", bound=PortConnection)
 
 @dataclass(frozen=True, slots=True)
 class PortLimits:
-    """How many connections a port holds."""
+    """Limits of one port."""
 
     unauthenticated_per_source: int
     unauthenticated_total: int
@@ -55,7 +55,7 @@ class PortLimits:
 
 @dataclass(frozen=True, slots=True)
 class PortMetrics:
-    """Where a port counts."""
+    """Metrics of one port."""
 
     connections: Gauge
     unauthenticated: Gauge
@@ -87,7 +87,7 @@ class PortConnections(Generic[C]):
         )
 
     def __len__(self) -> int:
-        """How many connections are open."""
+        """Number of open connections."""
         return len(self._connections)
 
     def all(self) -> tuple[C, ...]:
@@ -95,11 +95,11 @@ class PortConnections(Generic[C]):
         return tuple(self._connections)
 
     def has_room(self) -> bool:
-        """Whether another one may be accepted; one beyond the limit is, and then ended."""
+        """Whether to accept another one; one above the limit is accepted and closed at once."""
         return len(self._connections) <= self._limits.connections_max
 
     def opened(self, connection: C) -> None:
-        """Count a new connection; the oldest of too many goes."""
+        """Count a new connection; closes one if there are too many."""
         self._connections.add(connection)
         self._trim_trigger.opened(len(self._connections))
         self._empty.clear()
@@ -110,19 +110,19 @@ class PortConnections(Generic[C]):
             self.unauthenticated(connection)
 
     def unauthenticated(self, connection: C) -> None:
-        """Nobody has logged in on it yet; the oldest of too many such connections goes."""
+        """Count a connection as without a login; closes the oldest of too many."""
         stalled = self._unauthenticated.add(connection, connection.source)
         self._metrics.unauthenticated.set(len(self._unauthenticated))
         if stalled is not None:
-            self._drop(stalled)  # type: ignore[arg-type]  # it keeps what it was given
+            self._drop(stalled)  # type: ignore[arg-type]  # the table returns what was added
 
     def authenticated(self, connection: C) -> None:
-        """It is somebody known, or may well be."""
+        """Stop counting a connection that has logged in, or whose login is being checked."""
         self._unauthenticated.remove(connection, connection.source)
         self._metrics.unauthenticated.set(len(self._unauthenticated))
 
     def lost(self, connection: C) -> None:
-        """Forget it."""
+        """Remove a connection that is gone."""
         self.authenticated(connection)
         if connection in self._connections:
             self._connections.remove(connection)
@@ -143,7 +143,7 @@ class PortConnections(Generic[C]):
             self.events.flush()
 
     async def emptied(self, limit_s: float) -> None:
-        """Wait until all have gone; those that are left after the limit are dropped."""
+        """Wait until all are closed; those that are left after the limit are dropped."""
         try:
             async with TimeLimit(limit_s):
                 await self._empty.wait()

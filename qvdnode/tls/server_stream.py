@@ -1,8 +1,8 @@
-"""The server's end of one TLS connection over a plain TCP transport.
+"""The server's side of one TLS connection over a plain TCP transport.
 
-The loop's own TLS keeps about half a MiB per connection and hides connections until their handshake
-is done. Here ciphertext passes OpenSSL in pieces, so that its buffers stay small, and a connection
-is known from its first moment.
+The event loop's own TLS needs about half a MiB per connection and reports a connection only after
+its handshake. Here OpenSSL gets the ciphertext in small pieces, so that its buffers stay small, and
+the owner knows of a connection from the start.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from qvdnode.model.source_network import plain_address
 from qvdnode.runtime.tick_batch import TickBatch
 
 PIECE_BYTES: Final = 64 * 1024
-"""How much passes OpenSSL at once: its memory buffers never grow beyond that and do not shrink."""
+"""Bytes given to OpenSSL at once. Its memory buffers grow to that size and never shrink."""
 RECORD_BYTES: Final = 16 * 1024
-"""The plaintext of a TLS record, which is what one read of OpenSSL gives."""
+"""Largest plaintext of one TLS record, which one read of OpenSSL returns."""
 WRITE_HIGH_BYTES: Final = 128 * 1024
-"""More waiting than this, and the owner is asked to pause."""
+"""The owner is asked to pause when more than this waits to be sent."""
 
 
 class StreamOwner(Protocol):
-    """Who the plaintext belongs to. Calls come from the loop and must not block or raise."""
+    """Receives the plaintext. The event loop calls it; its methods must not block or raise."""
 
     def stream_opened(self) -> None:
-        """A client has connected; its handshake is still to come."""
+        """A client has connected; its handshake has not begun."""
         ...
 
     def stream_ready(self) -> None:
@@ -34,30 +34,30 @@ class StreamOwner(Protocol):
         ...
 
     def stream_data(self, data: bytes) -> None:
-        """The client sent this."""
+        """Take plaintext from the client."""
         ...
 
     def stream_eof(self) -> None:
-        """The client will send no more; it may still read."""
+        """The client sends no more but may still read."""
         ...
 
     def stream_lost(self) -> None:
-        """The connection is gone, for whatever reason; the last call."""
+        """The connection is closed, for any reason. No further call follows."""
         ...
 
     def stream_full(self) -> None:
-        """More waits to be sent than should; write less until `stream_drained`."""
+        """The send buffer is full; stop writing until `stream_drained`."""
         ...
 
     def stream_drained(self) -> None:
-        """There is room again."""
+        """The send buffer has room again."""
         ...
 
 
 class ServerStream(asyncio.Protocol):
-    """One connection: ciphertext of the transport on one side, plaintext of its owner on the other.
+    """One connection: ciphertext to and from the transport, plaintext to and from the owner.
 
-    The owner can be changed at any time, which is how a relay takes a connection over.
+    The owner can be replaced at any time; so a relay takes over a connection.
     """
 
     __slots__ = (
@@ -81,13 +81,13 @@ class ServerStream(asyncio.Protocol):
         self.peer = ""
         """The client's address, without its port; an IPv4 client of an IPv6 listener has IPv4."""
         self.broken = ""
-        """What the client did that is no TLS of ours; empty while it did nothing of that kind."""
+        """The TLS error that the client caused, empty if there was none."""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
         self._tick_batch = tick_batch
         self._due = False
-        """Whether what `write_soon` was given waits for the end of the turn."""
+        """Whether data of `write_soon` waits for the end of this iteration of the loop."""
         self._transport: asyncio.Transport | None = None
         self._ready = False
         self._eof = False
@@ -119,8 +119,8 @@ class ServerStream(asyncio.Protocol):
                         self._ended()
                         break
                     self.owner.stream_data(plain)
-                    # A read takes a whole record, so nothing decrypted is left inside OpenSSL, and
-                    # to ask costs less than the exception of a read in vain.
+                    # A read returns a whole record, so OpenSSL holds no more plaintext. To check
+                    # for input costs less than the exception of an empty read.
                     if not incoming.pending:
                         break
             except ssl.SSLWantReadError:
@@ -140,7 +140,8 @@ class ServerStream(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Called by the loop."""
         self._closing = self._lost = True
-        # Not later, when the collector finds the circle of stream and owner.
+        # Stream and owner refer to each other: free OpenSSL's memory now, not at the next
+        # garbage collection.
         del self._tls, self._in, self._out
         self.owner.stream_lost()
 
@@ -153,7 +154,7 @@ class ServerStream(asyncio.Protocol):
         self.owner.stream_drained()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send plaintext, in TLS records of its own; dropped once the stream closes."""
+        """Send plaintext in TLS records of its own; ignored once the stream closes."""
         transport = self._transport
         if self._closing or transport is None:
             return
@@ -165,7 +166,7 @@ class ServerStream(asyncio.Protocol):
             self._broken(error)
 
     def write_soon(self, data: bytes) -> None:
-        """As `write`, but sent at the end of this turn of the loop, with what comes until then."""
+        """As `write`, but sent at the end of this loop iteration, together with later writes."""
         if self._closing:
             return
         try:
@@ -183,31 +184,31 @@ class ServerStream(asyncio.Protocol):
             self._tick_batch.call(self._send_due)
 
     def pause_reading(self) -> None:
-        """Take nothing more from the client; what has arrived may still be delivered."""
+        """Stop reading from the client; data that has arrived may still be delivered."""
         if self._transport is not None and not self._closing and not self._lost:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take from the client again."""
+        """Read from the client again."""
         if self._transport is not None and not self._closing and not self._lost:
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Say goodbye, send what waits, then end the connection. Safe to repeat."""
+        """Send close_notify and all waiting data, then close the connection. Safe to repeat."""
         if self._closing or self._lost or self._transport is None:
             return
         self._closing = True
         if self._ready:
-            with contextlib.suppress(ssl.SSLError):  # the client's goodbye need not have come
+            with contextlib.suppress(ssl.SSLError):  # the client's close_notify may be missing
                 self._tls.unwrap()
         self._flush()
         self._transport.close()
 
     def finish(self) -> None:
-        """Say goodbye after what waits, and drop what the client still says until it ends, too.
+        """Send all waiting data and close_notify, then discard input until the client closes, too.
 
-        Closing over unread bytes would be a reset, which can take the last answer away from the
-        client. The owner sets the limit, by `abort`. Safe to repeat.
+        To close a socket with unread input sends a TCP reset, and the client could lose the last
+        answer. The owner limits the wait by calling `abort`. Safe to repeat.
         """
         if not self._ready or self._eof:
             self.close()
@@ -215,16 +216,16 @@ class ServerStream(asyncio.Protocol):
             return
         self._transport.resume_reading()
         self._closing = True
-        with contextlib.suppress(ssl.SSLError):  # the client's goodbye need not have come
+        with contextlib.suppress(ssl.SSLError):  # the client's close_notify may be missing
             self._tls.unwrap()
         self._flush()
         try:
             self._transport.write_eof()
-        except (OSError, RuntimeError):  # it is gone already, which the loop has yet to tell
+        except (OSError, RuntimeError):  # closed already; the loop has not reported it yet
             self._transport.abort()
 
     def abort(self) -> None:
-        """End the connection at once; what waits is lost. Safe to repeat."""
+        """Close the connection at once and drop waiting data. Safe to repeat."""
         self._closing = True
         if self._transport is not None and not self._lost:
             self._transport.abort()

@@ -1,1 +1,1 @@
-"""What is decided about logs without writing any."""
+"""Decisions about logging, pure."""

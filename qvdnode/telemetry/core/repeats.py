@@ -1,16 +1,16 @@
-"""Which of many equal events are written down: the first at once, the others as a count. Pure."""
+"""Decides which of many equal events are logged: the first at once, the rest as a count. Pure."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Events of one kind that make one line."""
+    """Events of one kind that share one log line."""
 
     kind: str
     count: int
     sources: tuple[str, ...]
-    """Some of those that they came from."""
+    """Some of their sources."""
     because: str
     """The reason of the last one."""
 
@@ -32,7 +32,7 @@ class Repeats:
         self._windows: dict[str, _Window] = {}
 
     def note(self, kind: str, source: str, because: str, now_s: float) -> Repeat | None:
-        """Count an event; what to write now, if it is the first one after a while."""
+        """Count an event; returns what to log now if it is the first of its window."""
         window = self._windows.get(kind)
         if window is None:
             self._windows[kind] = _Window(now_s + self._window_s)
@@ -44,7 +44,7 @@ class Repeats:
         return None
 
     def due(self, now_s: float) -> list[Repeat]:
-        """What to write of the windows that have ended; call it every now and then."""
+        """Return what to log of windows that have ended; call it periodically."""
         ended = [kind for kind, window in self._windows.items() if window.ends_s <= now_s]
         return [repeat for kind in ended if (repeat := self._end(kind, now_s)) is not None]
 

@@ -1,1 +1,1 @@
-"""What the node's TLS ports decide without I/O."""
+"""Decisions of the TLS ports, pure."""

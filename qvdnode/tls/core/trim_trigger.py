@@ -1,10 +1,10 @@
-"""When so many connections have ended that their memory is worth giving back. Pure."""
+"""Decides when enough connections have ended to return their memory to the kernel. Pure."""
 
 
 class TrimTrigger:
-    """Follows how many connections are open, and tells of each fall by `step`.
+    """Tracks the number of open connections and reports each decrease by `step`.
 
-    Connections that come and go without getting fewer reuse each other's memory.
+    While their number stays the same, new connections reuse the memory of ended ones.
     """
 
     def __init__(self, *, step: int) -> None:
@@ -12,11 +12,11 @@ class TrimTrigger:
         self._level = 0
 
     def opened(self, count: int) -> None:
-        """One more is open: so many are now."""
+        """Note that a connection has opened; `count` are open now."""
         self._level = max(self._level, count)
 
     def closed(self, count: int) -> bool:
-        """One has ended; whether there are `step` fewer than there were."""
+        """Note that one has closed; True if `count` is `step` below the last peak."""
         if self._level - count < self._step:
             return False
         self._level = count

@@ -1,8 +1,9 @@
-"""Connections on which nobody has logged in, bounded per source and in total. Pure.
+"""Limits connections without a login, per source and in total. Pure.
 
-Nobody is turned away: when there are too many, the oldest goes. A real client is through in
-milliseconds, so what is old is stalled, and a flood from one source costs only that source.
-A request that is being answered does not count, since a login may have to wait for its turn.
+No new connection is refused: when there are too many, the oldest is closed. A real client logs in
+within milliseconds, so an old one is stalled, and a flood from one source closes only connections
+of that source. A connection whose request is being answered does not count, since a login may have
+to wait for its turn.
 """
 
 from collections.abc import Hashable
@@ -11,7 +12,7 @@ from qvdnode.model.source_network import source_networks
 
 
 class UnauthenticatedConnections:
-    """The table of such connections, in the order in which they came."""
+    """The table of connections without a login, the oldest first."""
 
     def __init__(self, *, per_source_max: int, total_max: int) -> None:
         self._per_source_max = per_source_max
@@ -20,7 +21,7 @@ class UnauthenticatedConnections:
         self._total = 0
 
     def add(self, connection: Hashable, address: str) -> Hashable | None:
-        """Note a new connection; the one to end in return, if there are too many now."""
+        """Add a connection; returns the one to close if there are too many now."""
         crowded: dict[Hashable, None] | None = None
         for network in source_networks(address):
             inside = self._by_network.setdefault(network.name, {})
@@ -33,7 +34,7 @@ class UnauthenticatedConnections:
         return None if crowded is None else next(iter(crowded))
 
     def remove(self, connection: Hashable, address: str) -> None:
-        """Forget a connection that is through, or gone; safe to repeat."""
+        """Remove a connection that has logged in or closed; safe to repeat."""
         networks = source_networks(address)
         if connection not in self._by_network.get(networks[0].name, {}):
             return
@@ -45,5 +46,5 @@ class UnauthenticatedConnections:
                 del self._by_network[network.name]
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of connections in the table."""
         return self._total
