@@ -1,6 +1,6 @@
 """Builds a desktop image with mmdebstrap from the host's own package sources.
 
-What comes out says nothing about the machine that built it, nor where its packages came from.
+The image contains nothing about the build host or the package mirror.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ _REMOVED: Final = ("var/lib/dbus/machine-id", "etc/apt/apt.conf.d/99mmdebstrap")
 _CLEARED: Final = ("var/log", "var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "tmp")
 
 BuildProgress = Callable[[int, str], None]
-"""Told how far the build is: percent, and a sentence."""
+"""Called with the progress of the build: percent, and a sentence."""
 
 
 async def build(recipe: Recipe, dest: Path, progress: BuildProgress) -> None:
-    """Make the image's root file system at `dest`, which must not exist.
+    """Build the image's root file system at `dest`, which must not exist.
 
     Takes from 40 s to some minutes. Raises Conflict, HostFailed, also when another user controls
     the folder above, TimedOut; then nothing is left at `dest`.
@@ -78,7 +78,7 @@ def _require_programs(recipe: Recipe) -> None:
 
 
 def _prepare(dest: Path) -> Path:
-    """A new folder beside `dest`, which nobody can have prepared, to build in."""
+    """Make a new folder beside `dest` to build in; another user cannot have prepared it."""
     if os.path.lexists(dest):
         raise Conflict(f"{dest} exists already: name a folder that does not.")
     require(dest.parent, PathUse.SHARED_FOLDER, make_mode=0o755)
@@ -94,7 +94,7 @@ def _prepare(dest: Path) -> Path:
 
 
 def _remove(staging: Path) -> None:
-    """Never what is mounted below it, such as the host's own /dev/shm."""
+    """Delete the folder, but not what is mounted below it, such as the host's /dev/shm."""
     for point in mounts.under(staging):
         mounts.unmount(point)
     shutil.rmtree(staging, ignore_errors=True)

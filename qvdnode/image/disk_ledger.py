@@ -1,4 +1,4 @@
-"""Looks at the file systems of roots and homes, and judges by what is promised of them."""
+"""Measures the file systems of roots and homes, and admits desktops by promised space."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ from qvdnode.model.ids import UserId, VmId
 from qvdnode.telemetry.metrics import Counter, Gauge
 
 Orders = Callable[[], Collection[DesktopOrder]]
-"""Gives the order of each desktop that runs or comes up."""
+"""Returns the orders of all desktops that run or start."""
 
 REFUSED: Final = Counter("qvdnode_disk_admissions_refused", "Starts refused for want of disk space")
 CAPACITY: Final = Gauge(
@@ -45,7 +45,7 @@ _SECTOR: Final = 512
 
 
 class DiskLedger:
-    """Counts what is promised of the disk; one for the node."""
+    """Keeps account of promised disk space; one for the node."""
 
     def __init__(self, settings: ImageSettings) -> None:
         self._layout = Layout(settings.state_dir)
@@ -56,7 +56,7 @@ class DiskLedger:
         self._last: DiskState | None = None
 
     def measure(self) -> DiskState:
-        """What there is now; raises HostFailed. Blocks for a stat per home."""
+        """Measure the file systems and homes; raises HostFailed. Blocks for one stat per home."""
         with self._translated():
             self._last = self._measure()
         return self._last
@@ -64,7 +64,7 @@ class DiskLedger:
     def refusal(
         self, state: DiskState, orders: Collection[DesktopOrder], wanted: DesktopOrder
     ) -> str | None:
-        """Why a desktop does not fit beside these, for a person, or None when it does."""
+        """Return why a desktop does not fit beside these, or None if it does."""
         because = refusal(state, self._policy, orders, wanted)
         if because is not None:
             REFUSED.inc()
@@ -72,16 +72,16 @@ class DiskLedger:
         return because
 
     def reserved_mib(self, orders: Collection[DesktopOrder]) -> int:
-        """What must stay free beside images for what desktops were promised; raises HostFailed.
+        """Return the promised space that images must leave free; raises HostFailed.
 
-        Blocks as `look` does.
+        Blocks as `measure` does.
         """
         with self._translated():
             device = self._place(self._layout.images).stat().st_dev
         return unused_mib(self.measure(), self._policy, orders, device)
 
     def show(self, orders: Collection[DesktopOrder]) -> list[StoreFigures]:
-        """How each file system stood at the last look; the metrics say so too."""
+        """Return the figures of the last measurement, and set the metrics to them."""
         found = [] if self._last is None else figures(self._last, self._policy, orders)
         for store in found:
             CAPACITY.labels(store.folder).set(store.capacity_mib)
@@ -90,7 +90,7 @@ class DiskLedger:
 
     @property
     def by_quota(self) -> bool:
-        """Whether sizes are limited by quota. Blocks when first asked."""
+        """Whether sizes are limited by quota. The first call blocks."""
         if self._by_quota is None:
             loop = self._settings.size_limits is SizeLimits.LOOP
             self._by_quota = not loop and project_quota.available(self._settings.state_dir)
@@ -102,7 +102,7 @@ class DiskLedger:
             yield
         except OSError as error:
             raise HostFailed(
-                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
+                f"{self._settings.state_dir} cannot be measured: {error.strerror}"
             ) from error
 
     def _measure(self) -> DiskState:
@@ -125,21 +125,21 @@ class DiskLedger:
         return folder if folder.exists() else self._settings.state_dir
 
     def _homes(self) -> dict[UserId, tuple[int, Room]]:
-        """How large each home may become, and what it takes; one stat for each with a file."""
+        """Return the size limit and use of each home; one stat for each home in a file."""
         files: dict[UserId, tuple[int, Room]] = {}
         folders: set[UserId] = set()
         with contextlib.suppress(FileNotFoundError), os.scandir(self._layout.homes) as entries:
             for entry in entries:
                 name, dot, suffix = entry.name.partition(".")
                 if name.isdecimal() and dot + suffix == ".img":
-                    with contextlib.suppress(FileNotFoundError):  # it is removed just now
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                         files[UserId(int(name))] = _size_of(entry.stat())
                 elif entry.name.isdecimal():
                     folders.add(UserId(int(entry.name)))
         return files | {user_id: self._home(user_id) for user_id in folders - files.keys()}
 
     def _home(self, user_id: UserId) -> tuple[int, Room]:
-        """How large a home may become, and what it takes."""
+        """Return a home's size limit and use."""
         with contextlib.suppress(FileNotFoundError):
             return _size_of(self._layout.home_file(user_id).stat())
         return self._quota(self._layout.home(user_id), self._projects.of_home(user_id))

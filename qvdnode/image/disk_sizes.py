@@ -1,4 +1,4 @@
-"""Measures what guests' files take, and what is free beside them; often, so it has to be cheap."""
+"""Measures the disk use of guests and the free space. It runs often, so it must be cheap."""
 
 import contextlib
 from collections.abc import Collection
@@ -20,7 +20,7 @@ _BLOCKS_PER_MIB: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class GuestFiles:
-    """A guest with its files on the disk."""
+    """Identifies the files of one guest: its root, and its user's home."""
 
     vm_id: VmId
     user_id: UserId
@@ -29,16 +29,16 @@ class GuestFiles:
 
 @dataclass(slots=True)
 class StoreSizes:
-    """One file system: what is free, and what each guest's files take."""
+    """One file system: its free space, and the space used by each guest's files."""
 
     folder: Path
     free_mib: float
     taken_mib: dict[GuestFiles, float] = field(default_factory=dict)
-    """A home that several guests of a user have open counts for each: who wrote is not known."""
+    """A home that several guests share counts for each, since the writer is unknown."""
 
 
 class DiskSizes:
-    """Looks at the file systems of the state folder, of roots and of homes."""
+    """Measures the file systems of the state folder, of roots and of homes."""
 
     def __init__(self, settings: ImageSettings, ledger: DiskLedger) -> None:
         self._settings = settings
@@ -47,12 +47,12 @@ class DiskSizes:
         self._ledger = ledger
 
     def measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
-        """How each file system is now; raises HostFailed. Blocks for two stats per guest."""
+        """Measure each file system; raises HostFailed. Blocks for two stats per guest."""
         try:
             return self._measure(guests)
         except OSError as error:
             raise HostFailed(
-                f"{self._settings.state_dir} cannot be looked at: {error.strerror}"
+                f"{self._settings.state_dir} cannot be measured: {error.strerror}"
             ) from error
 
     def _measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
@@ -80,7 +80,7 @@ class DiskSizes:
         with contextlib.suppress(FileNotFoundError):
             return file.stat().st_blocks / _BLOCKS_PER_MIB
         if self._ledger.by_quota:
-            with contextlib.suppress(OSError):  # it is made, or removed, just now
+            with contextlib.suppress(OSError):  # created or removed meanwhile
                 usage = project_quota.usage(folder, project)
                 return usage.used_mib + usage.used_inodes / INODES_PER_MIB
         return 0.0

@@ -1,6 +1,6 @@
-"""Watches the disk while desktops run, and has those ended that would take it from the others.
+"""Watches the disk while desktops run, and stops desktops that fill it.
 
-Core decides whom and when; here is measured, and told.
+core/disk_watch.py decides which and when; this module measures and carries it out.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ ENDED: Final = Counter(
     "qvdnode_disk_desktops_ended", "Desktops ended because they were filling the disk", ["how"]
 )
 WRITING: Final = frozenset({VmState.BOOTING, VmState.RUNNING, VmState.STOPPING})
-"""In which states a desktop can write to the disk."""
+"""States in which a desktop can write to the disk."""
 NEAR: Final = Gauge(
     "qvdnode_disk_nearly_full", "1 while less than image.free_alarm_mib is free for desktops"
 )
 
 
 class Sizes(Protocol):
-    """What is measured."""
+    """Measures the file systems."""
 
     def measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
-        """How each file system is now; raises HostFailed. Blocks."""
+        """Measure each file system; raises HostFailed. Blocks."""
         ...
 
 
 class DiskWatch:
-    """One for the node; `run` is a task of it."""
+    """The watch of one node; run `run` as a task."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class DiskWatch:
         self._barrier = barrier
         self._last: dict[str, StoreSizes] = {}
         self._calm: dict[str, StoreSizes] = {}
-        """Each store at the last look that found the alarm mark or more free, or at the first."""
+        """Each file system at its last measurement with the alarm mark free, or at its first."""
         self._last_s = 0.0
 
     async def run(self) -> None:
-        """Look for ever; a look that the host does not let through is logged, and tried again."""
+        """Check until cancelled; a failed measurement is logged and repeated."""
         while True:
             pause_s = disk_watch.SLOW_S
             try:
@@ -71,7 +71,7 @@ class DiskWatch:
             await self._clock.sleep(pause_s)
 
     async def check(self) -> float:
-        """Look once and act; how long to wait for the next time. Raises HostFailed."""
+        """Measure once and act; returns the time until the next check. Raises HostFailed."""
         stores = await asyncio.to_thread(self._sizes.measure, self._writing())
         now_s = self._clock.monotonic_s()
         spaces = []
@@ -130,12 +130,12 @@ class DiskWatch:
         ]
 
     async def _end(self, order: StopOrder) -> None:
-        """Have the desktop ended; at once, with all of its user's that share the home."""
+        """Stop the desktop; if at once, also all others of its user that share the home."""
         culprit = next((one for one in self._writing() if one.vm_id == order.vm_id), None)
         if not order.at_once or culprit is None:
             self._desktops.end_for_disk(order.vm_id, order.because, at_once=order.at_once)
             return
-        # Before it is dead, and what it has in memory is written, it could take all there is.
+        # Until it is dead and its dirty pages are written, it could use up all free space.
         try:
             await self._barrier.block_writes(culprit.vm_id, culprit.user_id, culprit.generation)
         except HostFailed as error:
@@ -147,7 +147,7 @@ class DiskWatch:
 
 
 def _writers(before: StoreSizes, calm: StoreSizes, now: StoreSizes) -> list[Writer]:
-    # One that was not seen before has just been made, with all that is in it.
+    # A guest without an earlier measurement is new: all that it holds was just written.
     return [
         Writer(
             guest.vm_id,

@@ -1,4 +1,4 @@
-"""The floor of free disk space, under which nothing starts and nothing is imported."""
+"""Enforces the floor of free disk space: below it nothing is started or imported."""
 
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ FREE_MIB: Final = Gauge(
 
 
 class FreeSpaceFloor:
-    """Watches the file system of the state folder, and those of roots and homes in it."""
+    """Checks the file systems of the state folder, of roots and of homes."""
 
     def __init__(self, folder: Path, floor_mib: int) -> None:
         self._folder = folder
@@ -22,19 +22,21 @@ class FreeSpaceFloor:
         self._floor_mib = floor_mib
 
     def require(self, what: str, promised_mib: int = 0) -> None:
-        """Raise NodeFull when less than the floor and what is promised is free; `what` is not done
-        then. Blocks."""
+        """Raise NodeFull when less than the floor plus `promised_mib` is free; blocks.
+
+        `what` names the refused operation in the message.
+        """
         refusal = self.refusal(what, promised_mib)
         if refusal is not None:
             raise NodeFull(refusal)
 
     def refusal(self, what: str, promised_mib: int = 0) -> str | None:
-        """Why `what` cannot be done for lack of space, for a person, or None. Blocks."""
+        """Return why there is no space for `what`, or None if there is; blocks."""
         try:
             FREE_MIB.set(disk_space.free_mib(self._folder))
             free, folder = min((disk_space.free_mib(one), one) for one in self._folders())
         except OSError as error:
-            raise HostFailed(f"{self._folder} cannot be looked at: {error.strerror}") from error
+            raise HostFailed(f"{self._folder} cannot be checked: {error.strerror}") from error
         if free >= self._floor_mib + promised_mib:
             return None
         promise = f" beside {promised_mib} MiB that desktops were promised" if promised_mib else ""

@@ -1,4 +1,4 @@
-"""The folders and mounts of one guest, made, joined and removed. All but `remove` blocks."""
+"""Makes, mounts and removes the folders of one guest. All functions but `remove` block."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def check_passable(folder: Path) -> None:
-    """Raise HostFailed naming the topmost folder on the way that guests could not pass."""
+    """Raise HostFailed, which names the topmost folder on the path that guests cannot enter."""
     for step in reversed([folder, *folder.parents]):
         if step.exists() and not step.stat().st_mode & stat.S_IXOTH:
             raise HostFailed(
@@ -28,7 +28,7 @@ def check_passable(folder: Path) -> None:
 
 
 def prepare(folders: GuestFolders, ids: IdRange) -> None:
-    """Make the empty folders of a guest; only root and the guest itself may pass them."""
+    """Make the empty folders of a guest; only root and the guest may enter them."""
     try:
         folders.folder.parent.mkdir(exist_ok=True)
         folders.folder.parent.chmod(0o711)
@@ -42,7 +42,7 @@ def prepare(folders: GuestFolders, ids: IdRange) -> None:
 
 
 def join(folders: GuestFolders, account: str, ids: IdRange) -> None:
-    """Mount the overlay, and make in the root the folders that mounts will cover."""
+    """Mount the overlay, and make the mount points in its root."""
     try:
         for folder in (folders.upper, folders.work):
             folder.mkdir(mode=0o755)
@@ -86,7 +86,7 @@ async def remove(folders: GuestFolders) -> None:
     Its home is only unmounted.
     """
     await asyncio.to_thread(_close, folders)
-    # Only what the guest wrote is deleted with its content, however deep it has nested that.
+    # Delete recursively only what the guest wrote, at any depth.
     if await asyncio.to_thread(folders.disk.exists):
         await delete_tree(folders.disk)
     await asyncio.to_thread(_remove_points, folders)
@@ -102,7 +102,7 @@ def _close(folders: GuestFolders) -> None:
         for point in mounts.under(folders.folder):
             mounts.unmount(point)
         folders.disk_file.unlink(missing_ok=True)
-        # Empty where a loop file held what the guest wrote; the rest is for `remove`.
+        # The folder is empty if a loop file held the guest's files; `remove` deletes the rest.
         with suppress(OSError):
             folders.disk.rmdir()
 
@@ -127,9 +127,9 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 def runs_from(layout: Layout, image_folder: Path) -> bool:
-    """Whether the root of a guest lies on an image in that folder, under whatever name it is now.
+    """Whether the root of any guest uses an image in that folder, even a renamed one.
 
-    The mounts are asked, so that it is true of guests of an earlier process too.
+    It reads the mounts, so that guests of an earlier process count, too.
     """
     roots = {_identity(root) for root in image_folder.glob("*/rootfs")} - {None}
     return any(_identity(lower) in roots for lower in layout.vms.glob("*/*/lower"))
@@ -153,5 +153,5 @@ def leftovers(layout: Layout, keep: Collection[tuple[VmId, Generation]]) -> list
 def _inside(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):  # gone by now, or no guest's
+    except (FileNotFoundError, NotADirectoryError):  # removed meanwhile, or not a guest's
         return []

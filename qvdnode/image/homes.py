@@ -1,8 +1,8 @@
-"""Homes: one per user, kept, shown to each of the user's guests under that guest's ids.
+"""Manages homes: one per user, kept, mounted in each of the user's guests with that guest's ids.
 
-On disk a home belongs to uid 1000, as inside every guest; nobody else on the host can get at it,
-because the folder above it is root's alone. Its file system is mounted once per host, with the
-first guest that needs it, and unmounted with the last.
+On disk a home belongs to uid 1000, as inside each guest. Other users of the host cannot reach it,
+since only root may enter the folder above. Its file system is mounted once per host, for the first
+guest that needs it, and unmounted after the last.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Holder = tuple[VmId, Generation]
 
 
 class Homes:
-    """Opens and closes homes, counting who uses them."""
+    """Opens and closes homes, and counts the guests that use each."""
 
     def __init__(self, layout: Layout, projects: QuotaProjects) -> None:
         self._layout = layout
@@ -36,13 +36,13 @@ class Homes:
         self._holders: defaultdict[UserId, set[Holder]] = defaultdict(set)
         self._locks: defaultdict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._blocked: set[UserId] = set()
-        """Homes that give errors until they have been closed; a file beside each tells the next
-        process of this node."""
+        """Homes with blocked writes until they are closed; a file beside each marks them for the
+        next process of this node."""
 
     async def acquire(
         self, user_id: UserId, holder: Holder, size_mib: int, limit: SizeLimit
     ) -> Path:
-        """The user's home on disk, ready to be mounted for a guest; raises HostFailed."""
+        """Open the user's home for a guest and return its folder; raises HostFailed."""
         async with self._locks[user_id]:
             folder = self._layout.home(user_id)
             home = folder / "home"
@@ -59,7 +59,7 @@ class Homes:
             return home
 
     async def release(self, user_id: UserId, holder: Holder) -> None:
-        """The guest is gone; safe to repeat."""
+        """Close the home if this was its last guest; safe to repeat."""
         async with self._locks[user_id]:
             holders = self._holders[user_id]
             holders.discard(holder)
@@ -68,12 +68,12 @@ class Homes:
                 await self._unblock(user_id)
 
     async def block_writes(self, user_id: UserId, limit: SizeLimit) -> None:
-        """Let the home grow no more until all guests that hold it are gone; raises HostFailed."""
+        """Block writes until all guests that use the home are gone; raises HostFailed."""
         self._blocked.add(user_id)
         mark = self._layout.home_writes_blocked(user_id)
         try:
             await asyncio.to_thread(mark.touch, 0o600)
-        except OSError as error:  # the disk is full, and this process knows it all the same
+        except OSError as error:  # the disk is full; this process has noted it in memory
             log.warning(
                 "home_mark_not_written", extra={"file": str(mark), "because": error.strerror}
             )
@@ -86,7 +86,7 @@ class Homes:
             self._blocked.add(user_id)
 
     async def sweep(self) -> list[Path]:
-        """Unmount the homes that no guest uses; name their folders."""
+        """Unmount the homes that no guest uses; returns their folders."""
         unmounted: list[Path] = []
         for point in await asyncio.to_thread(mounts.under, self._layout.homes):
             if point == self._layout.homes:  # a file system of their own
@@ -102,7 +102,7 @@ class Homes:
         mark = self._layout.home_writes_blocked(user_id)
         try:
             await asyncio.to_thread(mark.unlink, missing_ok=True)
-        except OSError as error:  # it says nothing of a home that nobody has open
+        except OSError as error:  # harmless for a home that no guest has open
             log.warning(
                 "home_mark_not_removed", extra={"file": str(mark), "because": error.strerror}
             )

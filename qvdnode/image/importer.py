@@ -1,4 +1,4 @@
-"""Takes images in: unpacked beside, checked, then renamed into place; nothing half is ever visible.
+"""Imports images: unpacks to a staging folder, checks, and renames into place when complete.
 
 imported = await importer.import_tar(chunks, "icewm")
 await importer.place(imported, image_id, version)     # or importer.discard(imported)
@@ -36,27 +36,27 @@ IMPORTS: Final = Counter("qvdnode_image_imports", "Imports of images by outcome.
 STAGING_PREFIX: Final = ".staging-"
 REMOVED_PREFIX: Final = ".removed-"
 MARKED: Final = "marked-for-removal"
-"""In an image's folder: its row is being deleted, or is gone already."""
+"""File in an image's folder: its row is being deleted, or is gone already."""
 AT_ONCE: Final = 2
 _MIB: Final = 1024 * 1024
 
 ImportProgress = Callable[[int], None]
-"""Told how many bytes have been unpacked so far."""
+"""Called with the number of bytes unpacked so far."""
 Promised = Callable[[], Awaitable[int]]
 
 
 def _unheard(_size_bytes: int) -> None:
-    """For callers that don't show progress."""
+    """Ignore progress."""
 
 
 async def _nothing() -> int:
-    """For importers beside which no desktop runs."""
+    """Promised space where no desktops run."""
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An image that is unpacked and checked, but not in place yet."""
+    """An image that is unpacked and checked, but not placed yet."""
 
     version_folder: Path
     size_bytes: int
@@ -68,7 +68,7 @@ class Importer:
     def __init__(
         self, settings: ImageSettings, promised: Promised = _nothing, clock: Clock | None = None
     ) -> None:
-        """`promised` tells how many MiB must be left to desktops."""
+        """`promised` returns how many MiB must be left for desktops."""
         self._promised = promised
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -103,21 +103,21 @@ class Importer:
         return await self._import(whole(), options, name, progress)
 
     async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
-        """Make an imported image visible as a version; raises Conflict if that is there."""
+        """Rename an imported image into place as a version; raises Conflict if that exists."""
         target = self._layout.image_root(image_id, version).parent
         await asyncio.to_thread(_place, imported.version_folder, target)
         log.info("image_placed", extra={"image": image_id, "version": version})
 
     async def last_version(self, image_id: ImageId) -> int:
-        """The greatest number on disk, or 0; a restored database may know less than the disk."""
+        """Return the greatest version on disk, or 0; a restored database may lack some."""
         return await asyncio.to_thread(_last_version, self._layout.images / str(image_id))
 
     async def discard(self, imported: Imported) -> None:
-        """Throw away what was imported; fine when it was placed: then it stays."""
+        """Delete an imported image that was not placed; does nothing if it was."""
         await self._delete(imported.version_folder)
 
     async def mark_removal(self, image_id: ImageId) -> None:
-        """Note that an image is about to be removed, so that a crash cannot make one forget it.
+        """Mark an image for removal, so that it is finished after a crash.
 
         Raises Conflict while a guest runs on one of its versions, whatever its flavour says now.
         """
@@ -127,14 +127,14 @@ class Importer:
         await asyncio.to_thread(_mark, folder)
 
     async def unmark_removal(self, image_id: ImageId) -> None:
-        """Take that back."""
+        """Undo `mark_removal`."""
         mark = self._layout.images / str(image_id) / MARKED
         await asyncio.to_thread(mark.unlink, missing_ok=True)
 
     async def remove(self, image_id: ImageId) -> None:
         """Delete every version of an image; safe to repeat.
 
-        What a guest runs on after all stays, unseen, until a `sweep` finds it unused.
+        A version that a guest still uses is renamed; a later `sweep` deletes it.
         """
         folder = self._layout.images / str(image_id)
         aside = self._layout.images / f"{REMOVED_PREFIX}{secrets.token_hex(8)}"
@@ -143,7 +143,7 @@ class Importer:
         await self._delete_unused(aside)
 
     async def finish_removals(self, exists: Callable[[ImageId], Awaitable[bool]]) -> None:
-        """Remove the condemned images that do not exist any more, and spare the others."""
+        """Remove marked images whose row is gone, and unmark the others."""
         for mark in await asyncio.to_thread(_marked, self._layout.images):
             image_id = ImageId(int(mark.parent.name))
             try:
@@ -189,7 +189,7 @@ class Importer:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """A place among the imports that go on at once; raises Throttled after waiting for it."""
+        """Wait for one of the import slots; raises Throttled after `import_wait_s`."""
         wait_s = self._settings.import_wait_s
         try:
             async with TimeLimit(wait_s):
@@ -249,7 +249,7 @@ class Importer:
 
 
 async def _talk(child: Child, chunks: AsyncIterator[bytes], progress: ImportProgress) -> int:
-    """Feed the child and hear it out; the bytes it unpacked."""
+    """Send the stream to the child and read its answers; returns the bytes it unpacked."""
     try:
         async with asyncio.TaskGroup() as group:
             said = group.create_task(_words(child))
@@ -279,7 +279,7 @@ async def _feed(
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
             coming = group.create_task(_next(chunks))
-            # A child that has answered wants no more of the stream.
+            # A child that has given its final answer reads no more.
             await asyncio.wait((coming, answer), return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 coming.cancel()
@@ -294,7 +294,7 @@ async def _feed(
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes:
-    """The next bytes that are some, or none at the end."""
+    """Return the next chunk that is not empty, or an empty one at the end."""
     async for chunk in chunks:
         if chunk:
             return chunk
@@ -333,7 +333,7 @@ def _last_version(image: Path) -> int:
 
 
 def _mark(folder: Path) -> None:
-    # One that was never placed has no folder, and needs no note.
+    # An image that was never placed has no folder and needs no mark.
     with suppress(FileNotFoundError):
         (folder / MARKED).touch()
 

@@ -1,4 +1,4 @@
-"""Where images, homes and guests are in the state folder. Names only: nothing is touched here."""
+"""Paths of images, homes and guests in the state folder. No I/O."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class GuestFolders:
 
     @property
     def disk(self) -> Path:
-        """What the guest writes."""
+        """The folder with all that the guest writes."""
         return self.folder / "disk"
 
     @property
@@ -78,7 +78,7 @@ class Layout:
         return self.homes / f"{user_id}.img"
 
     def home_writes_blocked(self, user_id: UserId) -> Path:
-        """The empty file that is there while a user's home may grow no more."""
+        """The empty file that marks a home with blocked writes."""
         return self.homes / f"{user_id}.writes-blocked"
 
     def home(self, user_id: UserId) -> Path:

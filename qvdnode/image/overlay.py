@@ -45,7 +45,7 @@ MOUNT_SECONDS: Final = Histogram(
 
 
 class OverlayRootfs:
-    """Meets vm.ports.RootfsProvider with overlays; one for the node."""
+    """Implements vm.ports.RootfsProvider with overlays; one for the node."""
 
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
@@ -61,7 +61,8 @@ class OverlayRootfs:
     async def require_room(self, order: DesktopOrder, promised: Orders) -> None:
         """Raise NodeFull below the floor of free space, or when the desktop does not fit.
 
-        Nothing is awaited between the look at what is `promised` and the return.
+        There is no await between the call of `promised` and the return, so no other start can be
+        admitted in between.
         """
         state = await asyncio.to_thread(self._measure)
         because = self.ledger.refusal(state, promised(), order)
@@ -69,7 +70,7 @@ class OverlayRootfs:
             raise NodeFull(because)
 
     async def mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
-        """A fresh root and the user's home for this generation.
+        """Mount a new root and the user's home for this generation.
 
         Raises BadImage, HostFailed, and NodeFull when the disk is; then nothing is left.
         """
@@ -81,13 +82,13 @@ class OverlayRootfs:
         return made
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
-        """Undo `mount`, throw the root away and keep the home; safe to repeat."""
+        """Undo `mount`: delete the root, keep the home. Safe to repeat."""
         await run_shielded(self._undo(vm_id, user_id, generation))
 
     async def block_writes(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
-        """Let root and home of a guest that is to be ended grow no more; raises HostFailed.
+        """Block writes to root and home of a guest that will be killed; raises HostFailed.
 
-        Every guest that has the home open gets errors from it, and is to be ended too.
+        All guests that share the home get errors, so they must be killed, too.
         """
         limit = await asyncio.to_thread(self._chosen)
         root = self._limited_root(vm_id, self._layout.guest(vm_id, generation), 0)
@@ -100,7 +101,7 @@ class OverlayRootfs:
                 raise done
 
     async def adopt(self, vm_id: VmId, user_id: UserId, generation: Generation) -> bool:
-        """Take over mounts an earlier process made; False if they are not whole."""
+        """Adopt the mounts of an earlier process; False if they are incomplete."""
         folders = self._layout.guest(vm_id, generation)
         wanted = {folders.root, folders.home}
         points = {mount.point for mount in await asyncio.to_thread(mounts.listed)}
@@ -112,8 +113,8 @@ class OverlayRootfs:
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this state folder that belong to none of `keep`.
 
-        Call it once what is kept has been adopted. Names what was removed; what cannot be is logged
-        and left to the next sweep.
+        Call it after `adopt`. Returns what was removed; what cannot be removed is logged and left
+        to the next sweep.
         """
         removed: list[Path] = []
         for folders in await asyncio.to_thread(guest_folders.leftovers, self._layout, keep):
@@ -126,7 +127,7 @@ class OverlayRootfs:
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
 
     def close(self) -> None:
-        """Let go of what is kept between starts; no mount changes."""
+        """Close cached descriptors; mounts stay."""
         self._ids.close()
 
     async def _mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
@@ -135,7 +136,7 @@ class OverlayRootfs:
         limit = await asyncio.to_thread(self._prepare, image, folders, ids)
         holder = (order.vm.id, generation)
         home = self._homes.acquire(order.user.id, holder, order.flavour.home_mib, limit)
-        # Each is let run to its end, also when another fails: undoing must not race with doing.
+        # Wait for all of them even if one fails, since the undo must not race with them.
         done = await asyncio.gather(
             self._bind_home(home, folders, ids),
             self._bind_lower(image, folders, ids),
@@ -150,7 +151,7 @@ class OverlayRootfs:
         return GuestRoot(root=folders.root, home=folders.home)
 
     async def count(self, promised: Orders) -> None:
-        """Have metrics and administrators told how the disk stands now; raises HostFailed."""
+        """Measure the disk and update the metrics; raises HostFailed."""
         await asyncio.to_thread(self.ledger.measure)
         self.ledger.show(promised())
 
@@ -165,7 +166,7 @@ class OverlayRootfs:
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():
             raise BadImage(f"there is no image at {image}: import it again")
-        # Once more: the disk may have filled up since the start was admitted.
+        # Check again: the disk may have filled up since admission.
         self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)
         guest_folders.prepare(folders, ids)

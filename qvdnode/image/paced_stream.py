@@ -1,4 +1,4 @@
-"""A stream whose sender has to keep a least rate."""
+"""A stream whose sender must keep a minimum rate."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from qvdnode.runtime.time_limit import TimeLimit
 async def paced(
     chunks: AsyncIterator[bytes], *, kib_per_s_min: int, window_s: float, clock: Clock
 ) -> AsyncIterator[bytes]:
-    """The same chunks; raises TimedOut when fewer come than have to in a window of waiting."""
+    """Yield the same chunks; raises TimedOut when the rate is too low for a whole window."""
     pace = Pace(bytes_per_s_min=kib_per_s_min * 1024, window_s=window_s)
     too_slow = (
         f"Less than {kib_per_s_min} KiB/s came in {window_s:g} s;"

@@ -1,4 +1,4 @@
-"""What is needed of those who run desktops."""
+"""What image/ needs from the part that runs desktops."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from qvdnode.model.vm_state import VmState
 
 
 class DesktopStatus(Protocol):
-    """How one desktop of this node is."""
+    """The status of one desktop of this node."""
 
     @property
     def order(self) -> DesktopOrder:
@@ -23,7 +23,7 @@ class DesktopStatus(Protocol):
 
     @property
     def generation(self) -> Generation | None:
-        """Which start it is of; None before it has one."""
+        """Its generation; None before it has one."""
         ...
 
 
@@ -31,17 +31,17 @@ class Desktops(Protocol):
     """The desktops of this node."""
 
     def statuses(self) -> Sequence[DesktopStatus]:
-        """How all of them are."""
+        """Return the status of each."""
         ...
 
     def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
-        """End a desktop that fills the disk: asked first, or killed."""
+        """Stop a desktop that fills the disk: ask it, or kill it if `at_once`."""
         ...
 
 
 class WriteBarrier(Protocol):
-    """Keeps desktops that are to be ended from writing meanwhile."""
+    """Blocks writes of desktops that are being stopped."""
 
     async def block_writes(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
-        """Let root and home grow no more; raises HostFailed."""
+        """Block writes to root and home; raises HostFailed."""
         ...

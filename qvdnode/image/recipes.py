@@ -1,4 +1,4 @@
-"""Recipes as files: those that come with the program, and an administrator's own."""
+"""Reads recipe files: those of the program, and an administrator's own."""
 
 from dataclasses import replace
 from importlib.resources import files
@@ -57,7 +57,7 @@ def from_file(file: Path, choice: Choice = AS_IS) -> Recipe:
 
 
 def asked_for(word: str, choice: Choice = AS_IS) -> Recipe:
-    """The recipe that a person named: a file if it looks like one, else one of ours."""
+    """Return the named recipe: a file if the name looks like a path, else one of ours."""
     if word.endswith(SUFFIX) or "/" in word:
         return from_file(Path(word), choice)
     return by_name(word, choice)

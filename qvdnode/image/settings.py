@@ -55,7 +55,7 @@ class ImageSettings:
     """How long an upload waits while two others are taken in; then it is refused, to try again."""
 
     def __post_init__(self) -> None:
-        """Refuse what could never work."""
+        """Check the values; raises ValueError."""
         if any(character in str(self.state_dir) for character in ",:\\"):
             raise ValueError("state_dir must not hold , : or \\, which overlays cannot name")
         if self.free_floor_mib < 0:
@@ -83,5 +83,5 @@ class ImageSettings:
 
     @property
     def alarm_mib(self) -> int:
-        """Free space below which those who would take it are looked for."""
+        """Free space below which the disk watch may stop desktops."""
         return self.free_alarm_mib or 2 * self.free_floor_mib

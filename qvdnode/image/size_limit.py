@@ -1,6 +1,6 @@
-"""Folders of a limited size: by project quota, or by a loop-mounted file.
+"""Limits the size of folders, by project quota or by a loop-mounted file.
 
-Both make a private, empty folder owned by root, of which the caller uses folders inside.
+Both make a private folder owned by root; the caller uses folders inside it.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LimitedFolder:
-    """One folder whose size is limited, and what is needed for either way."""
+    """One folder with a size limit, described for both ways."""
 
     folder: Path
     file: Path
-    """Where the loop file is, if it is done with one."""
+    """Path of the loop file, if there is one."""
     project: int
-    """The project id, if it is done with quota."""
+    """The project id, for quota."""
     size_mib: int
     kept: bool
-    """Whether it outlives its use: a home does, a root does not."""
+    """Whether it is kept after use: true for homes, false for roots."""
 
 
 class SizeLimit(Protocol):
@@ -38,9 +38,9 @@ class SizeLimit(Protocol):
         ...
 
     async def block_writes(self, wanted: LimitedFolder) -> None:
-        """Let it grow no more from now on, until it is opened again; raises HostFailed.
+        """Block writes until it is opened again; raises HostFailed.
 
-        Who writes there gets errors. Nothing to do, where it is not open, is fine.
+        Writers get errors. Does nothing if it is not open.
         """
         ...
 
@@ -52,10 +52,10 @@ class LoopLimit:
     preallocate: bool = False
     """Whether the file has all its blocks; it is sparse otherwise."""
     floor_mib: int = 0
-    """What stays free when it is given them."""
+    """Free space to leave when blocks are allocated."""
 
     async def open(self, wanted: LimitedFolder) -> None:
-        """Make, mend or grow the file as needed, and mount it."""
+        """Make, repair or grow the file as needed, and mount it."""
         await asyncio.to_thread(_private_folder, wanted.folder)
         fresh = not await asyncio.to_thread(wanted.file.exists)
         if fresh:
@@ -67,14 +67,14 @@ class LoopLimit:
             await self._fill(wanted, fresh=fresh)
         sparse = not self.preallocate
         await loop_files.mount(wanted.file, wanted.folder, new=fresh, discard=sparse)
-        await asyncio.to_thread(_private_folder, wanted.folder)  # its root is another one now
+        await asyncio.to_thread(_private_folder, wanted.folder)  # of the mounted file system
 
     async def block_writes(self, wanted: LimitedFolder) -> None:
-        """Shut its file system down: what waits to be written back would take space, too."""
+        """Shut its file system down, since dirty pages would take space when written."""
         try:
             _ = await asyncio.to_thread(loop_files.block_writes, wanted.file, wanted.folder)
         except OSError as error:
-            raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
+            raise HostFailed(f"{wanted.folder} cannot be blocked: {error.strerror}") from error
 
     async def _fill(self, wanted: LimitedFolder, *, fresh: bool) -> None:
         try:
@@ -86,11 +86,11 @@ class LoopLimit:
 
 
 class ProjectLimit:
-    """Quota of the file system that the folder is in."""
+    """Project quota of the file system that holds the folder."""
 
     async def open(self, wanted: LimitedFolder) -> None:
         """Make the folder and set its limit."""
-        if wanted.size_mib < 1:  # which to the kernel is no limit at all
+        if wanted.size_mib < 1:  # the kernel takes 0 as no limit
             raise HostFailed(f"{wanted.folder} cannot be limited to {wanted.size_mib} MiB")
         try:
             await asyncio.to_thread(_private_folder, wanted.folder)
@@ -103,7 +103,7 @@ class ProjectLimit:
             ) from error
 
     async def block_writes(self, wanted: LimitedFolder) -> None:
-        """Set its limit to what it has."""
+        """Set its limit to its present size."""
         try:
             usage = await asyncio.to_thread(project_quota.usage, wanted.folder, wanted.project)
             used_mib = max(usage.used_mib, 1)
@@ -111,11 +111,11 @@ class ProjectLimit:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise HostFailed(f"{wanted.folder} cannot be cut off: {error.strerror}") from error
+            raise HostFailed(f"{wanted.folder} cannot be blocked: {error.strerror}") from error
 
 
 def choose(settings: ImageSettings) -> SizeLimit:
-    """The way that the settings ask for and the state folder allows; raises HostFailed. Blocks."""
+    """Return the way given by the settings and the file system; raises HostFailed. Blocks."""
     loop = LoopLimit(settings.disk_preallocate, settings.free_floor_mib)
     if settings.size_limits is SizeLimits.LOOP:
         return loop

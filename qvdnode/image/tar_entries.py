@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-"""What reading an archive raises that is damaged or cut off."""
+"""Errors raised on reading a damaged or truncated archive."""
 
 _BUFFER: Final = 1024 * 1024
 _HEADER_MAX: Final = 1024 * 1024
@@ -47,14 +47,14 @@ class _BoundedHeader(tarfile.TarInfo):
     """The library reads a header of any size into memory; this one refuses to."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        # The one way to come between a header's type and its content; the fuzzer would notice.
+        # The only hook between a header's type and its content; the fuzzer tests that it works.
         if self.type in _HEADERS and not 0 <= self.size <= _HEADER_MAX:
             raise BadImage(f"the archive has a header of {self.size} bytes")
         return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]  # unknown to typeshed
 
 
 class _StrictTar(tarfile.TarFile):
-    """The library's reader ends quietly at a damaged header; this one tells."""
+    """The library's reader stops silently at a damaged header; this one raises."""
 
     tarinfo: type[tarfile.TarInfo] = _BoundedHeader
     firstmember: tarfile.TarInfo | None
@@ -74,7 +74,7 @@ class _StrictTar(tarfile.TarFile):
 
 
 def entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
-    """Each entry with its content if it has some.
+    """Yield each entry with its content, if it has any.
 
     Raises BadImage on what is no tar, and one of BROKEN, also while content is read.
     """
@@ -85,7 +85,7 @@ def entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
 
 
 class _Replayed(io.RawIOBase):
-    """A stream whose start was taken off to look at, whole again."""
+    """A stream that returns a start already read, then the rest."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = head
@@ -103,7 +103,7 @@ class _Replayed(io.RawIOBase):
 
 
 def _looked_at(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
-    """The start of a stream, and the stream as if nothing had been read."""
+    """Return the start of a stream, and a stream that includes it."""
     head = b""
     while len(head) < file_signatures.HEAD_BYTES and (
         more := stream.read(file_signatures.HEAD_BYTES - len(head))

@@ -1,7 +1,7 @@
-"""Writes an image's entries below a folder and nowhere else. Runs in the unpacking child.
+"""Writes an image's entries below one folder. Runs in the unpacking child.
 
-Every step goes from an open folder to the next without following links, so that no order of
-entries can make it leave the folder.
+Paths are walked with open folder descriptors without following links, so that no sequence of
+entries can write outside the folder.
 """
 
 import errno
@@ -160,7 +160,7 @@ class TreeWriter:
 
 
 def _copy_sparse(content: IO[bytes], handle: int) -> int:
-    """Copy, leaving holes where there are only zeros; how many bytes there were."""
+    """Copy with holes for blocks of zeros; returns the number of bytes read."""
     done = 0
     while chunk := content.read(_CHUNK):
         if not any(chunk):

@@ -1,4 +1,4 @@
-"""The child that unpacks an image, so that the node's own process stays quick and small.
+"""The child process that unpacks an image, so that the node's process is not blocked.
 
     python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--zstd]
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     os.nice(_NICE)
     # Modes are set as they are in the image.
     os.umask(0o077)
-    # No archive may have the memory of the whole node.
+    # A hostile archive must not use up the node's memory.
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     tally = Tally(max_entries=int(max_entries), max_bytes=int(max_bytes))
     try:

@@ -1,1 +1,1 @@
-"""What makes an image acceptable, pure."""
+"""Decisions about images and disk space, pure."""

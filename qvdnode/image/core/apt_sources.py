@@ -1,7 +1,7 @@
-"""Picks Debian's own archive out of a host's apt sources; pure.
+"""Selects Debian's own archives from a host's apt sources; pure.
 
-Both forms are understood: one line each, and the stanzas of deb822. What belongs to others (other
-suites, other components) stays out of the images we build.
+Reads the one-line format and deb822. Third-party archives, other suites and other components are
+not used for images.
 """
 
 import re
@@ -15,7 +15,7 @@ _ONE_LINE: Final = re.compile(r"deb\s+(\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.+)")
 def for_suite(texts: Sequence[str], suite: str) -> tuple[str, ...]:
     """One `deb` line per archive and suite, in order, each once; empty when there is none.
 
-    Where the host has no source for the suite, the archives of the release that it has serve.
+    If the host has no source for the suite, the archives of its own release are used.
     """
     releases = (suite, *(release for release in _RELEASES if release != suite))
     found = (tuple(_lines(texts, release, suite)) for release in releases)

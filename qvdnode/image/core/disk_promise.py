@@ -1,8 +1,8 @@
-"""Whether one more desktop fits on the disk, by what is promised. Pure.
+"""Decides whether one more desktop fits on the disk, by promised space. Pure.
 
-Roots and homes are sparse or limited by quota, so what is used now says nothing about what they may
-come to use. What counts is the full size of the root of every guest that runs or comes up, and of
-every home that there is, whether its user is logged in or not.
+Roots and homes are sparse files or limited by quota, so their current use does not tell how large
+they may become. Counted is the full size of the root of each guest that runs or starts, and of each
+existing home, whether its user is logged in or not.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from qvdnode.model.ids import UserId
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Space, and inodes where those are counted."""
+    """An amount of space, and of inodes where they are counted."""
 
     mib: int
     inodes: int
@@ -29,14 +29,14 @@ class Store:
     device: int
     free_mib: int
     free_inodes: int | None
-    """None where the file system has as many as it has space."""
+    """None where the number of inodes is limited by space alone."""
     used: Room
-    """What guests' roots and homes take of it now."""
+    """Space that guests' roots and homes use now."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskState:
-    """What there is at one moment."""
+    """The file systems and homes at one moment."""
 
     roots: Store
     homes: Store
@@ -63,7 +63,7 @@ class DiskPolicy:
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """How one file system stands, for people and metrics."""
+    """Figures of one file system, for people and metrics."""
 
     folder: str
     free_mib: int
@@ -73,14 +73,14 @@ class StoreFigures:
 
 
 def capacity(store: Store, policy: DiskPolicy) -> Room:
-    """How much of a file system may be promised: what others leave of it, without the floor."""
+    """Space of a file system that may be promised: what other files leave, minus the floor."""
     own = max(store.free_mib + store.used.mib - policy.floor_mib, 0)
     inodes = (store.free_inodes or 0) + store.used.inodes
     return Room(int(own * policy.overcommit), int(inodes * policy.overcommit))
 
 
 def promised(state: DiskState, orders: Collection[DesktopOrder]) -> dict[int, Room]:
-    """What is promised of each file system, by its device."""
+    """Return the promised space of each file system, by its device."""
     homes = dict(state.kept)
     for order in orders:
         user = order.user.id
@@ -99,7 +99,7 @@ def _room(sizes: Sequence[int], state: DiskState) -> Room:
 def figures(
     state: DiskState, policy: DiskPolicy, orders: Collection[DesktopOrder]
 ) -> list[StoreFigures]:
-    """How each file system stands."""
+    """Return the figures of each file system."""
     taken = promised(state, orders)
     return [
         StoreFigures(
@@ -115,7 +115,7 @@ def figures(
 def unused_mib(
     state: DiskState, policy: DiskPolicy, orders: Collection[DesktopOrder], device: int
 ) -> int:
-    """How much of a file system guests were promised and do not take yet, in MiB."""
+    """Return the promised space of a file system that is not used yet, in MiB."""
     taken = promised(state, orders)
     for store in state.stores:
         if store.device == device:

@@ -1,11 +1,14 @@
-"""Which desktops are ended so that one that writes too much takes nothing from the others. Pure.
+"""Decides which desktops to stop when the disk fills up. Pure.
 
-Above the alarm mark nobody is. Below it the greatest writer is, once the floor is near: a desktop
-that is only slow to use up what is left harms nobody yet. It is asked to end while there is time
-for that. Below the floor every desktop that had a large part in it is ended at once. Who that is
-tells what each took since the mark was passed: by what is written between two looks alone, one who
-writes a little at a time would never be seen, and whoever saves a document next would be blamed.
-Far below the floor every desktop that goes on writing is ended at once.
+- Above the alarm mark: none.
+- Between alarm mark and floor: the greatest writer, once the floor would be reached soon at the
+  present rate. It is asked to stop if there is time for that.
+- Below the floor: at once each desktop that wrote a large share of the lost space.
+- Far below the floor: at once each desktop that still writes.
+
+A desktop's share is what it wrote since free space fell below the alarm mark, not only since the
+last measurement. Otherwise a desktop that writes slowly would never be found, and one that just
+saved a document would be blamed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,30 +18,30 @@ from typing import Final
 from qvdnode.model.ids import VmId
 
 HORIZON_S: Final = 60.0
-"""With the floor this far away at the present pace, the greatest writer is asked to end."""
+"""The greatest writer is asked to stop when the floor is this far away at the present rate."""
 PATIENCE_S: Final = 15.0
-"""With the floor this far away there is no time for a desktop to end by itself."""
+"""With the floor this far away there is no time for a desktop to stop by itself."""
 GROWTH_MIN_MIB: Final = 1.0
-"""Less than this between two looks is no growth: logs and the like."""
+"""Growth below this between two measurements is ignored: logs and the like."""
 SHARE_MIN: Final = 0.1
 """A writer is a cause if it wrote at least this share of the space that was lost, and of the space
 between the alarm mark and the floor."""
 LAST_PART: Final = 0.5
-"""Of the floor: with less free than that, every desktop that writes is ended."""
+"""Share of the floor; with less free space every desktop that writes is stopped."""
 SLOW_S: Final = 1.0
 FAST_S: Final = 0.2
 LOOKS_AHEAD: Final = 5
-"""The next look is soon when the alarm mark would be reached within so many slow ones."""
+"""Measure at the fast rate if the alarm mark may be reached within so many slow intervals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """One desktop, and by how much its files grew since the last look."""
+    """One desktop, and by how much its files grew since the last measurement."""
 
     vm_id: VmId
     grown_mib: float
     since_alarm_mib: float = 0.0
-    """The same since the last look that found the alarm mark or more free."""
+    """The same since the last measurement with at least the alarm mark free."""
 
     @property
     def took_mib(self) -> float:
@@ -48,37 +51,37 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """One file system at two looks."""
+    """One file system at two measurements."""
 
     folder: str
     free_mib: float
     lost_mib: float
-    """How much less is free than at the last look; negative when it is more."""
+    """Decrease of free space since the last measurement; negative if it grew."""
     seconds: float
-    """Between the two."""
+    """Time between the two."""
     floor_mib: int
     alarm_mib: int
     lost_since_alarm_mib: float = 0.0
 
     @property
     def left_s(self) -> float:
-        """How long until the floor is reached, at the present pace."""
+        """Time until the floor is reached at the present rate."""
         above = max(self.free_mib - self.floor_mib, 0.0)
         return above * self.seconds / self.lost_mib if self.lost_mib > 0 else float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class StopOrder:
-    """One desktop that is to end."""
+    """An order to stop one desktop."""
 
     vm_id: VmId
     at_once: bool
-    """Whether it is killed; otherwise it is asked first."""
+    """Whether to kill it at once; otherwise it is asked first."""
     because: str
 
 
 def stop_orders(space: Space, writers: Sequence[Writer]) -> list[StopOrder]:
-    """Whom to end now, the greatest writer first."""
+    """Return the desktops to stop now, the greatest writer first."""
     if space.free_mib < LAST_PART * space.floor_mib:
         growing = [writer for writer in writers if writer.grown_mib >= GROWTH_MIN_MIB]
         return [_stop_order(space, writer, at_once=True) for writer in _greatest_first(growing)]
@@ -100,7 +103,7 @@ def _greatest_first(writers: Iterable[Writer]) -> list[Writer]:
 
 
 def pause_s(space: Space) -> float:
-    """How long to wait before the next look."""
+    """Return the time until the next measurement."""
     ahead_mib = space.lost_mib / space.seconds * SLOW_S * LOOKS_AHEAD if space.seconds else 0.0
     return FAST_S if space.free_mib - ahead_mib < space.alarm_mib else SLOW_S
 

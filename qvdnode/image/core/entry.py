@@ -1,4 +1,4 @@
-"""What may be in an image, entry by entry; pure. Every refusal is a BadImage with a sentence."""
+"""Checks the entries of an image's archive; pure. Each refusal is a BadImage with a sentence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ IDS_OF_A_GUEST: Final = 65_536
 NAME_MAX: Final = 255
 PATH_MAX: Final = 4_095
 LATEST: Final = 2.0**62
-"""Seconds since 1970 beyond which no file system goes."""
+"""Largest time that file systems can store, in seconds since 1970."""
 _MIB: Final = 1024 * 1024
 
 
 class EntryKind(StrEnum):
-    """What an entry is."""
+    """The type of an entry."""
 
     FOLDER = "folder"
     FILE = "file"
@@ -24,12 +24,12 @@ class EntryKind(StrEnum):
     HARDLINK = "hard link"
     FIFO = "FIFO"
     DEVICE = "device node"
-    OTHER = "thing of an unknown kind"
+    OTHER = "entry of an unknown kind"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of an image as it stands in the archive."""
+    """One entry of an image as the archive describes it."""
 
     name: str
     kind: EntryKind
@@ -114,7 +114,7 @@ def _check_kind(entry: Entry) -> None:
     if entry.size < 0:
         raise BadImage(f"{entry.name!r} has a negative size")
     if not -LATEST < entry.modified < LATEST:
-        raise BadImage(f"{entry.name!r} was changed at a time that is none")
+        raise BadImage(f"{entry.name!r} has an invalid time of change")
     if any("\0" in text for text in (entry.target, *entry.attributes)):
         raise BadImage(f"{entry.name!r} has a link or an attribute that holds a zero byte")
 

@@ -1,9 +1,9 @@
-"""Tells by its first bytes what something is that is no tar of a Linux root; pure."""
+"""Recognises other file formats than tar by their first bytes, for error messages; pure."""
 
 from typing import Final
 
 HEAD_BYTES: Final = 33_024
-"""How much of the start `describe` wants to see: ISO 9660 names itself behind 32 KiB."""
+"""Bytes that `describe` needs: the signature of ISO 9660 is at 32 KiB."""
 
 GZIP: Final = b"\x1f\x8b"
 XZ: Final = b"\xfd7zXZ\x00"
@@ -26,7 +26,7 @@ _BLOCK: Final = 512
 
 
 def describe(head: bytes) -> str | None:
-    """What else than a tar the start of a stream says it is, for a person; None if nothing."""
+    """Name the format of a stream that is no tar, for people; None for tar and unknown ones."""
     if is_tar(head):
         return None
     for offset, mark, name in _MARKS:
@@ -36,7 +36,7 @@ def describe(head: bytes) -> str | None:
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a stream starts like a tar, of today's kinds or as old as Unix version 7."""
+    """Whether a stream starts like a tar, of the POSIX, GNU or Unix version 7 format."""
     if head[_TAR_MARK : _TAR_MARK + 5] == b"ustar":
         return True
     if len(head) < _BLOCK:

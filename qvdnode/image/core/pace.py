@@ -1,12 +1,12 @@
-"""Whether a sender is fast enough. Pure.
+"""Checks the data rate of a sender. Pure.
 
-Only the time counts that is spent waiting for the sender: it is not to blame while the node
-unpacks, or while the upload waits for its turn.
+Only time spent waiting for the sender counts, not time in which the node unpacks or the upload
+waits for its turn.
 """
 
 
 class Pace:
-    """A least average rate, looked at over windows of waiting."""
+    """Requires a minimum average rate over windows of waiting time."""
 
     def __init__(self, *, bytes_per_s_min: float, window_s: float) -> None:
         self._bytes_min = bytes_per_s_min * window_s

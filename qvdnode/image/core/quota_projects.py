@@ -1,4 +1,4 @@
-"""Which project id of quota belongs to which root and home. Pure."""
+"""Assigns quota project ids to roots and homes. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from qvdnode.model.ids import UserId, VmId
 
 @dataclass(frozen=True, slots=True)
 class QuotaProjects:
-    """The ids from `base` on: even ones are roots', odd ones homes'."""
+    """Ids from `base` on: even ones for roots, odd ones for homes."""
 
     base: int
 

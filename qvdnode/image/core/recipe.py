@@ -1,4 +1,4 @@
-"""What an image that we build is made of, and the command that builds it; pure."""
+"""The recipe of an image, and the commands that build it; pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ NEUTRAL_SOURCES: Final = """\
 """
 
 REVISION: Final = 4
-"""Grows when the builder itself starts to make something else of the same recipe."""
+"""Increased when the builder makes a different image from the same recipe."""
 
 _LEFT_OUT: Final = (
     "/usr/share/man/*",
@@ -113,7 +113,7 @@ _STAGES: Final = (
 
 
 def stage(line: str) -> tuple[int, str] | None:
-    """How far a line of mmdebstrap's output says the build is: percent and a sentence."""
+    """Return the progress that a line of mmdebstrap's output shows: percent and a sentence."""
     for mark, percent, sentence in _STAGES:
         if mark in line:
             return percent, sentence

@@ -1,4 +1,4 @@
-"""Makes one recipe of a file, those it is based on, and what a person asked for; pure."""
+"""Combines a recipe file, its base files and a user's choices into one recipe; pure."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ Files = Mapping[str, tuple[bytes, int]]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person may ask of an image beyond its recipe."""
+    """What a user may choose beyond the recipe."""
 
     suite: str | None = None
     """A Debian release; None means the recipe's usual one."""

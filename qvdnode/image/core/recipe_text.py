@@ -1,6 +1,6 @@
 """Reads a recipe's file: what an image is made of, in TOML; pure.
 
-docs/desktops.md says what each key means. A file says only what it adds to its base.
+docs/desktops.md explains the keys. A file holds only the differences from its base.
 """
 
 import re
@@ -68,7 +68,7 @@ class RecipeText:
 
 
 class _Refused(Exception):
-    """What is wrong, and the key whose line tells where."""
+    """An error in the file, and the key whose line to report."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -100,7 +100,7 @@ def _recipe(table: Mapping[str, Any]) -> RecipeText:
 
 
 def _line_of(key: str, text: str) -> int:
-    """The first line that names the key: a place to look, since the parser keeps none."""
+    """Return the first line that names the key, since the parser records no lines."""
     word = re.compile(rf"(^|[\s\[.\"'=,{{])({re.escape(key)})($|[\s\].\"'=,}}])")
     lines = text.splitlines()
     plain = [line.split("#", maxsplit=1)[0] for line in lines]

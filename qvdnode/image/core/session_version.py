@@ -10,7 +10,7 @@ _LINE: Final = re.compile(rb"# qvd-session-version: *([0-9]{1,6}) *\r?")
 
 
 def check(script: bytes) -> int:
-    """The version of a session script that we know; raises BadImage otherwise."""
+    """Return the contract version of a session script; raises BadImage for an unknown one."""
     lines = script.split(b"\n", maxsplit=2)
     found = _LINE.fullmatch(lines[1]) if len(lines) > 1 and lines[0].startswith(b"#!") else None
     if found is None:
