@@ -1,4 +1,4 @@
-"""The guests' network on this host: bridge, forwarding, and peace with other firewalls."""
+"""Sets up the guests' network: bridge, IP forwarding, and accept rules in foreign firewalls."""
 
 import asyncio
 import logging
@@ -28,13 +28,13 @@ BRIDGE_OPTIONS: Final = {
     "ipv4/accept_redirects": 0,
     "ipv4/send_redirects": 0,
     "ipv4/accept_source_route": 0,
-    # answer for the gateway's address only, not for the host's others
+    # answer ARP for the gateway's address only, not for other addresses of the host
     "ipv4/arp_ignore": 1,
 }
 
 
 class GuestNetwork:
-    """What all guests of an instance share. The rules about them are NftConfinement's."""
+    """The network parts that all guests share; NftConfinement has the rules for each guest."""
 
     def __init__(self, settings: NetSettings, nft: Nft, forwarding: Forwarding) -> None:
         self._settings = settings
@@ -42,12 +42,12 @@ class GuestNetwork:
         self._forwarding = forwarding
         self._address = AddressPool(settings.subnet).gateway
         self._told: list[ForwardChain] = []
-        """The foreign chains that somebody has been warned of."""
+        """The foreign chains that were already logged."""
         self._is_up = False
         self._changing = asyncio.Lock()
 
     async def up(self) -> None:
-        """Make what is not there yet; safe to repeat; raises HostFailed, leaving nothing new."""
+        """Create missing parts; safe to repeat. Raises HostFailed after undoing its changes."""
         async with self._changing, Rollback() as rollback:
             await self._refuse_collision()
             await self._bring_up_bridge(rollback)
@@ -71,7 +71,7 @@ class GuestNetwork:
             prefix = self._settings.prefix
             await foreign_firewalls.close_for_guests(self._nft, prefix)
             await self._leave_forwarding()
-            # The bridge goes before the rules: while it is there, missing rules are put back.
+            # Remove the bridge before the rules: while it exists, missing rules are restored.
             bridge = await links.find_link(self._settings.bridge_name)
             if bridge is not None and self._is_ours(bridge):
                 await links.remove_link(bridge.name)
@@ -79,9 +79,9 @@ class GuestNetwork:
                 await self._nft.change(Table(family, names.table_name(prefix)).remove())
 
     async def check(self) -> None:
-        """Open the guests' way to the world again if a foreign hand has closed it; HostFailed.
+        """Restore forwarding for guests if another program has changed it; raises HostFailed.
 
-        Another firewall may come, or be loaded anew, long after the node.
+        Another firewall may be started or reloaded at any time.
         """
         async with self._changing:
             if self._is_up:
@@ -108,7 +108,7 @@ class GuestNetwork:
         await links.set_up(name)
 
     async def _checked(self, bridge: Link) -> Link | None:
-        """The bridge if it can be used as it is; None once an outdated one of ours is removed."""
+        """Return the bridge if it is usable; None after an outdated one of ours was removed."""
         if not self._is_ours(bridge):
             raise HostFailed(
                 f"there is a link {bridge.name} that this node did not make; "
@@ -148,19 +148,19 @@ class GuestNetwork:
             ):
                 log.info("foreign_forward_opened", extra={"chain": str(chain)})
         else:
-            # there may be rules of a time with another setting
+            # remove rules made under an earlier setting
             await foreign_firewalls.close_for_guests(self._nft, settings.prefix)
             self._tell(await foreign_firewalls.droppers(self._nft))
 
     def _tell(self, droppers: list[ForwardChain]) -> None:
-        """Warn of each once, for as long as it drops."""
+        """Log each dropping chain once until it stops dropping."""
         for chain in droppers:
             if chain not in self._told:
                 log.warning(
                     "foreign_forward_drops",
                     extra={
                         "chain": str(chain),
-                        "mend": 'guests will not reach the world; set foreign_forward = "accept"',
+                        "mend": 'guests have no Internet access; set foreign_forward = "accept"',
                     },
                 )
         self._told = droppers

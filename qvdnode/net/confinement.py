@@ -1,7 +1,7 @@
-"""What each guest may send and who may reach it: meets vm.ports.Confinement.
+"""Confines each guest's network traffic: implements vm.ports.Confinement with nftables.
 
-The rules themselves are in core/frame_rules.py and core/packet_rules.py. Here they are put into the
-kernel, one transaction per change, and kept there.
+core/frame_rules.py and core/packet_rules.py define the rules. This module loads them into the
+kernel, one transaction per change, and restores them when they are lost.
 """
 
 import asyncio
@@ -41,17 +41,17 @@ class NftConfinement:
         self._pool = AddressPool(settings.subnet)
         self._reserved: dict[VmId, GuestPort] = {}
         self._confined: dict[str, GuestPort] = {}
-        """By link: the guests that stand in the kernel's sets."""
+        """The guests that are in the kernel's sets, by link."""
         self._unsettled = False
-        """Whether a reconciliation has begun and is not done, or a change may be half known."""
+        """Whether a reconciliation is incomplete, or the result of a change is unknown."""
         self._late_returns = nft.late_returns
-        """How many abandoned calls had returned when the rules were last settled."""
+        """Number of abandoned calls that had returned at the last reconciliation."""
         self._perimeter: packet_rules.Perimeter | None = None
-        """That of the rules which this process has made."""
+        """The perimeter of the rules that this process has loaded."""
         self._changing = asyncio.Lock()
 
     async def reserve(self, vm_id: VmId, *, egress: bool) -> GuestPort:
-        """An address, MAC and link name for this VM; raises NodeFull."""
+        """Reserve an address, MAC and link name for this VM; raises NodeFull."""
         held = self._reserved.get(vm_id)
         if held is not None:
             port = replace(held, egress=egress)
@@ -67,12 +67,12 @@ class NftConfinement:
         return port
 
     async def adopt(self, vm_id: VmId, port: GuestPort) -> None:
-        """Mark a port as taken that an earlier process reserved; raises Conflict."""
+        """Take over a port that an earlier process reserved; raises Conflict."""
         self._pool.adopt(vm_id, port.address.ip)
         self._reserved[vm_id] = port
 
     async def confine(self, port: GuestPort) -> None:
-        """Put the rules in place before the guest runs; raises HostFailed."""
+        """Load the guest's rules; call it before the guest runs. Raises HostFailed."""
         async with self._changing:
             before = self._confined.get(port.link)
             commands = self._expel(before) if before not in {None, port} else []
@@ -85,7 +85,7 @@ class NftConfinement:
     async def release(self, vm_id: VmId, port: GuestPort) -> None:
         """Remove link and rules and free the address; safe to repeat; raises HostFailed."""
         async with self._changing:
-            # A thread that is left behind could remove the link of the next start.
+            # If cancelled, the thread would go on and could remove the link of the next start.
             await run_shielded(links.remove_link(port.link))
             try:
                 await self._change(self._expel(port))
@@ -96,9 +96,9 @@ class NftConfinement:
             self._pool.release(vm_id)
 
     async def reconcile(self, ports: Sequence[GuestPort]) -> Sequence[str]:
-        """Make rules and links match exactly these ports; names the links removed.
+        """Make rules and links match exactly these ports; returns the removed links.
 
-        Raises HostFailed; then every check tries again.
+        Raises HostFailed; then each `check` tries again.
         """
         async with self._changing:
             self._remember(ports)
@@ -106,17 +106,17 @@ class NftConfinement:
             return await self._settle()
 
     async def check(self) -> bool:
-        """Read the counters, and set the rules right (True) where that has become necessary.
+        """Read the counters, and reload the rules if necessary; True if they were reloaded.
 
-        It has when a foreign hand took them away, when a change was given up that may have taken
-        effect all the same, or when the host's routes have changed: then other networks are to be
-        denied, or another link leads to the world.
+        They are reloaded when another program removed them, when an abandoned change may have
+        taken effect, or when the host's routes have changed, since denied networks and the uplink
+        depend on those.
         """
         async with self._changing:
             bridge = await links.find_link(self._settings.bridge_name)
             if (self._unsettled or self._changed_late()) and bridge is not None:
                 await self._settle()
-                log.warning("rules_set_right", extra={"lost": True, "guests": len(self._confined)})
+                log.warning("rules_restored", extra={"lost": True, "guests": len(self._confined)})
                 return True
             if self._perimeter is None or bridge is None:
                 return False
@@ -124,13 +124,13 @@ class NftConfinement:
             if not lost and await host_network.perimeter(self._settings) == self._perimeter:
                 return False
             await self._install(list(self._confined.values()))
-            # Lost rules are a fault; rules made anew because the host's routes changed are not.
+            # Lost rules are a fault; a reload after a change of routes is normal.
             level = logging.WARNING if lost else logging.INFO
-            log.log(level, "rules_set_right", extra={"lost": lost, "guests": len(self._confined)})
+            log.log(level, "rules_restored", extra={"lost": lost, "guests": len(self._confined)})
             return True
 
     async def dropped(self) -> dict[str, int]:
-        """How many packets were dropped, by reason; raises MissingRules if the tables are gone."""
+        """Return the dropped packets by reason; raises MissingRules if the tables are gone."""
         table = names.table_name(self._settings.prefix)
         found: dict[str, int] = {}
         for family in (frame_rules.FAMILY, packet_rules.FAMILY):
@@ -145,7 +145,7 @@ class NftConfinement:
         try:
             await self._nft.change(commands)
         except RulesTimedOut:
-            # Before this process has made rules, those of an earlier one stay as they are.
+            # Until this process has loaded rules, keep those of an earlier process unchanged.
             self._unsettled = self._unsettled or self._perimeter is not None
             raise
 
@@ -175,7 +175,7 @@ class NftConfinement:
         self._perimeter = perimeter
 
     async def _read_counters(self) -> bool:
-        """Whether they are there."""
+        """Update the metrics; False if the counters do not exist."""
         try:
             for reason, packets in (await self.dropped()).items():
                 DROPPED.labels(reason).set(packets)
@@ -191,14 +191,14 @@ class NftConfinement:
             for link in known
             if names.is_guest_link(self._settings.prefix, link.name)
             and link.name not in keep
-            # a name alone makes no link ours
+            # another program may use such a name, so check the kind of link, too
             and link.kind == "veth"
             and (link.master is None or link.master in bridges)
         ]
         return [name for name in stale if await links.remove_link(name)]
 
     async def _attach(self, ports: Iterable[GuestPort]) -> None:
-        """Make guests ports of the bridge again, in case it was made anew under them."""
+        """Attach guests to the bridge again, in case it was recreated."""
         known = {link.name: link for link in await links.all_links()}
         bridge = known.get(self._settings.bridge_name)
         for port in ports:

@@ -1,4 +1,4 @@
-"""Other firewalls of the host that drop what it forwards: found, and opened where we may."""
+"""Finds other firewalls that drop forwarded packets, and adds accept rules for guests."""
 
 from dataclasses import replace
 
@@ -16,9 +16,9 @@ async def droppers(nft: Nft | None = None) -> list[ForwardChain]:
 
 
 async def open_for_guests(nft: Nft, prefix: str, bridge: str) -> list[ForwardChain]:
-    """Have our rules for the guests' bridge in each such chain.
+    """Add our accept rules for the guests' bridge to each such chain.
 
-    Names the chains in which they had to be put; raises HostFailed.
+    Returns the chains that were changed; raises HostFailed.
     """
     opened: list[ForwardChain] = []
     for chain in await droppers(nft):
@@ -29,7 +29,7 @@ async def open_for_guests(nft: Nft, prefix: str, bridge: str) -> list[ForwardCha
 
 
 async def close_for_guests(nft: Nft, prefix: str) -> None:
-    """Take the rules of `open_for_guests` away, and no others; safe to repeat."""
+    """Remove only the rules of `open_for_guests`; safe to repeat."""
     for chain in await _chains(nft):
         if commands := foreign_firewalls.closing(chain, prefix):
             await nft.change(commands)

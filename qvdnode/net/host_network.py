@@ -1,4 +1,4 @@
-"""What the host's own network looks like, as far as the guests' network must fit into it."""
+"""Reads the host's routes and resolvers, which the guests' network depends on."""
 
 import asyncio
 from ipaddress import IPv4Address, IPv4Network

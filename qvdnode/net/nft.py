@@ -1,4 +1,4 @@
-"""The kernel's packet rules, through libnftables: the only place that imports its binding.
+"""Changes the kernel's packet rules through libnftables; only this module imports its binding.
 
 Each change is one transaction: it takes effect whole or not at all. The library is not safe for
 threads and its calls take milliseconds, so they run one at a time, each in a thread of its own. A
@@ -56,14 +56,14 @@ class Nft:
         self._one_at_a_time = asyncio.Lock()
         self._timed_out = False
         self._called_s: float | None = None
-        """When the call that goes on began, by the loop's clock."""
+        """When the running call began, by the loop's clock."""
         self.late_returns = 0
-        """How many abandoned calls have returned since; each may have changed the rules then."""
+        """Number of abandoned calls that returned later; each may have changed the rules."""
 
     def refusal(self) -> str | None:
-        """Why the rules cannot be changed now, None if the last call returned.
+        """Return why the rules cannot be changed now; None if the last call returned.
 
-        A call that goes on for long counts before it is given up, too.
+        A call that is slow but not abandoned yet counts, too.
         """
         now_s = asyncio.get_running_loop().time()
         is_slow = self._called_s is not None and now_s - self._called_s > RETRY_LIMIT_S

@@ -1,4 +1,4 @@
-"""Looks again and again at what a foreign hand may change on the host."""
+"""Checks periodically for changes by other programs on the host."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,14 +13,14 @@ CHECK_EVERY_S: Final = 10.0
 
 
 async def keep_checking(what: str, check: Callable[[], Awaitable[object]], clock: Clock) -> None:
-    """Check for ever; a check that the host does not let through is logged, and tried again."""
+    """Check until cancelled; a failed check is logged and repeated."""
     while True:
         await clock.sleep(CHECK_EVERY_S)
         await check_once(what, check)
 
 
 async def check_once(what: str, check: Callable[[], Awaitable[object]]) -> None:
-    """Check; when the host does not let that through it is logged."""
+    """Check once; a failed check is logged."""
     try:
         await check()
     except HostFailed as error:

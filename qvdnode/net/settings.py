@@ -17,21 +17,21 @@ DEFAULT_SUBNET: Final = IPv4Network("10.117.0.0/20")
 
 
 class Uplink(StrEnum):
-    """How guests reach the world."""
+    """How guests reach the Internet."""
 
     NAT = "nat"
-    """Behind the node's own address."""
+    """By NAT to the node's address."""
     ROUTED = "routed"
-    """With their own addresses; the network knows the way back."""
+    """With their own addresses; the network must have a route back."""
     NONE = "none"
-    """Not at all."""
+    """They do not."""
 
 
 class ForeignForward(StrEnum):
-    """What to do about another firewall that drops what the host forwards."""
+    """What to do about another firewall that drops forwarded packets."""
 
     REPORT = "report"
-    """Say so in the log and in `qvdnode doctor`."""
+    """Report it in the log and in `qvdnode doctor`."""
     ACCEPT = "accept"
     """Put two accept rules of ours into its chain, and take them away at the end."""
 
@@ -70,9 +70,9 @@ class NetSettings:
     """The only user of the host that may open connections to guests."""
 
     def __post_init__(self) -> None:
-        """Refuse what could not work."""
+        """Check the values; raises ValueError."""
         if names.LINK_MARK in self.prefix:
-            raise ValueError("prefix must not contain qv, by which links of guests are told")
+            raise ValueError("prefix must not contain qv, which marks the links of guests")
         if not LINK_NAME.fullmatch(self.bridge_name) or self.bridge_name in {".", ".."}:
             raise ValueError("bridge must be a link's name of at most 15 characters")
         if names.is_guest_link(self.prefix, self.bridge_name):

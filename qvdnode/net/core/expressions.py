@@ -1,4 +1,4 @@
-"""The words of nftables' JSON that the rule set is written with (man 5 libnftables-json).
+"""Builds nftables' JSON statements and commands (man 5 libnftables-json).
 
 Each function returns one statement of a rule or one command of a transaction.
 """
@@ -60,7 +60,7 @@ def established_flow() -> Json:
 
 
 def related_flow() -> Json:
-    """The rule goes on for ICMP errors about such a connection; whoever sent them may have lied."""
+    """The rule goes on for ICMP errors about such a connection; their sender may be forged."""
     return {"match": {"op": "in", "left": CT_STATE, "right": "related"}}
 
 
@@ -86,7 +86,7 @@ def count(reason: str) -> Json:
 
 
 def goto(chain: str) -> Json:
-    """Go on in another chain, for good."""
+    """Continue in another chain without return."""
     return {"goto": {"target": chain}}
 
 

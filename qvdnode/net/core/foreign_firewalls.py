@@ -1,8 +1,8 @@
-"""Other firewalls of the host that drop what it forwards, and the rules that let guests past them.
+"""Finds other firewalls that drop forwarded packets, and makes accept rules for guests. Pure.
 
 A packet must be let through by every chain of a hook. Docker and ufw set the policy of their
 FORWARD chain to drop, firewalld rejects at the end of its own whatever it has not accepted: guests
-get no answers then, although our own rules let them.
+get no answers then, although our own rules accept them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ from qvdnode.net.core.expressions import ACCEPT, IIFNAME, OIFNAME, Json, delete,
 IPV4_FAMILIES: Final = frozenset({"ip", "inet"})
 REFUSALS: Final = frozenset({"drop", "reject"})
 NOTES: Final = frozenset({"counter", "log"})
-"""Statements that change nothing about whether a packet goes on."""
+"""Statements without effect on the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardChain:
-    """A chain of somebody else at the forward hook that judges IPv4 packets."""
+    """A foreign chain at the forward hook that filters IPv4 packets."""
 
     family: str
     table: str
@@ -30,17 +30,17 @@ class ForwardChain:
     """As listed, in order."""
 
     def __str__(self) -> str:
-        """As a person would write it after `nft list chain`."""
+        """The arguments of `nft list chain`."""
         return f"{self.family} {self.table} {self.chain}"
 
     @property
     def reference(self) -> Json:
-        """How its rules are asked for."""
+        """The JSON object that names the chain in commands."""
         return {"family": self.family, "table": self.table, "name": self.chain}
 
     @property
     def drops(self) -> bool:
-        """Whether packets get past it only by a rule that lets them."""
+        """Whether it drops packets that none of its rules accepts."""
         return self.policy == "drop" or any(_refuses_all(rule["expr"]) for rule in self.rules)
 
 
@@ -60,12 +60,12 @@ def rules(listing: Iterable[Json]) -> list[Json]:
 
 
 def comment(prefix: str) -> str:
-    """What marks a rule in somebody else's chain as ours."""
+    """The comment that marks a rule in a foreign chain as ours."""
     return f"{names.table_name(prefix)}: guests"
 
 
 def opening(chain: ForwardChain, prefix: str, bridge: str) -> list[Json]:
-    """Commands that let pass what goes to and from the guests; none if it passes already.
+    """Return commands that accept guests' packets; none if they are accepted already.
 
     Our own chains still judge it.
     """
@@ -73,7 +73,7 @@ def opening(chain: ForwardChain, prefix: str, bridge: str) -> list[Json]:
         return []
     body = {"family": chain.family, "table": chain.table, "chain": chain.chain}
     marked = {**body, "comment": comment(prefix)}
-    # each goes in before the one that went in before it
+    # each is inserted before the previous one
     passes = [{"insert": {"rule": {**marked, "expr": expr}}} for expr in reversed(_passes(bridge))]
     return [*closing(chain, prefix), *passes]
 

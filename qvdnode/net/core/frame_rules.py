@@ -1,9 +1,9 @@
 """The bridge-family table: what frames a guest may send, and which it gets to see.
 
-Rule 1: frames are judged by the link they come in by, which the guest cannot choose.
-Rule 2: what a guest may claim to be stands in sets keyed by that link, never in rules.
-Rule 3: nothing is judged but frames from and to links that bear our guests' names; a guest's link
-that is in no set may send nothing at all.
+Rule 1: frames are checked by the link on which they arrive, which a guest cannot choose.
+Rule 2: the source addresses that a guest may use are in sets keyed by that link, never in rules.
+Rule 3: only frames from and to links with names of our guests are checked; a guest's link that is
+in no set may send nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ ADDRESSES: Final = "guest_addresses"
 LINK_LOCALS: Final = "guest_link_locals"
 
 RAW: Final = -300
-"""Before every other chain, so that nobody sees a forged frame."""
+"""Before all other chains, so that none of them sees a forged frame."""
 MULTICAST_BIT: Final = "01:00:00:00:00:00"
 RESERVED, RESERVED_MASK = "01:80:c2:00:00:00", "ff:ff:ff:ff:ff:f0"
 """For bridges among themselves. A bridge hands some of these to the host as if they had come by the
@@ -61,7 +61,7 @@ class FrameDrop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AllowedSource:
-    """What one guest may claim to be."""
+    """The source addresses that one guest may use on its link."""
 
     link: str
     mac: str
@@ -96,12 +96,12 @@ def frame_table(prefix: str, sources: Sequence[AllowedSource]) -> Table:
 
 
 def admit(prefix: str, source: AllowedSource) -> list[Json]:
-    """Commands that let a guest send as what it is; right also if they were given before."""
+    """Commands that allow a guest to send with its addresses; safe to repeat."""
     return _change("add", prefix, source)
 
 
 def expel(prefix: str, source: AllowedSource) -> list[Json]:
-    """Commands that take this away; right also if it is gone already."""
+    """Commands that undo `admit`; safe to repeat."""
     return [*admit(prefix, source), *_change("delete", prefix, source)]
 
 
@@ -131,7 +131,7 @@ def _from_guest() -> list[list[Json]]:
         [equal(kind, "arp"), goto("arp")],
         [equal(kind, "ip"), goto("ipv4")],
         [equal(kind, "ip6"), goto("ipv6")],
-        # VLAN tags, spanning tree, PPPoE and whatever else there is
+        # VLAN tags, spanning tree, PPPoE and all other protocols
         [count(FrameDrop.ETHERTYPE), DROP],
     ]
 
@@ -172,7 +172,7 @@ def _ipv6() -> list[list[Json]]:
         [equal(kind, (ROUTER_ADVERT, REDIRECT)), *drop],
         [equal(field("udp", "sport"), 547), *drop],
         [equal(claimed, f"@{LINK_LOCALS}"), ACCEPT],
-        # Before it has an address, a guest asks whether anybody else has it.
+        # Duplicate address detection: sent before a guest uses its address.
         [
             equal(field("ip6", "saddr"), "::"),
             equal(kind, (NEIGHBOUR_SOLICIT, MLD2_REPORT)),
@@ -189,7 +189,7 @@ def _across(ours: str) -> list[list[Json]]:
 
 
 def _leave(ours: str) -> list[list[Json]]:
-    """A bridge floods what it has no port for; no guest may overhear another's frames so."""
+    """A bridge floods frames for unknown addresses; no guest may receive another's frames so."""
     target = field("ether", "daddr")
     return [
         [

@@ -1,9 +1,9 @@
 """The inet-family table: whom guests may reach, and who may reach them.
 
-Rule 1: source addresses can be relied on here; frame_rules.py has dropped forged ones.
-Rule 2: nothing is judged but packets that come in or go out by the guests' bridge, or by a guest's
-link as if it were no port of a bridge: those are dropped.
-Rule 3: whatever is not expressly allowed between a guest and anybody is dropped.
+Rule 1: source addresses are trusted here, since frame_rules.py has dropped forged ones.
+Rule 2: only packets of the guests' bridge are checked. Packets that seem to come directly from a
+guest's link, not from the bridge, are dropped.
+Rule 3: all traffic of guests that is not explicitly allowed is dropped.
 """
 
 from collections.abc import Sequence
@@ -154,7 +154,7 @@ def _from_guest(bridge: str) -> list[list[Json]]:
         [equal(OIFNAME, bridge), count(PacketDrop.BETWEEN_GUESTS), DROP],
         [equal(NFPROTO, "ipv6"), count(PacketDrop.NO_EGRESS), DROP],
         [differ(field("ip", "saddr"), f"@{EGRESS}"), count(PacketDrop.NO_EGRESS), DROP],
-        # The kernel believes whoever quotes a connection, also one of others.
+        # The kernel accepts ICMP errors from anybody, also about connections of others.
         [equal(field("icmp", "type"), ICMP_ERRORS), count(PacketDrop.ICMP_ERROR), DROP],
         [equal(field("udp", "dport"), 53), equal(target, f"@{RESOLVERS}"), accept],
         [equal(field("tcp", "dport"), 53), equal(target, f"@{RESOLVERS}"), accept],
@@ -166,7 +166,7 @@ def _from_guest(bridge: str) -> list[list[Json]]:
 
 
 def _within_limit(connections_max: int) -> list[list[Json]]:
-    """The table of connections is the whole host's: no guest may fill it."""
+    """The connection tracking table is shared by the host; no guest may fill it."""
     guest = field("ip", "saddr")
     too_fast = more_often_than(
         OPENED_PER_S, burst=OPENED_BURST, per=guest, meter=OPENED, keys_max=GUESTS_MAX

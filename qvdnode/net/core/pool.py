@@ -1,4 +1,4 @@
-"""Which VM has which address of the guest network."""
+"""Assigns addresses of the guest network to VMs."""
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -22,7 +22,7 @@ class AddressPool:
         self._taken: set[IPv4Address] = set()
 
     def reserve(self, vm_id: VmId) -> IPv4Interface:
-        """An address for this VM, the same again until it is released; raises NodeFull."""
+        """Reserve an address for this VM, the same until `release`; raises NodeFull."""
         address = self._by_vm.get(vm_id)
         if address is None:
             address = self._free_address(vm_id)
@@ -30,7 +30,7 @@ class AddressPool:
         return IPv4Interface((address, self.subnet.prefixlen))
 
     def adopt(self, vm_id: VmId, address: IPv4Address) -> None:
-        """Hold an address that an earlier process gave out; raises Conflict."""
+        """Take over an address that an earlier process assigned; raises Conflict."""
         if self._by_vm.get(vm_id) == address:
             return
         if not self.gateway.ip < address < self.subnet.broadcast_address:

@@ -1,4 +1,4 @@
-"""Where the guest network stands among the host's own networks."""
+"""Compares the guest network with the host's routes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PROVIDER_NETWORKS: Final = (
     # of the Internet lies in it.
     IPv4Network("100.64.0.0/10"),
 )
-"""Where clouds give credentials and configuration to whoever asks from one of their machines."""
+"""Networks of cloud providers' services that give credentials to any program on a machine."""
 SUGGESTED: Final = IPv4Network("10.64.0.0/10")
 
 
