@@ -1,4 +1,4 @@
-"""What AppArmor knows on this host; it may have none."""
+"""Reads whether AppArmor can confine guests on this host."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +22,7 @@ class AppArmor(StrEnum):
 
 
 def probe(security: Path = SECURITY) -> AppArmor:
-    """What there is."""
+    """Read the state."""
     if not security.is_dir():
         return AppArmor.ABSENT
     try:

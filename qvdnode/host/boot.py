@@ -1,4 +1,4 @@
-"""Which boot of the host this is: pids and mounts of another boot mean nothing."""
+"""Identifies the boot of the host; pids and mounts of an earlier boot are invalid."""
 
 from pathlib import Path
 from typing import Final

@@ -19,11 +19,11 @@ from qvdnode.runtime.scarcity import EXHAUSTED
 
 MOUNTED_AT: Final = Path("/sys/fs/cgroup")
 DEPTH_MAX: Final = 8
-"""Groups below a guest's own are the guest's to make; deeper ones are not ours to walk."""
+"""Guests create groups below their own; groups deeper than this are not read."""
 
 
 class CgroupVersion(StrEnum):
-    """How the host has its controllers."""
+    """Which version of cgroups has the controllers."""
 
     V2 = "v2"
     V1 = "v1"
@@ -35,13 +35,13 @@ class Cgroups:
 
     version: CgroupVersion
     hierarchies: tuple[Path, ...]
-    """Where each is mounted; one for v2."""
+    """Mount points of the hierarchies; one for v2."""
 
     def processes(self, group: str) -> set[int]:
-        """The pids in that group and below it; raises HostFailed when it cannot look now."""
+        """Return the pids in that group and below; raises HostFailed when it cannot be read."""
         pids: set[int] = set()
-        # On v1 a process sits in one group of each hierarchy; the pids agree, so one will do
-        # that has the group at all.
+        # On v1 a process is in one group of each hierarchy with the same pids, so read the first
+        # hierarchy that has the group.
         for folder in self._folders(group):
             for below in _walk(folder):
                 pids |= _pids(below)
@@ -54,12 +54,12 @@ class Cgroups:
         return any(True for _ in self._folders(group))
 
     def kill(self, group: str) -> int:
-        """SIGKILL to every process in that group and below; how many there were."""
+        """Send SIGKILL to each process in that group and below; returns their number."""
         pids = self.processes(group)
         for folder in self._folders(group):
             with contextlib.suppress(OSError):
                 (folder / "cgroup.kill").write_text("1", encoding="ascii")
-        # Where no hierarchy can kill some are left; a listed pid may by now be a stranger's.
+        # Without cgroup.kill, kill by pid; a listed pid may belong to another process by now.
         held = {pid: descriptor for pid in pids if (descriptor := pidfd.open_process(pid))}
         try:
             for pid in self.processes(group) & held.keys():
@@ -138,7 +138,7 @@ def _pids(folder: Path) -> set[int]:
 
 @contextlib.contextmanager
 def _gone_is_empty(folder: Path) -> Iterator[None]:
-    """Go on behind a group that is gone; one that cannot be read now is not taken for empty."""
+    """Ignore that a group is gone; raises HostFailed for one that cannot be read."""
     try:
         yield
     except OSError as error:

@@ -1,10 +1,9 @@
-"""One child process: how it is started, its streams and its end. The home of `subprocess`.
+"""Starts one child process and handles its streams and exit; only module with `subprocess`.
 
-A child is made by vfork: fork would copy the tables of all of this process's memory, which takes
-milliseconds, and leave it to copy page after page later. So nothing runs in a child before its
-program does, and whatever is to be different for it must be set in the thread that starts it.
-The C code of `subprocess` closes all other descriptors in the child itself, where no thread can
-open another one any more.
+A child is made by vfork, since fork would copy this process's page tables, which takes
+milliseconds, and cause page faults later. So no code runs in the child before its program, and
+whatever must differ for the child is set in the thread that starts it. The C code of `subprocess`
+closes all other descriptors in the child, where no other thread can open new ones.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ Stream: TypeAlias = int | IO[bytes]
 
 
 class Child:
-    """A child process, leader of a session of its own. Whoever has it ends it and closes it."""
+    """A child process, leader of a session of its own. The owner ends and closes it."""
 
     def __init__(self, started: "subprocess.Popen[bytes]", gone: int) -> None:
         """`gone` is a pidfd of it, which is closed here once the process has ended."""
@@ -60,7 +59,7 @@ class Child:
     async def communicate(self, content: bytes | None) -> tuple[bytes, bytes]:
         """Write that to its stdin; all of its stdout and stderr, once it has ended.
 
-        What it has started holds the pipes open, too, and is waited for.
+        Waits also for programs that it has started, since they hold the pipes open.
         """
         async with asyncio.TaskGroup() as group:
             stdout = group.create_task(_whole(self.stdout))
@@ -78,13 +77,13 @@ class Child:
         self._started.send_signal(number)
 
     def kill_session(self) -> None:
-        """SIGKILL to it and to all that it has started and left in its process group."""
-        # A number is given out again only after all others were, and not while the group lives.
+        """Send SIGKILL to it and to all processes in its process group."""
+        # The pid is not reused soon, and never while its process group exists.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go of its pipes, whoever else has their other ends; readers see the end."""
+        """Close its pipes, even if other processes hold their other ends; readers see EOF."""
         for transport in self._transports:
             if transport.is_closing():
                 continue
@@ -96,7 +95,7 @@ class Child:
     def _reap(self, gone: int) -> None:
         asyncio.get_running_loop().remove_reader(gone)
         os.close(gone)
-        self._started.wait()  # no wait: the pidfd has told that it has ended
+        self._started.wait()  # returns at once: the pidfd reported its exit
         self._ended.set()
 
     async def _reader(self, pipe: IO[bytes]) -> asyncio.StreamReader:
@@ -134,10 +133,10 @@ async def start(
 ) -> Child:
     """Start a program that has these three streams and `pass_fds` open, and nothing else.
 
-    With `enter` it is started by a new thread, which calls that first; the program inherits what
-    it makes of its thread. Such a program must not be tied to us by a parent-death signal, which
-    goes by the thread. Without, the calling thread starts it. All threads of this process stand
-    still until the program is executed, since CPython holds its lock meanwhile. Raises OSError.
+    With `enter` a new thread calls it and then starts the program, which inherits the thread's
+    state. Such a program must not use a parent-death signal, which fires when the thread ends.
+    Without `enter` the calling thread starts it. CPython holds the GIL until the exec, so all
+    threads of this process wait. Raises OSError.
     """
 
     def begin() -> tuple["subprocess.Popen[bytes]", int]:

@@ -1,4 +1,4 @@
-"""No core dump of this process, nor of what it starts: guests, database, tools.
+"""Forbids core dumps of this process and of all that it starts: guests, database, tools.
 
 A dump of the node holds passwords and keys. One of a guest's programs would be taken by the handler
 that `kernel.core_pattern` names, which runs on the host as root for whatever a guest lets crash.

@@ -1,4 +1,4 @@
-"""Open descriptors, kept from the programs that a process starts.
+"""Keeps open file descriptors from being inherited by child processes.
 
 Python marks what it opens itself as closed on exec. What a shell left open, or what a library in C
 opens (libnftables its netlink socket), is not marked. host/child.py closes them in each child

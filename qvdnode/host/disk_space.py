@@ -1,4 +1,4 @@
-"""How much room a file system has."""
+"""Measures the free space of file systems."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FreeRoom:
-    """What an ordinary program could still have of a file system."""
+    """Free space of a file system for unprivileged programs."""
 
     mib: int
     inodes: int | None

@@ -1,4 +1,4 @@
-"""IPv4 forwarding of the host: switched on while an instance needs it, put back after the last."""
+"""Switches IPv4 forwarding on while an instance needs it, and restores it after the last one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,5 +36,5 @@ class Forwarding:
         return bool(self._switch.hold(prefix, bridge))
 
     def release(self, prefix: str) -> bool:
-        """The instance needs it no more; True if the switch was put back to off."""
+        """Note that the instance has stopped; True if forwarding was switched off."""
         return bool(self._switch.release(prefix))

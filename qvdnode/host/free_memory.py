@@ -1,17 +1,17 @@
-"""Gives memory that the program has freed back to the kernel."""
+"""Returns freed memory to the kernel."""
 
 import ctypes
 from typing import Final
 
 _trim: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
-"""glibc's; another libc may have none and need none."""
+"""glibc's function; other C libraries may lack it."""
 
 
 def trim_memory() -> None:
-    """malloc_trim(3). Without it glibc keeps freed memory that lies below memory in use.
+    """Call malloc_trim(3), since glibc keeps freed memory that lies below memory in use.
 
-    Others that allocate wait meanwhile: about 0.3 ms for each MiB that is given back, so call it
-    often rather than late.
+    It blocks other threads' allocations, about 0.3 ms for each MiB that is freed, so call it
+    often.
     """
     if _trim is not None:
         _trim(0)

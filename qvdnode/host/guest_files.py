@@ -1,4 +1,4 @@
-"""Files in a folder that a guest may write: read and replaced without trusting it.
+"""Reads and replaces files in a folder that a guest may write, without trusting it.
 
 No link is followed, nothing but regular files is opened, no open or read can block, and every read
 is bounded. All calls are short enough for the loop: the folders are small and in memory.
@@ -56,11 +56,11 @@ class GuestFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close the folder."""
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         os.close(self._descriptor)
 
     def read(self, name: str, *, limit: int) -> bytes | None:
@@ -99,7 +99,7 @@ class GuestFolder:
             if descriptor is None:
                 return False
             try:
-                # First written over what is there, which takes room only in a hole of the file.
+                # Overwrite before truncating: that needs no new space except in holes.
                 if os.pwrite(descriptor, content, 0) < len(content):
                     return False
                 os.ftruncate(descriptor, len(content))
@@ -121,7 +121,7 @@ class GuestFolder:
             try:
                 self._rename(temporary, name)
             except IsADirectoryError:
-                # Nothing else withstands, and a folder can be put aside.
+                # Only a folder cannot be replaced by rename: rename it first.
                 self._rename(name, f"{temporary}.aside")
                 self._rename(temporary, name)
         except OSError as error:
@@ -139,7 +139,7 @@ class GuestFolder:
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise HostFailed(f"cannot open {self._path / name}: {error.strerror}") from error
-            # A link, a socket, a FIFO without reader, or nothing: none of them is a log.
+            # A link, a socket, a FIFO without reader, or no file.
             yield None
             return
         try:

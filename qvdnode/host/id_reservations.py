@@ -1,8 +1,8 @@
-"""Which host ids belong to the guests of which instance: two instances never share any.
+"""Reserves ranges of host ids for the guests of an instance; two instances never share one.
 
-Guests of two instances under the same ids could reach each other's files and processes if one ever
-broke out. So each instance keeps a file named after its ids in a record folder, locked while it
-lives. The ids are still its own when it has ended and left guests running: their processes show.
+Guests of two instances with the same ids could access each other's files and processes after an
+escape. So each instance keeps a locked file, named after its ids, in a record folder. The ids stay
+reserved after the instance has ended while processes of its guests run under them.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ class _Record:
 
 @contextmanager
 def reserved(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None]:
-    """Have the ids for the state folder `holder`; blocks for a moment.
+    """Reserve the ids for the state folder `holder`; blocks briefly.
 
     Raises HostFailed naming the state folder of another instance that has some of them.
     """
@@ -77,13 +77,13 @@ def unused(count: int, *, seed: int, records: Path = RECORDS, but: Path | None =
             ids = range(start, start + count)
             if holder_of(ids, records, but=but) is None:
                 return ids
-    raise HostFailed(f"every {count} ids from {SPARE.start} to {SPARE.stop - 1} are claimed")
+    raise HostFailed(f"every {count} ids from {SPARE.start} to {SPARE.stop - 1} are reserved")
 
 
 def holder_of(ids: range, records: Path = RECORDS, *, but: Path | None = None) -> str | None:
     """The state folder of an instance that has some of the ids, other than `but`; changes nothing.
 
-    Who may not read the records learns of none.
+    None, too, if the caller may not read the records.
     """
     for record in _all(records):
         apart = record.ids.start >= ids.stop or record.ids.stop <= ids.start

@@ -1,7 +1,7 @@
-"""Mounts whose owners look shifted: on disk uid 1000, in the guest's range start + 1000.
+"""Makes idmapped mounts: a file of uid 1000 on disk belongs to start + 1000 in the guest.
 
-The kernel wants a user namespace that carries the mapping, and each guest lives in one. A child
-makes it and is gone again; its descriptor is kept for the next start that gets the same range.
+The kernel takes the mapping from a user namespace, which is also the guest's. A short-lived child
+creates it; its descriptor is cached for the next start with the same range.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ INNER: Final = "\n".join(
 
 
 class Namespaces:
-    """Keeps a user namespace for each range of ids that was in use lately.
+    """Caches a user namespace for each recently used range of ids.
 
     A range belongs to one guest at a time, and the next one that has it finds the namespace empty.
     """
@@ -71,14 +71,14 @@ class Namespaces:
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT_NAMESPACES:
                 os.close(self._kept.popitem(last=False)[1])
-            # A copy, so that a later call may drop the kept one meanwhile.
+            # A duplicate, since a later call may close the cached one.
             return os.dup(self._kept[key])
 
     async def _keep(self, start: int, count: int) -> None:
         self._kept[(start, count)] = await self._make(start, count)
 
     def close(self) -> None:
-        """Let go of all; what lives in one goes on."""
+        """Close all; processes in them are not affected."""
         while self._kept:
             os.close(self._kept.popitem()[1])
 
@@ -102,7 +102,7 @@ class IdMapper:
         """
         namespace = await self._namespaces.get(start, count)
         try:
-            # The thread has the descriptor until it is done.
+            # The thread needs the descriptor until it has ended.
             await run_shielded(
                 asyncio.to_thread(mounts.bind, source, target, attributes, namespace)
             )
@@ -114,7 +114,7 @@ class IdMapper:
             os.close(namespace)
 
     def close(self) -> None:
-        """Let go of the kept namespaces; mounts made with them stay."""
+        """Close the cached namespaces; mounts made with them stay."""
         self._namespaces.close()
 
 
@@ -122,7 +122,7 @@ async def user_namespace(start: int, count: int) -> int:
     """A descriptor of a new user namespace with that mapping for users and groups."""
     async with _child(start, ["cat"]) as child:
         child.stdin.write(b"\n")
-        await child.read_line()  # an answer from cat means that unshare is done
+        await child.read_line()  # output of cat means that unshare has ended
         return await asyncio.to_thread(_map, child.pid, f"0 {start} {count}\n")
 
 
@@ -151,7 +151,7 @@ class _Child:
     stdout: asyncio.StreamReader
 
     async def read_line(self) -> str:
-        """Its next line."""
+        """Return its next line of output."""
         line = await self.stdout.readline()
         if not line:
             raise HostFailed("this kernel lets nobody make user namespaces (qvdnode doctor)")

@@ -1,10 +1,10 @@
 """One inotify descriptor for the node, so that watching a guest's folder costs no task.
 
-A guest may write as often as it likes: after each look the descriptor rests for REST_S, while the
-kernel merges or drops what comes, so that the node looks at most 1 / REST_S times a second.
+Guests may write without limit. After each read the descriptor is not read for REST_S, while the
+kernel merges or drops events, so that the node reads at most 1 / REST_S times a second.
 
-Where the host has no inotify left (its limits, descriptors or memory are used up) folders are
-looked at every POLL_S instead, until inotify can be had again.
+If no more inotify watches can be made (limits, file descriptors or memory are exhausted), folders
+are polled every POLL_S until they can.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 POLLED = Gauge(
     "qvdnode_polled_folders",
-    "Folders of guests that are polled, since the host has no inotify left",
+    "Folders of guests that are polled because inotify watches are exhausted",
 )
 
 REST_S: Final = 0.02
@@ -130,7 +130,7 @@ class Inotify:
             watched.changed()
 
     def _go_back(self) -> None:
-        """Watch what is polled by inotify again, as far as that can be had."""
+        """Replace polling by inotify watches where possible."""
         for watched in tuple(self._polled):
             try:
                 watched.number = self._add(watched)
@@ -138,7 +138,7 @@ class Inotify:
                 if error.errno not in GONE:
                     return
             self._forget(watched)
-            watched.changed()  # once more, for what happened right before
+            watched.changed()  # once more, for changes before the watch was added
         log.info("folders_watched_again")
 
     def _forget(self, watched: "_Watch") -> None:

@@ -1,4 +1,4 @@
-"""Limits of the kernel that the host and all guests share, raised while an instance runs.
+"""Raises kernel limits that the host and all guests share while an instance runs.
 
 What the kernel can bound for each guest is bounded there (docs/decisions). The rest is one number
 for all: raised so far that a guest meets the limit of its own memory first.

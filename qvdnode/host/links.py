@@ -1,4 +1,4 @@
-"""Network links, addresses and routes of the host, through netlink: the home of pyroute2."""
+"""Network links, addresses and routes of the host by netlink; only module with pyroute2."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class GuestEnd:
-    """The end of a guest's link that the guest has."""
+    """The guest's end of its veth pair."""
 
     name: str
     mac: str
@@ -55,7 +55,7 @@ class GuestEnd:
 def _on_a_loop_of_its_own(
     work: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Run in a thread on asyncio's own loop: uvloop opens no netlink sockets."""
+    """Run in a thread with an asyncio loop, since uvloop cannot open netlink sockets."""
 
     @functools.wraps(work)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -131,7 +131,7 @@ async def create_veth(name: str, bridge: str, namespace: NetworkNamespace, guest
     def work() -> None:
         asyncio.run(_create_pair(name, bridge, namespace, guest))
         namespace.enter()
-        # No rule lets its IPv6 out, and its link would have a network full of neighbours.
+        # No rule allows IPv6 out, and an IPv6 link would add neighbour table entries.
         set_link_options(guest.name, {"ipv6/disable_ipv6": 1})
         asyncio.run(_configure(guest))
 

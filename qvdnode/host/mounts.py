@@ -1,4 +1,4 @@
-"""Mounts: making, ending and listing them. Everything here blocks; call it in a thread."""
+"""Makes, removes and lists mounts. All functions block; call them in a thread."""
 
 import errno
 import os
@@ -65,7 +65,7 @@ def is_mounted(point: Path) -> bool:
 
 
 def overlay(lower: Path, upper: Path, work: Path, target: Path) -> None:
-    """Mount an overlay that is thrown away: its writes are never synced, devices don't work."""
+    """Mount a temporary overlay: writes are never synced, devices are disabled."""
     for folder in (lower, upper, work):
         if _SPECIAL.search(str(folder)):
             raise OSError(errno.EINVAL, "a path of an overlay must not hold , : or \\", str(folder))

@@ -1,4 +1,4 @@
-"""Network namespaces other than the host's: of guests, and for what no host user may dial.
+"""Network namespaces of guests, and for sockets that no host user may connect to.
 
 Abstract unix sockets belong to a network namespace, and whoever wants to enter one needs
 CAP_SYS_ADMIN over it.
@@ -24,7 +24,7 @@ class NetworkNamespace:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def enter(self) -> None:
-        """Have this thread, and no other, in it from now; raises OSError."""
+        """Move this thread into it; raises OSError."""
         linux.enter_network(self.descriptor, self._file)
 
     def is_own(self) -> bool:
@@ -32,7 +32,7 @@ class NetworkNamespace:
         return os.path.samestat(os.fstat(self.descriptor), OWN.stat())
 
     def close(self) -> None:
-        """Let go of it; safe to repeat."""
+        """Close it; safe to repeat."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1

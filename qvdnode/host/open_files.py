@@ -9,7 +9,7 @@ close every descriptor up to it one by one."""
 
 
 def limit_to_expect() -> int:
-    """What `raise_limit` would get, without a change."""
+    """Return what `raise_limit` would set, without a change."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(soft, min(WANTED, hard)) if hard != resource.RLIM_INFINITY else max(soft, WANTED)
 

@@ -1,4 +1,4 @@
-"""Work in a thread of its own, which ends with the work.
+"""Runs work in a new thread that ends with it.
 
 For work that changes its thread (a network namespace, a filter of system calls), so that nothing
 else ever runs in that thread, and for work that may hang: an executor has few threads, and the

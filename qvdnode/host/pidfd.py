@@ -1,6 +1,6 @@
-"""Processes named for good: a pid and its start time, signalled and awaited through a pidfd.
+"""Signals and awaits processes by pidfd, identified by pid and start time.
 
-A pid alone may belong to somebody else by the time it is used.
+A pid alone may have been reused by another process.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ PROC = Path("/proc")
 
 
 def start_ticks(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat, or None when there is no such process (or only its corpse)."""
+    """Field 22 of /proc/PID/stat, or None when there is no such process (or only a zombie)."""
     try:
         text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

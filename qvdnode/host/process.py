@@ -1,7 +1,7 @@
-"""Child processes: every way to run a program.
+"""Runs programs as child processes.
 
-Never a shell, never inherited descriptors or environment beyond what is named here: whatever a
-library has opened, a child has its three streams and the `pass_fds` of its call.
+Never through a shell. A child inherits only its three streams, the `pass_fds` of the call and the
+environment given here.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Finished:
     stderr: bytes
 
     def stderr_tail(self) -> str:
-        """The end of what it said on stderr, for a message to a person."""
+        """The end of its stderr, for error messages."""
         return self.stderr.decode(errors="replace").strip()[-400:]
 
 
@@ -67,7 +67,7 @@ async def exit_code(
     output: Stream = DEVNULL,
     enter: Callable[[], None] | None = None,
 ) -> int:
-    """Run a program without reading its output, nor waiting for what it leaves; its exit code.
+    """Run a program, discard its output, do not wait for its children; returns its exit code.
 
     A program that runs in a guest could print without end, or leave a pipe of ours open for ever.
     `enter` changes the thread that starts it, and no other: see child.start.
@@ -174,7 +174,7 @@ async def _killed_after(child: Child, name: str, limit_s: float) -> AsyncGenerat
 async def end(child: Child, *, grace_s: float = 5.0) -> None:
     """End a child that may still run: SIGTERM, then SIGKILL after `grace_s`; and close its pipes.
 
-    A caller that is cancelled waits for that, too: no child is left behind half ended.
+    A cancelled caller waits for that, too, so that no child is left running.
     """
     try:
         if child.returncode is None:
@@ -210,7 +210,7 @@ async def stream(
     The program ends with the generator, also when nobody reads to the end.
     """
     words = tuple(str(word) for word in argv)
-    # A file, not a pipe: a program with much to complain about must not wait for a reader.
+    # A file, not a pipe: a program with much error output must not block.
     with tempfile.TemporaryFile() as complaints:
         child = await _spawn(words, None, streams=(DEVNULL, PIPE, complaints))
         if child.stdout is None:

@@ -1,4 +1,4 @@
-"""Folders of small files in which the instances of one host tell each other what they hold."""
+"""Folders with small files in which the instances of one host record what they have reserved."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ OPEN_LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def locked(records: Path, failing: str) -> Iterator[None]:
-    """Be the only one at the folder, which is made if need be; waits for the one before.
+    """Lock the folder, which is made if needed; waits for another holder of the lock.
 
     Raises HostFailed, beginning with `failing`, for whatever the file system refuses meanwhile.
     """

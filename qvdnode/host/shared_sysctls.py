@@ -1,4 +1,4 @@
-"""Numbers of the kernel that several instances of one host need at least so high.
+"""Raises sysctls to minimum values while instances on this host need them.
 
 Each instance leaves a file in a record folder, beside one that says how the numbers stood before
 the first came. The last instance puts them back, unless somebody else has changed them meanwhile.
@@ -68,7 +68,7 @@ class SharedSysctls:
             return low
 
     def release(self, prefix: str) -> dict[str, int]:
-        """The instance needs them no more; what was put back, and to what."""
+        """Note that the instance has stopped; returns the restored values by name."""
         with self._locked():
             (self.records / f"{HOLDER}{prefix}").unlink(missing_ok=True)
             if self._holders():

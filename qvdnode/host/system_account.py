@@ -1,4 +1,4 @@
-"""System accounts of our own, made when missing, and what such an account can reach."""
+"""Creates our system accounts, and checks which folders such an account can enter."""
 
 import os
 import pwd
@@ -25,7 +25,7 @@ class SystemAccount:
     def command(self, *argv: str | Path) -> tuple[str, ...]:
         """The command line that runs `argv` as this account, with nothing of root's left."""
         words = ("setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups")
-        # the working folder may be one that the account cannot even look at
+        # the account may have no access to the current working directory
         return (*words, "--", "env", "--chdir=/", *map(str, argv))
 
 
@@ -70,7 +70,7 @@ def own_folder(path: Path, account: SystemAccount) -> None:
 def passable_folder(path: Path, account: SystemAccount) -> None:
     """Make a folder of root's that this account can pass and read, and nobody else, or make it so.
 
-    Root can work in it without a thought: the account can put nothing there.
+    Root can work in it safely, since the account cannot write there.
     """
     _folder(path, account, owner=os.geteuid(), mode=0o750)
 

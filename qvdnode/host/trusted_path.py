@@ -1,4 +1,4 @@
-"""Whether other users of the host can change what stands at a path, or put something else there.
+"""Checks that no other user of the host can change or replace the file or folder at a path.
 
 Root must not keep secrets, read its configuration or work in a place that somebody else controls: a
 folder that another user owns or may write lets them swap what is in it, at any moment. So a path is
@@ -28,7 +28,7 @@ WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class PathUse(Enum):
-    """What a path is to be."""
+    """What a path is used for, which decides the check of its last part."""
 
     OWN_FOLDER = "folder"
     """Nobody else may write it."""
@@ -55,7 +55,7 @@ def trusted(path: Path, use: PathUse, *, make_mode: int | None = None) -> Iterat
 
 
 def require(path: Path, use: PathUse, *, make_mode: int | None = None) -> None:
-    """Raise what `trusted` raises. What is trusted stays so, since nobody else can change it."""
+    """Raise as `trusted` does. The result stays valid, since no other user can change it."""
     with trusted(path, use, make_mode=make_mode):
         pass
 
@@ -77,7 +77,7 @@ def without_links(path: Path) -> Path:
 
 
 class _Walk:
-    """One step after the other, from `/`."""
+    """Walks a path from `/`, one part at a time."""
 
     def __init__(self, make_mode: int | None, *, parents_matter: bool = True) -> None:
         self._make_mode = make_mode

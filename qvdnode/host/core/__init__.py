@@ -1,1 +1,1 @@
-"""What is decided about the host's resources without touching them."""
+"""Decisions about the host's resources, pure."""

@@ -1,15 +1,15 @@
-"""Divides the descriptors that the process may open among the node's duties. Pure.
+"""Divides the file descriptors of the process among its users. Pure.
 
-What a start of a desktop, the database and the log need is set aside first. The rest is for what
-strangers can make many of, and for guests; where there is too little for all, none of them can
-take from the others.
+Descriptors for starting desktops, for the database and for the log are reserved first. The rest is
+divided between guests and the ports' connections, so that unauthenticated clients cannot use up
+those of the others.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 SHARE_MIN: Final = 64
-"""With less for any of those that share, a node is of no use."""
+"""A node does not start with less for any of them."""
 
 
 def needed(fixed: int, wishes: Mapping[str, int]) -> int:
@@ -23,9 +23,9 @@ def least(fixed: int, wishes: Mapping[str, int]) -> int:
 
 
 def divide(limit: int, fixed: int, wishes: Mapping[str, int]) -> dict[str, int]:
-    """What each gets: its wish, or an equal part of what is left where it is not enough for all.
+    """Return the share of each: its wish, or an equal part if there is not enough for all.
 
-    Small wishes are granted whole as long as they are within an equal part.
+    A wish below the equal part is granted in full.
     """
     left, shares = max(0, limit - fixed), dict.fromkeys(wishes, 0)
     by_size = sorted(wishes, key=lambda name: wishes[name])
@@ -36,8 +36,11 @@ def divide(limit: int, fixed: int, wishes: Mapping[str, int]) -> dict[str, int]:
 
 
 def connections(per_source: int, total: int, most: int, allowed: int) -> tuple[int, int, int]:
-    """The limits of a port that may hold so many connections; strangers get half of fewer."""
+    """Return a port's limits if `allowed` connections may be open.
+
+    Unauthenticated connections get at most half of them.
+    """
     if allowed >= most:
         return per_source, total, most
-    strangers = max(1, min(total, allowed // 2))
-    return min(per_source, strangers), strangers, max(allowed, strangers + 1)
+    unauthenticated = max(1, min(total, allowed // 2))
+    return min(per_source, unauthenticated), unauthenticated, max(allowed, unauthenticated + 1)

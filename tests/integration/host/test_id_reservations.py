@@ -119,7 +119,7 @@ def test_unused_ids_keep_clear_of_those_that_are_claimed(tmp_path: Path) -> None
     # The same holder: guests of others on this host may run under its ids, which keeps its record.
     with (
         reserved(SPARE, Path("/srv/first"), tmp_path),
-        pytest.raises(HostFailed, match="are claimed"),
+        pytest.raises(HostFailed, match="are reserved"),
     ):
         unused(count, seed=7, records=tmp_path)
 
@@ -127,7 +127,7 @@ def test_unused_ids_keep_clear_of_those_that_are_claimed(tmp_path: Path) -> None
 def test_a_record_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(HostFailed, match="cannot be claimed"),
+        pytest.raises(HostFailed, match="cannot be reserved"),
         reserved(IDS, Path("/a"), tmp_path / "file" / "ids"),
     ):
         pass
