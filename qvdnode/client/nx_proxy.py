@@ -1,4 +1,4 @@
-"""Shows an NX stream on an X display: nxproxy, dialled into a socket only its user can reach.
+"""Shows an NX stream on an X display with nxproxy, over a socket that only its user can reach.
 
 nxproxy has no password towards us, so the way in is a unix socket in a folder of mode 0700, one
 connection only, and the peer must be our own user. No slave channel is offered: a guest cannot
@@ -34,7 +34,7 @@ UNREADABLE: Final = (
     "Failure decoding data",
     "bad control message",
 )
-"""What nxproxy says of a stream that is none; it exits with 0 nevertheless."""
+"""Output of nxproxy for an invalid stream, after which it still exits with 0."""
 SANDBOX_SIGNALS: Final = 128
 DISPLAY_NUMBER: Final = 40
 """nxproxy wants one behind the last colon; with a unix socket it names nothing."""

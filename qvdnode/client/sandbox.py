@@ -16,7 +16,7 @@ TRUE: Final = "/usr/bin/true"
 
 
 async def problem() -> str | None:
-    """Why programs cannot be confined here; None where they can."""
+    """Return why programs cannot be confined here, None if they can."""
     if shutil.which(sandbox.BUBBLEWRAP) is None:
         return "bubblewrap is not installed (apt install bubblewrap)"
     try:
@@ -29,7 +29,7 @@ async def problem() -> str | None:
 def command(
     program: str, arguments: tuple[str, ...], socket: str, display: str, *, confine: bool
 ) -> list[str]:
-    """What runs a program that dials our socket and draws on the display."""
+    """Return the command line for a program that uses our socket and the display."""
     path = shutil.which(program) or program
     if not confine:
         return sandbox.unsandboxed(path, arguments)
@@ -39,7 +39,7 @@ def command(
 
 
 def environment(display: str, folder: str, *, confine: bool) -> dict[str, str]:
-    """All that the program is told.
+    """Return the program's environment.
 
     nxproxy keeps a folder under HOME and starts NX_CLIENT for dialogs; it gets neither of the
     user's. It has no use for XAUTHORITY: it passes on the greeting that comes from the guest.

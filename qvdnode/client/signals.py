@@ -1,4 +1,4 @@
-"""Makes SIGTERM end a program as Ctrl-C does: by cancelling what it awaits, so that all unwinds."""
+"""Makes SIGTERM end a program like Ctrl-C: by cancelling its main task, so that it cleans up."""
 
 import asyncio
 import signal
@@ -18,7 +18,7 @@ def run_to_signal(work: Coroutine[Any, Any, T]) -> T | None:
 
         def stop() -> None:
             nonlocal asked
-            # A second Ctrl-C must not cut short the unwinding that the first one began.
+            # A second Ctrl-C must not interrupt the clean-up.
             if not asked:
                 asked = True
                 task.cancel()

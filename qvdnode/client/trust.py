@@ -1,4 +1,4 @@
-"""By what a server is recognised: an authority that vouches for it, or the pin of its certificate.
+"""Decides whether a server is trusted: by a certificate authority or by a pinned certificate.
 
 The system's authorities are those that OpenSSL finds, SSL_CERT_FILE and SSL_CERT_DIR included.
 """
@@ -22,7 +22,7 @@ class Trust:
 
 
 ANY: Final = Trust()
-"""Whoever it is."""
+"""Accepts any server."""
 
 
 def authorities(ca: Path | None = None) -> ssl.SSLContext:
@@ -47,7 +47,7 @@ def authorities(ca: Path | None = None) -> ssl.SSLContext:
 
 
 def any_certificate() -> ssl.SSLContext:
-    """A client's TLS that takes any certificate: it is judged by its pin afterwards, or not."""
+    """A TLS context that accepts any certificate; the caller checks the pin afterwards."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False

@@ -99,7 +99,7 @@ def fitted(config: Config, limit: int) -> Config:
                 "needed": wanted.all,
                 "client_connections": clients.connections_max,
                 "admin_connections": admin.connections_max,
-                "mend": f"Raise the limit of open files to {wanted.all} (LimitNOFILE, ulimit -n).",
+                "fix": f"Raise the limit of open files to {wanted.all} (LimitNOFILE, ulimit -n).",
             },
         )
     return replace(config, clients=clients, admin=admin)

@@ -1,4 +1,4 @@
-"""API tokens: what administrators and their programs log in with. Rows hold digests only."""
+"""API tokens of administrators and their programs. Rows hold only digests."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,11 +36,11 @@ class ApiTokens:
         self._db = db
 
     async def add(self, name: str, token_digest: bytes) -> int:
-        """Note a token and return its id; raises Conflict when the name is taken."""
+        """Store a token's digest and return its id; raises Conflict when the name is taken."""
         return int(await self._db.fetchval(ADD, name, token_digest))
 
     async def operator(self, token_digest: bytes) -> Operator | None:
-        """Whose token it is; None for an unknown one."""
+        """Return a token's owner; None for an unknown token."""
         row = await self._db.fetchrow(OPERATOR, token_digest, idempotent=True)
         return None if row is None else Operator(name=row["name"], token_id=row["id"])
 
@@ -50,7 +50,7 @@ class ApiTokens:
         return listing(rows, page, _convert)
 
     async def delete(self, token_id: int) -> None:
-        """Forget a token; raises NotFound."""
+        """Delete a token; raises NotFound."""
         changed(await self._db.execute(DELETE, token_id), "token", token_id)
 
 

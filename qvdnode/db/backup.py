@@ -1,4 +1,4 @@
-"""Copies the farm's tables into a file, all as of one moment, while the farm works on.
+"""Backs up the farm's tables to a file, from one snapshot, while the farm runs.
 
 pg_dump is not used: its output ties the restore to the server's version, and its programs may be
 absent beside an external server. The schema itself is not in the file; the program has it.

@@ -81,7 +81,7 @@ def _taken(to: Path) -> Conflict:
 
 
 class Archive:
-    """A backup that is being read; its checksums have been found right."""
+    """A backup that is being read; its checksums were verified."""
 
     def __init__(self, tar: tarfile.TarFile, manifest: Manifest) -> None:
         self._tar = tar
@@ -103,7 +103,7 @@ class Archive:
 def open_archive(path: Path) -> Iterator[Archive]:
     """Read a backup.
 
-    Raises NotFound, Invalid when it is not one or not whole, HostFailed when another user of this
+    Raises NotFound, Invalid when it is no complete backup, HostFailed when another user of this
     host could have put it there: it brings the passwords and tokens that will be accepted.
     """
     try:
@@ -118,7 +118,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}.") from error
     except (tarfile.TarError, EOFError) as error:
-        raise Invalid(f"{path} is no whole backup: {error}") from error
+        raise Invalid(f"{path} is no complete backup: {error}") from error
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
             file = open_files.enter_context(tarfile.open(fileobj=stream, mode="r:"))
             file.getmembers()
         except ValueError as error:
-            raise Invalid(f"{path} is no whole backup: {error}") from error
+            raise Invalid(f"{path} is no complete backup: {error}") from error
         yield file
 
 

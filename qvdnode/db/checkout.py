@@ -1,4 +1,4 @@
-"""One use of a pooled connection: it goes back at the end, with word of how the use went."""
+"""Checks a connection out of the pool and returns it, with the error of its use if any."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -9,7 +9,7 @@ PutBack = Callable[[RawConnection, BaseException | None], None]
 
 
 class Checkout:
-    """Leaving the scope gives the connection back."""
+    """A scope that returns the connection to the pool at its end."""
 
     __slots__ = ("_put_back", "_raw")
 
@@ -27,5 +27,5 @@ class Checkout:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give it back."""
+        """Return it to the pool."""
         self._put_back(self._raw, error)

@@ -1,4 +1,4 @@
-"""Takes a DSN with several hosts apart, so that each can be tried by itself. Pure."""
+"""Splits a DSN with several hosts into one DSN per host. Pure."""
 
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -21,7 +21,7 @@ def single_host_dsns(dsn: str) -> tuple[str, ...]:
     if not parts.path.strip("/"):
         raise BadConfig(f"{KEY} must name a database, as in postgresql://host/qvdnode", key=KEY)
     query = dict(parse_qsl(parts.query))
-    # we ask every host for read-write ourselves; asyncpg would apply its own idea of it per list
+    # we check each host for read-write ourselves; asyncpg would apply the option to its own list
     query.pop("target_session_attrs", None)
     account, _, netloc = parts.netloc.rpartition("@")
     hosts = netloc or query.pop("host", "")

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL: made, started, kept alive and ended by the node it belongs to.
+"""Creates, starts, supervises and stops the node's embedded PostgreSQL.
 
-It runs as an account of its own, answers on a unix socket to root only, and outlives a node that
-was killed: the next one adopts it. The account owns the data and nothing around it: where root
-works, it can put nothing. The node's role is no superuser; what needs one is done as the account.
+The server runs under an account of its own and accepts only root, on a unix socket. It survives a
+killed node, and the next one adopts it. The account owns the data folder only, so that it cannot
+write where root works. The node's role is no superuser; tasks that need one run as the account.
 """
 
 import asyncio
@@ -48,10 +48,10 @@ START_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 20.0
 BACK_OFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 60.0
-"""A server that lived this long has recovered: the next death starts the back-off anew."""
+"""After this uptime the server has recovered, and the back-off is reset."""
 POLL_S: Final = 0.02
 RESERVE_EVERY_S: Final = 1.0
-"""How often the room beside the server is looked at."""
+"""How often free space and the disk reserve are checked."""
 LOG_MAX_BYTES: Final = 1_048_576
 SOCKETS: Final = Path("/run")
 EXTRA_CONNECTIONS: Final = 6
@@ -66,7 +66,7 @@ class EmbeddedPostgres:
         self._clock = clock
         self._folder = settings.state_dir / "pg"
         self._data = self._folder / "data"
-        # a socket's path may be 107 bytes long, and a state folder's is anybody's guess
+        # a socket's path has at most 107 bytes, and the state folder's path may be longer
         name = hashlib.sha256(str(self._data).encode()).hexdigest()[:10]
         self._sockets = SOCKETS / f"qvdnode-pg-{name}"
         self._disk_reserve = DiskReserve(self._folder, settings.reserve_mib)
@@ -74,14 +74,14 @@ class EmbeddedPostgres:
         self._account: SystemAccount | None = None
         self._binaries: Binaries | None = None
         self.adopted = False
-        """Whether the server ran already when `start` came."""
+        """Whether the server ran already when `start` was called."""
 
     async def start(self, *, may_restart: bool = True) -> str:
         """Make the server if there is none, start it unless it runs, and return its DSN.
 
-        A server that an older program started is started anew with what this one tells it. Who
-        only visits a node that runs gives `may_restart` as False, and gets HostFailed then. Raises
-        HostFailed or TimedOut with what stands in the way; then nothing half-made is left.
+        A server with the configuration of an older program is restarted. Callers beside a running
+        node give `may_restart` as False and get HostFailed instead. Raises HostFailed or TimedOut
+        with the reason, after undoing its changes.
         """
         account = await ensure_account(self._settings.system_user)
         self._refuse_closed_folders(account)
@@ -114,7 +114,7 @@ class EmbeddedPostgres:
         return server_config.dsn(self._sockets)
 
     async def run(self) -> None:
-        """Start the server again whenever it dies, for ever, with growing pauses."""
+        """Restart the server when it dies, until cancelled, with growing pauses."""
         deaths = 0
         while True:
             since_s = self._clock.monotonic_s()
@@ -145,7 +145,7 @@ class EmbeddedPostgres:
                 return
 
     async def _pause(self, pause_s: float) -> None:
-        """Wait that long, or until there is room again if it died for want of it."""
+        """Wait that long; if the disk is full, until there is free space."""
         short = await asyncio.to_thread(self._disk_reserve.disk_is_full)
         until_s = self._clock.monotonic_s() + pause_s
         while (left_s := until_s - self._clock.monotonic_s()) > 0:
@@ -154,7 +154,7 @@ class EmbeddedPostgres:
                 return
 
     async def stop(self) -> None:
-        """End the server: politely, then at once. Cancel `run` before."""
+        """Stop the server: a fast shutdown, then an immediate one. Cancel `run` before."""
         if running_server(self._data) is not None:
             for mode in ("fast", "immediate"):
                 limit = f"{STOP_LIMIT_S:.0f}"
@@ -191,7 +191,7 @@ class EmbeddedPostgres:
             shutil.rmtree(staging, ignore_errors=True)
 
     async def _bring_up(self) -> None:
-        """A server that is ready for statements: the one that runs, or a new one."""
+        """Adopt the running server or launch one; returns when it accepts statements."""
         if running_server(self._data) is None:
             await self._launch()
         try:
@@ -214,7 +214,7 @@ class EmbeddedPostgres:
             raise HostFailed(
                 f"The embedded database cannot be configured in {self._folder}: {error}"
             ) from error
-        # The server keeps what pg_ctl was given, so pg_ctl is given no pipe to wait for the end of.
+        # The server inherits pg_ctl's streams, so a pipe would never reach its end.
         files = server_config.files_to_use(self._config)
         options = " ".join(f"-c {name}={shlex.quote(str(path))}" for name, path in files.items())
         starting = account.command(
@@ -251,7 +251,7 @@ class EmbeddedPostgres:
         return all(f"{name}={path}".encode() in said for name, path in files.items())
 
     async def _set_up(self) -> None:
-        """Make role and database, or have what an older program made belong to the role."""
+        """Create role and database, or give the role what an older program created."""
         await self._as_superuser(server_config.MAINTENANCE_DATABASE, server_config.SET_UP_ROLE)
         maintenance = server_config.MAINTENANCE_DATABASE
         if not await self._as_superuser(maintenance, server_config.HAS_DATABASE):
@@ -259,7 +259,7 @@ class EmbeddedPostgres:
         await self._as_superuser(server_config.DATABASE, server_config.SET_UP_DATABASE)
 
     async def _is_set_up(self) -> bool:
-        """Whether the role works, and is what it should be: quicker than to set it up again."""
+        """Whether role and database are set up; quicker than to repeat the setup."""
         try:
             connection = await asyncpg.connect(
                 server_config.dsn(self._sockets), timeout=START_LIMIT_S
@@ -269,7 +269,7 @@ class EmbeddedPostgres:
             finally:
                 await connection.close()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return False  # what stands in the way is told by the setting up
+            return False  # the setup then reports the error
 
     async def _as_superuser(self, database: str, statements: str) -> str:
         account, binaries = self._known()

@@ -1,4 +1,4 @@
-"""From which networks users have logged in lately, for all nodes of a farm."""
+"""The networks from which users have logged in lately, for all nodes of a farm."""
 
 from datetime import timedelta
 from typing import Final
@@ -8,11 +8,11 @@ from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import UserId
 
 PER_USER_MAX: Final = 20
-"""Networks of one user; of more, those seen last are kept."""
+"""Networks stored for one user: the most recent ones."""
 WRITTEN_EVERY: Final = timedelta(days=1)
 KEPT: Final = timedelta(days=7) + WRITTEN_EVERY
 READ_MAX: Final = 5_000
-"""Users of one network that are read at once."""
+"""Users read for one network, the most recent ones."""
 
 NOTE: Final = """
 WITH gone AS (

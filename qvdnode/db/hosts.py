@@ -1,4 +1,4 @@
-"""Connects to whichever of several hosts takes writes: a loop of our own.
+"""Connects to the first of several hosts that accepts writes.
 
 asyncpg's own list always begins with the first host, gives one time limit to all of them, and stops
 at "too many connections" or "shutting down"; a black-holed first host would hide the others.
@@ -26,7 +26,7 @@ REFUSALS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Inte
 
 
 class Hosts:
-    """The hosts of one DSN, the one that answered last in front."""
+    """The hosts of one DSN, the last one that answered first."""
 
     def __init__(
         self, dsns: Sequence[str], *, connect_limit_s: float, statement_limit_s: float
@@ -40,7 +40,7 @@ class Hosts:
         }
 
     async def connect(self) -> RawConnection:
-        """A connection that takes writes; raises Unavailable once every host has had its turn."""
+        """Return a connection that accepts writes; raises Unavailable after all hosts failed."""
         refused = []
         for _ in range(len(self._order)):
             dsn = self._order[0]
@@ -50,7 +50,7 @@ class Hosts:
                 self._demote(dsn)
                 refused.append(f"{host_and_port(dsn)}: {str(error) or type(error).__name__}")
             except asyncio.CancelledError:
-                # the caller's patience ended during this host: the next call asks another
+                # the caller's time limit ended at this host: try another first next time
                 self._demote(dsn)
                 raise
         log.debug("database_refused", extra={"hosts": refused})
@@ -71,7 +71,7 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a server said at the greeting."""
+    """Parameters that a server reported on connecting."""
 
     version: str
     superuser: bool

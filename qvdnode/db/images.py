@@ -1,4 +1,4 @@
-"""Images and their versions. The files are image/'s; this is which exist and which one starts."""
+"""Images and their versions: which exist, and which is the head. image/ has their files."""
 
 from dataclasses import dataclass
 from datetime import datetime

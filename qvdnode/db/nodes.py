@@ -1,6 +1,6 @@
 """Nodes: who is in the farm, since when, and until when their lease runs.
 
-All times are the database's own; a node's clock is asked for nothing.
+All times are the database's; the clocks of nodes are not used.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from qvdnode.model.listing import Listing, Page
 KIND: Final = "node"
 LEASE_TTL_S: Final = 15.0
 FENCE_GRACE_S: Final = 10.0
-"""After the end of a lease: by then its node has seen it, even one that was slow."""
+"""Time after the end of a lease by which even a slow node has noticed it."""
 
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
 # while the lease of another boot runs, that is either not yet over or another host of this name
@@ -46,7 +46,7 @@ UPDATE node SET state = 'fenced', epoch = epoch + 1
 WHERE id = $1 AND state <> 'fenced'
   AND lease_until + make_interval(secs => $2) < clock_timestamp()
 """
-# what the node claims from here on is not meant
+# leave VMs alone that the node acquires in its new epoch
 STOP_ALL: Final = """
 UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
@@ -65,7 +65,7 @@ LIST: Final = SELECT + "WHERE id > $1::bigint ORDER BY id LIMIT $2"
 
 @dataclass(frozen=True, slots=True)
 class NodeMembership:
-    """A node's place in the farm, for as long as one process of it lives."""
+    """The membership of one node process: the node's id and the epoch of this process."""
 
     node_id: NodeId
     epoch: int
@@ -96,7 +96,7 @@ class Nodes:
         self._db = db
 
     async def join(self, name: str, boot_id: str, address: str) -> NodeMembership:
-        """Take this node's place with a new epoch; an older process of it is fenced off by that.
+        """Join with a new epoch, which fences an older process of this node.
 
         Raises Conflict while the lease of another host, or of an earlier boot of this one, runs.
         """
@@ -109,18 +109,18 @@ class Nodes:
         return NodeMembership(NodeId(row["id"]), row["epoch"], row["rebooted"])
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
-        """Lengthen the lease; False when another process has taken the place, or a fencer has."""
+        """Renew the lease; False when another process has joined or the node was fenced."""
         tag = await self._db.execute(RENEW, node_id, epoch, ttl_s, idempotent=True)
         return row_count(tag) == 1
 
     async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
-        """Say goodbye; guests that stay are the node's still, as its state tells."""
+        """End the lease; with `guests_stay` the node keeps its VMs and its state."""
         await self._db.execute(LEAVE, node_id, epoch, guests_stay, idempotent=True)
 
     async def fence(self, node_id: NodeId, grace_s: float = FENCE_GRACE_S) -> int:
-        """Declare a node dead, and the VMs that it ran stopped; how many.
+        """Declare a node dead and its VMs stopped; returns their number.
 
-        Should its process live after all, it finds its lease refused and its guests not its own.
+        If its process still runs, its lease and its writes are refused from then on.
         Raises NotFound, Conflict while its lease has not been over for that long, and Unavailable
         just after the database was away: no node could renew its lease then.
         """
@@ -141,7 +141,7 @@ class Nodes:
         )
 
     async def reset_after_reboot(self, membership: NodeMembership, boot_id: str) -> int:
-        """Set the rows of VMs right that this node ran before the host restarted; how many."""
+        """Mark VMs as stopped that this node ran before the host's reboot; returns their number."""
         async with self._db.transaction() as tx:
             tag = await tx.execute(STOP_ALL, membership.node_id, "The host was restarted.")
             await tx.execute(SET_BOOT_ID, membership.node_id, membership.epoch, boot_id)
@@ -153,7 +153,7 @@ class Nodes:
         return _convert(found(row, KIND, node_id))
 
     async def names(self, node_ids: Iterable[NodeId]) -> dict[NodeId, str]:
-        """What these nodes are called, in one statement."""
+        """Return the names of these nodes."""
         rows = await self._db.fetch(NAMES, sorted(set(node_ids)), idempotent=True)
         return {NodeId(row["id"]): row["name"] for row in rows}
 

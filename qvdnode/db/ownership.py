@@ -1,7 +1,7 @@
-"""Exactly one node runs a VM: guarded statements, with the generation as fencing token.
+"""Ensures that one node runs a VM: guarded statements, with the generation as fencing token.
 
-The row of the node is locked against fencing first, since a guard that reads it in a snapshot could
-be overtaken; then one UPDATE takes the VM or does not. Every later write names the generation.
+The node's row is locked first, since a guard that reads a snapshot could miss a concurrent fencing.
+Then one UPDATE acquires the VM or changes no row. Each later write names the generation.
 """
 
 import logging
@@ -24,7 +24,7 @@ HOLD_NODE: Final = """
 SELECT lease_until > clock_timestamp() AS alive FROM node
 WHERE id = $1 AND epoch = $2 AND state = 'up' FOR SHARE
 """
-# our own row again: a release that never reached the database must not lock the VM for ever
+# also a VM that this node owns: its release may have been lost, and it must stay startable
 ACQUIRE: Final = """
 UPDATE vm SET owner_node = $2, owner_epoch = $3, gen = gen + 1, state = 'preparing',
     error = NULL, state_since = clock_timestamp()
@@ -43,7 +43,7 @@ RECORD: Final = """
 UPDATE vm SET state = $4, error = $5, owner_epoch = $6, state_since = clock_timestamp()
 WHERE id = $1 AND gen = $2 AND owner_node = $3
 """
-# repeated after a lost answer it finds no owner, and that is fine
+# no owner is accepted, too: a repetition after a lost answer finds none
 RELEASE: Final = """
 UPDATE vm SET owner_node = NULL, owner_epoch = NULL, state = $4, error = $5,
     state_since = clock_timestamp()
@@ -53,18 +53,18 @@ OWNED: Final = "SELECT id, gen, state FROM vm WHERE owner_node = $1 ORDER BY id"
 
 
 class Ownership:
-    """Satisfies vm.ports.VmStore for one node."""
+    """Implements vm.ports.VmStore for one node."""
 
     def __init__(self, db: Database, node: NodeMembership) -> None:
         self._db = db
         self._node = node
 
     async def acquire(self, vm_id: VmId) -> Generation:
-        """Claim the VM for this node; the new generation.
+        """Acquire the VM for this node; returns the new generation.
 
         Raises NotFound, Conflict when another node runs it, LeaseLost when this node's own lease
         has run out, Unavailable when that other node or the database is away. After any of these it
-        is not claimed, except after AcquireUnknown, when it may be.
+        is not acquired, except after AcquireUnknown, when it may be.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -87,14 +87,14 @@ class Ownership:
     async def release(
         self, vm_id: VmId, generation: Generation, state: VmState, *, error: str | None = None
     ) -> None:
-        """Give the VM up, its guest being seen gone; raises LeaseLost as `record` does."""
+        """Release the VM after its guest is gone; raises LeaseLost as `record` does."""
         tag = await self._db.execute(
             RELEASE, vm_id, generation, self._node.node_id, state, error, idempotent=True
         )
         self._must_be_ours(tag, vm_id, generation)
 
     async def owned(self) -> Sequence[tuple[VmId, Generation, VmState]]:
-        """What the rows say this node runs."""
+        """Return the VMs that this node owns by their rows."""
         rows = await self._db.fetch(OWNED, self._node.node_id, idempotent=True)
         return [(VmId(row["id"]), Generation(row["gen"]), VmState(row["state"])) for row in rows]
 
@@ -114,7 +114,7 @@ class Ownership:
         return generation
 
     async def _settle(self, vm_id: VmId, generation: Generation | None) -> Generation:
-        """The commit's answer was lost: the row tells whether it happened."""
+        """Read the row after a lost answer to a commit, to learn whether it took effect."""
         if generation is None:
             raise Unavailable(AWAY)
         try:

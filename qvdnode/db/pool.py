@@ -1,4 +1,4 @@
-"""The one way to the database: a pool that knows whether the database is there, and heals.
+"""The connection pool: tracks whether the database is available, and reconnects.
 
 asyncpg's pool is not used: it resets a connection with a round trip after every use, starts a task
 per acquisition, and neither notices a server that became read-only nor one that is gone.
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PATIENCE_S: Final = 1.0
-"""How long a caller waits for a connection to be made; while the database is away it learns so at
-once, except one caller per such time, who tries."""
+"""How long a caller waits for a new connection. While the database is away callers fail at once,
+except one per this time, which tries to connect."""
 QUEUE_S: Final = 5.0
-"""How long a caller waits for one of the connections that are all in use."""
+"""How long a caller waits while all connections are in use."""
 HEAL_EVERY_S: Final = 0.5
 GRACE_S: Final = 1.0
-"""What the client grants a statement beyond the server's own limit."""
+"""The client's limit of a statement beyond the server's own."""
 
 AVAILABLE = Gauge("qvdnode_database_available", "1 while the database answers")
 LOST = Counter("qvdnode_database_connections_lost_total", "Connections found broken")
@@ -51,7 +51,7 @@ class Database:
         self, dsn: str, settings: DatabaseSettings, clock: Clock, rng: random.Random
     ) -> None:
         dsns = list(single_host_dsns(dsn))
-        rng.shuffle(dsns)  # so that the nodes of a farm don't all begin with the same host
+        rng.shuffle(dsns)  # so that not all nodes of a farm begin with the same host
         self._hosts = Hosts(
             dsns,
             connect_limit_s=settings.connect_limit_s,
@@ -88,18 +88,18 @@ class Database:
 
     @property
     def back_for_s(self) -> float:
-        """How long ago the database was found again; for ever if it never was away."""
+        """Time since the database came back; infinite if it never was away."""
         return math.inf if self._back_at is None else self._clock.monotonic_s() - self._back_at
 
     async def run(self) -> None:
-        """Look for the database while it is away, for ever."""
+        """Try to reconnect while the database is away, until cancelled."""
         while True:
             await self._away.wait()
             if not await self._heal_once():
                 await self._clock.sleep(HEAL_EVERY_S)
 
     async def close(self) -> None:
-        """Close every connection; those in use are cut."""
+        """Close all connections, also those in use."""
         self._closed = True
         for connection in (*self._idle, *self._busy):
             connection.terminate()
@@ -200,10 +200,10 @@ class Database:
             raise Unavailable(BUSY) from error
 
     def _put_back(self, raw: Raw, error: BaseException | None) -> None:
-        """Take a connection back; one that failed, or of a server that is gone, is thrown away."""
+        """Take a connection back; close it if it failed or its server is gone."""
         self._busy.discard(raw)
         self._slots.release()
-        # after a refusal in the farm's words the connection is fine; after anything else, who knows
+        # after a FarmError the connection is usable; after any other error its state is unknown
         fine = error is None or (
             isinstance(error, FarmError) and not isinstance(error, Unavailable)
         )
@@ -217,7 +217,7 @@ class Database:
         self._idle.append(raw)
 
     def _expire(self) -> None:
-        """One connection broke: the others lead to the same server, so none is used again."""
+        """Discard all connections after one broke, since they lead to the same server."""
         self._expired.update(self._busy)
         for raw in self._idle:
             raw.terminate()
@@ -243,7 +243,7 @@ class Database:
         return raw
 
     async def _heal_once(self) -> bool:
-        """Go round the hosts with all the time that takes."""
+        """Try all hosts without the callers' time limit."""
         try:
             self._idle.append(await self._hosts.connect())
         except Unavailable as error:

@@ -1,4 +1,4 @@
-"""Finds the server that runs on a data folder, also one that an earlier node started."""
+"""Finds the server that runs on a data folder, including one started by an earlier process."""
 
 import contextlib
 import re
@@ -36,8 +36,8 @@ def parse_pid_file(text: str) -> PidFile | None:
 def running_server(data: Path) -> PidFile | None:
     """The live server of exactly this data folder, or None.
 
-    A pid alone proves nothing after a crash or a reboot: the process must be a postgres that works
-    in this folder.
+    The pid may have been reused after a crash or a reboot, so the process must be a postgres with
+    this working directory.
     """
     text = _of_the_server(data, PID_FILE)
     found = None if text is None else parse_pid_file(text)
@@ -71,7 +71,7 @@ def data_version(data: Path) -> int | None:
 
 
 def _of_the_server(data: Path, name: str) -> str | None:
-    """A file in the folder that the server's account can write, read as what others wrote."""
+    """Read a file in the data folder, whose content the server's account can forge."""
     if not data.is_dir():
         return None
     with GuestFolder(data) as folder:

@@ -1,9 +1,9 @@
-"""Puts a backup into a database, in one transaction: all of it, or nothing changes.
+"""Restores a backup in one transaction.
 
-Generations, epochs and ids jump ahead: what was handed out after the backup was made must not be
-handed out again. Homes stay on the hosts by the ids of their users, and nobody is to be given that
-of somebody whom the backup does not know. VMs come back stopped; a guest that still runs is ended
-by its node's recovery.
+Generations, epochs and ids are increased, since values assigned after the backup must not be
+assigned again. In particular homes on the hosts are named by user ids, and a new user must not get
+the home of one that the backup lacks. VMs are stopped after a restore; a guest that still runs is
+killed by its node's recovery.
 """
 
 from pathlib import Path
@@ -83,7 +83,7 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
 
 
 def _refuse_unknown_tables(manifest: Manifest) -> None:
-    """Names from the file stand in statements: only known ones may."""
+    """Refuse unknown table names, since the names are inserted into statements."""
     for table in manifest.tables:
         names = [table.name, *table.columns]
         if table.name not in TABLES or not all(name.isidentifier() for name in names):

@@ -1,11 +1,11 @@
-"""What the embedded server is told: small, private, durable. Pure text."""
+"""The embedded server's configuration: small, private and durable. Pure."""
 
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 ROLE: Final = "qvdnode_node"
-"""What the node connects as: it owns the farm's database, and is nothing else."""
+"""The node's role. It owns the farm's database and has no other rights."""
 SUPERUSER: Final = "qvdnode"
 """Made by initdb. Nobody connects as it but the server's own account, to whom all files belong."""
 DATABASE: Final = "qvdnode"
@@ -28,7 +28,7 @@ SELECT NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbyp
     WHERE relnamespace = 'public'::regnamespace AND relowner <> role.oid)
 FROM pg_roles AS role WHERE rolname = current_user
 """
-"""Asked as the node's role: whether nothing of the following is left to do."""
+"""Run as the node's role: whether the setup below is complete."""
 SET_UP_ROLE: Final = f"""
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN CREATE ROLE {ROLE}; END IF;

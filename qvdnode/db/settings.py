@@ -20,7 +20,7 @@ class DatabaseSettings:
     system_user: str = "qvdnode-pg"
     """System account that the embedded server runs as; made if it is missing."""
     reserve_mib: int = 64
-    """Disk space kept beside the embedded server, and given up when the disk is full so that the
+    """Disk space kept beside the embedded server, and released when the disk is full so that the
     server can recover; 0 keeps none."""
     state_dir: Path = Path("/var/lib/qvdnode")
     """Where the embedded server lives, under `pg/`."""

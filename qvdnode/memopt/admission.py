@@ -1,4 +1,4 @@
-"""Lets one more guest onto this host, or says why not. Meets vm.ports.Admission."""
+"""Admits guests by promised memory. Implements vm.ports.Admission."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class HostAdmission:
         self._settings = settings
 
     def refusal(self, memory_mib: int, promised_mib: int) -> str | None:
-        """Why a guest of that size does not fit beside what is promised, or None when it does."""
+        """Return why a guest of that size does not fit, or None if it does."""
         memory = self._read()
         unpromised_mib = self._capacity_mib(memory) - promised_mib
         floor_mib = self._settings.available_floor_mib

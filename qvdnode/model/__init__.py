@@ -1,1 +1,1 @@
-"""The words of the farm: frozen values and errors, no I/O."""
+"""The values and errors of the farm, frozen, no I/O."""

@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the farm.
+"""The expected errors of the farm.
 
 Each error has a stable `code` (docs/errors.md lists them) and a message that a person can act on.
 They are raised inside, and translated once per border: broker/handlers.py for QVD clients,
@@ -29,7 +29,7 @@ class Forbidden(FarmError):
 
 
 class NotFound(FarmError):
-    """No such thing, or none that the asker may know of."""
+    """No such thing, or none that the caller may see."""
 
     code = "not_found"
 
@@ -73,9 +73,9 @@ class Unavailable(FarmError):
 
 
 class AcquireUnknown(Unavailable):
-    """The database went away in the moment of a claim: the VM may be ours in this `generation`.
+    """The database went away while a VM was acquired: this node may own it in this `generation`.
 
-    Nothing may be started on it, and the claim is to be released when the database is back.
+    Do not start it, and release it when the database is back.
     """
 
     def __init__(self, message: str, generation: Generation) -> None:
@@ -106,13 +106,13 @@ class GuestFailed(FarmError):
 
 
 class HostFailed(FarmError):
-    """The host refused something that is ours to arrange (mount, link, rule, disk)."""
+    """The host refused an operation of the node (mount, link, rule, disk)."""
 
     code = "host_failed"
 
 
 class PartGone(HostFailed):
-    """A part of a guest is gone for good: no failure of the node's own, which would pass."""
+    """A part of a guest is gone for good; unlike other failures of the host it will not recover."""
 
 
 class BadImage(FarmError):

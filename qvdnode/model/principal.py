@@ -1,4 +1,4 @@
-"""Who is asking, after authentication."""
+"""The caller after authentication."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How a client's stream and a guest's display meet."""
+"""Values that connect a client's stream with a guest's display."""
 
 from dataclasses import dataclass
 from typing import Protocol

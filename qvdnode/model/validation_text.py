@@ -1,4 +1,4 @@
-"""What is wrong with a value, for people: by the kinds of errors that pydantic tells apart.
+"""Texts for people about invalid values, by pydantic's error types.
 
 For requests and for the configuration. Values are never repeated: one may be a password.
 """
@@ -39,7 +39,7 @@ SENTENCES: Final[dict[str, Callable[[Facts], str]]] = {
 
 
 def validation_text(error: Facts) -> str:
-    """What must follow on the name of the part, such as `must be 64 or more`."""
+    """Return the text to follow the field's name, such as `must be 64 or more`."""
     sentence = SENTENCES.get(error["type"])
     return sentence(error.get("ctx", {})) if sentence else "has a value that does not fit"
 

@@ -160,7 +160,7 @@ class GuestNetwork:
                     "foreign_forward_drops",
                     extra={
                         "chain": str(chain),
-                        "mend": 'guests have no Internet access; set foreign_forward = "accept"',
+                        "fix": 'guests have no Internet access; set foreign_forward = "accept"',
                     },
                 )
         self._told = droppers

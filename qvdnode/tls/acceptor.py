@@ -107,7 +107,7 @@ class Acceptor:
                 "accept_failed",
                 extra={
                     "because": error.strerror,
-                    "mend": "Raise the limit of open files (LimitNOFILE); connections wait.",
+                    "fix": "Raise the limit of open files (LimitNOFILE); connections wait.",
                 },
             )
         self._failures += 1

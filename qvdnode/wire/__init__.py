@@ -1,1 +1,1 @@
-"""Formats that cross a border, both ways, as pure functions and tables."""
+"""Wire and file formats, reading and writing, as pure functions and tables."""

@@ -1,7 +1,7 @@
-"""Text from outside made fit for a terminal; pure.
+"""Removes control characters from untrusted text for terminals; pure.
 
-A desktop's name, a sentence of a node's or a guest's log may hold sequences that move the cursor,
-set the clipboard or turn the direction of writing, so that a person reads what is not there.
+A desktop's name or a log line may hold sequences that move the cursor, set the clipboard or change
+the direction of writing, and so show a false text.
 """
 
 import json

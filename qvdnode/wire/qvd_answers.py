@@ -1,4 +1,4 @@
-"""What a node says to QVD clients, byte for byte. Pure.
+"""Encodes a node's answers to QVD clients. Pure.
 
 The exact case of header names matters to the Perl and Qt clients, a header name with an underscore
 makes the Perl client give up, and none of them understands a chunked body.

@@ -1,6 +1,6 @@
-"""How one connection of a QVD client goes, from the first head to the stream: one table, no I/O.
+"""State machine of one QVD client connection, from the first head to the NX stream. No I/O.
 
-Rule 1: every change of the state is a row of TRANSITIONS; what is not there is a bug of the caller.
+Rule 1: each change of the state is a row of TRANSITIONS; any other event is a bug of the caller.
 Rule 2: each call that returns bytes returns exactly one head (and its body), to be written by
 itself: the C library looks at what one read gave it and throws the rest away.
 """

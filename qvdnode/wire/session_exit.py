@@ -1,4 +1,4 @@
-"""What the session script in a guest exits with, as docs/protocol/session-script.md has it."""
+"""Exit codes of the session script in a guest (docs/protocol/session-script.md)."""
 
 from enum import IntEnum
 

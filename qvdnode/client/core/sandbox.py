@@ -1,4 +1,4 @@
-"""What nxproxy may see and use on the user's machine: command lines that confine it, pure.
+"""Builds command lines that confine nxproxy on the user's machine; pure.
 
 nxproxy is old C code, and the guest may choose every byte it reads. bubblewrap gives it namespaces
 of its own: of the file system it sees programs and libraries to read, an empty folder in memory,
@@ -11,7 +11,7 @@ from typing import Final
 BUBBLEWRAP: Final = "bwrap"
 READABLE: Final = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache")
 RESOLVER: Final = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf")
-"""What finding a display on another host reads."""
+"""Files needed to resolve a display on another host."""
 HOME: Final = "/tmp/home"
 
 MEMORY_BYTES: Final = 2 << 30
@@ -54,7 +54,7 @@ def sandboxed(needs: SandboxNeeds, arguments: tuple[str, ...]) -> list[str]:
 
 
 def unsandboxed(program: str, arguments: tuple[str, ...]) -> list[str]:
-    """As `sandboxed`, where there can be no sandbox: no new privileges, and limits.
+    """The command line where no sandbox is possible: no new privileges, and limits.
 
     No limit of processes: here it would count all of the user's.
     """

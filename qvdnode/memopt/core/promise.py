@@ -1,7 +1,7 @@
-"""Whether one more guest fits, by what is promised. Pure.
+"""Decides whether one more guest fits, by promised memory. Pure.
 
-A guest that boots has not touched its memory yet, so what is used now says nothing about what will
-be needed in a minute; what counts is the full size of every guest that was let in.
+A guest that boots has not used its memory yet, so current use does not tell what is needed a minute
+later. Counted is the full size of each admitted guest.
 """
 
 from qvdnode.memopt.core.meminfo import HostMemory
