@@ -95,9 +95,9 @@ async def test_what_guests_files_take_is_measured_in_the_file_system_they_are_in
 
 def test_a_state_folder_that_is_not_there_is_told(by_files: ImageSettings) -> None:
     missing = replace(by_files, state_dir=by_files.state_dir / "missing")
-    with pytest.raises(HostFailed, match="missing cannot be looked at"):
+    with pytest.raises(HostFailed, match="missing cannot be measured"):
         DiskLedger(missing).measure()
-    with pytest.raises(HostFailed, match="missing cannot be looked at"):
+    with pytest.raises(HostFailed, match="missing cannot be measured"):
         DiskLedger(missing).reserved_mib([])
-    with pytest.raises(HostFailed, match="missing cannot be looked at"):
+    with pytest.raises(HostFailed, match="missing cannot be measured"):
         DiskSizes(missing, DiskLedger(missing)).measure([])

@@ -29,7 +29,7 @@ class Disk:
 
     def measure(self, guests: Collection[GuestFiles]) -> list[StoreSizes]:
         if self.broken:
-            raise HostFailed("The disk cannot be looked at.")
+            raise HostFailed("The disk cannot be measured.")
         taken = {guest: self.taken[guest] for guest in guests}
         return [StoreSizes(STATE, 1_000 - sum(self.taken.values()), taken)]
 
@@ -75,7 +75,7 @@ class World:
         assert (int(user_id), int(generation)) == (vm_id, 1)
         self.cut.append((vm_id, len(self.ended)))
         if self.cut_fails:
-            raise HostFailed("It cannot be cut off.")
+            raise HostFailed("It cannot be blocked.")
 
     async def look_after(self, seconds: float, **written: float) -> float:
         self.disk.taken[ONE] += written.get("one", 0)
