@@ -1,4 +1,4 @@
-"""The client: dial, log in, choose a desktop, show it, come back after a dropped link."""
+"""The client: connects, logs in, chooses a desktop, shows it, and reconnects."""
 
 import random
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from qvdnode.wire.qvd_client import basic_authorization
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where to log in, and as whom."""
+    """A server, and the login to use there."""
 
     target: Target
     trust: Trust
-    """By what the server is recognised before anything is sent to it."""
+    """How the server's certificate is checked before anything is sent."""
     login: str
     password: str
 
     def __repr__(self) -> str:
-        """Without the password: this may end in a log."""
+        """Hides the password, since this text may be logged."""
         return f"Account({self.target}, {self.login!r})"
 
     @property
@@ -42,7 +42,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person asks of a connection; None is guessed from the display and the network."""
+    """A user's options for a connection; None is derived from the display and the network."""
 
     display: str
     vm: str | None = None
@@ -88,8 +88,8 @@ class Client:
         """Show the desktop until it ends for good; a dropped link is dialled again.
 
         The ending is DROPPED once `backoff` gives up on a link that comes back and drops again.
-        Raises what the first connection raises; and after a drop, what cannot be mended by
-        waiting, or the last error once `backoff` gives up.
+        Raises any error of the first connection. After a drop it raises errors that waiting cannot
+        solve, or the last error once `backoff` gives up.
         """
         nx_proxy.must_be_installed()
         why = await sandbox.problem()

@@ -1,4 +1,4 @@
-"""What the X display in use tells about itself, and whom it lets in."""
+"""Reads facts about the X display, and grants access to the user's processes."""
 
 import os
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ async def prepare_display(display: str) -> DisplayFacts:
     nxproxy passes on the greeting of the guest, which knows no cookie of this display. Most
     distributions let the user in when a session begins. A server that refuses stays as it is.
     """
-    # One connection for both: some servers start anew when the last one ends.
+    # One connection for both: some servers reset when the last client disconnects.
     async with X11Link(display) as link:
         link.tell(x11.let_in_local_user(os.geteuid()))
         names = b""

@@ -1,4 +1,4 @@
-"""The certificates a person has accepted, one line per host: `host:port SHA256:...`.
+"""Stores the certificates that a user has accepted, one line per host: `host:port SHA256:...`.
 
 A host that an authority vouched for has the word `authority` instead: it may show another
 certificate of such a kind, but not fall back to one that only a person could accept.
@@ -16,7 +16,7 @@ from qvdnode.model.errors import Forbidden, HostFailed
 from qvdnode.runtime.safe_files import open_regular, replace_file
 
 AUTHORITY: Final = "authority"
-"""In the place of a pin: an authority vouched for the host."""
+"""Stored instead of a pin: a certificate authority signed the host's certificate."""
 
 
 def default_path(environ: Mapping[str, str], home: Path) -> Path:

@@ -1,4 +1,4 @@
-"""One TLS connection to a node: dialled, its certificate read, asked, then handed to NX."""
+"""One TLS connection to a node: checks its certificate, sends requests, then carries NX."""
 
 import asyncio
 import contextlib
@@ -49,7 +49,7 @@ KEEPALIVE: Final = (
 
 
 class _Streams(asyncio.StreamReaderProtocol):
-    """Remembers whether the server said goodbye (TLS close_notify) or just went away."""
+    """Notes whether the server sent close_notify or the connection just ended."""
 
     said_goodbye = False
     tls: ssl.SSLObject | None = None
@@ -59,7 +59,7 @@ class _Streams(asyncio.StreamReaderProtocol):
         super().connection_made(transport)
 
     def eof_received(self) -> bool | None:
-        # asyncio reports both ends of a stream alike; only after a goodbye does TLS read an end.
+        # asyncio reports both kinds of end alike; only after close_notify does TLS return EOF.
         with contextlib.suppress(ssl.SSLError):
             self.said_goodbye = self.tls is not None and self.tls.read(1) == b""
         return super().eof_received()
@@ -150,7 +150,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def dial(target: Target, trust: Trust, clock: Clock) -> QvdLink:
-    """Dial and shake hands; nothing is sent to a server that `trust` does not recognise.
+    """Connect with TLS; nothing is sent to a server that `trust` does not accept.
 
     Raises Forbidden for one with another pin, Untrusted for one that no authority vouches for, and
     Unavailable when nobody answers there.
@@ -208,4 +208,4 @@ async def _dial(target: Target, context: ssl.SSLContext, clock: Clock) -> QvdLin
 
 
 def _silent(sentence: str) -> None:
-    """Listings say nothing on their way."""
+    """Ignore progress."""

@@ -50,7 +50,7 @@ class X11Link:
             reason = getattr(error, "strerror", None) or str(error) or "it does not answer"
             raise Unavailable(f"The X display {self.display!r} cannot be used: {reason}") from error
         finally:
-            if not greeted:  # whatever it was, such as a caller who gave up
+            if not greeted:  # any error, including cancellation
                 await self._close()
         return self
 
@@ -131,7 +131,7 @@ class X11Link:
     async def _close(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.transport.abort()  # what still waits is of no use to a server that is left
+            writer.transport.abort()  # waiting requests are dropped on disconnect
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 

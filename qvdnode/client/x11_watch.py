@@ -1,4 +1,4 @@
-"""Notices desktops' windows the moment they are mapped on a display, and photographs them."""
+"""Detects desktops' windows when they are mapped on a display, and takes screenshots."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,9 @@ from qvdnode.wire import png, x11
 
 DESKTOP_CLASS: Final = b"NXAgent"
 LOOK_AGAIN_S: Final = 0.05
-"""How soon mapped windows are looked at again that were no desktop's: the class may come later."""
+"""Time until other mapped windows are checked again, since their class may be set later."""
 REST_S: Final = 0.5
-"""A desktop that did not change for so long is drawn."""
+"""A desktop counts as drawn when it did not change for so long."""
 
 
 class WindowWatcher:
@@ -40,7 +40,7 @@ class WindowWatcher:
         await self._link.__aenter__()
         before = await self.windows()
         self._link.tell(x11.watch_children(self._link.screen.root))
-        # What came before the watch was on is found by looking once more.
+        # Find windows that were mapped before the watch began.
         now = await self.windows()
         self._told = {*before} & {*now}
         self._mapped = dict.fromkeys(window for window in now if window not in self._told)

@@ -1,4 +1,4 @@
-"""Brings the schema up to what this program knows, one numbered file at a time.
+"""Migrates the schema to this program's version, one numbered file at a time.
 
 Each file is a transaction that first locks the one row of schema_version, so that two nodes that
 start at once take turns, and the second finds nothing left to do.
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 FILE_NAME: Final = re.compile(r"(\d{4})_[a-z_]+\.sql")
 LIMIT_S: Final = 600.0
-"""A schema change on a big farm takes its time, and so does waiting for another node's."""
+"""Long enough for a schema change on a large farm, and to wait for another node's."""
 TRIES: Final = 3
 
 SCHEMA_EXISTS: Final = "SELECT to_regclass('schema_version') IS NOT NULL"

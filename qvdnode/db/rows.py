@@ -1,4 +1,4 @@
-"""What a statement's answer must hold, or else NotFound."""
+"""Checks a statement's result; raises NotFound."""
 
 import asyncpg
 
@@ -19,5 +19,5 @@ def changed(tag: str, kind: str, wanted: object) -> None:
 
 
 def row_count(tag: str) -> int:
-    """How many rows a command tag speaks of."""
+    """Return the row count of a command tag."""
     return int(tag.rpartition(" ")[2])

@@ -24,7 +24,7 @@ CLOSE_STALE: Final = """
 UPDATE session SET closed_at = clock_timestamp(), reason = 'the node ended'
 WHERE node_id = $1 AND closed_at IS NULL
 """
-# what a session speaks of may be deleted by now: then its name is null
+# VM, user, tenant or node may be deleted by now: then the name is null
 LIST: Final = """
 SELECT s.id, s.vm_id, v.name AS vm, s.user_id, u.login AS user, t.name AS tenant, s.node_id,
        n.name AS node, s.source, s.client, s.opened_at, s.closed_at, s.reason, s.bytes_in,
@@ -77,15 +77,15 @@ class Sessions:
     async def opened(
         self, vm_id: VmId, user_id: UserId, node_id: NodeId, *, source: str, client: str | None
     ) -> int:
-        """Write that a client was attached; the row's id."""
+        """Record that a client was attached; returns the row's id."""
         return int(await self._db.fetchval(OPENED, vm_id, user_id, node_id, source, client))
 
     async def closed(self, session_id: int, *, reason: str, bytes_in: int, bytes_out: int) -> None:
-        """Write that it ended, and why; the first time counts."""
+        """Record the end and its reason; a second call changes nothing."""
         await self._db.execute(CLOSED, session_id, reason, bytes_in, bytes_out, idempotent=True)
 
     async def close_stale(self, node_id: NodeId) -> int:
-        """Close what an earlier process of this node left open; how many."""
+        """Close sessions that an earlier process of this node left open; returns their number."""
         return row_count(await self._db.execute(CLOSE_STALE, node_id, idempotent=True))
 
     async def list(

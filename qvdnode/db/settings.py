@@ -1,4 +1,4 @@
-"""Settings of the database connection, and of the embedded server where no other is named."""
+"""Settings of the database connection, and of the embedded server."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class DatabaseSettings:
     connect_limit_s: float = 2.0
     """Longest time spent on one host before the next is tried."""
     statement_limit_s: float = 5.0
-    """Longest time one statement may take, in the server and on the way there and back."""
+    """Longest time of one statement, including the network."""
     system_user: str = "qvdnode-pg"
     """System account that the embedded server runs as; made if it is missing."""
     reserve_mib: int = 64
@@ -26,7 +26,7 @@ class DatabaseSettings:
     """Where the embedded server lives, under `pg/`."""
 
     def __post_init__(self) -> None:
-        """Refuse what could not work."""
+        """Check the values; raises ValueError."""
         if not 2 <= self.connections_max <= 100:
             raise ValueError("connections_max must be 2..100")
         if not 0.1 <= self.connect_limit_s <= 30:

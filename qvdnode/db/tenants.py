@@ -58,12 +58,12 @@ class Tenants:
         return listing(rows, page, _convert)
 
     async def names(self, tenant_ids: Iterable[TenantId]) -> dict[TenantId, str]:
-        """What these tenants are called, in one statement."""
+        """Return the names of these tenants."""
         rows = await self._db.fetch(NAMES, sorted(set(tenant_ids)), idempotent=True)
         return {TenantId(row["id"]): row["name"] for row in rows}
 
     async def set_blocked(self, tenant_id: TenantId, *, blocked: bool) -> None:
-        """Let its users log in, or not, which ends their tokens; raises NotFound."""
+        """Block or unblock its users; to block ends their tokens. Raises NotFound."""
         tag = await self._db.execute(SET_BLOCKED, tenant_id, blocked, idempotent=True)
         changed(tag, KIND, tenant_id)
 

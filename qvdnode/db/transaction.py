@@ -1,4 +1,4 @@
-"""One transaction, in the farm's errors."""
+"""One transaction, with database errors translated to FarmErrors."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Raise what the database says as the farm's errors; bugs and cancellations pass through."""
+    """Translate database errors to FarmErrors; bugs and cancellations pass through."""
     try:
         yield
     except (
@@ -32,13 +32,13 @@ def guarded() -> Iterator[None]:
         if translated is None:
             raise
         if isinstance(translated, Invalid):
-            # What comes in is checked before it gets here: the driver's words lead to the gap.
+            # Input is checked earlier, so this is a missing check: the driver's text tells which.
             log.warning("database_refused_value", extra={"because": str(error)})
         raise translated from error
 
 
 class Transaction:
-    """What can be done between begin and commit. Made by `Database.transaction`."""
+    """The statements of one transaction. Made by `Database.transaction`."""
 
     def __init__(self, raw: RawConnection, limit_s: float) -> None:
         self.raw = raw
@@ -75,7 +75,7 @@ class TransactionScope:
         self._limit_s = limit_s
 
     async def __aenter__(self) -> Transaction:
-        """What can be done inside."""
+        """Begin; returns the transaction."""
         return Transaction(self._raw, self._limit_s)
 
     async def __aexit__(
@@ -88,7 +88,7 @@ class TransactionScope:
         if error is None:
             await self._commit()
         elif isinstance(error, Unavailable | asyncio.CancelledError) or self._raw.is_closed():
-            return  # the connection is thrown away, and the server rolls back by itself
+            return  # the connection is closed, so the server rolls back
         else:
             with guarded():
                 async with TimeLimit(self._limit_s):

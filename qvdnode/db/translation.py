@@ -1,4 +1,4 @@
-"""Turns what PostgreSQL and asyncpg raise into the farm's errors, once, with sentences."""
+"""Translates errors of PostgreSQL and asyncpg to FarmErrors with messages for people."""
 
 from collections.abc import Callable
 from typing import Final
@@ -53,15 +53,15 @@ class CommitUnknown(Unavailable):
 
 
 class ChangedMeanwhile(Conflict):
-    """Two transactions met; the same again will most likely work."""
+    """A conflict with a concurrent transaction; a repetition will probably succeed."""
 
 
 class Unanswered(Unavailable):
-    """The server said nothing within the limit, although it limits itself to less than that."""
+    """No answer within the client's limit, which is longer than the server's own."""
 
 
 TABLE: Final[tuple[tuple[type[Exception], Callable[[], FarmError]], ...]] = (
-    (TimeoutError, lambda: Unanswered(SLOW)),  # before OSError, which it is one of
+    (TimeoutError, lambda: Unanswered(SLOW)),  # before OSError, its base class
     (OSError, lambda: ConnectionBroken(AWAY)),
     (asyncpg.InterfaceError, lambda: ConnectionBroken(AWAY)),
     (asyncpg.InternalClientError, lambda: ConnectionBroken(AWAY)),
@@ -70,7 +70,7 @@ TABLE: Final[tuple[tuple[type[Exception], Callable[[], FarmError]], ...]] = (
     (asyncpg.CrashShutdownError, lambda: ConnectionBroken(AWAY)),
     (asyncpg.CannotConnectNowError, lambda: ConnectionBroken(AWAY)),
     (asyncpg.IdleInTransactionSessionTimeoutError, lambda: ConnectionBroken(AWAY)),
-    # the server was demoted: its connections are worth nothing
+    # the server is read-only now: its connections are useless
     (asyncpg.ReadOnlySQLTransactionError, lambda: ConnectionBroken(AWAY)),
     (asyncpg.QueryCanceledError, lambda: Unavailable(SLOW)),
     (asyncpg.SerializationError, lambda: ChangedMeanwhile(MEANWHILE)),
@@ -78,14 +78,14 @@ TABLE: Final[tuple[tuple[type[Exception], Callable[[], FarmError]], ...]] = (
     (asyncpg.DiskFullError, lambda: Unavailable(FULL)),
     (asyncpg.InsufficientResourcesError, lambda: Unavailable(BUSY)),
 )
-"""The first row that fits wins."""
+"""The first matching row decides."""
 
 
 def translate(error: Exception) -> FarmError | None:
     """The farm's error for one raised by a statement, or None for a bug.
 
-    Only BadConfig and what follows on making tables repeat the driver's words, for whoever starts a
-    node: no client is ever shown them.
+    Only BadConfig and errors of creating tables contain the driver's text, for the administrator
+    who starts a node. Clients never see it.
     """
     # a value asyncpg cannot send is an InterfaceError too, but the connection is fine
     if isinstance(error, asyncpg.DataError | ValueError):
@@ -94,7 +94,7 @@ def translate(error: Exception) -> FarmError | None:
         return BadConfig(DENIED.format(error), key="database.dsn")
     if isinstance(error, asyncpg.UndefinedTableError):
         return BadConfig(NO_TABLES.format(error), key="database.dsn")
-    # also met by two who make the same thing in one moment
+    # also raised when two transactions create the same thing
     if isinstance(error, asyncpg.DuplicateTableError | asyncpg.DuplicateObjectError):
         return Conflict(TAKEN.format(error))
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):

@@ -12,8 +12,8 @@ from qvdnode.runtime.tokens import digest, new_token
 LIFE: Final = timedelta(hours=24)
 PER_USER_MAX: Final = 20
 
-# Whoever makes a token for a user waits for others who do, so that all of them count. What a
-# statement sees was fixed before it waited: so this is one of its own, before the other begins.
+# Concurrent issues for one user take turns, so that the limit counts all tokens. A statement's
+# snapshot is taken before it waits for a lock, so the lock is a statement of its own.
 LOCK_USER: Final = """
 SELECT u.epoch FROM app_user u JOIN tenant t ON t.id = u.tenant_id
 WHERE u.id = $1 AND NOT u.blocked AND NOT t.blocked FOR NO KEY UPDATE OF u
@@ -49,11 +49,11 @@ class UserTokens:
         self._per_user_max = per_user_max
 
     async def issue(self, principal: Principal, *, only_vm: VmId | None = None) -> tuple[int, str]:
-        """A token that logs this principal in for a day: its id and its text.
+        """Issue a token that is valid for a day; returns its id and its text.
 
-        A principal bound to one VM hands its bond on, and one who came with a token hands on that
-        token's end. The user's oldest token goes when there are too many. Raises Unauthenticated
-        when the principal's login has been ended: a new password, a block, tokens revoked.
+        A principal bound to one VM gets a token bound to it, and one who came with a token gets
+        one with the same end. The user's oldest token is deleted when there are too many. Raises
+        Unauthenticated when the login was ended by a new password, a block or a revocation.
         """
         token = new_token()
         bound = principal.only_vm if principal.only_vm is not None else only_vm
@@ -74,7 +74,7 @@ class UserTokens:
         return int(token_id), token
 
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
-        """Whom a token logs in; None for an unknown, expired or revoked one."""
+        """Return a token's user; None for an unknown, expired or revoked token."""
         row = await self._db.fetchrow(HOLDER, token_digest, idempotent=True)
         if row is None:
             return None

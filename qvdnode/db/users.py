@@ -1,4 +1,4 @@
-"""Users, and what it takes to check a login. Password hashes leave only through `credentials`."""
+"""Users and their credentials. Only `credentials` returns password hashes."""
 
 from typing import Final
 
@@ -34,13 +34,13 @@ WHERE u.id > $1::bigint
 ORDER BY u.id LIMIT $2
 """
 )
-# The next epoch makes all tokens worthless, also one that is being made in this moment; that their
-# rows go, too, only tidies up.
+# The new epoch invalidates all tokens, including one that is being issued concurrently. To delete
+# their rows is only clean-up.
 SET_BLOCKED: Final = """
 WITH gone AS (DELETE FROM user_token WHERE user_id = $1 AND $2::boolean)
 UPDATE app_user SET blocked = $2, epoch = epoch + $2::boolean::integer WHERE id = $1
 """
-# whoever knew the old password may hold tokens that it gave
+# tokens may belong to somebody who knew the old password
 SET_PASSWORD_HASH: Final = """
 WITH gone AS (DELETE FROM user_token WHERE user_id = $1)
 UPDATE app_user SET password_hash = $2, epoch = epoch + 1 WHERE id = $1
@@ -83,7 +83,7 @@ class Users:
         return listing(rows, page, _convert)
 
     async def set_blocked(self, user_id: UserId, *, blocked: bool) -> None:
-        """Let the user log in, or not, which ends their tokens; raises NotFound."""
+        """Block or unblock the user; to block ends their tokens. Raises NotFound."""
         tag = await self._db.execute(SET_BLOCKED, user_id, blocked, idempotent=True)
         changed(tag, KIND, user_id)
 
@@ -101,7 +101,7 @@ class Users:
         changed(await self._db.execute(DELETE, user_id), KIND, user_id)
 
     async def credentials(self, login: str, tenant: str) -> Credentials | None:
-        """What a login is checked against; None for an unknown tenant or user."""
+        """Return an account's credentials; None for an unknown tenant or user."""
         row = await self._db.fetchrow(CREDENTIALS, login, tenant, idempotent=True)
         if row is None:
             return None

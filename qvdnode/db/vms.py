@@ -1,4 +1,4 @@
-"""VMs as people see them: whose they are, of which flavour. ownership.py says who runs them."""
+"""VMs with their users and flavours. ownership.py has the columns of the node that runs them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +25,7 @@ from qvdnode.model.vm_state import ON_THE_WIRE, VmState, WireState
 
 KIND: Final = "VM"
 WIRE: Final[dict[str, WireState]] = {state.value: wire for state, wire in ON_THE_WIRE.items()}
-"""Straight from the row's word: the listing is the statement that is run most."""
+"""Maps the row's state directly, since the listing is the most frequent statement."""
 
 # user and flavour are read in the same statement: they must be of one tenant
 CREATE: Final = """
@@ -34,7 +34,7 @@ SELECT u.id, f.id, $3 FROM app_user u JOIN flavour f ON f.tenant_id = u.tenant_i
 WHERE u.id = $1 AND f.id = $2
 RETURNING id
 """
-# why CREATE made nothing
+# finds out why CREATE inserted no row
 TENANTS: Final = """
 SELECT (SELECT t.name FROM app_user u JOIN tenant t ON t.id = u.tenant_id WHERE u.id = $1)
            AS of_user,
@@ -113,7 +113,7 @@ class Vms:
         return listing(rows, page, _vm)
 
     async def desktops_of(self, user_id: UserId, *, applications: bool) -> Sequence[DesktopEntry]:
-        """What the user sees in a client: desktops, or single applications."""
+        """Return the user's desktops, or their single applications, as a client lists them."""
         rows = await self._db.fetch(DESKTOPS_OF, user_id, applications, idempotent=True)
         return [
             DesktopEntry(vm_id, name, WIRE[state], blocked, applications)
@@ -121,7 +121,7 @@ class Vms:
         ]
 
     async def order(self, vm_id: VmId) -> DesktopOrder:
-        """All that a start needs to know; raises NotFound, Conflict while no image is there."""
+        """Return what a start needs; raises NotFound, Conflict if the image has no version."""
         row = found(await self._db.fetchrow(ORDER, vm_id, idempotent=True), KIND, vm_id)
         flavour = flavours.convert(row, OF_FLAVOUR)
         if row["head_version"] is None:
@@ -129,7 +129,7 @@ class Vms:
         return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"])
 
     async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
-        """Let the user connect to it, or not; raises NotFound."""
+        """Block or unblock the VM; raises NotFound."""
         tag = await self._db.execute(SET_BLOCKED, vm_id, blocked, idempotent=True)
         changed(tag, KIND, vm_id)
 

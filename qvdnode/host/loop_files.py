@@ -1,4 +1,4 @@
-"""File systems of a limited size in sparse files, for hosts whose file system has no quota.
+"""File systems of a limited size in sparse files, for hosts without project quota.
 
 The loop device frees itself with its last user, so that nothing is left when a node dies.
 """
@@ -31,7 +31,7 @@ _SECTOR: Final = 512
 async def make(path: Path, size_mib: int, *, journal: bool) -> None:
     """Make an empty ext4 of that size at `path`; raises HostFailed, leaving nothing.
 
-    It has that name only once it is whole: one that was cut off would be damaged for ever.
+    It is renamed to that name when complete, since an interrupted one would stay damaged.
     """
     unfinished = path.with_name(f"{path.name}.new")
     try:
@@ -80,12 +80,12 @@ async def fill(path: Path, floor_mib: int) -> None:
 
 
 def _fill(path: Path, floor_mib: int) -> int:
-    """0, or how many MiB there would have to be more."""
+    """Allocate the blocks; returns 0, or how many MiB are missing."""
     facts = path.stat()
     missing = facts.st_size - facts.st_blocks * _SECTOR
     if missing <= 0:
         return 0
-    # Asked first: one that fails takes all there is before it does.
+    # Check first: a failing fallocate uses up all free space before it fails.
     lacking = missing // _MIB + 1 + floor_mib - disk_space.free_room(path).mib
     if lacking > 0:
         return lacking
@@ -112,9 +112,9 @@ async def mount(path: Path, target: Path, *, new: bool = False, discard: bool = 
 
 
 async def repair(path: Path) -> None:
-    """Mend what a crash left in the file system in `path`; raises HostFailed if it cannot be."""
+    """Repair the file system in `path` after a crash; raises HostFailed if that fails."""
     done = await process.run(["e2fsck", "-p", path], check=False, limit_s=600)
-    # 1: mended; 2: mended, and a mounted one would want a reboot. More means it is still broken.
+    # 1: repaired; 2: repaired, a mounted one needs a reboot. Higher: errors are left.
     if done.returncode > 2:
         told = (done.stdout + done.stderr).decode(errors="replace").strip()[-400:]
         raise HostFailed(f"{path} is damaged; run e2fsck on it: {told}")
@@ -158,7 +158,7 @@ def block_writes(path: Path, point: Path) -> bool:
         return False
     try:
         device = device_of(path)
-        # Never that of the host: it must be the one on the loop device on that very file.
+        # Never shut down the host's file system: check that it is on the loop device of this file.
         if device is None or os.fstat(handle).st_dev != device.stat().st_rdev:
             return False
         fcntl.ioctl(handle, _SHUT_DOWN, struct.pack("=I", _FLUSH_LOG))
@@ -203,7 +203,7 @@ def attach_once(path: Path) -> tuple[Path, int]:
     there = device_of(path)
     if there is not None:
         handle = os.open(there, os.O_RDWR | os.O_CLOEXEC)
-        # Open now, it stays; but it may have been freed just before.
+        # The open descriptor keeps the device; but it may have been freed before the open.
         if device_of(path) == there:
             return there, handle
         os.close(handle)
@@ -235,7 +235,7 @@ def _attach(backing: int, flags: int, path: Path) -> tuple[Path, int]:
             fcntl.ioctl(handle, _CONFIGURE, config)
         except OSError as error:
             os.close(handle)
-            # Somebody else was faster with this number.
+            # Another process has taken this number.
             if error.errno != errno.EBUSY:
                 raise
         else:

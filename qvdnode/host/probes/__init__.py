@@ -1,1 +1,1 @@
-"""Facts about this host for `qvdnode doctor`: looked at, tried and put back, not judged."""
+"""Collects facts about this host for `qvdnode doctor`, which judges them."""

@@ -1,4 +1,4 @@
-"""Who has which ids on this host: users, and ranges handed out in subuid and subgid; blocking."""
+"""Reads which ids are in use on this host: users, groups, subuid and subgid ranges. Blocks."""
 
 import grp
 import pwd

@@ -1,4 +1,4 @@
-"""Tries what every desktop's root needs: an overlay on a lower folder with shifted owners."""
+"""Tests what each desktop's root needs: an overlay on an idmapped lower folder."""
 
 import asyncio
 import contextlib

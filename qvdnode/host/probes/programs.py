@@ -1,4 +1,4 @@
-"""Which of the programs and Debian packages a node drives are installed, in which version."""
+"""Finds the programs and Debian packages that a node needs, and their versions."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The kernel and what it offers, read from its own files; blocking, but short."""
+"""Reads the kernel's features from /proc and /sys. Blocks briefly."""
 
 import ctypes
 import fcntl
@@ -57,7 +57,7 @@ class SystemFacts:
 
 
 def probe() -> SystemFacts:
-    """What this host has now."""
+    """Read all facts."""
     memory = _meminfo_mib((PROC / "meminfo").read_text(encoding="ascii"))
     found = _cgroups()
     ksm = _text(SYS / "kernel/mm/ksm/run")

@@ -45,7 +45,7 @@ class Writer:
 
     @property
     def took_mib(self) -> float:
-        """What it is judged by."""
+        """The greater of both, which decides."""
         return max(self.grown_mib, self.since_alarm_mib)
 
 

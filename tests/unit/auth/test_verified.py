@@ -1,4 +1,4 @@
-"""The memory of proofs."""
+"""The cache of verified logins."""
 
 from hypothesis import given
 from hypothesis import strategies as st
