@@ -154,7 +154,7 @@ REFUSED = {
     "cut xz": (lzma.compress(tar(complete()))[:30_000], "cut off"),
     "broken gzip": (gzip.compress(tar(complete()))[:20] + bytes(4000), "broken"),
     "no number": (tar(complete(Piece("a", pax=(("GNU.sparse.map", "0,x"),)))), "broken"),
-    "no time": (tar(complete(Piece("a", pax=(("mtime", "inf"),)))), "a time that is none"),
+    "no time": (tar(complete(Piece("a", pax=(("mtime", "inf"),)))), "an invalid time of change"),
     "zero byte": (
         tar(complete(Piece("a", kind=tarfile.SYMTYPE, link="b", pax=(("linkpath", "b\0c"),)))),
         "zero byte",
