@@ -180,7 +180,7 @@ class LoginThrottle:
                 break
             if isinstance(verdict, Slowed):
                 self._wake_next(classified)
-                if await self._wins_draw(classified, verdict.wait_s, hold_until_s):
+                if await self._wins_draw(classified, verdict, hold_until_s):
                     break
             else:
                 await self._wait(classified, first=woken)
@@ -189,16 +189,17 @@ class LoginThrottle:
         self._wake_next(classified)  # more than one may be checked at a time
 
     async def _wins_draw(
-        self, classified: ClassifiedSource, wait_s: float, hold_until_s: float
+        self, classified: ClassifiedSource, slowed: Slowed, hold_until_s: float
     ) -> bool:
         """Wait until a slowed source's next check is due; True if this login may use it.
 
         Raises Throttled where that is too late, Unavailable when too many wait already.
         """
-        if self._clock.monotonic_s() + wait_s > hold_until_s:
-            require_no_wait(wait_s)
+        if self._clock.monotonic_s() + slowed.wait_s > hold_until_s:
+            require_no_wait(slowed.wait_s)
+        lot_s = self._rng.uniform(0, DRAW_S) + (DRAW_S if slowed.has_failed else 0)
         with self._holding(classified.login_source.networks[-1].name):
-            await self._clock.sleep(wait_s + self._rng.uniform(0, DRAW_S))
+            await self._clock.sleep(slowed.wait_s + lot_s)
         after = self._spraying.verdict(classified, self._clock.monotonic_s())
         return isinstance(after, Slowed) and after.wait_s == 0
 

@@ -53,11 +53,15 @@ class Slowed:
     """Too many accounts have failed: one attempt at a time may be checked, after a pause.
 
     The caller draws the next one by lot among all that wait, including the newest. First come,
-    first served would favour whoever sends most attempts.
+    first served would favour whoever sends most attempts. Accounts that have not failed are drawn
+    before those that have: whoever knows logins of people at this source could otherwise keep all
+    of these people out.
     """
 
     wait_s: float
     """Time until the next check is due; 0 when it is."""
+    has_failed: bool = False
+    """Whether this account is among those that have failed."""
 
 
 @dataclass(slots=True)
@@ -98,9 +102,10 @@ class Spraying:
             self._verdict(classified, network, now_s)
             for network in classified.login_source.networks
         ]
-        waits_s = [one.wait_s for one in found if isinstance(one, Slowed)]
-        if waits_s:
-            return Slowed(max(waits_s))
+        slowed = [one for one in found if isinstance(one, Slowed)]
+        if slowed:
+            wait_s = max(one.wait_s for one in slowed)
+            return Slowed(wait_s, any(one.has_failed for one in slowed))
         return Verdict.WAIT_FOR_OTHERS if Verdict.WAIT_FOR_OTHERS in found else Verdict.GO
 
     def begin(self, classified: ClassifiedSource) -> None:
@@ -151,7 +156,8 @@ class Spraying:
         familiar_share = self._familiar.count(network.name) // FAMILIAR_PER_FAILURE
         allowed = self._free * network.multiplier + familiar_share
         if len(record.failed) >= allowed:
-            return self._slowed(record, allowed, now_s)
+            has_failed = classified.login_source.account in record.failed
+            return Slowed(self._wait_s(record, allowed, now_s), has_failed)
         open_accounts = len(record.failed.keys() | record.pending.keys())
         known = (
             classified.login_source.account in record.failed
@@ -159,10 +165,10 @@ class Spraying:
         )
         return Verdict.GO if known or open_accounts < allowed else Verdict.WAIT_FOR_OTHERS
 
-    def _slowed(self, record: _Record, allowed: int, now_s: float) -> Slowed:
+    def _wait_s(self, record: _Record, allowed: int, now_s: float) -> float:
         delay = delay_s(len(record.failed), free=allowed, delay_max_s=self._pause_max_s)
         wait_s = max(0.0, record.last_s + delay - now_s)
-        return Slowed(max(wait_s, CHECK_S) if record.pending else wait_s)
+        return max(wait_s, CHECK_S) if record.pending else wait_s
 
     def _end(self, classified: ClassifiedSource, network: SourceNetwork) -> _Record:
         record = self._records[network.name, classified.familiar]

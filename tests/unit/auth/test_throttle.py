@@ -8,7 +8,7 @@ import random
 import pytest
 
 from qvdnode.auth.core.login_source import LoginSource
-from qvdnode.auth.core.spraying import CHECK_S
+from qvdnode.auth.core.spraying import CHECK_S, PAUSE_MAX_S
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.auth.throttle import (
@@ -238,6 +238,31 @@ async def test_a_familiar_account_gets_in_at_once_during_a_spray_also_after_a_re
     await gate.login("alice@default", Outcome.RIGHT)
     assert gate.inside[-1] == "alice@default"
     assert gate.store.asked == 1
+
+
+async def test_failures_of_familiar_accounts_keep_out_no_other_familiar_account() -> None:
+    """Somebody behind the same address knows the logins of 28 people there, and never rests."""
+    gate = Gate()
+    known = [f"user{number}" for number in range(28)]
+    for account in [*known, "alice"]:
+        await gate.login(account, Outcome.RIGHT)
+
+    async def attack(account: str) -> None:
+        while True:
+            with contextlib.suppress(Throttled):
+                await gate.login(account, Outcome.WRONG)
+
+    attackers = [asyncio.create_task(attack(account)) for account in known + known[:12]]
+    try:
+        await gate.pass_s(60.0, step_s=0.01)
+        alice = asyncio.create_task(gate.login("alice", Outcome.RIGHT))
+        await gate.pass_s(PAUSE_MAX_S + CHECK_S + 2 * DRAW_S, step_s=0.01)
+        assert alice.done()
+        await alice
+    finally:
+        for attacker in attackers:
+            attacker.cancel()
+        await asyncio.gather(*attackers, return_exceptions=True)
 
 
 async def test_the_database_is_not_asked_who_is_familiar_while_few_fail() -> None:

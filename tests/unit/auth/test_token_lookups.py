@@ -10,6 +10,7 @@ from qvdnode.auth.token_lookups import (
     INVALID_S,
     LOOKUPS_AT_ONCE,
     PAUSE_S,
+    WAITING_IN_ALL_MAX,
     WAITING_MAX,
     TokenLookups,
 )
@@ -121,7 +122,29 @@ async def test_only_so_many_of_one_source_may_wait() -> None:
     assert await database.find(GOOD, THERE) == GOOD
     await database.pass_pauses(WAITING_MAX + 1)
     outcomes = await asyncio.gather(*flood, return_exceptions=True)
-    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 3
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 4
+
+
+async def refused_of(database: Database, sources: list[str], each: int) -> int:
+    """How many lookups are refused when so many begin from each source; all are awaited."""
+    floods = [task for source in sources for task in database.flood(each, source)]
+    await asyncio.sleep(0)
+    while not all(task.done() for task in floods):
+        await database.pass_pauses(1)
+    outcomes = await asyncio.gather(*floods, return_exceptions=True)
+    assert not database.lookups._open
+    return sum(isinstance(outcome, Unavailable) for outcome in outcomes)
+
+
+async def test_few_addresses_do_not_fill_the_port_with_lookups_that_wait() -> None:
+    each = WAITING_MAX
+    sources = [f"192.0.2.{number}" for number in range(6)]
+    assert await refused_of(Database(), sources, each) == 6 * each - WAITING_IN_ALL_MAX
+
+
+async def test_the_networks_of_one_customer_count_together() -> None:
+    sources = [f"2001:db8:0:{number:x}::1" for number in range(5)]
+    assert await refused_of(Database(), sources, 900) == 5 * 900 - 4 * WAITING_MAX
 
 
 async def test_nothing_is_looked_up_for_a_caller_that_has_left() -> None:

@@ -31,7 +31,7 @@ def judge(spraying: Spraying, who: LoginSource, now_s: float, *, right: bool) ->
     """One attempt, answered at once unless it must wait; it wins every draw."""
     classified = spraying.classify(who, now_s)
     verdict = spraying.verdict(classified, now_s)
-    if verdict in {Verdict.GO, Slowed(0.0)}:
+    if verdict is Verdict.GO or (isinstance(verdict, Slowed) and verdict.wait_s == 0):
         spraying.begin(classified)
         if right:
             spraying.succeeded(classified, now_s)
