@@ -22,7 +22,7 @@ UPGRADE = "Connection: Upgrade\nUpgrade: QVD/1.0\n"
 
 
 class Nobody:
-    """A viewer that is never evicted."""
+    """A client that is never evicted."""
 
     def evict(self, reason: str) -> None:
         raise AssertionError(reason)
