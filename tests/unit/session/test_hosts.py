@@ -100,7 +100,7 @@ async def test_what_runs_is_asked_where_it_runs() -> None:
 
 
 @pytest.mark.parametrize(("node_id", "is_linked"), [(None, False), (HERE, False), (LINKED, True)])
-def test_a_seat_goes_back_to_its_host(node_id: NodeId | None, is_linked: bool) -> None:  # noqa: FBT001
+def test_a_seat_goes_back_to_its_host(node_id: NodeId | None, is_linked: bool) -> None:
     world = World()
     seat = Seat(node_id, VmId(7), Generation(1), DisplayAddress("10.0.0.1", 4100), ticket=1)
     assert world.hosts.of_seat(seat) is (world.linked if is_linked else world.here)
