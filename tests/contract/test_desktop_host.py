@@ -127,6 +127,15 @@ async def test_a_seat_that_was_given_back_is_told_nothing(place: Place) -> None:
     assert place.events == before
 
 
+async def test_a_client_that_never_dialled_gives_its_seat_back(place: Place) -> None:
+    seat = await place.attach(viewer("alice"))
+    place.host.detach(seat)
+    await settle()
+    status = await place.host.status(VM)
+    assert status is not None
+    assert not status.viewer
+
+
 async def test_a_cancelled_attach_withdraws_the_client(place: Place) -> None:
     held = place.world.host.held["launch"] = asyncio.Event()
     waiting = place.attaching(viewer())
