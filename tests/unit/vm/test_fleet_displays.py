@@ -68,12 +68,12 @@ async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
         world.host.display(7).drop()
         await settle()
     await settle()
-    assert world.fleet.status(VM) is None
+    assert await world.fleet.status(VM) is None
     assert world.leaks() == []
 
 
 async def test_a_display_that_nobody_visits_is_kept_ready(world: World) -> None:
-    await world.fleet.start(desktop_order(7, user_id=7), lambda _: None)
+    await world.fleet.start(desktop_order(7, user_id=7))
     for _ in range(10):
         # nxagent gives up after a minute in which nobody came.
         await world.passes(60.0)
