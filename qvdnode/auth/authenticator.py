@@ -18,7 +18,7 @@ from typing import Final
 
 from qvdnode.auth.core.attempt import Asker, account_name
 from qvdnode.auth.core.guesses import Guess
-from qvdnode.auth.failure_log import FailureLog
+from qvdnode.auth.failure_log import FailureLog, shortened
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
@@ -105,7 +105,9 @@ class Authenticator:
             return await self._joined(check)
         except Throttled:
             LOGINS.labels("throttled").inc()
-            self._failures.write(login=account, source=source, because="must wait")
+            self._failures.write(
+                login=shortened(name.login), source=source, because="must wait", checked=False
+            )
             raise
 
     async def bearer(self, token: str, *, source: str) -> Principal:
@@ -214,9 +216,12 @@ class Authenticator:
             self._throttle.not_judged(proof.asker, proof.key)
             raise
         if found is None or not good or found.blocked:
-            account = account_name(proof.name.login, proof.name.tenant)
-            because = _reason(found, good=good)
-            self._failures.write(login=account, source=proof.source, because=because)
+            if proof.guess is not None:  # else the same proof again, which is the same guess
+                self._failures.write(
+                    login=_login_for_log(proof.name, found),
+                    source=proof.source,
+                    because=_reason(found, good=good),
+                )
             raise self._refused(proof.key, WRONG)
         self._throttle.forgive(proof.asker)
         await self._familiar.keep(found.principal.user_id, proof.asker)
@@ -276,6 +281,10 @@ class Authenticator:
 def _away() -> Unavailable:
     LOGINS.labels("unavailable").inc()
     return Unavailable("The database is away, so nobody can log in anew; try again later.")
+
+
+def _login_for_log(name: LoginName, found: Credentials | None) -> str:
+    return shortened(name.login) if found is None else account_name(name.login, name.tenant)
 
 
 def _reason(found: Credentials | None, *, good: bool) -> str:
