@@ -251,7 +251,10 @@ class Authenticator:
 
     async def _credentials(self, name: LoginName) -> Credentials | None:
         try:
-            return await self._users.credentials(name.login, name.tenant)
+            names = [(name.login, name.tenant)]
+            if name.whole:
+                names.append((name.whole, self._settings.default_tenant))
+            return await self._users.credentials(*names)
         except Invalid:
             return None  # a name that cannot even be asked for, such as one with a NUL
 
@@ -284,7 +287,9 @@ def _away() -> Unavailable:
 
 
 def _login_for_log(name: LoginName, found: Credentials | None) -> str:
-    return shortened(name.login) if found is None else account_name(name.login, name.tenant)
+    if found is None:
+        return shortened(name.login)
+    return account_name(found.principal.login, found.principal.tenant)
 
 
 def _reason(found: Credentials | None, *, good: bool) -> str:

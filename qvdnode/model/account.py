@@ -18,13 +18,9 @@ TAKEN: Final = frozenset({
     "systemd-resolve", "systemd-timesync", "tss", "usbmux", "uucp", "uuidd", "www-data",
 })  # fmt: skip
 """Accounts that Debian's packages make; a user of that login gets another name."""
-GROUPS: Final = frozenset({
-    "adm", "admin", "audio", "bluetooth", "cdrom", "crontab", "dialout", "dip", "disk", "docker",
-    "fax", "floppy", "fuse", "input", "kmem", "kvm", "libvirt", "lpadmin", "lxd", "netdev",
-    "nogroup", "operator", "plugdev", "render", "sasl", "scanner", "sgx", "shadow", "src", "staff",
-    "sudo", "systemd-journal", "tape", "tty", "users", "utmp", "video", "voice", "wheel",
-})  # fmt: skip
-"""Groups of Debian and of programs that give rights to whoever is in a group of that name."""
+GROUPS: Final = frozenset({"docker", "lxd", "shadow", "sudo", "wheel"})
+"""Groups that give root's rights to whoever is in a group of that name. The session script keeps
+other groups of an image apart without another home."""
 DIGEST_DIGITS: Final = 6
 """Of the digest that tells `corp@ana` and `corp_ana` apart."""
 
