@@ -130,6 +130,9 @@ class Relay:
     def stream_opened(self) -> None:
         """Long past when a relay takes over."""
 
+    def stream_moved(self, _before: str) -> None:
+        """Long past when a relay takes over."""
+
     def stream_ready(self) -> None:
         """Long past when a relay takes over."""
 
