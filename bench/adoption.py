@@ -22,6 +22,7 @@ from bench.desk_node import Stage, shown, stage
 from bench.floor import BareDesktop, floor
 from bench.options import Options
 from bench.results_file import against_floor, least, median
+from bench.running import run
 from bench.serving import free_port
 from qvdnode.vm.settings import VmSettings
 from tests.e2e.guest_processes import in_guest, pids_by_name
@@ -187,7 +188,7 @@ async def measure(wanted: Options) -> None:
 
 def main() -> None:
     """Measure and write bench/results/adoption.json."""
-    asyncio.run(measure(options.parsed(__doc__, rounds=ROUNDS)))
+    run(measure(options.parsed(__doc__, rounds=ROUNDS)))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import uvloop
 from bench import options, results_file
 from bench.desk_node import percentile
 from bench.results_file import against_floor, median
+from bench.running import run
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.vms import DESKTOPS_OF
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--round-s", type=float, default=ROUND_S)
     arguments = parser.parse_args()
     wanted = options.Options.of(arguments)
-    raw = asyncio.run(measure(arguments.logins, wanted.rounds, arguments.round_s))
+    raw = run(measure(arguments.logins, wanted.rounds, arguments.round_s))
     lists, queries = median(raw.list_per_cpu_s), median(raw.query_per_cpu_s)
     figures = {
         **against_floor("list_per_cpu_s", lists, queries),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from bench import options, results_file
 from bench.desk_node import Stage, shown, stage
 from bench.results_file import median
+from bench.running import run
 from tests.e2e.guest_processes import in_guest
 from tests.waiting import until
 
@@ -152,7 +153,7 @@ async def measure(wanted: options.Options) -> None:
 
 def main() -> None:
     """Measure and write bench/results/memory.json."""
-    asyncio.run(measure(options.parsed(__doc__, rounds=ROUNDS)))
+    run(measure(options.parsed(__doc__, rounds=ROUNDS)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ The floor of each is the same by a script without a node (floor.py). The two tak
 machine that becomes slower makes both slower.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from bench.desk_node import Stage, percentile, shown_on, stage
 from bench.floor import BareDesktop, floor
 from bench.options import Options
 from bench.results_file import Figure, against_floor
+from bench.running import run
 from tests.harness.farm import Desk, until_vm
 from tests.harness.rest import Rest
 from tests.waiting import until
@@ -151,7 +151,7 @@ async def measure(wanted: Options) -> None:
 
 def main() -> None:
     """Measure and write bench/results/startup.json."""
-    asyncio.run(measure(options.parsed(__doc__, rounds=ROUNDS)))
+    run(measure(options.parsed(__doc__, rounds=ROUNDS)))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from bench.desk_node import Stage, new_screen, shown, stage
 from bench.floor import BareDesktop, floor
 from bench.options import Options
 from bench.results_file import against_floor, median, total
+from bench.running import run
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.vm.settings import VmSettings
 from tests.fixtures_image import build_if_missing
@@ -130,7 +131,7 @@ async def measure(wanted: Options) -> None:
 
 def main() -> None:
     """Measure and write bench/results/storm.json."""
-    asyncio.run(measure(options.parsed(__doc__, rounds=ROUNDS)))
+    run(measure(options.parsed(__doc__, rounds=ROUNDS)))
 
 
 if __name__ == "__main__":
