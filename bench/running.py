@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def run(bench: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end and return what it does; SIGTERM, as of `timeout`, cancels it as Ctrl-C does."""
+    """Run it and return what it does; SIGTERM, as of `timeout`, cancels it as Ctrl-C does."""
     return asyncio.run(_cancellable(bench))
 
 
