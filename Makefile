@@ -123,3 +123,4 @@ bench-%: setup
 
 desktops: setup
 	$(BIN)/python -m bench.desktops $(ARGS)
+	$(BIN)/python -m bench.programs
