@@ -63,6 +63,7 @@ from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
 GUEST_NAME: Final = "qvd"
@@ -249,6 +250,7 @@ def _fleet(
             rootfs=rootfs,
             confinement=confinement,
             run_folders=TmpfsRunFolders(settings.run_folders, inotify),
+            past_starts=StoredPastStarts(settings.past_starts),
             store=membership,
             admission=admission,
             clock=around.clock,

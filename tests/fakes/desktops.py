@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qvdnode.auth.authenticator import Authenticator
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, Forbidden, NotFound, Unauthenticated
 from qvdnode.model.farm import Vm
 from qvdnode.model.ids import FlavourId, Generation, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
-from qvdnode.model.vm_state import VmState, WireState
+from qvdnode.model.vm_state import DisplayState, VmState, WireState
 from qvdnode.session.connect import SessionTicket
 from qvdnode.session.desktops import Desktops
 
 SLAVE_KEY = "k" * 64
+LEFT = SessionEnd(WireState.RUNNING, DisplayState.SUSPENDED, viewer=False, because="", failed=False)
 
 
 def vm(number: int, *, user: int = 1, tenant: int = 1, blocked: bool = False) -> Vm:
@@ -60,6 +61,8 @@ class FakeDesktops(Desktops):
     gate: asyncio.Event | None = None
     """What `connect` and `stop` wait for, if anything."""
     serving: bool = True
+    end: SessionEnd = LEFT
+    """What `session_end` answers."""
     listed: int = 0
     """How many lists were asked for."""
     ended_tickets: list[Ended] = field(default_factory=list)
@@ -116,6 +119,11 @@ class FakeDesktops(Desktops):
         current = self.viewers.get(ticket.seat.vm_id)
         if current is not None and current[0] == ticket.seat.ticket:
             del self.viewers[ticket.seat.vm_id]
+
+    async def session_end(self, principal: Principal, vm_id: VmId) -> SessionEnd:
+        """As the test set it."""
+        await self.authorise(principal, vm_id)
+        return self.end
 
     async def stop(self, principal: Principal, vm_id: VmId, progress: Progress) -> None:
         """Remember it, once the gate is open."""

@@ -66,6 +66,12 @@ class VmDetail(VmView):
     """When it entered `state`; null when it does not run here."""
     steps: dict[str, float]
     """Seconds that each step of the last start took."""
+    last_end_at: datetime | None
+    """When its last guest on this node ended; null when none has."""
+    last_end: str | None
+    """Why it ended."""
+    last_lines: list[str]
+    """The last lines of that guest's logs; the whole is in the VM's log."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -146,10 +152,15 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     vm_id = VmId(shown.id)
     memory = await parts.fleet.memory(vm_id)
     status = parts.fleet.status(vm_id)
+    past = await parts.fleet.past_starts(vm_id)
+    last = past[-1] if past else None
     return VmDetail(
         **shown.model_dump(),
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
+        last_end_at=None if last is None else last.ended_at,
+        last_end=None if last is None else last.because,
+        last_lines=[] if last is None else last.last_lines,
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )

@@ -36,6 +36,7 @@ from qvdnode.vm.core.outcomes import (
     LetGo,
     Listens,
     NotWhole,
+    Prepared,
     Refused,
     Results,
     Situation,
@@ -48,6 +49,12 @@ P = DisplayPhase
 
 PATIENCE_S: Final = 10.0
 """A display that listened longer than this works; nxagent itself gives up after a minute."""
+YOUNG_S: Final = 10.0
+"""A desktop that ends sooner after its first client came, with an exit code, has failed."""
+CANNOT_RUN: Final = frozenset({126, 127})
+"""A shell's exit codes for a program that is missing or cannot be run."""
+SIGNALLED: Final = 128
+"""From here on a shell's exit codes are signals."""
 REDRAW_S: Final = 1.0
 """How long a display may hold its redraw slot: for its script, and again to be drawn."""
 HANGUP_S: Final = 0.12
@@ -78,6 +85,10 @@ class Display:
     watched: int | None = None
     """Guest pid of the process that is watched."""
     ever_connected: bool = False
+    connected_s: float | None = None
+    """When this process saw its first client; None for an adopted one that had it before."""
+    desktop_exit: int | None = None
+    """Exit code of the desktop's program, as the guest noted it."""
     crashed: bool = False
     ready_for: DisplayParams | None = None
     """The parameters it was started or resumed with; None when they are not known, or when
@@ -114,9 +125,12 @@ class Display:
                 return self._not_followed(error, now, gone=gone)
             case m.HangUpMissed():
                 return self.hear(E.GONE, now)
-            case m.DisplayProcessGone(pid=pid):
+            case m.DisplayProcessGone(pid=pid, desktop_exit=desktop_exit):
                 # Another pid is watched, or none, where the log told of the end before.
-                return self.hear(E.GONE, now) if pid == self.watched else []
+                if pid != self.watched:
+                    return []
+                self.desktop_exit = desktop_exit
+                return self.hear(E.GONE, now)
             case m.StartScriptEnded():
                 return self._started(message)
             case m.ResumePrepared(params=params):
@@ -160,9 +174,14 @@ class Display:
     def _followed(self, history: tuple[DisplayEvent, ...], now: Situation) -> Results:
         self.phase, self.ever_connected = display.replay(history)
         if now.guest is VmState.BOOTING:
+            if not now.wanted:
+                return [Prepared()]
             comes_up = Announced(sentences.SESSION_COMES_UP.format(vm_id=now.vm_id))
             return [*self.start(now), comes_up]
-        return [Ended(None)] if self.phase is P.OFF else [FindProcess(self.run)]
+        if self.phase is not P.OFF:
+            return [FindProcess(self.run)]
+        # One without a client yet is prepared, or gave up its wait; nothing is lost.
+        return [Ended(None)] if self.ever_connected else []
 
     def _not_followed(self, error: FarmError, now: Situation, *, gone: bool) -> Results:
         if now.guest is VmState.BOOTING:
@@ -187,6 +206,10 @@ class Display:
         return results
 
     def _gone(self, now: Situation) -> Results:
+        if not self.ever_connected and now.guest is VmState.RUNNING and not now.wanted:
+            # nxagent ends a minute after it began to wait for its first client. The next client
+            # starts it.
+            return [Log(Level.INFO, "display_rests", {})]
         # nxagent ends when its first client fails the greeting; nothing is lost by then.
         if not self.ever_connected and self.tries < self.tries_max:
             restarted = Log(Level.WARNING, "display_restarted", {"tries": self.tries})
@@ -195,11 +218,30 @@ class Display:
             return self._give_up(GuestFailed(sentences.NEVER_SHOWN, step="display"), now)
         if self.crashed:
             return self._give_up(GuestFailed(sentences.CRASHED, step="display"), now)
+        sentence = self._program_failure(now.now_s)
+        if sentence is not None:
+            return self._give_up(GuestFailed(sentence, step="desktop"), now)
         return [
             Log(Level.INFO, "desktop_ended", {}),
             *self._take(E.GIVEN_UP, now.now_s),
             Ended(None),
         ]
+
+    def _program_failure(self, now_s: float) -> str | None:
+        """Why the end of the desktop's program was no logout; None where it was one.
+
+        A shell's session ends with the code of its last command, so a code means something only
+        while the desktop is young. Codes from 128 are signals: somebody ended it.
+        """
+        code = self.desktop_exit or 0
+        if self.connected_s is None or not 0 < code < SIGNALLED:
+            return None
+        lasted_s = now_s - self.connected_s
+        if lasted_s >= YOUNG_S:
+            return None
+        if code in CANNOT_RUN:
+            return sentences.PROGRAM_MISSING.format(code=code)
+        return sentences.PROGRAM_FAILED.format(code=code, lasted_s=lasted_s)
 
     def _give_up(self, error: FarmError, now: Situation) -> Results:
         return [LogLostDesktop(str(error)), *self._take(E.GIVEN_UP, now.now_s), Ended(error)]
@@ -217,6 +259,8 @@ class Display:
             effects.append(Log(Level.DEBUG, "display_state", facts))
         self._note_patience(was, now_s)
         if event in {E.CONNECTED, E.SUSPENDED}:
+            if not self.ever_connected and event is E.CONNECTED:
+                self.connected_s = now_s
             self.ever_connected = True
         return [*effects, *self._left(was), *self._entered(event, was)]
 

@@ -1,8 +1,11 @@
 """Sentences for clients, for operators, and for the error of the VM's row."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from qvdnode.vm.core.lifecycle import GuestEvent
+
+if TYPE_CHECKING:
+    from qvdnode.model.errors import FarmError
 
 EVICTED_BECAUSE: Final = {
     GuestEvent.EXITED: "the guest ended unexpectedly",
@@ -19,6 +22,15 @@ LET_GO: Final = "The node let go of this desktop; try again."
 CRASHED: Final = (
     "The desktop ended unexpectedly: it or its display crashed. A connect starts it afresh."
 )
+PROGRAM_MISSING: Final = (
+    "The desktop's program could not be run (exit code {code}): it is missing in the image, or it"
+    " is no program."
+)
+PROGRAM_FAILED: Final = (
+    "The desktop's program ended with exit code {code} after {lasted_s:.0f} s, before anybody can"
+    " have logged out."
+)
+LOGGED_OUT: Final = "You logged out; the desktop has ended."
 NEVER_SHOWN: Final = "The desktop ended before it could be shown."
 NOT_REACHED: Final = "The desktop could not be reached in time; try again."
 STOPPED: Final = "The desktop was stopped."
@@ -31,3 +43,14 @@ SESSION_STARTS: Final = "Starting X session at VM {vm_id}"
 SESSION_COMES_UP: Final = "Waiting for X session to come up on VM {vm_id}"
 CONNECTING: Final = "Connecting X session for VM_ID: {vm_id}"
 BOOT_LIMIT: Final = "The desktop did not come up within {limit_s:g} s."
+
+
+def why_ended(event: GuestEvent, error: "FarmError | None") -> str:
+    """The sentence for a user whose guest ends by this event."""
+    if error is not None:
+        return str(error)
+    if event is GuestEvent.DISPLAY_DIED:
+        return LOGGED_OUT
+    if event in EVICTED_BECAUSE:
+        return f"The desktop was ended: {EVICTED_BECAUSE[event]}."
+    return STOPPED

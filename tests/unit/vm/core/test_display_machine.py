@@ -15,13 +15,21 @@ from qvdnode.vm.core import messages as m
 from qvdnode.vm.core import sentences
 from qvdnode.vm.core.display import DisplayEvent as E
 from qvdnode.vm.core.display import DisplayPhase as P
-from qvdnode.vm.core.display_machine import HANGUP_S, HANGUPS_MAX, PATIENCE_S, REDRAW_S, Display
+from qvdnode.vm.core.display_machine import (
+    HANGUP_S,
+    HANGUPS_MAX,
+    PATIENCE_S,
+    REDRAW_S,
+    YOUNG_S,
+    Display,
+)
 from qvdnode.vm.core.outcomes import (
     Announced,
     Ended,
     LetGo,
     Listens,
     NotWhole,
+    Prepared,
     Refused,
     Situation,
     StartFailed,
@@ -146,7 +154,65 @@ def test_an_adopted_display_is_what_its_log_says(history: tuple[E, ...], phase: 
 
 
 def test_an_adopted_guest_whose_desktop_ended_meanwhile_ends() -> None:
-    assert display(P.UNREAD).handle(m.LogFollowed(1, ()), NOW) == [Ended(None)]
+    history = (E.BEGINS, E.LISTENS, E.CONNECTED, E.ENDS, E.GONE)
+    assert display(P.UNREAD).handle(m.LogFollowed(1, history), NOW) == [Ended(None)]
+
+
+@pytest.mark.parametrize("history", [(), (E.BEGINS, E.LISTENS, E.ENDS, E.GONE)])
+def test_an_adopted_guest_without_a_client_yet_is_prepared(history: tuple[E, ...]) -> None:
+    made = display(P.UNREAD)
+    assert made.handle(m.LogFollowed(1, history), NOW) == []
+    assert (made.phase, made.busy) == (P.OFF, False)
+
+
+def test_a_guest_for_which_nobody_waits_is_prepared() -> None:
+    made = display()
+    assert made.handle(m.LogFollowed(1, ()), replace(BOOTING, wanted=False)) == [Prepared()]
+    assert made.phase is P.OFF
+
+
+def test_a_display_that_nobody_wants_any_more_rests() -> None:
+    made = listening()
+    results = hear(made, E.ENDS, E.GONE, now=replace(NOW, wanted=False))
+    assert e.Log(e.Level.INFO, "display_rests", {}) in results
+    assert made.phase is P.OFF
+
+
+MISSING = sentences.PROGRAM_MISSING.format(code=127)
+FAILED = sentences.PROGRAM_FAILED.format(code=3, lasted_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "lasted_s", "sentence"),
+    [
+        (127, 2.0, MISSING),
+        (3, 2.0, FAILED),
+        (0, 2.0, None),
+        (None, 2.0, None),
+        (143, 2.0, None),  # somebody sent SIGTERM
+        (127, YOUNG_S, None),  # the last command of a shell
+    ],
+)
+def test_the_exit_code_of_a_young_desktop_tells_a_failure_from_a_logout(
+    code: int | None, lasted_s: float, sentence: str | None
+) -> None:
+    made = connected()
+    made.watched = 42
+    later = replace(NOW, now_s=NOW.now_s + lasted_s)
+    hear(made, E.ENDS, now=later)
+    [ended] = [
+        result
+        for result in made.handle(m.DisplayProcessGone(1, 42, code), later)
+        if isinstance(result, Ended)
+    ]
+    assert (None if ended.error is None else str(ended.error)) == sentence
+
+
+def test_an_exit_code_says_nothing_of_a_desktop_that_was_adopted() -> None:
+    made = display(P.UNREAD)
+    made.handle(m.LogFollowed(1, (E.BEGINS, E.LISTENS, E.CONNECTED)), NOW)
+    made.desktop_exit = 127
+    assert Ended(None) in hear(made, E.ENDS, E.GONE)
 
 
 def test_an_adopted_display_whose_log_cannot_be_read_now_is_tried_again_more_and_more_slowly() -> (
