@@ -22,6 +22,7 @@ from qvdnode.vm.core import lifecycle, sentences
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.attach_plan import Move, next_move
 from qvdnode.vm.core.clients import Clients
+from qvdnode.vm.core.desktop_end import why_ended
 from qvdnode.vm.core.display import DisplayPhase
 from qvdnode.vm.core.display_machine import Display
 from qvdnode.vm.core.effects import Effect, Level, Timer
@@ -367,7 +368,7 @@ class Desktop:
         facts = {"was": was.value, "state": self.state.value, "by": event.value}
         self._log(Level.INFO, "vm_state", **facts)
         if self.state in ENDING and was not in ENDING:
-            self.because = sentences.why_ended(event, error)
+            self.because = why_ended(event, error)
         if error is not None:
             self.error = error
             if was in COMING_UP:

@@ -11,6 +11,7 @@ from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core import display, sentences
 from qvdnode.vm.core import messages as m
+from qvdnode.vm.core.desktop_end import program_failure
 from qvdnode.vm.core.display import SHOWN_AS, DisplayEvent, DisplayPhase
 from qvdnode.vm.core.effects import (
     CloseDisplay,
@@ -49,12 +50,6 @@ P = DisplayPhase
 
 PATIENCE_S: Final = 10.0
 """A display that listened longer than this works; nxagent itself gives up after a minute."""
-YOUNG_S: Final = 10.0
-"""A desktop that ends sooner after its first client came, with an exit code, has failed."""
-CANNOT_RUN: Final = frozenset({126, 127})
-"""A shell's exit codes for a program that is missing or cannot be run."""
-SIGNALLED: Final = 128
-"""From here on a shell's exit codes are signals."""
 REDRAW_S: Final = 1.0
 """How long a display may hold its redraw slot: for its script, and again to be drawn."""
 HANGUP_S: Final = 0.12
@@ -218,7 +213,8 @@ class Display:
             return self._give_up(GuestFailed(sentences.NEVER_SHOWN, step="display"), now)
         if self.crashed:
             return self._give_up(GuestFailed(sentences.CRASHED, step="display"), now)
-        sentence = self._program_failure(now.now_s)
+        lasted_s = None if self.connected_s is None else now.now_s - self.connected_s
+        sentence = program_failure(self.desktop_exit, lasted_s)
         if sentence is not None:
             return self._give_up(GuestFailed(sentence, step="desktop"), now)
         return [
@@ -226,22 +222,6 @@ class Display:
             *self._take(E.GIVEN_UP, now.now_s),
             Ended(None),
         ]
-
-    def _program_failure(self, now_s: float) -> str | None:
-        """Why the end of the desktop's program was no logout; None where it was one.
-
-        A shell's session ends with the code of its last command, so a code means something only
-        while the desktop is young. Codes from 128 are signals: somebody ended it.
-        """
-        code = self.desktop_exit or 0
-        if self.connected_s is None or not 0 < code < SIGNALLED:
-            return None
-        lasted_s = now_s - self.connected_s
-        if lasted_s >= YOUNG_S:
-            return None
-        if code in CANNOT_RUN:
-            return sentences.PROGRAM_MISSING.format(code=code)
-        return sentences.PROGRAM_FAILED.format(code=code, lasted_s=lasted_s)
 
     def _give_up(self, error: FarmError, now: Situation) -> Results:
         return [LogLostDesktop(str(error)), *self._take(E.GIVEN_UP, now.now_s), Ended(error)]

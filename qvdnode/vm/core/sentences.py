@@ -1,11 +1,8 @@
 """Sentences for clients, for operators, and for the error of the VM's row."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from qvdnode.vm.core.lifecycle import GuestEvent
-
-if TYPE_CHECKING:
-    from qvdnode.model.errors import FarmError
 
 EVICTED_BECAUSE: Final = {
     GuestEvent.EXITED: "the guest ended unexpectedly",
@@ -43,14 +40,3 @@ SESSION_STARTS: Final = "Starting X session at VM {vm_id}"
 SESSION_COMES_UP: Final = "Waiting for X session to come up on VM {vm_id}"
 CONNECTING: Final = "Connecting X session for VM_ID: {vm_id}"
 BOOT_LIMIT: Final = "The desktop did not come up within {limit_s:g} s."
-
-
-def why_ended(event: GuestEvent, error: "FarmError | None") -> str:
-    """The sentence for a user whose guest ends by this event."""
-    if error is not None:
-        return str(error)
-    if event is GuestEvent.DISPLAY_DIED:
-        return LOGGED_OUT
-    if event in EVICTED_BECAUSE:
-        return f"The desktop was ended: {EVICTED_BECAUSE[event]}."
-    return STOPPED
