@@ -36,7 +36,7 @@ async def test_a_desktop_whose_program_is_missing_says_so_to_all(
     log = (await rest.get(f"/vms/{desk.vm_id}/log"))["text"]
     assert "could not be run" in log
     assert "no-such-program" in log
-    assert "Session: Session started" in log
+    assert "Session: Starting session" in log
 
 
 async def test_a_logout_is_called_one(

@@ -11,7 +11,7 @@ from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core import display, sentences
 from qvdnode.vm.core import messages as m
-from qvdnode.vm.core.desktop_end import program_failure
+from qvdnode.vm.core.desktop_end import CANNOT_RUN, program_failure
 from qvdnode.vm.core.display import SHOWN_AS, DisplayEvent, DisplayPhase
 from qvdnode.vm.core.effects import (
     CloseDisplay,
@@ -83,7 +83,7 @@ class Display:
     connected_s: float | None = None
     """When this process saw its first client; None for an adopted one that had it before."""
     desktop_exit: int | None = None
-    """Exit code of the desktop's program, as the guest noted it."""
+    """Of the desktop's program, as the guest noted it."""
     crashed: bool = False
     ready_for: DisplayParams | None = None
     """The parameters it was started or resumed with; None when they are not known, or when
@@ -201,27 +201,30 @@ class Display:
         return results
 
     def _gone(self, now: Situation) -> Results:
-        if not self.ever_connected and now.guest is VmState.RUNNING and not now.wanted:
-            # nxagent ends a minute after it began to wait for its first client. The next client
-            # starts it.
+        if (sentence := self._failure(now)) is not None:
+            return self._give_up(GuestFailed(sentence, step="display"), now)
+        if self.ever_connected:
+            ended = Log(Level.INFO, "desktop_ended", {})
+            return [ended, *self._take(E.GIVEN_UP, now.now_s), Ended(None)]
+        if now.unvisited:  # nxagent waits for a minute; the next client starts it
             return [Log(Level.INFO, "display_rests", {})]
         # nxagent ends when its first client fails the greeting; nothing is lost by then.
-        if not self.ever_connected and self.tries < self.tries_max:
-            restarted = Log(Level.WARNING, "display_restarted", {"tries": self.tries})
-            return [restarted, *self.start(now)]
-        if now.guest is VmState.BOOTING or not self.ever_connected:
-            return self._give_up(GuestFailed(sentences.NEVER_SHOWN, step="display"), now)
+        restarted = Log(Level.WARNING, "display_restarted", {"tries": self.tries})
+        return [restarted, *self.start(now)]
+
+    def _failure(self, now: Situation) -> str | None:
+        """Why the desktop is lost; None after a logout, or where its display starts again."""
+        if not self.ever_connected:
+            # A missing program takes the display with it before that tells of its client.
+            if self.desktop_exit in CANNOT_RUN:
+                return program_failure(self.desktop_exit, 0.0)
+            return None if now.unvisited or self.tries < self.tries_max else sentences.NEVER_SHOWN
+        if now.guest is VmState.BOOTING:
+            return sentences.NEVER_SHOWN
         if self.crashed:
-            return self._give_up(GuestFailed(sentences.CRASHED, step="display"), now)
+            return sentences.CRASHED
         lasted_s = None if self.connected_s is None else now.now_s - self.connected_s
-        sentence = program_failure(self.desktop_exit, lasted_s)
-        if sentence is not None:
-            return self._give_up(GuestFailed(sentence, step="desktop"), now)
-        return [
-            Log(Level.INFO, "desktop_ended", {}),
-            *self._take(E.GIVEN_UP, now.now_s),
-            Ended(None),
-        ]
+        return program_failure(self.desktop_exit, lasted_s)
 
     def _give_up(self, error: FarmError, now: Situation) -> Results:
         return [LogLostDesktop(str(error)), *self._take(E.GIVEN_UP, now.now_s), Ended(error)]
@@ -293,6 +296,7 @@ class Display:
         self.tries += 1
         self.run += 1
         self.unfinished += 1
+        self.desktop_exit = None
         # Until the script has ended, the run folder may name the process of the run before.
         late = self.timers.disarm(Timer.PROCESS)
         return [*late, *self._take(E.START_ASKED, now.now_s), RunStart(self.run, now.params)]

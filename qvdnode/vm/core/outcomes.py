@@ -20,6 +20,11 @@ class Situation:
     wanted: bool = True
     """Whether a client waits for the display or is attached to it."""
 
+    @property
+    def unvisited(self) -> bool:
+        """Whether the guest runs and nobody wants its display."""
+        return self.guest is VmState.RUNNING and not self.wanted
+
 
 @dataclass(frozen=True, slots=True)
 class Announced:

@@ -188,6 +188,22 @@ def test_a_young_desktop_that_ends_with_an_exit_code_has_failed(code: int) -> No
     assert said == (sentences.PROGRAM_MISSING.format(code=code) if code else None)
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_missing_program_is_told_though_the_display_tells_of_no_client(wanted: bool) -> None:
+    made = listening()
+    made.desktop_exit = 127
+    results = hear(made, E.ENDS, E.GONE, now=replace(NOW, wanted=wanted))
+    [ended] = [result for result in results if isinstance(result, Ended)]
+    assert str(ended.error) == sentences.PROGRAM_MISSING.format(code=127)
+
+
+def test_another_exit_code_before_the_first_client_has_the_display_started_again() -> None:
+    made = listening()
+    made.desktop_exit = 1  # perhaps since its display went away
+    assert e.RunStart(2, PARAMS) in hear(made, E.ENDS, E.GONE)
+    assert made.desktop_exit is None
+
+
 def test_an_exit_code_says_nothing_of_a_desktop_that_was_adopted() -> None:
     made = display(P.UNREAD)
     made.handle(m.LogFollowed(1, (E.BEGINS, E.LISTENS, E.CONNECTED)), NOW)
