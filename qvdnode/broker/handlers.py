@@ -57,6 +57,7 @@ class Handlers:
             "/qvd/list_of_applications": self._list_applications,
             "/qvd/connect_to_vm": self._connect,
             "/qvd/stop_vm": self._stop,
+            "/qvd/session_end": self._session_end,
             "/qvd/authenticate_user": self._authenticate,
             "/qvd/create_auth_token": self._create_token,
         }
@@ -99,6 +100,18 @@ class Handlers:
         permission, _ = await self._checked(request, principal)
         await self._desktops.stop(permission, request.progress)
         return sentence(200, "Machine stopped")
+
+    async def _session_end(self, request: Request, principal: Principal) -> Answer:
+        vm_id = parse_id(request.head.query)
+        permission = await self._desktops.authorise(principal, vm_id)
+        end = await self._desktops.session_end(permission)
+        return json_object(
+            state=end.state,
+            display=end.display,
+            viewer=int(end.viewer),
+            because=end.because,
+            failed=int(end.failed),
+        )
 
     async def _authenticate(self, request: Request, principal: Principal) -> Answer:
         if dict(request.head.query).get("store_auth") != "1":

@@ -65,6 +65,7 @@ from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
 GUEST_NAME: Final = "qvd"
@@ -255,6 +256,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             rootfs=rootfs,
             confinement=confinement,
             run_folders=TmpfsRunFolders(settings.run_folders, inotify),
+            past_starts=StoredPastStarts(settings.past_starts),
             store=membership,
             admission=admission,
             clock=around.clock,

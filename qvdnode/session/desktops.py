@@ -10,13 +10,13 @@ from typing import Final
 
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.vms import Vms
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, TimedOut, Unavailable
 from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import Progress
-from qvdnode.model.vm_state import ON_THE_WIRE
+from qvdnode.model.vm_state import ON_THE_WIRE, DisplayState, WireState
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.session import access
 from qvdnode.session.access import Permission
@@ -104,6 +104,29 @@ class Desktops:
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Give a ticket back once its stream has ended; the display suspends itself."""
         self._connections.ended(ticket, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out)
+
+    async def session_end(self, permission: Permission) -> SessionEnd:
+        """Why the last session with the desktop has ended, as far as it is known yet."""
+        vm = permission.order.vm
+        host = await self._hosts.running(vm.id, vm.owner_node)
+        status = await host.status(vm.id)
+        if status is not None:
+            return SessionEnd(
+                state=ON_THE_WIRE[status.state],
+                display=status.display,
+                viewer=status.viewer,
+                because=status.because or "",
+                failed=status.error is not None,
+            )
+        past = await host.past_starts(vm.id)
+        because, failed = (past[-1].because, past[-1].failed) if past else ("", False)
+        return SessionEnd(
+            state=WireState.STOPPED,
+            display=DisplayState.OFF,
+            viewer=False,
+            because=because,
+            failed=failed,
+        )
 
     async def stop(self, permission: Permission, progress: Progress) -> None:
         """Stop the principal's VM; one that is stopped already is fine.

@@ -8,6 +8,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Seat, Viewer
+from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
 
 
@@ -64,7 +65,14 @@ class DesktopHost(Protocol):
         ...
 
     async def log_tail(self, vm_id: VmId) -> str:
-        """The end of the VM's own logs; raises NotFound when it does not run on this host."""
+        """The ends of the VM's logs: of its last starts, and of the guest that runs.
+
+        Raises NotFound when it was never started on this host.
+        """
+        ...
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """The VM's last starts on this host whose guest is gone, oldest first."""
         ...
 
 

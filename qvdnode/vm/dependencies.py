@@ -13,6 +13,7 @@ from qvdnode.vm.ports import (
     Admission,
     Confinement,
     GuestDriver,
+    PastStarts,
     RootfsProvider,
     RunFolders,
     VmStore,
@@ -30,6 +31,7 @@ class FleetDependencies:
     rootfs: RootfsProvider
     confinement: Confinement
     run_folders: RunFolders
+    past_starts: PastStarts
     store: VmStore
     admission: Admission
     clock: Clock

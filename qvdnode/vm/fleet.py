@@ -20,6 +20,7 @@ from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.id_slots import IdSlots
+from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.guest.actor import GuestActor, Request
 from qvdnode.vm.start_limiter import StartLimiter
@@ -154,11 +155,21 @@ class Fleet:
         return None if spec is None else await self._dependencies.driver.memory(spec)
 
     async def log_tail(self, vm_id: VmId) -> str:
-        """The end of the VM's own logs; raises NotFound when it does not run here."""
+        """The ends of the VM's logs: of its last starts, and of the guest that runs.
+
+        Raises NotFound when it was never started here.
+        """
+        past = await self.past_starts(vm_id)
         status = await self.status(vm_id)
-        if status is None or status.state not in {VmState.BOOTING, VmState.RUNNING}:
-            raise NotFound("This VM does not run here, so it has no log now.")
-        return self._dependencies.run_folders.log_tail(vm_id)
+        runs = status is not None and status.state in {VmState.BOOTING, VmState.RUNNING}
+        now = self._dependencies.run_folders.log_tail(vm_id) if runs else None
+        if not past and now is None:
+            raise NotFound("This VM was not started here yet, so it has no log.")
+        return text_of(past, now)
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """The VM's last starts on this node whose guest is gone, oldest first."""
+        return await self._dependencies.past_starts.of(vm_id)
 
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""

@@ -35,6 +35,7 @@ SHARED: Final = "shared"
 LOG: Final = "nxagent.log"
 SCRIPT_LOG: Final = "session.log"
 PID: Final = "nxagent.pid"
+EXIT: Final = "desktop.exit"
 PARAMS: Final = "params"
 READ_MAX: Final = 64 * 1024
 """Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
@@ -115,6 +116,11 @@ class TmpfsRunFolders:
         """The number in the pid file, if it can be a pid."""
         with GuestFolder(self.path(vm_id)) as folder:
             return display_pid.parse_pid(folder.read(PID, limit=display_pid.BYTES_MAX) or b"")
+
+    def desktop_exit(self, vm_id: VmId) -> int | None:
+        """The number in the exit file, if it can be an exit code."""
+        with GuestFolder(self.path(vm_id)) as folder:
+            return display_pid.parse_exit(folder.read(EXIT, limit=display_pid.BYTES_MAX) or b"")
 
     def log_tail(self, vm_id: VmId) -> str:
         """The ends of both logs, oldest file first."""

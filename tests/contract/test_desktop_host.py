@@ -202,6 +202,7 @@ async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> 
     assert await place.host.status(VM) is None
     assert await place.host.statuses() == []
     assert await place.host.memory(VM) is None
+    assert await place.host.past_starts(VM) == []
     with pytest.raises(NotFound):
         await place.host.log_tail(VM)
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from qvdnode.auth.authenticator import Authenticator
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, Forbidden, NotFound, Unauthenticated
 from qvdnode.model.farm import Vm
 from qvdnode.model.ids import FlavourId, Generation, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer, ViewerId
-from qvdnode.model.vm_state import VmState, WireState
+from qvdnode.model.vm_state import DisplayState, VmState, WireState
 from qvdnode.session.access import Permission
 from qvdnode.session.connect import SessionTicket
 from qvdnode.session.desktops import Desktops
@@ -20,6 +20,7 @@ from qvdnode.session.ports import ClientEnd
 from tests.fakes.orders import desktop_order
 
 SLAVE_KEY = "k" * 64
+LEFT = SessionEnd(WireState.RUNNING, DisplayState.SUSPENDED, viewer=False, because="", failed=False)
 
 
 def vm(number: int, *, user: int = 1, tenant: int = 1, blocked: bool = False) -> Vm:
@@ -63,6 +64,8 @@ class FakeDesktops(Desktops):
     gate: asyncio.Event | None = None
     """What `connect` and `stop` wait for, if anything."""
     serving: bool = True
+    end: SessionEnd = LEFT
+    """What `session_end` answers."""
     listed: int = 0
     """How many lists were asked for."""
     ended_tickets: list[Ended] = field(default_factory=list)
@@ -123,6 +126,10 @@ class FakeDesktops(Desktops):
         current = self.clients.get(ticket.seat.vm_id)
         if current is not None and current[0] == ticket.seat.ticket:
             del self.clients[ticket.seat.vm_id]
+
+    async def session_end(self, permission: Permission) -> SessionEnd:
+        """As the test set it."""
+        return self.end
 
     async def stop(self, permission: Permission, progress: Progress) -> None:
         """Remember it, once the gate is open."""

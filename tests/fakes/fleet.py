@@ -12,6 +12,7 @@ from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import FleetLoad, GuestStatus
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,6 +29,7 @@ class FakeFleet:
         self._gate.set()
         self._refusals: list[FarmError] = []
         self.log = LOG
+        self.past: list[StartRecord] = []
 
     def put(
         self,
@@ -48,6 +50,7 @@ class FakeFleet:
             generation=Generation(1),
             viewer=viewer,
             error=None,
+            because=None,
             address="10.1.2.3",
             steps={"launch": 0.04},
         )
@@ -119,6 +122,10 @@ class FakeFleet:
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here, so it has no log now.")
         return self.log
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """Those that a test put there."""
+        return [record for record in self.past if record.vm_id == vm_id]
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """Some of the limit."""

@@ -10,6 +10,7 @@ from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Seat, Viewer, ViewerEvent
 from qvdnode.session.ports import DesktopHost
+from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
 
 T = TypeVar("T")
@@ -47,6 +48,9 @@ class LinkedHost:
 
     async def log_tail(self, vm_id: VmId) -> str:
         return crossed(await self._host.log_tail(vm_id))
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        return crossed(await self._host.past_starts(vm_id))
 
 
 def crossing(deliver: Callable[[ViewerEvent], None]) -> Callable[[ViewerEvent], None]:

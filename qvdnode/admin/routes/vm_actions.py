@@ -81,7 +81,10 @@ async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
 
 
 async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
-    """The end of the VM's log; raises NotFound when it does not run here."""
+    """The ends of the logs of the VM's last starts, and of the guest that runs.
+
+    Raises NotFound when it was never started here.
+    """
     vm = await _vm_or_what_runs(asked)
     return VmLog(text=await (await asked.parts.hosts.running(vm.id, vm.owner_node)).log_tail(vm.id))
 

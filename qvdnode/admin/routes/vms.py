@@ -67,6 +67,12 @@ class VmDetail(VmView):
     """When it entered `state`; null when it does not run here."""
     steps: dict[str, float]
     """Seconds that each step of the last start took."""
+    last_end_at: datetime | None
+    """When its last guest on this node ended; null when none has."""
+    last_end: str | None
+    """Why it ended."""
+    last_lines: list[str]
+    """The last lines of that guest's logs; the whole is in the VM's log."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -150,10 +156,15 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     owner = None if shown.node_id is None else NodeId(shown.node_id)
     host = await parts.hosts.running(vm_id, owner)
     memory, status = await host.memory(vm_id), await host.status(vm_id)
+    past = await host.past_starts(vm_id)
+    last = past[-1] if past else None
     return VmDetail(
         **shown.model_dump(),
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
+        last_end_at=None if last is None else last.ended_at,
+        last_end=None if last is None else last.because,
+        last_lines=[] if last is None else last.last_lines,
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )

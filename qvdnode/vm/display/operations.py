@@ -117,7 +117,8 @@ class DisplayOperations:
 
         def hear(events: Sequence[DisplayEvent]) -> None:
             if live:
-                self._post(m.DisplayHeard(self._start, tuple(events)))
+                code = self._desktop_exit() if DisplayEvent.GONE in events else None
+                self._post(m.DisplayHeard(self._start, tuple(events), code))
             else:
                 history.extend(events)
 
@@ -149,6 +150,12 @@ class DisplayOperations:
         except FarmError as error:
             return f"(unreadable: {error})"
 
+    def _desktop_exit(self) -> int | None:
+        try:
+            return self._dependencies.run_folders.desktop_exit(self._vm_id)
+        except FarmError:
+            return None  # a hint of the guest; without it the end counts as a logout
+
     # -- its process ---------------------------------------------------------------------------
 
     def _find_process(self, run: int) -> None:
@@ -177,7 +184,7 @@ class DisplayOperations:
         )
         # Its last log lines are read first, or they would be taken for those of the next display.
         await self._dependencies.clock.sleep(LAST_LINES_S)
-        self._post(m.DisplayProcessGone(self._start, pid))
+        self._post(m.DisplayProcessGone(self._start, pid, self._desktop_exit()))
 
     # -- what it is asked to do ----------------------------------------------------------------
 

@@ -171,6 +171,7 @@ class GuestActor:
             generation=None if guest is None else guest.generation,
             viewer=core.clients.seated is not None,
             error=None if core.error is None else str(core.error),
+            because=core.because,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
         )
@@ -271,8 +272,8 @@ class GuestActor:
                     _ = self._begin("shut-down", work)
             case e.Kill(start=start):
                 _ = self._begin("kill", self._kill(start))
-            case e.Clean(start=start):
-                _ = self._begin("clean", self._clean(start))
+            case e.Clean():
+                _ = self._begin("clean", self._clean(effect))
             case e.ForgetGuest():
                 self._guest = self._bring_up = self._display = None
 
@@ -293,10 +294,14 @@ class GuestActor:
             return
         self._bring_up.finish()
         steps = self._guest.steps
-        steps["listen"] = finished.listen_s
-        READY_SECONDS.observe(finished.total_s)
+        prepared = finished.listen_s is None
+        if finished.listen_s is not None:
+            steps["listen"] = finished.listen_s
+            READY_SECONDS.observe(finished.total_s)
         facts = {f"{name}_s": round(seconds, 4) for name, seconds in steps.items()}
-        log.info("desktop_ready", extra={"vm": self.vm_id, **facts})
+        log.info(
+            "desktop_prepared" if prepared else "desktop_ready", extra={"vm": self.vm_id, **facts}
+        )
 
     def _watch(self, start: int) -> None:
         guest = self._guest
@@ -324,10 +329,13 @@ class GuestActor:
             await teardown.kill(self._dependencies, self._guest)
         self.post(m.NothingLeft(start))
 
-    async def _clean(self, start: int) -> None:
+    async def _clean(self, clean: e.Clean) -> None:
         if self._guest is not None:
+            await teardown.keep_logs(
+                self._dependencies, self._guest, clean.because, failed=clean.failed
+            )
             await teardown.clean(self._dependencies, self._state, self._guest)
-        self.post(m.Cleaned(start))
+        self.post(m.Cleaned(clean.start))
 
 
 def limits_of(settings: VmSettings) -> Limits:

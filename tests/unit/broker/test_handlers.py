@@ -75,7 +75,7 @@ async def test_an_unknown_path_comes_before_the_login() -> None:
 
 @pytest.mark.parametrize(
     "path", ["list_of_vm", "list_of_applications", "connect_to_vm", "stop_vm",
-             "authenticate_user", "create_auth_token"]
+             "authenticate_user", "create_auth_token", "session_end"]
 )  # fmt: skip
 async def test_every_path_but_ping_wants_a_login(path: str) -> None:
     assert await Asker().status(f"/qvd/{path}", password="wrong") == 401
@@ -105,6 +105,9 @@ async def test_ping_wants_none() -> None:
         ("stop_vm?id=9", 404),
         ("stop_vm?id=2", 403),
         ("stop_vm?id=1&evil=1", 403),
+        ("session_end", 422),
+        ("session_end?id=9", 404),
+        ("session_end?id=2", 403),
         ("connect_to_vm?id=1&auth_token=x", 403),
         ("connect_to_vm?id=1&host_address=x", 403),
     ],
@@ -115,6 +118,14 @@ async def test_checks_come_in_the_order_of_the_wire(target: str, status: int) ->
     assert asker.desktops.asked == []
     assert asker.desktops.stopped == []
     assert asker.told == []
+
+
+async def test_a_client_is_told_how_its_session_ended() -> None:
+    outcome = await Asker().ask("/qvd/session_end?id=1")
+    assert isinstance(outcome, Answer)
+    assert json.loads(outcome.body) == {
+        "state": "running", "display": "suspended", "viewer": 0, "because": "", "failed": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("headers", ["Connection: Upgrade\n", "Upgrade: QVD/1.0\n",

@@ -27,7 +27,7 @@ from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
@@ -82,6 +82,7 @@ class World:
 
     folder: Path
     host: MemoryHost = field(default_factory=MemoryHost)
+    past_starts: MemoryPastStarts = field(default_factory=MemoryPastStarts)
     farm: FakeFarm = field(default_factory=FakeFarm)
     clock: ManualClock = field(default_factory=ManualClock)
     rootfs: FakeRootfs = field(default_factory=FakeRootfs)
@@ -111,6 +112,7 @@ class World:
             rootfs=self.rootfs,
             confinement=self.confinement,
             run_folders=MemoryRunFolders(self.host),
+            past_starts=self.past_starts,
             store=FakeVmStore(self.farm),
             admission=self.admission,
             clock=self.clock,

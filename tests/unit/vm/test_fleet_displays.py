@@ -87,15 +87,51 @@ async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
     assert world.leaks() == []
 
 
-async def test_a_display_that_nobody_visits_is_kept_ready(world: World) -> None:
+async def test_a_desktop_that_nobody_visits_waits_quietly(world: World) -> None:
     await world.fleet.start(desktop_order(7, user_id=7))
-    for _ in range(10):
-        # nxagent gives up after a minute in which nobody came.
-        await world.passes(60.0)
-        world.host.display(7).drop()
-    await world.passes(1.0)
+    await world.passes(600.0)
+    assert world.state() is VmState.RUNNING
+    assert world.host.sessions == {}, "there is no display that could give up its wait"
+    await world.connected()
+    assert world.host.sessions[VM] == ["start"]
+    assert world.host.launches == [7]
+
+
+async def test_a_prepared_desktop_is_adopted(world: World) -> None:
+    await world.fleet.start(desktop_order(7, user_id=7))
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        assert (world.state(), world.display()) == (VmState.RUNNING, DisplayState.OFF)
+        await world.connected()
+    assert world.host.launches == [7]
+
+
+async def test_the_display_of_a_client_that_never_dialled_is_left_alone(world: World) -> None:
+    client = await world.attach()
+    world.hang_up(client)
+    await world.passes(60.0)
+    world.host.display(7).drop()  # as nxagent does after a minute
+    await world.passes(600.0)
+    assert world.host.sessions[VM] == ["start"]
     await world.connected()
     assert world.host.launches == [7]
+
+
+async def test_the_log_of_a_desktop_outlives_it_with_the_reason(world: World) -> None:
+    await world.connected()
+    world.host.folders[VM].desktop_exit = 127
+    world.host.display(7).take(15)
+    await world.passes(1.0)
+    assert await world.fleet.status(VM) is None
+    [past] = await world.fleet.past_starts(VM)
+    assert past.failed
+    assert "could not be run" in past.because
+    text = await world.fleet.log_tail(VM)
+    assert past.because in text
+    assert "Session: Session started" in text
+    await world.attach()
+    assert "--- now" in await world.fleet.log_tail(VM)
 
 
 async def test_an_abort_that_log_and_process_both_tell_of_is_one(world: World) -> None:

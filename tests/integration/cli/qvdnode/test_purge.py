@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from qvdnode.cli.qvdnode.program import app
+from qvdnode.daemon.state_folder import prepare
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_claims
@@ -40,6 +41,13 @@ def test_a_state_folder_is_removed_and_a_missing_one_is_fine(folder: Path) -> No
     result = purge(folder, folder / "never-was")
     assert result.exit_code == 0
     assert f"removed {folder}" in result.output
+    assert not folder.exists()
+
+
+def test_all_that_a_node_makes_at_its_start_is_known(folder: Path) -> None:
+    prepare(folder)
+    assert (folder / "past-starts").is_dir()
+    assert purge(folder).exit_code == 0
     assert not folder.exists()
 
 
