@@ -28,7 +28,7 @@ async def at_terminal(
     into: Path | None = None,
     program: str = "qvd",
 ) -> Conversation:
-    """Run the program on a terminal, type a line at each question; stdout goes `into` a file if named."""
+    """Run a program on a terminal, type a line at each question; stdout goes `into` a file."""
     ours, theirs = pty.openpty()
     stdout = theirs if into is None else os.open(into, os.O_WRONLY | os.O_CREAT)
     child = await asyncio.create_subprocess_exec(
