@@ -119,7 +119,8 @@ stock: setup
 bench: $(addprefix bench-,$(BENCHES))
 
 bench-%: setup
-	$(BIN)/python -m bench.$*
+	$(BIN)/python -m bench.$* $(ARGS)
 
 desktops: setup
 	$(BIN)/python -m bench.desktops $(ARGS)
+	$(BIN)/python -m bench.programs

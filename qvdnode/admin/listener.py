@@ -18,6 +18,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.turn_end import TurnEnd
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 from qvdnode.tls.register import PortLimits, PortMetrics, Register
 from qvdnode.tls.server_stream import ServerStream
 
@@ -56,12 +57,13 @@ async def serving(
         give_back,
     )
     turn_end = TurnEnd()
+    proxies = TrustedProxies(settings.proxy_protocol_from)
 
     def accept() -> ServerStream:
         connection = AdminConnection(
             lambda: HttpProtocol(server, parts.strangers), register, context, settings, clock
         )
-        stream = ServerStream(context, turn_end, connection)
+        stream = ServerStream(context, turn_end, connection, proxies)
         connection.attach(stream)
         return stream
 

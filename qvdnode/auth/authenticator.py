@@ -18,7 +18,7 @@ from typing import Final
 
 from qvdnode.auth.core.attempt import Asker, account_name
 from qvdnode.auth.core.guesses import Guess
-from qvdnode.auth.failure_log import FailureLog
+from qvdnode.auth.failure_log import FailureLog, shortened
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
@@ -105,7 +105,9 @@ class Authenticator:
             return await self._joined(check)
         except Throttled:
             LOGINS.labels("throttled").inc()
-            self._failures.write(login=account, source=source, because="must wait")
+            self._failures.write(
+                login=shortened(name.login), source=source, because="must wait", checked=False
+            )
             raise
 
     async def bearer(self, token: str, *, source: str) -> Principal:
@@ -214,9 +216,12 @@ class Authenticator:
             self._throttle.not_judged(proof.asker, proof.key)
             raise
         if found is None or not good or found.blocked:
-            account = account_name(proof.name.login, proof.name.tenant)
-            because = _reason(found, good=good)
-            self._failures.write(login=account, source=proof.source, because=because)
+            if proof.guess is not None:  # else the same proof again, which is the same guess
+                self._failures.write(
+                    login=_login_for_log(proof.name, found),
+                    source=proof.source,
+                    because=_reason(found, good=good),
+                )
             raise self._refused(proof.key, WRONG)
         self._throttle.forgive(proof.asker)
         await self._familiar.keep(found.principal.user_id, proof.asker)
@@ -246,7 +251,10 @@ class Authenticator:
 
     async def _credentials(self, name: LoginName) -> Credentials | None:
         try:
-            return await self._users.credentials(name.login, name.tenant)
+            names = [(name.login, name.tenant)]
+            if name.whole:
+                names.append((name.whole, self._settings.default_tenant))
+            return await self._users.credentials(*names)
         except Invalid:
             return None  # a name that cannot even be asked for, such as one with a NUL
 
@@ -276,6 +284,12 @@ class Authenticator:
 def _away() -> Unavailable:
     LOGINS.labels("unavailable").inc()
     return Unavailable("The database is away, so nobody can log in anew; try again later.")
+
+
+def _login_for_log(name: LoginName, found: Credentials | None) -> str:
+    if found is None:
+        return shortened(name.login)
+    return account_name(found.principal.login, found.principal.tenant)
 
 
 def _reason(found: Credentials | None, *, good: bool) -> str:

@@ -12,8 +12,11 @@ from qvdnode.model.principal import Credentials, Operator, TokenHolder
 class CredentialStore(Protocol):
     """Users with their password hashes."""
 
-    async def credentials(self, login: str, tenant: str) -> Credentials | None:
-        """What a login is checked against, or None for an unknown one; raises Unavailable."""
+    async def credentials(self, *names: tuple[str, str]) -> Credentials | None:
+        """What the first of these that exists is checked against; None where none does.
+
+        Each is a login and a tenant. One or two take the same time. Raises Unavailable.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 from qvdnode.tls.register import PortLimits, PortMetrics, Register
 from qvdnode.tls.server_stream import ServerStream
 
@@ -66,6 +67,7 @@ class Endpoint:
             clock,
             give_back,
         )
+        self._proxies = TrustedProxies(settings.proxy_protocol_from)
         self._resting: dict[UserId, dict[Connection, None]] = {}
         self._rests_for: dict[Connection, UserId] = {}
         self._acceptor: Acceptor | None = None
@@ -103,6 +105,10 @@ class Endpoint:
     def connection_opened(self, connection: Connection) -> None:
         """Count it; the oldest of too many goes."""
         self._register.opened(connection)
+
+    def connection_moved(self, connection: Connection, before: str) -> None:
+        """Count it by its client's address, and no longer by its load balancer's."""
+        self._register.moved(connection, before)
 
     def connection_unproven(self, connection: Connection) -> None:
         """Nobody has logged in on it yet; the oldest of too many such connections goes."""
@@ -149,6 +155,6 @@ class Endpoint:
 
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)
-        stream = ServerStream(self._context, self._parts.turn_end, connection)
+        stream = ServerStream(self._context, self._parts.turn_end, connection, self._proxies)
         connection.attach(stream)
         return stream

@@ -102,7 +102,7 @@ class Child:
     async def _reader(self, pipe: IO[bytes]) -> asyncio.StreamReader:
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: _ReadProtocol(reader), pipe
+            lambda: _ReadProtocol(reader), closed_once(pipe)
         )
         self._transports.append(transport)
         return reader
@@ -111,7 +111,7 @@ class Child:
         loop = asyncio.get_running_loop()
         # Its reader stays unused; this is asyncio's only public protocol that can be drained.
         transport, protocol = await loop.connect_write_pipe(
-            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), pipe
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), closed_once(pipe)
         )
         self._transports.append(transport)
         return asyncio.StreamWriter(transport, protocol, None, loop)
@@ -158,6 +158,17 @@ async def start(
     if enter is None:
         return Child(*begin())
     return Child(*await in_own_thread(begin, name="spawn"))
+
+
+def closed_once(pipe: IO[bytes]) -> IO[bytes]:
+    """The same pipe in a file that the running loop's transport closes exactly once.
+
+    uvloop has closed the descriptor when it closes the file as well. In between another thread may
+    have been given the same number, and would lose what it opened.
+    """
+    is_asyncios = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+    with pipe:
+        return open(os.dup(pipe.fileno()), pipe.mode, buffering=0, closefd=is_asyncios)
 
 
 async def _whole(stream: asyncio.StreamReader | None) -> bytes:

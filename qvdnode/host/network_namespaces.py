@@ -21,6 +21,7 @@ class NetworkNamespace:
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
         self._file = path
+        self.descriptor = -1  # until it is open
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def enter(self) -> None:

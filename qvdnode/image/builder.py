@@ -111,9 +111,17 @@ async def _mmdebstrap(
             progress(*told)
 
     # It mounts the host's /proc, /sys and /dev/shm into the image and leaves them there when it is
-    # killed, so it gets mounts of its own, which go with its last process.
+    # killed, so it gets mounts of its own, which go with its last process. What the host unmounts
+    # meanwhile, such as the home of a guest that ends, goes there, too: its disk would stay in use.
     await process.follow(
-        ["unshare", "--mount", "--", *build_argv(recipe, str(target), sources=sources)],
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "slave",
+            "--",
+            *build_argv(recipe, str(target), sources=sources),
+        ],
         on_line=heard,
         env={name: os.environ[name] for name in _PROXIES if name in os.environ},
         limit_s=BUILD_LIMIT_S,

@@ -116,6 +116,11 @@ class Register(Generic[C]):
         if stalled is not None:
             self._drop(stalled)  # type: ignore[arg-type]  # it keeps what it was given
 
+    def moved(self, connection: C, before: str) -> None:
+        """Count it by its client's address from now on; `before` was the load balancer's."""
+        self._unfinished.remove(connection, before)
+        self.unproven(connection)
+
     def proven(self, connection: C) -> None:
         """It is somebody known, or may well be."""
         self._unfinished.remove(connection, connection.source)

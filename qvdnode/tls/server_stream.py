@@ -13,9 +13,12 @@ from typing import Final, Protocol, cast
 
 from qvdnode.model.source_network import plain_address
 from qvdnode.runtime.turn_end import TurnEnd
+from qvdnode.tls.core.first_bytes import BadStart, FirstBytes
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 
 PIECE_BYTES: Final = 64 * 1024
 """How much passes OpenSSL at once: its memory buffers never grow beyond that and do not shrink."""
+NO_PROXIES: Final = TrustedProxies()
 RECORD_BYTES: Final = 16 * 1024
 """The plaintext of a TLS record, which is what one read of OpenSSL gives."""
 WRITE_HIGH_BYTES: Final = 128 * 1024
@@ -27,6 +30,10 @@ class StreamOwner(Protocol):
 
     def stream_opened(self) -> None:
         """A client has connected; its handshake is still to come."""
+        ...
+
+    def stream_moved(self, before: str) -> None:
+        """The load balancer at `before` has named its client, whose address `peer` is now."""
         ...
 
     def stream_ready(self) -> None:
@@ -60,15 +67,28 @@ class ServerStream(asyncio.Protocol):
     The owner can be changed at any time, which is how a relay takes a connection over.
     """
 
-    __slots__ = ("_closing", "_due", "_eof", "_in", "_lost", "_out", "_ready", "_tls",
-                 "_transport", "_turn_end", "broken", "owner", "peer")  # fmt: skip
+    __slots__ = ("_closing", "_due", "_eof", "_first", "_in", "_lost", "_out", "_proxies",
+                 "_ready", "_tls", "_transport", "_turn_end", "broken", "broken_event", "owner",
+                 "peer")  # fmt: skip
 
-    def __init__(self, context: ssl.SSLContext, turn_end: TurnEnd, owner: StreamOwner) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        turn_end: TurnEnd,
+        owner: StreamOwner,
+        proxies: TrustedProxies = NO_PROXIES,
+    ) -> None:
+        """`proxies` begin their connections with a PROXY protocol head that names the client."""
         self.owner = owner
         self.peer = ""
         """The client's address, without its port; an IPv4 client of an IPv6 listener has IPv4."""
         self.broken = ""
         """What the client did that is no TLS of ours; empty while it did nothing of that kind."""
+        self.broken_event = "tls_failed"
+        """The event that `broken` is logged as."""
+        self._proxies = proxies
+        self._first: FirstBytes | None = None
+        """Reads what comes before TLS; None once TLS has begun."""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -88,10 +108,13 @@ class ServerStream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         peer = transport.get_extra_info("peername")
         self.peer = plain_address(str(peer[0])) if peer else "?"
+        self._first = FirstBytes(behind_proxy=self.peer in self._proxies)
         self.owner.stream_opened()
 
-    def data_received(self, data: bytes) -> None:
-        """Called by the loop: this ciphertext has come."""
+    def data_received(self, data: bytes) -> None:  # noqa: C901 - one call less for every piece
+        """Called by the loop: this ciphertext has come, at first perhaps behind a PROXY head."""
+        if self._first is not None:
+            data = self._begin(self._first, data)
         for piece in (data,) if len(data) <= PIECE_BYTES else _pieces(data):
             if self._closing:
                 return
@@ -224,6 +247,23 @@ class ServerStream(asyncio.Protocol):
     def _send_due(self) -> None:
         self._due = False
         self._flush()
+
+    def _begin(self, first: FirstBytes, data: bytes) -> bytes:
+        """What of the connection's start belongs to TLS."""
+        try:
+            begun = first.receive(data)
+        except BadStart as error:
+            self.broken, self.broken_event = str(error), error.event
+            self.abort()
+            return b""
+        if begun is None:
+            return b""
+        self._first = None
+        source, rest = begun
+        if source:
+            before, self.peer = self.peer, source
+            self.owner.stream_moved(before)
+        return rest
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()

@@ -1,4 +1,7 @@
-"""All VMs of this node: finds or makes a VM's actor and posts the request to it."""
+"""All VMs of this node: finds or makes a VM's actor and posts the request to it.
+
+Meets session.ports.DesktopHost for this node.
+"""
 
 import asyncio
 import itertools
@@ -10,7 +13,7 @@ from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
-from qvdnode.model.seat import Progress, Seat, Viewer
+from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
@@ -56,9 +59,7 @@ class Fleet:
             self._running.clear()
             self._tasks = None
 
-    async def attach(
-        self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
-    ) -> Seat:
+    async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
         """Return the address of a display that listens for this client; start it if need be.
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
@@ -66,7 +67,7 @@ class Fleet:
         actor = self._actor(order)
         answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         client = next(self._numbers)
-        request = Request(answer, progress, viewer)
+        request = Request(answer, viewer)
         actor.ask(client, request, m.AttachAsked(client, order, params))
         try:
             return await answer
@@ -81,12 +82,12 @@ class Fleet:
         if actor is not None:
             actor.post(m.Detached(seat.ticket))
 
-    async def start(self, order: DesktopOrder, progress: Progress) -> None:
-        """Return once the VM's desktop runs; raises as `attach`."""
+    async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
+        """Return once the VM's desktop runs; raises as `attach`. The viewer gets the progress."""
         actor = self._actor(order)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
-        actor.ask(number, Request(answer, progress), m.StartAsked(number, order))
+        actor.ask(number, Request(answer, viewer), m.StartAsked(number, order))
         await answer
 
     async def stop(self, vm_id: VmId) -> None:
@@ -119,13 +120,17 @@ class Fleet:
         actor.ask(number, Request(answer), m.DisconnectAsked(number))
         return await answer
 
-    def status(self, vm_id: VmId) -> GuestStatus | None:
+    async def status(self, vm_id: VmId) -> GuestStatus | None:
         """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
         return None if actor is None else actor.status()
 
-    def statuses(self) -> Sequence[GuestStatus]:
+    async def statuses(self) -> Sequence[GuestStatus]:
         """Status of every VM that is on this node."""
+        return self.guests()
+
+    def guests(self) -> Sequence[GuestStatus]:
+        """The same at once, for other parts of this node."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
@@ -150,7 +155,7 @@ class Fleet:
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The end of the VM's own logs; raises NotFound when it does not run here."""
-        status = self.status(vm_id)
+        status = await self.status(vm_id)
         if status is None or status.state not in {VmState.BOOTING, VmState.RUNNING}:
             raise NotFound("This VM does not run here, so it has no log now.")
         return self._dependencies.run_folders.log_tail(vm_id)
@@ -170,7 +175,7 @@ class Fleet:
         self._closing = True
         going = [
             status.order.vm.id
-            for status in self.statuses()
+            for status in self.guests()
             if stop_guests or status.state is not VmState.RUNNING
         ]
         async with asyncio.TaskGroup() as group:

@@ -93,7 +93,7 @@ async def connect(desk: Desk) -> Answer:
 
 def left_of(desk: Desk) -> set[str]:
     """What the host still has of the guests of the desk's node, on which none runs now."""
-    own = ("table ", "process ", "record ")
+    own = ("table ", "process ", "record ", "lock ")
     return {
         trace
         for trace in traces(desk.node)

@@ -83,7 +83,16 @@ def command_argv(root: str, command: str) -> list[str]:
 
     Whatever it mounts, or starts and leaves, goes with it.
     """
-    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"]
+    apart = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "slave",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--",
+    ]
     return [*apart, "chroot", root, "/bin/sh", "-ec", command]
 
 

@@ -55,6 +55,7 @@ class DisplayOperations:
         self._stop_following: Callable[[], None] | None = None
         self._slot: RedrawSlot | None = None
         self._queueing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def perform(self, effect: e.DisplayEffect) -> None:  # noqa: C901, PLR0912 - one case an effect
         """Carry out an effect, in a task if it takes long. `HangUp` is for `hang_up`."""
@@ -79,7 +80,7 @@ class DisplayOperations:
             case e.FindProcess(run=run):
                 self._find_process(run)
             case e.WatchProcess(pid=pid):
-                _ = self._begin("watch", self._watch_process(pid))
+                self._watch(pid)
             case e.TrimLog():
                 self._trim_log()
             case e.HangUp():
@@ -158,6 +159,13 @@ class DisplayOperations:
             return
         if pid is not None:
             self._post(m.ProcessFound(self._start, run, pid))
+
+    def _watch(self, pid: int) -> None:
+        # One at a time: a guest can name another process as often as it likes, and each watch
+        # holds a descriptor of the node's.
+        if self._watching is not None:
+            self._watching.cancel()
+        self._watching = self._begin("watch", self._watch_process(pid))
 
     async def _watch_process(self, pid: int) -> None:
         spec = self._spec()

@@ -16,7 +16,7 @@ from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestProcess, GuestSpec
 from qvdnode.model.ids import Generation
-from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
+from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
 from qvdnode.vm import retry
@@ -51,9 +51,8 @@ class Request:
     """How to reach whoever made a request."""
 
     answer: asyncio.Future[Any]
-    progress: Progress | None = None
     viewer: Viewer | None = None
-    """The client's stream, where the request is for the display."""
+    """Who is told of progress and, once attached, of an eviction."""
 
 
 class GuestActor:
@@ -209,8 +208,8 @@ class GuestActor:
         match effect:
             case e.Tell(request=number, sentence=sentence):
                 request = self._requests.get(number)
-                if request is not None and request.progress is not None:
-                    request.progress(sentence)
+                if request is not None and request.viewer is not None:
+                    self._dependencies.tell_viewer(Progressed(request.viewer, sentence))
             case e.SeatClient(client=number):
                 _settle(self._requests[number].answer, self._seat(number))
             case e.Answer(request=number, result=result):
@@ -222,7 +221,7 @@ class GuestActor:
             case e.Evict(client=number, reason=reason):
                 viewer = self._requests.pop(number).viewer
                 if viewer is not None:
-                    viewer.evict(reason)
+                    self._dependencies.tell_viewer(Evicted(viewer, reason))
             case e.DropClient(client=number):
                 self._requests.pop(number, None)
 
@@ -232,7 +231,8 @@ class GuestActor:
             raise AssertionError("a display listens without a guest")
         port = self._dependencies.settings.display_port
         address = DisplayAddress(str(guest.port.address.ip), port)
-        return Seat(self.vm_id, guest.generation, address, ticket)
+        node_id = self._dependencies.node_id()
+        return Seat(node_id, self.vm_id, guest.generation, address, ticket)
 
     def _set_timer(self, effect: e.TimerEffect) -> None:
         running = self._timers.pop(effect.timer, None)

@@ -46,6 +46,22 @@ on_each_loop = pytest.mark.parametrize(
 )
 
 
+def test_a_pipe_is_not_closed_once_more_when_its_number_is_another_files() -> None:
+    async def descriptor_survives() -> None:
+        reading, writing = os.pipe()
+        file = child_process.closed_once(os.fdopen(reading, "rb", buffering=0))
+        number = file.fileno()
+        os.close(number)  # as uvloop does, before it closes the file
+        os.dup2(writing, number)
+        file.close()
+        os.fstat(number)
+        os.close(number)
+        os.close(writing)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(descriptor_survives())
+
+
 @contextmanager
 def left_open(count: int) -> Iterator[list[int]]:
     """Descriptors that a child inherits unless somebody prevents it."""

@@ -17,12 +17,14 @@ from qvdnode.wire.qvd1 import parse_head
 from qvdnode.wire.qvd_answers import Answer
 from tests.fakes.clock import ManualClock
 from tests.fakes.desktops import FakeAuthenticator, FakeDesktops, vm
+from tests.fakes.orders import desktop_order
+from tests.unit.session.test_desktops import World
 
 UPGRADE = "Connection: Upgrade\nUpgrade: QVD/1.0\n"
 
 
 class Nobody:
-    """A viewer that is never evicted."""
+    """A client that is never evicted."""
 
     def evict(self, reason: str) -> None:
         raise AssertionError(reason)
@@ -182,3 +184,12 @@ async def test_tokens_are_made_on_demand() -> None:
     token = json.loads(made.body)["auth_token"]
     assert token.endswith("\n")
     assert base64.b64decode(token) == b"token of alice"
+
+
+@pytest.mark.parametrize("path", ["connect_to_vm", "stop_vm"])
+async def test_a_desktop_is_read_once_per_request(path: str) -> None:
+    asker, world = Asker(), World(desktop_order(7, user_id=1))
+    asker.handlers = Handlers(world.desktops)
+    outcome = await asker.ask(f"/qvd/{path}?id=7", UPGRADE)
+    assert world.guests.attached + world.guests.stopped == [7], outcome
+    assert world.rows.asked == 1

@@ -10,6 +10,7 @@ from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.display.operations import LAST_WORDS_MAX
 from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.orders import desktop_order
+from tests.fakes.simulated_nxagent import WAITING
 from tests.unit.vm.fleet_world import World, settle
 
 VM = VmId(7)
@@ -34,6 +35,20 @@ async def test_clients_that_come_and_go_leave_no_timers_behind(world: World) -> 
         await world.connected()
         sleeping.append(world.clock.sleepers)
     assert sleeping[0] == sleeping[-1]
+
+
+async def test_of_all_processes_that_a_guest_names_the_last_one_alone_is_watched(
+    world: World,
+) -> None:
+    await world.connected()
+    folder = world.host.folders[VM]
+    for pid in range(2_000, 2_010):
+        folder.display_pid = pid
+        for line in ("Session: Session suspended at", WAITING, "Session: Session resumed at"):
+            folder.say(line)
+        await settle()
+    watches = [task for task in asyncio.all_tasks() if task.get_name() == f"vm-{VM}/watch-display"]
+    assert len(watches) == 1
 
 
 async def test_a_desktop_that_never_listens_times_out_and_is_undone(world: World) -> None:
@@ -68,12 +83,12 @@ async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
         world.host.display(7).drop()
         await settle()
     await settle()
-    assert world.fleet.status(VM) is None
+    assert await world.fleet.status(VM) is None
     assert world.leaks() == []
 
 
 async def test_a_display_that_nobody_visits_is_kept_ready(world: World) -> None:
-    await world.fleet.start(desktop_order(7, user_id=7), lambda _: None)
+    await world.fleet.start(desktop_order(7, user_id=7))
     for _ in range(10):
         # nxagent gives up after a minute in which nobody came.
         await world.passes(60.0)

@@ -13,7 +13,7 @@ from tests.waiting import until
 
 
 def running(fleet: FakeFleet, furniture: Furniture) -> bool:
-    status = fleet.status(VmId(furniture.vm_id))
+    status = fleet.guest(VmId(furniture.vm_id))
     return status is not None and status.state is VmState.RUNNING
 
 
@@ -69,7 +69,7 @@ async def test_a_start_that_placement_refuses_is_never_begun(
     refused = await api.call("POST", f"/vms/{furniture.vm_id}/start", status=503)
     assert refused["code"] == NodeFull.code
     assert "360 MiB of memory are left, 512 are needed" in refused["detail"]
-    assert fleet.status(VmId(furniture.vm_id)) is None
+    assert fleet.guest(VmId(furniture.vm_id)) is None
 
 
 async def test_a_start_nobody_waits_for_fails_into_the_log(

@@ -44,7 +44,7 @@ def test_the_digest_follows_the_content() -> None:
 
 def test_a_command_runs_in_the_image_alone() -> None:
     argv = command_argv("/root", "dconf update")
-    assert argv[:2] == ["unshare", "--mount"]
+    assert argv[:4] == ["unshare", "--mount", "--propagation", "slave"]
     assert argv[argv.index("chroot") :] == ["chroot", "/root", "/bin/sh", "-ec", "dconf update"]
 
 
