@@ -74,7 +74,7 @@ def fill(home: Path) -> None:
     os.mkfifo(home / "pipe")
     (home / "holes").touch()
     os.truncate(home / "holes", 1 << 40)
-    (home / os.fsdecode(b"caf\xe9")).write_text("latin-1")
+    (home / os.fsdecode(b"\xe9.txt")).write_text("latin-1")
     os.setxattr(home / "docs", "user.tag", b"red")
     for path in [home / "docs", *home.rglob("*")]:
         os.chown(path, HOME_UID, HOME_UID, follow_symlinks=False)
