@@ -8,11 +8,14 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import disk_space, mounts, process
+from qvdnode.host import disk_space, linux_calls, mounts, process
 from qvdnode.model.errors import HostFailed, NodeFull, TimedOut
+from qvdnode.runtime.to_its_end import to_its_end
 
 _DEVICES: Final = "/sys/block"
 _CONTROL: Final = Path("/dev/loop-control")
@@ -142,6 +145,55 @@ def _mount(path: Path, target: Path, options: str, new: bool) -> None:  # noqa: 
     device, handle = attach(path) if new else attach_once(path)
     try:
         mounts.filesystem(device, target, "ext4", options)
+    finally:
+        os.close(handle)
+
+
+@asynccontextmanager
+async def settled(path: Path) -> AsyncIterator[None]:
+    """Nobody else repairs, grows or mounts the file system in `path` meanwhile.
+
+    For what is done by several processes; two that do it at once could put two devices on it.
+    Raises HostFailed.
+    """
+    try:
+        handle = await to_its_end(asyncio.to_thread(_locked, path))
+    except OSError as error:
+        raise HostFailed(f"{path} cannot be locked: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def detached(path: Path, *, writable: bool) -> int:
+    """A descriptor of the root of the file system in `path`, gone when it is closed.
+
+    It may be mounted elsewhere too, now or later; what it shows is the same then. Nothing in it can
+    be a device, run, or gain rights. To be called while it is `settled`; raises OSError.
+    """
+    attributes = (
+        linux_calls.MOUNT_ATTR_NOSUID
+        | linux_calls.MOUNT_ATTR_NODEV
+        | linux_calls.MOUNT_ATTR_NOEXEC
+        | linux_calls.MOUNT_ATTR_NOATIME
+    )
+    if not writable:
+        attributes |= linux_calls.MOUNT_ATTR_RDONLY
+    device, handle = attach_once(path)
+    try:
+        options = ("noinit_itable", "discard")
+        return linux_calls.detached_mount(device, "ext4", options, attributes)
     finally:
         os.close(handle)
 
