@@ -34,7 +34,7 @@ SESSION: Final = (
     "export DISPLAY=:100 XDG_RUNTIME_DIR=/run/user/1000 LANG=en_US.UTF-8"
     " DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus PATH=/usr/bin:/bin:/usr/games"
 )
-LIMIT_S: Final = 40.0
+LIMIT_S: Final = 120.0
 DRAWN_SHARE: Final = 0.05
 """Of the desktop's pixels, those that a window must change."""
 COLOURS: Final = 16
