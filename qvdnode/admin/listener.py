@@ -18,6 +18,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 from qvdnode.tls.port_connections import PortConnections, PortLimits, PortMetrics
 from qvdnode.tls.server_stream import ServerStream
 
@@ -60,12 +61,13 @@ async def serving(
         trim_memory,
     )
     tick_batch = TickBatch()
+    proxies = TrustedProxies(settings.proxy_protocol_from)
 
     def accept() -> ServerStream:
         connection = AdminConnection(
             lambda: HttpProtocol(server, parts.port_events), connections, context, settings, clock
         )
-        stream = ServerStream(context, tick_batch, connection)
+        stream = ServerStream(context, tick_batch, connection, proxies)
         connection.attach(stream)
         return stream
 

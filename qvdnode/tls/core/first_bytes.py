@@ -1,0 +1,56 @@
+"""What comes before TLS on a new connection: a PROXY head from a trusted balancer, else nothing.
+
+Pure.
+"""
+
+from typing import Final
+
+from qvdnode.wire.proxy_protocol import BadProxyHead, is_proxy_head, parse_proxy_head
+
+UNEXPECTED: Final = "proxy_head_unexpected"
+MISSING: Final = "proxy_head_missing"
+BAD: Final = "proxy_head_bad"
+
+
+class BadStart(ValueError):
+    """The connection must end; the message is for the log."""
+
+    def __init__(self, event: str, because: str) -> None:
+        super().__init__(because)
+        self.event = event
+        """The event to log it as."""
+
+
+class FirstBytes:
+    """Reads the start of one connection."""
+
+    __slots__ = ("_behind_proxy", "_waiting")
+
+    def __init__(self, *, behind_proxy: bool) -> None:
+        self._behind_proxy = behind_proxy
+        self._waiting = b""
+
+    def receive(self, data: bytes) -> tuple[str, bytes] | None:
+        """The client's address as told, empty for the peer's own, and the first bytes of TLS.
+
+        None while the head is not whole; raises BadStart.
+        """
+        if not self._behind_proxy:
+            if is_proxy_head(data):
+                raise BadStart(
+                    UNEXPECTED,
+                    "a PROXY protocol head from an address that proxy_protocol_from does not have",
+                )
+            return "", data
+        self._waiting += data
+        try:
+            head = parse_proxy_head(self._waiting)
+        except BadProxyHead as error:
+            if is_proxy_head(self._waiting):
+                raise BadStart(BAD, f"the PROXY protocol head is broken: {error}") from error
+            raise BadStart(
+                MISSING,
+                "no PROXY protocol head from an address in proxy_protocol_from: let the balancer"
+                " send one, or take the address out",
+            ) from error
+        return None if head is None else (head.source, self._waiting[head.length :])
