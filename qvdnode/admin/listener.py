@@ -50,15 +50,7 @@ async def serving(
     if server is None:
         raise AssertionError("setup() has made it")
     connections: PortConnections[AdminConnection] = PortConnections(
-        PortLimits(
-            settings.unauthenticated_per_source,
-            settings.unauthenticated_total,
-            settings.connections_max,
-        ),
-        METRICS,
-        parts.port_events,
-        clock,
-        trim_memory,
+        _limits(settings), METRICS, parts.port_events, clock, trim_memory
     )
     tick_batch = TickBatch()
     proxies = TrustedProxies(settings.proxy_protocol_from)
@@ -84,3 +76,11 @@ async def serving(
             for connection in connections.all():
                 connection.close()
             await connections.emptied(settings.farewell_limit_s)
+
+
+def _limits(settings: AdminSettings) -> PortLimits:
+    return PortLimits(
+        settings.unauthenticated_per_source,
+        settings.unauthenticated_total,
+        settings.connections_max,
+    )
