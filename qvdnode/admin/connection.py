@@ -87,7 +87,7 @@ class AdminConnection:
         self._connections.opened(self)
 
     def stream_moved(self, before: str) -> None:
-        """Its load balancer has named it."""
+        """The load balancer has named the client."""
         self._connections.moved(self, before)
 
     def stream_ready(self) -> None:

@@ -41,5 +41,5 @@ class FailureLog:
 
 
 def shortened(login: str) -> str:
-    """The start of a login that may be no account: some people type their password there."""
+    """Return the first characters of a login; people may type their password as the login."""
     return f"{login[: min(SHOWN_MAX, len(login) // 3)]}..."

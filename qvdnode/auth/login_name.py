@@ -17,7 +17,7 @@ class LoginName:
     login: str
     tenant: str
     whole: str = ""
-    """The login in the default tenant that the text may be instead; empty if it is none."""
+    """The whole text as a login of the default tenant; empty if it cannot be one."""
 
 
 def parse_login(text: str, default_tenant: str) -> LoginName:

@@ -38,7 +38,7 @@ class Watcher(Protocol):
         ...
 
     def connection_moved(self, connection: "Connection", before: str) -> None:
-        """Its client's address is known now; `before` was the load balancer's."""
+        """The client's address is now known; `before` was the load balancer's."""
         ...
 
     def connection_proven(self, connection: "Connection") -> None:
@@ -120,7 +120,7 @@ class Connection:
         self._watcher.connection_opened(self)
 
     def stream_moved(self, before: str) -> None:
-        """Its load balancer has named it."""
+        """The load balancer has named the client."""
         self._watcher.connection_moved(self, before)
 
     def stream_ready(self) -> None:

@@ -109,7 +109,7 @@ class Endpoint:
         self._connections.opened(connection)
 
     def connection_moved(self, connection: Connection, before: str) -> None:
-        """Count it by its client's address, and no longer by its load balancer's."""
+        """Count the connection by its client's address instead of its load balancer's."""
         self._connections.moved(connection, before)
 
     def connection_unproven(self, connection: Connection) -> None:

@@ -22,7 +22,7 @@ from qvdnode.wire.qvd_client import basic_authorization
 
 WHY_LIMIT_S: Final = 3.0
 WHY_PAUSE_S: Final = 0.2
-"""How long, and with which pauses, the node is asked why a session ended."""
+"""Total time and interval of the requests to the node for why a session ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Client:
         self.has_shown = False
         """Whether the server has handed over the desktop at least once."""
         self.end: SessionEnd | None = None
-        """Why the session ended, where the server knows."""
+        """Why the session ended, None if the server does not know."""
 
     async def run(self, backoff: Backoff) -> Ending:
         """Show the desktop until it ends for good; a dropped link is dialled again.
@@ -118,7 +118,7 @@ class Client:
         return ending
 
     async def _ask_why(self) -> SessionEnd | None:
-        """What the node says of the end; None where it cannot be asked or does not know."""
+        """Ask the node why the session ended; None if it is unreachable or does not know."""
         account, vm_id = self._account, self._vm_id
         if vm_id is None:
             return None
@@ -126,7 +126,7 @@ class Client:
         try:
             async with await qvd_link.dial(account.target, account.trust, self._clock) as link:
                 end = await link.session_end(vm_id, account.authorization)
-                # The stream may end before the display has told the node why.
+                # The stream may end before the display has reported the reason to the node.
                 while not end.is_known and self._clock.monotonic_s() < until_s:
                     await self._clock.sleep(WHY_PAUSE_S)
                     end = await link.session_end(vm_id, account.authorization)

@@ -37,7 +37,7 @@ NEXT_ADDRESS_S: Final = 0.25
 """A name's next address is tried beside one that is silent for so long, as RFC 8305 advises."""
 ANSWER_LIMIT_S: Final = 60.0
 END_LIMIT_S: Final = 5.0
-"""For a word on how a session ended; without it the client says less."""
+"""For the answer to why a session ended; without one the client shows a general text."""
 CONNECT_LIMIT_S: Final = 600.0
 PIECE_BYTES: Final = 1 << 16
 
@@ -105,7 +105,7 @@ class QvdLink:
         return found
 
     async def session_end(self, vm_id: VmId, authorization: str) -> SessionEnd:
-        """What the node knows of the last session's end; raises as `desktops`."""
+        """Ask how the last session ended; raises as `desktops`."""
         head = request_head("/qvd/session_end", {"id": str(vm_id)}, authorization)
         answer = await self._ask(head, _silent, END_LIMIT_S)
         if isinstance(answer, Switched):

@@ -143,7 +143,7 @@ class Ownership:
 
 
 def runs_elsewhere(vm_id: VmId, node: str, *, alive: bool) -> Conflict | Unavailable:
-    """Why a VM that the node of that name owns cannot be started by another one."""
+    """Return the error for a start of a VM that the node of that name owns."""
     if alive:
         return Conflict(f"VM {vm_id} runs on node {node}.")
     return Unavailable(

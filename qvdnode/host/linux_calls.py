@@ -89,9 +89,9 @@ def attach_mount(tree: int, target: Path) -> None:
 
 
 def detached_mount(device: Path, kind: str, options: Sequence[str], attributes: int) -> int:
-    """fsmount(2): a descriptor of the root of a block device's file system.
+    """fsmount(2): mount a block device detached; return a descriptor of the root.
 
-    It is mounted nowhere, and is gone with the last descriptor on it.
+    The mount is in no folder. It ends when its last descriptor is closed.
     """
     context = _syscall(_FSOPEN, device, kind.encode(), ctypes.c_uint(_FS_CLOEXEC))
     try:

@@ -1,7 +1,7 @@
 """The name of a user's account inside a guest.
 
-It is shown as the user's `account`. An image that has this name for itself makes the session script
-take another one, which only `session.log` tells.
+It is shown as the user's `account`. If the image itself has an account or group of this name, the
+session script uses another one, which only `session.log` shows.
 """
 
 import hashlib
@@ -19,17 +19,17 @@ TAKEN: Final = frozenset({
 })  # fmt: skip
 """Accounts that Debian's packages make; a user of that login gets another name."""
 GROUPS: Final = frozenset({"docker", "lxd", "shadow", "sudo", "wheel"})
-"""Groups that give root's rights to whoever is in a group of that name. The session script keeps
-other groups of an image apart without another home."""
+"""Groups whose members have root's rights by the group's name. For other groups of an image the
+session script uses another account name, but the same home."""
 DIGEST_DIGITS: Final = 6
-"""Of the digest that tells `corp@ana` and `corp_ana` apart."""
+"""Of the digest that distinguishes `corp@ana` from `corp_ana`."""
 
 
 def account_name(login: str) -> str:
-    """A valid account name as close to the login as can be; always the same for one login.
+    """Return a valid account name, similar to the login and always the same for one login.
 
-    Logins are the same in capitals and small letters. One that loses more than that on its way ends
-    in a digest, so that no two logins of a tenant have one account.
+    Case does not matter in logins. A name that differs from its login in more than case ends in a
+    digest, so that no two logins of a tenant share an account.
     """
     lowered = login.lower()
     name = _ODD.sub("_", lowered)

@@ -1,4 +1,4 @@
-"""What a user is shown of a desktop: in a listing, and when its session has ended."""
+"""What a user sees of a desktop: its entry in a listing, and why its session ended."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class DesktopEntry:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """What there is to say about a desktop to a user whose session has ended."""
+    """The state of a desktop, for a user whose session has ended."""
 
     state: WireState
     display: DisplayState
@@ -28,9 +28,9 @@ class SessionEnd:
     because: str
     """Why the desktop ended or ends; empty while it runs."""
     failed: bool
-    """Whether nobody wanted it to end."""
+    """Whether it ended without a request to end it."""
 
     @property
     def is_known(self) -> bool:
-        """Whether it says why the session ended; otherwise the display has not told yet."""
+        """Whether it says why the session ended; if not, the display has not reported yet."""
         return bool(self.because) or self.viewer or self.display is DisplayState.SUSPENDED

@@ -6,7 +6,7 @@ from typing import NewType, Protocol
 from qvdnode.model.ids import Generation, NodeId, VmId
 
 ViewerId = NewType("ViewerId", str)
-"""Random, so that no event for a client of an earlier process reaches one of a later."""
+"""Random, so that events for clients of an earlier process reach no client of this one."""
 
 
 class Progress(Protocol):

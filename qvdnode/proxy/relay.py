@@ -145,13 +145,13 @@ class Relay:
         self._stream.write_soon(data)
 
     def stream_opened(self) -> None:
-        """Long past when a relay takes over."""
+        """Never called: it happens before a relay takes over."""
 
     def stream_moved(self, _before: str) -> None:
-        """Long past when a relay takes over."""
+        """Never called: it happens before a relay takes over."""
 
     def stream_ready(self) -> None:
-        """Long past when a relay takes over."""
+        """Never called: it happens before a relay takes over."""
 
     def stream_eof(self) -> None:
         """The client sends no more."""

@@ -113,7 +113,7 @@ class ServerStream(asyncio.Protocol):
         self.owner.stream_opened()
 
     def data_received(self, data: bytes) -> None:  # noqa: C901 - one call less for every piece
-        """Called by the loop: this ciphertext has come, at first perhaps behind a PROXY head."""
+        """Called by the loop with ciphertext; the first may follow a PROXY head."""
         if self._first is not None:
             data = self._begin(self._first, data)
         for piece in (data,) if len(data) <= PIECE_BYTES else _pieces(data):
@@ -251,7 +251,7 @@ class ServerStream(asyncio.Protocol):
         self._flush()
 
     def _begin(self, first: FirstBytes, data: bytes) -> bytes:
-        """What of the connection's start belongs to TLS."""
+        """Return the part of the connection's first bytes that belongs to TLS."""
         try:
             begun = first.receive(data)
         except BadStart as error:

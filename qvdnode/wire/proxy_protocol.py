@@ -1,7 +1,7 @@
-"""The head in which a load balancer names its client: PROXY protocol, version 1 and 2. Pure.
+"""Parses the head in which a load balancer names its client: PROXY protocol 1 and 2. Pure.
 
-Version 1 is a line of text, version 2 is binary; both stand before the first byte of TLS. The
-format is HAProxy's `proxy-protocol.txt`.
+Version 1 is a line of text, version 2 is binary; both precede the first byte of TLS. HAProxy's
+`proxy-protocol.txt` defines the format.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ V1_BYTES_MAX: Final = 107
 V2_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 V2_FIXED_BYTES: Final = 16
 V2_BYTES_MAX: Final = 4096
-"""The fixed part, addresses and extensions; balancers add some hundred bytes of these."""
+"""Fixed part, addresses and extensions; extensions are usually some hundred bytes."""
 V2_LOCAL: Final = 0x20
 V2_PROXY: Final = 0x21
 V2_ADDRESS_BYTES: Final = {0x11: 4, 0x21: 16}
@@ -25,26 +25,26 @@ PORT_MAX: Final = 65_535
 
 
 class BadProxyHead(ValueError):
-    """The bytes are no PROXY head; the message says why, without repeating them."""
+    """The bytes are not a PROXY head; the message says why and does not contain them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHead:
-    """What a head says."""
+    """The content of a head."""
 
     length: int
-    """Its bytes; what follows is the client's."""
+    """In bytes; the client's own data follows."""
     source: str
-    """The client's address; empty when the balancer speaks for itself or does not know."""
+    """The client's address; empty for a balancer's own connection or an unknown address."""
 
 
 def is_proxy_head(data: bytes) -> bool:
-    """Whether the first bytes of a connection are such a head's, which no TLS begins with."""
+    """Whether a connection begins with such a head; TLS never does."""
     return data.startswith((V1_START, V2_SIGNATURE))
 
 
 def parse_proxy_head(data: bytes) -> ProxyHead | None:
-    """The head at the start of the data, None while it is not whole; raises BadProxyHead."""
+    """Parse the head at the start of the data, None until complete; raises BadProxyHead."""
     if data.startswith(V1_START):
         return _version_1(data)
     if data.startswith(V2_SIGNATURE):

@@ -152,7 +152,7 @@ def parse_desktops(body: bytes) -> tuple[DesktopEntry, ...]:
 
 
 def parse_session_end(body: bytes) -> SessionEnd:
-    """The answer to session_end; raises BadAnswer."""
+    """Parse the answer to session_end; raises BadAnswer."""
     try:
         said = json.loads(body)
         return SessionEnd(
@@ -163,7 +163,7 @@ def parse_session_end(body: bytes) -> SessionEnd:
             failed=bool(said["failed"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadAnswer("The server's word on the session's end cannot be read.") from error
+        raise BadAnswer("The server's answer about the session's end cannot be read.") from error
 
 
 def _entry(row: Mapping[str, object]) -> DesktopEntry:

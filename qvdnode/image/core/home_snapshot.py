@@ -1,7 +1,7 @@
-"""What a backup knows of one home at one moment: a head and an entry for each file; pure.
+"""A snapshot of one home: a head and an entry for each file. Pure.
 
-As bytes it is lines of JSON, compressed: the head, the entries with parents before children, and
-the checksum of all that. Content is in blocks of their own, named by their checksums.
+Stored as compressed lines of JSON: the head, the entries with parents before children, and a
+checksum. The content of files is in separate blocks, named by their checksums.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Kind(StrEnum):
-    """What stands at a path."""
+    """The type of a file."""
 
     FOLDER = "folder"
     FILE = "file"
     HARD_LINK = "hard link"
-    """A file of which `target` is another name, and that has its content here too."""
+    """Another name of the file `target`; the entry has the content, too."""
     LINK = "link"
     FIFO = "fifo"
 
@@ -36,24 +36,24 @@ class Entry:
     """One file, folder or link."""
 
     path: str
-    """Below the home, which itself is empty. What is not UTF-8 is in surrogates."""
+    """Relative to the home, empty for the home itself. Bytes that are not UTF-8 are surrogates."""
     kind: Kind
     mode: int
     owner: int
     group: int
     modified_ns: int
     changed_ns: int = 0
-    """When anything of it was changed; with the inode it tells whether to read it again."""
+    """ctime; together with the inode it shows whether the file must be read again."""
     inode: int = 0
     size: int = 0
     blocks: tuple[tuple[int, str], ...] = ()
-    """Numbers of blocks and their checksums; those that are not there are zeros."""
+    """Block numbers and checksums; blocks that are not listed are zeros."""
     target: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
     """Extended attributes, their values in hexadecimal."""
 
     def same_file(self, other: "Entry") -> bool:
-        """Whether nothing was changed between the two looks at a regular file."""
+        """Whether a regular file was not changed between the two entries."""
         return _state(self) == _state(other)
 
 
@@ -63,31 +63,31 @@ class Head:
 
     user_id: int
     login: str
-    """Empty where the database knows no such user."""
+    """Empty if the database has no such user."""
     tenant: str
     made_at: str
     size_mib: int
-    """Of the file that held it, 0 where it was limited by quota."""
+    """Of the file that contained the home, 0 if a quota limited it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A home at one moment."""
+    """The content of a home at one time."""
 
     head: Head
     entries: tuple[Entry, ...]
 
     def blocks(self) -> set[str]:
-        """The checksums of all blocks that it needs."""
+        """Return the checksums of all blocks that it needs."""
         return {digest for entry in self.entries for _, digest in entry.blocks}
 
     def needs_mib(self) -> int:
-        """A size of a new home that has room for all of it."""
+        """Return the size of a new home that has room for all of it."""
         blocks = sum(len(entry.blocks) + 1 for entry in self.entries if entry.blocks)
         return 64 + blocks + len(self.entries) // 100
 
     def below(self, path: str) -> tuple[Entry, ...]:
-        """What is at a path and below it, named from its last part on; raises NotFound."""
+        """Return the entries at a path and below, relative to its parent; raises NotFound."""
         wanted = path.strip("/")
         if not wanted:
             return self.entries
@@ -104,14 +104,14 @@ class Snapshot:
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """As the bytes that are kept."""
+    """Return the bytes to store."""
     lines = [[FORMAT, *astuple(snapshot.head)], *map(astuple, snapshot.entries)]
     text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     return zlib.compress(text + hashlib.sha256(text).hexdigest().encode(), 6)
 
 
 def decode(content: bytes) -> Snapshot:
-    """The same again; raises Invalid for what is damaged, or could lead out of a home."""
+    """Parse stored bytes; raises Invalid if they are damaged or a path leads out of the home."""
     try:
         text = zlib.decompress(content)
     except zlib.error as error:
@@ -126,7 +126,7 @@ def decode(content: bytes) -> Snapshot:
 
 
 def newest(names: Iterable[str], at: str) -> str:
-    """The last snapshot of those named that is not after a moment, of which a part will do.
+    """Return the name of the last snapshot that is not after `at`, a whole time or its start.
 
     Raises NotFound.
     """
@@ -166,7 +166,7 @@ def _is_inside(path: str) -> bool:
 
 
 def _renamed(entry: Entry, cut: int, names: set[str]) -> Entry:
-    """Without the first part of its path; a hard link to what is not among `names` is a file."""
+    """Cut the start off its path. A hard link whose target is not in `names` becomes a file."""
     path, target = entry.path[cut:], entry.target
     if entry.kind is not Kind.HARD_LINK:
         return replace(entry, path=path)

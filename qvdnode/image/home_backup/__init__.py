@@ -1,1 +1,1 @@
-"""Backups of homes: files read one by one, their content kept in blocks, each block once."""
+"""Backups of homes, file by file. Contents are stored in blocks, each distinct block once."""

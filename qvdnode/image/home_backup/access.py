@@ -1,4 +1,4 @@
-"""Opens homes beside the node that may serve them, whether they are in files or in folders."""
+"""Opens homes, in files or in folders, while the node may use them, too."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ MIB: Final = 1_048_576
 
 
 def users_with_homes(layout: Layout) -> list[UserId]:
-    """Whose homes are on this host."""
+    """Return the users whose homes are on this host."""
     if not layout.homes.is_dir():
         return []
     names = {path.name.removesuffix(".img") for path in layout.homes.iterdir()}
@@ -25,14 +25,14 @@ def users_with_homes(layout: Layout) -> list[UserId]:
 
 
 def file_size_mib(layout: Layout, user_id: UserId) -> int:
-    """The size of the file that a home is in, 0 where it is in none."""
+    """Return the size of the file that contains a home, 0 if the home is a folder."""
     file = layout.home_file(user_id)
     return file.stat().st_size // MIB if file.exists() else 0
 
 
 @asynccontextmanager
 async def lent(layout: Layout, user_id: UserId, *, writable: bool = False) -> AsyncIterator[int]:
-    """A descriptor of a home, which a desktop may have open or open meanwhile.
+    """Yield a descriptor of a home, which a desktop may use at the same time.
 
     Raises PartGone when the user has no home here, HostFailed when it cannot be opened.
     """
@@ -57,5 +57,5 @@ async def lent(layout: Layout, user_id: UserId, *, writable: bool = False) -> As
 
 
 def path_of(descriptor: int) -> Path:
-    """A path by which other programs reach what this process has open."""
+    """Return a path by which other programs can reach an open file of this process."""
     return Path(f"/proc/{os.getpid()}/fd/{descriptor}")

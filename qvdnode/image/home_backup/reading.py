@@ -1,7 +1,7 @@
-"""Reads a home, which its user may be changing meanwhile, into entries and blocks. Blocks.
+"""Reads a home, which its user may change at the same time, into entries and blocks. Blocking.
 
-No link is followed, nothing but regular files is opened, and nothing waits for a FIFO's other end.
-What cannot be kept is named, with the reason.
+It follows no link, opens only regular files and folders, and never waits for the other end of a
+FIFO. It lists what it cannot save, with the reason.
 """
 
 import errno
@@ -16,29 +16,29 @@ from qvdnode.image.home_backup.store import HomeStore
 from qvdnode.runtime.safe_files import FOLDER
 
 DEPTH_MAX: Final = 200
-"""Folders in folders; each holds a descriptor while it is read."""
+"""Nested folders; each needs a file descriptor while it is read."""
 TRIES: Final = 3
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 KEPT_ATTRIBUTES: Final = ("user.", "system.posix_acl_")
 VANISHED: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
-"""What is said of what was there a moment ago."""
+"""Errors of a file that was removed or replaced after the folder was listed."""
 
 
 class HomeReader:
-    """One look at one home."""
+    """Reads one home once."""
 
     def __init__(self, store: HomeStore, before: Mapping[str, Entry]) -> None:
         self._store = store
         self._before = before
-        """The snapshot before, by path: what is as it was is not read again."""
+        """The previous snapshot, by path; unchanged files are not read again."""
         self._names: dict[int, str] = {}
-        """The first name of each file that has several."""
+        """The first name of each file with hard links."""
         self.left_out: list[str] = []
-        """Sentences about what could not be kept as it was."""
+        """Sentences about what could not be saved."""
         self.read_bytes = 0
 
     def entries(self, home: int) -> Iterator[Entry]:
-        """All of the home that is open there; raises OSError for its own folder."""
+        """Yield all entries of the open folder `home`; raises OSError if it is unreadable."""
         yield _described("", Kind.FOLDER, os.fstat(home), attributes=_attributes(home))
         yield from self._inside(home, "", 1)
 
@@ -62,7 +62,7 @@ class HomeReader:
             yield replace(_described(path, Kind.LINK, facts), target=target)
         elif stat.S_ISFIFO(facts.st_mode):
             yield _described(path, Kind.FIFO, facts)
-        elif not stat.S_ISSOCK(facts.st_mode):  # a socket is nothing without its program
+        elif not stat.S_ISSOCK(facts.st_mode):  # a socket is useless without its program
             self.left_out.append(f"{path} is a device")
 
     def _folder(self, folder: int, name: str, path: str, depth: int) -> Iterator[Entry]:
@@ -97,7 +97,7 @@ class HomeReader:
             if entry.same_file(_described(path, Kind.FILE, os.fstat(handle))):
                 return entry
         self.left_out.append(f"{path} was written while it was read, and may be torn")
-        # Without its inode the next backup reads it again, whatever its times tell.
+        # Without its inode the next backup reads it again, whatever its times are.
         return replace(self._once(handle, path), inode=0)
 
     def _once(self, handle: int, path: str) -> Entry:
@@ -122,7 +122,7 @@ class HomeReader:
 
 
 def _next_block(handle: int, start: int, size: int) -> int | None:
-    """The next block that is not a hole: a small file may claim to be huge."""
+    """Return the next block that is not a hole: a sparse file may have a huge size."""
     if start >= size:
         return None
     try:
@@ -134,7 +134,7 @@ def _next_block(handle: int, start: int, size: int) -> int | None:
 
 
 def _read(handle: int, start: int, length: int) -> bytes:
-    """So much, or less if the file has become shorter."""
+    """Read `length` bytes, or fewer if the file has become shorter."""
     parts: list[bytes] = []
     while length and (part := os.pread(handle, length, start)):
         parts.append(part)

@@ -1,12 +1,12 @@
-"""The folder of a backup of homes: blocks by their checksums, and snapshots by user and time.
+"""The backup folder of homes: blocks by checksum, and snapshots by user and time.
 
     blocks/ab/abcd...        1 MiB of some file, compressed
-    homes/5/TIME.snapshot    what the home of user 5 was then
-    new/                     what is not finished; nobody needs it
-    lock                     held by whoever works on it
+    homes/5/TIME.snapshot    the home of user 5 at that time
+    new/                     unfinished files, which may be deleted
+    lock                     locked by the command that works on it
 
-A block gets its name once it has reached the disk and was read back from there, and a snapshot once
-all its blocks have theirs: a crash leaves nothing that looks whole and is not. All of it blocks.
+A block is renamed to its checksum after it was synced and read back from the disk, and a snapshot
+is written after all its blocks. So a crash leaves no incomplete snapshot. All calls are blocking.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ from qvdnode.runtime.safe_files import FOLDER, NEW, new_file
 SUFFIX: Final = ".snapshot"
 DAMAGED: Final = ".damaged"
 _LEVEL: Final = 1
-"""More of zlib's effort gains a few per cent and takes three times as long."""
+"""Higher levels of zlib save a few per cent more and take three times as long."""
 
 
 class HomeStore:
@@ -42,11 +42,11 @@ class HomeStore:
         self._pending: set[str] = set()
 
     def has(self, digest: str) -> bool:
-        """Whether a block is there, or will be with the next snapshot."""
+        """Whether a block is stored, or will be with the next snapshot."""
         return digest in self._pending or self._place(digest).exists()
 
     def put(self, content: bytes) -> str:
-        """Keep a block for the next snapshot; its checksum. Raises OSError."""
+        """Write a block for the next snapshot and return its checksum; raises OSError."""
         digest = hashlib.sha256(content).hexdigest()
         if not self.has(digest):
             descriptor = os.open(self._new / digest, NEW, 0o600)
@@ -56,11 +56,11 @@ class HomeStore:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """A block; raises Invalid when it is damaged or missing."""
+        """Return a block's content; raises Invalid if it is damaged or missing."""
         return _block(self._place(digest), digest)
 
     def add(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot and the blocks it was made with; raises OSError, Invalid, Conflict."""
+        """Store a snapshot and its new blocks; raises OSError, Invalid, Conflict."""
         self._finish_blocks()
         home = self._homes / str(snapshot.head.user_id)
         home.mkdir(mode=0o700, exist_ok=True)
@@ -72,22 +72,22 @@ class HomeStore:
             raise Conflict(f"{path} is there already; nothing was changed.") from error
 
     def forget_pending(self) -> None:
-        """Drop the blocks of a snapshot that did not come to its end."""
+        """Delete the blocks of a snapshot that was not finished."""
         for digest in self._pending:
             (self._new / digest).unlink(missing_ok=True)
         self._pending.clear()
 
     def users(self) -> list[int]:
-        """Whose homes there are."""
+        """Return the users who have a home in the backup."""
         return sorted(int(path.name) for path in self._homes.iterdir() if path.name.isdecimal())
 
     def times(self, user_id: int) -> list[str]:
-        """When snapshots of a home were made, the oldest first."""
+        """Return the times of a home's snapshots, oldest first."""
         found = (self._homes / str(user_id)).glob(f"*{SUFFIX}")
         return sorted(path.name.removesuffix(SUFFIX) for path in found)
 
     def snapshot(self, user_id: int, made_at: str) -> Snapshot:
-        """One snapshot; raises Invalid when it is damaged, NotFound."""
+        """Return one snapshot; raises Invalid if it is damaged, NotFound."""
         path = self._homes / str(user_id) / f"{made_at}{SUFFIX}"
         try:
             return decode(path.read_bytes())
@@ -97,7 +97,7 @@ class HomeStore:
             raise Invalid(f"{path} cannot be used: {error}.") from error
 
     def set_aside(self, digest: str) -> None:
-        """Rename a damaged block, so that the next backup that meets its content writes it."""
+        """Rename a damaged block, so that the next backup with that content writes it again."""
         place = self._place(digest)
         if place.exists():
             place.rename(place.with_name(f"{digest}{DAMAGED}"))
@@ -107,7 +107,7 @@ class HomeStore:
         (self._homes / str(user_id) / f"{made_at}{SUFFIX}").unlink()
 
     def sweep(self, wanted: set[str]) -> int:
-        """Remove the blocks that are not among those, and what is set aside; how many."""
+        """Remove all blocks but those, also blocks that were set aside; return how many."""
         unwanted = [path for path in self._blocks.glob("*/*") if path.name not in wanted]
         for path in unwanted:
             path.unlink()
@@ -136,10 +136,10 @@ class HomeStore:
 
 @contextmanager
 def opened(folder: Path, *, make: bool = False) -> Iterator[HomeStore]:
-    """The backup in a folder, which is made if asked for; nobody else works on it meanwhile.
+    """Open and lock the backup in a folder; with `make` create it if it is missing.
 
-    Raises NotFound when there is none, Conflict when somebody is at work, HostFailed when another
-    user of the host controls it.
+    Raises NotFound if there is none, Conflict if another command has locked it, HostFailed if
+    another user of the host controls it.
     """
     if not make and not (folder / "homes").is_dir():
         raise NotFound(f"There is no backup of homes in {folder}.")
@@ -168,7 +168,7 @@ def _take(lock: int, folder: Path) -> None:
 
 
 def _block(path: Path, digest: str) -> bytes:
-    """A block as the disk has it, not as memory remembers it."""
+    """Read a block from the disk, not from the page cache."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:

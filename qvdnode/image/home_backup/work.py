@@ -28,7 +28,7 @@ MOMENT: Final = "%Y-%m-%dT%H-%M-%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What a user is called."""
+    """A user's login and tenant."""
 
     login: str
     tenant: str
@@ -36,20 +36,20 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What became of one home."""
+    """The result of saving one home."""
 
     user_id: UserId
     owner: Owner
     files: int = 0
     read_bytes: int = 0
-    """Of what was new or changed."""
+    """Bytes of new or changed files."""
     left_out: tuple[str, ...] = ()
     failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a backup holds, and what of it is lost."""
+    """The content of a backup, and what of it is damaged."""
 
     homes: int
     snapshots: int
@@ -59,7 +59,7 @@ class Checked:
 
 NOBODY: Final = Owner("", "")
 NO_GUEST: Final = (VmId(0), Generation(0))
-"""Who holds a home that is restored."""
+"""The holder of a home while it is restored."""
 
 
 async def save(
@@ -69,7 +69,7 @@ async def save(
     moment: str,
     told: Callable[[Saved], None],
 ) -> None:
-    """Save every home of this host; one that cannot be does not keep the others from it."""
+    """Save every home of this host; continue with the others if one fails."""
     for user_id in await asyncio.to_thread(users_with_homes, layout):
         owner = owners.get(user_id, NOBODY)
         try:
@@ -96,7 +96,7 @@ def _save(store: HomeStore, head: Head, home: int) -> Saved:
 
 
 def _latest(store: HomeStore, user_id: int) -> dict[str, Entry]:
-    """The snapshot before, by path; without a whole one everything is read."""
+    """Return the previous snapshot by path; empty if it is missing or damaged."""
     try:
         snapshot = store.snapshot(user_id, store.times(user_id)[-1])
     except (IndexError, Invalid):
@@ -105,8 +105,8 @@ def _latest(store: HomeStore, user_id: int) -> dict[str, Entry]:
 
 
 def check(store: HomeStore) -> Checked:
-    """Read the whole backup. A block that is damaged is set aside, so that the next backup writes
-    it again if its content is still to be had. Blocks."""
+    """Read the whole backup and set damaged blocks aside, so that the next backup writes them
+    again if a home still has their content. Blocking."""
     wanted: dict[str, str] = {}
     damage: list[str] = []
     snapshots = 0
@@ -131,9 +131,9 @@ def check(store: HomeStore) -> Checked:
 
 
 def thin_out(store: HomeStore, keep: int) -> int:
-    """Keep the newest snapshots of each home, so many, and what they need; how many went.
+    """Remove all but the newest `keep` snapshots of each home; return how many were removed.
 
-    Raises Invalid when a snapshot that stays is damaged: what it needs cannot be told. Blocks.
+    Raises Invalid if a remaining snapshot is damaged, since its blocks are unknown. Blocking.
     """
     gone, wanted = 0, set[str]()
     for user_id in store.users():
@@ -148,7 +148,7 @@ def thin_out(store: HomeStore, keep: int) -> int:
 
 
 def find(store: HomeStore, login: str, tenant: str, at: str) -> Snapshot:
-    """A user's newest snapshot that is not after `at`; raises NotFound, Invalid. Blocks."""
+    """Return a user's newest snapshot not after `at`; raises NotFound, Invalid. Blocking."""
     for user_id in store.users():
         last = store.snapshot(user_id, store.times(user_id)[-1])
         if (last.head.login, last.head.tenant) == (login, tenant):
@@ -159,10 +159,10 @@ def find(store: HomeStore, login: str, tenant: str, at: str) -> Snapshot:
 async def restore_beside(
     layout: Layout, user_id: UserId, store: HomeStore, snapshot: Snapshot, path: str
 ) -> str:
-    """Put what was at a path into a new folder of the user's home; its name.
+    """Restore a path of a snapshot into a new folder of the user's home; return its name.
 
-    Nothing that is there is touched, so a desktop may have the home open. Raises NotFound, PartGone
-    when there is no home, Conflict, Invalid, HostFailed; then it leaves nothing.
+    Existing files are not changed, so a desktop may use the home meanwhile. Raises NotFound,
+    PartGone if there is no home, Conflict, Invalid, HostFailed; then nothing is left.
     """
     entries = snapshot.below(path)
     name = f"restored-{snapshot.head.made_at}"
@@ -174,9 +174,9 @@ async def restore_beside(
 async def restore_lost(
     settings: ImageSettings, user_id: UserId, store: HomeStore, snapshot: Snapshot
 ) -> None:
-    """Make the home of a user who has none here, as it was; no node may serve the folder.
+    """Restore the whole home of a user who has none here; no node may run on the state folder.
 
-    Raises Conflict when there is a home, Invalid, HostFailed and NodeFull; then there is none.
+    Raises Conflict if there is a home, Invalid, HostFailed and NodeFull; then no home is left.
     """
     layout = Layout(settings.state_dir)
     if layout.home_file(user_id).exists() or (layout.home(user_id) / "home").exists():
@@ -203,7 +203,7 @@ async def restore_lost(
 
 
 async def restore_into(folder: Path, store: HomeStore, snapshot: Snapshot, path: str) -> None:
-    """Put what was at a path into a new folder anywhere; raises as `restore_beside`."""
+    """Restore a path of a snapshot into a new folder; raises as `restore_beside`."""
     entries = snapshot.below(path)
     try:
         with trusted(folder.parent, PathUse.SHARED_FOLDER) as place:
@@ -233,7 +233,7 @@ async def _into(
 def _write(place: int, name: str, store: HomeStore, entries: tuple[Entry, ...], owner: int) -> None:
     folder = os.open(name, FOLDER, dir_fd=place)
     try:
-        if os.fstat(folder).st_uid != os.geteuid():  # its user was quick
+        if os.fstat(folder).st_uid != os.geteuid():  # the user replaced it
             raise Conflict(f"{name} was replaced meanwhile.")
         HomeWriter(store, folder).write(entries)
         if entries[0].path:  # a part of a home, without the home itself

@@ -1,6 +1,6 @@
-"""Writes entries of a backup into a new folder, which is root's alone until it is whole. Blocks.
+"""Writes entries of a backup into a new folder, which only root can use until the end. Blocking.
 
-So nobody can put a link in the way; what the entries say is not believed to stay inside, either.
+So no user can insert a link. Links that the entries themselves create are not followed, either.
 """
 
 import os
@@ -15,19 +15,19 @@ FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class HomeWriter:
-    """Writes below one open folder, which is empty and root's own."""
+    """Writes below one open folder, which is empty and owned by root."""
 
     def __init__(self, store: HomeStore, folder: int) -> None:
         self._store = store
         self._folder = folder
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Everything, with owners, modes and times; raises OSError, and Invalid for a damaged
-        block. An entry of the home itself is for the folder."""
+        """Write everything with owners, modes and times. The entry of the home itself sets those of
+        the folder. Raises OSError, and Invalid for a damaged block."""
         for entry in entries:
             if entry.path:
                 self._one(entry)
-        # From the inside out: once a folder belongs to its user, they may change what is in it.
+        # Innermost first: once a folder belongs to its user, they may change its content.
         for entry in reversed(entries):
             if entry.kind is Kind.FOLDER:
                 self._hand_over(entry)

@@ -1,4 +1,4 @@
-"""What comes before TLS on a new connection: a PROXY head from a trusted balancer, else nothing.
+"""Parses what precedes TLS on a new connection: a PROXY head from a trusted balancer, or nothing.
 
 Pure.
 """
@@ -13,16 +13,16 @@ BAD: Final = "proxy_head_bad"
 
 
 class BadStart(ValueError):
-    """The connection must end; the message is for the log."""
+    """The connection must be closed; the message is for the log."""
 
     def __init__(self, event: str, because: str) -> None:
         super().__init__(because)
         self.event = event
-        """The event to log it as."""
+        """Name of the log event."""
 
 
 class FirstBytes:
-    """Reads the start of one connection."""
+    """Parses the first bytes of one connection."""
 
     __slots__ = ("_behind_proxy", "_waiting")
 
@@ -31,9 +31,9 @@ class FirstBytes:
         self._waiting = b""
 
     def receive(self, data: bytes) -> tuple[str, bytes] | None:
-        """The client's address as told, empty for the peer's own, and the first bytes of TLS.
+        """Return the client's address and the first bytes of TLS; None until the head is complete.
 
-        None while the head is not whole; raises BadStart.
+        The address is empty if the client is the TCP peer itself. Raises BadStart.
         """
         if not self._behind_proxy:
             if is_proxy_head(data):

@@ -1,4 +1,4 @@
-"""From which addresses a PROXY protocol head is expected and believed. Pure."""
+"""The addresses whose connections must begin with a PROXY protocol head. Pure."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ class TrustedProxies:
     """The load balancers in front of a port, as networks."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
-        """Raises ValueError naming the one that is no network."""
+        """Raises ValueError with the text that is no address or network."""
         self._networks = tuple(_network(text) for text in networks)
 
     def __contains__(self, address: str) -> bool:
-        """Whether a connection from that address must begin with a head."""
+        """Whether connections from that address must begin with a head."""
         if not self._networks:
             return False
         try:
