@@ -81,7 +81,7 @@ async def _nameservers(settings: NetSettings) -> tuple[str, ...]:
     """The DNS servers of guests; a log line if they should have some and there are none."""
     found = await guest_resolvers(settings)
     if not found and settings.uplink is not Uplink.NONE:
-        log.warning("guests_have_no_resolver", extra={"mend": "set network.resolvers"})
+        log.warning("guests_have_no_resolver", extra={"fix": "set network.resolvers"})
     return tuple(map(str, found))
 
 
