@@ -51,7 +51,7 @@ def parse_proxy_head(data: bytes) -> ProxyHead | None:
         return _version_2(data)
     if V1_START.startswith(data) or V2_SIGNATURE.startswith(data):
         return None
-    raise BadProxyHead("it does not begin as a PROXY head")
+    raise BadProxyHead("it does not begin like a PROXY head")
 
 
 def _version_1(data: bytes) -> ProxyHead | None:
@@ -65,12 +65,12 @@ def _version_1(data: bytes) -> ProxyHead | None:
     if words[1] == b"UNKNOWN":
         return ProxyHead(length, "")
     if len(words) != 6 or words[1] not in {b"TCP4", b"TCP6"}:
-        raise BadProxyHead("its line has not the words of TCP4, TCP6 or UNKNOWN")
+        raise BadProxyHead("its line lacks fields of TCP4, TCP6 or UNKNOWN")
     version = 4 if words[1] == b"TCP4" else 6
     source, _destination = (_text_address(word, version) for word in words[2:4])
     for word in words[4:]:
         if not (word.isdigit() and len(word) <= 5 and int(word) <= PORT_MAX):
-            raise BadProxyHead("a port in it is none")
+            raise BadProxyHead("a port is invalid")
     return ProxyHead(length, source)
 
 
@@ -78,9 +78,9 @@ def _text_address(word: bytes, version: int) -> str:
     try:
         address = ipaddress.ip_address(word.decode("ascii"))
     except ValueError as error:
-        raise BadProxyHead("an address in it is none") from error
+        raise BadProxyHead("an address is invalid") from error
     if address.version != version or b"%" in word:
-        raise BadProxyHead("an address in it is of another kind than it says")
+        raise BadProxyHead("an address is not of the stated protocol")
     return plain_address(str(address))
 
 
@@ -99,6 +99,6 @@ def _version_2(data: bytes) -> ProxyHead | None:
     if command == V2_LOCAL or size is None:
         return ProxyHead(length, "")
     if length < V2_FIXED_BYTES + 2 * (size + PORT_BYTES):
-        raise BadProxyHead("its addresses are cut off")
+        raise BadProxyHead("its addresses are truncated")
     packed = data[V2_FIXED_BYTES : V2_FIXED_BYTES + size]
     return ProxyHead(length, plain_address(str(ipaddress.ip_address(packed))))

@@ -39,7 +39,7 @@ class FirstBytes:
             if is_proxy_head(data):
                 raise BadStart(
                     UNEXPECTED,
-                    "a PROXY protocol head from an address that proxy_protocol_from does not have",
+                    "a PROXY protocol head from an address that is not in proxy_protocol_from",
                 )
             return "", data
         self._waiting += data
@@ -47,7 +47,7 @@ class FirstBytes:
             head = parse_proxy_head(self._waiting)
         except BadProxyHead as error:
             if is_proxy_head(self._waiting):
-                raise BadStart(BAD, f"the PROXY protocol head is broken: {error}") from error
+                raise BadStart(BAD, f"the PROXY protocol head is invalid: {error}") from error
             raise BadStart(
                 MISSING,
                 "no PROXY protocol head from an address in proxy_protocol_from: let the balancer"
