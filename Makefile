@@ -54,7 +54,7 @@ demo: setup
 
 purge:
 	@if test -x $(BIN)/qvdnode; then \
-	  $(BIN)/qvdnode purge --state-dir $(DEMO_STATE) --state-dir $(TEST_STATE); \
+	  $(BIN)/qvdnode purge --yes --state-dir $(DEMO_STATE) --state-dir $(TEST_STATE); \
 	else \
 	  for folder in $(DEMO_STATE) $(TEST_STATE); do \
 	    test ! -e $$folder || { echo "purge: without .venv $$folder stays; run: make setup purge" >&2; exit 1; }; \
@@ -119,7 +119,8 @@ stock: setup
 bench: $(addprefix bench-,$(BENCHES))
 
 bench-%: setup
-	$(BIN)/python -m bench.$*
+	$(BIN)/python -m bench.$* $(ARGS)
 
 desktops: setup
 	$(BIN)/python -m bench.desktops $(ARGS)
+	$(BIN)/python -m bench.programs

@@ -4,20 +4,30 @@
 display itself, the window manager, a terminal that the user opened and what runs in it. The time
 runs from the start of the new node process to the last client's window. All clients dial from then
 on, again and again with a short pause, so that the node is measured and not a client's patience.
+
+The floor is the start of a killed node that has nothing to adopt, until it serves, and then twenty
+bare resumes by a script without a node (floor.py), as many at once as a node does.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import results_file
+from bench import options, results_file
 from bench.desk_node import Stage, shown, stage
-from bench.results_file import least, median
+from bench.floor import BareDesktop, floor
+from bench.options import Options
+from bench.results_file import against_floor, least, median
+from bench.running import run
 from bench.serving import free_port
+from qvdnode.vm.settings import VmSettings
 from tests.e2e.guest_processes import in_guest, pids_by_name
 from tests.harness.farm import Desk
+from tests.harness.node import NodeProcess, running_node, test_root
 from tests.waiting import until
 
 DESKTOPS: Final = 20
@@ -74,7 +84,25 @@ async def all_windows(on: Stage) -> None:
         await on.watcher.wait_new(LIMIT_S)
 
 
-async def one_round(on: Stage) -> tuple[int, float]:
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One restart of the node, and its floor."""
+
+    kept: int
+    """Desktops."""
+    back_s: float
+    """Until the last client's window."""
+    empty_start_s: float
+    """From the start of a node that has nothing to adopt until it serves."""
+    bare_resumes_s: float
+
+    @property
+    def floor_s(self) -> float:
+        """The time of the floor's two parts, which cannot overlap."""
+        return self.empty_start_s + self.bare_resumes_s
+
+
+async def killed_and_back(on: Stage) -> tuple[int, float]:
     """Kill, start, reconnect; desktops kept and seconds to the last window."""
     async with AsyncExitStack() as keep:
         for desk in on.desks:
@@ -99,23 +127,68 @@ async def one_round(on: Stage) -> tuple[int, float]:
     return kept, took
 
 
-async def measure() -> None:
-    """Several rounds on one farm."""
-    async with stage(DESKTOPS, clients={"port": free_port()}) as on:
-        rounds = [await one_round(on) for _ in range(ROUNDS)]
-    results_file.write(
+async def empty_start(node: NodeProcess) -> float:
+    """Seconds that a killed node without desktops takes to serve again."""
+    await node.sigkill()
+    began = time.monotonic()
+    await node.start()
+    return time.monotonic() - began
+
+
+async def bare_resumes(on: Stage, desktops: Sequence[BareDesktop]) -> float:
+    """Seconds until all suspended bare desktops are shown again; suspended again afterwards."""
+    await until(lambda: no_window(on), limit_s=LIMIT_S, what="an empty screen")
+    slots = asyncio.Semaphore(VmSettings(Path()).redraws_at_once)
+    began = time.monotonic()
+    await asyncio.gather(*(bare_resume(desktop, slots) for desktop in desktops))
+    await all_windows(on)
+    took = time.monotonic() - began
+    await asyncio.gather(*(desktop.suspend() for desktop in desktops))
+    return took
+
+
+async def bare_resume(desktop: BareDesktop, slots: asyncio.Semaphore) -> None:
+    """Resume and show one desktop; it holds a slot until its display is connected."""
+    async with slots:
+        await desktop.resume()
+        await desktop.show()
+        await desktop.connected()
+
+
+async def measure(wanted: Options) -> None:
+    """Several rounds on one farm, each with its floor."""
+    rounds: list[Round] = []
+    async with (
+        running_node(test_root()) as empty_node,
+        stage(DESKTOPS, clients={"port": free_port()}) as on,
+        floor(on.image, on.display, DESKTOPS) as bare,
+    ):
+        for desktop in bare:
+            await desktop.start()
+            await desktop.show()
+            await on.watcher.wait_new(LIMIT_S)
+            await desktop.suspend()
+        for _ in range(wanted.rounds):
+            floor_s = await empty_start(empty_node), await bare_resumes(on, bare)
+            rounds.append(Round(*await killed_and_back(on), *floor_s))
+    results_file.report(
         "adoption",
         {
-            "kept": least([kept for kept, _ in rounds]),
-            "back_max_s": median([took for _, took in rounds]),
+            "kept": least([one.kept for one in rounds]),
+            **against_floor(
+                "back_max_s",
+                median([one.back_s for one in rounds]),
+                median([one.floor_s for one in rounds]),
+            ),
         },
-        {"rounds": [{"kept": kept, "back_s": took} for kept, took in rounds]},
+        {"rounds": [asdict(one) for one in rounds]},
+        wanted,
     )
 
 
 def main() -> None:
-    """Run the bench."""
-    asyncio.run(measure())
+    """Measure and write bench/results/adoption.json."""
+    run(measure(options.parsed(__doc__, rounds=ROUNDS)))
 
 
 if __name__ == "__main__":

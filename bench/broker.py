@@ -2,10 +2,12 @@
 
 Lists go over kept TLS connections, each logged in once; the list is read from the database every
 time. Fresh logins come at 20 a second, each a new TLS connection of another user who has not
-logged in before, so that its password is really checked. A round is both.
+logged in before, so that its password is A round is both.
+
+The floor of the lists is the query behind them, asked by asyncpg and nothing else, on the node's
+kind of event loop: queries per processor second of the asking thread.
 """
 
-import argparse
 import asyncio
 import os
 import time
@@ -15,15 +17,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import results_file
+import asyncpg
+import uvloop
+
+from bench import options, results_file
 from bench.desk_node import percentile
-from bench.results_file import median
+from bench.results_file import against_floor, median
+from bench.running import run
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.vms import DESKTOPS_OF
+from qvdnode.runtime.clock import SystemClock
 from tests.fixtures_image import build_if_missing
 from tests.harness.farm import Desk, furnish
 from tests.harness.node import NodeProcess, running_node, test_root
 from tests.harness.qvd import QvdConnection
 
 CONNECTIONS: Final = 16
+BARE_CONNECTIONS: Final = 4
+"""More are not left beside the node's own."""
 ROUNDS: Final = 5
 ROUND_S: Final = 4.0
 LOGINS: Final = 200
@@ -36,6 +48,7 @@ class Samples:
     """What the rounds gave."""
 
     list_per_cpu_s: list[float]
+    query_per_cpu_s: list[float]
     login_list_ms: list[list[float]]
 
 
@@ -66,6 +79,38 @@ async def lists_per_cpu_s(
     return sum(counts) / (cpu_s(node) - before)
 
 
+def queries_per_cpu_s(dsn: str, user_id: int, round_s: float) -> float:
+    """Answers to the query behind a list, per processor second of this thread."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_queries_per_cpu_s(dsn, user_id, round_s))
+
+
+async def _queries_per_cpu_s(dsn: str, user_id: int, round_s: float) -> float:
+    async with AsyncExitStack() as keep:
+        connections = []
+        for _ in range(BARE_CONNECTIONS):
+            connections.append(await asyncpg.connect(dsn))
+            keep.push_async_callback(connections[-1].close)
+        await asyncio.gather(*(keep_asking(one, user_id, time.monotonic()) for one in connections))
+        before, end_s = time.thread_time(), time.monotonic() + round_s
+        counts = await asyncio.gather(*(keep_asking(one, user_id, end_s) for one in connections))
+        return sum(counts) / (time.thread_time() - before)
+
+
+async def keep_asking(
+    connection: "asyncpg.Connection[asyncpg.Record]", user_id: int, until_s: float
+) -> int:
+    """Ask over one connection until that moment, once at least; how often."""
+    count = 0
+    while True:
+        rows = await connection.fetch(DESKTOPS_OF, user_id, False)  # noqa: FBT003 - SQL's parameter
+        if len(rows) != 1:
+            raise AssertionError(f"{len(rows)} desktops")
+        count += 1
+        if time.monotonic() >= until_s:
+            return count
+
+
 async def login_ms(desk: Desk, at_s: float) -> float:
     """At that moment: dial, log in, list, hang up; how long it took."""
     await asyncio.sleep(max(0.0, at_s - time.monotonic()))
@@ -91,31 +136,33 @@ async def measure(logins: int, rounds: int, round_s: float) -> Samples:
         desks = await furnish(node, root, logins * rounds + CONNECTIONS)
         kept = [await keep.enter_async_context(desk.dial()) for desk in desks[:CONNECTIONS]]
         await lists_per_cpu_s(node, kept, 1.0)  # the logins themselves are not counted
-        found = Samples([], [])
+        database = EmbeddedPostgres(DatabaseSettings(state_dir=node.state_dir), SystemClock())
+        dsn = await database.start(may_restart=False)
+        found = Samples([], [], [])
         for number in range(rounds):
             first = CONNECTIONS + number * logins
             found.login_list_ms.append(await fresh_logins(desks[first : first + logins]))
             found.list_per_cpu_s.append(await lists_per_cpu_s(node, kept, round_s))
+            found.query_per_cpu_s.append(
+                await asyncio.to_thread(queries_per_cpu_s, dsn, desks[0].user_id, round_s)
+            )
     return found
 
 
 def main() -> None:
     """Measure and write bench/results/broker.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options.parser(__doc__, rounds=ROUNDS)
     parser.add_argument("--logins", type=int, default=LOGINS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--round-s", type=float, default=ROUND_S)
-    parser.add_argument("--dry", action="store_true", help="print, write nothing")
     arguments = parser.parse_args()
-    raw = asyncio.run(measure(arguments.logins, arguments.rounds, arguments.round_s))
+    wanted = options.Options.of(arguments)
+    raw = run(measure(arguments.logins, wanted.rounds, arguments.round_s))
+    lists, queries = median(raw.list_per_cpu_s), median(raw.query_per_cpu_s)
     figures = {
-        "list_per_cpu_s": median(raw.list_per_cpu_s),
+        **against_floor("list_per_cpu_s", lists, queries),
         "login_list_p99_ms": median([percentile(one, 0.99) for one in raw.login_list_ms]),
     }
-    if arguments.dry:
-        results_file.show("broker", figures)
-    else:
-        results_file.write("broker", figures, asdict(raw))
+    results_file.report("broker", figures, asdict(raw), wanted)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,18 @@ class Stage:
     desks: Sequence[Desk]
     display: str
     watcher: WindowWatcher
+    image: Path
+    """The root folder that the node has imported."""
+
+
+@contextlib.asynccontextmanager
+async def new_screen() -> AsyncIterator[tuple[str, WindowWatcher]]:
+    """A display for many desktops, and who notices their windows."""
+    async with (
+        xvfb(max_clients=2048) as display,
+        WindowWatcher(display, SystemClock()) as watcher,
+    ):
+        yield display, watcher
 
 
 @contextlib.asynccontextmanager
@@ -33,10 +45,9 @@ async def stage(users: int, **settings: dict[str, Any]) -> AsyncIterator[Stage]:
     root = await asyncio.to_thread(build_if_missing)
     async with (
         running_node(test_root(), **settings) as node,
-        xvfb(max_clients=2048) as display,
-        WindowWatcher(display, SystemClock()) as watcher,
+        new_screen() as (display, watcher),
     ):
-        yield Stage(node, await furnish(node, root, users), display, watcher)
+        yield Stage(node, await furnish(node, root, users), display, watcher, root)
 
 
 @contextlib.asynccontextmanager

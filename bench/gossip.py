@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bench import results_file
+from bench import options, results_file
 from bench.desk_node import percentile
 from bench.gossip_groups import Driver, Group, our_group, serf_group, serf_program
 from bench.gossip_meter import Meter, cpu_s, resident_mib
@@ -219,12 +219,12 @@ def figures(rounds: list[dict[str, Round]], simulated: dict[str, list[float]]) -
     }
 
 
-def measure(serf: str, rounds: int, size: float) -> None:
+def measure(serf: str, wanted: options.Options, size: float) -> None:
     """All of it, in a network namespace of its own."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     meter = Meter(*NETWORKS.values())
     found = []
-    for number in range(rounds):
+    for number in range(wanted.rounds):
         found.append(one_round(serf, meter, size))
         print(number + 1, {name: asdict(one) for name, one in found[-1].items()}, flush=True)
     simulated = simulate(SIMULATED, SIMULATED_KILLS)
@@ -232,18 +232,17 @@ def measure(serf: str, rounds: int, size: float) -> None:
         "rounds": [{name: asdict(one) for name, one in each.items()} for each in found],
         "simulated": simulated,
     }
-    results_file.write("gossip", figures(found, simulated), raw)
+    results_file.report("gossip", figures(found, simulated), raw, wanted)
 
 
 def main() -> int:
     """Measure, or say why not."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser = options.parser(__doc__, rounds=ROUNDS)
     parser.add_argument("--size", type=float, default=1.0, help="of the waits; less is shorter")
     parser.add_argument("--serf", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serf:
-        measure(arguments.serf, arguments.rounds, arguments.size)
+        measure(arguments.serf, options.Options.of(arguments), arguments.size)
         return 0
     if os.geteuid() != 0:
         print("bench-gossip needs root, for a network namespace and packet loss", file=sys.stderr)
@@ -253,7 +252,7 @@ def main() -> int:
             print("serf is neither installed nor to be had from Debian", file=sys.stderr)
             return 1
         inside = ["unshare", "-n", sys.executable, "-m", "bench.gossip", "--serf", serf]
-        inside += ["--rounds", str(arguments.rounds), "--size", str(arguments.size)]
+        inside += sys.argv[1:]
         return subprocess.run(inside, check=False).returncode
 
 

@@ -15,16 +15,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import results_file
+from bench import options, results_file
 from bench.desk_node import Stage, shown, stage
 from bench.results_file import median
+from bench.running import run
 from tests.e2e.guest_processes import in_guest
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.harness.qvd import Viewer
 
-ROUNDS: Final = 5
+ROUNDS: Final = 1
+"""One takes two to three minutes."""
 SESSIONS: Final = 100
 STEP: Final = 20
 REST_S: Final = 5.0
@@ -130,12 +132,12 @@ async def one_round() -> Round:
         return Round(rows, sample(on, SESSIONS), [viewer.received for viewer in viewers])
 
 
-async def measure() -> None:
+async def measure(wanted: options.Options) -> None:
     """Several rounds; what there is by then is written after each."""
     rounds: list[Round] = []
-    for _ in range(ROUNDS):
+    for _ in range(wanted.rounds):
         rounds.append(await one_round())
-        results_file.write(
+        results_file.report(
             "memory",
             {
                 "node_rss_mib": median([one.final["node_rss"] for one in rounds]),
@@ -145,12 +147,13 @@ async def measure() -> None:
                 ),
             },
             {"rounds": [asdict(one) for one in rounds]},
+            wanted,
         )
 
 
 def main() -> None:
-    """Run the bench."""
-    asyncio.run(measure())
+    """Measure and write bench/results/memory.json."""
+    run(measure(options.parsed(__doc__, rounds=ROUNDS)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ a second; a figure is the median over all rounds of the round's ratio. Bulk is f
 client over 4 streams; round trips are 1 KiB there and back on 100 streams.
 """
 
-import argparse
 import os
 import resource
 import shutil
@@ -19,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench import results_file
+from bench import options, results_file
 from bench.desk_node import percentile
 from bench.relay_load import Displays, Opening, Pairs, bulk, open_pairs, round_trips
 from bench.results_file import Figure, median
@@ -229,15 +228,14 @@ def ratio(found: Found, field: str) -> Figure:
 
 def main() -> None:
     """Measure and write bench/results/relay.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser = options.parser(__doc__, rounds=ROUNDS, quick_rounds=3)
     parser.add_argument("--size", type=float, default=1.0, help="share of the full load")
-    parser.add_argument("--dry", action="store_true", help="print, write nothing")
     arguments = parser.parse_args()
+    wanted = options.Options.of(arguments)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, 65_536), files))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    found = run(arguments.rounds, arguments.size)
+    found = run(wanted.rounds, arguments.size)
     print(
         f"{'':8} {'MB/s':>8} {'CPU s':>6} {'trips/s':>8} {'CPU s':>6} {'p50 ms':>7} {'p99 ms':>7}"
     )
@@ -253,11 +251,8 @@ def main() -> None:
         "rps_ratio": ratio(found, "round_trips_per_s"),
         "p99_ratio": ratio(found, "p99_ms"),
     }
-    if arguments.dry:
-        results_file.show("relay", figures)
-        return
     raw = [{"ours": asdict(ours), "haproxy": asdict(theirs)} for ours, theirs in found.rounds]
-    results_file.write("relay", figures, {"cipher": found.cipher, "rounds": raw})
+    results_file.report("relay", figures, {"cipher": found.cipher, "rounds": raw}, wanted)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bench.options import Options
+
 RESULTS: Final = Path(__file__).parent / "results"
 
 
@@ -36,6 +38,12 @@ def least(rounds: Sequence[float]) -> Figure:
     return Figure(min(rounds), rounds)
 
 
+def against_floor(key: str, measured: Figure, floor: Figure) -> dict[str, Figure]:
+    """The figure, its floor of the same rounds, and the median of the rounds' ratios."""
+    ratios = [one / bare for one, bare in zip(measured.rounds, floor.rounds, strict=True)]
+    return {key: measured, f"{key}_floor": floor, f"{key}_ratio": median(ratios)}
+
+
 def machine() -> str:
     """What the figures were measured on, in one line."""
     cpu = next(
@@ -51,8 +59,14 @@ def machine() -> str:
     return f"{cpu}, {cores} cores, {memory_gib:.0f} GiB, Linux {platform.release()}"
 
 
-def write(name: str, figures: Mapping[str, Figure], raw: object) -> Path:
-    """Write `results/NAME.json` and the raw samples, print a table; the path of the first."""
+def report(name: str, figures: Mapping[str, Figure], raw: object, options: Options) -> None:
+    """Print the figures, and write them with the raw samples if the options say so."""
+    if options.writes:
+        _write(name, figures, raw)
+    _show(name, figures)
+
+
+def _write(name: str, figures: Mapping[str, Figure], raw: object) -> None:
     RESULTS.mkdir(exist_ok=True)
     samples = RESULTS / f"{name}.raw.json"
     samples.write_text(json.dumps(raw, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -66,12 +80,9 @@ def write(name: str, figures: Mapping[str, Figure], raw: object) -> Path:
     }
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    show(name, figures)
-    return path
 
 
-def show(name: str, figures: Mapping[str, Figure]) -> None:
-    """Print the figures with their spread."""
+def _show(name: str, figures: Mapping[str, Figure]) -> None:
     width = max(map(len, figures), default=0)
     for key, figure in figures.items():
         low, high = min(figure.rounds), max(figure.rounds)

@@ -18,7 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bench.results_file import Figure, median, write
+from bench import options
+from bench.results_file import Figure, median, report
 from qvdnode.tls.certificate import self_signed
 from qvdnode.tls.identity import server_context
 
@@ -101,6 +102,7 @@ def step(end: ssl.SSLObject) -> bool:
 
 def main() -> None:
     """All kinds in turn, round after round, so that a busy moment of the host hits them alike."""
+    wanted = options.parsed(__doc__, rounds=ROUNDS)
     rates: dict[str, list[float]] = {}
     raw: dict[str, list[list[int]]] = {}
     shown: dict[str, set[int]] = {}
@@ -110,7 +112,7 @@ def main() -> None:
             folder = Path(place) / kind
             folder.mkdir()
             servers[kind] = serving(makers, folder)
-        for _ in range(ROUNDS):
+        for _ in range(wanted.rounds):
             for kind, server in servers.items():
                 for name, version in VERSIONS.items():
                     key = f"{kind}_{name}"
@@ -123,7 +125,7 @@ def main() -> None:
     figures: dict[str, Figure] = {
         f"{key}_handshakes_per_cpu_s": median(values) for key, values in rates.items()
     }
-    write(
+    report(
         "tls",
         figures,
         {
@@ -131,6 +133,7 @@ def main() -> None:
             "key_bits_shown": {key: sorted(bits) for key, bits in shown.items()},
             "server_us": raw,
         },
+        wanted,
     )
 
 

@@ -6,8 +6,9 @@ from typing import Final
 from fuzz.target import Target, pieces
 from qvdnode.auth.login_name import parse_login
 from qvdnode.model.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from qvdnode.model.source_network import source_networks
+from qvdnode.model.source_network import UNKNOWN, source_networks
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
+from qvdnode.wire.proxy_protocol import BadProxyHead, parse_proxy_head
 from qvdnode.wire.qvd1 import (
     HEAD_BYTES_MAX,
     PIPELINED_BYTES_MAX,
@@ -90,6 +91,20 @@ def sources(data: bytes) -> None:
         raise AssertionError(networks)
 
 
+def proxy_heads(data: bytes) -> None:
+    """A PROXY head does not change with what follows, and names an address or nobody."""
+    try:
+        head = parse_proxy_head(data)
+    except BadProxyHead:
+        return
+    if head is None:
+        return
+    if parse_proxy_head(data[: head.length]) != head:
+        raise AssertionError("the head depends on what follows")
+    if head.source and source_networks(head.source)[0].name == UNKNOWN:
+        raise AssertionError(head)
+
+
 def greeting(data: bytes) -> None:
     """A greeting's length does not change with what follows it."""
     try:
@@ -139,6 +154,15 @@ TARGETS: Final[dict[str, Target]] = {
     "credentials": Target(credentials, (b"Basic YTpi", b"Bearer dG9r")),
     "logins": Target(logins, (b"alice@acme", b"bob#corp")),
     "sources": Target(sources, (b"192.0.2.1", b"::ffff:192.0.2.1", b"fe80::1%eth0")),
+    "proxy_heads": Target(
+        proxy_heads,
+        (
+            b"PROXY TCP4 203.0.113.7 10.0.0.1 56324 8443\r\n\x16",
+            b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n",
+            b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12),
+            b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00",
+        ),
+    ),
     "greeting": Target(greeting, (b"NXPROXY-3.5.0-3.5.99 stream=default,data=default ",)),
     "progress": Target(progress, (b"Starting virtual machine",)),
 }

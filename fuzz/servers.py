@@ -16,6 +16,7 @@ from qvdnode.wire.qvd_client import (
     BadAnswer,
     Switched,
     parse_desktops,
+    parse_session_end,
 )
 
 
@@ -40,9 +41,10 @@ def _heard(arriving: list[bytes]) -> list[object]:
 
 
 def desktop_lists(data: bytes) -> None:
-    """Any list of desktops is understood or refused."""
-    with contextlib.suppress(BadAnswer):
-        parse_desktops(data)
+    """Any list of desktops, or word on a session's end, is understood or refused."""
+    for parse in (parse_desktops, parse_session_end):
+        with contextlib.suppress(BadAnswer):
+            parse(data)
 
 
 def refusals(data: bytes) -> None:

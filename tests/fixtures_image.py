@@ -27,6 +27,8 @@ def build_if_missing(recipe: Recipe | None = None) -> Path:
     """The root, built now if there is none; two runs at once build it once."""
     wanted = recipe or recipes.icewm()
     root = folder(wanted)
+    if root.exists():  # whole: a build moves it there. The lock may be held by that of another.
+        return root
     root.parent.mkdir(parents=True, exist_ok=True)
     with (root.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

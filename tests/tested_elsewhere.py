@@ -65,6 +65,13 @@ TESTED_BY: Final = {
     "integration/db/test_pool.py": ("db/transaction.py",),
     "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
     "integration/host/test_process.py": ("host/child.py",),
+    "integration/cli/qvdnode/test_backup.py": ("cli/qvdnode/home_backup.py",),
+    "integration/image/home_backup/test_work.py": (
+        "image/home_backup/access.py",
+        "image/home_backup/reading.py",
+        "image/home_backup/store.py",
+        "image/home_backup/writing.py",
+    ),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/paced_stream.py",

@@ -86,6 +86,10 @@ class AdminConnection:
         """A caller has connected."""
         self._connections.opened(self)
 
+    def stream_moved(self, before: str) -> None:
+        """The load balancer has named the client."""
+        self._connections.moved(self, before)
+
     def stream_ready(self) -> None:
         """Its handshake is done; the time for the first head goes on running."""
         self._http = self._make_http()
@@ -106,7 +110,7 @@ class AdminConnection:
     def stream_lost(self) -> None:
         """The connection is gone."""
         if self.stream.broken:
-            self._connections.events.note("tls_failed", self.source, self.stream.broken)
+            self._connections.events.note(self.stream.broken_event, self.source, self.stream.broken)
         self._connections.lost(self)
         if self._http is not None:
             self._http.connection_lost(None)
@@ -192,9 +196,11 @@ class StreamTransport(asyncio.Transport):
         self.connection = connection
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own
-        """Of the TCP connection, and the context of TLS."""
+        """Of the TCP connection, and the context of TLS; the peer's address is its client's."""
         tcp = self.connection.stream.transport
         own = super().get_extra_info(name)
+        if name == "peername":
+            return self.connection.source, 0
         return own if own is not None or tcp is None else tcp.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

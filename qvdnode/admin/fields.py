@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from qvdnode.model.ids import MAX_WIRE_ID
 
@@ -31,9 +31,10 @@ SMALL_NAME: Final = Shape(
     "1 to 64 lower-case letters, digits, dots, dashes or underscores, with a letter or digit first",
 )
 LOGIN: Final = Shape(
-    r"^[a-z_][a-z0-9._-]{0,31}$",
-    "1 to 32 lower-case letters, digits, dots, dashes or underscores,"
-    " with a letter or underscore first",
+    r"^([A-Za-z0-9][A-Za-z0-9.-]{0,31}\\)?[A-Za-z_][A-Za-z0-9._-]{0,63}"
+    r"(@[A-Za-z0-9][A-Za-z0-9.-]{0,63})?$",
+    "1 to 64 letters, digits, dots, dashes or underscores, with a letter or underscore first,"
+    " and perhaps a domain: CORP\\ana or ana@corp.example; capitals count as small letters",
 )
 PROGRAM: Final = Shape(
     r"^[\x20-\x7e]{1,512}$", "1 to 512 characters on one line, without accents or the like"
@@ -60,8 +61,8 @@ Name = Annotated[str, NAME.field()]
 """What people call a thing."""
 TenantName = Annotated[str, SMALL_NAME.field()]
 """Stands in logins after the last @ or #, so it has neither."""
-Login = Annotated[str, LOGIN.field()]
-"""Becomes the name of the account in the guest."""
+Login = Annotated[str, LOGIN.field(), AfterValidator(str.lower)]
+"""In small letters, as logins are compared; the account in the guest is derived from it."""
 ImageName = Annotated[str, SMALL_NAME.field()]
 Id = Annotated[int, Field(ge=1, le=MAX_WIRE_ID)]
 PASSWORD_MAX: Final = 256

@@ -18,6 +18,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 from qvdnode.tls.port_connections import PortConnections, PortLimits, PortMetrics
 from qvdnode.tls.server_stream import ServerStream
 
@@ -49,23 +50,16 @@ async def serving(
     if server is None:
         raise AssertionError("setup() has made it")
     connections: PortConnections[AdminConnection] = PortConnections(
-        PortLimits(
-            settings.unauthenticated_per_source,
-            settings.unauthenticated_total,
-            settings.connections_max,
-        ),
-        METRICS,
-        parts.port_events,
-        clock,
-        trim_memory,
+        _limits(settings), METRICS, parts.port_events, clock, trim_memory
     )
     tick_batch = TickBatch()
+    proxies = TrustedProxies(settings.proxy_protocol_from)
 
     def accept() -> ServerStream:
         connection = AdminConnection(
             lambda: HttpProtocol(server, parts.port_events), connections, context, settings, clock
         )
-        stream = ServerStream(context, tick_batch, connection)
+        stream = ServerStream(context, tick_batch, connection, proxies)
         connection.attach(stream)
         return stream
 
@@ -82,3 +76,11 @@ async def serving(
             for connection in connections.all():
                 connection.close()
             await connections.emptied(settings.farewell_limit_s)
+
+
+def _limits(settings: AdminSettings) -> PortLimits:
+    return PortLimits(
+        settings.unauthenticated_per_source,
+        settings.unauthenticated_total,
+        settings.connections_max,
+    )

@@ -22,9 +22,9 @@ from qvdnode.db.vms import Vms
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.session.place import StartChoice
+from qvdnode.session.hosts import Hosts
 from qvdnode.telemetry.repeated_events import RepeatedEvents
-from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.status import FleetLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,9 @@ class AdminParts:
     records: Records
     vms: Vms
     nodes: Nodes
-    fleet: Fleet
-    starts: StartChoice
+    hosts: Hosts
+    load: Callable[[], FleetLoad]
+    """What all VMs of this node use together."""
     facts: Callable[[], NodeFacts]
     not_ready: Callable[[], str | None]
     """Why no desktop can be started here now, for a person; None when one can."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
+
 
 @dataclass(frozen=True, slots=True)
 class AdminSettings:
@@ -11,6 +13,10 @@ class AdminSettings:
     """Address to listen on; `::` for all of IPv6 and IPv4."""
     port: int = 8444
     """TCP port; 0 takes any free one and tells it in node.json."""
+    proxy_protocol_from: tuple[str, ...] = ()
+    """Addresses and networks of load balancers, such as `["10.0.0.0/8"]`, that begin each
+    connection with a PROXY protocol head, version 1 or 2. The client's address in it is believed,
+    logged and counted; a connection from there without a head is closed."""
     head_limit_s: float = 15.0
     """For TLS and the first whole request head, and for each later head from its first byte."""
     idle_limit_s: float = 60.0
@@ -27,6 +33,7 @@ class AdminSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot serve."""
+        TrustedProxies(self.proxy_protocol_from)
         if not 0 <= self.port <= 65_535:
             raise ValueError("port must be 0..65535")
         for name in ("head_limit_s", "idle_limit_s", "farewell_limit_s"):

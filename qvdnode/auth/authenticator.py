@@ -22,7 +22,7 @@ from typing import Final
 
 from qvdnode.auth.core.guesses import Guess
 from qvdnode.auth.core.login_source import LoginSource, account_name
-from qvdnode.auth.failure_log import FailureLog
+from qvdnode.auth.failure_log import FailureLog, shortened
 from qvdnode.auth.familiar_sources import FamiliarSources
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
@@ -109,7 +109,9 @@ class Authenticator:
             return await self._shared_result(check)
         except Throttled:
             LOGINS.labels("throttled").inc()
-            self._failures.write(login=account, source=source, because="must wait")
+            self._failures.write(
+                login=shortened(name.login), source=source, because="must wait", checked=False
+            )
             raise
 
     async def bearer(self, token: str, *, source: str) -> Principal:
@@ -225,9 +227,12 @@ class Authenticator:
             self._throttle.count_unverified(attempt.login_source, attempt.key)
             raise
         if found is None or not good or found.blocked:
-            account = account_name(attempt.name.login, attempt.name.tenant)
-            because = _reason(found, good=good)
-            self._failures.write(login=account, source=attempt.source, because=because)
+            if attempt.guess is not None:  # else a repetition, which does not count as a guess
+                self._failures.write(
+                    login=_login_for_log(attempt.name, found),
+                    source=attempt.source,
+                    because=_reason(found, good=good),
+                )
             raise self._refused(attempt.key, WRONG)
         self._throttle.forgive(attempt.login_source)
         await self._familiar.save(found.principal.user_id, attempt.login_source)
@@ -257,7 +262,10 @@ class Authenticator:
 
     async def _credentials(self, name: LoginName) -> Credentials | None:
         try:
-            return await self._users.credentials(name.login, name.tenant)
+            names = [(name.login, name.tenant)]
+            if name.whole:
+                names.append((name.whole, self._settings.default_tenant))
+            return await self._users.credentials(*names)
         except Invalid:
             return None  # no valid SQL text, such as a name with a NUL
 
@@ -287,6 +295,12 @@ class Authenticator:
 def _away() -> Unavailable:
     LOGINS.labels("unavailable").inc()
     return Unavailable("The database is away, so nobody can log in anew; try again later.")
+
+
+def _login_for_log(name: LoginName, found: Credentials | None) -> str:
+    if found is None:
+        return shortened(name.login)
+    return account_name(found.principal.login, found.principal.tenant)
 
 
 def _reason(found: Credentials | None, *, good: bool) -> str:

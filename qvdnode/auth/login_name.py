@@ -1,4 +1,8 @@
-"""Splits a login into user name and tenant. Pure."""
+"""Splits a login into user name and tenant. Pure.
+
+`ana@corp.example` may be ana of the tenant corp.example, or a login with a domain in the default
+tenant. If both accounts exist, it means the first.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +16,8 @@ class LoginName:
 
     login: str
     tenant: str
+    whole: str = ""
+    """The whole text as a login of the default tenant; empty if it cannot be one."""
 
 
 def parse_login(text: str, default_tenant: str) -> LoginName:
@@ -20,4 +26,5 @@ def parse_login(text: str, default_tenant: str) -> LoginName:
     cut = max(lowered.rfind(separator) for separator in SEPARATORS)
     if cut < 0:
         return LoginName(lowered, default_tenant)
-    return LoginName(lowered[:cut], lowered[cut + 1 :])
+    whole = lowered if lowered[cut] == "@" else ""
+    return LoginName(lowered[:cut], lowered[cut + 1 :], whole)

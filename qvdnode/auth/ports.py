@@ -12,8 +12,11 @@ from qvdnode.model.principal import Credentials, Operator, TokenHolder
 class CredentialStore(Protocol):
     """Users with their password hashes."""
 
-    async def credentials(self, login: str, tenant: str) -> Credentials | None:
-        """Return an account's credentials, None for an unknown account; raises Unavailable."""
+    async def credentials(self, *names: tuple[str, str]) -> Credentials | None:
+        """Return the credentials of the first of these accounts that exists, None if none does.
+
+        Each name is a login and a tenant. One or two take the same time. Raises Unavailable.
+        """
         ...
 
 

@@ -37,6 +37,10 @@ class Watcher(Protocol):
         """A client has connected."""
         ...
 
+    def connection_moved(self, connection: "Connection", before: str) -> None:
+        """The client's address is now known; `before` was the load balancer's."""
+        ...
+
     def connection_proven(self, connection: "Connection") -> None:
         """It has sent a whole request, which is being answered."""
         ...
@@ -79,7 +83,7 @@ class ConnectionParts:
 
 
 class Connection:
-    """Satisfies tls.server_stream.StreamOwner and, towards the VM's actor, model.seat.Viewer."""
+    """Satisfies tls.server_stream.StreamOwner and session.ports.ClientEnd."""
 
     __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
                  "_stream", "_taken_over", "_task", "_watcher", "deadline_s",
@@ -115,6 +119,10 @@ class Connection:
         """A client has connected."""
         self._watcher.connection_opened(self)
 
+    def stream_moved(self, before: str) -> None:
+        """The load balancer has named the client."""
+        self._watcher.connection_moved(self, before)
+
     def stream_ready(self) -> None:
         """Its handshake is done; the time for the first head goes on running."""
 
@@ -138,7 +146,7 @@ class Connection:
     def stream_lost(self) -> None:
         """The connection is gone."""
         if self._tls.broken:
-            self._watcher.connection_refused("tls_failed", self, self._tls.broken)
+            self._watcher.connection_refused(self._tls.broken_event, self, self._tls.broken)
         self._client_left()
         self._watcher.connection_lost(self)
 

@@ -22,6 +22,7 @@ from qvdnode.session.desktops import Desktops
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 from qvdnode.tls.port_connections import PortConnections, PortLimits, PortMetrics
 from qvdnode.tls.server_stream import ServerStream
 
@@ -68,6 +69,7 @@ class Endpoint:
             clock,
             trim_memory,
         )
+        self._proxies = TrustedProxies(settings.proxy_protocol_from)
         self._resting: dict[UserId, dict[Connection, None]] = {}
         self._rests_for: dict[Connection, UserId] = {}
         self._acceptor: Acceptor | None = None
@@ -105,6 +107,10 @@ class Endpoint:
     def connection_opened(self, connection: Connection) -> None:
         """Count it; the oldest of too many goes."""
         self._connections.opened(connection)
+
+    def connection_moved(self, connection: Connection, before: str) -> None:
+        """Count the connection by its client's address instead of its load balancer's."""
+        self._connections.moved(connection, before)
 
     def connection_unproven(self, connection: Connection) -> None:
         """Nobody has logged in on it yet; the oldest of too many such connections goes."""
@@ -153,6 +159,6 @@ class Endpoint:
 
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)
-        stream = ServerStream(self._context, self._parts.tick_batch, connection)
+        stream = ServerStream(self._context, self._parts.tick_batch, connection, self._proxies)
         connection.attach(stream)
         return stream

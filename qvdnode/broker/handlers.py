@@ -12,11 +12,12 @@ from typing import Final
 
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.model.errors import NotFound, Unavailable
-from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
-from qvdnode.model.seat import Progress, Viewer
+from qvdnode.model.seat import Progress
+from qvdnode.session.access import Permission
 from qvdnode.session.connect import SessionTicket
 from qvdnode.session.desktops import Desktops
+from qvdnode.session.ports import ClientEnd
 from qvdnode.wire.qvd1 import RequestHead
 from qvdnode.wire.qvd_answers import UPGRADE_TO, Answer, desktop_list, json_object, sentence
 from qvdnode.wire.qvd_params import DisplayRequest, parse_display, parse_id
@@ -38,7 +39,7 @@ class Request:
     login: ConnectionLogin
     source: str
     progress: Progress
-    viewer: Viewer
+    client: ClientEnd
 
 
 Outcome = Answer | SessionTicket
@@ -56,6 +57,7 @@ class Handlers:
             "/qvd/list_of_applications": self._list_applications,
             "/qvd/connect_to_vm": self._connect,
             "/qvd/stop_vm": self._stop,
+            "/qvd/session_end": self._session_end,
             "/qvd/authenticate_user": self._authenticate,
             "/qvd/create_auth_token": self._create_token,
         }
@@ -83,25 +85,33 @@ class Handlers:
         return desktop_list(await self._desktops.entries(principal, applications=True))
 
     async def _connect(self, request: Request, principal: Principal) -> Outcome:
-        vm_id, wanted = await self._checked(request, principal)
+        permission, wanted = await self._checked(request, principal)
         if not asks_for_upgrade(request.head):
             return UPGRADE_WANTED
+        vm_id = permission.order.vm.id
         if wanted.ignored:
             log.info("client_options_ignored", extra={"vm": vm_id, "keys": wanted.ignored})
         request.progress(f"Preparing desktop {vm_id}")
         return await self._desktops.connect(
-            principal,
-            vm_id,
-            wanted.params,
-            request.viewer,
-            request.progress,
-            source=request.source,
+            permission, wanted.params, request.client, request.progress, source=request.source
         )
 
     async def _stop(self, request: Request, principal: Principal) -> Answer:
-        vm_id, _ = await self._checked(request, principal)
-        await self._desktops.stop(principal, vm_id, request.progress)
+        permission, _ = await self._checked(request, principal)
+        await self._desktops.stop(permission, request.progress)
         return sentence(200, "Machine stopped")
+
+    async def _session_end(self, request: Request, principal: Principal) -> Answer:
+        vm_id = parse_id(request.head.query)
+        permission = await self._desktops.authorise(principal, vm_id)
+        end = await self._desktops.session_end(permission)
+        return json_object(
+            state=end.state,
+            display=end.display,
+            viewer=int(end.viewer),
+            because=end.because,
+            failed=int(end.failed),
+        )
 
     async def _authenticate(self, request: Request, principal: Principal) -> Answer:
         if dict(request.head.query).get("store_auth") != "1":
@@ -114,11 +124,13 @@ class Handlers:
         encoded = base64.encodebytes(token.encode()).decode("ascii")
         return json_object(auth_params_id=token_id, auth_token=encoded)
 
-    async def _checked(self, request: Request, principal: Principal) -> tuple[VmId, DisplayRequest]:
+    async def _checked(
+        self, request: Request, principal: Principal
+    ) -> tuple[Permission, DisplayRequest]:
         """Everything that can be refused before something is changed."""
         vm_id = parse_id(request.head.query)
-        await self._desktops.authorise(principal, vm_id)
-        return vm_id, parse_display(request.head.query)
+        permission = await self._desktops.authorise(principal, vm_id)
+        return permission, parse_display(request.head.query)
 
 
 def asks_for_upgrade(head: RequestHead) -> bool:

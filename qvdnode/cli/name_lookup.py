@@ -47,10 +47,26 @@ async def tenant_id(api: Lists, text: str) -> int:
 
 
 async def user_id(api: Lists, text: str) -> int:
-    """The number of a user; raises NotFound."""
+    """The number of a user; raises NotFound.
+
+    As at a login, `ana@corp.example` may be a login of the default tenant, too.
+    """
     if is_number(text):
         return int(text)
     who = split_tenant(text)
+    try:
+        return await _user_id(api, who)
+    except NotFound:
+        if who.name == text:
+            raise
+        try:
+            return await _user_id(api, Qualified(text, DEFAULT_TENANT))
+        except (NotFound, Invalid):  # not even a login by its form
+            pass
+        raise
+
+
+async def _user_id(api: Lists, who: Qualified) -> int:
     tenant = await tenant_id(api, who.tenant)
     found = await api.items("/users", tenant_id=tenant, login=who.name)
     return _only(found, f"user {who.name} in tenant {who.tenant}")

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from typing import Final
 
 from qvdnode.client import nx_proxy, qvd_link, sandbox
 from qvdnode.client.core import display_facts
@@ -12,12 +13,16 @@ from qvdnode.client.display import prepare_display
 from qvdnode.client.nx_proxy import Ending
 from qvdnode.client.target import Target
 from qvdnode.client.trust import ANY, Trust
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.errors import FarmError
 from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Progress
 from qvdnode.runtime.clock import Clock
 from qvdnode.wire.qvd_client import basic_authorization
+
+WHY_LIMIT_S: Final = 3.0
+WHY_PAUSE_S: Final = 0.2
+"""Total time and interval of the requests to the node for why a session ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Client:
         self._confine = True
         self.has_shown = False
         """Whether the server has handed over the desktop at least once."""
+        self.end: SessionEnd | None = None
+        """Why the session ended, None if the server does not know."""
 
     async def run(self, backoff: Backoff) -> Ending:
         """Show the desktop until it ends for good; a dropped link is dialled again.
@@ -106,7 +113,26 @@ class Client:
                 break
             self._tell("The link dropped; the desktop runs on. Connecting again.")
             ending = await self._come_back(outage)
+        if ending is not Ending.DROPPED:
+            self.end = await self._ask_why()
         return ending
+
+    async def _ask_why(self) -> SessionEnd | None:
+        """Ask the node why the session ended; None if it is unreachable or does not know."""
+        account, vm_id = self._account, self._vm_id
+        if vm_id is None:
+            return None
+        until_s = self._clock.monotonic_s() + WHY_LIMIT_S
+        try:
+            async with await qvd_link.dial(account.target, account.trust, self._clock) as link:
+                end = await link.session_end(vm_id, account.authorization)
+                # The stream may end before the display has reported the reason to the node.
+                while not end.is_known and self._clock.monotonic_s() < until_s:
+                    await self._clock.sleep(WHY_PAUSE_S)
+                    end = await link.session_end(vm_id, account.authorization)
+        except FarmError:
+            return None
+        return end if end.is_known else None
 
     async def _come_back(self, outage: Outage) -> Ending:
         while True:

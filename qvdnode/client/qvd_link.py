@@ -13,8 +13,9 @@ from qvdnode.client.core.refusal import error_of
 from qvdnode.client.pins import another_pin
 from qvdnode.client.target import Target
 from qvdnode.client.trust import Trust, any_certificate
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.errors import TimedOut, Unavailable
+from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Progress
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.os_errors import connect_error_text
@@ -27,6 +28,7 @@ from qvdnode.wire.qvd_client import (
     Progressed,
     Switched,
     parse_desktops,
+    parse_session_end,
     request_head,
 )
 
@@ -34,6 +36,8 @@ DIAL_LIMIT_S: Final = 15.0
 NEXT_ADDRESS_S: Final = 0.25
 """A name's next address is tried beside one that is silent for so long, as RFC 8305 advises."""
 ANSWER_LIMIT_S: Final = 60.0
+END_LIMIT_S: Final = 5.0
+"""For the answer to why a session ended; without one the client shows a general text."""
 CONNECT_LIMIT_S: Final = 600.0
 PIECE_BYTES: Final = 1 << 16
 
@@ -99,6 +103,14 @@ class QvdLink:
                 raise BadAnswer("The server switched protocols without being asked to.")
             found += parse_desktops(answer.body)
         return found
+
+    async def session_end(self, vm_id: VmId, authorization: str) -> SessionEnd:
+        """Ask how the last session ended; raises as `desktops`."""
+        head = request_head("/qvd/session_end", {"id": str(vm_id)}, authorization)
+        answer = await self._ask(head, _silent, END_LIMIT_S)
+        if isinstance(answer, Switched):
+            raise BadAnswer("The server switched protocols without being asked to.")
+        return parse_session_end(answer.body)
 
     async def connect(
         self, query: Mapping[str, str], authorization: str, progress: Progress

@@ -55,14 +55,17 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
+from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import StartChoice
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
 GUEST_NAME: Final = "qvd"
@@ -95,7 +98,7 @@ class Node:
     disk_watch: DiskWatch
     importer: Importer
     fleet: Fleet
-    starts: StartChoice
+    hosts: Hosts
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -119,7 +122,8 @@ def build(around: Surroundings) -> Node:
     memory = HostMemoryReader()
     memory.show()
     inotify = Inotify()
-    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify)
+    viewers = Viewers(membership.node_id)
+    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify, viewers)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -135,9 +139,11 @@ def build(around: Surroundings) -> Node:
         sample=config.cluster.placement_sample,
     )
     starts = StartChoice(choice, membership.node_id)
-    connections = Connections(starts, fleet, journal)
+    # One node to a farm as yet: the table of hosts has this one alone.
+    hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
+    connections = Connections(hosts, viewers, journal)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(vms, _user_tokens(around), fleet, connections, readiness, stop_limit_s)
+    desktops = Desktops(vms, _user_tokens(around), hosts, connections, readiness, stop_limit_s)
     accounts = _accounts(around)
     endpoint = Endpoint(
         desktops,
@@ -168,7 +174,7 @@ def build(around: Surroundings) -> Node:
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
         fleet=fleet,
-        starts=starts,
+        hosts=hosts,
         journal=journal,
         trail=AuditTrail(Audit(database), clock),
         readiness=readiness,
@@ -210,8 +216,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
-        fleet=node.fleet,
-        starts=node.starts,
+        hosts=node.hosts,
+        load=node.fleet.load,
         facts=facts,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", around.clock.monotonic_s),
@@ -219,13 +225,14 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     )
 
 
-def _fleet(
+def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     around: Surroundings,
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
     memory: HostMemoryReader,
     inotify: Inotify,
+    viewers: Viewers,
 ) -> Fleet:
     config = around.config
     settings = replace(
@@ -249,12 +256,15 @@ def _fleet(
             rootfs=rootfs,
             confinement=confinement,
             run_folders=TmpfsRunFolders(settings.run_folders, inotify),
+            past_starts=StoredPastStarts(settings.past_starts),
             store=membership,
             admission=admission,
             clock=around.clock,
             settings=settings,
             boot_id=boot_id(),
             lease_ran_out=membership.lease_ran_out,
+            node_id=membership.node_id,
+            tell_viewer=viewers.deliver,
         )
     )
     admission.show(lambda: fleet.load().promised_mib)

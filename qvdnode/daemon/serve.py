@@ -30,6 +30,7 @@ from qvdnode.host.id_reservations import reserved
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
 from qvdnode.net.host_network import guest_resolvers
 from qvdnode.net.periodic_check import check_once, keep_checking
+from qvdnode.net.settings import NetSettings, Uplink
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
@@ -68,12 +69,20 @@ async def serve(config: Config, clock: Clock) -> None:
         identity = open_identity(config, clock)
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
-            nameservers = tuple(str(a) for a in await guest_resolvers(config.network))
+            nameservers = await _nameservers(config.network)
             node = build(Surroundings(config, clock, database, identity, nameservers))
             try:
                 await _serve_node(node, tasks, stop)
             finally:
                 announcement.withdraw(state_dir)
+
+
+async def _nameservers(settings: NetSettings) -> tuple[str, ...]:
+    """The DNS servers of guests; a log line if they should have some and there are none."""
+    found = await guest_resolvers(settings)
+    if not found and settings.uplink is not Uplink.NONE:
+        log.warning("guests_have_no_resolver", extra={"fix": "set network.resolvers"})
+    return tuple(map(str, found))
 
 
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:

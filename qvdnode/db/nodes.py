@@ -3,6 +3,7 @@
 All times are the database's; the clocks of nodes are not used.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -129,7 +130,7 @@ class Nodes:
             if wait_s > 0:
                 raise Unavailable(
                     "The database has just come back, and nodes that live have not all said so yet;"
-                    f" try again in {wait_s:.0f} s."
+                    f" try again in {math.ceil(wait_s)} s."
                 )
             if row_count(await tx.execute(FENCE, node_id, grace_s)) == 1:
                 return row_count(await tx.execute(STOP_ALL, node_id, "The host was given up."))

@@ -133,15 +133,20 @@ class Ownership:
         owner: NodeId | None = row["owner_node"]
         if owner is None or owner == self._node.node_id:
             return LeaseLost("This node's lease ran out just now.")
-        if row["alive"]:
-            return Conflict(f"VM {vm_id} runs on node {row['name']}.")
-        return Unavailable(
-            f"VM {vm_id} ran on node {row['name']}, which is away: it goes on when the node is"
-            " back, or when an administrator has given the node up."
-        )
+        return runs_elsewhere(vm_id, row["name"], alive=row["alive"])
 
     def _must_be_ours(self, tag: str, vm_id: VmId, generation: Generation) -> None:
         if row_count(tag) != 1:
             raise LeaseLost(
                 f"VM {vm_id} (generation {generation}) is not node {self._node.node_id}'s any more."
             )
+
+
+def runs_elsewhere(vm_id: VmId, node: str, *, alive: bool) -> Conflict | Unavailable:
+    """Return the error for a start of a VM that the node of that name owns."""
+    if alive:
+        return Conflict(f"VM {vm_id} runs on node {node}.")
+    return Unavailable(
+        f"VM {vm_id} ran on node {node}, which is away: it goes on when the node is"
+        " back, or when an administrator has given the node up."
+    )

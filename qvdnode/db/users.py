@@ -51,9 +51,12 @@ UPDATE app_user SET epoch = epoch + 1 WHERE id = $1
 """
 DELETE: Final = "DELETE FROM app_user WHERE id = $1"
 CREDENTIALS: Final = """
-SELECT u.id, u.tenant_id, u.password_hash, u.epoch, u.blocked OR t.blocked AS blocked
-FROM app_user u JOIN tenant t ON t.id = u.tenant_id
-WHERE u.login = $1 AND t.name = $2
+SELECT u.id, u.tenant_id, u.login, t.name AS tenant, u.password_hash, u.epoch,
+       u.blocked OR t.blocked AS blocked
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (login, tenant, place)
+JOIN tenant t ON t.name = asked.tenant
+JOIN app_user u ON u.tenant_id = t.id AND u.login = asked.login
+ORDER BY asked.place LIMIT 1
 """
 
 
@@ -100,13 +103,18 @@ class Users:
         """Delete a user; raises Conflict while they have VMs, NotFound."""
         changed(await self._db.execute(DELETE, user_id), KIND, user_id)
 
-    async def credentials(self, login: str, tenant: str) -> Credentials | None:
-        """Return an account's credentials; None for an unknown tenant or user."""
-        row = await self._db.fetchrow(CREDENTIALS, login, tenant, idempotent=True)
+    async def credentials(self, *names: tuple[str, str]) -> Credentials | None:
+        """Return the credentials of the first of these logins and tenants that exists, or None."""
+        logins, tenants = zip(*names, strict=True)
+        row = await self._db.fetchrow(CREDENTIALS, list(logins), list(tenants), idempotent=True)
         if row is None:
             return None
         principal = Principal(
-            UserId(row["id"]), TenantId(row["tenant_id"]), login, tenant, epoch=row["epoch"]
+            UserId(row["id"]),
+            TenantId(row["tenant_id"]),
+            row["login"],
+            row["tenant"],
+            epoch=row["epoch"],
         )
         return Credentials(principal, row["password_hash"], row["blocked"])
 

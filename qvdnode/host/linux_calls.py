@@ -7,6 +7,7 @@ meanwhile.
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,14 @@ UMOUNT_NOFOLLOW: Final = 8
 MOUNT_ATTR_RDONLY: Final = 0x1
 MOUNT_ATTR_NOSUID: Final = 0x2
 MOUNT_ATTR_NODEV: Final = 0x4
+MOUNT_ATTR_NOEXEC: Final = 0x8
+MOUNT_ATTR_NOATIME: Final = 0x10
 MOUNT_ATTR_IDMAP: Final = 0x0010_0000
 
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _QUOTACTL_FD = 428, 429, 437, 442, 443
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_FS_CLOEXEC: Final = 1
+_SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_SET_DUMPABLE: Final = 4
 _CLOSE_RANGE: Final = 436
@@ -80,6 +86,30 @@ def attach_mount(tree: int, target: Path) -> None:
         _MOVE_MOUNT, target, tree, b"", _AT_FDCWD, os.fsencode(target),
         ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
     )  # fmt: skip
+
+
+def detached_mount(device: Path, kind: str, options: Sequence[str], attributes: int) -> int:
+    """fsmount(2): mount a block device detached; return a descriptor of the root.
+
+    The mount is in no folder. It ends when its last descriptor is closed.
+    """
+    context = _syscall(_FSOPEN, device, kind.encode(), ctypes.c_uint(_FS_CLOEXEC))
+    try:
+        _configure(context, device, _SET_STRING, b"source", os.fsencode(device))
+        for option in options:
+            _configure(context, device, _SET_FLAG, option.encode(), None)
+        _configure(context, device, _CREATE, None, None)
+        return _syscall(
+            _FSMOUNT, device, context, ctypes.c_uint(_FS_CLOEXEC), ctypes.c_uint(attributes)
+        )
+    finally:
+        os.close(context)
+
+
+def _configure(
+    context: int, device: Path, command: int, key: bytes | None, value: bytes | None
+) -> None:
+    _syscall(_FSCONFIG, device, context, ctypes.c_uint(command), key, value, 0)
 
 
 def quotactl(folder: int, what: Path, command: int, project: int, block: bytes) -> bytes:

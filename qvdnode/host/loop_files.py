@@ -8,11 +8,14 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import disk_space, mounts, process
+from qvdnode.host import disk_space, linux_calls, mounts, process
 from qvdnode.model.errors import HostFailed, NodeFull, TimedOut
+from qvdnode.runtime.shield import run_shielded
 
 _DEVICES: Final = "/sys/block"
 _CONTROL: Final = Path("/dev/loop-control")
@@ -142,6 +145,55 @@ def _mount(path: Path, target: Path, options: str, new: bool) -> None:  # noqa: 
     device, handle = attach(path) if new else attach_once(path)
     try:
         mounts.filesystem(device, target, "ext4", options)
+    finally:
+        os.close(handle)
+
+
+@asynccontextmanager
+async def settled(path: Path) -> AsyncIterator[None]:
+    """Lock the file at `path` against other processes that repair, grow or mount it.
+
+    Two that mount it at the same time could attach two loop devices to it. Raises HostFailed.
+    """
+    try:
+        handle = await run_shielded(asyncio.to_thread(_locked, path))
+    except OSError as error:
+        raise HostFailed(f"{path} cannot be locked: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def detached(path: Path, *, writable: bool) -> int:
+    """Return a descriptor of a detached mount of the file system in `path`; closing it unmounts.
+
+    The same file system may be mounted elsewhere at any time, with the same content. The mount
+    allows no device files, no programs and no set-user-ID. Call it inside `settled`. Raises
+    OSError.
+    """
+    attributes = (
+        linux_calls.MOUNT_ATTR_NOSUID
+        | linux_calls.MOUNT_ATTR_NODEV
+        | linux_calls.MOUNT_ATTR_NOEXEC
+        | linux_calls.MOUNT_ATTR_NOATIME
+    )
+    if not writable:
+        attributes |= linux_calls.MOUNT_ATTR_RDONLY
+    device, handle = attach_once(path)
+    try:
+        options = ("noinit_itable", "discard")
+        return linux_calls.detached_mount(device, "ext4", options, attributes)
     finally:
         os.close(handle)
 

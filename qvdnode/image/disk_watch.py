@@ -125,7 +125,7 @@ class DiskWatch:
     def _writing(self) -> list[GuestFiles]:
         return [
             GuestFiles(status.order.vm.id, status.order.user.id, status.generation)
-            for status in self._desktops.statuses()
+            for status in self._desktops.guests()
             if status.state in WRITING and status.generation is not None
         ]
 
@@ -141,7 +141,7 @@ class DiskWatch:
         except HostFailed as error:
             because = str(error)
             log.warning("disk_writes_not_blocked", extra={"vm": culprit.vm_id, "because": because})
-        for status in self._desktops.statuses():
+        for status in self._desktops.guests():
             if status.order.user.id == culprit.user_id:
                 self._desktops.end_for_disk(status.order.vm.id, order.because, at_once=True)
 

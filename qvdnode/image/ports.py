@@ -30,7 +30,7 @@ class DesktopStatus(Protocol):
 class Desktops(Protocol):
     """The desktops of this node."""
 
-    def statuses(self) -> Sequence[DesktopStatus]:
+    def guests(self) -> Sequence[DesktopStatus]:
         """Return the status of each."""
         ...
 

@@ -60,13 +60,18 @@ class LoopLimit:
         fresh = not await asyncio.to_thread(wanted.file.exists)
         if fresh:
             await loop_files.make(wanted.file, wanted.size_mib, journal=wanted.kept)
-        elif not await asyncio.to_thread(loop_files.in_use, wanted.file):
-            await loop_files.repair(wanted.file)
-            await loop_files.grow(wanted.file, wanted.size_mib)
-        if self.preallocate:
-            await self._fill(wanted, fresh=fresh)
-        sparse = not self.preallocate
-        await loop_files.mount(wanted.file, wanted.folder, new=fresh, discard=sparse)
+        async with loop_files.settled(wanted.file):  # against a backup that mounts it, too
+            if not fresh and not await asyncio.to_thread(loop_files.in_use, wanted.file):
+                await loop_files.repair(wanted.file)
+                await loop_files.grow(wanted.file, wanted.size_mib)
+            if self.preallocate:
+                await self._fill(wanted, fresh=fresh)
+            await loop_files.mount(
+                wanted.file,
+                wanted.folder,
+                new=fresh and not wanted.kept,
+                discard=not self.preallocate,
+            )
         await asyncio.to_thread(_private_folder, wanted.folder)  # of the mounted file system
 
     async def block_writes(self, wanted: LimitedFolder) -> None:

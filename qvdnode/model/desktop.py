@@ -1,9 +1,9 @@
-"""What a listing of a user's desktops shows."""
+"""What a user sees of a desktop: its entry in a listing, and why its session ended."""
 
 from dataclasses import dataclass
 
 from qvdnode.model.ids import VmId
-from qvdnode.model.vm_state import WireState
+from qvdnode.model.vm_state import DisplayState, WireState
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +15,22 @@ class DesktopEntry:
     state: WireState
     blocked: bool
     is_application: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """The state of a desktop, for a user whose session has ended."""
+
+    state: WireState
+    display: DisplayState
+    viewer: bool
+    """Whether a client is attached now."""
+    because: str
+    """Why the desktop ended or ends; empty while it runs."""
+    failed: bool
+    """Whether it ended without a request to end it."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says why the session ended; if not, the display has not reported yet."""
+        return bool(self.because) or self.viewer or self.display is DisplayState.SUSPENDED

@@ -25,8 +25,7 @@ BYTES = Counter("qvdnode_relay_bytes_total", "Bytes of ended NX streams", ["dire
 class Relay:
     """One stream, from the 101 to its end. `reason`, `bytes_in` and `bytes_out` tell how it went.
 
-    It becomes the owner of the client's stream while it runs (tls.server_stream.StreamOwner), and
-    satisfies model.seat.Viewer.
+    It becomes the owner of the client's stream while it runs (tls.server_stream.StreamOwner).
     """
 
     __slots__ = (
@@ -146,10 +145,13 @@ class Relay:
         self._stream.write_soon(data)
 
     def stream_opened(self) -> None:
-        """Long past when a relay takes over."""
+        """Never called: it happens before a relay takes over."""
+
+    def stream_moved(self, _before: str) -> None:
+        """Never called: it happens before a relay takes over."""
 
     def stream_ready(self) -> None:
-        """Long past when a relay takes over."""
+        """Never called: it happens before a relay takes over."""
 
     def stream_eof(self) -> None:
         """The client sends no more."""

@@ -4,10 +4,21 @@ The order is the wire's (docs/protocol/qvd-wire.md): a VM of another tenant does
 the same tenant that is somebody else's is forbidden, and so is a blocked one.
 """
 
+from dataclasses import dataclass
+
 from qvdnode.model.errors import Forbidden, NotFound
-from qvdnode.model.farm import Vm
+from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """This principal may use this desktop: made by `Desktops.authorise`, once per request."""
+
+    principal: Principal
+    order: DesktopOrder
+    """The desktop, as it was read for the check."""
 
 
 def check(principal: Principal, vm_id: VmId, vm: Vm | None) -> Vm:

@@ -1,4 +1,4 @@
-"""A user connects: choose the node, start or resume or take over there, hand the display over.
+"""A user connects: find the host, start or resume or take over there, hand the display over.
 
 Whether the user may is settled before (access.py); what carries the bytes is the proxy's.
 """
@@ -6,13 +6,13 @@ Whether the user may is settled before (access.py); what carries the bytes is th
 from dataclasses import dataclass
 
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.principal import Principal
 from qvdnode.model.seat import Progress, Seat, Viewer
+from qvdnode.session.access import Permission
+from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
-from qvdnode.session.place import StartChoice
+from qvdnode.session.ports import ClientEnd
 from qvdnode.session.slave_key import new_slave_key
-from qvdnode.vm.fleet import Fleet
+from qvdnode.session.viewers import Viewers
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class SessionTicket:
     """One client attached to one display, until `Connections.ended` gets it back."""
 
     seat: Seat
+    viewer: Viewer
     journal_key: int
     slave_key: str
 
@@ -27,17 +28,16 @@ class SessionTicket:
 class Connections:
     """Users and the displays they are attached to."""
 
-    def __init__(self, starts: StartChoice, fleet: Fleet, journal: SessionJournal) -> None:
-        self._starts = starts
-        self._fleet = fleet
+    def __init__(self, hosts: Hosts, viewers: Viewers, journal: SessionJournal) -> None:
+        self._hosts = hosts
+        self._viewers = viewers
         self._journal = journal
 
     async def connect(
         self,
-        principal: Principal,
-        order: DesktopOrder,
+        permission: Permission,
         params: DisplayParams,
-        viewer: Viewer,
+        client: ClientEnd,
         progress: Progress,
         *,
         source: str,
@@ -46,18 +46,26 @@ class Connections:
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; nothing is attached then.
         """
-        vm_id = order.vm.id
-        if self._fleet.status(vm_id) is None:
-            self._starts.choose(order)
-        seat = await self._fleet.attach(order, params, viewer, progress)
+        order = permission.order
+        host = await self._hosts.starting(order)
+        viewer = self._viewers.enter(client, progress)
+        try:
+            seat = await host.attach(order, params, viewer)
+        except BaseException:
+            self._viewers.leave(viewer)
+            raise
         key = self._journal.open(
-            vm_id, principal.user_id, source=source, client=params.client_type or params.os
+            order.vm.id,
+            permission.principal.user_id,
+            source=source,
+            client=params.client_type or params.os,
         )
-        return SessionTicket(seat, key, new_slave_key())
+        return SessionTicket(seat, viewer, key, new_slave_key())
 
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Give a ticket back once its stream has ended; the display suspends itself."""
-        self._fleet.detach(ticket.seat)
+        self._viewers.leave(ticket.viewer)
+        self._hosts.of_seat(ticket.seat).detach(ticket.seat)
         self._journal.close(
             ticket.journal_key, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out
         )

@@ -1,6 +1,6 @@
 """What a user can do with desktops: list, connect, stop. The front doors call nothing else.
 
-While the database is away, what runs here can still be listed, reached and stopped: the fleet
+While the database is away, what runs here can still be listed, reached and stopped: this node
 knows the orders its guests were started with.
 """
 
@@ -10,19 +10,20 @@ from typing import Final
 
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.vms import Vms
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, TimedOut, Unavailable
-from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
-from qvdnode.model.seat import Progress, Viewer
-from qvdnode.model.vm_state import ON_THE_WIRE
+from qvdnode.model.seat import Progress
+from qvdnode.model.vm_state import ON_THE_WIRE, DisplayState, WireState
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.session import access
+from qvdnode.session.access import Permission
 from qvdnode.session.connect import Connections, SessionTicket
+from qvdnode.session.hosts import Hosts
+from qvdnode.session.ports import ClientEnd
 from qvdnode.session.readiness import Readiness
-from qvdnode.vm.fleet import Fleet
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +32,20 @@ STOP_MARGIN_S: Final = 20.0
 
 
 class Desktops:
-    """The use cases, over the fleet of this node and the database."""
+    """The use cases, over the hosts of desktops and the database."""
 
     def __init__(
         self,
         vms: Vms,
         tokens: UserTokens,
-        fleet: Fleet,
+        hosts: Hosts,
         connections: Connections,
         readiness: Readiness,
         stop_limit_s: float,
     ) -> None:
         self._vms = vms
         self._tokens = tokens
-        self._fleet = fleet
+        self._hosts = hosts
         self._connections = connections
         self._readiness = readiness
         self._stop_limit_s = stop_limit_s
@@ -58,50 +59,85 @@ class Desktops:
         try:
             entries = await self._vms.desktops_of(principal.user_id, applications=applications)
         except Unavailable:
-            here = self._entries_here(principal)
+            here = await self._entries_here(principal)
             if not here:
                 raise
             return [entry for entry in here if entry.is_application is applications]
         return [entry for entry in entries if _within(principal, entry.id)]
 
-    async def authorise(self, principal: Principal, vm_id: VmId) -> Vm:
-        """The VM, if this principal may use it; reads only. Raises NotFound, Forbidden."""
-        return (await self._order(principal, vm_id)).vm
+    async def authorise(self, principal: Principal, vm_id: VmId) -> Permission:
+        """Check that this principal may use the VM; reads only. Raises NotFound, Forbidden.
+
+        The permission is for the request that asked: what it allows is not checked again.
+        """
+        try:
+            order = await self._vms.order(vm_id)
+        except NotFound:
+            order = None
+        except Unavailable:
+            status = await self._hosts.local.status(vm_id)
+            if status is None:
+                raise
+            log.info("order_from_memory", extra={"vm": vm_id})
+            order = status.order
+        access.check(principal, vm_id, None if order is None else order.vm)
+        if order is None:
+            raise AssertionError("check refuses what does not exist")
+        return Permission(principal, order)
 
     async def connect(
         self,
-        principal: Principal,
-        vm_id: VmId,
+        permission: Permission,
         params: DisplayParams,
-        viewer: Viewer,
+        client: ClientEnd,
         progress: Progress,
         *,
         source: str,
     ) -> SessionTicket:
         """A display ready to be dialled, started or resumed or taken over as need be.
 
-        Raises NotFound, Forbidden, NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then
-        nothing is left attached.
+        Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nothing is left
+        attached.
         """
-        order = await self._order(principal, vm_id)
-        return await self._connections.connect(
-            principal, order, params, viewer, progress, source=source
-        )
+        return await self._connections.connect(permission, params, client, progress, source=source)
 
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Give a ticket back once its stream has ended; the display suspends itself."""
         self._connections.ended(ticket, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out)
 
-    async def stop(self, principal: Principal, vm_id: VmId, progress: Progress) -> None:
+    async def session_end(self, permission: Permission) -> SessionEnd:
+        """Why the last session with the desktop has ended, as far as it is known yet."""
+        vm = permission.order.vm
+        host = await self._hosts.running(vm.id, vm.owner_node)
+        status = await host.status(vm.id)
+        if status is not None:
+            return SessionEnd(
+                state=ON_THE_WIRE[status.state],
+                display=status.display,
+                viewer=status.viewer,
+                because=status.because or "",
+                failed=status.error is not None,
+            )
+        past = await host.past_starts(vm.id)
+        because, failed = (past[-1].because, past[-1].failed) if past else ("", False)
+        return SessionEnd(
+            state=WireState.STOPPED,
+            display=DisplayState.OFF,
+            viewer=False,
+            because=because,
+            failed=failed,
+        )
+
+    async def stop(self, permission: Permission, progress: Progress) -> None:
         """Stop the principal's VM; one that is stopped already is fine.
 
-        Raises as `authorise`, and TimedOut when it takes too long; the stop goes on all the same.
+        Raises TimedOut when it takes too long; the stop goes on all the same.
         """
-        await self._order(principal, vm_id)
+        vm = permission.order.vm
         progress("Stopping virtual machine")
         try:
             async with TimeLimit(self._stop_limit_s):
-                await self._fleet.stop(vm_id)
+                await (await self._hosts.running(vm.id, vm.owner_node)).stop(vm.id)
         except TimeoutError as error:
             raise TimedOut(
                 "The desktop is still being stopped; try again in a minute, and tell your"
@@ -123,7 +159,7 @@ class Desktops:
         """Why no desktop can be started here now, for a person; None when one can."""
         return self._readiness.reason()
 
-    def _entries_here(self, principal: Principal) -> list[DesktopEntry]:
+    async def _entries_here(self, principal: Principal) -> list[DesktopEntry]:
         return [
             DesktopEntry(
                 id=status.order.vm.id,
@@ -132,26 +168,10 @@ class Desktops:
                 blocked=status.order.vm.blocked,
                 is_application=status.order.vm.is_application,
             )
-            for status in self._fleet.statuses()
+            for status in await self._hosts.local.statuses()
             if status.order.vm.user_id == principal.user_id
             and _within(principal, status.order.vm.id)
         ]
-
-    async def _order(self, principal: Principal, vm_id: VmId) -> DesktopOrder:
-        try:
-            order = await self._vms.order(vm_id)
-        except NotFound:
-            order = None
-        except Unavailable:
-            status = self._fleet.status(vm_id)
-            if status is None:
-                raise
-            log.info("order_from_memory", extra={"vm": vm_id})
-            order = status.order
-        access.check(principal, vm_id, None if order is None else order.vm)
-        if order is None:
-            raise AssertionError("check refuses what does not exist")
-        return order
 
 
 def _within(principal: Principal, vm_id: VmId) -> bool:

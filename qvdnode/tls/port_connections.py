@@ -116,6 +116,11 @@ class PortConnections(Generic[C]):
         if stalled is not None:
             self._drop(stalled)  # type: ignore[arg-type]  # the table returns what was added
 
+    def moved(self, connection: C, before: str) -> None:
+        """Count a connection by its client's address; `before` was its load balancer's."""
+        self._unauthenticated.remove(connection, before)
+        self.unauthenticated(connection)
+
     def authenticated(self, connection: C) -> None:
         """Stop counting a connection that has logged in, or whose login is being checked."""
         self._unauthenticated.remove(connection, connection.source)

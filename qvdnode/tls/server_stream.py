@@ -13,9 +13,12 @@ from typing import Final, Protocol, cast
 
 from qvdnode.model.source_network import plain_address
 from qvdnode.runtime.tick_batch import TickBatch
+from qvdnode.tls.core.first_bytes import BadStart, FirstBytes
+from qvdnode.tls.core.trusted_proxies import TrustedProxies
 
 PIECE_BYTES: Final = 64 * 1024
 """Bytes given to OpenSSL at once. Its memory buffers grow to that size and never shrink."""
+NO_PROXIES: Final = TrustedProxies()
 RECORD_BYTES: Final = 16 * 1024
 """Largest plaintext of one TLS record, which one read of OpenSSL returns."""
 WRITE_HIGH_BYTES: Final = 128 * 1024
@@ -27,6 +30,10 @@ class StreamOwner(Protocol):
 
     def stream_opened(self) -> None:
         """A client has connected; its handshake has not begun."""
+        ...
+
+    def stream_moved(self, before: str) -> None:
+        """The load balancer at `before` has named its client, whose address `peer` is now."""
         ...
 
     def stream_ready(self) -> None:
@@ -61,27 +68,28 @@ class ServerStream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing",
-        "_due",
-        "_eof",
-        "_in",
-        "_lost",
-        "_out",
-        "_ready",
-        "_tick_batch",
-        "_tls",
-        "_transport",
-        "broken",
-        "owner",
-        "peer",
+        "_closing", "_due", "_eof", "_first", "_in", "_lost", "_out", "_proxies", "_ready",
+        "_tick_batch", "_tls", "_transport", "broken", "broken_event", "owner", "peer",
     )  # fmt: skip
 
-    def __init__(self, context: ssl.SSLContext, tick_batch: TickBatch, owner: StreamOwner) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        tick_batch: TickBatch,
+        owner: StreamOwner,
+        proxies: TrustedProxies = NO_PROXIES,
+    ) -> None:
+        """`proxies` begin their connections with a PROXY protocol head that names the client."""
         self.owner = owner
         self.peer = ""
         """The client's address, without its port; an IPv4 client of an IPv6 listener has IPv4."""
         self.broken = ""
-        """The TLS error that the client caused, empty if there was none."""
+        """The client's error before or in TLS, empty if there was none."""
+        self.broken_event = "tls_failed"
+        """The event that `broken` is logged as."""
+        self._proxies = proxies
+        self._first: FirstBytes | None = None
+        """Reads what comes before TLS; None once TLS has begun."""
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -101,10 +109,13 @@ class ServerStream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         peer = transport.get_extra_info("peername")
         self.peer = plain_address(str(peer[0])) if peer else "?"
+        self._first = FirstBytes(behind_proxy=self.peer in self._proxies)
         self.owner.stream_opened()
 
-    def data_received(self, data: bytes) -> None:
-        """Called by the loop: this ciphertext has come."""
+    def data_received(self, data: bytes) -> None:  # noqa: C901 - one call less for every piece
+        """Called by the loop with ciphertext; the first may follow a PROXY head."""
+        if self._first is not None:
+            data = self._begin(self._first, data)
         for piece in (data,) if len(data) <= PIECE_BYTES else _pieces(data):
             if self._closing:
                 return
@@ -238,6 +249,23 @@ class ServerStream(asyncio.Protocol):
     def _send_due(self) -> None:
         self._due = False
         self._flush()
+
+    def _begin(self, first: FirstBytes, data: bytes) -> bytes:
+        """Return the part of the connection's first bytes that belongs to TLS."""
+        try:
+            begun = first.receive(data)
+        except BadStart as error:
+            self.broken, self.broken_event = str(error), error.event
+            self.abort()
+            return b""
+        if begun is None:
+            return b""
+        self._first = None
+        source, rest = begun
+        if source:
+            before, self.peer = self.peer, source
+            self.owner.stream_moved(before)
+        return rest
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()

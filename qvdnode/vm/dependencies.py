@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import NodeId
+from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
     GuestDriver,
+    PastStarts,
     RootfsProvider,
     RunFolders,
     VmStore,
@@ -28,6 +31,7 @@ class FleetDependencies:
     rootfs: RootfsProvider
     confinement: Confinement
     run_folders: RunFolders
+    past_starts: PastStarts
     store: VmStore
     admission: Admission
     clock: Clock
@@ -35,6 +39,10 @@ class FleetDependencies:
     boot_id: str
     lease_ran_out: Callable[[], str | None]
     """Why nothing that was claimed may be started any more, or None; asked before each launch."""
+    node_id: Callable[[], NodeId | None]
+    """This node; None before it has joined the farm."""
+    tell_viewer: Callable[[ViewerEvent], None]
+    """Sends an event to the node that its viewer is connected to; must not block."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""All VMs of this node: finds or makes a VM's actor and posts the request to it."""
+"""All VMs of this node: finds or makes a VM's actor and posts the request to it.
+
+Meets session.ports.DesktopHost for this node.
+"""
 
 import asyncio
 import itertools
@@ -10,13 +13,14 @@ from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
-from qvdnode.model.seat import Progress, Seat, Viewer
+from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.id_slots import IdSlots
+from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.guest.actor import GuestActor, Request
 from qvdnode.vm.start_limiter import StartLimiter
@@ -56,9 +60,7 @@ class Fleet:
             self._running.clear()
             self._tasks = None
 
-    async def attach(
-        self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
-    ) -> Seat:
+    async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
         """Return the address of a display that listens for this client; start it if need be.
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
@@ -66,7 +68,7 @@ class Fleet:
         actor = self._actor(order)
         answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         client = next(self._numbers)
-        request = Request(answer, progress, viewer)
+        request = Request(answer, viewer)
         actor.ask(client, request, m.AttachAsked(client, order, params))
         try:
             return await answer
@@ -81,12 +83,12 @@ class Fleet:
         if actor is not None:
             actor.post(m.Detached(seat.ticket))
 
-    async def start(self, order: DesktopOrder, progress: Progress) -> None:
-        """Return once the VM's desktop runs; raises as `attach`."""
+    async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
+        """Return once the VM's desktop runs; raises as `attach`. The viewer gets the progress."""
         actor = self._actor(order)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
-        actor.ask(number, Request(answer, progress), m.StartAsked(number, order))
+        actor.ask(number, Request(answer, viewer), m.StartAsked(number, order))
         await answer
 
     async def stop(self, vm_id: VmId) -> None:
@@ -119,13 +121,17 @@ class Fleet:
         actor.ask(number, Request(answer), m.DisconnectAsked(number))
         return await answer
 
-    def status(self, vm_id: VmId) -> GuestStatus | None:
+    async def status(self, vm_id: VmId) -> GuestStatus | None:
         """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
         return None if actor is None else actor.status()
 
-    def statuses(self) -> Sequence[GuestStatus]:
+    async def statuses(self) -> Sequence[GuestStatus]:
         """Status of every VM that is on this node."""
+        return self.guests()
+
+    def guests(self) -> Sequence[GuestStatus]:
+        """The same at once, for other parts of this node."""
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
@@ -149,11 +155,21 @@ class Fleet:
         return None if spec is None else await self._dependencies.driver.memory(spec)
 
     async def log_tail(self, vm_id: VmId) -> str:
-        """The end of the VM's own logs; raises NotFound when it does not run here."""
-        status = self.status(vm_id)
-        if status is None or status.state not in {VmState.BOOTING, VmState.RUNNING}:
-            raise NotFound("This VM does not run here, so it has no log now.")
-        return self._dependencies.run_folders.log_tail(vm_id)
+        """The ends of the VM's logs: of its last starts, and of the guest that runs.
+
+        Raises NotFound when it was never started here.
+        """
+        past = await self.past_starts(vm_id)
+        status = await self.status(vm_id)
+        runs = status is not None and status.state in {VmState.BOOTING, VmState.RUNNING}
+        now = self._dependencies.run_folders.log_tail(vm_id) if runs else None
+        if not past and now is None:
+            raise NotFound("This VM was not started here yet, so it has no log.")
+        return text_of(past, now)
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """The VM's last starts on this node whose guest is gone, oldest first."""
+        return await self._dependencies.past_starts.of(vm_id)
 
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
@@ -170,7 +186,7 @@ class Fleet:
         self._closing = True
         going = [
             status.order.vm.id
-            for status in self.statuses()
+            for status in self.guests()
             if stop_guests or status.state is not VmState.RUNNING
         ]
         async with asyncio.TaskGroup() as group:

@@ -16,6 +16,7 @@ from qvdnode.model.guest import (
 from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
+from qvdnode.vm.core.start_record import StartRecord
 
 
 class GuestDriver(Protocol):
@@ -151,6 +152,22 @@ class RunFolders(Protocol):
 
     def log_tail(self, vm_id: VmId) -> str:
         """The end of the display's and the session script's logs, for a person."""
+        ...
+
+    def desktop_exit(self, vm_id: VmId) -> int | None:
+        """The exit code of the desktop's program that the session script noted."""
+        ...
+
+
+class PastStarts(Protocol):
+    """What is kept of starts whose guest is gone, the newest few of each VM."""
+
+    async def keep(self, record: StartRecord, home: Path | None) -> None:
+        """Keep a record, with the end of what the desktop printed into `home`; never raises."""
+        ...
+
+    async def of(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """The VM's past starts, oldest first."""
         ...
 
 

@@ -35,9 +35,13 @@ SHARED: Final = "shared"
 LOG: Final = "nxagent.log"
 SCRIPT_LOG: Final = "session.log"
 PID: Final = "nxagent.pid"
+EXIT: Final = "desktop.exit"
 PARAMS: Final = "params"
 READ_MAX: Final = 64 * 1024
 """Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
+EVENTS_MAX: Final = 16
+"""Events of one read that are told, the last ones; nxagent writes some five in a whole resume.
+A guest can write a thousand, and what they ask of the node would keep it from all others."""
 HISTORY_MAX: Final = SIZE_KIB * 1024
 TAIL: Final = 16 * 1024
 UNREAD_S: Final = 0.5
@@ -113,6 +117,11 @@ class TmpfsRunFolders:
         with GuestFolder(self.path(vm_id)) as folder:
             return display_pid.parse_pid(folder.read(PID, limit=display_pid.BYTES_MAX) or b"")
 
+    def desktop_exit(self, vm_id: VmId) -> int | None:
+        """The number in the exit file, if it can be an exit code."""
+        with GuestFolder(self.path(vm_id)) as folder:
+            return display_pid.parse_exit(folder.read(EXIT, limit=display_pid.BYTES_MAX) or b"")
+
     def log_tail(self, vm_id: VmId) -> str:
         """The ends of both logs, oldest file first."""
         with GuestFolder(self.path(vm_id)) as folder:
@@ -144,17 +153,17 @@ class _LogReader:
 
     def read_all(self) -> None:
         """Report the whole log; raises HostFailed when it cannot be read."""
-        self._read(HISTORY_MAX)
+        self._read(HISTORY_MAX, HISTORY_MAX)
 
     def read_on(self) -> None:
         """Report what was appended, one bounded piece at a time."""
         try:
-            self._read(READ_MAX)
+            self._read(READ_MAX, EVENTS_MAX)
         except HostFailed as error:
             log.warning("log_unread", extra={"because": str(error)})
             self._soon = asyncio.get_running_loop().call_later(UNREAD_S, self.read_on)
 
-    def _read(self, limit: int) -> None:
+    def _read(self, limit: int, events_max: int) -> None:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
@@ -168,7 +177,7 @@ class _LogReader:
             # Skip to the end: no display logs so much between two states.
             self._offset = max(piece.end, piece.size - READ_MAX)
             self._soon = asyncio.get_running_loop().call_later(REST_S, self.read_on)
-        events = self._parser.feed(piece.content)
+        events = self._parser.feed(piece.content)[-events_max:]
         if events:
             self._heard(events)
 

@@ -78,6 +78,11 @@ class VmSettings:
         return self.state_dir / "state"
 
     @property
+    def past_starts(self) -> Path:
+        """One file for each of the last starts of every VM."""
+        return self.state_dir / "past-starts"
+
+    @property
     def run_folders(self) -> Path:
         """One small folder per running VM, shared with its guest."""
         return self.state_dir / "run"

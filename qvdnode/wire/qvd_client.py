@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.errors import Invalid
 from qvdnode.model.ids import MAX_WIRE_ID, VmId
-from qvdnode.model.vm_state import WireState
+from qvdnode.model.vm_state import DisplayState, WireState
 
 PROGRESS_HEADER: Final = "x-qvd-vm-info"
 HEAD_BYTES_MAX: Final = 16_384
@@ -149,6 +149,21 @@ def parse_desktops(body: bytes) -> tuple[DesktopEntry, ...]:
         return tuple(_entry(row) for row in rows)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadAnswer("The server's list of desktops cannot be read.") from error
+
+
+def parse_session_end(body: bytes) -> SessionEnd:
+    """Parse the answer to session_end; raises BadAnswer."""
+    try:
+        said = json.loads(body)
+        return SessionEnd(
+            state=WireState(said["state"]),
+            display=DisplayState(said["display"]),
+            viewer=bool(said["viewer"]),
+            because=str(said["because"]),
+            failed=bool(said["failed"]),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadAnswer("The server's answer about the session's end cannot be read.") from error
 
 
 def _entry(row: Mapping[str, object]) -> DesktopEntry:

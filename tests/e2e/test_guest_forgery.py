@@ -195,3 +195,34 @@ async def test_forged_run_folders_hurt_their_own_guests_only(
         assert not run_folder(desk).exists(), kind
         async with viewing(desk, screen, tmp_path / f"{kind} again"):
             await until_vm(rest, desk.vm_id, state="running", display="connected")
+
+
+NAMES_PROCESSES = """
+cd /run/qvd && read -r display <nxagent.pid && read -r desktop <desktop.pid || exit 1
+for turn in $(seq 60); do
+    for pid in $desktop $display; do
+        echo $pid >nxagent.pid
+        printf '%s\n' 'Session: Session suspended at' 'Info: Waiting for connection from' \
+            'Session: Session resumed at' >>nxagent.log
+        sleep 0.03
+    done
+done
+"""
+NODE_DESCRIPTORS_GROWTH_MAX = 20
+"""Less than one for each turn of the above."""
+
+
+async def test_a_user_who_names_process_after_process_takes_no_descriptors_of_the_node(
+    node: NodeProcess, make: MakeDesk
+) -> None:
+    desk = await make()
+    assert (await connect_with(desk)).status == 101
+    before = descriptors(node)
+    in_guest(desk, NAMES_PROCESSES)
+    assert descriptors(node) - before < NODE_DESCRIPTORS_GROWTH_MAX
+
+
+def descriptors(node: NodeProcess) -> int:
+    """How many the node's process has open."""
+    assert node.process is not None
+    return len(list(Path(f"/proc/{node.process.pid}/fd").iterdir()))

@@ -127,7 +127,7 @@ async def test_a_thousand_descriptors_are_told_to_be_few(poor: Desk) -> None:
     told = poor.node.events("descriptors_scarce")
     assert told
     assert told[0]["limit"] == FILES_MAX
-    assert "LimitNOFILE" in told[0]["mend"]
+    assert "LimitNOFILE" in told[0]["fix"]
 
 
 async def test_two_trickling_uploads_do_not_keep_a_third_out(poor: Desk) -> None:

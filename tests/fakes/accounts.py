@@ -35,10 +35,10 @@ class FakeAccounts:
         holder = Principal(who.user_id, who.tenant_id, who.login, who.tenant, bound)
         self.tokens[digest(token)] = TokenHolder(holder, blocked=False, expires_at=expires_at)
 
-    async def credentials(self, login: str, tenant: str) -> Credentials | None:
+    async def credentials(self, *names: tuple[str, str]) -> Credentials | None:
         """As CredentialStore."""
         self._ask()
-        return self.users.get((login, tenant))
+        return next((self.users[name] for name in names if name in self.users), None)
 
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
         """As UserTokenStore, others running meanwhile."""

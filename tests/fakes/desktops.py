@@ -2,21 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qvdnode.auth.authenticator import Authenticator
-from qvdnode.model.desktop import DesktopEntry
+from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, Forbidden, NotFound, Unauthenticated
 from qvdnode.model.farm import Vm
 from qvdnode.model.ids import FlavourId, Generation, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
-from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
-from qvdnode.model.vm_state import VmState, WireState
+from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer, ViewerId
+from qvdnode.model.vm_state import DisplayState, VmState, WireState
+from qvdnode.session.access import Permission
 from qvdnode.session.connect import SessionTicket
 from qvdnode.session.desktops import Desktops
+from qvdnode.session.ports import ClientEnd
+from tests.fakes.orders import desktop_order
 
 SLAVE_KEY = "k" * 64
+LEFT = SessionEnd(WireState.RUNNING, DisplayState.SUSPENDED, viewer=False, because="", failed=False)
 
 
 def vm(number: int, *, user: int = 1, tenant: int = 1, blocked: bool = False) -> Vm:
@@ -60,6 +64,8 @@ class FakeDesktops(Desktops):
     gate: asyncio.Event | None = None
     """What `connect` and `stop` wait for, if anything."""
     serving: bool = True
+    end: SessionEnd = LEFT
+    """What `session_end` answers."""
     listed: int = 0
     """How many lists were asked for."""
     ended_tickets: list[Ended] = field(default_factory=list)
@@ -67,8 +73,10 @@ class FakeDesktops(Desktops):
     cancelled: int = 0
     """How often a wait at the gate was cancelled."""
     stopped: list[int] = field(default_factory=list)
-    viewers: dict[int, tuple[int, Viewer]] = field(default_factory=dict)
+    clients: dict[int, tuple[int, ClientEnd]] = field(default_factory=dict)
     tickets: int = 0
+    authorised: int = 0
+    """How often a user's right to a desktop was checked."""
 
     async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
         """The principal's VMs."""
@@ -79,49 +87,54 @@ class FakeDesktops(Desktops):
             if one.user_id == principal.user_id and one.is_application is applications
         ]
 
-    async def authorise(self, principal: Principal, vm_id: VmId) -> Vm:
+    async def authorise(self, principal: Principal, vm_id: VmId) -> Permission:
         """As the real one."""
+        self.authorised += 1
         found = self.vms.get(vm_id)
         if found is None or found.tenant_id != principal.tenant_id:
             raise NotFound(f"There is no desktop {vm_id}.")
         if found.user_id != principal.user_id or found.blocked:
             raise Forbidden("This desktop belongs to somebody else, or is blocked.")
-        return found
+        return Permission(principal, replace(desktop_order(vm_id), vm=found))
 
     async def connect(
         self,
-        principal: Principal,
-        vm_id: VmId,
+        permission: Permission,
         params: DisplayParams,
-        viewer: Viewer,
+        client: ClientEnd,
         progress: Progress,
         *,
         source: str,
     ) -> SessionTicket:
         """A seat at the address, once the gate is open."""
-        await self.authorise(principal, vm_id)
+        vm_id = permission.order.vm.id
         self.asked.append(params)
         await self._pass(progress)
-        before = self.viewers.get(vm_id)
+        before = self.clients.get(vm_id)
         if before is not None:
             before[1].evict("Another client took this desktop over.")
         self.tickets += 1
-        self.viewers[vm_id] = (self.tickets, viewer)
-        seat = Seat(vm_id, Generation(1), self.address, self.tickets)
-        return SessionTicket(seat, self.tickets, SLAVE_KEY)
+        self.clients[vm_id] = (self.tickets, client)
+        seat = Seat(None, vm_id, Generation(1), self.address, self.tickets)
+        return SessionTicket(
+            seat, Viewer(ViewerId(str(self.tickets)), None), self.tickets, SLAVE_KEY
+        )
 
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Remember it."""
         self.ended_tickets.append(Ended(ticket, reason, bytes_in, bytes_out))
-        current = self.viewers.get(ticket.seat.vm_id)
+        current = self.clients.get(ticket.seat.vm_id)
         if current is not None and current[0] == ticket.seat.ticket:
-            del self.viewers[ticket.seat.vm_id]
+            del self.clients[ticket.seat.vm_id]
 
-    async def stop(self, principal: Principal, vm_id: VmId, progress: Progress) -> None:
+    async def session_end(self, permission: Permission) -> SessionEnd:
+        """As the test set it."""
+        return self.end
+
+    async def stop(self, permission: Permission, progress: Progress) -> None:
         """Remember it, once the gate is open."""
-        await self.authorise(principal, vm_id)
         await self._pass(progress)
-        self.stopped.append(vm_id)
+        self.stopped.append(permission.order.vm.id)
 
     async def issue_token(self, principal: Principal) -> tuple[int, str]:
         """Always the same."""

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from qvdnode.model.errors import FarmError, NotFound
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import FarmError, GuestFailed, NotFound
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.seat import Progress
+from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import FleetLoad, GuestStatus
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +21,7 @@ MIB = 1024 * 1024
 
 
 class FakeFleet:
-    """Satisfies what front doors ask of vm.fleet.Fleet."""
+    """Satisfies session.ports.DesktopHost, but that no client can be attached."""
 
     def __init__(self) -> None:
         self._guests: dict[VmId, GuestStatus] = {}
@@ -27,6 +29,7 @@ class FakeFleet:
         self._gate.set()
         self._refusals: list[FarmError] = []
         self.log = LOG
+        self.past: list[StartRecord] = []
 
     def put(
         self,
@@ -47,6 +50,7 @@ class FakeFleet:
             generation=Generation(1),
             viewer=viewer,
             error=None,
+            because=None,
             address="10.1.2.3",
             steps={"launch": 0.04},
         )
@@ -63,11 +67,15 @@ class FakeFleet:
         """Let them go on."""
         self._gate.set()
 
-    def status(self, vm_id: VmId) -> GuestStatus | None:
+    def guest(self, vm_id: VmId) -> GuestStatus | None:
         """The guest's row."""
         return self._guests.get(vm_id)
 
-    def statuses(self) -> Sequence[GuestStatus]:
+    async def status(self, vm_id: VmId) -> GuestStatus | None:
+        """The guest's row."""
+        return self.guest(vm_id)
+
+    async def statuses(self) -> Sequence[GuestStatus]:
         """All rows."""
         return list(self._guests.values())
 
@@ -81,13 +89,19 @@ class FakeFleet:
             starts_free=1,
         )
 
-    async def start(self, order: DesktopOrder, progress: Progress) -> None:
+    async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
+        """No display."""
+        raise GuestFailed("This guest has no display.", step="display")
+
+    def detach(self, seat: Seat) -> None:
+        """Nobody is attached."""
+
+    async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
         """Preparing, then running; or the refusal."""
         if self._refusals:
             raise self._refusals.pop(0)
         self.put(order, VmState.PREPARING)
         await self._gate.wait()
-        progress("Running")
         self.put(order, VmState.RUNNING, DisplayState.LISTENING)
 
     async def stop(self, vm_id: VmId) -> None:
@@ -108,6 +122,10 @@ class FakeFleet:
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here, so it has no log now.")
         return self.log
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """Those that a test put there."""
+        return [record for record in self.past if record.vm_id == vm_id]
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """Some of the limit."""

@@ -15,6 +15,7 @@ from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
 from qvdnode.vm.core.session_facts import ExitCode
+from qvdnode.vm.core.start_record import StartRecord
 from tests.fakes.simulated_nxagent import SimulatedNxagent
 
 
@@ -28,6 +29,7 @@ class MemoryFolder:
     """What the session script told the display: the parameters."""
     log: str = ""
     display_pid: int | None = None
+    desktop_exit: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
 
     def say(self, line: str) -> None:
@@ -285,6 +287,10 @@ class MemoryRunFolders:
         """The display's."""
         return self._folder(vm_id).display_pid
 
+    def desktop_exit(self, vm_id: VmId) -> int | None:
+        """As the test set it."""
+        return self._folder(vm_id).desktop_exit
+
     def log_tail(self, vm_id: VmId) -> str:
         """All of it."""
         return self._folder(vm_id).log
@@ -294,3 +300,18 @@ class MemoryRunFolders:
         if folder is None:
             raise PartGone(f"VM {vm_id} has no run folder")
         return folder
+
+
+class MemoryPastStarts:
+    """Satisfies vm.ports.PastStarts: all of them, for ever."""
+
+    def __init__(self) -> None:
+        self.kept: list[StartRecord] = []
+
+    async def keep(self, record: StartRecord, home: Path | None) -> None:
+        """Remember it."""
+        self.kept.append(record)
+
+    async def of(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """Those of the VM."""
+        return [record for record in self.kept if record.vm_id == vm_id]

@@ -1,4 +1,4 @@
-"""`qvd` at a terminal of its own, with somebody who types."""
+"""`qvd` or `qvdnode` at a terminal of its own, with somebody who types."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIMIT_S = 30
-PROGRAM = "import sys; from qvdnode.cli.qvd.program import main; sys.argv[0] = 'qvd'; main()"
+PROGRAM = "import sys; from qvdnode.cli.{0}.program import main; sys.argv[0] = '{0}'; main()"
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,17 @@ class Conversation:
 
 
 async def at_terminal(
-    env: Mapping[str, str], *words: str, typed: tuple[str, ...] = (), into: Path | None = None
+    env: Mapping[str, str],
+    *words: str,
+    typed: tuple[str, ...] = (),
+    into: Path | None = None,
+    program: str = "qvd",
 ) -> Conversation:
-    """Run `qvd` on a terminal, type a line at each question; stdout goes `into` a file if named."""
+    """Run a program on a terminal, type a line at each question; stdout goes `into` a file."""
     ours, theirs = pty.openpty()
     stdout = theirs if into is None else os.open(into, os.O_WRONLY | os.O_CREAT)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, *words),
+        *(sys.executable, "-c", PROGRAM.format(program), *words),
         stdin=theirs,
         stdout=stdout,
         stderr=theirs,

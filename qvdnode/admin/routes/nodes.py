@@ -98,7 +98,7 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
         admin_port=facts.admin_port,
         started_at=facts.started_at,
         not_ready=asked.parts.not_ready(),
-        load=_load(asked),
+        load=await _load(asked),
         limits=NodeLimits(
             guests_max=facts.guests_max,
             starts_at_once_max=facts.starts_at_once_max,
@@ -110,9 +110,8 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
     )
 
 
-def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
-    fleet = asked.parts.fleet
-    statuses, load = fleet.statuses(), fleet.load()
+async def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
+    statuses, load = await asked.parts.hosts.local.statuses(), asked.parts.load()
     return NodeLoad(
         guests=dict(Counter(status.state for status in statuses)),
         viewers=sum(status.viewer for status in statuses),

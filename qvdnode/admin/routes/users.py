@@ -7,6 +7,7 @@ from typing import Final
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.fields import Id, Login, Password
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.model.account import account_name
 from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import User
 from qvdnode.model.ids import TenantId, UserId
@@ -40,6 +41,8 @@ class UserView(AnswerModel):
     tenant_id: int
     tenant: str
     login: str
+    account: str
+    """The name of the account in the user's desktops, and of its home there."""
     blocked: bool
     created_at: datetime
 
@@ -65,6 +68,7 @@ def view(user: User) -> UserView:
         tenant_id=user.tenant_id,
         tenant=user.tenant,
         login=user.login,
+        account=account_name(user.login),
         blocked=user.blocked,
         created_at=user.created_at,
     )

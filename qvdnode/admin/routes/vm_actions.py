@@ -53,11 +53,9 @@ async def start_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
     """Start a VM without a client; raises NodeFull, and GuestFailed, TimedOut if waited for."""
     parts = asked.parts
     order = await parts.vms.order(VmId(asked.id()))
-    if _state(asked, order.vm) is VmState.RUNNING:
+    if await _state(asked, order.vm) is VmState.RUNNING:
         return await view(parts, order.vm)
-    if parts.fleet.status(order.vm.id) is None:
-        parts.starts.choose(order)
-    work = parts.fleet.start(order, _say_nothing)
+    work = (await parts.hosts.starting(order)).start(order)
     _note(asked, order.vm)
     return await _do(asked, order.vm.id, "start", work)
 
@@ -66,9 +64,9 @@ async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
     """Stop a VM: its desktop is asked to end, then ended. What runs here needs no database."""
     parts = asked.parts
     vm = await _vm_or_what_runs(asked)
-    if _state(asked, vm) is VmState.STOPPED:
-        return await shown_now(parts, vm.id, order_here(parts, vm.id))
-    work = parts.fleet.stop(vm.id)
+    if await _state(asked, vm) is VmState.STOPPED:
+        return await shown_now(parts, vm.id, await order_here(parts, vm.id))
+    work = (await parts.hosts.running(vm.id, vm.owner_node)).stop(vm.id)
     _note(asked, vm)
     return await _do(asked, vm.id, "stop", work)
 
@@ -76,16 +74,19 @@ async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
 async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
     """Disconnect the client, if there is one; the desktop goes on and can be reached again."""
     vm = await _vm_or_what_runs(asked)
-    disconnected = await asked.parts.fleet.disconnect(vm.id)
+    disconnected = await (await asked.parts.hosts.running(vm.id, vm.owner_node)).disconnect(vm.id)
     if disconnected:
         _note(asked, vm)
     return Disconnected(disconnected=disconnected)
 
 
 async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
-    """The end of the VM's log; raises NotFound when it does not run here."""
+    """The ends of the logs of the VM's last starts, and of the guest that runs.
+
+    Raises NotFound when it was never started here.
+    """
     vm = await _vm_or_what_runs(asked)
-    return VmLog(text=await asked.parts.fleet.log_tail(vm.id))
+    return VmLog(text=await (await asked.parts.hosts.running(vm.id, vm.owner_node)).log_tail(vm.id))
 
 
 async def _vm_or_what_runs(asked: Asked[NoBody, Any]) -> Vm:
@@ -94,7 +95,7 @@ async def _vm_or_what_runs(asked: Asked[NoBody, Any]) -> Vm:
     try:
         return await asked.parts.vms.get(vm_id)
     except Unavailable:
-        here = order_here(asked.parts, vm_id)
+        here = await order_here(asked.parts, vm_id)
         if here is None:
             raise
         return here.vm
@@ -104,15 +105,15 @@ def _note(asked: Asked[NoBody, Any], vm: Vm) -> None:
     asked.changed("vm", vm.id, name=vm.name, user=vm.user_login)
 
 
-def _state(asked: Asked[NoBody, WaitQuery], vm: Vm) -> VmState:
-    status = asked.parts.fleet.status(vm.id)
+async def _state(asked: Asked[NoBody, WaitQuery], vm: Vm) -> VmState:
+    status = await asked.parts.hosts.status(vm)
     return vm.state if status is None else status.state
 
 
 async def _do(
     asked: Asked[NoBody, WaitQuery], vm_id: VmId, verb: str, work: Awaitable[None]
 ) -> VmView:
-    here = order_here(asked.parts, vm_id)
+    here = await order_here(asked.parts, vm_id)
     if asked.query.wait:
         await work
     else:
@@ -127,10 +128,6 @@ async def _unattended(vm_id: VmId, verb: str, work: Awaitable[None]) -> None:
         await work
     except FarmError as error:
         log.warning("vm_action_failed", extra={"vm": vm_id, "verb": verb, "because": str(error)})
-
-
-def _say_nothing(sentence: str) -> None:
-    """Nobody watches: REST clients look at the VM's state instead."""
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

@@ -13,6 +13,7 @@ from qvdnode.model.errors import Conflict, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.status import GuestStatus
 
 
 class VmDraft(RequestBody):
@@ -66,6 +67,12 @@ class VmDetail(VmView):
     """When it entered `state`; null when it does not run here."""
     steps: dict[str, float]
     """Seconds that each step of the last start took."""
+    last_end_at: datetime | None
+    """When its last guest on this node ended; null when none has."""
+    last_end: str | None
+    """Why it ended."""
+    last_lines: list[str]
+    """The last lines of that guest's logs; the whole is in the VM's log."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -91,7 +98,8 @@ async def views(parts: AdminParts, vms: Sequence[Vm]) -> list[VmView]:
     """VMs as REST shows them, with the names of their tenants and nodes."""
     tenants = await parts.accounts.tenants.names(vm.tenant_id for vm in vms)
     nodes = await parts.nodes.names(vm.owner_node for vm in vms if vm.owner_node is not None)
-    return [_view(parts, vm, tenants, nodes) for vm in vms]
+    # A VM that runs is shown as its host knows it, the rest as in the database.
+    return [_view(vm, await parts.hosts.status(vm), tenants, nodes) for vm in vms]
 
 
 async def view(parts: AdminParts, vm: Vm) -> VmView:
@@ -100,10 +108,11 @@ async def view(parts: AdminParts, vm: Vm) -> VmView:
 
 
 def _view(
-    parts: AdminParts, vm: Vm, tenants: Mapping[TenantId, str], nodes: Mapping[NodeId, str]
+    vm: Vm,
+    status: GuestStatus | None,
+    tenants: Mapping[TenantId, str],
+    nodes: Mapping[NodeId, str],
 ) -> VmView:
-    # What runs here is asked, the rest is as the database has it.
-    status = parts.fleet.status(vm.id)
     return VmView(
         id=vm.id,
         name=vm.name,
@@ -127,29 +136,35 @@ def _view(
     )
 
 
-def view_here(parts: AdminParts, order: DesktopOrder) -> VmView:
+async def view_here(parts: AdminParts, order: DesktopOrder) -> VmView:
     """One VM as its node knows it, for the time that the database is away."""
-    vm, status = order.vm, parts.fleet.status(order.vm.id)
+    vm, status = order.vm, await parts.hosts.local.status(order.vm.id)
     as_it_is = vm if status else replace(vm, state=VmState.STOPPED)
-    shown = _view(parts, as_it_is, {vm.tenant_id: order.user.tenant}, {})
+    shown = _view(as_it_is, status, {vm.tenant_id: order.user.tenant}, {})
     return shown.model_copy(update={"node": parts.facts().name if status else None})
 
 
-def order_here(parts: AdminParts, vm_id: VmId) -> DesktopOrder | None:
+async def order_here(parts: AdminParts, vm_id: VmId) -> DesktopOrder | None:
     """What the VM was started with, if it has to do with this node now."""
-    status = parts.fleet.status(vm_id)
+    status = await parts.hosts.local.status(vm_id)
     return None if status is None else status.order
 
 
 async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     """The VM with its memory."""
     vm_id = VmId(shown.id)
-    memory = await parts.fleet.memory(vm_id)
-    status = parts.fleet.status(vm_id)
+    owner = None if shown.node_id is None else NodeId(shown.node_id)
+    host = await parts.hosts.running(vm_id, owner)
+    memory, status = await host.memory(vm_id), await host.status(vm_id)
+    past = await host.past_starts(vm_id)
+    last = past[-1] if past else None
     return VmDetail(
         **shown.model_dump(),
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
+        last_end_at=None if last is None else last.ended_at,
+        last_end=None if last is None else last.because,
+        last_lines=[] if last is None else last.last_lines,
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )
@@ -160,7 +175,7 @@ async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:
     try:
         return await _listed(asked)
     except Unavailable:
-        here = _named_here(asked)
+        here = await _named_here(asked)
         if not here:
             raise
         return VmList(items=here, next_after=None)
@@ -180,12 +195,13 @@ async def _listed(asked: Asked[NoBody, VmQuery]) -> VmList:
     return VmList(items=items, next_after=listing.next_after)
 
 
-def _named_here(asked: Asked[NoBody, VmQuery]) -> list[VmView]:
+async def _named_here(asked: Asked[NoBody, VmQuery]) -> list[VmView]:
     # Only by name, which asks for a certain VM: any other list would pass for a whole one.
     parts, query = asked.parts, asked.query
     if query.name is None:
         return []
-    shown = [view_here(parts, status.order) for status in parts.fleet.statuses()]
+    statuses = await parts.hosts.local.statuses()
+    shown = [await view_here(parts, status.order) for status in statuses]
     wanted = query.model_dump(
         include={"tenant_id", "user_id", "flavour_id", "name", "state"}, exclude_none=True
     )
@@ -205,7 +221,8 @@ async def create_vm(asked: Asked[VmDraft, NoQuery]) -> VmView:
 async def show_vm(asked: Asked[NoBody, NoQuery]) -> VmDetail:
     """One VM; while the database is away, one that runs here."""
     parts, vm_id = asked.parts, VmId(asked.id())
-    return await detail(parts, await shown_now(parts, vm_id, order_here(parts, vm_id)))
+    here = await order_here(parts, vm_id)
+    return await detail(parts, await shown_now(parts, vm_id, here))
 
 
 async def shown_now(parts: AdminParts, vm_id: VmId, here: DesktopOrder | None) -> VmView:
@@ -215,7 +232,7 @@ async def shown_now(parts: AdminParts, vm_id: VmId, here: DesktopOrder | None) -
     except Unavailable:
         if here is None:
             raise
-        return view_here(parts, here)
+        return await view_here(parts, here)
 
 
 async def change_vm(asked: Asked[VmChange, NoQuery]) -> VmView:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.api_client import ApiClient
+from qvdnode.cli.demo.admin_token import working_token
 from qvdnode.cli.demo.farm import furnish
 from qvdnode.cli.demo.node import TIED, died, running_node
 from qvdnode.cli.demo.plan import LOOPBACK, DemoPlan
@@ -63,7 +64,7 @@ async def _show(
     plan: DemoPlan, report: Report, clock: Clock, said: Announcement, display: str | None
 ) -> None:
     password = _password(plan)
-    token = plan.token_file.read_text(encoding="utf-8").strip()
+    token = await working_token(plan, clock)
     login = SavedLogin(f"https://{LOOPBACK}:{said.admin_port}", said.fingerprint, token)
     async with ApiClient(login) as api:
         vm_id = await furnish(api, plan, password, report)

@@ -39,8 +39,9 @@ from qvdnode.model.errors import BadConfig, FarmError, HostFailed, Unavailable
 from qvdnode.model.guest import IDS_PER_GUEST
 from qvdnode.net import foreign_firewalls
 from qvdnode.net.core import names
+from qvdnode.net.host_network import guest_resolvers
 from qvdnode.net.nft import Nft
-from qvdnode.net.settings import ForeignForward
+from qvdnode.net.settings import ForeignForward, Uplink
 from qvdnode.runtime.clock import Clock
 from qvdnode.tls import inspection
 from qvdnode.tls.host_names import host_names
@@ -187,6 +188,7 @@ async def _network(config: Config) -> NetworkFacts:
         connections_guest=config.network.connections_max,
         guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
         subnet_clash=clashes[0] if clashes else None,
+        resolvers=None if config.network.uplink is Uplink.NONE else await _resolvers(config),
         ports=[
             PortFacts(
                 section=section,
@@ -198,6 +200,10 @@ async def _network(config: Config) -> NetworkFacts:
             for section, listener in listeners
         ],
     )
+
+
+async def _resolvers(config: Config) -> list[str]:
+    return [str(address) for address in await guest_resolvers(config.network)]
 
 
 async def _rules_refusal() -> str | None:

@@ -48,6 +48,8 @@ class NetworkFacts:
     subnet_clash: str | None
     """Link whose route meets the guests' subnet, None when there is none."""
     ports: Sequence[PortFacts]
+    resolvers: Sequence[str] | None = None
+    """DNS servers that guests are given; None where guests reach nothing outside."""
 
 
 def judge(facts: NetworkFacts) -> list[Finding]:
@@ -58,6 +60,7 @@ def judge(facts: NetworkFacts) -> list[Finding]:
         foreign(facts.droppers, accepts=facts.accepts_past_droppers),
         connections(facts.connections_host, facts.connections_guest, facts.guests),
         subnet(facts.subnet_clash),
+        resolvers(facts.resolvers),
         *map(port, facts.ports),
     ]
 
@@ -118,6 +121,19 @@ def subnet(clash: str | None) -> Finding:
         "guest addresses", f"Link {clash} has a route that meets network.subnet",
         "Set network.subnet to a free range.",
     )  # fmt: skip
+
+
+def resolvers(usable: Sequence[str] | None) -> Finding:
+    """Whether desktops can resolve names."""
+    if usable is None:
+        return ok("resolvers", "Desktops have no uplink and need none")
+    if usable:
+        return ok("resolvers", f"Desktops get {', '.join(usable)}")
+    return warning(
+        "resolvers",
+        "Desktops resolve no names: the host's resolver is on the host itself, or has no IPv4",
+        "Set network.resolvers to DNS servers that desktops can reach.",
+    )
 
 
 def port(facts: PortFacts) -> Finding:

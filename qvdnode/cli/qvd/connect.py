@@ -32,7 +32,8 @@ from qvdnode.client.pins import PinStore
 from qvdnode.client.signals import run_to_signal
 from qvdnode.client.target import Target, parse_target
 from qvdnode.client.trust import ANY, Trust, authorities
-from qvdnode.model.errors import HostFailed, Invalid, Unavailable
+from qvdnode.model.desktop import SessionEnd
+from qvdnode.model.errors import GuestFailed, HostFailed, Invalid, Unavailable
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire.plain_text import printable
 from qvdnode.wire.qvd_params import GRAMMAR
@@ -81,6 +82,8 @@ SAID: Final = {
     Ending.CLOSED: "The session ended: the desktop was stopped, left or opened from elsewhere.",
     Ending.LEFT: "The window was closed; the desktop runs on.",
 }
+
+ELSEWHERE: Final = "The session ended: the desktop was opened from elsewhere."
 
 
 def ls(  # noqa: PLR0913 - one parameter is one option
@@ -143,9 +146,23 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     if ending is Ending.DROPPED:
         raise Unavailable("The link dropped; the desktop runs on. Connect again to see it.")
     if ending is not None:
-        tell(SAID[ending])
+        _tell_end(ending, shown.end)
     elif not shown.has_shown:
         raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _tell_end(ending: Ending, end: SessionEnd | None) -> None:
+    """Say why the session ended; raises GuestFailed where nobody wanted that."""
+    if end is None:
+        tell(SAID[ending])
+    elif end.failed:
+        raise GuestFailed(printable(end.because), step="session")
+    elif end.because:
+        tell(f"The session ended. {printable(end.because)}")
+    elif end.viewer:
+        tell(ELSEWHERE)
+    else:
+        tell(SAID[Ending.LEFT])
 
 
 class Line:

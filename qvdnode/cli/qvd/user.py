@@ -29,7 +29,13 @@ COLUMNS: Final = (
     Column("BLOCKED", "blocked"),
     Column("SINCE", "created_at"),
 )
-User = Annotated[str, typer.Argument(help="LOGIN, LOGIN@TENANT or number of the user.")]
+User = Annotated[
+    str,
+    typer.Argument(
+        help="LOGIN, LOGIN@TENANT or number of the user. A login may have a domain, as"
+        " CORP\\ana or ana@corp.example@TENANT have."
+    ),
+]
 StdinFlag = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")
 ]

@@ -119,7 +119,7 @@ def show(vm: Vm, *, as_json: JsonFlag = False) -> None:
 
 @app.command(epilog=examples("qvd vm start desk --wait"))
 def start(vm: Vm, *, wait: WaitFlag = False, as_json: JsonFlag = False) -> None:
-    """Start a VM without connecting to it."""
+    """Start a VM without connecting to it; its first client starts the display."""
     show_fields(with_api(lambda api: _act(api, vm, "start", wait=wait)), json=as_json)
 
 
@@ -141,7 +141,7 @@ def disconnect(vm: Vm, *, as_json: JsonFlag = False) -> None:
 
 @app.command(epilog=examples("qvd vm log alice/desk"))
 def log(vm: Vm, *, as_json: JsonFlag = False) -> None:
-    """Show the end of a VM's log."""
+    """Show a VM's logs: of its last starts, with why they ended, and of what runs."""
     said = with_api(lambda api: _call(api, "GET", vm, "/log"))
     if as_json:
         show_json(said)

@@ -1,8 +1,9 @@
-"""`qvdnode backup` and `qvdnode restore`: the database of a node or farm in one file."""
+"""`qvdnode backup` and `qvdnode restore`: the database of a node or farm, and homes."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +12,8 @@ import typer
 from qvdnode.auth.operators import Operators
 from qvdnode.cli.config_file import ConfigFile, chosen, told
 from qvdnode.cli.examples import examples
+from qvdnode.cli.number_options import whole
+from qvdnode.cli.qvdnode import home_backup
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_working_token
@@ -21,7 +24,7 @@ from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.backup import backup
 from qvdnode.db.backup_archive import Manifest, open_archive
 from qvdnode.db.restore import restore
-from qvdnode.model.errors import NotFound
+from qvdnode.model.errors import Invalid, NotFound
 from qvdnode.model.plurals import counted
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.safe_files import replace_file
@@ -29,14 +32,44 @@ from qvdnode.runtime.safe_files import replace_file
 BACKUP_EXAMPLES: Final = examples(
     "qvdnode backup --to /srv/backup/monday.tar --config /etc/qvdnode/qvdnode.toml",
     "qvdnode backup --to /srv/backup/whole.tar --identity",
+    "qvdnode backup --homes /srv/backup/homes --keep 14",
+    "qvdnode backup --homes /srv/backup/homes --verify",
 )
 RESTORE_EXAMPLES: Final = examples(
     "qvdnode restore --from /srv/backup/monday.tar --config /etc/qvdnode/qvdnode.toml",
     "qvdnode restore --from /srv/backup/whole.tar --identity --force",
+    "qvdnode restore --from /srv/backup/homes --home alice --path Documents/thesis.odt",
+    "qvdnode restore --from /srv/backup/homes --home alice --at 2026-11-01 --to /root/alice",
 )
 
-BackupFile = Annotated[Path, typer.Option("--to", help="File to write; must not exist yet.")]
-SourceFile = Annotated[Path, typer.Option("--from", help="File that `qvdnode backup` wrote.")]
+BackupFile = Annotated[
+    Path | None, typer.Option("--to", help="File for the database; must not exist yet.")
+]
+SourceFile = Annotated[
+    Path, typer.Option("--from", help="File that `qvdnode backup` wrote; the folder of homes.")
+]
+HomesFolder = Annotated[
+    Path | None,
+    typer.Option("--homes", metavar="DIR", help="Folder of the homes' backup, made if need be."),
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Read the homes' backup to its end; save nothing.")
+]
+Keep = Annotated[
+    int, typer.Option(parser=whole(0), metavar="N", help="Keep N backups of each home; 0: all.")
+]
+HomeLogin = Annotated[
+    str | None, typer.Option("--home", metavar="LOGIN", help="Restore from the home of this user.")
+]
+HomePath = Annotated[
+    str, typer.Option("--path", help="A file or folder in the home; else all of it.")
+]
+Moment = Annotated[
+    str, typer.Option("--at", metavar="TIME", help="The last backup until then, as 2026-11-01.")
+]
+NewFolder = Annotated[
+    Path | None, typer.Option("--to", metavar="DIR", help="A new folder, not the user's home.")
+]
 WithIdentity = Annotated[
     bool, typer.Option("--identity", help="The node's certificate and key too.")
 ]
@@ -46,37 +79,68 @@ Force = Annotated[
 
 
 def backup_command(
-    to: BackupFile,
+    to: BackupFile = None,
     config: ConfigFile = None,
     identity: WithIdentity = False,  # noqa: FBT002 - typer's way to say "a flag"
+    *,
+    homes: HomesFolder = None,
+    verify: Verify = False,
+    keep: Keep = 0,
 ) -> None:
-    """Copy the database into a file, while the node serves or not.
+    """Copy the database into a file, or this node's homes into a folder; the node may serve.
 
-    Only root may be able to change its folder, or it is one of everybody's that is sticky, as /tmp.
+    Only root may be able to change the folder of either, or, for the file, it is one of everybody's
+    that is sticky, as /tmp. A second backup of homes reads and keeps only what is new.
     """
+    if to is None and homes is None:
+        raise Invalid("Say what to save: the database with --to, homes with --homes, or both.")
+    if to is not None:
+        _save_database(to.absolute(), config, identity=identity)
+    if homes is not None and verify:
+        home_backup.check(homes)
+    elif homes is not None:
+        _run(config, partial(home_backup.save, homes.absolute(), keep))
 
+
+def _save_database(to: Path, config: Path | None, *, identity: bool) -> None:
     async def work(settings: Config, clock: Clock) -> None:
         _refuse_nothing(settings)
         await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         files = _identity_files(settings) if identity else {}
         async with open_database(settings, clock, visiting=True, may_restart=False) as db:
-            _report("saved", await backup(db, to.absolute(), files), to)
+            _report("saved", await backup(db, to, files), to)
 
     _run(config, work)
 
 
-def restore_command(
+def restore_command(  # noqa: PLR0913 - one parameter is one option
     source: SourceFile,
     config: ConfigFile = None,
     force: Force = False,  # noqa: FBT002 - as above
     identity: WithIdentity = False,  # noqa: FBT002 - as above
+    *,
+    home: HomeLogin = None,
+    path: HomePath = "",
+    at: Moment = "",
+    to: NewFolder = None,
 ) -> None:
     """Put a backup into the database; the node must be stopped, and so every node of a farm.
 
     A database that was only initialised is replaced; one in which somebody made something needs
     --force. Afterwards the token in the state folder works, made anew if need be.
-    """
 
+    With --home it is files of one user, and the node may serve: they are put into a new folder
+    restored-TIME of the home, or of your own with --to. Who has no home here gets it back as it
+    was, with the node stopped.
+    """
+    if home is None:
+        _restore_database(source, config, force=force, identity=identity)
+    else:
+        wanted = home_backup.Wanted(source.absolute(), home, path, at, to and to.absolute())
+        _run(config, partial(home_backup.restore, wanted))
+
+
+def _restore_database(source: Path, config: Path | None, *, force: bool, identity: bool) -> None:
     async def work(settings: Config, clock: Clock) -> None:
         await asyncio.to_thread(state_folder.secure, settings.node.state_dir)
         with StateLock(settings.node.state_dir):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import pwd
-import shutil
+import sys
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,21 +12,29 @@ from typing import Annotated, Final
 import typer
 
 from qvdnode.cli.examples import examples
+from qvdnode.cli.exit_codes import ExitCode
+from qvdnode.cli.plain_values import size
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
-from qvdnode.host import id_reservations, mounts
+from qvdnode.host import id_reservations, mounts, process
 from qvdnode.host.lxc_locks import remove_locks
 from qvdnode.host.trusted_path import PathUse, require, without_links
+from qvdnode.image.guest_folders import DELETE_LIMIT_S, delete_tree
+from qvdnode.image.layout import Layout
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import Conflict, Forbidden, Invalid
+from qvdnode.model.plurals import counted
 
-EXAMPLES: Final = examples("qvdnode purge --state-dir /var/lib/qvdnode-demo")
+EXAMPLES: Final = examples(
+    "qvdnode purge --state-dir /var/lib/qvdnode-demo",
+    "qvdnode purge --state-dir /var/lib/qvdnode-demo --yes",
+)
 MARKS: Final = frozenset({"node.lock", "images", "demo"})
 """A folder with none of these was never anybody's state folder."""
 OURS: Final = (
-    "admin.token", "demo", "homes", "images", "lxc", "node.json", "node.lock", "pg", "run", "state",
-    "tls", "vms", "node.toml", "*.log", "build-*", "image-*",
+    "admin.token", "demo", "homes", "images", "lxc", "node.json", "node.lock", "past-starts", "pg",
+    "run", "state", "tls", "vms", "node.toml", "*.log", "build-*", "image-*",
 )  # fmt: skip
 """All that nodes, demos and tests put right into theirs; anything else belongs to somebody."""
 
@@ -36,8 +44,13 @@ def purge_command(
         list[Path],
         typer.Option("--state-dir", metavar="DIR", help="What to remove; may be repeated."),
     ],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, for scripts.")] = False,
 ) -> None:
-    """Remove state folders and all that is kept in them, homes too."""
+    """Remove state folders and all that is kept in them, homes too.
+
+    Tells first what is in each, and asks for the folder's name to be typed.
+    """
     if os.geteuid() != 0:
         raise Forbidden("Purge removes what root made: run it as root.")
     removed = False
@@ -45,7 +58,7 @@ def purge_command(
         if not folder.is_dir():
             typer.echo(f"nothing to remove at {folder}")
             continue
-        asyncio.run(_purge(without_links(folder)))
+        asyncio.run(_purge(without_links(folder), yes=yes))
         typer.echo(f"removed {folder}")
         removed = True
     if removed and (account := _account()) is not None:
@@ -77,7 +90,7 @@ def refuse_strangers(folder: Path) -> None:
         raise Invalid(f"{folder} is not the state folder of a node; nothing was removed")
 
 
-async def _purge(folder: Path) -> None:
+async def _purge(folder: Path, *, yes: bool) -> None:
     require(folder, PathUse.OWN_FOLDER)
     refuse_strangers(folder)
     with StateLock(folder):
@@ -86,6 +99,7 @@ async def _purge(folder: Path) -> None:
                 f"desktops of {folder} still run: start its node with node.stop_guests = true and"
                 " stop it, then purge once more"
             )
+        await _ask(folder, yes=yes)
         rootfs = OverlayRootfs(replace(ImageSettings(), state_dir=folder))
         try:
             await rootfs.sweep(())
@@ -97,5 +111,47 @@ async def _purge(folder: Path) -> None:
                 f"{left[0]} is still mounted: end what uses it (qvdnode demo cleans up after a "
                 "crash when it is started again), then purge once more"
             )
-        shutil.rmtree(folder)
+        await delete_tree(folder)
         remove_locks(folder / "lxc")
+
+
+async def _ask(folder: Path, *, yes: bool) -> None:
+    """Tell what would be lost, and return if that is wanted; else the command ends."""
+    typer.echo(await _told(folder), err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Invalid(
+            f"There is no terminal to ask at, so {folder} stays: add --yes to remove it without"
+            " being asked."
+        )
+    typer.echo(f"To remove all of it, type the folder's name, {folder.name}: ", err=True, nl=False)
+    if sys.stdin.readline().strip() != folder.name:
+        typer.echo("That is not its name; nothing was removed.", err=True)
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _told(folder: Path) -> str:
+    """What is in a state folder, for a person."""
+    homes = Layout(folder).homes
+    users = home_owners(homes)
+    parts = [f"{size(await _taken_bytes(folder))} in all"]
+    if users:
+        owned = f"the homes of {counted(len(users), 'user')}"
+        parts.insert(0, f"{owned} ({size(await _taken_bytes(homes))})")
+    return f"{folder} holds {', '.join(parts)}."
+
+
+def home_owners(homes: Path) -> set[str]:
+    """The ids of the users who have a home there, as a folder, in a file, or both."""
+    if not homes.is_dir():
+        return set()
+    names = {entry.name.removesuffix(".img") for entry in homes.iterdir()}
+    return {name for name in names if name.isdecimal()}
+
+
+async def _taken_bytes(folder: Path) -> int:
+    """What a folder takes on its disk; du finds its way however deep a user has nested a home."""
+    done = await process.run(["du", "-skx", "--", folder], check=False, limit_s=DELETE_LIMIT_S)
+    kib = done.stdout.split(b"\t")[0].strip()
+    return int(kib) * 1024 if kib.isdigit() else 0

@@ -4,6 +4,7 @@ The core asks after every message, so nothing is remembered here.
 """
 
 from enum import StrEnum
+from typing import Final
 
 from qvdnode.model.vm_state import DisplayState, VmState
 
@@ -14,6 +15,8 @@ class Move(StrEnum):
     WAIT = "wait"
     START = "start"
     """Start the VM."""
+    START_DISPLAY = "start_display"
+    """Start the display of a prepared guest."""
     EVICT = "evict"
     """Close the stream of the client that is attached: the newest connection wins."""
     RESUME = "resume"
@@ -23,6 +26,13 @@ class Move(StrEnum):
     somebody may have dialled it already."""
     SEAT = "seat"
     """Let the client dial."""
+
+
+BY_DISPLAY: Final = {
+    DisplayState.SUSPENDED: Move.RESUME,
+    DisplayState.OFF: Move.START_DISPLAY,
+}
+"""Where the display does not listen; in every other state its log brings the next one."""
 
 
 def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, fits: bool) -> Move:
@@ -42,4 +52,4 @@ def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, f
         return Move.WAIT
     if display is DisplayState.LISTENING:
         return Move.SEAT if fits else Move.DISMISS
-    return Move.RESUME if display is DisplayState.SUSPENDED else Move.WAIT
+    return BY_DISPLAY.get(display, Move.WAIT)

@@ -22,6 +22,7 @@ from qvdnode.vm.core import lifecycle, sentences
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.attach_plan import Move, next_move
 from qvdnode.vm.core.clients import Clients
+from qvdnode.vm.core.desktop_end import why_ended
 from qvdnode.vm.core.display import DisplayPhase
 from qvdnode.vm.core.display_machine import Display
 from qvdnode.vm.core.effects import Effect, Level, Timer
@@ -32,6 +33,7 @@ from qvdnode.vm.core.outcomes import (
     LetGo,
     Listens,
     NotWhole,
+    Prepared,
     Refused,
     Results,
     Situation,
@@ -40,6 +42,7 @@ from qvdnode.vm.core.outcomes import (
 from qvdnode.vm.core.timers import Timers
 
 AT_REST: Final = frozenset({VmState.STOPPED, VmState.FAILED})
+ENDING: Final = frozenset({VmState.STOPPING, VmState.KILLING, VmState.CLEANING})
 COMING_UP: Final = frozenset({VmState.PREPARING, VmState.BOOTING})
 ROUNDS_MAX: Final = 4
 """How often a client's time limit is renewed while its display queues for a redraw slot."""
@@ -70,6 +73,8 @@ class Desktop:
     """Display parameters of the client that waits or was attached last."""
     error: FarmError | None = None
     """Why the last start failed, or why the desktop ended when nobody wanted it to."""
+    because: str | None = None
+    """Why the last guest ended or ends; None while one is wanted."""
     place: int | None = None
     """In the queue for a start slot; 1 is next."""
     start: int = 0
@@ -199,6 +204,8 @@ class Desktop:
 
     def _take_of_display(self, message: m.OfDisplay) -> None:
         if isinstance(message, m.DisplayHeard):
+            if self.display is not None and message.desktop_exit is not None:
+                self.display.desktop_exit = message.desktop_exit
             # An event may end the guest, which closes the display and ends the situation.
             for event in message.events:
                 if self.display is not None:
@@ -213,6 +220,8 @@ class Desktop:
                     self._do(self.clients.tell(sentence))
                 case Listens():
                     self._step(GuestEvent.DISPLAY_LISTENS)
+                case Prepared():
+                    self._step(GuestEvent.PREPARED)
                 case LetGo():
                     self._evict("the display let go of its client")
                 case Refused(error=error):
@@ -228,7 +237,8 @@ class Desktop:
 
     @property
     def _situation(self) -> Situation:
-        return Situation(self.vm_id, self.state, self.params, self._now.monotonic_s)
+        wanted = self.clients.waiting is not None or self.clients.seated is not None
+        return Situation(self.vm_id, self.state, self.params, self._now.monotonic_s, wanted)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -304,7 +314,10 @@ class Desktop:
             self._do(self.timers.disarm(Timer.ATTACH))
             self._do(self.clients.seat(sentences.CONNECTING.format(vm_id=self.vm_id)))
         elif display is None:
-            raise AssertionError("only a display can be resumed or dismissed")
+            raise AssertionError("a guest that runs has a display")
+        elif move is Move.START_DISPLAY:
+            self._do(self.clients.tell(sentences.SESSION_STARTS.format(vm_id=self.vm_id)))
+            self._act_on(display.start(self._situation))
         elif move is Move.RESUME:
             self._do(self.clients.tell(sentences.SESSION_COMES_UP.format(vm_id=self.vm_id)))
             self._act_on(display.resume(self._situation))
@@ -354,6 +367,8 @@ class Desktop:
         self.last_event, self.since = event, self._now.wall
         facts = {"was": was.value, "state": self.state.value, "by": event.value}
         self._log(Level.INFO, "vm_state", **facts)
+        if self.state in ENDING and was not in ENDING:
+            self.because = why_ended(event, error)
         if error is not None:
             self.error = error
             if was in COMING_UP:
@@ -366,7 +381,7 @@ class Desktop:
     def _act(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case an action
         match action:
             case Action.BRING_UP:
-                self.error, self.claimed = None, None
+                self.error, self.because, self.claimed = None, None, None
                 self.start += 1
                 self.has_guest = self.brought_up = True
                 self._do([e.BringUp(self.start, self.order)])
@@ -388,7 +403,8 @@ class Desktop:
                 self._close_display()
                 self._do([e.Kill(self.start)])
             case Action.CLEAN:
-                self._do([e.Clean(self.start)])
+                failed = self.error is not None
+                self._do([e.Clean(self.start, self.because or sentences.STOPPED, failed)])
             case Action.RECORD | Action.RELEASE:
                 self._write(action)
             case Action.HAND_OVER:
@@ -414,7 +430,9 @@ class Desktop:
         self._do(self.timers.disarm(Timer.BOOT))
         if self.brought_up:
             now_s = self._now.monotonic_s
-            self._do([e.FinishBringUp(now_s - self.launched_s, now_s - self.begun_s)])
+            shown = self.last_event is GuestEvent.DISPLAY_LISTENS
+            listen_s = now_s - self.launched_s if shown else None
+            self._do([e.FinishBringUp(listen_s, now_s - self.begun_s)])
 
     def _answer(self) -> None:
         if self.state is VmState.RUNNING:

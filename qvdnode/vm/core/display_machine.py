@@ -11,6 +11,7 @@ from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core import display, sentences
 from qvdnode.vm.core import messages as m
+from qvdnode.vm.core.desktop_end import CANNOT_RUN, program_failure
 from qvdnode.vm.core.display import SHOWN_AS, DisplayEvent, DisplayPhase
 from qvdnode.vm.core.effects import (
     CloseDisplay,
@@ -36,6 +37,7 @@ from qvdnode.vm.core.outcomes import (
     LetGo,
     Listens,
     NotWhole,
+    Prepared,
     Refused,
     Results,
     Situation,
@@ -78,6 +80,10 @@ class Display:
     watched: int | None = None
     """Guest pid of the process that is watched."""
     ever_connected: bool = False
+    connected_s: float | None = None
+    """When this process saw its first client; None for an adopted one that had it before."""
+    desktop_exit: int | None = None
+    """Of the desktop's program, as the guest noted it."""
     crashed: bool = False
     ready_for: DisplayParams | None = None
     """The parameters it was started or resumed with; None when they are not known, or when
@@ -114,9 +120,12 @@ class Display:
                 return self._not_followed(error, now, gone=gone)
             case m.HangUpMissed():
                 return self.hear(E.GONE, now)
-            case m.DisplayProcessGone(pid=pid):
+            case m.DisplayProcessGone(pid=pid, desktop_exit=desktop_exit):
                 # Another pid is watched, or none, where the log told of the end before.
-                return self.hear(E.GONE, now) if pid == self.watched else []
+                if pid != self.watched:
+                    return []
+                self.desktop_exit = desktop_exit
+                return self.hear(E.GONE, now)
             case m.StartScriptEnded():
                 return self._started(message)
             case m.ResumePrepared(params=params):
@@ -160,9 +169,14 @@ class Display:
     def _followed(self, history: tuple[DisplayEvent, ...], now: Situation) -> Results:
         self.phase, self.ever_connected = display.replay(history)
         if now.guest is VmState.BOOTING:
+            if not now.wanted:
+                return [Prepared()]
             comes_up = Announced(sentences.SESSION_COMES_UP.format(vm_id=now.vm_id))
             return [*self.start(now), comes_up]
-        return [Ended(None)] if self.phase is P.OFF else [FindProcess(self.run)]
+        if self.phase is not P.OFF:
+            return [FindProcess(self.run)]
+        # One without a client yet is prepared, or gave up its wait; nothing is lost.
+        return [Ended(None)] if self.ever_connected else []
 
     def _not_followed(self, error: FarmError, now: Situation, *, gone: bool) -> Results:
         if now.guest is VmState.BOOTING:
@@ -187,19 +201,30 @@ class Display:
         return results
 
     def _gone(self, now: Situation) -> Results:
+        if (sentence := self._failure(now)) is not None:
+            return self._give_up(GuestFailed(sentence, step="display"), now)
+        if self.ever_connected:
+            ended = Log(Level.INFO, "desktop_ended", {})
+            return [ended, *self._take(E.GIVEN_UP, now.now_s), Ended(None)]
+        if now.unvisited:  # nxagent waits for a minute; the next client starts it
+            return [Log(Level.INFO, "display_rests", {})]
         # nxagent ends when its first client fails the greeting; nothing is lost by then.
-        if not self.ever_connected and self.tries < self.tries_max:
-            restarted = Log(Level.WARNING, "display_restarted", {"tries": self.tries})
-            return [restarted, *self.start(now)]
-        if now.guest is VmState.BOOTING or not self.ever_connected:
-            return self._give_up(GuestFailed(sentences.NEVER_SHOWN, step="display"), now)
+        restarted = Log(Level.WARNING, "display_restarted", {"tries": self.tries})
+        return [restarted, *self.start(now)]
+
+    def _failure(self, now: Situation) -> str | None:
+        """Why the desktop is lost; None after a logout, or where its display starts again."""
+        if not self.ever_connected:
+            # A missing program takes the display with it before that tells of its client.
+            if self.desktop_exit in CANNOT_RUN:
+                return program_failure(self.desktop_exit, 0.0)
+            return None if now.unvisited or self.tries < self.tries_max else sentences.NEVER_SHOWN
+        if now.guest is VmState.BOOTING:
+            return sentences.NEVER_SHOWN
         if self.crashed:
-            return self._give_up(GuestFailed(sentences.CRASHED, step="display"), now)
-        return [
-            Log(Level.INFO, "desktop_ended", {}),
-            *self._take(E.GIVEN_UP, now.now_s),
-            Ended(None),
-        ]
+            return sentences.CRASHED
+        lasted_s = None if self.connected_s is None else now.now_s - self.connected_s
+        return program_failure(self.desktop_exit, lasted_s)
 
     def _give_up(self, error: FarmError, now: Situation) -> Results:
         return [LogLostDesktop(str(error)), *self._take(E.GIVEN_UP, now.now_s), Ended(error)]
@@ -217,6 +242,8 @@ class Display:
             effects.append(Log(Level.DEBUG, "display_state", facts))
         self._note_patience(was, now_s)
         if event in {E.CONNECTED, E.SUSPENDED}:
+            if not self.ever_connected and event is E.CONNECTED:
+                self.connected_s = now_s
             self.ever_connected = True
         return [*effects, *self._left(was), *self._entered(event, was)]
 
@@ -269,6 +296,7 @@ class Display:
         self.tries += 1
         self.run += 1
         self.unfinished += 1
+        self.desktop_exit = None
         # Until the script has ended, the run folder may name the process of the run before.
         late = self.timers.disarm(Timer.PROCESS)
         return [*late, *self._take(E.START_ASKED, now.now_s), RunStart(self.run, now.params)]

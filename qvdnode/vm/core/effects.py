@@ -63,10 +63,11 @@ class CancelBringUp:
 class FinishBringUp:
     """The desktop is up: record how long it took, and give the start slot to the next VM."""
 
-    listen_s: float
-    """From the launch of PID 1 to a display that listens."""
+    listen_s: float | None
+    """From the launch of PID 1 to a display that listens; None for a prepared one, which has no
+    display yet."""
     total_s: float
-    """From leaving the queue to a display that listens."""
+    """From leaving the queue to that moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,13 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """Undo what the bring-up made, newest first. Retry until it is gone."""
+    """Keep the guest's logs, then undo what the bring-up made. Retry until it is gone."""
 
     start: int
+    because: str
+    """Why the guest ended; kept with its logs."""
+    failed: bool
+    """Whether nobody wanted that end."""
 
 
 @dataclass(frozen=True, slots=True)

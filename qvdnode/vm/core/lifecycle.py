@@ -22,6 +22,8 @@ class GuestEvent(StrEnum):
     """Its PID 1 runs."""
     DISPLAY_LISTENS = "display_listens"
     """Its display waits for the first client."""
+    PREPARED = "prepared"
+    """It is up, and nobody waits for its display, which its first client starts."""
     BRING_UP_FAILED = "bring_up_failed"
     """A step of the bring-up failed, or it took too long."""
     DISPLAY_DIED = "display_died"
@@ -54,7 +56,7 @@ class Action(StrEnum):
     BRING_UP = "bring_up"
     """Queue for a start slot, make everything that the guest needs, and launch it."""
     START_DISPLAY = "start_display"
-    """Watch the guest's PID 1, read the display's log, and run the session script."""
+    """Watch the guest's PID 1 and read the display's log; start the display for a client."""
     CANCEL_BRING_UP = "cancel_bring_up"
     """End a bring-up that still runs; what it made is cleaned later."""
     EVICT_VIEWER = "evict_viewer"
@@ -70,7 +72,7 @@ class Action(StrEnum):
     RELEASE = "release"
     """Give the row up: no owner, final state."""
     HAND_OVER = "hand_over"
-    """The desktop is up: give the start slot to the next VM."""
+    """The desktop is up, or prepared: give the start slot to the next VM."""
     ANSWER = "answer"
     """Answer those who waited for this state."""
 
@@ -94,6 +96,7 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
     },
     S.BOOTING: {
         E.DISPLAY_LISTENS: S.RUNNING,
+        E.PREPARED: S.RUNNING,
         E.STOP_ASKED: S.STOPPING,
         E.BRING_UP_FAILED: S.KILLING,
         E.DISPLAY_DIED: S.KILLING,

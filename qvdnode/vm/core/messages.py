@@ -213,6 +213,8 @@ class DisplayHeard(DisplayMessage):
     """The display's log has grown by these events."""
 
     events: tuple[DisplayEvent, ...]
+    desktop_exit: int | None = None
+    """Exit code of the desktop's program, where the display is gone and the guest noted one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,8 @@ class DisplayProcessGone(DisplayMessage):
     """The process with that guest pid is gone, and its last log lines have been read."""
 
     pid: int
+    desktop_exit: int | None = None
+    """As of DisplayHeard."""
 
 
 Request = (

@@ -17,6 +17,13 @@ class Situation:
     params: DisplayParams
     """Display parameters of the newest client."""
     now_s: float
+    wanted: bool = True
+    """Whether a client waits for the display or is attached to it."""
+
+    @property
+    def unvisited(self) -> bool:
+        """Whether the guest runs and nobody wants its display."""
+        return self.guest is VmState.RUNNING and not self.wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,11 @@ class Announced:
 @dataclass(frozen=True, slots=True)
 class Listens:
     """The display waits for a client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The guest is up, and its display is started for its first client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,6 @@ class NotWhole:
     error: FarmError
 
 
-Outcome = Announced | Listens | LetGo | Refused | StartFailed | Ended | NotWhole
+Outcome = Announced | Listens | Prepared | LetGo | Refused | StartFailed | Ended | NotWhole
 Results = list[Effect | Outcome]
 """Effects and outcomes in the order in which they must be acted on."""

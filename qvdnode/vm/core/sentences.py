@@ -19,6 +19,15 @@ LET_GO: Final = "The node let go of this desktop; try again."
 CRASHED: Final = (
     "The desktop ended unexpectedly: it or its display crashed. A connect starts it afresh."
 )
+PROGRAM_MISSING: Final = (
+    "The desktop's program could not be run (exit code {code}): it is missing in the image, or it"
+    " is no program."
+)
+PROGRAM_FAILED: Final = (
+    "The desktop's program ended with exit code {code} after {lasted_s:.0f} s, before anybody can"
+    " have logged out."
+)
+LOGGED_OUT: Final = "You logged out; the desktop has ended."
 NEVER_SHOWN: Final = "The desktop ended before it could be shown."
 NOT_REACHED: Final = "The desktop could not be reached in time; try again."
 STOPPED: Final = "The desktop was stopped."

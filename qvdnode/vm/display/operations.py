@@ -55,6 +55,7 @@ class DisplayOperations:
         self._stop_following: Callable[[], None] | None = None
         self._slot: RedrawSlot | None = None
         self._queueing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def perform(self, effect: e.DisplayEffect) -> None:  # noqa: C901, PLR0912 - one case an effect
         """Carry out an effect, in a task if it takes long. `HangUp` is for `hang_up`."""
@@ -79,7 +80,7 @@ class DisplayOperations:
             case e.FindProcess(run=run):
                 self._find_process(run)
             case e.WatchProcess(pid=pid):
-                _ = self._begin("watch", self._watch_process(pid))
+                self._watch(pid)
             case e.TrimLog():
                 self._trim_log()
             case e.HangUp():
@@ -116,7 +117,8 @@ class DisplayOperations:
 
         def hear(events: Sequence[DisplayEvent]) -> None:
             if live:
-                self._post(m.DisplayHeard(self._start, tuple(events)))
+                code = self._desktop_exit() if DisplayEvent.GONE in events else None
+                self._post(m.DisplayHeard(self._start, tuple(events), code))
             else:
                 history.extend(events)
 
@@ -148,6 +150,12 @@ class DisplayOperations:
         except FarmError as error:
             return f"(unreadable: {error})"
 
+    def _desktop_exit(self) -> int | None:
+        try:
+            return self._dependencies.run_folders.desktop_exit(self._vm_id)
+        except FarmError:
+            return None  # a hint of the guest; without it the end counts as a logout
+
     # -- its process ---------------------------------------------------------------------------
 
     def _find_process(self, run: int) -> None:
@@ -159,6 +167,13 @@ class DisplayOperations:
         if pid is not None:
             self._post(m.ProcessFound(self._start, run, pid))
 
+    def _watch(self, pid: int) -> None:
+        # One at a time: a guest can name another process as often as it likes, and each watch
+        # holds a descriptor of the node's.
+        if self._watching is not None:
+            self._watching.cancel()
+        self._watching = self._begin("watch", self._watch_process(pid))
+
     async def _watch_process(self, pid: int) -> None:
         spec = self._spec()
         await retry.retry(
@@ -169,7 +184,7 @@ class DisplayOperations:
         )
         # Its last log lines are read first, or they would be taken for those of the next display.
         await self._dependencies.clock.sleep(LAST_LINES_S)
-        self._post(m.DisplayProcessGone(self._start, pid))
+        self._post(m.DisplayProcessGone(self._start, pid, self._desktop_exit()))
 
     # -- what it is asked to do ----------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestProcess, GuestSpec
 from qvdnode.model.ids import Generation
-from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
+from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
 from qvdnode.vm import retry
@@ -51,9 +51,8 @@ class Request:
     """How to reach whoever made a request."""
 
     answer: asyncio.Future[Any]
-    progress: Progress | None = None
     viewer: Viewer | None = None
-    """The client's stream, where the request is for the display."""
+    """Who is told of progress and, once attached, of an eviction."""
 
 
 class GuestActor:
@@ -172,6 +171,7 @@ class GuestActor:
             generation=None if guest is None else guest.generation,
             viewer=core.clients.seated is not None,
             error=None if core.error is None else str(core.error),
+            because=core.because,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
         )
@@ -209,8 +209,8 @@ class GuestActor:
         match effect:
             case e.Tell(request=number, sentence=sentence):
                 request = self._requests.get(number)
-                if request is not None and request.progress is not None:
-                    request.progress(sentence)
+                if request is not None and request.viewer is not None:
+                    self._dependencies.tell_viewer(Progressed(request.viewer, sentence))
             case e.SeatClient(client=number):
                 _settle(self._requests[number].answer, self._seat(number))
             case e.Answer(request=number, result=result):
@@ -222,7 +222,7 @@ class GuestActor:
             case e.Evict(client=number, reason=reason):
                 viewer = self._requests.pop(number).viewer
                 if viewer is not None:
-                    viewer.evict(reason)
+                    self._dependencies.tell_viewer(Evicted(viewer, reason))
             case e.DropClient(client=number):
                 self._requests.pop(number, None)
 
@@ -232,7 +232,8 @@ class GuestActor:
             raise AssertionError("a display listens without a guest")
         port = self._dependencies.settings.display_port
         address = DisplayAddress(str(guest.port.address.ip), port)
-        return Seat(self.vm_id, guest.generation, address, ticket)
+        node_id = self._dependencies.node_id()
+        return Seat(node_id, self.vm_id, guest.generation, address, ticket)
 
     def _set_timer(self, effect: e.TimerEffect) -> None:
         running = self._timers.pop(effect.timer, None)
@@ -271,8 +272,8 @@ class GuestActor:
                     _ = self._begin("shut-down", work)
             case e.Kill(start=start):
                 _ = self._begin("kill", self._kill(start))
-            case e.Clean(start=start):
-                _ = self._begin("clean", self._clean(start))
+            case e.Clean():
+                _ = self._begin("clean", self._clean(effect))
             case e.ForgetGuest():
                 self._guest = self._bring_up = self._display = None
 
@@ -293,10 +294,14 @@ class GuestActor:
             return
         self._bring_up.finish()
         steps = self._guest.steps
-        steps["listen"] = finished.listen_s
-        READY_SECONDS.observe(finished.total_s)
+        prepared = finished.listen_s is None
+        if finished.listen_s is not None:
+            steps["listen"] = finished.listen_s
+            READY_SECONDS.observe(finished.total_s)
         facts = {f"{name}_s": round(seconds, 4) for name, seconds in steps.items()}
-        log.info("desktop_ready", extra={"vm": self.vm_id, **facts})
+        log.info(
+            "desktop_prepared" if prepared else "desktop_ready", extra={"vm": self.vm_id, **facts}
+        )
 
     def _watch(self, start: int) -> None:
         guest = self._guest
@@ -324,10 +329,13 @@ class GuestActor:
             await teardown.kill(self._dependencies, self._guest)
         self.post(m.NothingLeft(start))
 
-    async def _clean(self, start: int) -> None:
+    async def _clean(self, clean: e.Clean) -> None:
         if self._guest is not None:
+            await teardown.keep_logs(
+                self._dependencies, self._guest, clean.because, failed=clean.failed
+            )
             await teardown.clean(self._dependencies, self._state, self._guest)
-        self.post(m.Cleaned(start))
+        self.post(m.Cleaned(clean.start))
 
 
 def limits_of(settings: VmSettings) -> Limits:

@@ -11,6 +11,7 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError
 from qvdnode.runtime.supervise import contained
 from qvdnode.telemetry.metrics import Counter
+from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display import session_script
 from qvdnode.vm.resources import GuestResources
@@ -52,6 +53,23 @@ async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
     if spec is not None:
         await _retry(dependencies, guest, "kill", lambda: dependencies.driver.kill(spec))
     guest.process = None
+
+
+async def keep_logs(
+    dependencies: FleetDependencies, guest: GuestResources, because: str, *, failed: bool
+) -> None:
+    """Keep why the guest ended and its logs, which go with it."""
+    vm_id, generation = guest.order.vm.id, guest.generation
+    if generation is None:
+        return
+    with contained("start_not_kept", vm=vm_id):
+        try:
+            tail = dependencies.run_folders.log_tail(vm_id)
+        except FarmError:
+            tail = ""  # it ended before it had a folder
+        home = None if guest.root is None else guest.root.home
+        record = StartRecord(vm_id, generation, dependencies.clock.now(), because, failed, tail)
+        await dependencies.past_starts.keep(record, home)
 
 
 async def clean(dependencies: FleetDependencies, state: FleetState, guest: GuestResources) -> None:

@@ -30,9 +30,9 @@ from qvdnode.image.importer import Importer
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import StartChoice
 from qvdnode.telemetry.repeated_events import RepeatedEvents
-from qvdnode.vm.fleet import Fleet
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
 
@@ -103,7 +103,8 @@ def make_parts(
     hasher = PasswordHasher(threads=1)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
-    users, api_tokens = Users(database), ApiTokens(database)
+    users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
+    starts = StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE)
     return AdminParts(
         accounts=Accounts(
             tenants=Tenants(database),
@@ -122,9 +123,9 @@ def make_parts(
         catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
         records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),
-        nodes=Nodes(database),
-        fleet=cast(Fleet, fleet),
-        starts=StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE),
+        nodes=nodes,
+        hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
+        load=fleet.load,
         facts=lambda: FACTS,
         not_ready=not_ready,
         port_events=RepeatedEvents("admin", clock.monotonic_s),

@@ -127,8 +127,8 @@ async def open_port(parts: AdminParts, tmp_path: Path) -> AsyncIterator[Callable
     _number, token = await parts.accounts.operators.issue("tests")
     async with contextlib.AsyncExitStack() as stack:
 
-        async def opened(settings: AdminSettings) -> Port:
-            listener = listen("127.0.0.1", 0, section="admin")
+        async def opened(settings: AdminSettings, address: str = "127.0.0.1") -> Port:
+            listener = listen(address, 0, section="admin")
             port = Port(int(listener.getsockname()[1]), token)
             await stack.enter_async_context(
                 serving(parts, SystemClock(), listener, identity.context(), settings)
@@ -139,7 +139,38 @@ async def open_port(parts: AdminParts, tmp_path: Path) -> AsyncIterator[Callable
         yield opened
 
 
-OpenPort = Callable[[AdminSettings], "asyncio.Future[Port]"]
+OpenPort = Callable[..., "asyncio.Future[Port]"]
+
+
+async def test_a_caller_over_ipv4_is_logged_so_where_ipv6_is_listened_for(
+    open_port: OpenPort, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    port = await open_port(PATIENT, "::")
+    caller = await port.call()
+    assert (await caller.ask(port.signed()))[0] == 200
+    [line] = [vars(one) for one in caplog.records if one.message == "admin_request"]
+    assert line["source"] == "127.0.0.1"
+
+
+async def test_a_caller_behind_a_balancer_is_logged_by_its_own_address(
+    open_port: OpenPort, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    port = await open_port(AdminSettings(proxy_protocol_from=("127.0.0.1",)))
+    tcp = socket.create_connection(("127.0.0.1", port.number))
+    tcp.sendall(b"PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n")
+    tcp.setblocking(False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    streams = await asyncio.open_connection(sock=tcp, ssl=context, server_hostname="node")
+    port.callers.append(Caller(*streams))
+    assert (await port.callers[-1].ask(port.signed()))[0] == 200
+    [line] = [vars(one) for one in caplog.records if one.message == "admin_request"]
+    assert line["source"] == "203.0.113.7"
+    # not loopback's, whatever address the balancer has
+    assert (await port.callers[-1].ask(b"GET /metrics HTTP/1.1\r\nHost: node\r\n\r\n"))[0] == 401
 
 
 @pytest.mark.parametrize("kind", STALLED)

@@ -317,7 +317,9 @@ async def test_a_new_password_counts_on_a_kept_connection(quiet_place: Place) ->
 
 
 @pytest.mark.parametrize("asked", [request("ping"), request("list_of_vm", password="wrong")])
-async def test_who_has_not_logged_in_counts_as_unfinished(tmp_path: Path, asked: bytes) -> None:
+async def test_who_has_not_logged_in_counts_as_unauthenticated(
+    tmp_path: Path, asked: bytes
+) -> None:
     settings = BrokerSettings(unauthenticated_per_source=5, unauthenticated_total=10)
     async with place(tmp_path, settings) as here:
         known = await here.client()

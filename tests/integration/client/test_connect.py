@@ -283,8 +283,9 @@ async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
     stand_in(f'exec python3 {tmp_path}/deaf.py "$@"')
     async with bare_xvfb() as display:
         assert await client(server, display, Said()).run(QUICK) is Ending.LEFT
-    assert server.connections == 1
-    await until(lambda: server.ended == 1)
+    assert sum("/qvd/connect_to_vm" in head for head in server.heads) == 1
+    assert "/qvd/session_end" in server.heads[-1]
+    await until(lambda: server.ended == 2)
 
 
 HELPED = """\

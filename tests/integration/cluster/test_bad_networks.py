@@ -118,5 +118,7 @@ async def test_two_halves_find_back_together(namespace: Namespace, make_node: Ma
         "meta l4proto tcp",
     ):
         await until(lambda: all(len(node.up()) == 1 for node in nodes), limit_s=40)
-    assert [set(node.deaths()) for node in nodes] == [set("cd"), set("cd"), set("ab"), set("ab")]
+    # With such short times a busy host may hold up a neighbour, too, who then refutes its death.
+    others = [set("cd"), set("cd"), set("ab"), set("ab")]
+    assert all(set(node.deaths()) >= half for node, half in zip(nodes, others, strict=True))
     await until(lambda: whole(nodes), limit_s=40)

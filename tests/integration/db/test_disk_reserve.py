@@ -130,7 +130,7 @@ async def test_a_node_that_starts_on_a_full_disk_has_its_database(small_disk: Pa
         await connection.close()
 
 
-async def test_a_server_with_no_ballast_is_back_as_soon_as_there_is_room(
+async def test_a_server_with_no_reserve_is_back_as_soon_as_there_is_room(
     small_disk: Path,
 ) -> None:
     settings = replace(DatabaseSettings(state_dir=small_disk), reserve_mib=0)

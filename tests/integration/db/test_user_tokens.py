@@ -126,7 +126,7 @@ async def test_what_ends_a_users_logins_ends_all_their_tokens_and_those_that_com
     assert await rows(database) == 1
     with pytest.raises(Unauthenticated, match="log in again"):
         await tokens.issue(alice(sample))
-    found = await users.credentials("alice", "default")
+    found = await users.credentials(("alice", "default"))
     assert found is not None
     _, fresh = await tokens.issue(found.principal)
     assert await tokens.holder(digest(fresh)) is not None

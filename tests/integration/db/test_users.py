@@ -21,13 +21,48 @@ async def test_a_login_is_taken_once_per_tenant(database: Database) -> None:
     assert (await Users(database).create(other.id, "alice", "h")).tenant == "acme"
 
 
-@pytest.mark.parametrize("login", ["Alice", "a b", "../x", "", "a\x00b", "a" * 33, "root:x"])
+@pytest.mark.parametrize(
+    "login",
+    [
+        "Alice",
+        "a b",
+        "../x",
+        "",
+        "a\x00b",
+        "a" * 65,
+        "root:x",
+        "a\\b\\c",
+        "\\a",
+        "a@",
+        "a@b@c",
+        "CORP\\ana",
+    ],
+)
 async def test_a_login_that_could_not_be_an_account_is_refused(
     database: Database, login: str
 ) -> None:
     tenant = await Tenants(database).by_name("default")
     with pytest.raises(Invalid):
         await Users(database).create(tenant.id, login, "h")
+
+
+async def test_logins_with_a_domain_are_kept_and_the_first_name_that_exists_counts(
+    database: Database,
+) -> None:
+    sample = await make_sample(database)
+    users = Users(database)
+    windows = await users.create(sample.tenant.id, "corp\\ana", "h")
+    mail = await users.create(sample.tenant.id, "ana@corp.example", "h")
+    names = (("ana", "corp.example"), ("ana@corp.example", "default"))
+    for asked, expected in ((names, mail), ((("corp\\ana", "default"),), windows)):
+        found = await users.credentials(*asked)
+        assert found is not None
+        assert (found.principal.user_id, found.principal.login) == (expected.id, expected.login)
+    tenant = await Tenants(database).create("corp.example")
+    ana = await users.create(tenant.id, "ana", "h")
+    found = await users.credentials(*names)
+    assert found is not None
+    assert (found.principal.user_id, found.principal.tenant) == (ana.id, "corp.example")
 
 
 async def test_a_user_of_no_tenant_is_not_made(database: Database) -> None:
@@ -38,32 +73,32 @@ async def test_a_user_of_no_tenant_is_not_made(database: Database) -> None:
 async def test_credentials_carry_the_hash_and_both_blocks(database: Database) -> None:
     sample = await make_sample(database)
     users, tenants = Users(database), Tenants(database)
-    found = await users.credentials("alice", "default")
+    found = await users.credentials(("alice", "default"))
     assert found is not None
     assert (found.password_hash, found.blocked) == ("hash-of-alice", False)
     assert found.principal.user_id == sample.user.id
     assert "hash-of-alice" not in repr(found)
     await tenants.set_blocked(sample.tenant.id, blocked=True)
-    found = await users.credentials("alice", "default")
+    found = await users.credentials(("alice", "default"))
     assert found is not None
     assert found.blocked
     await tenants.set_blocked(sample.tenant.id, blocked=False)
     await users.set_blocked(sample.user.id, blocked=True)
-    found = await users.credentials("alice", "default")
+    found = await users.credentials(("alice", "default"))
     assert found is not None
     assert found.blocked
 
 
 async def test_nobody_has_no_credentials(database: Database) -> None:
     await make_sample(database)
-    assert await Users(database).credentials("bob", "default") is None
-    assert await Users(database).credentials("alice", "nowhere") is None
+    assert await Users(database).credentials(("bob", "default")) is None
+    assert await Users(database).credentials(("alice", "nowhere")) is None
 
 
 async def test_a_new_password_hash_replaces_the_old(database: Database) -> None:
     sample = await make_sample(database)
     await Users(database).set_password_hash(sample.user.id, "new")
-    found = await Users(database).credentials("alice", "default")
+    found = await Users(database).credentials(("alice", "default"))
     assert found is not None
     assert found.password_hash == "new"
 

@@ -301,10 +301,37 @@ async def test_a_display_that_cannot_be_resized_is_resumed_all_the_same(
     assert "usage: resize" in (guest.run_folder / "session.log").read_text()
 
 
-async def test_an_account_of_the_image_is_not_taken_over(guest: BareGuest) -> None:
-    guest.params(**{**USUAL, "LOGIN": "daemon"})
-    assert await guest.session("start") == SessionExit.BAD_PARAMETERS
-    assert "account daemon" in (guest.run_folder / "session.log").read_text()
+async def asked(guest: BareGuest, *command: str) -> str:
+    """What a command in the guest says."""
+    return (await guest.run(*command)).stdout.decode().strip()
+
+
+@pytest.mark.parametrize(
+    ("login", "makes"),
+    [
+        ("daemon", "true"),
+        ("ana", "echo ana:x:1000:1000::/home/ana:/bin/sh >>/etc/passwd"),
+        ("ana", "echo ana:x:1500:1500::/home/ana:/bin/sh >>/etc/passwd"),
+        ("sudo", "echo sudo:x:27: >>/etc/group"),
+    ],
+)
+async def test_a_name_that_the_image_has_gives_no_rights_and_a_desktop_all_the_same(
+    guest: BareGuest, login: str, makes: str
+) -> None:
+    await guest.run("sh", "-c", f"{makes}; echo wheel:x:900:ana >>/etc/group")
+    ours = f"{login}-user"
+    guest.params(**{**USUAL, "LOGIN": login})
+    assert await guest.session("start") == SessionExit.DONE
+    log = (guest.run_folder / "session.log").read_text()
+    assert f"account or group {login}; the user's is {ours}" in log
+    assert await asked(guest, "id", "-nu", "1000") == ours
+    assert await asked(guest, "id", "-nG", "1000") == ours
+    await until(lambda: LISTENS in guest.log(), what="the display to listen")
+    assert await guest.session("resume") in {SessionExit.DONE, SessionExit.LASTING}
+    assert await guest.session("stop") == SessionExit.DONE
+    assert await guest.session("start") == SessionExit.DONE
+    assert (await asked(guest, "getent", "passwd", "1000")).split(":")[0] == ours
+    assert (await guest.run("getent", "passwd", f"{ours}2")).returncode != 0
 
 
 async def test_hooks_get_the_verb_and_what_the_client_sent(guest: BareGuest) -> None:

@@ -1,1 +1,1 @@
-"""What is installed on a host."""
+"""What ships beside the program."""

@@ -13,7 +13,7 @@ from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import IdRange
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
-from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.vm.run_folder import EVENTS_MAX, TmpfsRunFolders
 from tests.exhaustion import nothing_to_open_with
 from tests.waiting import until
 
@@ -215,6 +215,23 @@ async def test_a_guest_that_floods_its_log_costs_a_bounded_share(folders: TmpfsR
             log.flush()
         log.write(SUSPENDED)
     await until(lambda: ear.heard == [DisplayEvent.SUSPENDED])
+    end()
+
+
+async def test_of_a_flood_of_states_the_last_few_are_heard(folders: TmpfsRunFolders) -> None:
+    at_once: list[int] = []
+    ear = Ear()
+
+    def hear(events: Sequence[DisplayEvent]) -> None:
+        at_once.append(len(events))
+        ear(events)
+
+    log_of(folders).touch()
+    end = folders.follow(VM, hear)
+    with log_of(folders).open("a", encoding="utf-8") as log:
+        log.write(LISTENS * 500 + SUSPENDED)
+    await until(lambda: ear.heard[-1:] == [DisplayEvent.SUSPENDED])
+    assert max(at_once) <= EVENTS_MAX
     end()
 
 

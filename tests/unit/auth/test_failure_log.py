@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from qvdnode.auth.core.line_budget import PER_SOURCE, WINDOW_S
-from qvdnode.auth.failure_log import LOGIN_MAX, FailureLog
+from qvdnode.auth.failure_log import LOGIN_MAX, FailureLog, shortened
 from tests.fakes.clock import ManualClock
 
 
@@ -36,3 +36,21 @@ def test_nobody_fills_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == PER_SOURCE + 1
     assert len(vars(caplog.records[0])["login"]) == LOGIN_MAX
     assert vars(caplog.records[-1])["left_out"] == 1_000 - PER_SOURCE
+
+
+def test_refusals_without_a_check_leave_the_lines_of_guesses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures = FailureLog(ManualClock())
+    with caplog.at_level(logging.INFO):
+        for _ in range(1_000):
+            failures.write(login="a", source="192.0.2.1", because="must wait", checked=False)
+        failures.write(login="a", source="192.0.2.1", because="wrong password")
+    assert vars(caplog.records[-1])["because"] == "wrong password"
+
+
+@pytest.mark.parametrize(
+    ("login", "shown"), [("", "..."), ("ab", "..."), ("abc", "a..."), ("hunter2@default", "hu...")]
+)
+def test_what_may_be_a_password_is_not_written(login: str, shown: str) -> None:
+    assert shortened(login) == shown

@@ -8,6 +8,7 @@ import pytest
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.model.errors import Throttled, Unauthenticated, Unavailable
 from qvdnode.model.familiar_login import FamiliarLogin
+from tests.fakes.accounts import principal
 from tests.unit.auth.door import ALICE, ELSEWHERE, OTHER_ALICE, SOURCE, Door
 from tests.waiting import until
 
@@ -223,10 +224,36 @@ async def test_failures_are_logged_with_their_reasons_and_without_secrets(
     lines = [vars(line) for line in caplog.records if line.message == "login_failed"]
     assert [(line["login"], line["source"], line["because"]) for line in lines] == [
         ("alice@default", SOURCE, "wrong password"),
-        ("bob@default", SOURCE, "unknown account"),
+        ("b...", SOURCE, "unknown account"),
         ("alice@default", SOURCE, "blocked account"),
         *[("alice@default", SOURCE, "wrong password")] * 3,
-        ("alice@default", SOURCE, "must wait"),
+        ("a...", SOURCE, "must wait"),
         ("", SOURCE, "unknown or expired token"),
     ]
     assert "hunter" not in repr(lines)
+
+
+async def test_a_guess_is_one_line_however_often_it_is_sent(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    await door.set_password("secret")
+    with caplog.at_level(logging.INFO):
+        for mistake in ("one", "two"):
+            for _ in range(5):
+                await door.wrong(password=mistake)
+    assert caplog.messages.count("login_failed") == 2
+
+
+async def test_a_login_with_a_domain_is_one_of_the_default_tenant_too(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail, windows = principal("ana@corp.example", user_id=7), principal("corp\\ana", user_id=8)
+    for who in (mail, windows):
+        door.accounts.add(who, await door.hasher.hash("secret"))
+    basic = door.authenticator.basic
+    assert await basic("Ana@corp.example", "secret", source=SOURCE) == mail
+    assert await basic("ana@corp.example@default", "secret", source=SOURCE) == mail
+    assert await basic("CORP\\Ana", "secret", source=SOURCE) == windows
+    with caplog.at_level(logging.INFO):
+        await door.wrong("ana@corp.example", "other")
+    assert vars(caplog.records[-1])["login"] == "ana@corp.example@default"

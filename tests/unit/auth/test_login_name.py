@@ -22,7 +22,16 @@ from qvdnode.auth.login_name import LoginName, parse_login
     ],
 )
 def test_the_last_separator_counts(text: str, login: str, tenant: str) -> None:
-    assert parse_login(text, "default") == LoginName(login, tenant)
+    name = parse_login(text, "default")
+    assert (name.login, name.tenant) == (login, tenant)
+
+
+def test_a_login_with_a_domain_may_be_one_of_the_default_tenant() -> None:
+    assert parse_login("Ana@Corp.example", "default") == LoginName(
+        "ana", "corp.example", "ana@corp.example"
+    )
+    assert parse_login("CORP\\Ana", "default") == LoginName("corp\\ana", "default")
+    assert parse_login("ana@corp.example#acme", "default").whole == ""
 
 
 @given(st.text())

@@ -17,12 +17,14 @@ from qvdnode.wire.qvd1 import parse_head
 from qvdnode.wire.qvd_answers import Answer
 from tests.fakes.clock import ManualClock
 from tests.fakes.desktops import FakeAuthenticator, FakeDesktops, vm
+from tests.fakes.orders import desktop_order
+from tests.unit.session.test_desktops import World
 
 UPGRADE = "Connection: Upgrade\nUpgrade: QVD/1.0\n"
 
 
 class Nobody:
-    """A viewer that is never evicted."""
+    """A client that is never evicted."""
 
     def evict(self, reason: str) -> None:
         raise AssertionError(reason)
@@ -73,7 +75,7 @@ async def test_an_unknown_path_comes_before_the_login() -> None:
 
 @pytest.mark.parametrize(
     "path", ["list_of_vm", "list_of_applications", "connect_to_vm", "stop_vm",
-             "authenticate_user", "create_auth_token"]
+             "authenticate_user", "create_auth_token", "session_end"]
 )  # fmt: skip
 async def test_every_path_but_ping_wants_a_login(path: str) -> None:
     assert await Asker().status(f"/qvd/{path}", password="wrong") == 401
@@ -103,6 +105,9 @@ async def test_ping_wants_none() -> None:
         ("stop_vm?id=9", 404),
         ("stop_vm?id=2", 403),
         ("stop_vm?id=1&evil=1", 403),
+        ("session_end", 422),
+        ("session_end?id=9", 404),
+        ("session_end?id=2", 403),
         ("connect_to_vm?id=1&auth_token=x", 403),
         ("connect_to_vm?id=1&host_address=x", 403),
     ],
@@ -113,6 +118,14 @@ async def test_checks_come_in_the_order_of_the_wire(target: str, status: int) ->
     assert asker.desktops.asked == []
     assert asker.desktops.stopped == []
     assert asker.told == []
+
+
+async def test_a_client_is_told_how_its_session_ended() -> None:
+    outcome = await Asker().ask("/qvd/session_end?id=1")
+    assert isinstance(outcome, Answer)
+    assert json.loads(outcome.body) == {
+        "state": "running", "display": "suspended", "viewer": 0, "because": "", "failed": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("headers", ["Connection: Upgrade\n", "Upgrade: QVD/1.0\n",
@@ -182,3 +195,12 @@ async def test_tokens_are_made_on_demand() -> None:
     token = json.loads(made.body)["auth_token"]
     assert token.endswith("\n")
     assert base64.b64decode(token) == b"token of alice"
+
+
+@pytest.mark.parametrize("path", ["connect_to_vm", "stop_vm"])
+async def test_a_desktop_is_read_once_per_request(path: str) -> None:
+    asker, world = Asker(), World(desktop_order(7, user_id=1))
+    asker.handlers = Handlers(world.desktops)
+    outcome = await asker.ask(f"/qvd/{path}?id=7", UPGRADE)
+    assert world.guests.attached + world.guests.stopped == [7], outcome
+    assert world.rows.asked == 1

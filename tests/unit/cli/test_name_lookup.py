@@ -15,6 +15,7 @@ class FarmOfTwoTenants:
         "/users": [
             {"id": 11, "tenant_id": 1, "login": "alice"},
             {"id": 12, "tenant_id": 2, "login": "alice"},
+            {"id": 13, "tenant_id": 1, "login": "ana@corp.example"},
         ],
         "/flavours": [{"id": 21, "tenant_id": 2, "name": "icewm"}],
         "/vms": [
@@ -65,6 +66,13 @@ async def test_names_are_looked_up_in_their_tenant() -> None:
     assert await name_lookup.user_id(FARM, "alice") == 11
     assert await name_lookup.user_id(FARM, "alice@acme") == 12
     assert await name_lookup.flavour_id(FARM, "icewm@acme") == 21
+
+
+async def test_a_login_with_a_domain_is_looked_for_in_the_default_tenant_too() -> None:
+    assert await name_lookup.user_id(FARM, "ana@corp.example") == 13
+    assert await name_lookup.user_id(FARM, "ana@corp.example@default") == 13
+    with pytest.raises(NotFound, match=r"tenant other\.example"):
+        await name_lookup.user_id(FARM, "ana@other.example")
 
 
 async def test_a_node_is_found_by_its_name() -> None:

@@ -55,7 +55,7 @@ class World:
     def __init__(self) -> None:
         self.disk = Disk()
         self.clock = ManualClock()
-        self.guests = [ONE, TWO]
+        self.writers = [ONE, TWO]
         self.others: list[Status] = []
         """Desktops that write nothing just now."""
         self.ended: list[StopOrder] = []
@@ -65,8 +65,8 @@ class World:
         settings = ImageSettings(free_floor_mib=100, free_alarm_mib=400)
         self.watch = DiskWatch(settings, self.disk, self.clock, self, self)
 
-    def statuses(self) -> list[Status]:
-        return [Status(one.vm_id, one.user_id) for one in self.guests] + self.others
+    def guests(self) -> list[Status]:
+        return [Status(one.vm_id, one.user_id) for one in self.writers] + self.others
 
     def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
         self.ended.append(StopOrder(vm_id, at_once=at_once, because=because))
@@ -118,7 +118,7 @@ async def test_one_who_writes_a_little_at_a_time_is_ended_and_not_who_saves_a_do
 async def test_below_the_floor_a_document_may_still_be_saved(world: World) -> None:
     await world.look_after(0)
     await world.look_after(1, two=590)
-    world.guests = [ONE]  # the culprit has been ended; its home is kept
+    world.writers = [ONE]  # the culprit has been ended; its home is kept
     world.disk.taken[TWO] += 315
     await world.look_after(FAST_S)
     await world.look_after(FAST_S, one=6)
@@ -128,9 +128,9 @@ async def test_below_the_floor_a_document_may_still_be_saved(world: World) -> No
 
 
 async def test_a_guest_that_is_new_has_written_nothing(world: World) -> None:
-    world.guests = [ONE]
+    world.writers = [ONE]
     await world.look_after(0, one=700)
-    world.guests = [ONE, TWO]
+    world.writers = [ONE, TWO]
     world.disk.taken[TWO] = 150
     await world.look_after(1)
     assert world.ended == []

@@ -14,25 +14,28 @@ from qvdnode.model.errors import Forbidden, GuestFailed, NodeFull, NotFound, Tim
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation, NodeId, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
-from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer
+from qvdnode.model.seat import DisplayAddress, Seat, Viewer
 from qvdnode.model.vm_state import VmState, WireState
-from qvdnode.session.connect import Connections
+from qvdnode.session.connect import Connections, SessionTicket
 from qvdnode.session.desktops import Desktops
+from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.viewers import Viewers
 from tests.fakes.clock import ManualClock
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import World as FleetWorld
 from tests.unit.vm.fleet_world import settle
 
 if TYPE_CHECKING:
+    from qvdnode.db.nodes import Nodes
     from qvdnode.db.user_tokens import UserTokens
     from qvdnode.db.vms import Vms
     from qvdnode.session.place import StartChoice
-    from qvdnode.vm.fleet import Fleet
+    from qvdnode.session.ports import DesktopHost
 
 ALICE = Principal(UserId(5), TenantId(1), "alice", "default")
-SEAT = Seat(VmId(7), Generation(1), DisplayAddress("10.117.0.7", 4100), ticket=1)
+SEAT = Seat(NodeId(1), VmId(7), Generation(1), DisplayAddress("10.117.0.7", 4100), ticket=1)
 
 
 class Rows:
@@ -72,7 +75,7 @@ class Status:
 
 
 class Guests:
-    """Satisfies what the use cases ask of vm.fleet.Fleet."""
+    """Satisfies what the use cases ask of a session.ports.DesktopHost."""
 
     def __init__(self) -> None:
         self.running: dict[VmId, Status] = {}
@@ -83,15 +86,13 @@ class Guests:
         self.stops = asyncio.Event()
         self.stops.set()
 
-    def status(self, vm_id: VmId) -> Status | None:
+    async def status(self, vm_id: VmId) -> Status | None:
         return self.running.get(vm_id)
 
-    def statuses(self) -> Sequence[Status]:
+    async def statuses(self) -> Sequence[Status]:
         return list(self.running.values())
 
-    async def attach(
-        self, order: DesktopOrder, params: DisplayParams, viewer: Viewer, progress: Progress
-    ) -> Seat:
+    async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
         if self.fails:
             raise GuestFailed("The desktop did not come up.", step="display")
         self.attached.append(order.vm.id)
@@ -128,17 +129,22 @@ class Places:
         self.full = False
         self.asked: list[VmId] = []
 
-    def choose(self, order: DesktopOrder) -> None:
+    def choose(self, order: DesktopOrder) -> NodeId:
         self.asked.append(order.vm.id)
         if self.full:
             raise NodeFull("This node is full.")
+        return NodeId(1)
 
 
 class Nobody:
-    """A viewer that is never evicted here."""
+    """A client that is never evicted here."""
 
     def evict(self, reason: str) -> None:
         raise AssertionError("nobody is evicted by a use case")
+
+
+def here() -> NodeId:
+    return NodeId(1)
 
 
 class World:
@@ -147,26 +153,35 @@ class World:
     def __init__(self, *orders: DesktopOrder) -> None:
         self.rows, self.guests, self.places = Rows(*orders), Guests(), Places()
         self.journal = SessionJournal(SessionTable(), lambda: NodeId(1), ManualClock())
-        self.readiness = Readiness()
+        self.viewers, self.readiness = Viewers(here), Readiness()
         self.said: list[str] = []
-        self.use(cast("Fleet", self.guests))
+        self.use(cast("DesktopHost", self.guests))
 
-    def use(self, fleet: "Fleet") -> None:
-        """Put the use cases over that fleet."""
+    def use(self, host: "DesktopHost") -> None:
+        """Put the use cases over that host."""
+        starts = cast("StartChoice", self.places)
+        hosts = Hosts(host, here, {}, starts, cast("Nodes", None))
         self.desktops = Desktops(
             cast("Vms", self.rows),
             cast("UserTokens", None),
-            fleet,
-            Connections(cast("StartChoice", self.places), fleet, self.journal),
+            hosts,
+            Connections(hosts, self.viewers, self.journal),
             self.readiness,
             stop_limit_s=0.05,
         )
 
     async def connect(self, vm_id: int = 7, who: Principal = ALICE) -> Seat:
-        ticket = await self.desktops.connect(
-            who, VmId(vm_id), DisplayParams(), Nobody(), self.said.append, source="192.0.2.1"
+        return (await self.ticket(vm_id, who)).seat
+
+    async def ticket(self, vm_id: int = 7, who: Principal = ALICE) -> SessionTicket:
+        permission = await self.desktops.authorise(who, VmId(vm_id))
+        return await self.desktops.connect(
+            permission, DisplayParams(), Nobody(), self.said.append, source="192.0.2.1"
         )
-        return ticket.seat
+
+    async def stop(self, who: Principal = ALICE) -> None:
+        permission = await self.desktops.authorise(who, VmId(7))
+        await self.desktops.stop(permission, self.said.append)
 
 
 async def test_a_user_sees_the_desktops_of_nobody_else() -> None:
@@ -229,7 +244,7 @@ async def test_a_refusal_touches_nothing(who: Principal, refusal: type[Exception
     with pytest.raises(refusal):
         await world.connect(who=who)
     with pytest.raises(refusal):
-        await world.desktops.stop(who, VmId(7), world.said.append)
+        await world.stop(who)
     assert world.places.asked == []
     assert world.guests.attached == world.guests.stopped == []
     assert world.said == []
@@ -262,6 +277,7 @@ async def test_without_the_database_a_running_desktop_is_reached_and_no_other() 
 async def test_who_waits_for_a_minute_asks_the_database_nothing(tmp_path: Path) -> None:
     world, farm = World(desktop_order(7), desktop_order(8)), FleetWorld(tmp_path)
     farm.farm.add(7, 8)
+    farm.tell_viewer = world.viewers.deliver
     farm.at_once = 1  # the second waits for its turn
     farm.host.silent = {VmId(7)}  # the first for a display that says nothing
     async with farm.node() as fleet:
@@ -273,6 +289,7 @@ async def test_who_waits_for_a_minute_asks_the_database_nothing(tmp_path: Path) 
             await farm.passes(1.0)
         assert (world.rows.asked, farm.farm.asked) == before
         assert not any(task.done() for task in waiting)
+        assert "You are number 1 in the queue" in world.said
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -288,9 +305,7 @@ async def test_a_failed_start_opens_no_session() -> None:
 
 async def test_an_ended_stream_gives_the_seat_back() -> None:
     world = World(desktop_order(7))
-    ticket = await world.desktops.connect(
-        ALICE, VmId(7), DisplayParams(), Nobody(), world.said.append, source="192.0.2.1"
-    )
+    ticket = await world.ticket()
     world.desktops.ended(ticket, reason="client closed", bytes_in=1, bytes_out=2)
     assert world.guests.detached == [SEAT]
     assert len(ticket.slave_key) >= 32
@@ -298,7 +313,7 @@ async def test_an_ended_stream_gives_the_seat_back() -> None:
 
 async def test_a_stop_says_what_it_does() -> None:
     world = World(desktop_order(7))
-    await world.desktops.stop(ALICE, VmId(7), world.said.append)
+    await world.stop()
     assert world.guests.stopped == [7]
     assert world.said == ["Stopping virtual machine"]
 
@@ -307,7 +322,7 @@ async def test_a_stop_that_takes_too_long_is_told() -> None:
     world = World(desktop_order(7))
     world.guests.stops.clear()
     with pytest.raises(TimedOut, match="still being stopped"):
-        await world.desktops.stop(ALICE, VmId(7), world.said.append)
+        await world.stop()
 
 
 def test_the_node_tells_whether_it_lives_and_starts() -> None:

@@ -1,6 +1,7 @@
 """A whole fleet on fakes: everything a test of it needs, on a clock that the test moves."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,41 +9,60 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.seat import DisplayAddress, Seat
+from qvdnode.model.ids import Generation, NodeId, VmId
+from qvdnode.model.seat import (
+    DisplayAddress,
+    Evicted,
+    Progressed,
+    Seat,
+    Viewer,
+    ViewerEvent,
+    ViewerId,
+)
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.settings import VmSettings
+from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
 
 TURNS = 120
 """How often the loop must turn at most until nothing happens by itself any more."""
-NO_SEAT: Final = Seat(VmId(0), Generation(0), DisplayAddress("", 0), 0)
+NODE: Final = NodeId(1)
+NO_SEAT: Final = Seat(None, VmId(0), Generation(0), DisplayAddress("", 0), 0)
 
 
 class Client:
     """A client's end: what it was told, and whether it was thrown out."""
 
-    def __init__(self, host: MemoryHost, vm_id: int) -> None:
+    numbers = itertools.count(1)
+
+    def __init__(self) -> None:
+        self.viewer = Viewer(ViewerId(str(next(self.numbers))), NODE)
         self.told: list[str] = []
         self.evicted: list[str] = []
         self.seat = NO_SEAT
         self.on_evict: Callable[[], None] | None = None
-        self._host = host
-        self._vm_id = vm_id
 
     def evict(self, reason: str) -> None:
         """What a relay does: close the stream, which the display sees, and report it."""
         self.evicted.append(reason)
         if self.on_evict is not None:
             self.on_evict()
+
+    def hear(self, event: ViewerEvent) -> None:
+        """What the node of a client does with the events for it."""
+        match event:
+            case Progressed():
+                self.told.append(event.sentence)
+            case Evicted():
+                self.evict(event.reason)
 
 
 class Admission:
@@ -62,6 +82,7 @@ class World:
 
     folder: Path
     host: MemoryHost = field(default_factory=MemoryHost)
+    past_starts: MemoryPastStarts = field(default_factory=MemoryPastStarts)
     farm: FakeFarm = field(default_factory=FakeFarm)
     clock: ManualClock = field(default_factory=ManualClock)
     rootfs: FakeRootfs = field(default_factory=FakeRootfs)
@@ -72,7 +93,12 @@ class World:
     at_once: int = 4
     queue_max: int = 10
     redraws_at_once: int = 4
+    clients: dict[Viewer, Client] = field(default_factory=dict)
+    tell_viewer: Callable[[ViewerEvent], None] = field(init=False)
     fleet: Fleet = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tell_viewer = lambda event: self.clients[event.viewer].hear(event)
 
     def parts(self) -> FleetDependencies:
         settings = VmSettings(
@@ -86,12 +112,15 @@ class World:
             rootfs=self.rootfs,
             confinement=self.confinement,
             run_folders=MemoryRunFolders(self.host),
+            past_starts=self.past_starts,
             store=FakeVmStore(self.farm),
             admission=self.admission,
             clock=self.clock,
             settings=settings,
             boot_id=self.boot_id,
             lease_ran_out=lambda: self.lease_ran_out,
+            node_id=lambda: NODE,
+            tell_viewer=self.tell_viewer,
         )
 
     @asynccontextmanager
@@ -103,14 +132,19 @@ class World:
             await settle()
             yield self.fleet
 
+    def client(self) -> Client:
+        """A client whose events are heard."""
+        client = Client()
+        self.clients[client.viewer] = client
+        return client
+
     async def attach(self, vm_id: int = 7, **params: str) -> Client:
         """Connect and dial, as the broker and the relay do."""
-        client = Client(self.host, vm_id)
+        client = self.client()
         seat = await self.fleet.attach(
             desktop_order(vm_id, user_id=vm_id),
             DisplayParams(**params),  # type: ignore[arg-type]  # only texts are passed
-            client,
-            client.told.append,
+            client.viewer,
         )
         client.seat = seat
         client.on_evict = lambda: self.hang_up(client)
@@ -135,14 +169,18 @@ class World:
         await settle()
         return client
 
+    def status(self, vm_id: int = 7) -> GuestStatus | None:
+        """Of the VM, as the fleet tells it."""
+        return next((s for s in self.fleet.guests() if s.order.vm.id == vm_id), None)
+
     def state(self, vm_id: int = 7) -> VmState:
         """Of the VM, as the fleet tells it."""
-        status = self.fleet.status(VmId(vm_id))
+        status = self.status(vm_id)
         return VmState.STOPPED if status is None else status.state
 
     def display(self, vm_id: int = 7) -> DisplayState:
         """Of the VM's display, as the fleet tells it."""
-        status = self.fleet.status(VmId(vm_id))
+        status = self.status(vm_id)
         return DisplayState.OFF if status is None else status.display
 
     async def passes(self, seconds: float) -> None:

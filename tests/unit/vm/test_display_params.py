@@ -99,7 +99,7 @@ async def test_a_desktop_started_for_nobody_is_made_ready_for_its_first_client(
     world: World,
 ) -> None:
     for _ in range(5):  # more often than a display is started that always fails
-        await world.fleet.start(desktop_order(7, user_id=7), lambda _: None)
+        await world.fleet.start(desktop_order(7, user_id=7))
         client = await world.attach(geometry="2x2")
         assert asked(world) == "2x2"
         assert world.dial(client)

@@ -44,7 +44,7 @@ async def test_every_step_of_a_start_is_measured_and_the_rules_come_before_the_g
     world: World,
 ) -> None:
     await world.attach()
-    status = world.fleet.status(VM)
+    status = await world.fleet.status(VM)
     assert status is not None
     steps = ["queue", "acquire", "network", "mount", "confine", "launch", "session", "listen"]
     assert [step for step in status.steps if step in steps] == steps
@@ -56,7 +56,7 @@ async def test_stopping_leaves_nothing(world: World) -> None:
     await settle()
     assert client.evicted == ["the desktop is being stopped"]
     assert world.leaks() == []
-    assert world.fleet.status(VM) is None
+    assert await world.fleet.status(VM) is None
     assert world.farm.vms[VM].state is VmState.STOPPED
 
 
@@ -111,7 +111,7 @@ async def test_a_stale_seat_cannot_detach_a_newer_one(world: World) -> None:
     second = await world.connected()
     world.fleet.detach(first.seat)
     await settle()
-    status = world.fleet.status(VM)
+    status = await world.fleet.status(VM)
     assert status is not None
     assert status.viewer
     assert second.evicted == []
@@ -126,7 +126,7 @@ async def test_a_client_that_vanishes_while_it_waits_leaves_the_start_going(worl
     world.host.held.pop("launch").set()
     await settle()
     assert world.state() is VmState.RUNNING
-    status = world.fleet.status(VM)
+    status = await world.fleet.status(VM)
     assert status is not None
     assert not status.viewer
     await world.attach()
@@ -208,7 +208,7 @@ async def test_a_guest_keeps_what_it_was_promised_when_its_flavour_changes(world
     promised = world.fleet.load().promised_mib
     smaller = replace(desktop_order(7, user_id=7).flavour, memory_mib=64)
     order = desktop_order(7, user_id=7, flavour=smaller)
-    await world.fleet.attach(order, DisplayParams(), first, first.told.append)
+    await world.fleet.attach(order, DisplayParams(), first.viewer)
     assert world.fleet.load().promised_mib == promised
 
 
@@ -333,7 +333,7 @@ async def test_a_row_is_written_once_the_database_is_back(world: World) -> None:
     for _ in range(6):
         await world.passes(30.0)
     assert world.farm.vms[VM].owner is None
-    assert world.fleet.status(VM) is None
+    assert await world.fleet.status(VM) is None
     await world.attach()
 
 
@@ -367,10 +367,10 @@ async def test_a_lost_lease_ends_the_guest(world: World) -> None:
 
 
 async def test_an_administrator_starts_and_disconnects(world: World) -> None:
-    told: list[str] = []
-    await world.fleet.start(desktop_order(7, user_id=7), told.append)
+    starter = world.client()
+    await world.fleet.start(desktop_order(7, user_id=7), starter.viewer)
     assert world.state() is VmState.RUNNING
-    assert told[0] == "Starting virtual machine"
+    assert starter.told[0] == "Starting virtual machine"
     assert not await world.fleet.disconnect(VM)
     client = await world.connected()
     assert await world.fleet.disconnect(VM)

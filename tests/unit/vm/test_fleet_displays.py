@@ -10,6 +10,7 @@ from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.display.operations import LAST_WORDS_MAX
 from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.orders import desktop_order
+from tests.fakes.simulated_nxagent import WAITING
 from tests.unit.vm.fleet_world import World, settle
 
 VM = VmId(7)
@@ -34,6 +35,20 @@ async def test_clients_that_come_and_go_leave_no_timers_behind(world: World) -> 
         await world.connected()
         sleeping.append(world.clock.sleepers)
     assert sleeping[0] == sleeping[-1]
+
+
+async def test_of_all_processes_that_a_guest_names_the_last_one_alone_is_watched(
+    world: World,
+) -> None:
+    await world.connected()
+    folder = world.host.folders[VM]
+    for pid in range(2_000, 2_010):
+        folder.display_pid = pid
+        for line in ("Session: Session suspended at", WAITING, "Session: Session resumed at"):
+            folder.say(line)
+        await settle()
+    watches = [task for task in asyncio.all_tasks() if task.get_name() == f"vm-{VM}/watch-display"]
+    assert len(watches) == 1
 
 
 async def test_a_desktop_that_never_listens_times_out_and_is_undone(world: World) -> None:
@@ -68,19 +83,55 @@ async def test_a_display_that_always_aborts_is_given_up(world: World) -> None:
         world.host.display(7).drop()
         await settle()
     await settle()
-    assert world.fleet.status(VM) is None
+    assert await world.fleet.status(VM) is None
     assert world.leaks() == []
 
 
-async def test_a_display_that_nobody_visits_is_kept_ready(world: World) -> None:
-    await world.fleet.start(desktop_order(7, user_id=7), lambda _: None)
-    for _ in range(10):
-        # nxagent gives up after a minute in which nobody came.
-        await world.passes(60.0)
-        world.host.display(7).drop()
-    await world.passes(1.0)
+async def test_a_desktop_that_nobody_visits_waits_quietly(world: World) -> None:
+    await world.fleet.start(desktop_order(7, user_id=7))
+    await world.passes(600.0)
+    assert world.state() is VmState.RUNNING
+    assert world.host.sessions == {}, "there is no display that could give up its wait"
+    await world.connected()
+    assert world.host.sessions[VM] == ["start"]
+    assert world.host.launches == [7]
+
+
+async def test_a_prepared_desktop_is_adopted(world: World) -> None:
+    await world.fleet.start(desktop_order(7, user_id=7))
+    async with world.node() as fleet:
+        await fleet.adopt()
+        await settle()
+        assert (world.state(), world.display()) == (VmState.RUNNING, DisplayState.OFF)
+        await world.connected()
+    assert world.host.launches == [7]
+
+
+async def test_the_display_of_a_client_that_never_dialled_is_left_alone(world: World) -> None:
+    client = await world.attach()
+    world.hang_up(client)
+    await world.passes(60.0)
+    world.host.display(7).drop()  # as nxagent does after a minute
+    await world.passes(600.0)
+    assert world.host.sessions[VM] == ["start"]
     await world.connected()
     assert world.host.launches == [7]
+
+
+async def test_the_log_of_a_desktop_outlives_it_with_the_reason(world: World) -> None:
+    await world.connected()
+    world.host.folders[VM].desktop_exit = 127
+    world.host.display(7).take(15)
+    await world.passes(1.0)
+    assert await world.fleet.status(VM) is None
+    [past] = await world.fleet.past_starts(VM)
+    assert past.failed
+    assert "could not be run" in past.because
+    text = await world.fleet.log_tail(VM)
+    assert past.because in text
+    assert "Session: Session started" in text
+    await world.attach()
+    assert "--- now" in await world.fleet.log_tail(VM)
 
 
 async def test_an_abort_that_log_and_process_both_tell_of_is_one(world: World) -> None:

@@ -78,7 +78,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(vm_id=VMS)
     def start(self, vm_id: int) -> None:
         order = desktop_order(vm_id, user_id=vm_id)
-        self.ask(lambda: self.world.fleet.start(order, lambda _: None))
+        self.ask(lambda: self.world.fleet.start(order))
 
     @rule(vm_id=VMS)
     def disconnect(self, vm_id: int) -> None:
@@ -175,7 +175,7 @@ class FleetMachine(RuleBasedStateMachine):
     def nobody_sits_before_a_suspended_display(self) -> None:
         if not self.settled:
             return
-        for status in self.world.fleet.statuses():
+        for status in self.world.fleet.guests():
             assert not (status.viewer and status.display is DisplayState.SUSPENDED)
             assert not (status.viewer and status.state is not VmState.RUNNING)
 
@@ -199,7 +199,7 @@ class FleetMachine(RuleBasedStateMachine):
         try:
             assert all(task.done() for task in self.asking), self.asking
             assert self.world.leaks() == []
-            assert not self.world.fleet.statuses()
+            assert not self.world.fleet.guests()
         finally:
             self.run(self.crash())
             self.loop.close()

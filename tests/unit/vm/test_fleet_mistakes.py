@@ -85,4 +85,4 @@ async def test_a_row_that_cannot_be_written_for_an_unknown_reason_is_written_lat
     monkeypatch.undo()
     await world.passes(1.0)
     assert world.leaks() == []
-    assert world.fleet.status(VM) is None
+    assert await world.fleet.status(VM) is None

@@ -15,12 +15,12 @@ async def test_a_stop_while_it_waits_in_line_takes_it_out(world: World) -> None:
     world.host.held["launch"] = asyncio.Event()
     tasks = [asyncio.get_running_loop().create_task(world.attach(vm)) for vm in range(1, 7)]
     await settle()
-    status = world.fleet.status(VmId(6))
+    status = await world.fleet.status(VmId(6))
     assert status is not None
     assert status.queue_place == 2
     await world.fleet.stop(VmId(5))
     await settle()
-    status = world.fleet.status(VmId(6))
+    status = await world.fleet.status(VmId(6))
     assert status is not None
     assert status.queue_place == 1
     world.host.held.pop("launch").set()

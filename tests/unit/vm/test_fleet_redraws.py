@@ -87,9 +87,9 @@ async def test_who_waits_for_a_turn_is_not_told_that_time_is_up(world: World) ->
 
 async def test_who_waits_for_a_turn_in_vain_hears_why_and_is_told_in_the_end(world: World) -> None:
     await world.fleet._state.redraws.acquire()
-    client = Client(world.host, 8)
+    client = world.client()
     waiting = asyncio.get_running_loop().create_task(
-        world.fleet.attach(desktop_order(8, user_id=8), DisplayParams(), client, client.told.append)
+        world.fleet.attach(desktop_order(8, user_id=8), DisplayParams(), client.viewer)
     )
     for _ in range(5):
         await world.passes(15)

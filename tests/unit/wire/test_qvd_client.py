@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.model.errors import Invalid
-from qvdnode.model.vm_state import WireState
+from qvdnode.model.vm_state import DisplayState, WireState
 from qvdnode.wire.qvd_client import (
     PROGRESS_MAX,
     Answered,
@@ -20,6 +20,7 @@ from qvdnode.wire.qvd_client import (
     Switched,
     basic_authorization,
     parse_desktops,
+    parse_session_end,
     request_head,
 )
 
@@ -153,6 +154,23 @@ def test_a_listing_is_read() -> None:
 def test_a_broken_listing_is_refused(body: bytes) -> None:
     with pytest.raises(BadAnswer):
         parse_desktops(body)
+
+
+END = {"state": "running", "display": "stopping", "viewer": 0, "because": "It died.", "failed": 1}
+
+
+def test_the_end_of_a_session_is_read() -> None:
+    end = parse_session_end(json.dumps(END).encode())
+    assert (end.state, end.display) == (WireState.RUNNING, DisplayState.STOPPING)
+    assert (end.viewer, end.because, end.failed) == (False, "It died.", True)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"7", b"{}", json.dumps({**END, "state": "odd"}).encode(), b"[" * 100_000]
+)
+def test_a_broken_word_on_the_end_is_refused(body: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        parse_session_end(body)
 
 
 @given(st.binary(max_size=200))

@@ -23,7 +23,15 @@ async def test_a_user_logs_in_with_the_password_given_here(
 ) -> None:
     assert await logs_in(parts, PASSWORD)
     shown = await api.get(f"/users/{furniture.user_id}")
-    assert set(shown.body) == {"id", "tenant_id", "tenant", "login", "blocked", "created_at"}
+    assert set(shown.body) == {
+        "id",
+        "tenant_id",
+        "tenant",
+        "login",
+        "account",
+        "blocked",
+        "created_at",
+    }
 
 
 async def test_a_new_password_works_at_once_and_the_old_one_no_more(
@@ -95,10 +103,35 @@ async def test_a_user_with_a_vm_stays(api: CheckedApi, furniture: Furniture) -> 
     await api.call("DELETE", f"/users/{furniture.user_id}", status=204)
 
 
-@pytest.mark.parametrize("login", ["", "Root", "a b", "-rf", "a@b", "a/b", "x" * 33, "ä"])
-async def test_a_login_that_is_no_account_name_is_refused(api: CheckedApi, login: str) -> None:
+@pytest.mark.parametrize(
+    "login", ["", "a b", "-rf", "a@", "a@b@c", "a\\b\\c", "a/b", "x" * 65, "ä"]
+)
+async def test_a_login_that_gives_no_account_is_refused(api: CheckedApi, login: str) -> None:
     body = {"tenant_id": 1, "login": login, "password": "x"}
     assert (await api.post("/users", body, 422))["field"] == "login"
+
+
+@pytest.mark.parametrize(
+    ("given", "login", "account"),
+    [
+        ("CORP\\Ana", "corp\\ana", "corp_ana-"),
+        ("ana@Corp.example", "ana@corp.example", "ana_corp.example-"),
+        ("Ana.Smith", "ana.smith", "ana.smith"),
+    ],
+)
+async def test_a_login_of_a_domain_is_kept_in_small_letters_and_shows_its_account(
+    api: CheckedApi, parts: AdminParts, given: str, login: str, account: str
+) -> None:
+    made = (await api.post("/users", {"tenant_id": 1, "login": given, "password": "x"})).body
+    assert made["login"] == login
+    assert made["account"].startswith(account)
+    shown = await api.get(f"/users/{made['id']}")
+    assert shown.body["account"] == made["account"]
+    assert len((await api.get("/users", login=given)).body["items"]) == 1
+    who = await parts.accounts.authenticator.basic(given, "x", source="192.0.2.1")
+    assert who.user_id == made["id"]
+    again = {"tenant_id": 1, "login": login, "password": "x"}
+    await api.post("/users", again, 409)
 
 
 async def test_no_password_is_ever_answered_or_logged(

@@ -4,16 +4,17 @@ from dataclasses import replace
 from qvdnode.admin.parts import AdminParts
 from qvdnode.db.pool import Database
 from qvdnode.model.errors import Conflict, GuestFailed, NodeFull, TimedOut
-from qvdnode.model.ids import VmId
+from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
-from tests.fakes.fleet import FakeFleet
+from qvdnode.vm.core.start_record import StartRecord
+from tests.fakes.fleet import SINCE, FakeFleet
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import Furniture, order_of
 from tests.waiting import until
 
 
 def running(fleet: FakeFleet, furniture: Furniture) -> bool:
-    status = fleet.status(VmId(furniture.vm_id))
+    status = fleet.guest(VmId(furniture.vm_id))
     return status is not None and status.state is VmState.RUNNING
 
 
@@ -69,7 +70,7 @@ async def test_a_start_that_placement_refuses_is_never_begun(
     refused = await api.call("POST", f"/vms/{furniture.vm_id}/start", status=503)
     assert refused["code"] == NodeFull.code
     assert "360 MiB of memory are left, 512 are needed" in refused["detail"]
-    assert fleet.status(VmId(furniture.vm_id)) is None
+    assert fleet.guest(VmId(furniture.vm_id)) is None
 
 
 async def test_a_start_nobody_waits_for_fails_into_the_log(
@@ -109,6 +110,22 @@ async def test_the_log_is_shown(
     assert "does not run" in (await api.get(path, 404))["detail"]
     fleet.put(await order_of(parts, furniture), VmState.RUNNING, DisplayState.LISTENING)
     assert "Session: Starting" in (await api.get(path))["text"]
+
+
+async def test_why_the_last_guest_ended_is_shown(
+    api: CheckedApi, furniture: Furniture, fleet: FakeFleet
+) -> None:
+    path = f"/vms/{furniture.vm_id}"
+    before = await api.get(path)
+    assert (before["last_end"], before["last_end_at"], before["last_lines"]) == (None, None, [])
+    fleet.past.append(
+        StartRecord(
+            VmId(furniture.vm_id), Generation(1), SINCE, "It crashed.", failed=True, log="a\nb\n"
+        )
+    )
+    after = await api.get(path)
+    assert (after["last_end"], after["last_lines"]) == ("It crashed.", ["a", "b"])
+    assert after["last_end_at"] is not None
 
 
 async def test_nothing_can_be_done_with_a_vm_that_is_not_there(api: CheckedApi) -> None:

@@ -22,7 +22,9 @@ from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.db.tenants import Tenants
+from qvdnode.db.users import Users
 from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.ids import TenantId, UserId
 from qvdnode.model.listing import Page
 from qvdnode.runtime.clock import SystemClock
 from tests.fixtures_postgres import state_folder
@@ -51,6 +53,13 @@ class Node:
         await migrate(db)
         await Tenants(db).create(name)
         await db.close()
+
+    async def make_user(self, login: str) -> UserId:
+        db = await self._open()
+        await migrate(db)
+        user = await Users(db).create(TenantId(1), login, "x")
+        await db.close()
+        return user.id
 
     async def tenants(self) -> list[str]:
         db = await self._open()
@@ -161,3 +170,38 @@ def test_a_backup_of_no_node_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="--config"):
         backup_command(tmp_path / "backup", config)
     assert not (tmp_path / "backup").exists()
+
+
+def test_homes_are_saved_checked_and_restored_by_login(node: Node, tmp_path: Path) -> None:
+    user = asyncio.run(node.make_user("alice"))
+    home = node.state / "homes" / str(user) / "home"
+    home.mkdir(parents=True)
+    (home / "letter").write_text("dear")
+    folder = tmp_path / "homes"
+
+    def run(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, [*words, "--config", str(node.config)])
+        return result.exit_code, result.output
+
+    code, said = run("backup", "--homes", str(folder), "--keep", "3")
+    assert (code, f"alice@default ({user}): 2 files, 4 B new" in said) == (0, True), said
+    assert "whole: 1 backup of 1 home" in run("backup", "--homes", str(folder), "--verify")[1]
+    back = ["restore", "--from", str(folder), "--home", "alice"]
+    code, said = run(*back, "--path", "letter")
+    assert code == 0, said
+    (restored,) = home.glob("restored-*/letter")
+    assert restored.read_text() == "dear"
+    assert run("restore", "--from", str(folder), "--home", "bob")[0] == ExitCode.NOT_FOUND
+    code, said = run(*back, "--to", str(tmp_path / "out"))
+    assert (code, (tmp_path / "out" / "letter").read_text()) == (0, "dear")
+    shutil.rmtree(home.parent)
+    with StateLock(node.state):
+        assert run(*back)[0] == 1
+    for block in folder.glob("blocks/*/*"):
+        block.write_bytes(b"")
+    code, said = run("backup", "--homes", str(folder), "--verify")
+    assert (code, "damaged" in said) == (1, True)
+
+
+def test_nothing_to_save_is_wrong_use() -> None:
+    assert CliRunner().invoke(app, ["backup"]).exit_code == ExitCode.USAGE

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from qvdnode.cli.qvdnode.program import app
+from qvdnode.daemon.state_folder import prepare
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.host import id_reservations
@@ -18,6 +19,7 @@ from qvdnode.host.lxc_locks import LOCKS, remove_locks
 from qvdnode.host.system_account import ensure_account
 from qvdnode.model.guest import IDS_PER_GUEST
 from tests.fixtures_postgres import state_folder
+from tests.harness.terminal import at_terminal
 
 
 @pytest.fixture
@@ -33,13 +35,20 @@ def folder() -> Iterator[Path]:
 
 def purge(*folders: Path) -> Result:
     words = [word for folder in folders for word in ("--state-dir", str(folder))]
-    return CliRunner().invoke(app, ["purge", *words])
+    return CliRunner().invoke(app, ["purge", "--yes", *words])
 
 
 def test_a_state_folder_is_removed_and_a_missing_one_is_fine(folder: Path) -> None:
     result = purge(folder, folder / "never-was")
     assert result.exit_code == 0
     assert f"removed {folder}" in result.output
+    assert not folder.exists()
+
+
+def test_all_that_a_node_makes_at_its_start_is_known(folder: Path) -> None:
+    prepare(folder)
+    assert (folder / "past-starts").is_dir()
+    assert purge(folder).exit_code == 0
     assert not folder.exists()
 
 
@@ -106,3 +115,30 @@ def test_a_link_is_followed_before_it_is_judged(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to(tmp_path / "somebodys")
     assert purge(tmp_path / "state").exit_code == 2
     assert (tmp_path / "somebodys" / "thesis").exists()
+
+
+def test_homes_are_named_and_kept_when_nobody_can_be_asked(folder: Path) -> None:
+    (folder / "homes" / "6.img").write_bytes(bytes(2 << 20))
+    (folder / "homes" / "5.cut-off").touch()
+    result = CliRunner().invoke(app, ["purge", "--state-dir", str(folder)])
+    assert result.exit_code == 2
+    assert "the homes of 2 users (2" in result.output
+    assert "--yes" in result.output
+    assert (folder / "homes" / "5" / "letter").exists()
+
+
+@pytest.mark.parametrize("answer", ["y", "", "homes"])
+async def test_another_answer_than_its_name_removes_nothing(folder: Path, answer: str) -> None:
+    said = await at_terminal(
+        {}, "purge", "--state-dir", str(folder), typed=(answer,), program="qvdnode"
+    )
+    assert said.exit_code == 1
+    assert "the homes of 1 user" in said.screen
+    assert (folder / "homes" / "5" / "letter").exists()
+
+
+async def test_its_name_removes_it(folder: Path) -> None:
+    said = await at_terminal(
+        {}, "purge", "--state-dir", str(folder), typed=(folder.name,), program="qvdnode"
+    )
+    assert (said.exit_code, folder.exists()) == (0, False)

@@ -10,7 +10,8 @@ from qvdnode.cli.doctor.network import NetworkFacts, PortFacts
 from qvdnode.host.probes.ports import PortRefusal
 
 PORT = PortFacts("clients", "0.0.0.0", 8443, None, ours=False)
-GOOD = NetworkFacts(None, True, (), False, 262_144, 4096, 1000, None, (PORT,))
+RESOLVERS = ("192.0.2.53",)
+GOOD = NetworkFacts(None, True, (), False, 262_144, 4096, 1000, None, (PORT,), RESOLVERS)
 BUSY = replace(PORT, refusal=PortRefusal("Address already in use", of_address=False))
 FOREIGN = replace(PORT, refusal=PortRefusal("Cannot assign requested address", of_address=True))
 DOCKER = ("ip filter FORWARD",)
@@ -26,6 +27,8 @@ DOCKER = ("ip filter FORWARD",)
         (replace(GOOD, droppers=DOCKER, accepts_past_droppers=True), []),
         (replace(GOOD, connections_host=None), []),
         (replace(GOOD, connections_host=65_536), [("connection table", Level.WARNING)]),
+        (replace(GOOD, resolvers=None), []),
+        (replace(GOOD, resolvers=()), [("resolvers", Level.WARNING)]),
         (replace(GOOD, subnet_clash="eth0"), [("guest addresses", Level.ERROR)]),
         (replace(GOOD, ports=(BUSY,)), [("port 8443", Level.ERROR)]),
         (replace(GOOD, ports=(replace(BUSY, ours=True),)), []),

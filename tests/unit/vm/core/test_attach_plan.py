@@ -30,7 +30,7 @@ def test_the_newest_connection_wins(display: D) -> None:
         (D.CONNECTED, Move.WAIT),
         (D.SUSPENDING, Move.WAIT),
         (D.STOPPING, Move.WAIT),
-        (D.OFF, Move.WAIT),
+        (D.OFF, Move.START_DISPLAY),
     ],
 )
 def test_a_running_vm_is_taken_as_its_display_is(display: D, move: Move) -> None:

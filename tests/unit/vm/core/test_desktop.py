@@ -221,7 +221,7 @@ def test_a_stop_is_answered_once_nothing_is_left(vm: Vm) -> None:
     assert vm.did(e.ShutDown) == [e.ShutDown(PARAMS)]
     assert vm.did(e.Answer) == []
     vm.take(m.GuestExited(1), m.NothingLeft(1))
-    assert vm.did(e.Clean) == [e.Clean(1)]
+    assert vm.did(e.Clean) == [e.Clean(1, "The desktop was stopped.", failed=False)]
     vm.take(m.Cleaned(1))
     assert vm.did(e.Answer) == [e.Answer(2)]
     assert vm.state() is VmState.STOPPED
@@ -443,8 +443,96 @@ def test_the_log_of_an_adopted_display_is_tried_again(vm: Vm) -> None:
 
 
 def test_an_adopted_desktop_that_ended_meanwhile_ends(vm: Vm) -> None:
-    adopt(vm).take(m.LogFollowed(1, ()))
+    history = (E.BEGINS, E.LISTENS, E.CONNECTED, E.ENDS, E.GONE)
+    adopt(vm).take(m.LogFollowed(1, history))
     assert vm.state() is VmState.STOPPING
+
+
+# -- prepared desktops -----------------------------------------------------------------------------
+
+
+def prepared(vm: Vm) -> Vm:
+    """Started for nobody."""
+    vm.take(m.StartAsked(9, ORDER), m.SlotGiven(1), m.Claimed(1, GENERATION), m.Launched(1))
+    vm.take(m.LogFollowed(1, ()))
+    return vm
+
+
+def test_a_start_without_a_client_prepares_the_guest_and_no_display(vm: Vm) -> None:
+    prepared(vm)
+    assert vm.did(e.RunStart) == []
+    assert vm.did(e.Answer) == [e.Answer(9)]
+    assert vm.did(e.FinishBringUp) == [e.FinishBringUp(None, 3.0)]
+    assert (vm.state(), vm.core.shown_display) == (VmState.RUNNING, DisplayState.OFF)
+    armed = set(vm.core.timers.armed)
+    assert armed <= {e.Timer.ATTACH}, "nothing is repeated while nobody comes"
+
+
+def test_the_first_client_starts_the_display_of_a_prepared_guest(vm: Vm) -> None:
+    prepared(vm).take(m.AttachAsked(1, ORDER, OTHER))
+    assert vm.did(e.RunStart) == [e.RunStart(1, OTHER)]
+    vm.hear(E.BEGINS, E.LISTENS)
+    assert vm.did(e.SeatClient) == [], "the script runs"
+    vm.take(m.StartScriptEnded(1, 1, OTHER, ran_already=False))
+    assert vm.did(e.SeatClient) == [e.SeatClient(1)]
+    assert vm.did(e.Dismiss) == []
+
+
+def test_a_prepared_guest_is_adopted_as_it_is(vm: Vm) -> None:
+    adopt(vm).take(m.LogFollowed(1, ()))
+    assert (vm.state(), vm.core.shown_display) == (VmState.RUNNING, DisplayState.OFF)
+    vm.take(m.AttachAsked(1, ORDER, PARAMS))
+    assert vm.did(e.RunStart) == [e.RunStart(1, PARAMS)]
+
+
+def test_a_display_that_gave_up_its_wait_while_no_node_ran_costs_no_guest(vm: Vm) -> None:
+    adopt(vm).take(m.LogFollowed(1, (E.BEGINS, E.LISTENS, E.ENDS, E.GONE)))
+    assert (vm.state(), vm.core.shown_display) == (VmState.RUNNING, DisplayState.OFF)
+
+
+def test_a_display_that_gives_up_its_wait_is_not_started_again_for_nobody(vm: Vm) -> None:
+    run(vm).take(m.Detached(1))
+    vm.hear(E.ENDS, E.GONE)
+    assert vm.did(e.RunStart) == []
+    assert [entry.event for entry in vm.did(e.Log)][-1] == "display_rests"
+    assert vm.state() is VmState.RUNNING
+
+
+# -- why it ended ----------------------------------------------------------------------------------
+
+
+def end(vm: Vm) -> e.Clean:
+    """The desktop that has ended is cleaned up."""
+    vm.take(m.GuestExited(1), m.NothingLeft(1))
+    [clean] = vm.did(e.Clean)
+    return clean
+
+
+def test_a_logout_is_told_as_one(vm: Vm) -> None:
+    run(vm).hear(E.CONNECTED, E.ENDS)
+    vm.take(m.DisplayHeard(1, (E.GONE,), 0))
+    assert vm.core.because == sentences.LOGGED_OUT
+    assert end(vm) == e.Clean(1, sentences.LOGGED_OUT, failed=False)
+
+
+def test_a_program_that_is_missing_is_a_failure(vm: Vm) -> None:
+    run(vm).hear(E.CONNECTED, E.ENDS)
+    vm.take(m.DisplayHeard(1, (E.GONE,), 127))
+    missing = sentences.PROGRAM_MISSING.format(code=127)
+    assert end(vm) == e.Clean(1, missing, failed=True)
+
+
+def test_the_reason_goes_with_the_next_start(vm: Vm) -> None:
+    run(vm).take(m.StopAsked(2))
+    assert vm.core.because == sentences.STOPPED
+    end(vm)
+    vm.take(m.Cleaned(1), m.AttachAsked(1, ORDER, PARAMS))
+    assert vm.core.because is None
+
+
+def test_a_lost_lease_is_told_as_one(vm: Vm) -> None:
+    run(vm).take(m.LeaseLost(GENERATION))
+    assert "may not run the desktop any more" in (vm.core.because or "")
 
 
 # -- what is refused -------------------------------------------------------------------------------

@@ -15,13 +15,20 @@ from qvdnode.vm.core import messages as m
 from qvdnode.vm.core import sentences
 from qvdnode.vm.core.display import DisplayEvent as E
 from qvdnode.vm.core.display import DisplayPhase as P
-from qvdnode.vm.core.display_machine import HANGUP_S, HANGUPS_MAX, PATIENCE_S, REDRAW_S, Display
+from qvdnode.vm.core.display_machine import (
+    HANGUP_S,
+    HANGUPS_MAX,
+    PATIENCE_S,
+    REDRAW_S,
+    Display,
+)
 from qvdnode.vm.core.outcomes import (
     Announced,
     Ended,
     LetGo,
     Listens,
     NotWhole,
+    Prepared,
     Refused,
     Situation,
     StartFailed,
@@ -146,7 +153,62 @@ def test_an_adopted_display_is_what_its_log_says(history: tuple[E, ...], phase: 
 
 
 def test_an_adopted_guest_whose_desktop_ended_meanwhile_ends() -> None:
-    assert display(P.UNREAD).handle(m.LogFollowed(1, ()), NOW) == [Ended(None)]
+    history = (E.BEGINS, E.LISTENS, E.CONNECTED, E.ENDS, E.GONE)
+    assert display(P.UNREAD).handle(m.LogFollowed(1, history), NOW) == [Ended(None)]
+
+
+@pytest.mark.parametrize("history", [(), (E.BEGINS, E.LISTENS, E.ENDS, E.GONE)])
+def test_an_adopted_guest_without_a_client_yet_is_prepared(history: tuple[E, ...]) -> None:
+    made = display(P.UNREAD)
+    assert made.handle(m.LogFollowed(1, history), NOW) == []
+    assert (made.phase, made.busy) == (P.OFF, False)
+
+
+def test_a_guest_for_which_nobody_waits_is_prepared() -> None:
+    made = display()
+    assert made.handle(m.LogFollowed(1, ()), replace(BOOTING, wanted=False)) == [Prepared()]
+    assert made.phase is P.OFF
+
+
+def test_a_display_that_nobody_wants_any_more_rests() -> None:
+    made = listening()
+    results = hear(made, E.ENDS, E.GONE, now=replace(NOW, wanted=False))
+    assert e.Log(e.Level.INFO, "display_rests", {}) in results
+    assert made.phase is P.OFF
+
+
+@pytest.mark.parametrize("code", [127, 0])
+def test_a_young_desktop_that_ends_with_an_exit_code_has_failed(code: int) -> None:
+    made = connected()
+    made.watched = 42
+    hear(made, E.ENDS)
+    results = made.handle(m.DisplayProcessGone(1, 42, code), NOW)
+    [ended] = [result for result in results if isinstance(result, Ended)]
+    said = None if ended.error is None else str(ended.error)
+    assert said == (sentences.PROGRAM_MISSING.format(code=code) if code else None)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_missing_program_is_told_though_the_display_tells_of_no_client(wanted: bool) -> None:
+    made = listening()
+    made.desktop_exit = 127
+    results = hear(made, E.ENDS, E.GONE, now=replace(NOW, wanted=wanted))
+    [ended] = [result for result in results if isinstance(result, Ended)]
+    assert str(ended.error) == sentences.PROGRAM_MISSING.format(code=127)
+
+
+def test_another_exit_code_before_the_first_client_has_the_display_started_again() -> None:
+    made = listening()
+    made.desktop_exit = 1  # perhaps since its display went away
+    assert e.RunStart(2, PARAMS) in hear(made, E.ENDS, E.GONE)
+    assert made.desktop_exit is None
+
+
+def test_an_exit_code_says_nothing_of_a_desktop_that_was_adopted() -> None:
+    made = display(P.UNREAD)
+    made.handle(m.LogFollowed(1, (E.BEGINS, E.LISTENS, E.CONNECTED)), NOW)
+    made.desktop_exit = 127
+    assert Ended(None) in hear(made, E.ENDS, E.GONE)
 
 
 def test_an_adopted_display_whose_log_cannot_be_read_now_is_tried_again_more_and_more_slowly() -> (

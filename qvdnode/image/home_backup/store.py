@@ -1,0 +1,183 @@
+"""The backup folder of homes: blocks by checksum, and snapshots by user and time.
+
+    blocks/ab/abcd...        1 MiB of some file, compressed
+    homes/5/TIME.snapshot    the home of user 5 at that time
+    new/                     unfinished files, which may be deleted
+    lock                     locked by the command that works on it
+
+A block is renamed to its checksum after it was synced and read back from the disk, and a snapshot
+is written after all its blocks. So a crash leaves no incomplete snapshot. All calls are blocking.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import linux_calls
+from qvdnode.host.trusted_path import PathUse, require
+from qvdnode.image.core.home_snapshot import Snapshot, decode, encode
+from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound
+from qvdnode.runtime.safe_files import FOLDER, NEW, new_file
+
+SUFFIX: Final = ".snapshot"
+DAMAGED: Final = ".damaged"
+_LEVEL: Final = 1
+"""Higher levels of zlib save a few per cent more and take three times as long."""
+
+
+class HomeStore:
+    """An open backup folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._blocks = folder / "blocks"
+        self._homes = folder / "homes"
+        self._new = folder / "new"
+        self._pending: set[str] = set()
+
+    def has(self, digest: str) -> bool:
+        """Whether a block is stored, or will be with the next snapshot."""
+        return digest in self._pending or self._place(digest).exists()
+
+    def put(self, content: bytes) -> str:
+        """Write a block for the next snapshot and return its checksum; raises OSError."""
+        digest = hashlib.sha256(content).hexdigest()
+        if not self.has(digest):
+            descriptor = os.open(self._new / digest, NEW, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(zlib.compress(content, _LEVEL))
+            self._pending.add(digest)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return a block's content; raises Invalid if it is damaged or missing."""
+        return _block(self._place(digest), digest)
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Store a snapshot and its new blocks; raises OSError, Invalid, Conflict."""
+        self._finish_blocks()
+        home = self._homes / str(snapshot.head.user_id)
+        home.mkdir(mode=0o700, exist_ok=True)
+        path = home / f"{snapshot.head.made_at}{SUFFIX}"
+        try:
+            with new_file(path) as file:
+                file.write(encode(snapshot))
+        except FileExistsError as error:
+            raise Conflict(f"{path} is there already; nothing was changed.") from error
+
+    def forget_pending(self) -> None:
+        """Delete the blocks of a snapshot that was not finished."""
+        for digest in self._pending:
+            (self._new / digest).unlink(missing_ok=True)
+        self._pending.clear()
+
+    def users(self) -> list[int]:
+        """Return the users who have a home in the backup."""
+        return sorted(int(path.name) for path in self._homes.iterdir() if path.name.isdecimal())
+
+    def times(self, user_id: int) -> list[str]:
+        """Return the times of a home's snapshots, oldest first."""
+        found = (self._homes / str(user_id)).glob(f"*{SUFFIX}")
+        return sorted(path.name.removesuffix(SUFFIX) for path in found)
+
+    def snapshot(self, user_id: int, made_at: str) -> Snapshot:
+        """Return one snapshot; raises Invalid if it is damaged, NotFound."""
+        path = self._homes / str(user_id) / f"{made_at}{SUFFIX}"
+        try:
+            return decode(path.read_bytes())
+        except FileNotFoundError as error:
+            raise NotFound(f"There is no {path}.") from error
+        except Invalid as error:
+            raise Invalid(f"{path} cannot be used: {error}.") from error
+
+    def set_aside(self, digest: str) -> None:
+        """Rename a damaged block, so that the next backup with that content writes it again."""
+        place = self._place(digest)
+        if place.exists():
+            place.rename(place.with_name(f"{digest}{DAMAGED}"))
+
+    def remove(self, user_id: int, made_at: str) -> None:
+        """Remove a snapshot; its blocks stay until `sweep`."""
+        (self._homes / str(user_id) / f"{made_at}{SUFFIX}").unlink()
+
+    def sweep(self, wanted: set[str]) -> int:
+        """Remove all blocks but those, also blocks that were set aside; return how many."""
+        unwanted = [path for path in self._blocks.glob("*/*") if path.name not in wanted]
+        for path in unwanted:
+            path.unlink()
+        return len(unwanted)
+
+    def _place(self, digest: str) -> Path:
+        return self._blocks / digest[:2] / digest
+
+    def _finish_blocks(self) -> None:
+        self._sync()
+        for digest in self._pending:
+            draft = self._new / digest
+            _ = _block(draft, digest)
+            self._place(digest).parent.mkdir(mode=0o700, exist_ok=True)
+            draft.rename(self._place(digest))
+        self._sync()
+        self._pending.clear()
+
+    def _sync(self) -> None:
+        handle = os.open(self._folder, FOLDER)
+        try:
+            linux_calls.sync_filesystem(handle, self._folder)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def opened(folder: Path, *, make: bool = False) -> Iterator[HomeStore]:
+    """Open and lock the backup in a folder; with `make` create it if it is missing.
+
+    Raises NotFound if there is none, Conflict if another command has locked it, HostFailed if
+    another user of the host controls it.
+    """
+    if not make and not (folder / "homes").is_dir():
+        raise NotFound(f"There is no backup of homes in {folder}.")
+    try:
+        require(folder, PathUse.OWN_FOLDER, make_mode=0o700)
+        lock = os.open(
+            folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        try:
+            _take(lock, folder)
+            shutil.rmtree(folder / "new", ignore_errors=True)
+            for name in ("blocks", "homes", "new"):
+                (folder / name).mkdir(mode=0o700, exist_ok=True)
+            yield HomeStore(folder)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise HostFailed(f"The backup in {folder} cannot be worked on: {error}.") from error
+
+
+def _take(lock: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(f"Another command works on the backup in {folder}.") from error
+
+
+def _block(path: Path, digest: str) -> bytes:
+    """Read a block from the disk, not from the page cache."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            content = zlib.decompress(file.read())
+    except FileNotFoundError as error:
+        raise Invalid(f"The block {digest} is missing.") from error
+    except zlib.error as error:
+        raise Invalid(f"The block {digest} is damaged.") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise Invalid(f"The block {digest} is damaged.")
+    return content

@@ -1,0 +1,1 @@
+"""Decisions of the use cases, without I/O."""

@@ -1,0 +1,84 @@
+"""What the use cases need: hosts of desktops below them, clients above them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestMemory
+from qvdnode.model.ids import VmId
+from qvdnode.model.seat import Seat, Viewer
+from qvdnode.vm.core.start_record import StartRecord
+from qvdnode.vm.status import GuestStatus
+
+
+class DesktopHost(Protocol):
+    """The node that runs a desktop, be it this one or another.
+
+    Arguments, answers and events are frozen values, so all of it can cross a wire. Every call may
+    raise Unavailable: the host starts, stops, or cannot be reached.
+
+    Events: progress and eviction are `ViewerEvent`s, sent to the node that `Viewer` names, in the
+    order in which they happen. Progress of a request is sent before its answer, and nothing is sent
+    for a viewer after its request failed or its seat was given back.
+    """
+
+    async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
+        """Return the address of a display that listens for this client; start it if need be.
+
+        A newer client replaces an older one, which is evicted. Cancelling the call withdraws the
+        client, even if its seat was on the way.
+
+        Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
+        """
+        ...
+
+    def detach(self, seat: Seat) -> None:
+        """Report that the stream of that seat has ended; does not wait. A stale one is ignored."""
+        ...
+
+    async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
+        """Return once the VM's desktop runs; raises as `attach`. The viewer gets the progress."""
+        ...
+
+    async def stop(self, vm_id: VmId) -> None:
+        """Return once nothing of the VM is left, its row included; one that does not run is fine.
+
+        While the database is away the row is written later.
+        """
+        ...
+
+    async def disconnect(self, vm_id: VmId) -> bool:
+        """Evict the VM's client; False if it has none."""
+        ...
+
+    async def status(self, vm_id: VmId) -> GuestStatus | None:
+        """Status of the VM, or None when nothing of it is on this host."""
+        ...
+
+    async def statuses(self) -> Sequence[GuestStatus]:
+        """Status of every VM that is on this host."""
+        ...
+
+    async def memory(self, vm_id: VmId) -> GuestMemory | None:
+        """What the VM's guest uses now, or None when it does not run on this host."""
+        ...
+
+    async def log_tail(self, vm_id: VmId) -> str:
+        """The ends of the VM's logs: of its last starts, and of the guest that runs.
+
+        Raises NotFound when it was never started on this host.
+        """
+        ...
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """The VM's last starts on this host whose guest is gone, oldest first."""
+        ...
+
+
+class ClientEnd(Protocol):
+    """The connection of a client to this node."""
+
+    def evict(self, reason: str) -> None:
+        """Close the client's stream soon; its end is then reported by `Desktops.ended`."""
+        ...

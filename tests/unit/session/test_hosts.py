@@ -1,0 +1,106 @@
+"""The way to the host of a desktop, in a farm of one node and of several."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from qvdnode.model.errors import Conflict, NodeFull, Unavailable
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import Generation, NodeId, VmId
+from qvdnode.model.seat import DisplayAddress, Seat
+from qvdnode.model.vm_state import VmState
+from qvdnode.session.hosts import Hosts
+from tests.fakes.fleet import FakeFleet
+from tests.fakes.orders import desktop_order
+
+if TYPE_CHECKING:
+    from qvdnode.db.nodes import Nodes
+    from qvdnode.session.place import StartChoice
+
+HERE, LINKED, AWAY = NodeId(1), NodeId(2), NodeId(3)
+
+
+@dataclass
+class Row:
+    """As much of db.nodes.Node as a refusal tells."""
+
+    name: str
+    alive: bool
+
+
+class World:
+    """This node, one that it has a link to, and one that it has none to."""
+
+    def __init__(self) -> None:
+        self.here, self.linked = FakeFleet(), FakeFleet()
+        self.node_id: NodeId | None = HERE
+        self.chosen = HERE
+        self.full = False
+        self.alive = True
+        self.asked = 0
+        self.hosts = Hosts(
+            self.here,
+            lambda: self.node_id,
+            {LINKED: self.linked},
+            cast("StartChoice", self),
+            cast("Nodes", self),
+        )
+
+    def choose(self, order: DesktopOrder) -> NodeId:
+        self.asked += 1
+        if self.full:
+            raise NodeFull("This node is full.")
+        return self.chosen
+
+    async def get(self, node_id: NodeId) -> Row:
+        return Row(f"node{node_id}", self.alive)
+
+
+async def test_what_nobody_runs_is_placed() -> None:
+    world = World()
+    assert await world.hosts.starting(desktop_order()) is world.here
+    world.chosen = LINKED
+    assert await world.hosts.starting(desktop_order()) is world.linked
+    world.chosen = AWAY
+    with pytest.raises(Unavailable, match="starts on node 3; connect to that node"):
+        await world.hosts.starting(desktop_order())
+    world.full = True
+    with pytest.raises(NodeFull):
+        await world.hosts.starting(desktop_order())
+
+
+async def test_what_runs_needs_no_place() -> None:
+    world = World()
+    world.here.put(desktop_order(7), VmState.RUNNING)
+    assert await world.hosts.starting(desktop_order(7)) is world.here
+    assert await world.hosts.starting(desktop_order(8, owner=LINKED)) is world.linked
+    assert world.asked == 0
+
+
+async def test_what_an_unlinked_node_runs_is_refused_as_its_claim_would_be() -> None:
+    world = World()
+    with pytest.raises(Conflict, match="VM 7 runs on node node3"):
+        await world.hosts.starting(desktop_order(7, owner=AWAY))
+    world.alive = False
+    with pytest.raises(Unavailable, match="VM 7 ran on node node3, which is away"):
+        await world.hosts.starting(desktop_order(7, owner=AWAY))
+
+
+async def test_what_runs_is_asked_where_it_runs() -> None:
+    world = World()
+    assert await world.hosts.running(VmId(7), LINKED) is world.linked
+    assert await world.hosts.running(VmId(7), AWAY) is world.here
+    assert await world.hosts.running(VmId(7), None) is world.here
+    world.linked.put(desktop_order(7), VmState.RUNNING)
+    status = await world.hosts.status(desktop_order(7, owner=LINKED).vm)
+    assert status is not None
+    assert status.state is VmState.RUNNING
+    assert await world.hosts.status(desktop_order(8, owner=LINKED).vm) is None
+
+
+@pytest.mark.parametrize(("node_id", "is_linked"), [(None, False), (HERE, False), (LINKED, True)])
+def test_a_seat_goes_back_to_its_host(node_id: NodeId | None, is_linked: bool) -> None:
+    world = World()
+    seat = Seat(node_id, VmId(7), Generation(1), DisplayAddress("10.0.0.1", 4100), ticket=1)
+    assert world.hosts.of_seat(seat) is (world.linked if is_linked else world.here)
