@@ -102,7 +102,9 @@ async def test_desktops_outlive_a_restart_of_the_node_on_a_host_without_inotify(
     source.write_text(NO_INOTIFY)
     await process.run(["tcc", "-shared", "-o", library, source])
     desk, later = await make(), await make()
-    async with viewing(desk, screen, tmp_path / "first"):
+    async with viewing(desk, screen, tmp_path / "first"), node.rest() as rest:
+        # nxagent ends by itself when it loses its very first client before that was greeted.
+        await until_vm(rest, desk.vm_id, display="connected")
         first = guest_pids(desk)[0]
         await node.sigkill()
     try:
