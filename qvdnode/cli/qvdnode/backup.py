@@ -39,7 +39,7 @@ RESTORE_EXAMPLES: Final = examples(
     "qvdnode restore --from /srv/backup/monday.tar --config /etc/qvdnode/qvdnode.toml",
     "qvdnode restore --from /srv/backup/whole.tar --identity --force",
     "qvdnode restore --from /srv/backup/homes --home alice --path Documents/thesis.odt",
-    "qvdnode restore --from /srv/backup/homes --home alice --at 2026-11-01 --to /root/alice",
+    "qvdnode restore --from /srv/backup/homes --home alice --at 2026-11-01 --to /srv/alice",
 )
 
 BackupFile = Annotated[
