@@ -69,6 +69,7 @@ async def one_bare_window(desktop: BareDesktop, on: Stage, found: Samples) -> No
     await on.watcher.wait_new(WINDOW_LIMIT_S)
     found.bare.append(time.monotonic() - began)
     found.bare_steps.append(dict(desktop.steps))
+    await desktop.connected()  # nxagent ends if it loses its first client before that
     await desktop.suspend()
 
 
