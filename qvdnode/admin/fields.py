@@ -74,5 +74,5 @@ AbsolutePath = Annotated[str, PATH.field()]
 Locale = Annotated[str, LOCALE.field()]
 Timezone = Annotated[str, TIMEZONE.field()]
 Word = Annotated[str, WORD.field()]
-"""A value to filter a list by."""
+"""A value to look for."""
 Note = Annotated[str, NOTE.field()]

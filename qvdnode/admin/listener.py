@@ -41,7 +41,7 @@ async def serving(
     settings: AdminSettings,
     trim_memory: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
-    """Serve the listener while the context is open, and close it at the end."""
+    """Answer on the listener inside; it is closed at the end."""
     runner = web.AppRunner(
         build_app(parts, clock), access_log=None, handle_signals=False, shutdown_timeout=GRACE_S
     )

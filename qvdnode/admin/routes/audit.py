@@ -23,7 +23,7 @@ class AuditView(AnswerModel):
 
 
 class AuditList(AnswerModel):
-    """Return one page of changes."""
+    """One page of changes."""
 
     items: list[AuditView]
     next_after: int | None

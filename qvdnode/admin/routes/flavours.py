@@ -31,7 +31,7 @@ DiskMib = Annotated[int, Field(ge=64, le=16_777_216)]
 
 
 class NewFlavour(RequestBody):
-    """The body that creates a flavour."""
+    """A flavour to be."""
 
     tenant_id: Id
     name: Name
@@ -52,7 +52,7 @@ class NewFlavour(RequestBody):
 
 
 class FlavourChange(RequestBody):
-    """The fields to change; others stay. A running VM uses the new values from its next start."""
+    """What to change; fields left out stay as they are. Running VMs take it at their next start."""
 
     name: Name = LeftOut
     image: ImageName = LeftOut
@@ -62,7 +62,7 @@ class FlavourChange(RequestBody):
     disk_mib: DiskMib = LeftOut
     home_mib: DiskMib = LeftOut
     application: Program | None = None
-    """null: show the desktop again."""
+    """null makes it a desktop again."""
     shell: AbsolutePath = LeftOut
     locale: Locale = LeftOut
     timezone: Timezone = LeftOut
@@ -92,7 +92,7 @@ class FlavourView(AnswerModel):
 
 
 class FlavourList(AnswerModel):
-    """Return one page of flavours."""
+    """One page of flavours."""
 
     items: list[FlavourView]
     next_after: int | None
@@ -132,7 +132,7 @@ async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
 
 
 async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourView:
-    """Create a flavour. Raises NotFound: no such tenant or image; Conflict: the name is taken."""
+    """Make a flavour; raises NotFound for its tenant or image, Conflict for its name."""
     catalogue = call.parts.catalogue
     image = await catalogue.images.by_name(call.body.image)
     wanted = call.body.model_dump(exclude={"tenant_id", "image"})

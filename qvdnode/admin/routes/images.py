@@ -22,7 +22,7 @@ class ImageView(AnswerModel):
 
 
 class ImageList(AnswerModel):
-    """Return one page of images."""
+    """One page of images."""
 
     items: list[ImageView]
     next_after: int | None
@@ -38,7 +38,7 @@ class VersionView(AnswerModel):
 
 
 class VersionList(AnswerModel):
-    """Return all versions of an image, oldest first."""
+    """All versions of an image, oldest first."""
 
     items: list[VersionView]
 

@@ -34,7 +34,7 @@ class SessionView(AnswerModel):
 
 
 class SessionList(AnswerModel):
-    """Return one page of sessions."""
+    """One page of sessions."""
 
     items: list[SessionView]
     next_after: int | None

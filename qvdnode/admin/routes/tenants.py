@@ -34,7 +34,7 @@ class TenantView(AnswerModel):
 
 
 class TenantList(AnswerModel):
-    """Return one page of tenants."""
+    """One page of tenants."""
 
     items: list[TenantView]
     next_after: int | None

@@ -26,7 +26,7 @@ class TokenView(AnswerModel):
 
 
 class TokenList(AnswerModel):
-    """Return one page of tokens."""
+    """One page of tokens."""
 
     items: list[TokenView]
     next_after: int | None

@@ -48,7 +48,7 @@ class UserView(AnswerModel):
 
 
 class UserList(AnswerModel):
-    """Return one page of users."""
+    """One page of users."""
 
     items: list[UserView]
     next_after: int | None

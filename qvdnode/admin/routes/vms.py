@@ -72,13 +72,13 @@ class VmDetail(VmView):
     last_end: str | None
     """Why that guest ended."""
     last_lines: list[str]
-    """The last lines of that guest's logs; the VM's log has more."""
+    """The last lines of that guest's logs; the whole is in the VM's log."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
 
 class VmList(AnswerModel):
-    """Return one page of VMs."""
+    """One page of VMs."""
 
     items: list[VmView]
     next_after: int | None

@@ -98,7 +98,7 @@ async def test_an_absent_database_is_waited_out(
 async def test_a_refusal_ends_the_lease_at_once(keeper: LeaseKeeper, leases: Leases) -> None:
     await keeper.renew()
     leases.fenced = True
-    with pytest.raises(LeaseLost, match="start it again"):
+    with pytest.raises(LeaseLost, match="restart it"):
         await keeper.renew()
     assert not keeper.valid()
 
