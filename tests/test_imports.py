@@ -38,7 +38,7 @@ HOMES: Final = {
 }
 KNOWN: Final = sys.stdlib_module_names | {"qvdnode", "_typeshed"}
 COMPUTING: Final = {
-    "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib",
+    "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "heapq",
     "ipaddress", "json", "math", "msgpack", "re", "shlex", "struct", "tomllib", "typing", "urllib",
     "zlib",
 }  # fmt: skip

@@ -10,7 +10,6 @@ import heapq
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from qvdnode.wire.load_record import AGE_TENTHS_MAX, LoadRecord
@@ -60,7 +59,7 @@ class LoadTable:
         self._entries: dict[int, _Entry] = {}
         self._forgotten: dict[int, tuple[int, int]] = {}
         """The last version of nodes that are gone, which others may still pass on."""
-        self._known: Mapping[int, KnownLoad] = MappingProxyType({})
+        self._known: Mapping[int, KnownLoad] = {}
         self._own: LoadRecord | None = None
         self._published_s = 0.0
         self._counter = 0
@@ -137,9 +136,7 @@ class LoadTable:
         self._publish_known()
 
     def _publish_known(self) -> None:
-        self._known = MappingProxyType(
-            {n: KnownLoad(e.record, e.received_s) for n, e in self._entries.items()}
-        )
+        self._known = {n: KnownLoad(e.record, e.received_s) for n, e in self._entries.items()}
 
 
 def worth_telling(told: LoadRecord, now: LoadRecord) -> bool:
