@@ -144,8 +144,9 @@ def test_files_of_the_node_are_small(archive: Path) -> None:
     huge = repacked(archive, **{"files/key.pem": bytes(2 << 20)})
     with open_archive(huge) as opened, pytest.raises(Invalid, match="bytes"):
         list(opened.files())
-    with pytest.raises(Invalid, match="bytes"), open_archive(
-        repacked(archive, manifest_json=b" " * (2 << 20))
+    with (
+        pytest.raises(Invalid, match="bytes"),
+        open_archive(repacked(archive, manifest_json=b" " * (2 << 20))),
     ):
         pass
 
