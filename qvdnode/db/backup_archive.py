@@ -133,10 +133,9 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         stream = open_files.enter_context(open_regular(path))
         try:
             file = open_files.enter_context(tarfile.open(fileobj=stream, mode="r:"))
-            while file.next() is not None:
-                if len(file.members) > MEMBERS_MAX:
+            for number, _ in enumerate(file):
+                if number >= MEMBERS_MAX:
                     raise Invalid(f"{path} is no backup: it holds over {MEMBERS_MAX} files.")
-            file.getmembers()
         except (ValueError, RecursionError) as error:
             raise Invalid(f"{path} is no complete backup: {error}") from error
         yield file

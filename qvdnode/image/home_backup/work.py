@@ -245,7 +245,7 @@ def _require_room(folder: Path, entries: tuple[Entry, ...], floor_mib: int = 0) 
 async def _into(
     place: int, name: str, store: HomeStore, entries: tuple[Entry, ...], owner: int | None
 ) -> None:
-    """Write entries into a new folder of a home that belongs to `owner`, or of the host for None."""
+    """Write entries into a new folder: of the home of `owner`, or of the host for None."""
     try:
         os.mkdir(name, 0o700, dir_fd=place)
     except FileExistsError as error:

@@ -1,7 +1,6 @@
 """What a client can do to a TLS stream beside sending data."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,13 +31,13 @@ async def test_a_client_that_asks_for_new_keys_and_reads_nothing_is_closed(
     def flood(port: int) -> None:
         with TlsAttacker(port) as attacker:
             assert attacker.shake_hands()
-            with pytest.raises(OSError, match="reset|pipe"):
-                # What the kernel's buffers take of the answers does not wait in the node.
-                for _ in range(20 * UNREAD_BYTES_MAX // ANSWER_BYTES // 1_000):
-                    attacker.send(attacker.update_keys(1_000))
+            # What the kernel's buffers take of the answers does not wait in the node.
+            for _ in range(20 * UNREAD_BYTES_MAX // ANSWER_BYTES // 1_000):
+                attacker.send(attacker.update_keys(1_000))
 
     async with echoing(identity.context, ended.append) as port:
-        await asyncio.to_thread(flood, port)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            await asyncio.to_thread(flood, port)
         await until(lambda: ended, what="the end of the connection")
         assert ended[0].stream.broken == "it reads no answers"
 
@@ -55,11 +54,11 @@ async def test_a_client_may_ask_for_new_keys(identity: NodeIdentity) -> None:
 
 
 @pytest.fixture
-def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What Python would print although nobody can catch it."""
     seen: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", seen.append)
-    yield seen
+    return seen
 
 
 @pytest.mark.parametrize("name", [b"a\xff\xfeb", b"\x1b[2J\n", b"." * 250, b"xn--\xe9", b"node"])

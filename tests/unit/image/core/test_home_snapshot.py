@@ -85,29 +85,29 @@ def test_what_grows_beyond_measure_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "changes"),
     [
-        replace(FILE, mode=0o100644),
-        replace(FILE, mode=-1),
-        replace(FILE, mode="0644"),
-        replace(FILE, owner=0xFFFF_FFFF),
-        replace(FILE, group=1.0),
-        replace(FILE, size=True),
-        replace(FILE, modified_ns=1 << 70),
-        replace(FILE, blocks=((7, DIGEST),)),
-        replace(FILE, blocks=((-1, DIGEST),)),
-        replace(FILE, attributes=(("security.capability", "00"),)),
-        replace(FILE, attributes=(("trusted.overlay.redirect", "00"),)),
-        replace(FILE, attributes=(("user.tag", "zz"),)),
-        replace(FILE, path=7),
-        replace(FILE, kind="device"),
-        replace(LINK, target=""),
-        replace(LINK, target="a\0b"),
+        (FILE, {"mode": 0o100644}),
+        (FILE, {"mode": -1}),
+        (FILE, {"mode": "0644"}),
+        (FILE, {"owner": 0xFFFF_FFFF}),
+        (FILE, {"group": 1.0}),
+        (FILE, {"size": True}),
+        (FILE, {"modified_ns": 1 << 70}),
+        (FILE, {"blocks": ((7, DIGEST),)}),
+        (FILE, {"blocks": ((-1, DIGEST),)}),
+        (FILE, {"attributes": (("security.capability", "00"),)}),
+        (FILE, {"attributes": (("trusted.overlay.redirect", "00"),)}),
+        (FILE, {"attributes": (("user.tag", "zz"),)}),
+        (FILE, {"path": 7}),
+        (FILE, {"kind": "device"}),
+        (LINK, {"target": ""}),
+        (LINK, {"target": "a\0b"}),
     ],
 )
-def test_what_can_be_true_of_no_file_is_refused(entry: Entry) -> None:
+def test_what_can_be_true_of_no_file_is_refused(entry: Entry, changes: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
-        decode(encode(Snapshot(HEAD, (HOME, entry))))
+        decode(encode(Snapshot(HEAD, (HOME, replace(entry, **changes)))))
 
 
 @pytest.mark.parametrize(
