@@ -5,11 +5,10 @@ checksum. The content of files is in separate blocks, named by their checksums.
 """
 
 import hashlib
-import io
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -137,7 +136,7 @@ def decode(content: bytes) -> Snapshot:
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         raise Invalid("it is damaged: its checksum is wrong")
     try:
-        lines = map(json.loads, io.BytesIO(text))
+        lines = map(json.loads, _lines(text))
         head = _head(next(lines, None))
         entries = tuple(_entry(line) for line in lines)
     except (ValueError, TypeError, RecursionError) as error:
@@ -168,6 +167,16 @@ def newest(names: Iterable[str], at: str) -> str:
     if not found:
         raise NotFound(f"The backup has nothing from {at} or before.")
     return found[-1]
+
+
+def _lines(text: bytes) -> Iterator[bytes]:
+    """The lines one by one: all at once, a forged text of line ends alone would fill the memory."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
 
 
 def _head(line: Any) -> Head:  # noqa: ANN401 - any JSON

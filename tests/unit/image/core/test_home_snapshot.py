@@ -58,6 +58,7 @@ def test_what_is_damaged_or_newer_is_refused(content: bytes) -> None:
         [],
         [None],
         [[1, 5, "alice", "acme", HEAD.made_at, 0]],
+        [[2, 5, "alice", "acme", HEAD.made_at, 0], astuple(HOME)],
         [[1, 5, "alice", "acme", "../../../../etc", 0], astuple(HOME)],
         [[1, 5, "alice", "acme", HEAD.made_at + "/x", 0], astuple(HOME)],
         [[1, -5, "alice", "acme", HEAD.made_at, 0], astuple(HOME)],
