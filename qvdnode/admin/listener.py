@@ -1,4 +1,4 @@
-"""Serves the application for people on a TLS port."""
+"""Serves the application for administrators on a TLS port."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -24,12 +24,12 @@ from qvdnode.tls.server_stream import ServerStream
 
 CONNECTIONS = Gauge("qvdnode_admin_connections", "Connections of administrators and monitors")
 UNAUTHENTICATED = Gauge(
-    "qvdnode_admin_unauthenticated", "Such connections without a valid token yet"
+    "qvdnode_admin_unauthenticated", "Admin connections without a valid token yet"
 )
-DROPPED = Counter("qvdnode_admin_dropped", "Such connections ended for being too many")
+DROPPED = Counter("qvdnode_admin_dropped", "Admin connections closed because of a limit")
 METRICS: Final = PortMetrics(CONNECTIONS, UNAUTHENTICATED, DROPPED)
 GRACE_S: Final = 2.0
-"""For requests that are being answered when the node stops."""
+"""Time for requests that are being answered when the node stops."""
 
 
 @asynccontextmanager
