@@ -2,11 +2,14 @@
 
 import logging
 import random
+from collections.abc import Container
 
 from qvdnode.cluster.core.placement import Candidate, Placement, Wish, place
+from qvdnode.cluster.core.recent_starts import RecentStarts
 from qvdnode.cluster.ports import LoadSource
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId
+from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Counter
 
 log = logging.getLogger(__name__)
@@ -17,15 +20,31 @@ PLACED = Counter("qvdnode_placements", "Starts that were given a node, or refuse
 class NodeChoice:
     """Applies the placement rules to what the farm's nodes told of themselves."""
 
-    def __init__(self, source: LoadSource, rng: random.Random, *, sample: int = 2) -> None:
+    def __init__(
+        self, source: LoadSource, rng: random.Random, clock: Clock, *, sample: int = 2
+    ) -> None:
         self._source = source
         self._rng = rng
+        self._clock = clock
         self._sample = sample
+        self._recent = RecentStarts()
 
-    def choose(self, wish: Wish, *, ran_last: NodeId | None = None) -> NodeId:
-        """The best node for it; raises NodeFull, with the reasons, when none can take it."""
+    def choose(
+        self, wish: Wish, *, ran_last: NodeId | None = None, without: Container[NodeId] = ()
+    ) -> NodeId:
+        """The best node for it, not one of `without`, which have refused it just now.
+
+        Raises NodeFull, with the reasons, when none can take it.
+        """
+        now_s = self._clock.monotonic_s()
+        loads = [load for load in self._source.loads() if load.node_id not in without]
         candidates = [
-            Candidate(load, ran_last=load.node_id == ran_last) for load in self._source.loads()
+            Candidate(
+                self._recent.counted(load, now_s),
+                ran_last=load.node_id == ran_last,
+                has_image=wish.image is not None and load.may_have(wish.image),
+            )
+            for load in loads
         ]
         placement = place(wish, candidates, self._rng, sample=self._sample)
         if not placement.ranked:
@@ -37,6 +56,7 @@ class NodeChoice:
             "node_chosen",
             extra={"node": best.node_id, "score": round(best.score, 2), "because": best.because},
         )
+        self._recent.add(best.node_id, wish.memory_mib, now_s)
         return best.node_id
 
 

@@ -136,6 +136,7 @@ def build(around: Surroundings) -> Node:
     choice = NodeChoice(
         OwnLoad(fleet, memory, config.memory, config.vm, membership.node_id),
         random.Random(secrets.randbits(64)),
+        clock,
         sample=config.cluster.placement_sample,
     )
     starts = StartChoice(choice, membership.node_id)

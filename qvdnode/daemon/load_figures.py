@@ -35,13 +35,14 @@ class OwnLoad:
         if node_id is None:
             return []
         fleet = self._fleet.load()
-        memory, reserve_mib = self._memory.memory(), self._memory_settings.host_reserve_mib
-        promisable_mib = capacity_mib(memory, reserve_mib, self._memory_settings.overcommit)
         return [
             Load(
                 node_id=node_id,
-                total_mib=reserve_mib + promisable_mib,
-                reserve_mib=reserve_mib,
+                capacity_mib=capacity_mib(
+                    self._memory.memory(),
+                    self._memory_settings.host_reserve_mib,
+                    self._memory_settings.overcommit,
+                ),
                 promised_mib=fleet.promised_mib,
                 guests=fleet.guests,
                 guests_max=self._vm_settings.id_slots,

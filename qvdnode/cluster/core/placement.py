@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 MEMORY_STALL_LIMIT_PCT: Final = 5.0
 """A node gets no more guests while its guests wait for memory more often than this."""
 LAG_LIMIT_S: Final = 0.1
+HANGS_S: Final = 1.0
+"""A node whose event loop is this late answers no client in time."""
+SILENT_S: Final = 60.0
+"""Figures this old say nothing; a node that is up repeats its own every 10 s."""
+IMAGE_BITS: Final = 64
 
 W_FREE_MEMORY: Final = 4.0
 W_RUN_QUEUE: Final = 2.0
@@ -36,9 +41,8 @@ class Load:
     """The latest load figures of a node. Stalls are PSI's avg10, 0 where the kernel has none."""
 
     node_id: NodeId
-    total_mib: int
-    reserve_mib: int
-    """Kept for the host itself."""
+    capacity_mib: int
+    """The memory that may be promised to guests, by the host's reserve and the overcommit."""
     promised_mib: int
     """The memory limits of all guests it owns, starting ones too: they do not use it yet."""
     guests: int
@@ -56,11 +60,20 @@ class Load:
     drivers: frozenset[str] = frozenset({"lxc"})
     draining: bool = False
     suspect: bool = False
+    images: int = 0
+    """Bit n is set when it has an image whose id leaves n at a division by IMAGE_BITS: a hint."""
+
+    age_s: float = 0.0
+    """How long ago the node read these figures."""
+
+    def may_have(self, image: int) -> bool:
+        """Whether it may have the image of that id; no means that it has not."""
+        return bool(self.images >> (image % IMAGE_BITS) & 1)
 
     @property
     def free_mib(self) -> int:
-        """Memory that is neither the host's nor promised."""
-        return self.total_mib - self.reserve_mib - self.promised_mib
+        """Memory that may be promised and is not."""
+        return self.capacity_mib - self.promised_mib
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,8 @@ class Wish:
 
     memory_mib: int
     driver: str = "lxc"
+    image: int | None = None
+    """The id of the image that it starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +145,8 @@ def refusal(wish: Wish, load: Load) -> str | None:
     waiting = counted(load.starts_waiting, "desktop")
     filters = (
         (load.suspect, "it does not answer"),
+        (load.age_s > SILENT_S, f"it has told nothing for {load.age_s:.0f} s"),
+        (load.loop_lag_s > HANGS_S, f"its process is {load.loop_lag_s:.1f} s late"),
         (load.draining, "it is being emptied"),
         (wish.driver not in load.drivers, f"it has no driver {wish.driver}"),
         (
@@ -153,7 +170,7 @@ def rank(candidate: Candidate) -> Ranked:
     """Score one node: the sum of weighted parts, each of them a reason."""
     load = candidate.load
     parts = (
-        ("memory free", W_FREE_MEMORY * _share(load.free_mib, load.total_mib)),
+        ("memory free", W_FREE_MEMORY * _share(load.free_mib, load.capacity_mib)),
         ("processor free", W_RUN_QUEUE * (1 - _share(load.run_queue, load.cores))),
         ("processor stalls", W_CPU_STALL * (1 - _pct(load.cpu_some_pct))),
         ("memory stalls", W_MEMORY_STALL * (1 - _pct(load.memory_full_pct * 10))),

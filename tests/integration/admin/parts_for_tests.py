@@ -33,6 +33,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import StartChoice
 from qvdnode.telemetry.repeated_events import RepeatedEvents
+from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
 
@@ -65,8 +66,7 @@ class OneNode:
         return [
             Load(
                 node_id=HERE,
-                total_mib=FACTS.memory_total_mib,
-                reserve_mib=FACTS.memory_reserved_mib,
+                capacity_mib=FACTS.memory_total_mib - FACTS.memory_reserved_mib,
                 promised_mib=fleet.promised_mib,
                 guests=fleet.guests,
                 guests_max=FACTS.guests_max,
@@ -104,7 +104,7 @@ def make_parts(
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
     users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
-    starts = StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE)
+    starts = StartChoice(NodeChoice(OneNode(fleet), random.Random(1), ManualClock()), lambda: HERE)
     return AdminParts(
         accounts=Accounts(
             tenants=Tenants(database),

@@ -6,6 +6,7 @@ from qvdnode.cluster.core.placement import Load, Wish
 from qvdnode.cluster.node_choice import NodeChoice
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId
+from tests.fakes.clock import ManualClock
 from tests.unit.cluster.core.test_placement import node
 
 WISH = Wish(memory_mib=1024)
@@ -22,7 +23,7 @@ class Farm:
 
 
 def choice(*loads: Load) -> NodeChoice:
-    return NodeChoice(Farm(*loads), random.Random(1))
+    return NodeChoice(Farm(*loads), random.Random(1), ManualClock())
 
 
 def test_a_farm_of_one_chooses_itself() -> None:
@@ -41,3 +42,23 @@ def test_a_full_farm_says_why() -> None:
 def test_a_farm_without_nodes_says_so() -> None:
     with pytest.raises(NodeFull, match="No node of the farm is up"):
         choice().choose(WISH)
+
+
+def test_a_node_that_refused_it_just_now_is_not_asked_again() -> None:
+    farm = choice(node(1), node(2))
+    assert farm.choose(WISH, ran_last=NodeId(1), without={NodeId(1)}) == 2
+    with pytest.raises(NodeFull):
+        farm.choose(WISH, without={NodeId(1), NodeId(2)})
+
+
+def test_starts_that_the_figures_do_not_show_yet_count() -> None:
+    """One desktop fits on each node: the second goes to the other one, the third nowhere."""
+    farm = choice(*(node(n, capacity_mib=1024, age_s=5.0) for n in (1, 2)))
+    assert {farm.choose(WISH), farm.choose(WISH)} == {1, 2}
+    with pytest.raises(NodeFull, match="0 MiB of memory are left"):
+        farm.choose(WISH)
+
+
+def test_a_node_that_has_the_image_is_preferred() -> None:
+    farm = choice(node(1), node(2, images=1 << 5), node(3))
+    assert farm.choose(Wish(memory_mib=1024, image=69)) == 2

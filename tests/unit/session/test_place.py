@@ -9,6 +9,7 @@ from qvdnode.cluster.node_choice import NodeChoice
 from qvdnode.model.errors import NodeFull, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.session.place import StartChoice
+from tests.fakes.clock import ManualClock
 from tests.fakes.orders import desktop_order
 from tests.unit.cluster.core.test_placement import node
 
@@ -24,7 +25,7 @@ class Farm:
 
 
 def choice(here: int | None, *loads: Load) -> StartChoice:
-    source = NodeChoice(Farm(*loads), random.Random(1))
+    source = NodeChoice(Farm(*loads), random.Random(1), ManualClock())
     return StartChoice(source, lambda: None if here is None else NodeId(here))
 
 

@@ -10,8 +10,7 @@ from qvdnode.model.ids import NodeId
 
 IDLE = Load(
     node_id=NodeId(1),
-    total_mib=65_536,
-    reserve_mib=1024,
+    capacity_mib=64_512,
     promised_mib=0,
     guests=0,
     guests_max=200,
@@ -38,6 +37,7 @@ def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:
     ("figures", "why"),
     [
         ({"suspect": True}, "does not answer"),
+        ({"loop_lag_s": 2.5}, "its process is 2.5 s late"),
         ({"draining": True}, "being emptied"),
         ({"drivers": frozenset({"kvm"})}, "no driver lxc"),
         ({"promised_mib": 64_000}, "512 MiB of memory are left, 1024 are needed"),
