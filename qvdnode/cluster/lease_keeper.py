@@ -58,7 +58,7 @@ class LeaseKeeper:
         """Whether this node may take VMs and start them."""
         return self._lease is not None and self._lease.valid(self._clock.monotonic_s())
 
-    def ran_out(self) -> str | None:
+    def problem(self) -> str | None:
         """A readiness check: why no desktop can be started, or None."""
         return None if self.valid() else RAN_OUT
 

@@ -15,7 +15,7 @@ from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_first_token
@@ -57,7 +57,7 @@ from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
-from qvdnode.session.place import StartChoice
+from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -73,8 +73,8 @@ GUEST_NAME: Final = "qvd"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is there before anything is built: the world, and what was read from it."""
+class NodeInputs:
+    """What the parts of a node are built from: configuration, clock, database, certificate."""
 
     config: Config
     clock: Clock
@@ -87,7 +87,7 @@ class Surroundings:
 class Node:
     """Everything that daemon/serve.py starts and stops."""
 
-    surroundings: Surroundings
+    inputs: NodeInputs
     membership: Membership
     joining: Joining
     nodes: Nodes
@@ -111,9 +111,9 @@ class Node:
 
 
 # long: it is the list of the node's parts
-def build(around: Surroundings) -> Node:
+def build(inputs: NodeInputs) -> Node:
     """Wire one node; nothing runs yet."""
-    config, clock, database = around.config, around.clock, around.database
+    config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
     membership = Membership(lambda seat: Ownership(database, seat))
     nft = Nft()
@@ -123,38 +123,38 @@ def build(around: Surroundings) -> Node:
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify, viewers)
+    fleet = _fleet(inputs, membership, confinement, rootfs, memory, inotify, viewers)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
-            membership.lease_ran_out,
+            membership.lease_problem,
             nft.refusal,
             _disk_check(config),
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
-    choice = NodeChoice(
+    choice = Scheduler(
         OwnLoad(fleet, memory, config.memory, config.vm, membership.node_id),
         random.Random(secrets.randbits(64)),
         sample=config.cluster.placement_sample,
     )
-    starts = StartChoice(choice, membership.node_id)
+    starts = LocalPlacement(choice, membership.node_id)
     # One node to a farm as yet: the table of hosts has this one alone.
     hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
     connections = Connections(hosts, viewers, journal)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(vms, _user_tokens(around), hosts, connections, readiness, stop_limit_s)
-    accounts = _accounts(around)
+    desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
+    accounts = _accounts(inputs)
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
-        around.identity.context(),
+        inputs.identity.context(),
         clock,
         config.clients,
         trim_memory,
     )
     return Node(
-        surroundings=around,
+        inputs=inputs,
         membership=membership,
         joining=Joining(
             Host(config.node.name, config.clients.address, boot_id()),
@@ -188,17 +188,17 @@ def build(around: Surroundings) -> Node:
 
 
 def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> AdminParts:
-    """What the front door for people uses, once the ports are known that it tells of."""
-    around = node.surroundings
-    config, database = around.config, around.database
-    started_at = around.clock.now()
+    """What the administrators' port uses. Built last, since it reports both ports."""
+    inputs = node.inputs
+    config, database = inputs.config, inputs.database
+    started_at = inputs.clock.now()
 
     def facts() -> NodeFacts:
         memory = node.memory.memory()
         return NodeFacts(
             name=config.node.name,
             version=version("qvdnode"),
-            fingerprint=around.identity.fingerprint(),
+            fingerprint=inputs.identity.fingerprint(),
             client_port=announced.client_port,
             admin_port=announced.admin_port,
             started_at=started_at,
@@ -220,13 +220,13 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         load=node.fleet.load,
         facts=facts,
         not_ready=node.readiness.reason,
-        port_events=RepeatedEvents("admin", around.clock.monotonic_s),
+        port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
         supervisor=supervisor,
     )
 
 
 def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
-    around: Surroundings,
+    inputs: NodeInputs,
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
@@ -234,11 +234,11 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     inotify: Inotify,
     viewers: Viewers,
 ) -> Fleet:
-    config = around.config
+    config = inputs.config
     settings = replace(
         config.vm,
         prefix=config.node.prefix + GUEST_NAME,
-        nameservers=around.nameservers,
+        nameservers=inputs.nameservers,
         display_port=config.network.display_port,
     )
     driver = LxcDriver(
@@ -247,7 +247,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             prefix=settings.prefix,
             bridge=config.network.bridge_name,
         ),
-        around.clock,
+        inputs.clock,
     )
     admission = HostAdmission(memory.memory, config.memory)
     fleet = Fleet(
@@ -259,10 +259,10 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             past_starts=StoredPastStarts(settings.past_starts),
             store=membership,
             admission=admission,
-            clock=around.clock,
+            clock=inputs.clock,
             settings=settings,
             boot_id=boot_id(),
-            lease_ran_out=membership.lease_ran_out,
+            lease_problem=membership.lease_problem,
             node_id=membership.node_id,
             tell_viewer=viewers.deliver,
         )
@@ -271,8 +271,8 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     return fleet
 
 
-def _accounts(around: Surroundings) -> Accounts:
-    config, database, clock = around.config, around.database, around.clock
+def _accounts(inputs: NodeInputs) -> Accounts:
+    config, database, clock = inputs.config, inputs.database, inputs.clock
     hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
     users = Users(database)
     api_tokens = ApiTokens(database)
@@ -280,7 +280,7 @@ def _accounts(around: Surroundings) -> Accounts:
         tenants=Tenants(database),
         users=users,
         authenticator=Authenticator(
-            LoginStores(users, _user_tokens(around), FamiliarSources(database)),
+            LoginStores(users, _user_tokens(inputs), FamiliarSources(database)),
             hasher,
             clock,
             config.auth,
@@ -292,10 +292,10 @@ def _accounts(around: Surroundings) -> Accounts:
     )
 
 
-def _user_tokens(around: Surroundings) -> UserTokens:
-    auth = around.config.auth
+def _user_tokens(inputs: NodeInputs) -> UserTokens:
+    auth = inputs.config.auth
     return UserTokens(
-        around.database,
+        inputs.database,
         life=timedelta(seconds=auth.token_life_s),
         per_user_max=auth.tokens_per_user,
     )

@@ -1,4 +1,4 @@
-"""Writes session rows behind the desktops' backs: a user never waits for them.
+"""Writes session rows in the background: a user never waits for them.
 
 While the database is away the entries wait here, in order and bounded, and are written when it is
 back; what does not fit is dropped with a log line, since a record is worth less than a desktop.
@@ -89,7 +89,7 @@ class SessionJournal:
             async with TimeLimit(limit_s):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("session_journal_left", extra={"entries": len(self._waiting)})
+            log.warning("session_rows_not_written", extra={"entries": len(self._waiting)})
 
     async def run(self) -> None:
         """Write what waits, for ever."""

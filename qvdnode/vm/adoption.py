@@ -58,7 +58,7 @@ class FoundResources:
     """A guest for its actor to take over, or to end."""
 
     guest: GuestResources
-    claimed: Generation | None
+    acquired: Generation | None
     """Under which generation the VM's row is this node's; None when it is not."""
     whole: bool
     error: FarmError | None
@@ -85,24 +85,24 @@ async def adopt(
         _log_decision(decision)
         match decision:
             case Adopt(vm_id=vm_id):
-                if await _claim(dependencies, state, records[vm_id], until_s):
+                if await _adopt_guest(dependencies, state, records[vm_id], until_s):
                     adopted.append(vm_id)
                 else:
                     ended[vm_id] = GuestFailed(NOT_WHOLE, step="guest")
             case EndGuest(vm_id=vm_id):
-                await _claim(dependencies, state, records[vm_id], until_s)
+                await _adopt_guest(dependencies, state, records[vm_id], until_s)
                 ended[vm_id] = _death(dependencies, records[vm_id], found[vm_id], rows)
             case MarkStopped(vm_id=vm_id, generation=generation):
                 if vm_id not in records:  # otherwise once its guest is gone
                     await _mark_stopped(dependencies, vm_id, generation)
                 released.append(vm_id)
     swept = await sweep(dependencies, [records[vm_id] for vm_id in (*adopted, *ended)])
-    # Only now: a guest that ends while it is swept for would have its rules put back.
+    # Only now: were an actor to release a port during the sweep, the sweep would restore its rules.
     for vm_id in (*adopted, *ended):
         whole = vm_id in adopted
-        claimed = _claimed(records[vm_id], rows)
+        acquired = _acquired_generation(records[vm_id], rows)
         guest = from_record(records[vm_id])
-        take_over(FoundResources(guest, claimed, whole, ended.get(vm_id)))
+        take_over(FoundResources(guest, acquired, whole, ended.get(vm_id)))
     report = AdoptionReport(
         tuple(adopted),
         tuple(ended),
@@ -129,7 +129,7 @@ def _log_report(report: AdoptionReport) -> None:
 
 
 def _log_decision(decision: Decision) -> None:
-    facts = {"vm": decision.vm_id, "because": decision.because}
+    facts = {"vm": decision.vm_id, "because": decision.reason}
     match decision:
         case Adopt():
             log.info("guest_adopted", extra=facts)
@@ -152,7 +152,7 @@ async def sweep(dependencies: FleetDependencies, kept: Sequence[GuestRecord]) ->
         dependencies.rootfs.sweep(generations),
         dependencies.run_folders.sweep(vms),
     ):
-        # One stray must not keep the node from starting.
+        # One leftover must not keep the node from starting.
         with contained("sweep_failed"):
             try:
                 swept += await work
@@ -174,17 +174,17 @@ async def release_unknown(
             await _mark_stopped(dependencies, row.vm_id, row.generation)
 
 
-def _claimed(record: GuestRecord, rows: Sequence[OwnedRow] | None) -> Generation | None:
+def _acquired_generation(record: GuestRecord, rows: Sequence[OwnedRow] | None) -> Generation | None:
     if rows is None:
         return record.generation
-    # A row that is not this node's is not for it to write, one of another start is.
+    # This node writes its own rows only, also those of another start of the VM.
     return {row.vm_id: row.generation for row in rows}.get(record.order.vm.id)
 
 
 async def _records(
     dependencies: FleetDependencies, state: FleetState, until_s: float
 ) -> list[GuestRecord]:
-    """The state files; raises HostFailed, since without them every guest would be a stranger."""
+    """The state files. Raises HostFailed: without them every guest would be swept as a leftover."""
 
     async def read() -> list[GuestRecord]:
         return state.state_files.read_all()
@@ -220,7 +220,7 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
             until_s=until_s,
         )
     except HostFailed as error:
-        log.warning("guest_taken_for_alive", extra={"vm": vm_id, "because": str(error)})
+        log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": str(error)})
         return True
     return process == record.process
 
@@ -243,20 +243,20 @@ async def _rows(dependencies: FleetDependencies) -> list[OwnedRow] | None:
     try:
         owned = await dependencies.store.owned()
     except FarmError as error:
-        log.warning("rows_unread", extra={"because": str(error)})
+        log.warning("rows_not_read", extra={"because": str(error)})
         return None
     return [OwnedRow(vm_id, generation, state) for vm_id, generation, state in owned]
 
 
-async def _claim(
+async def _adopt_guest(
     dependencies: FleetDependencies, state: FleetState, record: GuestRecord, until_s: float
 ) -> bool:
     """Mark what the guest has as taken; False if it is known that a part of it is missing."""
     vm_id = record.order.vm.id
-    if not state.slots.claim(record.ids):
+    if not state.slots.adopt(record.ids):
         log.warning("guest_not_whole", extra={"vm": vm_id, "because": "its ids are not ours"})
         return False
-    with contained("guest_adopted_unseen", vm=vm_id):
+    with contained("guest_adopted_unchecked", vm=vm_id):
         try:
             return await retry.retry(
                 dependencies.clock,
@@ -269,7 +269,7 @@ async def _claim(
             log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(error)})
             return False
         except HostFailed as error:
-            log.warning("guest_adopted_unseen", extra={"vm": vm_id, "because": str(error)})
+            log.warning("guest_adopted_unchecked", extra={"vm": vm_id, "because": str(error)})
     return True
 
 

@@ -37,8 +37,8 @@ class FleetDependencies:
     clock: Clock
     settings: VmSettings
     boot_id: str
-    lease_ran_out: Callable[[], str | None]
-    """Why nothing that was claimed may be started any more, or None; asked before each launch."""
+    lease_problem: Callable[[], str | None]
+    """Why this node may start no VM any more, or None; checked before each launch."""
     node_id: Callable[[], NodeId | None]
     """This node; None before it has joined the farm."""
     tell_viewer: Callable[[ViewerEvent], None]

@@ -105,11 +105,11 @@ class Fleet:
         await answer
         await actor.recorded()
 
-    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
+    def end_for_disk(self, vm_id: VmId, reason: str, *, at_once: bool) -> None:
         """End a desktop that fills the disk: kill it `at_once`, or ask it first."""
         actor = self._known(vm_id)
         if actor is not None:
-            actor.post(m.DiskFilled(because, at_once))
+            actor.post(m.DiskFilled(reason, at_once))
 
     async def disconnect(self, vm_id: VmId) -> bool:
         """Close the stream of the VM's client; False if it has none."""
@@ -197,7 +197,7 @@ class Fleet:
 
     def _take_over(self, found: adoption.FoundResources) -> None:
         self._actor(found.guest.order).adopt(
-            found.guest, claimed=found.claimed, whole=found.whole, error=found.error
+            found.guest, acquired=found.acquired, whole=found.whole, error=found.error
         )
 
     def _known(self, vm_id: VmId) -> GuestActor | None:

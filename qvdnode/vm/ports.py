@@ -138,7 +138,7 @@ class RunFolders(Protocol):
         """Report what the display's log holds, once before this returns and whenever it grows.
 
         The answer ends it. Raises PartGone when there is no folder, HostFailed when it cannot be
-        looked at now.
+        read now.
         """
         ...
 
@@ -179,7 +179,7 @@ class RootfsProvider(Protocol):
     ) -> None:
         """Raise NodeFull while the disk has no room for the desktop beside what is `promised`.
 
-        Changes nothing, and awaits nothing between that look and its return.
+        Changes nothing, and awaits nothing between that check and its return.
         """
         ...
 
@@ -231,8 +231,11 @@ class VmStore(Protocol):
     """Ownership and state of VMs in the database; every write carries the generation."""
 
     async def acquire(self, vm_id: VmId) -> Generation:
-        """Claim the VM for this node: one guarded statement; raises Conflict, LeaseLost,
-        Unavailable, of which AcquireUnknown alone means that it may have happened."""
+        """Acquire the VM for this node by one guarded statement.
+
+        Raises Conflict, LeaseLost, or Unavailable; after AcquireUnknown alone, which is one of
+        the last kind, the VM may be acquired all the same.
+        """
         ...
 
     async def record(

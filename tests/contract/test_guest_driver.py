@@ -15,6 +15,7 @@ from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.ports import GuestDriver, RunFolders
 from qvdnode.wire import session_params
+from qvdnode.wire.session_exit import SessionExit
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
@@ -43,7 +44,7 @@ class Kit:
 
         end = self.folders.follow(spec.vm_id, hear)
         try:
-            assert await self.driver.run_session(spec, "start", limit_s=LIMIT_S) == 0
+            assert await self.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.DONE
             await until(lambda: DisplayEvent.LISTENS in heard, what="the display to listen")
         finally:
             end()
@@ -171,17 +172,21 @@ async def test_a_display_that_waits_for_its_first_client_ends_when_it_is_dismiss
 async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.listening(spec)
-    assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 4
-    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == 6
+    assert (
+        await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.ALREADY_RUNNING
+    )
+    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == SessionExit.OPTIONS_HOLD
 
 
 async def test_the_session_script_says_what_is_wrong(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.driver.launch(spec)
-    assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 3
+    assert (
+        await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.BAD_PARAMETERS
+    )
     kit.folders.write_params(spec.vm_id, session_params.encode(PARAMS))
-    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == 5
-    assert await kit.driver.run_session(spec, "dance", limit_s=LIMIT_S) == 2
+    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == SessionExit.NOT_RUNNING
+    assert await kit.driver.run_session(spec, "dance", limit_s=LIMIT_S) == SessionExit.UNKNOWN_VERB
 
 
 @pytest.mark.parametrize("pid", [1, 4_000_000])

@@ -14,8 +14,8 @@ from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
-from qvdnode.vm.core.session_facts import ExitCode
 from qvdnode.vm.core.start_record import StartRecord
+from qvdnode.wire.session_exit import SessionExit
 from tests.fakes.simulated_nxagent import SimulatedNxagent
 
 
@@ -116,26 +116,26 @@ class MemoryDriver:
         guest = self._guest(spec)
         folder = self._host.folders.get(spec.vm_id)
         if guest is None or folder is None or folder.params is None:
-            return ExitCode.BAD_PARAMETERS
+            return SessionExit.BAD_PARAMETERS
         running = guest.display is not None
         match verb:
             case "start" if running:
-                return ExitCode.ALREADY_RUNNING
+                return SessionExit.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
             case "resume" | "suspend" if not running:
-                return ExitCode.NOT_RUNNING
+                return SessionExit.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
                     guest.display.take(15)
             case "resume":
                 folder.options = folder.params
-                return ExitCode.OPTIONS_HOLD
+                return SessionExit.OPTIONS_HOLD
             case "suspend":
                 pass
             case _:
-                return ExitCode.UNKNOWN_VERB
-        return ExitCode.OK
+                return SessionExit.UNKNOWN_VERB
+        return SessionExit.DONE
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Hand the signal to the display, then wait if the method is held."""

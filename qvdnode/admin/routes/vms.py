@@ -163,7 +163,7 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
         last_end_at=None if last is None else last.ended_at,
-        last_end=None if last is None else last.because,
+        last_end=None if last is None else last.reason,
         last_lines=[] if last is None else last.last_lines,
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,

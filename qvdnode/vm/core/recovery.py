@@ -37,11 +37,11 @@ class FoundGuest:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Take over a guest that runs."""
+    """Adopt a guest that runs."""
 
     vm_id: VmId
     generation: Generation
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class EndGuest:
 
     vm_id: VmId
     generation: Generation
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class MarkStopped:
 
     vm_id: VmId
     generation: Generation
-    because: str
+    reason: str
 
 
 Decision = Adopt | EndGuest | MarkStopped
@@ -96,8 +96,8 @@ def _judge(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> Decision:
         return EndGuest(guest.vm_id, guest.generation, LEFT_OVER)
     if _is_ours(guest, owned):
         return Adopt(guest.vm_id, guest.generation, CONFIRMED)
-    because = OTHER_GENERATION if guest.vm_id in owned else NOT_OURS
-    return EndGuest(guest.vm_id, guest.generation, because)
+    reason = OTHER_GENERATION if guest.vm_id in owned else NOT_OURS
+    return EndGuest(guest.vm_id, guest.generation, reason)
 
 
 def _is_ours(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 LAST_LINES_S: Final = 0.1
 """Longer than the log may stay unread, see host.inotify.REST_S."""
-LAST_WORDS_MAX: Final = 2000
+LOG_TAIL_MAX: Final = 2000
 """Characters of its logs that are kept when a display is lost; the logs go with the guest."""
 
 
@@ -85,8 +85,8 @@ class DisplayOperations:
                 self._trim_log()
             case e.HangUp():
                 raise AssertionError("a turn waits for this one: hang_up")
-            case e.LogLostDesktop(because=because):
-                facts = {"vm": self._vm_id, "because": because, "last_words": self._last_words()}
+            case e.LogLostDesktop(reason=reason):
+                facts = {"vm": self._vm_id, "because": reason, "log_tail": self._log_tail()}
                 log.warning("desktop_lost", extra=facts)
 
     async def hang_up(self, effect: e.HangUp) -> None:
@@ -142,11 +142,11 @@ class DisplayOperations:
         try:
             self._dependencies.run_folders.trim(self._vm_id)
         except FarmError as error:
-            log.warning("log_not_cut", extra={"vm": self._vm_id, "because": str(error)})
+            log.warning("log_not_trimmed", extra={"vm": self._vm_id, "because": str(error)})
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         try:
-            return self._dependencies.run_folders.log_tail(self._vm_id)[-LAST_WORDS_MAX:]
+            return self._dependencies.run_folders.log_tail(self._vm_id)[-LOG_TAIL_MAX:]
         except FarmError as error:
             return f"(unreadable: {error})"
 
@@ -186,7 +186,7 @@ class DisplayOperations:
         await self._dependencies.clock.sleep(LAST_LINES_S)
         self._post(m.DisplayProcessGone(self._start, pid, self._desktop_exit()))
 
-    # -- what it is asked to do ----------------------------------------------------------------
+    # -- start, resume, dismissal ----------------------------------------------------------------
 
     async def _run_start(self, run: int, params: DisplayParams) -> None:
         with self._reporting("start"):

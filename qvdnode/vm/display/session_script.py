@@ -6,10 +6,11 @@ import logging
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.guest import GuestSpec
-from qvdnode.vm.core.session_facts import ExitCode, session_params
+from qvdnode.vm.core.session_facts import session_params
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.resources import GuestResources
 from qvdnode.wire import session_params as session_file
+from qvdnode.wire.session_exit import SessionExit
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,9 @@ async def start(
         write_params(dependencies, guest, params)
         _note_digest(dependencies, state, guest, None)
         code = await run(dependencies, guest, "start")
-        if code not in {ExitCode.OK, ExitCode.ALREADY_RUNNING}:
+        if code not in {SessionExit.DONE, SessionExit.ALREADY_RUNNING}:
             raise _failed("start", code)
-        return code == ExitCode.ALREADY_RUNNING
+        return code == SessionExit.ALREADY_RUNNING
     finally:
         guest.steps["session"] = clock.monotonic_s() - began_s
 
@@ -88,9 +89,9 @@ async def prepare_resume(
     # A script that fails may have changed the options all the same.
     _note_digest(dependencies, state, guest, None)
     code = await run(dependencies, guest, "resume")
-    if code not in {ExitCode.OK, ExitCode.OPTIONS_HOLD}:
+    if code not in {SessionExit.DONE, SessionExit.OPTIONS_HOLD}:
         raise _failed("resume", code)
-    if code == ExitCode.OPTIONS_HOLD:
+    if code == SessionExit.OPTIONS_HOLD:
         _note_digest(dependencies, state, guest, digest)
 
 
@@ -108,7 +109,7 @@ def _note_digest(
         state.state_files.write(record)
     except FarmError as error:
         facts = {"vm": guest.order.vm.id, "because": str(error)}
-        log.warning("lasting_not_noted", extra=facts)
+        log.warning("resume_digest_not_written", extra=facts)
 
 
 def _failed(verb: str, code: int) -> GuestFailed:

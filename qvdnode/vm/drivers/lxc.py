@@ -208,7 +208,7 @@ class LxcDriver:
             name for name in names - set(keep) if name.startswith(self._settings.prefix)
         )
         for name in strangers:
-            log.warning("stray_guest_ended", extra={"guest": name})
+            log.warning("leftover_guest_ended", extra={"guest": name})
             await self._end(name)
         if not keep:
             self._cgroups.remove(self._host.group)

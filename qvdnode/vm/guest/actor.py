@@ -98,13 +98,13 @@ class GuestActor:
         self,
         guest: GuestResources,
         *,
-        claimed: Generation | None,
+        acquired: Generation | None,
         whole: bool,
         error: FarmError | None,
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
         self._guest = guest
-        self.post(m.Found(guest.order, claimed, whole, error))
+        self.post(m.Found(guest.order, acquired, whole, error))
 
     async def run(self) -> None:
         """Handle messages until the VM is at rest and nobody wants anything of it."""
@@ -171,7 +171,7 @@ class GuestActor:
             generation=None if guest is None else guest.generation,
             viewer=core.clients.seated is not None,
             error=None if core.error is None else str(core.error),
-            because=core.because,
+            end_reason=core.end_reason,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
         )
@@ -332,7 +332,7 @@ class GuestActor:
     async def _clean(self, clean: e.Clean) -> None:
         if self._guest is not None:
             await teardown.keep_logs(
-                self._dependencies, self._guest, clean.because, failed=clean.failed
+                self._dependencies, self._guest, clean.reason, failed=clean.failed
             )
             await teardown.clean(self._dependencies, self._state, self._guest)
         self.post(m.Cleaned(clean.start))

@@ -132,17 +132,17 @@ class BringUp:
         try:
             generation = await self._dependencies.store.acquire(self._guest.order.vm.id)
         except AcquireUnknown as error:
-            # Or nobody would release the row.
-            self._post(m.Claimed(self._start, error.generation))
+            # The row may be ours: without the generation nobody would release it.
+            self._post(m.Acquired(self._start, error.generation))
             raise
         self._guest.generation = generation
-        self._post(m.Claimed(self._start, generation))
+        self._post(m.Acquired(self._start, generation))
         return generation
 
     def _require_lease(self) -> None:
-        # The claim was guarded, and the steps since may have taken longer than the lease had left.
-        if (because := self._dependencies.lease_ran_out()) is not None:
-            raise LeaseLost(because)
+        # The lease held when the row was acquired; the steps since may have taken longer than it lasted.
+        if (problem := self._dependencies.lease_problem()) is not None:
+            raise LeaseLost(problem)
 
     def _remember(self) -> None:
         record = self._guest.record(self._dependencies.boot_id)

@@ -34,7 +34,7 @@ async def shut_down(
     try:
         session_script.write_params(dependencies, guest, params)
     except FarmError as error:
-        log.warning("params_not_renewed", extra={"vm": vm_id, "because": str(error)})
+        log.warning("params_not_written", extra={"vm": vm_id, "because": str(error)})
     try:
         await session_script.run(dependencies, guest, "stop")
     except FarmError as error:
@@ -56,7 +56,7 @@ async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
 
 
 async def keep_logs(
-    dependencies: FleetDependencies, guest: GuestResources, because: str, *, failed: bool
+    dependencies: FleetDependencies, guest: GuestResources, reason: str, *, failed: bool
 ) -> None:
     """Keep why the guest ended and its logs, which go with it."""
     vm_id, generation = guest.order.vm.id, guest.generation
@@ -68,7 +68,7 @@ async def keep_logs(
         except FarmError:
             tail = ""  # it ended before it had a folder
         home = None if guest.root is None else guest.root.home
-        record = StartRecord(vm_id, generation, dependencies.clock.now(), because, failed, tail)
+        record = StartRecord(vm_id, generation, dependencies.clock.now(), reason, failed, tail)
         await dependencies.past_starts.keep(record, home)
 
 

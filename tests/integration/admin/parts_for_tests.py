@@ -12,7 +12,7 @@ from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.cluster.core.placement import Load
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -31,7 +31,7 @@ from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
-from qvdnode.session.place import StartChoice
+from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
@@ -104,7 +104,7 @@ def make_parts(
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
     users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
-    starts = StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE)
+    starts = LocalPlacement(Scheduler(OneNode(fleet), random.Random(1)), lambda: HERE)
     return AdminParts(
         accounts=Accounts(
             tenants=Tenants(database),

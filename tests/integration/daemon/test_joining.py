@@ -58,7 +58,7 @@ async def test_nothing_can_be_owned_before_the_join_is_whole(database: Database)
     assert node.membership.node_id() is None
     node.step_done.set()
     assert await attempt is node.membership.lease
-    assert node.membership.lease_ran_out() is None
+    assert node.membership.lease_problem() is None
     await node.membership.acquire(vm.id)
 
 
@@ -69,7 +69,7 @@ async def test_a_join_that_breaks_off_is_no_join_and_can_be_tried_again(
     node.away = True
     assert not await node.join()
     assert node.membership.node_id() is None
-    assert "new ones cannot start" in str(node.membership.lease_ran_out())
+    assert "new ones cannot start" in str(node.membership.lease_problem())
     node.away = False
     assert await node.join()
     assert node.membership.node_id() is not None

@@ -110,7 +110,7 @@ async def test_a_log_that_cannot_be_read_now_is_read_later(
     with log_of(folders).open("a", encoding="utf-8") as log, nothing_to_open_with():
         log.write(LISTENS)
         log.flush()
-        await until(lambda: "log_unread" in caplog.messages)
+        await until(lambda: "log_not_read" in caplog.messages)
         assert ear.heard == []
     await until(lambda: ear.heard == [DisplayEvent.LISTENS])
     end()

@@ -89,7 +89,7 @@ class World:
     confinement: FakeConfinement = field(default_factory=FakeConfinement)
     admission: Admission = field(default_factory=Admission)
     boot_id: str = "boot-1"
-    lease_ran_out: str | None = None
+    lease_problem: str | None = None
     at_once: int = 4
     queue_max: int = 10
     redraws_at_once: int = 4
@@ -118,7 +118,7 @@ class World:
             clock=self.clock,
             settings=settings,
             boot_id=self.boot_id,
-            lease_ran_out=lambda: self.lease_ran_out,
+            lease_problem=lambda: self.lease_problem,
             node_id=lambda: NODE,
             tell_viewer=self.tell_viewer,
         )

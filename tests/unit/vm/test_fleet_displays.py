@@ -126,9 +126,9 @@ async def test_the_log_of_a_desktop_outlives_it_with_the_reason(world: World) ->
     assert await world.fleet.status(VM) is None
     [past] = await world.fleet.past_starts(VM)
     assert past.failed
-    assert "could not be run" in past.because
+    assert "could not be run" in past.reason
     text = await world.fleet.log_tail(VM)
-    assert past.because in text
+    assert past.reason in text
     assert "Session: Session started" in text
     await world.attach()
     assert "--- now" in await world.fleet.log_tail(VM)
