@@ -82,7 +82,7 @@ class Joining:
         return lease
 
     async def _membership_row(self) -> NodeMembership:
-        """The node's membership. After a reboot, waits until the lease of the earlier boot is over."""
+        """Join. After a reboot, wait until the lease of the earlier boot is over."""
         host = self._host
         limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + RETRY_S
         deadline_s = self._clock.monotonic_s() + limit_s

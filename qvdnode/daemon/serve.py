@@ -116,7 +116,7 @@ async def _raise_limits(node: Node) -> None:
 
 
 async def _restore_host(node: Node) -> None:
-    """Remove the network and restore the kernel limits; raises HostFailed while there are guests."""
+    """Remove the network and restore the kernel limits; raises HostFailed while guests run."""
     await node.network.down()
     back = await asyncio.to_thread(node.limits.release, node.inputs.config.network.prefix)
     log.info("kernel_limits_restored", extra={"to": back})

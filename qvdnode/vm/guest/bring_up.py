@@ -140,7 +140,7 @@ class BringUp:
         return generation
 
     def _require_lease(self) -> None:
-        # The lease held when the row was acquired; the steps since may have taken longer than it lasted.
+        # It was valid when the row was acquired; the steps since may have taken longer than that.
         if (problem := self._dependencies.lease_problem()) is not None:
             raise LeaseLost(problem)
 
