@@ -2,11 +2,10 @@
 
 import random
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Final
 
 from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
@@ -18,6 +17,7 @@ from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
@@ -63,13 +63,11 @@ from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.dependencies import FleetDependencies
-from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.instance import Instance
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
-
-GUEST_NAME: Final = "qvd"
-"""What the names of guests begin with, after the instance's prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +79,11 @@ class NodeInputs:
     database: Database
     identity: NodeIdentity
     nameservers: tuple[str, ...]
+
+    @property
+    def instance(self) -> Instance:
+        """What the node's guests have in common."""
+        return self.config.instance(self.nameservers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class Node:
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
     importer: Importer
+    drivers: DriverTable
+    driver_offer: DriverOffer
     fleet: Fleet
     hosts: Hosts
     journal: SessionJournal
@@ -111,11 +116,12 @@ class Node:
 
 
 # long: it is the list of the node's parts
-def build(inputs: NodeInputs) -> Node:
+def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Node:
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
     membership = Membership(lambda seat: Ownership(database, seat))
+    drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
@@ -123,7 +129,7 @@ def build(inputs: NodeInputs) -> Node:
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(inputs, membership, confinement, rootfs, memory, inotify, viewers)
+    fleet = _fleet(inputs, drivers, membership, confinement, rootfs, memory, inotify, viewers)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -134,7 +140,7 @@ def build(inputs: NodeInputs) -> Node:
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
     choice = Scheduler(
-        OwnLoad(fleet, memory, config.memory, config.vm, membership.node_id),
+        OwnLoad(fleet, drivers, memory, config.memory, config.vm, membership.node_id),
         random.Random(secrets.randbits(64)),
         sample=config.cluster.placement_sample,
     )
@@ -157,7 +163,7 @@ def build(inputs: NodeInputs) -> Node:
         inputs=inputs,
         membership=membership,
         joining=Joining(
-            Host(config.node.name, config.clients.address, boot_id()),
+            Host(config.node.name, config.clients.address, boot_id(), drivers.offered),
             database,
             membership,
             clock,
@@ -173,6 +179,8 @@ def build(inputs: NodeInputs) -> Node:
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        drivers=drivers,
+        driver_offer=DriverOffer(drivers, nodes, membership),
         fleet=fleet,
         hosts=hosts,
         journal=journal,
@@ -207,6 +215,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
             memory_reserved_mib=config.memory.host_reserve_mib,
             guests_max=config.vm.id_slots,
             starts_at_once_max=config.vm.starts_at_once,
+            drivers=node.drivers.checks,
             disk=node.rootfs.ledger.show(node.fleet.promised()),
         )
 
@@ -227,6 +236,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
 def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     inputs: NodeInputs,
+    drivers: DriverTable,
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
@@ -234,33 +244,20 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     inotify: Inotify,
     viewers: Viewers,
 ) -> Fleet:
-    config = inputs.config
-    settings = replace(
-        config.vm,
-        prefix=config.node.prefix + GUEST_NAME,
-        nameservers=inputs.nameservers,
-        display_port=config.network.display_port,
-    )
-    driver = LxcDriver(
-        LxcSettings(
-            folder=config.node.state_dir / "lxc",
-            prefix=settings.prefix,
-            bridge=config.network.bridge_name,
-        ),
-        inputs.clock,
-    )
+    config, instance = inputs.config, inputs.instance
     admission = HostAdmission(memory.memory, config.memory)
     fleet = Fleet(
         FleetDependencies(
-            driver=driver,
+            drivers=drivers,
             rootfs=rootfs,
             confinement=confinement,
-            run_folders=TmpfsRunFolders(settings.run_folders, inotify),
-            past_starts=StoredPastStarts(settings.past_starts),
+            run_folders=TmpfsRunFolders(instance.run_folders, inotify),
+            past_starts=StoredPastStarts(instance.past_starts),
             store=membership,
             admission=admission,
             clock=inputs.clock,
-            settings=settings,
+            settings=config.vm,
+            instance=instance,
             boot_id=boot_id(),
             lease_problem=membership.lease_problem,
             node_id=membership.node_id,

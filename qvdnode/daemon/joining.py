@@ -6,7 +6,7 @@ start must not be mistaken for a leftover.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,8 @@ class Host:
     name: str
     address: str
     boot_id: str
+    drivers: Callable[[], Iterable[str]]
+    """What it can run guests with, at the moment of joining."""
 
 
 class Joining:
@@ -89,7 +91,8 @@ class Joining:
         told = False
         while True:
             try:
-                return await self._nodes.join(host.name, host.boot_id, host.address)
+                drivers = sorted(host.drivers())
+                return await self._nodes.join(host.name, host.boot_id, host.address, drivers)
             except Conflict as error:
                 if self._clock.monotonic_s() > deadline_s:
                     raise

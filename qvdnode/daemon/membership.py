@@ -43,6 +43,11 @@ class Membership:
         log.info("node_joined", extra={"node": row.node_id, "epoch": row.epoch})
 
     @property
+    def row(self) -> NodeMembership | None:
+        """The node's row and epoch; None before it has joined."""
+        return None if self._joined is None else self._joined.row
+
+    @property
     def lease(self) -> LeaseKeeper | None:
         """This node's lease; None before it has joined."""
         return None if self._joined is None else self._joined.lease

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -20,6 +21,7 @@ from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.build import Node, NodeInputs, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import fitted
+from qvdnode.daemon.drivers import DRIVERS, MakeDriver
 from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
@@ -43,13 +45,16 @@ JOURNAL_LIMIT_S: Final = 5.0
 JOIN_AGAIN_S: Final = 2.0
 
 
-def run(config: Config) -> None:
-    """Run a node in this process until it is told to stop; raises FarmError."""
+def run(config: Config, drivers: Mapping[str, MakeDriver] = DRIVERS) -> None:
+    """Run a node in this process until it is told to stop; raises FarmError.
+
+    `drivers` are the kinds of guests that it can run, by the names that flavours use.
+    """
     close_to_children()
     core_dumps.forbid()
     config = fitted(config, open_files.raise_limit())
     try:
-        uvloop.run(serve(config, SystemClock()))
+        uvloop.run(serve(config, SystemClock(), drivers))
     except BaseExceptionGroup as group:
         expected = first_farm_error(group)
         if expected is None:
@@ -57,7 +62,7 @@ def run(config: Config) -> None:
         raise expected from group
 
 
-async def serve(config: Config, clock: Clock) -> None:
+async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver]) -> None:
     """Run a node until SIGTERM or SIGINT; SIGHUP reloads the certificate.
 
     Raises FarmError when the node cannot start; then nothing is left running.
@@ -70,7 +75,8 @@ async def serve(config: Config, clock: Clock) -> None:
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
             nameservers = await _nameservers(config.network)
-            node = build(NodeInputs(config, clock, database, identity, nameservers))
+            inputs = NodeInputs(config, clock, database, identity, nameservers)
+            node = build(inputs, drivers)
             try:
                 await _serve_node(node, tasks, stop)
             finally:
@@ -128,6 +134,9 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     joined = node.inputs.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
+    # Not waited for: a driver is taken to work until a check says otherwise.
+    check_drivers = keep_checking("drivers", node.driver_offer.check, clock, first_s=0.0)
+    _ = tasks.essential("drivers", check_drivers)
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())

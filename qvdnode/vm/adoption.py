@@ -141,13 +141,15 @@ def _log_decision(decision: Decision) -> None:
 
 async def sweep(dependencies: FleetDependencies, kept: Sequence[GuestRecord]) -> list[str]:
     """Remove what carries this instance's names and belongs to none of the kept guests."""
-    prefix = dependencies.settings.prefix
+    prefix = dependencies.instance.prefix
     vms = [record.order.vm.id for record in kept]
     generations = [(record.order.vm.id, record.generation) for record in kept]
     swept: list[str] = []
     # Guests first: nothing is taken from under one that still runs.
     for work in (
-        dependencies.driver.sweep([f"{prefix}-{vm_id}" for vm_id in vms]),
+        dependencies.drivers.sweep(
+            [(record.driver, f"{prefix}-{record.order.vm.id}") for record in kept]
+        ),
         dependencies.confinement.reconcile([record.port for record in kept]),
         dependencies.rootfs.sweep(generations),
         dependencies.run_folders.sweep(vms),
@@ -207,14 +209,18 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
         return False
     vm_id = record.order.vm.id
     spec = from_record(record).spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(vm_id)
+        dependencies.instance.prefix, dependencies.run_folders.path(vm_id)
     )
     if spec is None:
         return False
+    if (problem := dependencies.drivers.absence(record.driver)) is not None:
+        # Only its driver could tell. It keeps what it has until a node is started with that driver.
+        log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": problem})
+        return True
     try:
         process = await retry.retry(
             dependencies.clock,
-            lambda: dependencies.driver.find(spec),
+            lambda: dependencies.drivers.get(record.driver).find(spec),
             what="find",
             vm_id=vm_id,
             until_s=until_s,

@@ -40,7 +40,7 @@ class Fleet:
             limiter=StartLimiter(settings.starts_at_once, settings.queue_max),
             redraws=asyncio.Semaphore(settings.redraws_at_once),
             slots=IdSlots(settings.id_base, settings.id_slots),
-            state_files=StateFiles(settings.state_files),
+            state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
         )
         self._actors: dict[VmId, GuestActor] = {}
@@ -151,8 +151,7 @@ class Fleet:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""
         actor = self._known(vm_id)
-        spec = None if actor is None else actor.spec()
-        return None if spec is None else await self._dependencies.driver.memory(spec)
+        return None if actor is None else await actor.memory()
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.

@@ -1,22 +1,22 @@
-"""What a GuestDriver promises, on real LXC containers and in memory."""
+"""What a GuestDriver promises, for every driver. A new one gets an entry in KITS."""
 
 import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path
 
 import pytest
 
-from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
-from qvdnode.model.ids import Generation, VmId
+from qvdnode.daemon.drivers import DRIVERS
+from qvdnode.model.guest import GuestSpec, IdRange
+from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
-from qvdnode.vm.ports import GuestDriver, RunFolders
+from qvdnode.vm.guest_driver import GuestDriver
+from qvdnode.vm.ports import RunFolders
 from qvdnode.wire import session_params
 from qvdnode.wire.session_exit import SessionExit
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders, memory_spec
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
 
@@ -53,12 +53,7 @@ class Kit:
         return pid
 
 
-@pytest.fixture(params=["memory", pytest.param("lxc", marks=[pytest.mark.lxc, pytest.mark.nx])])
-def kit(request: pytest.FixtureRequest) -> Kit:
-    if request.param == "lxc":
-        guests = request.getfixturevalue("real_guests")
-        assert isinstance(guests, RealGuests)
-        return Kit(guests.driver, guests.run_folders, guests.spec)
+def memory_kit(_: pytest.FixtureRequest) -> Kit:
     host = MemoryHost()
     folders = MemoryRunFolders(host)
 
@@ -69,24 +64,33 @@ def kit(request: pytest.FixtureRequest) -> Kit:
     return Kit(MemoryDriver(host, prefix="qvd"), folders, new_spec)
 
 
-def memory_spec(number: int) -> GuestSpec:
-    return GuestSpec(
-        vm_id=VmId(number),
-        generation=Generation(1),
-        name=f"qvd-{number}",
-        hostname="desk",
-        account="alice",
-        ids=IdRange(0x7000_0000),
-        port=GuestPort(
-            "qv1", "02:00:00:00:00:01", IPv4Interface("192.0.2.2/24"), IPv4Address("192.0.2.1"),
-            egress=False,
-        ),
-        root=GuestRoot(Path("/roots/1"), Path("/homes/1")),
-        run_folder=Path("/run/1"),
-        memory_mib=512,
-        cpu_pct=100,
-        pids_max=100,
-    )  # fmt: skip
+def lxc_kit(request: pytest.FixtureRequest) -> Kit:
+    guests = request.getfixturevalue("real_guests")
+    assert isinstance(guests, RealGuests)
+    return Kit(guests.driver, guests.run_folders, guests.spec)
+
+
+KITS: dict[str, tuple[Callable[[pytest.FixtureRequest], Kit], tuple[pytest.MarkDecorator, ...]]] = {
+    "memory": (memory_kit, ()),
+    "lxc": (lxc_kit, (pytest.mark.lxc, pytest.mark.nx)),
+}
+"""Every driver, the fake of unit tests among them, with the marks of its tests."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=marks) for name, (_, marks) in KITS.items()])
+def kit(request: pytest.FixtureRequest) -> Kit:
+    make, _ = KITS[request.param]
+    return make(request)
+
+
+def test_every_driver_of_the_program_is_held_to_the_contract() -> None:
+    assert set(DRIVERS) <= set(KITS)
+
+
+async def test_a_driver_that_can_start_guests_says_so(kit: Kit) -> None:
+    found = await kit.driver.check()
+    assert found.problem is None
+    assert found.version
 
 
 async def test_a_launched_guest_is_found_and_a_killed_one_is_not(kit: Kit) -> None:

@@ -51,6 +51,7 @@ class FakeFleet:
             viewer=viewer,
             error=None,
             end_reason=None,
+            driver=order.flavour.driver,
             address="10.1.2.3",
             steps={"launch": 0.04},
         )

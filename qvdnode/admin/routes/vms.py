@@ -50,6 +50,8 @@ class VmView(AnswerModel):
     """Place in the queue of starts, from 1; null when it does not wait."""
     viewer: bool
     """Whether a client is attached."""
+    driver: str | None
+    """What runs the guest; null while there is none."""
     address: str | None
     """The guest's address inside the node."""
     generation: int
@@ -128,6 +130,7 @@ def _view(
         display=DisplayState.OFF if status is None else status.display,
         queue_place=None if status is None else status.queue_place,
         viewer=status is not None and status.viewer,
+        driver=None if status is None else status.driver,
         address=None if status is None else status.address,
         generation=(status and status.generation) or vm.generation,
         node_id=vm.owner_node,

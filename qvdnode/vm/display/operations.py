@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, PartGone
-from qvdnode.model.guest import GuestSpec
+from qvdnode.model.guest import DISPLAY_PORT, GuestSpec
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import retry
 from qvdnode.vm.core import effects as e
@@ -20,6 +20,7 @@ from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display import session_script
 from qvdnode.vm.display.redraw_slot import RedrawSlot
+from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.resources import GuestResources
 
 if TYPE_CHECKING:
@@ -90,11 +91,10 @@ class DisplayOperations:
                 log.warning("desktop_lost", extra=facts)
 
     async def hang_up(self, effect: e.HangUp) -> None:
-        """Send SIGHUP. Nothing is awaited before the driver sends it, see ports.GuestDriver."""
-        driver = self._dependencies.driver
+        """Send SIGHUP. Nothing is awaited before the driver sends it, see guest_driver.py."""
         try:
             pid = self._dependencies.run_folders.display_pid(self._vm_id)
-            found = pid is not None and await driver.signal_display(
+            found = pid is not None and await self._driver().signal_display(
                 self._spec(), pid, signal.SIGHUP
             )
         except FarmError as error:
@@ -178,7 +178,7 @@ class DisplayOperations:
         spec = self._spec()
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.driver.wait_display(spec, pid),
+            lambda: self._driver().wait_display(spec, pid),
             what="display's process",
             vm_id=self._vm_id,
         )
@@ -204,8 +204,7 @@ class DisplayOperations:
 
     async def _dismiss(self) -> None:
         with self._reporting("dismiss"):
-            port = self._dependencies.settings.display_port
-            await self._dependencies.driver.dismiss_display(self._spec(), port)
+            await self._driver().dismiss_display(self._spec(), DISPLAY_PORT)
             self._post(m.DisplayDismissed(self._start))
 
     @contextlib.contextmanager
@@ -231,6 +230,9 @@ class DisplayOperations:
         if self._slot is not None:
             self._slot.end()
         self._queueing = self._slot = None
+
+    def _driver(self) -> GuestDriver:
+        return self._dependencies.drivers.get(self._guest.driver)
 
     def _spec(self) -> GuestSpec:
         return session_script.spec_of(self._dependencies, self._guest)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def spec_of(dependencies: FleetDependencies, guest: GuestResources) -> GuestSpec:
     """The spec that the driver has for the guest; raises GuestFailed once the guest is gone."""
     spec = guest.spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
     )
     if spec is None:
         raise GuestFailed("The guest is gone.", step="session")
@@ -32,9 +32,9 @@ def write_params(
 
     Raises HostFailed.
     """
-    settings = dependencies.settings
+    instance = dependencies.instance
     facts = session_params(
-        guest.order, params, prefix=settings.prefix, nameservers=settings.nameservers
+        guest.order, params, prefix=instance.prefix, nameservers=instance.nameservers
     )
     content = session_file.encode(facts)
     dependencies.run_folders.write_params(guest.order.vm.id, content)
@@ -44,7 +44,7 @@ def write_params(
 async def run(dependencies: FleetDependencies, guest: GuestResources, verb: str) -> int:
     """Run the verb and return its exit code; raises GuestFailed, HostFailed, TimedOut."""
     limit_s = dependencies.settings.session_limit_s
-    return await dependencies.driver.run_session(
+    return await dependencies.drivers.get(guest.driver).run_session(
         spec_of(dependencies, guest), verb, limit_s=limit_s
     )
 

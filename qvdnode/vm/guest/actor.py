@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestProcess, GuestSpec
+from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
 from qvdnode.model.ids import Generation
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
@@ -143,7 +143,7 @@ class GuestActor:
                     if not isinstance(effect, e.HangUp):
                         self._perform(effect)
                     elif self._display is not None:
-                        # The one thing that a turn waits for: see ports.GuestDriver.
+                        # The one thing that a turn waits for: see guest_driver.py.
                         await self._display.hang_up(effect)
             done = done and not attempt.failed
         return done
@@ -172,16 +172,21 @@ class GuestActor:
             viewer=core.clients.seated is not None,
             error=None if core.error is None else str(core.error),
             end_reason=core.end_reason,
+            driver=None if guest is None else guest.driver,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
         )
 
-    def spec(self) -> GuestSpec | None:
-        """The spec that the driver has for the guest that runs; None when none does."""
-        if self._guest is None or self._guest.process is None:
+    async def memory(self) -> GuestMemory | None:
+        """What the guest uses now; None when none runs."""
+        guest = self._guest
+        if guest is None or guest.process is None:
             return None
         folder = self._dependencies.run_folders.path(self.vm_id)
-        return self._guest.spec(self._dependencies.settings.prefix, folder)
+        spec = guest.spec(self._dependencies.instance.prefix, folder)
+        if spec is None:
+            return None
+        return await self._dependencies.drivers.get(guest.driver).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
@@ -230,8 +235,7 @@ class GuestActor:
         guest = self._guest
         if guest is None or guest.port is None or guest.generation is None:
             raise AssertionError("a display listens without a guest")
-        port = self._dependencies.settings.display_port
-        address = DisplayAddress(str(guest.port.address.ip), port)
+        address = DisplayAddress(str(guest.port.address.ip), DISPLAY_PORT)
         node_id = self._dependencies.node_id()
         return Seat(node_id, self.vm_id, guest.generation, address, ticket)
 
@@ -311,12 +315,12 @@ class GuestActor:
             self._dependencies, self._state, guest, start, self._tasks, self.post
         )
         if guest.process is not None:
-            _ = self._begin("watch-guest", self._until_exit(start, guest.process))
+            _ = self._begin("watch-guest", self._until_exit(start, guest.driver, guest.process))
 
-    async def _until_exit(self, start: int, process: GuestProcess) -> None:
+    async def _until_exit(self, start: int, driver: str, process: GuestProcess) -> None:
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.driver.wait_exit(process),
+            lambda: self._dependencies.drivers.get(driver).wait_exit(process),
             what="exit",
             vm_id=self.vm_id,
         )

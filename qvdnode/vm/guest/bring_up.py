@@ -108,18 +108,21 @@ class BringUp:
         guest.root = await self._step("mount", lambda: root.mount(guest.order, generation, ids))
         await self._step("run_folder", lambda: dependencies.run_folders.create(vm.id, ids))
         await self._step("confine", lambda: rules.confine(port))
-        spec = guest.spec(dependencies.settings.prefix, dependencies.run_folders.path(vm.id))
+        spec = guest.spec(dependencies.instance.prefix, dependencies.run_folders.path(vm.id))
         if spec is None:
             raise HostFailed("a step of the start made nothing")
         self._remember()
         self._require_lease()
-        guest.process = await self._step("launch", lambda: dependencies.driver.launch(spec))
+        driver = dependencies.drivers.get(guest.driver)
+        guest.process = await self._step("launch", lambda: driver.launch(spec))
         self._remember()
         self._post(m.Launched(self._start))
 
     async def _admit(self) -> None:
         # Before anything is written: a VM that does not fit stays as it was.
         order = self._guest.order
+        if (problem := self._dependencies.drivers.problem(order.flavour.driver)) is not None:
+            raise NodeFull(problem)
         await self._dependencies.rootfs.require_room(order, self._state.promised)
         memory = order.flavour.memory_mib
         refusal = self._dependencies.admission.refusal(memory, self._state.promised_mib())

@@ -40,7 +40,8 @@ async def shut_down(
     except FarmError as error:
         log.warning("shut_down_failed", extra={"vm": vm_id, "because": str(error)})
     try:
-        await dependencies.driver.power_off(session_script.spec_of(dependencies, guest))
+        driver = dependencies.drivers.get(guest.driver)
+        await driver.power_off(session_script.spec_of(dependencies, guest))
     except FarmError as error:
         log.warning("power_off_failed", extra={"vm": vm_id, "because": str(error)})
 
@@ -48,10 +49,12 @@ async def shut_down(
 async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
     """Return once no process of the guest is left."""
     spec = guest.spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
     )
     if spec is not None:
-        await _retry(dependencies, guest, "kill", lambda: dependencies.driver.kill(spec))
+        await _retry(
+            dependencies, guest, "kill", lambda: dependencies.drivers.get(guest.driver).kill(spec)
+        )
     guest.process = None
 
 

@@ -27,6 +27,7 @@ from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
@@ -48,6 +49,10 @@ FACTS = NodeFacts(
     memory_reserved_mib=1_024,
     guests_max=100,
     starts_at_once_max=4,
+    drivers={
+        "lxc": DriverCheck(version="LXC 5.0.2"),
+        "kvm": DriverCheck(problem="/dev/kvm is missing", fix="Load its module."),
+    },
     disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
@@ -76,6 +81,7 @@ class OneNode:
                 start_tokens_free=fleet.starts_free,
                 cores=4,
                 run_queue=0.0,
+                drivers=frozenset({"lxc"}),
             )
         ]
 

@@ -31,7 +31,7 @@ class Joiner:
         self.step_done = asyncio.Event()
         self.away = False
         self.joining = Joining(
-            Host("one", "::1", boot_id), database, self.membership, self.clock, ClusterSettings(),
+            Host("one", "::1", boot_id, lambda: {"lxc", "kvm"}), database, self.membership, self.clock, ClusterSettings(),
             prepare=self._step,
         )  # fmt: skip
 
@@ -58,6 +58,7 @@ async def test_nothing_can_be_owned_before_the_join_is_whole(database: Database)
     assert node.membership.node_id() is None
     node.step_done.set()
     assert await attempt is node.membership.lease
+    assert (await Nodes(database).list(Page())).items[0].drivers == ("kvm", "lxc")
     assert node.membership.lease_problem() is None
     await node.membership.acquire(vm.id)
 

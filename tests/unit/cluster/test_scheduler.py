@@ -8,7 +8,7 @@ from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId
 from tests.unit.cluster.core.test_placement import node
 
-WISH = Wish(memory_mib=1024)
+WISH = Wish(memory_mib=1024, driver="lxc")
 
 
 class Farm:
