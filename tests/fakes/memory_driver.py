@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from typing import Final
 
 from qvdnode.model.errors import FarmError, GuestFailed, PartGone
 from qvdnode.model.guest import (
@@ -26,6 +27,8 @@ from qvdnode.vm.core.nxagent_log import LogParser
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.wire.session_exit import SessionExit
 from tests.fakes.simulated_nxagent import SimulatedNxagent
+
+WORKS: Final = DriverCheck(version="1")
 
 
 @dataclass(eq=False, slots=True)
@@ -77,7 +80,7 @@ class MemoryHost:
     """VMs whose display starts but never listens."""
     stubborn: set[VmId] = field(default_factory=set)
     """VMs that do not end by themselves."""
-    check: DriverCheck = DriverCheck(version="1")
+    check: DriverCheck = WORKS
     """What the driver finds when it checks the host."""
     pids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 

@@ -31,8 +31,8 @@ class Joiner:
         self.step_done = asyncio.Event()
         self.away = False
         self.joining = Joining(
-            Host("one", "::1", boot_id, lambda: {"lxc", "kvm"}), database, self.membership, self.clock, ClusterSettings(),
-            prepare=self._step,
+            Host("one", "::1", boot_id, lambda: {"lxc", "kvm"}), database, self.membership,
+            self.clock, ClusterSettings(), prepare=self._step,
         )  # fmt: skip
 
     async def _step(self) -> None:

@@ -1,6 +1,5 @@
 """A node with two drivers: each VM runs with that of its flavour, and is adopted with it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +23,12 @@ def order(vm_id: int, driver: str) -> DesktopOrder:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> World:
     world = World(tmp_path)
     world.farm.add(1, 2)
     # Its own guests, and the run folders that all drivers share.
     world.drivers["docker"] = MemoryDriver(MemoryHost(folders=world.host.folders))
-    yield world
+    return world
 
 
 def docker(world: World) -> MemoryHost:
