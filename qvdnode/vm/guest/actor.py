@@ -103,6 +103,7 @@ class GuestActor:
         error: FarmError | None,
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
+        # Effects that follow from `Found` need the resources at once.
         self._guest = guest
         self.post(m.Found(guest.order, acquired, whole, error))
 
@@ -116,6 +117,8 @@ class GuestActor:
                     self.closed = self._core.idle and self._mailbox.empty()
         finally:
             self.closed = True
+            # Not a turn, since nothing may be awaited any more: clients are told, and the display
+            # is closed.
             for effect in self._handle(m.NodeStops()):
                 with contained("vm_message_failed", vm=self.vm_id, turn="NodeStops"):
                     self._perform(effect)
@@ -241,6 +244,8 @@ class GuestActor:
 
     def _set_timer(self, effect: e.TimerEffect) -> None:
         running = self._timers.pop(effect.timer, None)
+        # A timer that has fired already may have its message in the mailbox; the core knows that
+        # by its serial.
         if running is not None:
             running.cancel()
         if isinstance(effect, e.ArmTimer):
@@ -327,6 +332,7 @@ class GuestActor:
         self.post(m.GuestExited(start))
 
     async def _kill(self, start: int) -> None:
+        # A step that runs may be making what would be removed under it.
         if self._bring_up is not None:
             await self._bring_up.ended()
         if self._guest is not None:
