@@ -221,7 +221,7 @@ class Relay:
             case RelayState.CLIENT_DONE:
                 self._finish_guest()
             case RelayState.GUEST_DONE:
-                # The client gets what the guest sent last, but cannot hold the relay by not reading.
+                # The client gets what the guest sent last, but cannot hold the relay for ever.
                 self._limit(self._settings.rest_limit_s)
                 self._stream.close()
             case RelayState.ENDED:
