@@ -20,7 +20,7 @@ from qvdnode.admin.fields import (
 )
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, Invalid, NotFound
+from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import DEFAULT_DRIVER, Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
 
@@ -112,9 +112,9 @@ async def list_flavours(asked: Asked[NoBody, FlavourQuery]) -> FlavourList:
 
 
 async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourView:
-    """Make a flavour; raises NotFound for its tenant or image, Conflict for its name.
+    """Make a flavour; raises Conflict for its name, NotFound for tenant, image or driver.
 
-    Raises Invalid for a driver that no node offers: it could never start.
+    A driver that no node offers counts as unknown: the desktops could never start.
     """
     catalogue = asked.parts.catalogue
     await _require_driver(asked.parts, asked.body.driver)
@@ -153,7 +153,7 @@ async def _require_driver(parts: AdminParts, driver: str) -> None:
     offered = {*parts.facts().drivers, *await parts.nodes.drivers()}
     if driver not in offered:
         names = ", ".join(sorted(offered))
-        raise Invalid(f"No node has a driver {driver}; there is {names}.", field="driver")
+        raise NotFound(f"No node has a driver {driver}; there is {names}.")
 
 
 def _draft_of(flavour: Flavour) -> FlavourDraft:
