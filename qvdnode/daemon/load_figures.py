@@ -2,28 +2,34 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
-from qvdnode.cluster.core.placement import Load
+from qvdnode.cluster.core.placement import Load, image_bit
 from qvdnode.memopt.core.promise import capacity_mib
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.ids import NodeId
+from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.settings import VmSettings
 
 
 class OwnLoad:
-    """Meets cluster.ports.LoadSource for a farm of one node: its own figures, always fresh."""
+    """The figures of this node, read anew at each call."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is something that the figures are read from
         self,
         fleet: Fleet,
+        drivers: DriverTable,
         memory: HostMemoryReader,
         memory_settings: MemorySettings,
         vm_settings: VmSettings,
+        images: Path,
         here: Callable[[], NodeId | None],
     ) -> None:
+        self._images = images
         self._fleet = fleet
+        self._drivers = drivers
         self._memory = memory
         self._memory_settings = memory_settings
         self._vm_settings = vm_settings
@@ -55,5 +61,17 @@ class OwnLoad:
                 cpu_some_pct=self._memory.pressure("cpu").some_pct,
                 memory_full_pct=self._memory.pressure("memory").full_pct,
                 io_some_pct=self._memory.pressure("io").some_pct,
+                drivers=self._drivers.offered(),
+                images=_image_bits(self._images),
             )
         ]
+
+
+def _image_bits(images: Path) -> int:
+    """The bits of the image versions below that folder (image.layout.Layout.image_root)."""
+    bits = 0
+    for root in images.glob("*/*/rootfs"):
+        image_id, version = root.parts[-3:-1]
+        if image_id.isdigit() and version.isdigit():
+            bits |= 1 << image_bit(int(image_id), int(version))
+    return bits

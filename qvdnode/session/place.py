@@ -1,23 +1,23 @@
-"""Where a desktop that does not run yet shall start."""
+"""Chooses the node on which a desktop starts that does not run yet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
-from qvdnode.cluster.core.placement import Wish
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.core.placement import Wish, image_bit
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import NodeId
 
 
-class StartChoice:
-    """Asks the placement rules."""
+class LocalPlacement:
+    """Placement as this node sees it: it must have joined the farm."""
 
-    def __init__(self, choice: NodeChoice, here: Callable[[], NodeId | None]) -> None:
+    def __init__(self, choice: Scheduler, here: Callable[[], NodeId | None]) -> None:
         self._choice = choice
         self._here = here
 
-    def choose(self, order: DesktopOrder) -> NodeId:
-        """The node that is to start the desktop.
+    def choose(self, order: DesktopOrder, without: Container[NodeId] = ()) -> NodeId:
+        """The node that is to start the desktop, not one of `without`, which have refused it.
 
         Raises NodeFull when none can take it, Unavailable while this one has not joined the farm.
         """
@@ -25,5 +25,10 @@ class StartChoice:
             raise Unavailable(
                 "The database is away: running desktops go on, new ones cannot start yet."
             )
-        wish = Wish(memory_mib=order.flavour.memory_mib, driver=order.flavour.driver)
-        return self._choice.choose(wish, ran_last=order.vm.owner_node)
+        flavour = order.flavour
+        wish = Wish(
+            memory_mib=flavour.memory_mib,
+            driver=flavour.driver,
+            image_bit=image_bit(flavour.image_id, order.image_version),
+        )
+        return self._choice.choose(wish, ran_last=order.vm.owner_node, without=without)

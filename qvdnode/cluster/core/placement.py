@@ -36,6 +36,11 @@ W_SAME_POOL: Final = -1.0
 W_LOOP_LAG: Final = -2.0
 
 
+def image_bit(image_id: int, version: int) -> int:
+    """The bit that stands for a version of an image; other versions may have the same one."""
+    return (31 * image_id + version) % IMAGE_BITS
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """The latest load figures of a node. Stalls are PSI's avg10, 0 where the kernel has none."""
@@ -53,22 +58,22 @@ class Load:
     start_tokens_free: int
     cores: int
     run_queue: float
+    drivers: frozenset[str]
+    """Those that can start guests there."""
     cpu_some_pct: float = 0.0
     memory_full_pct: float = 0.0
     io_some_pct: float = 0.0
     loop_lag_s: float = 0.0
-    drivers: frozenset[str] = frozenset({"lxc"})
     draining: bool = False
     suspect: bool = False
     images: int = 0
-    """Bit n is set when it has an image whose id leaves n at a division by IMAGE_BITS: a hint."""
-
+    """The bits of the image versions that it has (`image_bit`)."""
     age_s: float = 0.0
     """How long ago the node read these figures."""
 
-    def may_have(self, image: int) -> bool:
-        """Whether it may have the image of that id; no means that it has not."""
-        return bool(self.images >> (image % IMAGE_BITS) & 1)
+    def may_have(self, bit: int) -> bool:
+        """Whether it may have the image version of that bit; no means that it has not."""
+        return bool(self.images >> bit & 1)
 
     @property
     def free_mib(self) -> int:
@@ -93,9 +98,9 @@ class Wish:
     """What is to be placed."""
 
     memory_mib: int
-    driver: str = "lxc"
-    image: int | None = None
-    """The id of the image that it starts from."""
+    driver: str
+    image_bit: int | None = None
+    """The bit of its image and version (`image_bit`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What this node has sent to others just now, which their load does not show yet. Pure.
+"""The starts that this node gave to nodes whose load does not show them yet. Pure.
 
-Load is seconds old. A node that sends many starts in that time counts its own decisions, or it sends
-all of them to whoever was free a moment ago.
+Load is seconds old. A node that sends many starts in that time counts its own decisions, or it
+sends all of them to the node that was free a moment ago.
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""Chooses the node for a start and tells why."""
+"""Chooses the node for a start and logs why."""
 
 import logging
 import random
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 PLACED = Counter("qvdnode_placements", "Starts that were given a node, or refused", ["outcome"])
 
 
-class NodeChoice:
-    """Applies the placement rules to what the farm's nodes told of themselves."""
+class Scheduler:
+    """Applies the placement rules (core/placement.py) to the newest load of each node."""
 
     def __init__(
         self, source: LoadSource, rng: random.Random, clock: Clock, *, sample: int = 2
@@ -42,7 +42,7 @@ class NodeChoice:
             Candidate(
                 self._recent.counted(load, now_s),
                 ran_last=load.node_id == ran_last,
-                has_image=wish.image is not None and load.may_have(wish.image),
+                has_image=wish.image_bit is not None and load.may_have(wish.image_bit),
             )
             for load in loads
         ]

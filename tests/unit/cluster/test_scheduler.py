@@ -3,13 +3,13 @@ import random
 import pytest
 
 from qvdnode.cluster.core.placement import Load, Wish
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId
 from tests.fakes.clock import ManualClock
 from tests.unit.cluster.core.test_placement import node
 
-WISH = Wish(memory_mib=1024)
+WISH = Wish(memory_mib=1024, driver="lxc")
 
 
 class Farm:
@@ -22,8 +22,8 @@ class Farm:
         return self._loads
 
 
-def choice(*loads: Load) -> NodeChoice:
-    return NodeChoice(Farm(*loads), random.Random(1), ManualClock())
+def choice(*loads: Load) -> Scheduler:
+    return Scheduler(Farm(*loads), random.Random(1), ManualClock())
 
 
 def test_a_farm_of_one_chooses_itself() -> None:
@@ -61,4 +61,4 @@ def test_starts_that_the_figures_do_not_show_yet_count() -> None:
 
 def test_a_node_that_has_the_image_is_preferred() -> None:
     farm = choice(node(1), node(2, images=1 << 5), node(3))
-    assert farm.choose(Wish(memory_mib=1024, image=69)) == 2
+    assert farm.choose(Wish(1024, "lxc", image_bit=5)) == 2
