@@ -79,5 +79,9 @@ def test_any_bytes_are_decoded_or_refused(noise: bytes) -> None:
         assert encode_load(TAG, decoded) == plain
 
 
+def test_a_later_process_of_a_node_is_newer_than_all_of_an_earlier_one() -> None:
+    assert replace(ONE, epoch=3, counter=1).version > replace(ONE, epoch=2, counter=9).version
+
+
 def test_the_fields_have_the_order_of_the_format() -> None:
     assert RECORD.unpack(encode_load(TAG, [ONE])[10:]) == astuple(ONE)

@@ -72,6 +72,7 @@ class Members:
         self._by_address: dict[Address, str] = {}
         """The member that announced each address last."""
         self._up = _Picks()
+        self._suspect = _Picks()
         self._down = _Picks()
         self._left = _Picks()
         self._ring: list[str] = []
@@ -156,6 +157,12 @@ class Members:
         picked = self._rng.sample(names, min(len(names), count + 1))
         return [self._by_name[name] for name in picked if name != without][:count]
 
+    def some_suspects(self, count: int) -> list[Member]:
+        """Up to so many different members that are suspect, at random."""
+        names = self._suspect.names
+        picked = self._rng.sample(names, min(len(names), count)) if names else []
+        return [self._by_name[name] for name in picked]
+
     def check(self) -> None:
         """Raise AssertionError when the indexes contradict the table; for tests."""
         names = set(self._by_name)
@@ -166,6 +173,7 @@ class Members:
         for member in self._by_name.values():
             assert (member.suspicion is not None) == (member.record.state is MemberState.SUSPECT)
             name, state = member.record.name, member.record.state
+            assert (name in self._suspect.places) == (state is MemberState.SUSPECT)
             assert (name in self._down.places) == (state is MemberState.DEAD)
             assert (name in self._left.places) == (state is MemberState.LEFT)
 
@@ -175,6 +183,7 @@ class Members:
 
     def _index(self, record: Record) -> None:
         self._up.put(record.name, present=record.state in UP)
+        self._suspect.put(record.name, present=record.state is MemberState.SUSPECT)
         self._down.put(record.name, present=record.state is MemberState.DEAD)
         self._left.put(record.name, present=record.state is MemberState.LEFT)
         if record.state in UP:

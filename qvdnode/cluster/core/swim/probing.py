@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 RELAYS_MAX: Final = 1024
 """How many pings for other members may wait for their answer at one time."""
 
+SUSPECTS_REMINDED: Final = 3
+"""How many suspects hear in each tick that they are suspect."""
+
 
 @dataclass(slots=True)
 class Probe:
@@ -76,6 +79,7 @@ class Prober:
 
     def tick(self) -> None:
         """Conclude the current probe and begin the next; a bad health score skips ticks."""
+        self._remind_suspects()
         self._ticks_left -= 1
         if self._ticks_left > 0:
             return
@@ -155,6 +159,12 @@ class Prober:
             # A suspect must hear of the suspicion at once, to refute it.
             accusation = member.as_message(self._knowledge.own_name)
             self._send(member.record.address, accusation, ping)
+
+    def _remind_suspects(self) -> None:
+        # A suspect that was cut off for a moment may have missed every rumour of the suspicion, and
+        # in a small farm nobody may happen to probe it before the suspicion is over.
+        for member in self._members.some_suspects(SUSPECTS_REMINDED):
+            self._send(member.record.address, member.as_message(self._knowledge.own_name))
 
     def _conclude(self) -> None:
         probe, self._probe = self._probe, None

@@ -128,7 +128,11 @@ def test_a_main_loop_that_hangs_is_told_as_late_though_it_says_nothing() -> None
     assert nodes.known[1].record.loop_lag_hundredths == 0
     nodes.tick(2.5)
     assert nodes.known[1].record.loop_lag_hundredths == 250
-    nodes.publish(QUIET, 3.0)
+    nodes.tick(30.0)
+    nodes.tick(31.0)
+    assert nodes.known[1].record.loop_lag_hundredths == 255
+    assert nodes.known[1].record.counter == 3
+    nodes.publish(QUIET, 32.0)
     assert nodes.known[1].record.loop_lag_hundredths == 0
 
 
@@ -138,6 +142,9 @@ def test_nodes_that_are_gone_are_forgotten_but_not_this_one() -> None:
     nodes.receive([replace(QUIET, node=node, counter=1) for node in (2, 3)], 0.0)
     nodes.keep([3])
     assert set(nodes.known) == {1, 3}
+    before = nodes.known
+    nodes.keep([3])
+    assert nodes.known is before
 
 
 def test_an_old_record_of_a_node_that_is_gone_does_not_bring_it_back() -> None:
