@@ -15,7 +15,7 @@ from typing import Final
 
 from qvdnode.model.errors import Conflict, FarmError, GuestFailed, HostFailed, PartGone
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.vm_state import VmState
+from qvdnode.model.vm_state import UP, VmState
 from qvdnode.runtime.supervise import contained
 from qvdnode.vm import retry
 from qvdnode.vm.core import recovery
@@ -240,7 +240,7 @@ def _death(
     # Not a crash: interrupted starts and stops, and reboots of the host.
     states = {(row.vm_id, row.generation): row.state for row in rows or ()}
     was = states.get((record.order.vm.id, record.generation), VmState.RUNNING)
-    came_up = was is VmState.RUNNING and record.process is not None
+    came_up = was in UP and record.process is not None
     died = came_up and record.boot_id == dependencies.boot_id and not found.alive
     return GuestFailed(DIED_UNWATCHED, step="guest") if died else None
 

@@ -14,6 +14,7 @@ from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
+    GuestFreezer,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -35,6 +36,7 @@ class FleetDependencies:
     past_starts: PastStarts
     store: VmStore
     admission: Admission
+    freezer: GuestFreezer
     clock: Clock
     settings: VmSettings
     instance: Instance

@@ -14,7 +14,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Seat, Viewer
-from qvdnode.model.vm_state import VmState
+from qvdnode.model.vm_state import UP, VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
@@ -121,6 +121,19 @@ class Fleet:
         actor.ask(number, Request(answer), m.DisconnectAsked(number))
         return await answer
 
+    async def hibernate(self, vm_id: VmId) -> bool:
+        """Freeze a desktop that nobody uses, its memory to go to swap; False if it is in use.
+
+        The next client, start or stop thaws it.
+        """
+        actor = self._known(vm_id)
+        if actor is None:
+            return False
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        number = next(self._numbers)
+        actor.ask(number, Request(answer), m.HibernateAsked(number))
+        return await answer
+
     async def status(self, vm_id: VmId) -> GuestStatus | None:
         """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
@@ -160,7 +173,7 @@ class Fleet:
         """
         past = await self.past_starts(vm_id)
         status = await self.status(vm_id)
-        runs = status is not None and status.state in {VmState.BOOTING, VmState.RUNNING}
+        runs = status is not None and status.state in {VmState.BOOTING, *UP}
         now = self._dependencies.run_folders.log_tail(vm_id) if runs else None
         if not past and now is None:
             raise NotFound("This VM was not started here yet, so it has no log.")
@@ -184,9 +197,7 @@ class Fleet:
         """Take no more starts; stop every guest, or those that are not up yet."""
         self._closing = True
         going = [
-            status.order.vm.id
-            for status in self.guests()
-            if stop_guests or status.state is not VmState.RUNNING
+            status.order.vm.id for status in self.guests() if stop_guests or status.state not in UP
         ]
         async with asyncio.TaskGroup() as group:
             for vm_id in going:

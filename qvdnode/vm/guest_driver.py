@@ -28,6 +28,7 @@ power_off, kill power_off asks; kill comes after the time limit, or at once. Bot
 find            at the start of the node, for each state file that names this driver
 sweep           at the start of the node, and at its end if guests are to end with it
 memory          when somebody looks
+control_group   when the node freezes or thaws a guest that nobody uses
 check           at the start of the node, then periodically; and by `qvdnode doctor`
 =============== =================================================================================
 
@@ -145,6 +146,14 @@ class GuestDriver(Protocol):
 
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """What the guest uses now."""
+        ...
+
+    def control_group(self, spec: GuestSpec) -> str | None:
+        """The control group of all processes of the guest; None if it must not be frozen.
+
+        Of all hierarchies of the host it is the same name below the mount point. A frozen guest
+        answers no other method but `find`, `memory`, `wait_exit` and `kill`, which thaws it.
+        """
         ...
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:

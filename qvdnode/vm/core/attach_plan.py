@@ -15,6 +15,8 @@ class Move(StrEnum):
     WAIT = "wait"
     START = "start"
     """Start the VM."""
+    WAKE = "wake"
+    """Thaw the guest."""
     START_DISPLAY = "start_display"
     """Start the display of a prepared guest."""
     EVICT = "evict"
@@ -44,6 +46,8 @@ def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, f
     """
     if vm in {VmState.STOPPED, VmState.FAILED}:
         return Move.START
+    if vm is VmState.HIBERNATED:
+        return Move.WAKE
     if vm is not VmState.RUNNING:
         return Move.WAIT
     if seated:

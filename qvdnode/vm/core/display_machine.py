@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
-from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.model.vm_state import UP, DisplayState, VmState
 from qvdnode.vm.core import display, sentences
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop_end import CANNOT_RUN, program_failure
@@ -109,6 +109,11 @@ class Display:
         """Whether it is being started, resumed or dismissed."""
         return self.unfinished > 0 or self.phase in {P.QUEUED, P.PREPARING, P.DISMISSING}
 
+    @property
+    def rests(self) -> bool:
+        """Whether it is suspended, with nothing under way: its guest may be frozen."""
+        return self.phase is P.SUSPENDED and self.unfinished == 0
+
     def handle(  # noqa: C901, PLR0911, PLR0912 - one case a message
         self, message: m.OfDisplayTask, now: Situation
     ) -> Results:
@@ -196,7 +201,7 @@ class Display:
             return [*results, Listens()]
         if self.phase is P.SUSPENDED:
             return [*results, Suspended()]
-        if self.phase is P.OFF and now.guest in {VmState.BOOTING, VmState.RUNNING}:
+        if self.phase is P.OFF and now.guest in {VmState.BOOTING, *UP}:
             return [*results, *self._gone(now)]
         return results
 

@@ -210,7 +210,11 @@ class LxcDriver:
 
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """The group's charge and limit."""
-        return GuestMemory(*self._cgroups.memory(self._group(spec.name)))
+        return self._cgroups.memory(self._group(spec.name))
+
+    def control_group(self, spec: GuestSpec) -> str | None:
+        """That of the container, not of its monitor, which goes on."""
+        return self._group(spec.name)
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End containers of this instance that nobody knows."""

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qvdnode.model.errors import FarmError, Unavailable
+from qvdnode.model.errors import FarmError, HostFailed, TimedOut, Unavailable
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
+from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess, GuestSpec
 from qvdnode.model.ids import Generation
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
@@ -82,6 +82,7 @@ class GuestActor:
         self._guest: GuestResources | None = None
         self._bring_up: BringUp | None = None
         self._display: DisplayOperations | None = None
+        self._reclaim: asyncio.Task[None] | None = None
 
     # -- the mailbox ---------------------------------------------------------------------------
 
@@ -104,7 +105,10 @@ class GuestActor:
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
         self._guest = guest
-        self.post(m.Found(guest.order, acquired, whole, error))
+        known = self._dependencies.drivers.absence(guest.driver) is None
+        group = self._control_group() if known else None
+        frozen = group is not None and self._dependencies.freezer.is_frozen(group)
+        self.post(m.Found(guest.order, acquired, whole, error, frozen))
 
     async def run(self) -> None:
         """Handle messages until the VM is at rest and nobody wants anything of it."""
@@ -175,18 +179,20 @@ class GuestActor:
             driver=None if guest is None else guest.driver,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
+            unused_since=core.unused_since,
         )
 
     async def memory(self) -> GuestMemory | None:
         """What the guest uses now; None when none runs."""
-        guest = self._guest
-        if guest is None or guest.process is None:
-            return None
-        folder = self._dependencies.run_folders.path(self.vm_id)
-        spec = guest.spec(self._dependencies.instance.prefix, folder)
-        if spec is None:
+        guest, spec = self._guest, self._spec()
+        if guest is None or guest.process is None or spec is None:
             return None
         return await self._dependencies.drivers.get(guest.driver).memory(spec)
+
+    def _spec(self) -> GuestSpec | None:
+        folder = self._dependencies.run_folders.path(self.vm_id)
+        prefix = self._dependencies.instance.prefix
+        return None if self._guest is None else self._guest.spec(prefix, folder)
 
     @property
     def promised(self) -> DesktopOrder | None:
@@ -274,6 +280,10 @@ class GuestActor:
                 if self._guest is not None:
                     work = teardown.shut_down(self._dependencies, self._guest, params)
                     _ = self._begin("shut-down", work)
+            case e.Freeze(start=start):
+                self._freeze(start)
+            case e.Thaw():
+                self._thaw()
             case e.Kill(start=start):
                 _ = self._begin("kill", self._kill(start))
             case e.Clean():
@@ -325,6 +335,38 @@ class GuestActor:
             vm_id=self.vm_id,
         )
         self.post(m.GuestExited(start))
+
+    def _freeze(self, start: int) -> None:
+        group = self._control_group()
+        if group is None:
+            error = HostFailed("guests of this driver cannot be frozen")
+            self.post(m.FreezeFailed(start, error))
+            return
+        try:
+            self._dependencies.freezer.freeze(group)
+        except HostFailed as error:
+            self.post(m.FreezeFailed(start, error))
+        else:
+            self._reclaim = self._begin("reclaim", self._reclaim_memory(start, group))
+
+    async def _reclaim_memory(self, start: int, group: str) -> None:
+        try:
+            await self._dependencies.freezer.reclaim(group)
+        except (HostFailed, TimedOut) as error:
+            self.post(m.FreezeFailed(start, error))
+
+    def _thaw(self) -> None:
+        if self._reclaim is not None:
+            self._reclaim.cancel()
+            self._reclaim = None
+        if (group := self._control_group()) is not None:
+            self._dependencies.freezer.thaw(group)
+
+    def _control_group(self) -> str | None:
+        guest, spec = self._guest, self._spec()
+        if guest is None or spec is None:
+            return None
+        return self._dependencies.drivers.get(guest.driver).control_group(spec)
 
     async def _kill(self, start: int) -> None:
         if self._bring_up is not None:

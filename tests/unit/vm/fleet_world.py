@@ -30,7 +30,13 @@ from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
+from tests.fakes.memory_driver import (
+    MemoryDriver,
+    MemoryFreezer,
+    MemoryHost,
+    MemoryPastStarts,
+    MemoryRunFolders,
+)
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
@@ -120,6 +126,7 @@ class World:
             past_starts=self.past_starts,
             store=FakeVmStore(self.farm),
             admission=self.admission,
+            freezer=MemoryFreezer(self.host),
             clock=self.clock,
             settings=settings,
             instance=Instance(self.folder),
