@@ -9,14 +9,15 @@ class ThingView(FieldsAnswer, ThingFields): ...     # what is answered: each is 
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from qvdnode.admin.endpoint import AnswerModel
 from qvdnode.admin.reading import RequestBody
+
+NO_DEFAULT: Final[Any] = FieldInfo().default
 
 
 class ChangeBody(RequestBody):
@@ -52,8 +53,8 @@ def _rebuild(model: type[BaseModel], derive: Callable[[FieldInfo], None]) -> Non
 
 def _left_out(field: FieldInfo) -> None:
     # A factory has no place in the document, unlike a default, which would be shown as one.
-    field.default, field.default_factory = PydanticUndefined, lambda: None
+    field.default, field.default_factory = NO_DEFAULT, lambda: None
 
 
 def _always_there(field: FieldInfo) -> None:
-    field.default, field.default_factory, field.metadata = PydanticUndefined, None, []
+    field.default, field.default_factory, field.metadata = NO_DEFAULT, None, []

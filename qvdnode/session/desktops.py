@@ -155,10 +155,6 @@ class Desktops:
         """Whether desktops that run can be reached through this node."""
         return self._readiness.serving
 
-    def ready(self) -> str | None:
-        """Why no desktop can be started here now, for a person; None when one can."""
-        return self._readiness.reason()
-
     async def _entries_here(self, principal: Principal) -> list[DesktopEntry]:
         return [
             DesktopEntry(

@@ -67,12 +67,15 @@ class Fleet:
         """
         actor = self._actor(order)
         answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+        # The number is the ticket of the seat, too: unique for the process, so a seat of an earlier
+        # client can never be mistaken for this one.
         client = next(self._numbers)
         request = Request(answer, viewer)
         actor.ask(client, request, m.AttachAsked(client, order, params))
         try:
             return await answer
         except asyncio.CancelledError:
+            # The answer may be on its way: `Withdrawn` frees the seat in that case as well.
             if not actor.closed:
                 actor.post(m.Withdrawn(client))
             raise
@@ -102,6 +105,7 @@ class Fleet:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
         actor.ask(number, Request(answer), m.StopAsked(number))
+        # Whoever deletes the VM next must find a row without an owner.
         await answer
         await actor.recorded()
 
@@ -185,6 +189,7 @@ class Fleet:
 
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
+        # Actors of adopted guests are tasks of `run`.
         await self._running.wait()
         report = await adoption.adopt(self._dependencies, self._state, self._take_over)
         if not report.database and self._tasks is not None:
@@ -195,6 +200,7 @@ class Fleet:
 
     async def close(self, *, stop_guests: bool) -> None:
         """Take no more starts; stop every guest, or those that are not up yet."""
+        # First: a client that was evicted by a stop would otherwise start its VM again at once.
         self._closing = True
         going = [
             status.order.vm.id for status in self.guests() if stop_guests or status.state not in UP
@@ -216,6 +222,8 @@ class Fleet:
 
     def _actor(self, order: DesktopOrder) -> GuestActor:
         vm_id = order.vm.id
+        # A closed actor takes no more messages, so a new one takes its place at once. The two
+        # cannot both write the row: an actor closes only after its last write.
         actor = self._known(vm_id)
         if actor is not None:
             return actor
@@ -230,5 +238,6 @@ class Fleet:
         try:
             await actor.run()
         finally:
+            # A new actor may have taken its place already.
             if self._actors.get(actor.vm_id) is actor:
                 del self._actors[actor.vm_id]

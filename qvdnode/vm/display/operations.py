@@ -103,6 +103,7 @@ class DisplayOperations:
         except retry.OWN_FAILURES as error:
             self._post(m.HangUpFailed(self._start, effect.again, HostFailed(str(error))))
             return
+        # No such process: the display has ended, and its log does not say so yet, or never will.
         if not found:
             self._post(m.HangUpMissed(self._start))
 
@@ -113,10 +114,13 @@ class DisplayOperations:
 
     def _follow(self) -> None:
         history: list[DisplayEvent] = []
+        # What the log held before is one message, from which the state is derived anew; what comes
+        # later is an event of its own each time.
         live = False
 
         def hear(events: Sequence[DisplayEvent]) -> None:
             if live:
+                # Read now: the next start of the display overwrites it.
                 code = self._desktop_exit() if DisplayEvent.GONE in events else None
                 self._post(m.DisplayHeard(self._start, tuple(events), code))
             else:
@@ -175,6 +179,7 @@ class DisplayOperations:
         self._watching = self._begin("watch", self._watch_process(pid))
 
     async def _watch_process(self, pid: int) -> None:
+        # The spec is taken now: the resources are gone by the time the guest is killed.
         spec = self._spec()
         await retry.retry(
             self._dependencies.clock,

@@ -63,6 +63,7 @@ async def start(
     began_s = clock.monotonic_s()
     try:
         write_params(dependencies, guest, params)
+        # A new display has options of its own, so what the last resume wrote does not hold.
         _note_digest(dependencies, state, guest, None)
         code = await run(dependencies, guest, "start")
         if code not in {SessionExit.DONE, SessionExit.ALREADY_RUNNING}:

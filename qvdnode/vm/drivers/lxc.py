@@ -107,6 +107,8 @@ class LxcDriver:
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with LXC's own errors, leaving nothing."""
+        # LXC and its monitor run in a network namespace that host users cannot enter, or one of
+        # them could answer in place of the monitor (lxc_control.py).
         network = await self._control.get()
         users = await self._namespaces.get(spec.ids.start, spec.ids.count)
         is_up = False
@@ -129,10 +131,12 @@ class LxcDriver:
         self._put_files()
         errors.unlink(missing_ok=True)
         write_private(config, text)
+        # "-d" makes the monitor a daemon: a child of init, which outlives this process.
         code = await self._run(
             network, LXC_START, spec.name, "-d", "-f", str(config), "-o", str(errors),
             "-l", "WARN", limit_s=START_LIMIT_S,
         )  # fmt: skip
+        # LXC's exit code does not tell whether the guest's init still runs.
         guest = await self.find(spec) if code == 0 else None
         if guest is None:
             # Read now: the file goes with the container.
@@ -143,6 +147,8 @@ class LxcDriver:
         port = spec.port
         end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
         try:
+            # The namespace is held open: the link goes into this guest's or nowhere, whatever
+            # becomes of its pid.
             with contextlib.closing(_network_of(guest)) as namespace:
                 await run_shielded(
                     links.create_veth(port.link, self._settings.bridge, namespace, end)
@@ -163,6 +169,7 @@ class LxcDriver:
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Signal the process of this guest that has that guest pid."""
+        # No await in here: the port wants the signal sent before the first suspension.
         host_pid = self._host_pid(spec, pid)
         return host_pid is not None and pidfd.send(host_pid, _signal(signal))
 
@@ -246,6 +253,7 @@ class LxcDriver:
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
+        # By control group, which a guest's processes cannot leave; pids could be used again.
         self._cgroups.kill(group)
         try:
             # The monitor notices that its guest is dead, cleans up and ends; unless it hangs.

@@ -104,6 +104,7 @@ class GuestActor:
         error: FarmError | None,
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
+        # Effects that follow from `Found` need the resources at once.
         self._guest = guest
         known = self._dependencies.drivers.absence(guest.driver) is None
         group = self._control_group() if known else None
@@ -120,6 +121,8 @@ class GuestActor:
                     self.closed = self._core.idle and self._mailbox.empty()
         finally:
             self.closed = True
+            # Not a turn, since nothing may be awaited any more: clients are told, and the display
+            # is closed.
             for effect in self._handle(m.NodeStops()):
                 with contained("vm_message_failed", vm=self.vm_id, turn="NodeStops"):
                     self._perform(effect)
@@ -247,6 +250,8 @@ class GuestActor:
 
     def _set_timer(self, effect: e.TimerEffect) -> None:
         running = self._timers.pop(effect.timer, None)
+        # A timer that has fired already may have its message in the mailbox; the core knows that
+        # by its serial.
         if running is not None:
             running.cancel()
         if isinstance(effect, e.ArmTimer):
@@ -369,6 +374,7 @@ class GuestActor:
         return self._dependencies.drivers.get(guest.driver).control_group(spec)
 
     async def _kill(self, start: int) -> None:
+        # A step that runs may be making what would be removed under it.
         if self._bring_up is not None:
             await self._bring_up.ended()
         if self._guest is not None:

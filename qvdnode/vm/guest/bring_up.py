@@ -82,6 +82,7 @@ class BringUp:
     async def _in_slot(self) -> None:
         clock = self._dependencies.clock
         asked = clock.monotonic_s()
+        # A stop may come before this task first runs.
         self._require_wanted()
         self._queueing = True
         async with self._state.limiter.slot(self._queued):
@@ -99,6 +100,7 @@ class BringUp:
         guest, dependencies, vm = self._guest, self._dependencies, self._guest.order.vm
         rules, root = dependencies.confinement, dependencies.rootfs
         await self._step("admit", self._admit)
+        # The release by an earlier start may still be unwritten; the row is not free before.
         await self._step("row", self._row.flush)
         generation = await self._step("acquire", self._acquire)
         guest.ids = ids = self._state.slots.take()
@@ -111,10 +113,12 @@ class BringUp:
         spec = guest.spec(dependencies.instance.prefix, dependencies.run_folders.path(vm.id))
         if spec is None:
             raise HostFailed("a step of the start made nothing")
+        # Written before the launch: a node that dies in between must know what to remove.
         self._remember()
         self._require_lease()
         driver = dependencies.drivers.get(guest.driver)
         guest.process = await self._step("launch", lambda: driver.launch(spec))
+        # Again, with the process: by it the next node tells this guest from another of its name.
         self._remember()
         self._post(m.Launched(self._start))
 

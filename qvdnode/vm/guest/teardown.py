@@ -32,6 +32,7 @@ async def shut_down(
     """
     vm_id = guest.order.vm.id
     try:
+        # The script reads them for every verb, and the guest may have damaged the file.
         session_script.write_params(dependencies, guest, params)
     except FarmError as error:
         log.warning("params_not_written", extra={"vm": vm_id, "because": str(error)})
@@ -78,6 +79,7 @@ async def keep_logs(
 async def clean(dependencies: FleetDependencies, state: FleetState, guest: GuestResources) -> None:
     """Return once nothing of the guest is left on the host."""
     vm, port, generation = guest.order.vm, guest.port, guest.generation
+    # Processes are gone, so the address can be given to somebody else at once.
     if port is not None:
         await _retry(
             dependencies, guest, "network", lambda: dependencies.confinement.release(vm.id, port)
@@ -93,9 +95,11 @@ async def clean(dependencies: FleetDependencies, state: FleetState, guest: Guest
             "mount",
             lambda: dependencies.rootfs.unmount(vm.id, guest.order.user.id, generation),
         )
+        # The ids last: files that belong to them exist until the mounts are gone.
         guest.root = None
         state.slots.free(guest.ids)
         guest.ids = None
+    # The very last: a node that starts in the middle of this finds the file and goes on.
     state.state_files.remove(vm.id)
 
 

@@ -40,7 +40,7 @@ async def test_a_state_folder_behind_a_link_is_adopted(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "disk")
     inotify = Inotify()
     config = parse({"node": {"state_dir": str(tmp_path / "link")}})
-    folders = TmpfsRunFolders(config.vm.run_folders, inotify)
+    folders = TmpfsRunFolders(config.instance().run_folders, inotify)
     await folders.create(VM, OWNER)
     try:
         assert await folders.adopt(VM)

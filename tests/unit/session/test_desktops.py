@@ -325,10 +325,8 @@ async def test_a_stop_that_takes_too_long_is_told() -> None:
         await world.stop()
 
 
-def test_the_node_tells_whether_it_lives_and_starts() -> None:
+def test_the_node_tells_whether_it_serves() -> None:
     world = World()
     assert not world.desktops.alive()
-    assert world.desktops.ready() == "The node is starting or stopping."
     world.readiness.serving = True
     assert world.desktops.alive()
-    assert world.desktops.ready() is None

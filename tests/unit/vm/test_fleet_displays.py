@@ -7,7 +7,7 @@ import pytest
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
-from qvdnode.vm.display.operations import LAST_WORDS_MAX
+from qvdnode.vm.display.operations import LOG_TAIL_MAX
 from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.simulated_nxagent import WAITING
@@ -175,9 +175,9 @@ async def test_what_a_lost_desktop_said_last_is_kept(
         world.host.display(7).take(9)
         await world.passes(0.2)
     first, second = [vars(e) for e in caplog.records if e.getMessage() == "desktop_lost"]
-    assert first["last_words"].endswith("before; the last words")
-    assert len(first["last_words"]) == LAST_WORDS_MAX
-    assert second["last_words"] == "(unreadable: the folder is forged)"
+    assert first["log_tail"].endswith("before; the last words")
+    assert len(first["log_tail"]) == LOG_TAIL_MAX
+    assert second["log_tail"] == "(unreadable: the folder is forged)"
 
 
 async def test_a_logout_is_no_failure(world: World) -> None:
