@@ -72,6 +72,8 @@ class FlavourDraft:
     timezone: str
     egress: bool
     """Whether guests may open connections to the world behind the uplink."""
+    hibernate_after_s: int
+    """How long nobody must have used a desktop until it may be hibernated; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,13 @@ from qvdnode.admin.fields import (
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.errors import Conflict, Invalid, NotFound
-from qvdnode.model.farm import DEFAULT_DRIVER, Flavour, FlavourDraft
+from qvdnode.model.farm import DEFAULT_DRIVER, DEFAULT_HIBERNATE_AFTER_S, Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
 
 MemoryMib = Annotated[int, Field(ge=64, le=1_048_576)]
 CpuPct = Annotated[int, Field(ge=5, le=25_600)]
 PidsMax = Annotated[int, Field(ge=32, le=1_000_000)]
+HibernateAfter = Annotated[int, Field(ge=0, le=31_536_000)]
 DiskMib = Annotated[int, Field(ge=64, le=16_777_216)]
 
 
@@ -50,6 +51,10 @@ class FlavourFields(BaseModel):
     locale: Locale = "C.UTF-8"
     timezone: Timezone = "Etc/UTC"
     egress: bool = Field(default=True, description="Whether guests reach the world outside.")
+    hibernate_after_s: HibernateAfter = Field(
+        default=DEFAULT_HIBERNATE_AFTER_S,
+        description="Seconds without a user after which a desktop may hibernate; 0: never.",
+    )
 
 
 class NewFlavour(RequestBody, FlavourFields):

@@ -16,6 +16,8 @@ from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
+ADDED_SINCE: Final = {"hibernate_after_s": 0}
+"""Fields of flavours that files of earlier releases lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**order["flavour"]),
+            flavour=Flavour(**{**ADDED_SINCE, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),
