@@ -35,6 +35,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import trim_memory
@@ -47,7 +48,13 @@ from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
+from qvdnode.memopt.core.merging import may_merge
+from qvdnode.memopt.freezer import HostFreezer
 from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.memopt.host_tuning import MemoryTuning
+from qvdnode.memopt.ksm import Ksm
+from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.zram import Zram
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
@@ -111,6 +118,8 @@ class Node:
     endpoint: Endpoint
     accounts: Accounts
     memory: HostMemoryReader
+    optimiser: MemoryOptimiser
+    memory_tuning: MemoryTuning
     inotify: Inotify
     limits: SharedSysctls
 
@@ -125,11 +134,20 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
-    memory = HostMemoryReader()
+    memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(inputs, drivers, membership, confinement, rootfs, memory, inotify, viewers)
+    freezer = HostFreezer(cgroups.probe(), clock)
+    admission = HostAdmission(memory.memory, config.memory)
+    fleet = _fleet(
+        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, viewers
+    )
+    admission.show(lambda: fleet.load().promised_mib)
+    ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
+    optimiser = MemoryOptimiser(fleet, freezer, memory, ksm, config.memory, clock)
+    memory.count(optimiser.used_mib)
+    admission.count(optimiser.outlook)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -190,6 +208,8 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         endpoint=endpoint,
         accounts=accounts,
         memory=memory,
+        optimiser=optimiser,
+        memory_tuning=MemoryTuning(config.memory, ksm, zram),
         inotify=inotify,
         limits=kernel_limits(),
     )
@@ -240,13 +260,14 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
-    memory: HostMemoryReader,
+    admission: HostAdmission,
+    freezer: HostFreezer,
     inotify: Inotify,
     viewers: Viewers,
 ) -> Fleet:
     config, instance = inputs.config, inputs.instance
-    admission = HostAdmission(memory.memory, config.memory)
-    fleet = Fleet(
+    mergeable = merging.obstacle() is None
+    return Fleet(
         FleetDependencies(
             drivers=drivers,
             rootfs=rootfs,
@@ -255,6 +276,10 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             past_starts=StoredPastStarts(instance.past_starts),
             store=membership,
             admission=admission,
+            freezer=freezer,
+            may_merge=lambda tenant, others: (
+                mergeable and may_merge(config.memory.ksm, tenant, others)
+            ),
             clock=inputs.clock,
             settings=config.vm,
             instance=instance,
@@ -264,8 +289,6 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             tell_viewer=viewers.deliver,
         )
     )
-    admission.show(lambda: fleet.load().promised_mib)
-    return fleet
 
 
 def _accounts(inputs: NodeInputs) -> Accounts:

@@ -1,9 +1,9 @@
 """Starts programs whose memory the kernel may merge (KSM), with all that they start in turn.
 
 The permission belongs to an address space and is inherited through fork and exec. A child of this
-process is made by vfork and shares our address space until its exec (child.py), so it cannot ask for
-itself without asking for the node as well, whose memory holds secrets. An interpreter in between,
-which replaces itself by the program, costs one exec.
+process is made by vfork and shares our address space until its exec (child.py), so it cannot ask
+for itself without asking for the node as well, whose memory holds secrets. An interpreter in
+between, which replaces itself by the program, costs one exec.
 """
 
 import platform
@@ -15,9 +15,7 @@ PERL: Final = Path("/usr/bin/perl")
 """Of Debian's perl-base, which is always installed; starts in a millisecond, Python in fifteen."""
 _PRCTL: Final = {"x86_64": 157, "aarch64": 167}
 _PR_SET_MEMORY_MERGE: Final = 67
-_SCRIPT: Final = (
-    "syscall({prctl}, {merge}, 1, 0, 0, 0); exec {{ $ARGV[0] }} @ARGV or exit 127;"
-)
+_SCRIPT: Final = "syscall({prctl}, {merge}, 1, 0, 0, 0); exec {{ $ARGV[0] }} @ARGV or exit 127;"
 KSM_STAT: Final = "ksm_stat"
 
 

@@ -42,9 +42,9 @@ class SharedSysctls:
     failing: str
     """What cannot be done, for people: what messages of failures begin with."""
     sysctls: Path = SYSCTLS
+    link_exists: Callable[[str], bool] = link_exists
     steered: tuple[str, ...] = ()
     """Other numbers, which the instances change as they see fit; put back at the end as well."""
-    link_exists: Callable[[str], bool] = link_exists
 
     def low(self) -> dict[str, int]:
         """The numbers that are below what is wanted now, by name; those a kernel lacks are not."""

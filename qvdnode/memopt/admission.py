@@ -17,16 +17,11 @@ PROMISED = Gauge("qvdnode_memory_promised_mib", "Memory promised to desktops")
 
 
 class HostAdmission:
-    """Judges by what is promised; `read` gives the host's memory now, `outlook` what is saved."""
+    """Judges by what is promised and measured; `read` gives the host's memory now."""
 
-    def __init__(
-        self,
-        read: Callable[[], HostMemory],
-        settings: MemorySettings,
-        outlook: Callable[[], Outlook] = Outlook,
-    ) -> None:
+    def __init__(self, read: Callable[[], HostMemory], settings: MemorySettings) -> None:
         self._read = read
-        self._outlook = outlook
+        self._outlook: Callable[[], Outlook] = Outlook
         self._settings = settings
 
     def refusal(self, memory_mib: int, promised_mib: int) -> str | None:
@@ -39,6 +34,10 @@ class HostAdmission:
             REFUSED.inc()
             log.warning("start_refused", extra={"because": because, "promised_mib": promised_mib})
         return because
+
+    def count(self, outlook: Callable[[], Outlook]) -> None:
+        """Have what is measured of guests counted as well."""
+        self._outlook = outlook
 
     def show(self, promised_mib: Callable[[], int]) -> None:
         """Have the metrics ask at each scrape what there is and what is promised."""

@@ -35,7 +35,9 @@ class MemoryTuning:
             except (HostFailed, TimedOut) as error:
                 log.warning("zram_not_made", extra={"because": str(error)})
         elif self._settings.hibernate and memory.swap_total_mib == 0:
-            log.warning("no_swap", extra={"because": "desktops cannot hibernate", "fix": NO_SWAP_FIX})
+            log.warning(
+                "no_swap", extra={"because": "desktops cannot hibernate", "fix": NO_SWAP_FIX}
+            )
         if self._settings.ksm is not Merging.OFF:
             try:
                 await asyncio.to_thread(self._ksm.hold, prefix, bridge)

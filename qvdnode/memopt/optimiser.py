@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -52,7 +51,7 @@ class Action:
 class MemoryOptimiser:
     """`run` must be running. What it found and did last can be read at any time."""
 
-    def __init__(  # noqa: PLR0913 - what it measures, and what it acts with
+    def __init__(
         self,
         desktops: Desktops,
         queue: ReclaimQueue,
@@ -68,7 +67,7 @@ class MemoryOptimiser:
         self._settings = settings
         self._clock = clock
         self._measured_s = clock.monotonic_s()
-        self.guests: Sequence[GuestFigures] = ()
+        self.guests: list[GuestFigures] = []
         self.actions: deque[Action] = deque(maxlen=ACTIONS_KEPT)
         self.obstacle: str | None = None
         """What keeps desktops awake that should be hibernated, for an administrator."""

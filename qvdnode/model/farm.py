@@ -16,6 +16,7 @@ from qvdnode.model.ids import (
 from qvdnode.model.vm_state import VmState
 
 DEFAULT_DRIVER: Final = "lxc"
+DEFAULT_HIBERNATE_AFTER_S: Final = 300
 
 
 @dataclass(frozen=True, slots=True)

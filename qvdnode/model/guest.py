@@ -63,6 +63,8 @@ class GuestSpec:
     memory_mib: int
     cpu_pct: int
     pids_max: int
+    merges: bool = False
+    """Whether the kernel may merge its memory with that of others that allow it."""
 
 
 @dataclass(frozen=True, slots=True)

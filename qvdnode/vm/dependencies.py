@@ -1,11 +1,11 @@
 """What the fleet is built from (joined in daemon/build.py), and what all its VMs share."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.ids import NodeId
+from qvdnode.model.ids import NodeId, TenantId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
@@ -37,6 +37,8 @@ class FleetDependencies:
     store: VmStore
     admission: Admission
     freezer: GuestFreezer
+    may_merge: Callable[[TenantId, Collection[TenantId]], bool]
+    """Whether the kernel may merge the memory of a new guest of that tenant with that of theirs."""
     clock: Clock
     settings: VmSettings
     instance: Instance
@@ -60,6 +62,8 @@ class FleetState:
     state_files: StateFiles
     promised: Callable[[], Sequence[DesktopOrder]]
     """The orders of all guests that run or come up."""
+    merging: Callable[[], Collection[TenantId]]
+    """The tenants of all guests whose memory the kernel may merge."""
 
     def promised_mib(self) -> int:
         """Memory of the flavours of all guests that run or come up."""

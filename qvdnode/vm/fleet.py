@@ -6,13 +6,13 @@ Meets session.ports.DesktopHost for this node.
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
-from qvdnode.model.ids import VmId
+from qvdnode.model.ids import TenantId, VmId
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import UP, VmState
 from qvdnode.runtime.supervise import Supervisor
@@ -42,6 +42,7 @@ class Fleet:
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
+            merging=self.merging,
         )
         self._actors: dict[VmId, GuestActor] = {}
         self._numbers = itertools.count(1)
@@ -155,6 +156,11 @@ class Fleet:
         """The orders with which all guests were admitted that run or come up."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
+
+    def merging(self) -> Collection[TenantId]:
+        """The tenants of all guests whose memory the kernel may merge."""
+        tenants = {actor.merging for actor in self._actors.values()}
+        return {tenant for tenant in tenants if tenant is not None}
 
     def load(self) -> FleetLoad:
         """What all of them use together."""

@@ -48,6 +48,8 @@ network         `spec.port` has the link's name on the host, the MAC and the add
                 and gateway; what it says itself of either is not believed.
 limits          `memory_mib`, `cpu_pct` (100 is one core) and `pids_max` hold for everything that
                 runs in the guest; what the driver itself needs beside it is the host's.
+merging         with `merges` the kernel may merge equal memory of the guest (KSM) with that of all
+                others that have it; without, it must not.
 confinement     is complete before the first program of the guest runs. No open file of the node
                 reaches the guest (host/process.py sees to it for children that it starts).
 lifetime        guests outlive the node's process. They are no children of it, belong to no control

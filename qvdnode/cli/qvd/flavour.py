@@ -68,7 +68,9 @@ FIELDS: Final[dict[str, Any]] = {
     "hibernate_after_s": Annotated[
         int | None,
         typer.Option(
-            parser=whole(0), metavar="S", help="Seconds without a user until it may hibernate; 0: never."
+            parser=whole(0),
+            metavar="S",
+            help="Seconds without a user until it may hibernate; 0: never.",
         ),
     ],
     "egress": Annotated[

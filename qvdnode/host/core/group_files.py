@@ -38,7 +38,7 @@ def of_version_1(stat: str, used_bytes: int, limit_bytes: int, cpu_ns: int) -> G
 
 def _numbers(text: str) -> dict[str, int]:
     words = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and _is_number(pair[1])}  # noqa: PLR2004 - a name and a number
+    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and _is_number(pair[1])}
 
 
 def _is_number(word: str) -> bool:

@@ -27,6 +27,9 @@ class Outlook:
     """What desktops that have just been started are going to take."""
 
 
+NOTHING_MEASURED: Final = Outlook()
+
+
 def outlook(guests: Sequence[GuestFigures], merged_mib: int, credit_pct: int) -> Outlook:
     """The outlook by the last measurement."""
     asleep = [guest for guest in guests if guest.state is VmState.HIBERNATED]

@@ -1,8 +1,9 @@
 """How fast the kernel looks for equal pages, steered by what that yields. Pure.
 
-KSM has two knobs: pages per batch, and the pause between batches. A boot storm wants tens of
-thousands of pages a second, since every desktop of an image brings the same ones; a host at rest
-wants nearly none. What a scan costs and what it saves are both known, so the pace follows the yield:
+KSM has two settings: pages per batch, and the pause between batches. While desktops start, tens
+of thousands of pages a second are worth a look, since every desktop of an image brings the same
+ones; later nearly none are. Both the cost and the savings of a scan are known, so the pace follows
+the yield:
 
 * new desktops came: scan at the highest pace that the budget allows;
 * it pays (MIN_YIELD saved for a second of the processor): faster, up to the budget;

@@ -5,7 +5,7 @@ later. Counted is the full size of each admitted guest, less a share of what is 
 (credit.py).
 """
 
-from qvdnode.memopt.core.credit import Outlook
+from qvdnode.memopt.core.credit import NOTHING_MEASURED, Outlook
 from qvdnode.memopt.core.meminfo import HostMemory
 
 
@@ -19,7 +19,7 @@ def refusal(
     unpromised_mib: int,
     memory: HostMemory,
     available_floor_mib: int,
-    outlook: Outlook = Outlook(),
+    outlook: Outlook = NOTHING_MEASURED,
 ) -> str | None:
     """Why a guest of that size does not fit, for a person, or None when it does."""
     unpromised_mib += outlook.credit_mib

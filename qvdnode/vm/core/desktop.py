@@ -180,7 +180,7 @@ class Desktop:
             case _:
                 assert_never(message)
 
-    def _take_of_guest(self, message: m.OfGuest) -> None:
+    def _take_of_guest(self, message: m.OfGuest) -> None:  # noqa: C901, PLR0912 - as above
         match message:
             case m.Queued(place=place):
                 self.place = place

@@ -36,6 +36,8 @@ class GuestRecord:
     """None until the guest was launched."""
     resume_digest: str | None = None
     """Digest of the parameters for which a resume of its display needs no script."""
+    merges: bool = False
+    """Whether the kernel may merge its memory with that of others."""
 
     @property
     def driver(self) -> str:
@@ -87,6 +89,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         if process is None
         else GuestProcess(int(process["pid"]), int(process["started_ticks"])),
         resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
+        merges=bool(body.get("merges", False)),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from qvdnode.model.errors import FarmError, HostFailed, TimedOut, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess, GuestSpec
-from qvdnode.model.ids import Generation
+from qvdnode.model.ids import Generation, TenantId
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
@@ -203,6 +203,12 @@ class GuestActor:
         guest = self._guest
         return guest.order if guest is not None and guest.admitted else None
 
+    @property
+    def merging(self) -> TenantId | None:
+        """The tenant of the guest, if the kernel may merge its memory."""
+        guest = self._guest
+        return guest.order.user.tenant_id if guest is not None and guest.merges else None
+
     # -- effects -------------------------------------------------------------------------------
 
     def _perform(self, effect: e.Effect) -> None:
@@ -270,7 +276,9 @@ class GuestActor:
             case e.CountFailure(code=code):
                 FAILURES.labels(code).inc()
 
-    def _perform_on_guest(self, effect: e.GuestEffect) -> None:  # noqa: C901 - one case an effect
+    def _perform_on_guest(  # noqa: C901, PLR0912 - one case an effect
+        self, effect: e.GuestEffect
+    ) -> None:
         match effect:
             case e.BringUp(start=start, order=order):
                 self._start_bring_up(start, GuestResources(order))

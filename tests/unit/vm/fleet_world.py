@@ -127,6 +127,7 @@ class World:
             store=FakeVmStore(self.farm),
             admission=self.admission,
             freezer=MemoryFreezer(self.host),
+            may_merge=lambda tenant, merging: set(merging) <= {tenant},
             clock=self.clock,
             settings=settings,
             instance=Instance(self.folder),
