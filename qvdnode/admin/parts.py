@@ -21,6 +21,7 @@ from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.memopt.report import MemoryReport
 from qvdnode.model.guest import DriverCheck
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
@@ -94,6 +95,8 @@ class AdminParts:
     load: Callable[[], FleetLoad]
     """What all VMs of this node use together."""
     facts: Callable[[], NodeFacts]
+    memory: Callable[[], MemoryReport]
+    """Where the host's memory went."""
     not_ready: Callable[[], str | None]
     """Why no desktop can be started here now, for a person; None when one can."""
     port_events: RepeatedEvents

@@ -30,6 +30,7 @@ from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
+from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
@@ -54,6 +55,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.host_tuning import MemoryTuning
 from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
@@ -120,6 +122,7 @@ class Node:
     memory: HostMemoryReader
     optimiser: MemoryOptimiser
     memory_tuning: MemoryTuning
+    reporter: MemoryReporter
     inotify: Inotify
     limits: SharedSysctls
 
@@ -210,6 +213,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         memory=memory,
         optimiser=optimiser,
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
+        reporter=MemoryReporter(memory, optimiser, ksm, zram, lambda: _database_pid(config)),
         inotify=inotify,
         limits=kernel_limits(),
     )
@@ -248,6 +252,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         hosts=node.hosts,
         load=node.fleet.load,
         facts=facts,
+        memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
         supervisor=supervisor,
@@ -319,6 +324,11 @@ def _user_tokens(inputs: NodeInputs) -> UserTokens:
         life=timedelta(seconds=auth.token_life_s),
         per_user_max=auth.tokens_per_user,
     )
+
+
+def _database_pid(config: Config) -> int | None:
+    server = running_server(config.node.state_dir / "pg" / "data")
+    return None if server is None else server.pid
 
 
 def _disk_check(config: Config) -> Callable[[], str | None]:

@@ -43,6 +43,11 @@ class Ksm:
         """How fast it scans now, and why."""
         return self._pace
 
+    @property
+    def pages_per_s(self) -> int:
+        """How many pages it looks at in a second, at most; 0 if another program sets its pace."""
+        return self._pace.pages * 1000 // SLEEP_MS if self._steers else 0
+
     def hold(self, prefix: str, bridge: str) -> None:
         """Switch it on; blocks for a moment. Raises HostFailed.
 
@@ -78,7 +83,7 @@ class Ksm:
         was = self._pace
         reading = Reading(found.saved_mib, found.ksmd_cpu_s, now_s, guests)
         self._pace = was.after(reading, budget_pct)
-        PACE.set(self._pace.pages * 1000 // SLEEP_MS)
+        PACE.set(self.pages_per_s)
         if not self._steers or self._pace.pages == was.pages:
             return
         try:

@@ -145,9 +145,11 @@ class MemoryOptimiser:
 def _figures(
     status: DesktopStatus, memory: GuestMemory, cpu_pct: float, now: datetime
 ) -> GuestFigures:
-    flavour = status.order.flavour
+    flavour, vm = status.order.flavour, status.order.vm
     return GuestFigures(
-        vm_id=status.order.vm.id,
+        vm_id=vm.id,
+        name=vm.name,
+        user=vm.user_login,
         state=status.state,
         viewer=status.viewer,
         unused_since=status.unused_since,

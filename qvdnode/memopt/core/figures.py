@@ -15,6 +15,8 @@ class GuestFigures:
     """One guest at the time of the last measurement."""
 
     vm_id: VmId
+    name: str
+    user: str
     state: VmState
     viewer: bool
     """Whether a client is attached."""
