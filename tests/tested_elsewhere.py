@@ -24,6 +24,10 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_hibernation.py": (
+        "memopt/host_tuning.py",
+        "memopt/report.py",
+    ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),

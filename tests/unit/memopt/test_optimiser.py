@@ -26,6 +26,8 @@ ASLEEP_MIB = 25
 
 @dataclass
 class Status:
+    """A desktop as those who run it tell of it."""
+
     order: DesktopOrder
     since: datetime
     state: VmState = VmState.RUNNING

@@ -2,7 +2,7 @@ import pytest
 
 from qvdnode.admin.routes.node_memory import view
 from qvdnode.cli.qvd.node_memory import BAR, bar, sentences, show_memory, uses
-from tests.integration.admin.parts_for_tests import MEMORY
+from tests.fakes.memory_report import MEMORY
 
 FOUND = view(MEMORY).model_dump(mode="json")
 
