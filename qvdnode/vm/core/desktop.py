@@ -341,7 +341,10 @@ class Desktop:
 
     def _note_use(self) -> None:
         display = self.display
-        rests = self.state in UP and display is not None and display.rests
+        if display is None or display.phase is not DisplayPhase.SUSPENDED or display.unfinished:
+            rests = False
+        else:
+            rests = self.state in UP
         if not rests or self.clients.seated is not None or not self.clients.idle:
             self.unused_since = None
         elif self.unused_since is None:

@@ -109,11 +109,6 @@ class Display:
         """Whether it is being started, resumed or dismissed."""
         return self.unfinished > 0 or self.phase in {P.QUEUED, P.PREPARING, P.DISMISSING}
 
-    @property
-    def rests(self) -> bool:
-        """Whether it is suspended, with nothing under way: its guest may be frozen."""
-        return self.phase is P.SUSPENDED and self.unfinished == 0
-
     def handle(  # noqa: C901, PLR0911, PLR0912 - one case a message
         self, message: m.OfDisplayTask, now: Situation
     ) -> Results:

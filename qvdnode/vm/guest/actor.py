@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qvdnode.model.errors import FarmError, HostFailed, TimedOut, Unavailable
+from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess, GuestSpec
 from qvdnode.model.ids import Generation, TenantId
@@ -27,6 +27,7 @@ from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
 from qvdnode.vm.guest import teardown
 from qvdnode.vm.guest.bring_up import BringUp
+from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
 from qvdnode.vm.resources import GuestResources
 from qvdnode.vm.settings import VmSettings
@@ -82,7 +83,7 @@ class GuestActor:
         self._guest: GuestResources | None = None
         self._bring_up: BringUp | None = None
         self._display: DisplayOperations | None = None
-        self._reclaim: asyncio.Task[None] | None = None
+        self._hibernation = Hibernation(dependencies.freezer, self._begin, self.post)
 
     # -- the mailbox ---------------------------------------------------------------------------
 
@@ -294,9 +295,9 @@ class GuestActor:
                     work = teardown.shut_down(self._dependencies, self._guest, params)
                     _ = self._begin("shut-down", work)
             case e.Freeze(start=start):
-                self._freeze(start)
+                self._hibernation.begin(start, self._control_group())
             case e.Thaw():
-                self._thaw()
+                self._hibernation.end(self._control_group())
             case e.Kill(start=start):
                 _ = self._begin("kill", self._kill(start))
             case e.Clean():
@@ -348,32 +349,6 @@ class GuestActor:
             vm_id=self.vm_id,
         )
         self.post(m.GuestExited(start))
-
-    def _freeze(self, start: int) -> None:
-        group = self._control_group()
-        if group is None:
-            error = HostFailed("guests of this driver cannot be frozen")
-            self.post(m.FreezeFailed(start, error))
-            return
-        try:
-            self._dependencies.freezer.freeze(group)
-        except HostFailed as error:
-            self.post(m.FreezeFailed(start, error))
-        else:
-            self._reclaim = self._begin("reclaim", self._reclaim_memory(start, group))
-
-    async def _reclaim_memory(self, start: int, group: str) -> None:
-        try:
-            await self._dependencies.freezer.reclaim(group)
-        except (HostFailed, TimedOut) as error:
-            self.post(m.FreezeFailed(start, error))
-
-    def _thaw(self) -> None:
-        if self._reclaim is not None:
-            self._reclaim.cancel()
-            self._reclaim = None
-        if (group := self._control_group()) is not None:
-            self._dependencies.freezer.thaw(group)
 
     def _control_group(self) -> str | None:
         guest, spec = self._guest, self._spec()

@@ -32,11 +32,11 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
 from tests.fakes.memory_driver import (
     MemoryDriver,
-    MemoryFreezer,
     MemoryHost,
     MemoryPastStarts,
     MemoryRunFolders,
 )
+from tests.fakes.memory_freezer import MemoryFreezer
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
