@@ -207,9 +207,8 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
     if record.boot_id != dependencies.boot_id or record.process is None:
         return False
     vm_id = record.order.vm.id
-    spec = from_record(record).spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(vm_id)
-    )
+    guest = from_record(record)
+    spec = dependencies.spec(guest)
     if spec is None:
         return False
     if (problem := dependencies.drivers.absence(record.driver)) is not None:
@@ -219,7 +218,7 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
     try:
         process = await retry.retry(
             dependencies.clock,
-            lambda: dependencies.drivers.get(record.driver).find(spec),
+            lambda: dependencies.driver(guest).find(spec),
             what="find",
             vm_id=vm_id,
             until_s=until_s,

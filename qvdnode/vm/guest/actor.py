@@ -185,11 +185,8 @@ class GuestActor:
         guest = self._guest
         if guest is None or guest.process is None:
             return None
-        folder = self._dependencies.run_folders.path(self.vm_id)
-        spec = guest.spec(self._dependencies.instance.prefix, folder)
-        if spec is None:
-            return None
-        return await self._dependencies.drivers.get(guest.driver).memory(spec)
+        spec = self._dependencies.spec(guest)
+        return None if spec is None else await self._dependencies.driver(guest).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
@@ -320,12 +317,12 @@ class GuestActor:
             self._dependencies, self._state, guest, start, self._tasks, self.post
         )
         if guest.process is not None:
-            _ = self._begin("watch-guest", self._until_exit(start, guest.driver, guest.process))
+            _ = self._begin("watch-guest", self._until_exit(start, guest, guest.process))
 
-    async def _until_exit(self, start: int, driver: str, process: GuestProcess) -> None:
+    async def _until_exit(self, start: int, guest: GuestResources, process: GuestProcess) -> None:
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.drivers.get(driver).wait_exit(process),
+            lambda: self._dependencies.driver(guest).wait_exit(process),
             what="exit",
             vm_id=self.vm_id,
         )
