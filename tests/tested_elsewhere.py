@@ -39,7 +39,6 @@ TESTED_BY: Final = {
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
-        "tls/server_stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
         "cli/doctor/command.py",
@@ -97,7 +96,6 @@ TESTED_BY: Final = {
     ),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),
-    "unit/session/test_desktops.py": ("session/connect.py",),
     "unit/vm/test_fleet.py": (
         "vm/dependencies.py",
         "vm/display/operations.py",
@@ -107,6 +105,5 @@ TESTED_BY: Final = {
         "vm/guest/teardown.py",
         "vm/resources.py",
     ),
-    "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

@@ -175,7 +175,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
-        inputs.identity.context(),
+        inputs.identity.context,
         clock,
         config.clients,
         trim_memory,

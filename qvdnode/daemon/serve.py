@@ -182,7 +182,7 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     guests_end = inputs.config.node.stop_guests
     tasks = await ports.enter_async_context(Supervisor("ports"))
     parts = admin_parts(node, announced, tasks)
-    context, settings = inputs.identity.context(), inputs.config.admin
+    context, settings = inputs.identity.context, inputs.config.admin
     await ports.enter_async_context(
         serving(parts, inputs.clock, people, context, settings, trim_memory)
     )

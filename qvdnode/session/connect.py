@@ -3,7 +3,10 @@
 Whether the user may is settled before (access.py); what carries the bytes is the proxy's.
 """
 
+import secrets
+import string
 from dataclasses import dataclass
+from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.seat import Progress, Seat, Viewer
@@ -11,8 +14,10 @@ from qvdnode.session.access import Permission
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.ports import ClientEnd
-from qvdnode.session.slave_key import new_slave_key
 from qvdnode.session.viewers import Viewers
+
+SLAVE_KEY_LENGTH: Final = 64
+SLAVE_KEY_ALPHABET: Final = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class SessionTicket:
     viewer: Viewer
     journal_key: int
     slave_key: str
+    """Key of the session's slave channel, as clients of QVD expect it in the 101."""
 
 
 class Connections:
@@ -69,3 +75,8 @@ class Connections:
         self._journal.close(
             ticket.journal_key, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out
         )
+
+
+def new_slave_key() -> str:
+    """64 characters of [A-Za-z0-9], about 380 bits from the system's generator."""
+    return "".join(secrets.choice(SLAVE_KEY_ALPHABET) for _ in range(SLAVE_KEY_LENGTH))

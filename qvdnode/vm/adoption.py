@@ -15,7 +15,7 @@ from typing import Final
 
 from qvdnode.model.errors import Conflict, FarmError, GuestFailed, HostFailed, PartGone
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.vm_state import UP, VmState
+from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import contained
 from qvdnode.vm import retry
 from qvdnode.vm.core import recovery
@@ -76,8 +76,9 @@ async def adopt(
     records = {
         record.order.vm.id: record for record in await _records(dependencies, state, until_s)
     }
-    found = await _find(dependencies, list(records.values()), until_s)
-    rows = await _rows(dependencies)
+    found, rows = await asyncio.gather(
+        _find(dependencies, list(records.values()), until_s), _rows(dependencies)
+    )
     adopted: list[VmId] = []
     ended: dict[VmId, FarmError | None] = {}
     released: list[VmId] = []
@@ -89,9 +90,9 @@ async def adopt(
                     adopted.append(vm_id)
                 else:
                     ended[vm_id] = GuestFailed(NOT_WHOLE, step="guest")
-            case EndGuest(vm_id=vm_id):
+            case EndGuest(vm_id=vm_id, died=died):
                 await _adopt_guest(dependencies, state, records[vm_id], until_s)
-                ended[vm_id] = _death(dependencies, records[vm_id], found[vm_id], rows)
+                ended[vm_id] = GuestFailed(DIED_UNWATCHED, step="guest") if died else None
             case MarkStopped(vm_id=vm_id, generation=generation):
                 if vm_id not in records:  # otherwise once its guest is gone
                     await _mark_stopped(dependencies, vm_id, generation)
@@ -100,7 +101,7 @@ async def adopt(
     # Only now: were an actor to release a port during the sweep, the sweep would restore its rules.
     for vm_id in (*adopted, *ended):
         whole = vm_id in adopted
-        acquired = _acquired_generation(records[vm_id], rows)
+        acquired = recovery.acquired_generation(rows, found[vm_id])
         guest = from_record(records[vm_id])
         take_over(FoundResources(guest, acquired, whole, ended.get(vm_id)))
     report = AdoptionReport(
@@ -176,13 +177,6 @@ async def release_unknown(
             await _mark_stopped(dependencies, row.vm_id, row.generation)
 
 
-def _acquired_generation(record: GuestRecord, rows: Sequence[OwnedRow] | None) -> Generation | None:
-    if rows is None:
-        return record.generation
-    # This node writes its own rows only, also those of another start of the VM.
-    return {row.vm_id: row.generation for row in rows}.get(record.order.vm.id)
-
-
 async def _records(
     dependencies: FleetDependencies, state: FleetState, until_s: float
 ) -> list[GuestRecord]:
@@ -199,7 +193,12 @@ async def _find(
 ) -> dict[VmId, FoundGuest]:
     alive = await asyncio.gather(*(_is_alive(dependencies, record, until_s) for record in records))
     return {
-        record.order.vm.id: FoundGuest(record.order.vm.id, record.generation, lives)
+        record.order.vm.id: FoundGuest(
+            record.order.vm.id,
+            record.generation,
+            lives,
+            launched_here=record.process is not None and record.boot_id == dependencies.boot_id,
+        )
         for record, lives in zip(records, alive, strict=True)
     }
 
@@ -208,9 +207,8 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
     if record.boot_id != dependencies.boot_id or record.process is None:
         return False
     vm_id = record.order.vm.id
-    spec = from_record(record).spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(vm_id)
-    )
+    guest = from_record(record)
+    spec = dependencies.spec(guest)
     if spec is None:
         return False
     if (problem := dependencies.drivers.absence(record.driver)) is not None:
@@ -220,7 +218,7 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
     try:
         process = await retry.retry(
             dependencies.clock,
-            lambda: dependencies.drivers.get(record.driver).find(spec),
+            lambda: dependencies.driver(guest).find(spec),
             what="find",
             vm_id=vm_id,
             until_s=until_s,
@@ -229,20 +227,6 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
         log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": str(error)})
         return True
     return process == record.process
-
-
-def _death(
-    dependencies: FleetDependencies,
-    record: GuestRecord,
-    found: FoundGuest,
-    rows: Sequence[OwnedRow] | None,
-) -> FarmError | None:
-    # Not a crash: interrupted starts and stops, and reboots of the host.
-    states = {(row.vm_id, row.generation): row.state for row in rows or ()}
-    was = states.get((record.order.vm.id, record.generation), VmState.RUNNING)
-    came_up = was in UP and record.process is not None
-    died = came_up and record.boot_id == dependencies.boot_id and not found.alive
-    return GuestFailed(DIED_UNWATCHED, step="guest") if died else None
 
 
 async def _rows(dependencies: FleetDependencies) -> list[OwnedRow] | None:

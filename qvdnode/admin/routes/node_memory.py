@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.reading import NoBody, NoQuery
 from qvdnode.memopt.core.figures import MIB, GuestFigures
 from qvdnode.memopt.report import MemoryReport
@@ -95,9 +95,9 @@ class NodeMemory(AnswerModel):
     """The last ones, oldest first."""
 
 
-async def show_memory(asked: Asked[NoBody, NoQuery]) -> NodeMemory:
+async def show_memory(call: ApiCall[NoBody, NoQuery]) -> NodeMemory:
     """Where the memory of the answering node's host went."""
-    return view(asked.parts.memory())
+    return view(call.parts.memory())
 
 
 def view(report: MemoryReport) -> NodeMemory:

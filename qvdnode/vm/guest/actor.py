@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
 from qvdnode.model.ids import Generation, TenantId
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
@@ -188,15 +188,11 @@ class GuestActor:
 
     async def memory(self) -> GuestMemory | None:
         """What the guest uses now; None when none runs."""
-        guest, spec = self._guest, self._spec()
-        if guest is None or guest.process is None or spec is None:
+        guest = self._guest
+        if guest is None or guest.process is None:
             return None
-        return await self._dependencies.drivers.get(guest.driver).memory(spec)
-
-    def _spec(self) -> GuestSpec | None:
-        folder = self._dependencies.run_folders.path(self.vm_id)
-        prefix = self._dependencies.instance.prefix
-        return None if self._guest is None else self._guest.spec(prefix, folder)
+        spec = self._dependencies.spec(guest)
+        return None if spec is None else await self._dependencies.driver(guest).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
@@ -339,22 +335,23 @@ class GuestActor:
             self._dependencies, self._state, guest, start, self._tasks, self.post
         )
         if guest.process is not None:
-            _ = self._begin("watch-guest", self._until_exit(start, guest.driver, guest.process))
+            _ = self._begin("watch-guest", self._until_exit(start, guest, guest.process))
 
-    async def _until_exit(self, start: int, driver: str, process: GuestProcess) -> None:
+    async def _until_exit(self, start: int, guest: GuestResources, process: GuestProcess) -> None:
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.drivers.get(driver).wait_exit(process),
+            lambda: self._dependencies.driver(guest).wait_exit(process),
             what="exit",
             vm_id=self.vm_id,
         )
         self.post(m.GuestExited(start))
 
     def _control_group(self) -> str | None:
-        guest, spec = self._guest, self._spec()
+        guest = self._guest
+        spec = None if guest is None else self._dependencies.spec(guest)
         if guest is None or spec is None:
             return None
-        return self._dependencies.drivers.get(guest.driver).control_group(spec)
+        return self._dependencies.driver(guest).control_group(spec)
 
     async def _kill(self, start: int) -> None:
         # A step that runs may be making what would be removed under it.

@@ -41,21 +41,17 @@ async def shut_down(
     except FarmError as error:
         log.warning("shut_down_failed", extra={"vm": vm_id, "because": str(error)})
     try:
-        driver = dependencies.drivers.get(guest.driver)
-        await driver.power_off(session_script.spec_of(dependencies, guest))
+        spec = session_script.spec_of(dependencies, guest)
+        await dependencies.driver(guest).power_off(spec)
     except FarmError as error:
         log.warning("power_off_failed", extra={"vm": vm_id, "because": str(error)})
 
 
 async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
     """Return once no process of the guest is left."""
-    spec = guest.spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
-    )
+    spec = dependencies.spec(guest)
     if spec is not None:
-        await _retry(
-            dependencies, guest, "kill", lambda: dependencies.drivers.get(guest.driver).kill(spec)
-        )
+        await _retry(dependencies, guest, "kill", lambda: dependencies.driver(guest).kill(spec))
     guest.process = None
 
 

@@ -98,7 +98,7 @@ async def test_an_absent_database_is_waited_out(
 async def test_a_refusal_ends_the_lease_at_once(keeper: LeaseKeeper, leases: Leases) -> None:
     await keeper.renew()
     leases.fenced = True
-    with pytest.raises(LeaseLost, match="start it again"):
+    with pytest.raises(LeaseLost, match="restart it"):
         await keeper.renew()
     assert not keeper.valid()
 
@@ -173,4 +173,4 @@ async def test_only_changes_are_logged(
         clock.advance(20.0)
         await keeper.renew()
         await keeper.renew()
-    assert [r.getMessage() for r in caplog.records] == ["lease_valid", "lease_ran_out"]
+    assert [r.getMessage() for r in caplog.records] == ["lease_valid", "lease_expired"]
