@@ -15,6 +15,7 @@ from qvdnode.broker.handlers import Handlers
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.ids import UserId
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
@@ -43,8 +44,10 @@ class Endpoint:
         context: ssl.SSLContext,
         clock: Clock,
         settings: BrokerSettings,
+        dialer: GuestDialer,
         trim_memory: Callable[[], None] = lambda: None,
     ) -> None:
+        """`dialer` connects to the displays of seats."""
         self._context = context
         self._clock = clock
         self._settings = settings
@@ -57,6 +60,7 @@ class Endpoint:
             clock=clock,
             settings=settings,
             tick_batch=TickBatch(),
+            dialer=dialer,
         )
         self._connections: PortConnections[Connection] = PortConnections(
             PortLimits(
