@@ -37,7 +37,7 @@ STOPPING: Final = "This node is stopping; connect again in a moment."
 class Endpoint:
     """The listener for clients of one node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the node that clients need
         self,
         desktops: Desktops,
         authenticator: Authenticator,

@@ -88,20 +88,24 @@ class CallKind(Generic[Arguments, Value]):
     """After which its caller gives it up. The host's own limits are shorter."""
 
 
-ATTACH: Final = CallKind[Attach, Seat]("attach", Attach, Seat, 900.0)
-START: Final = CallKind[Start, None]("start", Start, None, 900.0)
-STOP: Final = CallKind[OfVm, None]("stop", OfVm, None, 600.0)
-DISCONNECT: Final = CallKind[OfVm, bool]("disconnect", OfVm, bool, QUICK_S)
-STATUS: Final = CallKind[OfVm, GuestStatus | None]("status", OfVm, GuestStatus | None, QUICK_S)
-STATUSES: Final = CallKind[Nothing, Sequence[GuestStatus]](
+ATTACH: Final[CallKind[Attach, Seat]] = CallKind("attach", Attach, Seat, 900.0)
+START: Final[CallKind[Start, None]] = CallKind("start", Start, None, 900.0)
+STOP: Final[CallKind[OfVm, None]] = CallKind("stop", OfVm, None, 600.0)
+DISCONNECT: Final[CallKind[OfVm, bool]] = CallKind("disconnect", OfVm, bool, QUICK_S)
+STATUS: Final[CallKind[OfVm, GuestStatus | None]] = CallKind(
+    "status", OfVm, GuestStatus | None, QUICK_S
+)
+STATUSES: Final[CallKind[Nothing, Sequence[GuestStatus]]] = CallKind(
     "statuses", Nothing, Sequence[GuestStatus], QUICK_S
 )
-MEMORY: Final = CallKind[OfVm, GuestMemory | None]("memory", OfVm, GuestMemory | None, QUICK_S)
-LOG_TAIL: Final = CallKind[OfVm, str]("log_tail", OfVm, str, QUICK_S)
-PAST_STARTS: Final = CallKind[OfVm, Sequence[StartRecord]](
+MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
+    "memory", OfVm, GuestMemory | None, QUICK_S
+)
+LOG_TAIL: Final[CallKind[OfVm, str]] = CallKind("log_tail", OfVm, str, QUICK_S)
+PAST_STARTS: Final[CallKind[OfVm, Sequence[StartRecord]]] = CallKind(
     "past_starts", OfVm, Sequence[StartRecord], QUICK_S
 )
-OPEN_STREAM: Final = CallKind[OpenStream, None]("open_stream", OpenStream, None, QUICK_S)
+OPEN_STREAM: Final[CallKind[OpenStream, None]] = CallKind("open_stream", OpenStream, None, QUICK_S)
 """The only call on a connection for a stream, and its first frame."""
 
 HELD: Final = "held"

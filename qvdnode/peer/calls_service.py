@@ -156,6 +156,8 @@ class ServedCalls:
                     self._seats.keep(self._node_id, set(held.seats))
                 case calls.DETACHED:
                     self._seats.take_back(self._node_id, from_plain(SeatKey, notice.facts))
+                case _:
+                    pass  # of a newer node
         except BadValue as error:
             raise FrameError(f"{notice.name}: {error}") from error
 

@@ -107,7 +107,7 @@ class FrameLink:
             for frame in self._reader.feed(data):
                 self._frame_began_s = None
                 self._take(frame)
-                if self.problem:
+                if self._over.is_set():
                     return
         except FrameError as error:
             self._drop(f"it sent what is no frame: {error}")

@@ -15,6 +15,10 @@ class Purpose(StrEnum):
     """Many calls, their answers and events, for as long as both nodes run."""
     STREAM = "stream"
     """The stream of one client."""
+    DATABASE = "database"
+    """A connection to the database that the other node runs."""
+    JOIN = "join"
+    """A host without a certificate yet asks to become a node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ class RemoteHost:
                 self._deliver(from_plain(Progressed, notice.facts))
             case calls.EVICTED:
                 self._deliver(from_plain(Evicted, notice.facts))
+            case _:
+                pass
 
     def _leave(self, seat: Seat) -> None:
         self._client.notice(Notice(calls.DETACHED, to_plain(key_of(seat))))

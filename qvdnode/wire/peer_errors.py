@@ -40,19 +40,33 @@ class _Fields:
     step: str = ""
 
 
-KINDS: Final[dict[str, Callable[[str, _Fields], FarmError]]] = {
-    **{
-        kind.code: lambda message, _fields, kind=kind: kind(message)
-        for kind in (
-            Unauthenticated, Forbidden, NotFound, Conflict, NodeFull, Unavailable, TimedOut,
-            LeaseLost, HostFailed, BadImage,
-        )
-    },
+Make = Callable[[str, _Fields], FarmError]
+
+
+def _plain(kind: type[FarmError]) -> Make:
+    return lambda message, _fields: kind(message)
+
+
+PLAIN: Final = (
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Conflict,
+    NodeFull,
+    Unavailable,
+    TimedOut,
+    LeaseLost,
+    HostFailed,
+    BadImage,
+)
+"""The errors that are a message and nothing else."""
+KINDS: Final[dict[str, Make]] = {
+    **{kind.code: _plain(kind) for kind in PLAIN},
     Invalid.code: lambda message, fields: Invalid(message, field=fields.field),
     Throttled.code: lambda message, fields: Throttled(message, retry_after_s=fields.retry_after_s),
     GuestFailed.code: lambda message, fields: GuestFailed(message, step=fields.step),
     BadConfig.code: lambda message, fields: BadConfig(message, key=fields.key),
-}  # fmt: skip
+}
 """How the error of each code is made. A subclass that shares its parent's code becomes that."""
 
 

@@ -152,7 +152,7 @@ class FrameReader:
         if self._wanted is None:
             if len(self._bytes) < LENGTH_BYTES:
                 return None
-            self._wanted = body_bytes(self._bytes[:LENGTH_BYTES])
+            self._wanted = body_bytes(bytes(self._bytes[:LENGTH_BYTES]))
             del self._bytes[:LENGTH_BYTES]
         if len(self._bytes) < self._wanted:
             return None
