@@ -65,7 +65,7 @@ class TlsStream(asyncio.Protocol):
 
     __slots__ = (
         "_before_tls", "_closing", "_due", "_eof", "_in", "_lost", "_out", "_ready", "_tick_batch",
-        "_tls", "_transport", "broken", "broken_event", "owner",
+        "_tls", "_transport", "broken", "broken_event", "owner", "truncated",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +83,8 @@ class TlsStream(asyncio.Protocol):
         """The other end's error before or in TLS, empty if there was none."""
         self.broken_event = "tls_failed"
         """The event that `broken` is logged as."""
+        self.truncated = False
+        """Whether the other end closed TCP without a close_notify, as a process that dies does."""
         self._before_tls: Callable[[bytes], bytes] | None = None
         """Takes what comes before TLS and returns the rest; None once TLS has begun."""
         self._in = ssl.MemoryBIO()
@@ -105,7 +107,7 @@ class TlsStream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
 
-    def data_received(self, data: bytes) -> None:  # noqa: C901 - one call less for every piece
+    def data_received(self, data: bytes) -> None:  # noqa: C901, PLR0912 - fewer calls a piece
         """Called by the loop with ciphertext; other bytes may come before it."""
         if self._before_tls is not None:
             data = self._before_tls(data)
@@ -129,6 +131,8 @@ class TlsStream(asyncio.Protocol):
                         break
             except ssl.SSLWantReadError:
                 pass  # in the middle of a handshake or of a record
+            except ssl.SSLZeroReturnError:  # close_notify, after our own
+                self._ended()
             except ssl.SSLError as error:
                 self._broken(error)
             if not self._due and self._out.pending:
@@ -138,6 +142,7 @@ class TlsStream(asyncio.Protocol):
         """Called by the loop: the other end closed its side of TCP."""
         if not self._ready or self._closing:
             return False
+        self.truncated = not self._eof
         self._ended()
         return True
 
