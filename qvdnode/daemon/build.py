@@ -149,7 +149,7 @@ def build(around: Surroundings) -> Node:
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
-        around.identity.context(),
+        around.identity.context,
         clock,
         config.clients,
         DisplayDialer(config.clients.relay),

@@ -117,7 +117,7 @@ class Farm:
         """Break the connection; returns before the next one is there."""
         self.network.cut(Purpose.CALLS)
         async with asyncio.timeout(5):
-            while self.host.problem is None:
+            while self.host.problem is None:  # noqa: ASYNC110 - until() may come too late
                 await asyncio.sleep(0)
 
     async def attach(self) -> Seat:
