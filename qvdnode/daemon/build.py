@@ -142,7 +142,7 @@ def build(around: Surroundings) -> Node:
     starts = StartChoice(choice, membership.node_id)
     # One node to a farm as yet: the table of hosts has this one alone.
     hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
-    connections = Connections(hosts, viewers, journal)
+    connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(around), hosts, connections, readiness, stop_limit_s)
     accounts = _accounts(around)
