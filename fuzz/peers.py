@@ -27,7 +27,7 @@ from tests.fakes.orders import desktop_order
 
 VIEWER: Final = Viewer(ViewerId("alice"), NodeId(1))
 SEAT: Final = Seat(NodeId(2), VmId(7), Generation(3), DisplayAddress("10.0.0.2", 4100), 5)
-FRAMES: Final = (
+FRAMES: Final[tuple[Frame, ...]] = (
     Call(1, "attach", to_plain(calls.Attach(desktop_order(), DisplayParams(), VIEWER))),
     Call(2, "stop", to_plain(calls.OfVm(VmId(7)))),
     Answer(1, to_plain(SEAT)),
@@ -79,6 +79,6 @@ def _check(frame: Frame) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     "peer_frames": Target(
-        peer_frames, (b"".join(map(encode, FRAMES)), *map(encode, FRAMES)), weight=3
+        peer_frames, (b"".join(encode(one) for one in FRAMES), *map(encode, FRAMES)), weight=3
     ),
 }

@@ -30,6 +30,7 @@ from tests.integration.peer.two_nodes import (
     VM,
     Farm,
     heard,
+    passes,
     raw_connection,
     viewer,
 )
@@ -64,9 +65,7 @@ async def test_calls_fail_when_the_link_breaks_and_work_again_on_the_next(farm: 
 async def test_a_call_after_a_break_waits_for_the_next_link(farm: Farm) -> None:
     async with farm.owner():
         assert await farm.host.status(VM) is None
-        await asyncio.sleep(
-            QUICK.silence_limit_s + 0.1
-        )  # it has lasted, so it is made anew at once
+        await passes(QUICK.silence_limit_s + 0.1)  # it has lasted, so it is made anew at once
         await farm.break_link()
         assert await farm.host.status(VM) is None
 
@@ -94,7 +93,7 @@ async def test_too_many_calls_at_once_are_refused(farm: Farm) -> None:
     async with farm.owner():
         farm.fleet.hold()
         stops = [asyncio.ensure_future(farm.host.stop(VM)) for _ in range(QUICK.calls_max)]
-        await asyncio.sleep(0.05)
+        await passes(0.05)
         with pytest.raises(Unavailable, match="too much at once"):
             await farm.host.stop(VM)
         farm.fleet.let_go()

@@ -14,6 +14,7 @@ from tests.integration.peer.two_nodes import (
     QUICK,
     Farm,
     a_farm,
+    passes,
     viewer,
 )
 from tests.waiting import until
@@ -22,11 +23,11 @@ from tests.waiting import until
 async def test_seats_last_while_their_node_comes_back(farm: Farm) -> None:
     async with farm.owner() as owner:
         kept, left = await farm.attach(), await farm.attach()
-        await asyncio.sleep(QUICK.silence_limit_s + 0.1)
+        await passes(QUICK.silence_limit_s + 0.1)
         await farm.break_link()
         farm.host.detach(left)  # cannot be said now
         await until(lambda: farm.fleet.detached == [left])
-        await asyncio.sleep(2 * QUICK.grace_s)
+        await passes(2 * QUICK.grace_s)
         assert len(owner.seats) == 1
         farm.host.detach(kept)
         await until(lambda: farm.fleet.detached == [left, kept])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +126,12 @@ async def a_farm(folder: Path, limits: LinkLimits = QUICK) -> AsyncIterator[Farm
     async with Supervisor("entry") as tasks:
         _ = tasks.essential("links", links.run())
         yield Farm(network, links, limits, events=events)
+
+
+async def passes(seconds: float) -> None:
+    """Let that much time go by: what is waited for is that nothing happens."""
+    over_s = time.monotonic() + seconds
+    await until(lambda: time.monotonic() > over_s, limit_s=seconds + 5)
 
 
 def because(caplog: pytest.LogCaptureFixture, event: str) -> list[str]:

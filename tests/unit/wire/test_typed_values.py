@@ -77,7 +77,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     kind = getattr(kind, "__supertype__", kind)
     if kind in LEAVES:
         return LEAVES[kind]
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return st.builds(kind, **{one.name: values(hints[one.name]) for one in fields(kind)})
     origin, arguments = get_origin(kind), get_args(kind)
