@@ -218,13 +218,13 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
     guest = listening
     options = guest.run_folder / "nx-options"
     assert options.read_text(encoding="ascii") == (
-        "nx/nx,keyboard=pc105/es,client=windows,link=lan,geometry=800x600,listen=4100:100\n"
+        "nx/nx,keyboard=pc105/es,client=windows,tolerancechecks=risky,link=lan,geometry=800x600,listen=4100:100\n"
     )
     guest.params(**{**USUAL, "KEYBOARD": "pc104/us", "LINK": "56k", "FULLSCREEN": "1"})
     assert await guest.session("resume") == SessionExit.LASTING
     told = options.read_text(encoding="ascii")
     assert (
-        "keyboard=pc104/us,client=windows,xinerama=0,link=56k,geometry=fullscreen,resize=1" in told
+        "keyboard=pc104/us,client=windows,tolerancechecks=risky,xinerama=0,link=56k,geometry=fullscreen,resize=1" in told
     )
 
 
