@@ -171,6 +171,16 @@ class Fleet:
         """The VM's last starts on this node whose guest is gone, oldest first."""
         return await self._dependencies.past_starts.of(vm_id)
 
+    async def watch_limits(self) -> None:
+        """Measure which guests have reached their limits, until cancelled."""
+        while True:
+            await self._dependencies.clock.sleep(self._dependencies.settings.limits_every_s)
+            actors = [actor for actor in self._actors.values() if not actor.closed]
+            measured = await asyncio.to_thread(lambda: [one.measure_limits() for one in actors])
+            for actor, one in zip(actors, measured, strict=True):
+                if one is not None and not actor.closed:
+                    actor.count_limits(one)
+
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
         await self._running.wait()

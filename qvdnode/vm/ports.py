@@ -6,12 +6,14 @@ from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import (
+    FreeSpace,
     GuestMemory,
     GuestPort,
     GuestProcess,
     GuestRoot,
     GuestSpec,
     IdRange,
+    LimitEvents,
 )
 from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.model.vm_state import VmState
@@ -100,6 +102,13 @@ class GuestDriver(Protocol):
         """What the guest uses now."""
         ...
 
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """How often the guest met its limits since it started; zeros for one that is gone.
+
+        Blocks, for two short reads at most.
+        """
+        ...
+
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End and remove guests of this instance whose name is not in `keep`; name them."""
         ...
@@ -130,6 +139,10 @@ class RunFolders(Protocol):
 
     def write_params(self, vm_id: VmId, content: bytes) -> None:
         """Replace the parameters of the session script; raises HostFailed."""
+        ...
+
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Replace the sentence that the session script's `notify` shows; raises HostFailed."""
         ...
 
     def follow(
@@ -188,6 +201,10 @@ class RootfsProvider(Protocol):
 
         Raises HostFailed, BadImage, and NodeFull when the disk has filled up since.
         """
+        ...
+
+    def free_space(self, root: GuestRoot) -> FreeSpace:
+        """What the guest can still write to its root and its home; raises HostFailed. Blocks."""
         ...
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:

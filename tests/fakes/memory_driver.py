@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qvdnode.model.errors import FarmError, GuestFailed, PartGone
-from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
+from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange, LimitEvents
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
@@ -28,6 +28,7 @@ class MemoryFolder:
     options: bytes = b""
     """What the session script told the display: the parameters."""
     log: str = ""
+    notice: bytes = b""
     display_pid: int | None = None
     desktop_exit: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
@@ -48,6 +49,7 @@ class MemoryGuest:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     display: SimulatedNxagent | None = None
     display_gone: asyncio.Event = field(default_factory=asyncio.Event)
+    limit_events: LimitEvents = LimitEvents(0, 0)
 
 
 @dataclass(eq=False, slots=True)
@@ -123,7 +125,7 @@ class MemoryDriver:
                 return ExitCode.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
-            case "resume" | "suspend" if not running:
+            case "resume" | "suspend" | "notify" if not running:
                 return ExitCode.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
@@ -131,7 +133,7 @@ class MemoryDriver:
             case "resume":
                 folder.options = folder.params
                 return ExitCode.OPTIONS_HOLD
-            case "suspend":
+            case "suspend" | "notify":
                 pass
             case _:
                 return ExitCode.UNKNOWN_VERB
@@ -188,6 +190,12 @@ class MemoryDriver:
         """A tenth of what it may have."""
         limit = spec.memory_mib * 1024 * 1024 if self._guest(spec) is not None else 0
         return GuestMemory(limit // 10, limit)
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """As the test set it."""
+        self._fail("limit_events")
+        guest = self._guest(spec)
+        return LimitEvents(0, 0) if guest is None else guest.limit_events
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End guests that nobody knows."""
@@ -264,6 +272,10 @@ class MemoryRunFolders:
         if error is not None:
             raise error
         self._folder(vm_id).params = content
+
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Keep it."""
+        self._folder(vm_id).notice = content
 
     def follow(
         self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]

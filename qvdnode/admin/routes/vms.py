@@ -1,7 +1,7 @@
 """/vms: users' machines: make, list, show, block, delete. vm_actions.py starts and stops them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ from qvdnode.model.errors import Conflict, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.guest_limits import GuestLimit
 from qvdnode.vm.status import GuestStatus
 
 
@@ -60,6 +61,16 @@ class VmView(AnswerModel):
     """Why the last start failed."""
 
 
+class LimitView(AnswerModel):
+    """A limit of its flavour that a guest has reached."""
+
+    limit: GuestLimit
+    count: int
+    """How often: programs killed for want of memory, processes refused, times that it was full."""
+    at: datetime | None
+    """The last time; null when it was before the node was restarted."""
+
+
 class VmDetail(VmView):
     """One VM with what costs a look at the guest."""
 
@@ -73,6 +84,8 @@ class VmDetail(VmView):
     """Why it ended."""
     last_lines: list[str]
     """The last lines of that guest's logs; the whole is in the VM's log."""
+    limits_reached: list[LimitView]
+    """Limits that its guest, or the last one if none runs, has reached."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -158,6 +171,7 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     memory, status = await host.memory(vm_id), await host.status(vm_id)
     past = await host.past_starts(vm_id)
     last = past[-1] if past else None
+    limits = status.limits if status is not None else last.limits if last is not None else ()
     return VmDetail(
         **shown.model_dump(),
         since=None if status is None else status.since,
@@ -165,6 +179,7 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
         last_end_at=None if last is None else last.ended_at,
         last_end=None if last is None else last.because,
         last_lines=[] if last is None else last.last_lines,
+        limits_reached=[LimitView(**asdict(limit)) for limit in limits],
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )
