@@ -50,6 +50,7 @@ from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -80,7 +81,8 @@ class Surroundings:
     clock: Clock
     database: Database
     identity: NodeIdentity
-    nameservers: tuple[str, ...]
+    resolvers: Resolvers
+    """What guests resolve names with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,9 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        catalogue=Catalogue(
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
@@ -238,7 +242,8 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     settings = replace(
         config.vm,
         prefix=config.node.prefix + GUEST_NAME,
-        nameservers=around.nameservers,
+        nameservers=tuple(map(str, around.resolvers.servers)),
+        search_domains=around.resolvers.search,
         display_port=config.network.display_port,
     )
     driver = LxcDriver(
@@ -254,6 +259,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
         FleetDependencies(
             driver=driver,
             rootfs=rootfs,
+            contents=rootfs.contents,
             confinement=confinement,
             run_folders=TmpfsRunFolders(settings.run_folders, inotify),
             past_starts=StoredPastStarts(settings.past_starts),

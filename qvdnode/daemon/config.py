@@ -20,7 +20,7 @@ from qvdnode.vm.settings import VmSettings
 DERIVED: Final = frozenset({"state_dir", "prefix"})
 """Fields of other sections that are taken from `[node]` and cannot be set on their own."""
 
-FIXED: Final = frozenset({"nameservers", "display_port"})
+FIXED: Final = frozenset({"nameservers", "search_domains", "display_port"})
 """Fields that the composition fills in: guests get the network's resolvers, and the display's port
 is a part of the contract with images."""
 

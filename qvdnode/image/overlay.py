@@ -17,6 +17,7 @@ from qvdnode.host import disk_space, mounts
 from qvdnode.host.idmap import IdMapper
 from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from qvdnode.image import guest_folders, size_limit
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import DiskState
 from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.disk_ledger import DiskLedger, Orders
@@ -53,6 +54,8 @@ class OverlayRootfs:
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self.ledger = DiskLedger(settings)
         """Counts what is promised of the disk."""
+        self.contents = ImageContents(self._layout)
+        """Tells what images lack."""
         self._projects = QuotaProjects(settings.quota_project_base)
         self._homes = Homes(self._layout, self._projects)
         self._ids = IdMapper()

@@ -13,6 +13,7 @@ from qvdnode.vm.ports import (
     Admission,
     Confinement,
     GuestDriver,
+    ImageContents,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -29,6 +30,7 @@ class FleetDependencies:
 
     driver: GuestDriver
     rootfs: RootfsProvider
+    contents: ImageContents
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts

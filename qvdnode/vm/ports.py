@@ -16,6 +16,7 @@ from qvdnode.model.guest import (
     LimitEvents,
 )
 from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.image_lack import Lacking
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.start_record import StartRecord
@@ -217,6 +218,14 @@ class RootfsProvider(Protocol):
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this instance that belong to none of `keep`; name them."""
+        ...
+
+
+class ImageContents(Protocol):
+    """What images have."""
+
+    async def lacking_of(self, order: DesktopOrder) -> Lacking:
+        """What the desktop's image lacks of what its flavour wants; raises HostFailed."""
         ...
 
 

@@ -12,6 +12,7 @@ from qvdnode.model.account import account_name
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestPort, GuestProcess, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation
+from qvdnode.model.image_lack import Lacking
 from qvdnode.vm.core.guest_limits import LimitCounts, Notices
 from qvdnode.vm.core.guest_record import GuestRecord
 from qvdnode.vm.core.session_facts import host_name
@@ -33,6 +34,8 @@ class GuestResources:
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
+    lacking: Lacking = Lacking()
+    """What its image lacks of what its flavour wants."""
     limits: LimitCounts = field(default_factory=LimitCounts)
     """Which limits it has reached."""
     notices: Notices = field(default_factory=Notices)

@@ -32,6 +32,8 @@ class VmSettings:
     """Where a guest's display listens: 4000 and its display number."""
     nameservers: tuple[str, ...] = ()
     """What guests ask for names."""
+    search_domains: tuple[str, ...] = ()
+    """Where guests look up names without a dot."""
     starts_at_once: int = field(default_factory=_starts_for_this_host)
     """How many VMs are brought up at the same time; the others wait in a queue."""
     redraws_at_once: int = field(default_factory=_cores)

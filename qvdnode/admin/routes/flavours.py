@@ -1,5 +1,6 @@
 """/flavours: kinds of desktops: which image, how much memory, which limits."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Final, Literal
@@ -18,9 +19,12 @@ from qvdnode.admin.fields import (
 )
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, LeftOut, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.errors import Conflict, HostFailed, NotFound
 from qvdnode.model.farm import Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
+from qvdnode.model.image_lack import Lacking, sentences, wishes_of
+
+log = logging.getLogger(__name__)
 
 Driver = Literal["lxc"]
 """Those that nodes have: a flavour of another could never start."""
@@ -91,6 +95,13 @@ class FlavourView(AnswerModel):
     egress: bool
 
 
+class FlavourDetail(FlavourView):
+    """One flavour with what a look at its image tells."""
+
+    warnings: list[str]
+    """What the image lacks of what the flavour names, and what desktops get instead."""
+
+
 class FlavourList(AnswerModel):
     """One page of flavours."""
 
@@ -119,6 +130,21 @@ async def view(parts: AdminParts, flavour: Flavour) -> FlavourView:
     return (await views(parts, (flavour,)))[0]
 
 
+async def detail(parts: AdminParts, flavour: Flavour) -> FlavourDetail:
+    """One flavour with what its image lacks, as far as this node has the image."""
+    shown = await view(parts, flavour)
+    catalogue, wishes = parts.catalogue, wishes_of(flavour)
+    version = (await catalogue.images.by_name(flavour.image)).head_version
+    lacking = Lacking()
+    if version is not None:
+        try:
+            lacking = await catalogue.contents.lacking(flavour.image_id, version, wishes)
+        except HostFailed as error:
+            because = {"image": flavour.image, "because": str(error)}
+            log.warning("image_not_looked_at", extra=because)
+    return FlavourDetail(**shown.model_dump(), warnings=sentences(wishes, lacking))
+
+
 async def list_flavours(asked: Asked[NoBody, FlavourQuery]) -> FlavourList:
     """One page of flavours."""
     query = asked.query
@@ -131,7 +157,7 @@ async def list_flavours(asked: Asked[NoBody, FlavourQuery]) -> FlavourList:
     return FlavourList(items=items, next_after=listing.next_after)
 
 
-async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourView:
+async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourDetail:
     """Make a flavour; raises NotFound for its tenant or image, Conflict for its name."""
     catalogue = asked.parts.catalogue
     image = await catalogue.images.by_name(asked.body.image)
@@ -139,16 +165,16 @@ async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourView:
     draft = FlavourDraft(tenant_id=TenantId(asked.body.tenant_id), image_id=image.id, **wanted)
     flavour = await catalogue.flavours.create(draft)
     asked.changed("flavour", flavour.id, name=flavour.name, image=flavour.image)
-    return await view(asked.parts, flavour)
+    return await detail(asked.parts, flavour)
 
 
-async def show_flavour(asked: Asked[NoBody, NoQuery]) -> FlavourView:
+async def show_flavour(asked: Asked[NoBody, NoQuery]) -> FlavourDetail:
     """One flavour."""
     parts = asked.parts
-    return await view(parts, await parts.catalogue.flavours.get(FlavourId(asked.id())))
+    return await detail(parts, await parts.catalogue.flavours.get(FlavourId(asked.id())))
 
 
-async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
+async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourDetail:
     """Change what the body names; raises NotFound for the image, Conflict for the name."""
     catalogue = asked.parts.catalogue
     flavour = await catalogue.flavours.get(FlavourId(asked.id()))
@@ -160,7 +186,7 @@ async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
     changed = await catalogue.flavours.update(flavour.id, draft)
     changed_to = asked.body.model_dump(exclude_unset=True)
     asked.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
-    return await view(asked.parts, changed)
+    return await detail(asked.parts, changed)
 
 
 def _draft_of(flavour: Flavour) -> FlavourDraft:
@@ -194,7 +220,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         tag="flavours",
         body=NewFlavour,
         query=NoQuery,
-        answer=FlavourView,
+        answer=FlavourDetail,
         status=201,
         errors=(NotFound, Conflict),
         action="flavour.create",
@@ -207,7 +233,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         tag="flavours",
         body=NoBody,
         query=NoQuery,
-        answer=FlavourView,
+        answer=FlavourDetail,
     ),
     Endpoint(
         method="PATCH",
@@ -217,7 +243,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         tag="flavours",
         body=FlavourChange,
         query=NoQuery,
-        answer=FlavourView,
+        answer=FlavourDetail,
         errors=(Conflict,),
         action="flavour.change",
     ),

@@ -9,9 +9,10 @@ from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.fields import Id, Name
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, NotFound, Unavailable
+from qvdnode.model.errors import Conflict, HostFailed, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
+from qvdnode.model.image_lack import sentences, wishes_of
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core.guest_limits import GuestLimit
 from qvdnode.vm.status import GuestStatus
@@ -86,6 +87,8 @@ class VmDetail(VmView):
     """The last lines of that guest's logs; the whole is in the VM's log."""
     limits_reached: list[LimitView]
     """Limits that its guest, or the last one if none runs, has reached."""
+    lacking: list[str]
+    """What its image lacks of what its flavour names, while it runs."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -179,10 +182,19 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
         last_end_at=None if last is None else last.ended_at,
         last_end=None if last is None else last.because,
         last_lines=[] if last is None else last.last_lines,
+        lacking=[] if status is None else await _lacking(parts, status.order),
         limits_reached=[LimitView(**asdict(limit)) for limit in limits],
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )
+
+
+async def _lacking(parts: AdminParts, order: DesktopOrder) -> list[str]:
+    try:
+        lacking = await parts.catalogue.contents.lacking_of(order)
+    except HostFailed:
+        return []  # it was logged at the start
+    return sentences(wishes_of(order.flavour), lacking)
 
 
 async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:

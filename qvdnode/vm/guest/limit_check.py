@@ -19,6 +19,8 @@ REACHED: Final = Counter(
     "Killed programs, refused forks and full disks of guests, by limit.",
     ["limit"],
 )
+for each in guest_limits.GuestLimit:
+    REACHED.labels(each)  # shown from the start, as 0
 
 
 def measure(dependencies: FleetDependencies, guest: GuestResources) -> Measured | None:

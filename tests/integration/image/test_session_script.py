@@ -130,8 +130,9 @@ async def test_the_account_is_whole_and_the_guest_has_its_names(listening: BareG
     lines = told.stdout.decode().splitlines()
     assert lines[:3] == ["alice:x:1000:1000:alice:/home/alice:/bin/bash", "alice:x:1000:", "alice"]
     assert lines[3:6] == ["desk-7", USUAL["MACHINE_ID"], "Europe/Madrid"]
-    assert lines[6:8] == ["nameserver 10.0.0.1", "nameserver 10.0.0.2"]
-    assert lines[8] in {"CET", "CEST"}
+    assert lines[6] == "search one.example two.example"
+    assert lines[7:9] == ["nameserver 10.0.0.1", "nameserver 10.0.0.2"]
+    assert lines[9] in {"CET", "CEST"}
     assert int(lines[9]) > 15
     assert lines[10] == "640"
 
