@@ -95,11 +95,16 @@ class ApiClient:
         return found
 
     async def import_image(
-        self, name: str, tar: AsyncIterator[bytes], *, note: str, progress: Callable[[int], None]
+        self,
+        name: str,
+        tar: AsyncIterator[bytes],
+        *,
+        progress: Callable[[int], None],
+        **query: object,
     ) -> Json:
         """Stream a tar in as a new version of an image; the version.
 
-        Raises as `get`, and what `tar` raises.
+        The query is that of the operation. Raises as `get`, and what `tar` raises.
         """
         failed: FarmError | None = None
 
@@ -116,17 +121,21 @@ class ApiClient:
 
         try:
             async with TimeLimit(None) as scope:
-                return await self._imported(name, body(), note, progress)
+                return await self._imported(name, body(), query, progress)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise failed or _unreachable(error) from error
 
     async def _imported(
-        self, name: str, body: AsyncIterator[bytes], note: str, progress: Callable[[int], None]
+        self,
+        name: str,
+        body: AsyncIterator[bytes],
+        query: Mapping[str, object],
+        progress: Callable[[int], None],
     ) -> Json:
         async with self._session().post(
             self._url + image_path(name) + "/versions",
             data=body,
-            params={"note": note},
+            params=_plain(query),
             headers={"Content-Type": "application/x-tar"},
             timeout=_patience(WAIT_LIMIT_S),
         ) as answer:

@@ -9,9 +9,13 @@ from typing import Final
 
 from qvdnode.host import process
 from qvdnode.host.trusted_path import PathUse, require
-from qvdnode.model.errors import Invalid
+from qvdnode.image.contents import ImageRoot
+from qvdnode.image.core import session_needs
+from qvdnode.model.errors import BadImage, Invalid
 from qvdnode.runtime.safe_files import open_regular
 
+SCRIPTS: Final = (session_needs.SCRIPT, session_needs.INIT)
+LIST_LIMIT_S: Final = 600.0
 CHUNK_BYTES: Final = 256 * 1024
 BLOCK_BYTES: Final = 512
 """What tar rounds up to."""
@@ -44,6 +48,37 @@ def tar_of(path: Path) -> AsyncIterator[bytes]:
     if path.is_file():
         return _file(path)
     raise Invalid(f"{path} is neither a tar file nor a folder.", field="path")
+
+
+async def require_session(path: Path, *, add: bool) -> None:
+    """Raise BadImage when the node would refuse the image for want of a session script.
+
+    With `add` it is for want of what our script needs. So it is known before the upload.
+    """
+    has = await _contents(path)
+    refusal = (
+        session_needs.refusal(session_needs.lacking(has))
+        if add
+        else session_needs.without_session(has)
+    )
+    if refusal is not None:
+        raise BadImage(f"{path}: {refusal}.")
+
+
+async def _contents(path: Path) -> session_needs.Has:
+    """Tells whether a tar file or a folder has a path; raises HostFailed for a broken file."""
+    if path.is_dir():
+        with ImageRoot(path) as image:
+            there = {
+                name for need in session_needs.NEEDS for name in need.paths if image.has(name)
+            }
+            there |= {name for name in SCRIPTS if image.has(name)}
+        return there.__contains__
+    # GNU tar knows every compression.
+    listed = await process.run(["tar", "--list", "--file", path], limit_s=LIST_LIMIT_S)
+    names = listed.stdout.decode(errors="replace").splitlines()
+    there = {name.removeprefix("./").rstrip("/") for name in names}
+    return there.__contains__
 
 
 def size_of(path: Path) -> int:

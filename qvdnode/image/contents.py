@@ -46,6 +46,11 @@ class ImageRoot:
         """Close."""
         os.close(self._handle)
 
+    def has(self, path: str) -> bool:
+        """Whether anything is there, through links inside of the image."""
+        with self._open(path) as handle:
+            return handle is not None
+
     def has_file(self, path: str, *, executable: bool = False) -> bool:
         """Whether a plain file is there, through links inside of the image."""
         with self._open(path) as handle:

@@ -22,7 +22,9 @@ class FakeImporter:
         self.placed: dict[tuple[ImageId, int], int] = {}
         self.contents = FakeImageContents()
 
-    async def import_tar(self, chunks: AsyncIterator[bytes], name: str) -> Imported:
+    async def import_tar(
+        self, chunks: AsyncIterator[bytes], name: str, *, add_session: bool = False
+    ) -> Imported:
         """Take everything in; raises BadImage for BROKEN."""
         size = 0
         async for chunk in chunks:

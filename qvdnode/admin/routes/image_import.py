@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from aiohttp import ClientError, web
+from pydantic import Field
 
 from qvdnode.admin.endpoint import BYTES, NDJSON, TAR, AnswerModel, AnyEndpoint, Asked, Endpoint
 from qvdnode.admin.fields import Note
@@ -40,6 +41,10 @@ class ImportQuery(Query):
     """What to remember about the version."""
 
     note: Note = ""
+    add_session: bool = Field(
+        default=False,
+        description="Put the node's own session script in, in place of one that is there.",
+    )
 
 
 class ImportLine(AnswerModel):
@@ -105,7 +110,9 @@ async def _import(asked: Asked[NoBody, ImportQuery], name: str, body: TarBody) -
     images, importer = asked.parts.catalogue.images, asked.parts.catalogue.importer
     async with Rollback() as rollback:
         image = await _image(images, name, rollback)
-        imported = await importer.import_tar(body.chunks(), image.name)
+        imported = await importer.import_tar(
+            body.chunks(), image.name, add_session=asked.query.add_session
+        )
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(
             image.id,

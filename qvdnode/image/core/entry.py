@@ -7,6 +7,8 @@ from typing import Final
 
 from qvdnode.model.errors import BadImage
 
+DEVICES: Final = "dev"
+"""The folder of a root that nothing is taken from."""
 IDS_OF_A_GUEST: Final = 65_536
 NAME_MAX: Final = 255
 PATH_MAX: Final = 4_095
@@ -53,13 +55,13 @@ class Tally:
     max_bytes: int
     entries: int = 0
     size_bytes: int = 0
-    seen: set[str] = field(default_factory=set)
-    """As text, which takes a third of what the parts would."""
 
-    def take(self, entry: Entry) -> tuple[str, ...]:
-        """Count one entry and give its path in parts, () for the root; raises BadImage."""
+    def take(self, entry: Entry) -> tuple[str, ...] | None:
+        """Count one entry and give its path in parts, () for the root; raises BadImage.
+
+        None for what lies in /dev: a guest gets its devices from the driver.
+        """
         path = clean_path(entry.name)
-        _check_kind(entry)
         self.entries += 1
         self.size_bytes += entry.size if entry.kind is EntryKind.FILE else 0
         if self.entries > self.max_entries:
@@ -68,10 +70,9 @@ class Tally:
             )
         if self.size_bytes > self.max_bytes:
             raise BadImage(f"more than {self.max_bytes // _MIB} MiB (image.import_max_mib)")
-        whole = "/".join(path)
-        if whole in self.seen and entry.kind is not EntryKind.FOLDER:
-            raise BadImage(f"{entry.name!r} is there twice")
-        self.seen.add(whole)
+        if len(path) > 1 and path[0] == DEVICES:
+            return None
+        _check_kind(entry)
         return path
 
 
