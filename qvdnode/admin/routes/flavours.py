@@ -31,6 +31,10 @@ Driver = Literal["lxc"]
 MemoryMib = Annotated[int, Field(ge=64, le=1_048_576)]
 CpuPct = Annotated[int, Field(ge=5, le=25_600)]
 PidsMax = Annotated[int, Field(ge=32, le=1_000_000)]
+IdleMinutes = Annotated[int, Field(ge=0, le=10_080)]
+IDLE: Final = (
+    "Minutes without a key or the pointer after which the client is disconnected; 0 for never."
+)
 DiskMib = Annotated[int, Field(ge=64, le=16_777_216)]
 
 
@@ -53,6 +57,7 @@ class NewFlavour(RequestBody):
     locale: Locale = "C.UTF-8"
     timezone: Timezone = "Etc/UTC"
     egress: bool = Field(default=True, description="Whether guests reach the world outside.")
+    idle_minutes: IdleMinutes = Field(default=0, description=IDLE)
 
 
 class FlavourChange(RequestBody):
@@ -71,6 +76,7 @@ class FlavourChange(RequestBody):
     locale: Locale = LeftOut
     timezone: Timezone = LeftOut
     egress: bool = LeftOut
+    idle_minutes: IdleMinutes = LeftOut
 
 
 class FlavourView(AnswerModel):
@@ -93,6 +99,7 @@ class FlavourView(AnswerModel):
     locale: str
     timezone: str
     egress: bool
+    idle_minutes: int
 
 
 class FlavourDetail(FlavourView):

@@ -79,6 +79,7 @@ def session_params(
         "FULLSCREEN": "1" if display.fullscreen else "",
         "CLIENT": CLIENT_KINDS.get((display.os or "linux").lower(), "linux"),
         "APPLICATION": order.flavour.application or "",
+        "IDLE": str(order.flavour.idle_minutes or ""),
     }
     known = {key: _printable(value) for key, value in stated.items() if value}
     return {**_custom(display.custom), **known}
