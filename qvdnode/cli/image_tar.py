@@ -55,7 +55,7 @@ async def require_session(path: Path, *, add: bool) -> None:
 
     With `add` it is for want of what our script needs. So it is known before the upload.
     """
-    has = await _contents(path)
+    has = await asyncio.to_thread(_in_folder, path) or await _in_file(path)
     refusal = (
         session_needs.refusal(session_needs.lacking(has))
         if add
@@ -65,20 +65,24 @@ async def require_session(path: Path, *, add: bool) -> None:
         raise BadImage(f"{path}: {refusal}.")
 
 
-async def _contents(path: Path) -> session_needs.Has:
-    """Tells whether a tar file or a folder has a path; raises HostFailed for a broken file."""
-    if path.is_dir():
-        with ImageRoot(path) as image:
-            there = {
-                name for need in session_needs.NEEDS for name in need.paths if image.has(name)
-            }
-            there |= {name for name in SCRIPTS if image.has(name)}
-        return there.__contains__
+def _in_folder(path: Path) -> session_needs.Has | None:
+    """Tells whether a folder has a path; None for what is no folder."""
+    if not path.is_dir():
+        return None
+    asked = (*SCRIPTS, *(place for need in session_needs.NEEDS for place in need.paths))
+    with ImageRoot(path) as image:
+        return {place for place in asked if image.has(place)}.__contains__
+
+
+async def _in_file(path: Path) -> session_needs.Has:
+    """Tells whether a tar file has a path; what cannot be read is for the node to refuse."""
     # GNU tar knows every compression.
-    listed = await process.run(["tar", "--list", "--file", path], limit_s=LIST_LIMIT_S)
+    command = ["tar", "--list", "--file", path]
+    listed = await process.run(command, limit_s=LIST_LIMIT_S, check=False)
+    if listed.returncode != 0:
+        return lambda _path: True
     names = listed.stdout.decode(errors="replace").splitlines()
-    there = {name.removeprefix("./").rstrip("/") for name in names}
-    return there.__contains__
+    return {name.removeprefix("./").rstrip("/") for name in names}.__contains__
 
 
 def size_of(path: Path) -> int:

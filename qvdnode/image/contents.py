@@ -85,7 +85,9 @@ class ImageRoot:
             offset, size = table
             names = locale_archive.name_offsets(os.pread(handle, size, offset))
             return {
-                os.pread(handle, locale_archive.NAME_MAX, name).partition(b"\0")[0].decode("latin-1")
+                os.pread(handle, locale_archive.NAME_MAX, name)
+                .partition(b"\0")[0]
+                .decode("latin-1")
                 for name in names
             }
 

@@ -58,7 +58,7 @@ async def perimeter(settings: NetSettings) -> Perimeter:
 
 
 def _host_resolvers() -> Resolvers:
-    """The servers of the first file that has usable ones, and the domains of the first with some."""
+    """The first usable servers, and the first domains, that a file names."""
     found = Resolvers()
     for path in RESOLV_CONFS:
         try:

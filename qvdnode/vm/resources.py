@@ -34,7 +34,7 @@ class GuestResources:
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
-    lacking: Lacking = Lacking()
+    lacking: Lacking = field(default_factory=Lacking)
     """What its image lacks of what its flavour wants."""
     limits: LimitCounts = field(default_factory=LimitCounts)
     """Which limits it has reached."""

@@ -1,9 +1,13 @@
 """Images of which only is known what they lack."""
 
-from qvdnode.model.errors import FarmError
+from typing import TYPE_CHECKING
+
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import ImageId
 from qvdnode.model.image_lack import Lacking, Wishes
+
+if TYPE_CHECKING:
+    from qvdnode.model.errors import FarmError
 
 
 class FakeImageContents:

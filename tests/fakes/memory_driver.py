@@ -49,7 +49,7 @@ class MemoryGuest:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     display: SimulatedNxagent | None = None
     display_gone: asyncio.Event = field(default_factory=asyncio.Event)
-    limit_events: LimitEvents = LimitEvents(0, 0)
+    limit_events: LimitEvents = field(default_factory=lambda: LimitEvents(0, 0))
 
 
 @dataclass(eq=False, slots=True)

@@ -25,8 +25,8 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
-from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.contents import ImageContents
+from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock

@@ -128,7 +128,8 @@ async def test_the_later_of_two_entries_counts(settings: ImageSettings) -> None:
                 Piece("./srv/was-file/in", b"x"),
                 Piece("./srv/was-to", kind=link, link="/etc"), Piece("./srv/was-to", kind=folder),
                 Piece("./srv/was-folder", kind=folder), Piece("./srv/was-folder", b"file"),
-                Piece("./srv/hard", b"x"), Piece("./srv/hard", kind=tarfile.LNKTYPE, link="srv/file"),
+                Piece("./srv/hard", b"x"),
+                Piece("./srv/hard", kind=tarfile.LNKTYPE, link="srv/file"),
                 Piece("./srv/hard", kind=tarfile.LNKTYPE, link="srv/file"),
                 Piece("./srv/file", kind=tarfile.LNKTYPE, link="srv/file"),
             )
@@ -148,9 +149,9 @@ async def test_the_later_of_two_entries_counts(settings: ImageSettings) -> None:
 def bookworm(*left_out: str) -> list[Piece]:
     """A tiny root that has what our session files need, but what is left out."""
     folders = [path for need in NEEDS for path in need.paths[:1] if path not in left_out]
-    return [
-        piece for piece in complete() if "qvd" not in piece.name
-    ] + [Piece(f"./{path}", b"x") for path in folders]
+    return [piece for piece in complete() if "qvd" not in piece.name] + [
+        Piece(f"./{path}", b"x") for path in folders
+    ]
 
 
 async def test_our_session_is_put_into_a_system_without_one(settings: ImageSettings) -> None:

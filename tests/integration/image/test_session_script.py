@@ -226,7 +226,8 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
     assert await guest.session("resume") == SessionExit.LASTING
     told = options.read_text(encoding="ascii")
     assert (
-        "keyboard=pc104/us,client=windows,tolerancechecks=risky,xinerama=0,link=56k,geometry=fullscreen,resize=1" in told
+        "keyboard=pc104/us,client=windows,tolerancechecks=risky,xinerama=0,link=56k,geometry=fullscreen,resize=1"
+        in told
     )
 
 
@@ -390,7 +391,9 @@ AS_ALICE = "setpriv --reuid=1000 --regid=1000 --clear-groups"
 
 async def pids_of(guest: BareGuest, name: str) -> list[str]:
     """The guest pids of the user's processes of that name."""
-    return (await asked(guest, "sh", "-c", f"ps -u 1000 -o pid=,comm= | grep {name} || true")).split()
+    return (
+        await asked(guest, "sh", "-c", f"ps -u 1000 -o pid=,comm= | grep {name} || true")
+    ).split()
 
 
 async def test_a_reconnect_unlocks_a_screen_that_a_locker_of_the_image_has_locked(
@@ -424,7 +427,9 @@ async def test_a_screen_saver_is_started_again_if_it_locks(
 
     await until(as_should_be, what="the screen saver to be there")
     (pid, _) = await pids_of(guest, "xscreensaver")
-    assert "MARK=of two words" in await asked(guest, "sh", "-c", f"tr '\\0' '\\n' </proc/{pid}/environ")
+    assert "MARK=of two words" in await asked(
+        guest, "sh", "-c", f"tr '\\0' '\\n' </proc/{pid}/environ"
+    )
     assert (await asked(guest, "sh", "-c", f"tr '\\0' ' ' </proc/{pid}/cmdline")).endswith("1000")
 
 

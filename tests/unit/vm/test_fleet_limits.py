@@ -50,9 +50,7 @@ async def test_a_guest_that_reaches_a_limit_is_logged_shown_and_told(
     watched.host.guest(VM).limit_events = KILLED
     with caplog.at_level(logging.WARNING):
         await measured(watched, 3)
-    assert limits(watched) == [
-        LimitReached(GuestLimit.MEMORY, 1, limits(watched)[0].at)
-    ]
+    assert limits(watched) == [LimitReached(GuestLimit.MEMORY, 1, limits(watched)[0].at)]
     assert limits(watched)[0].at is not None
     events = [record for record in caplog.records if record.message == "guest_limit_reached"]
     assert [(event.vm, event.limit) for event in events] == [(VM, "memory")]  # type: ignore[attr-defined]

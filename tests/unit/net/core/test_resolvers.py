@@ -39,11 +39,17 @@ def test_an_empty_file_names_none() -> None:
         ("search a.example\nsearch b.example c.example\n", ("b.example", "c.example")),
         ("search a.example\ndomain b.example c.example\n", ("b.example",)),
         ("domain\n", ()),
-        ("search . -a.example a-.example b..c ex$(reboot).org x\u00fcn.example ok-1.example\n", ("ok-1.example",)),
+        (
+            "search . -a.example a-.example b..c ex$(reboot).org x\u00fcn.example ok-1.example\n",
+            ("ok-1.example",),
+        ),
         ("search _tcp.example\n", ("_tcp.example",)),
         (f"search {'a' * 64}.example b.example\n", ("b.example",)),
         (f"search {'a.' * 127}b c.example\n", ("c.example",)),
-        ("search " + " ".join(f"d{n}.example" for n in range(9)), tuple(f"d{n}.example" for n in range(6))),
+        (
+            "search " + " ".join(f"d{n}.example" for n in range(9)),
+            tuple(f"d{n}.example" for n in range(6)),
+        ),
     ],
 )
 def test_search_domains_are_names_and_few(text: str, search: tuple[str, ...]) -> None:
