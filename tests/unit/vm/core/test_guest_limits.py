@@ -104,13 +104,14 @@ def test_each_limit_has_a_sentence_with_its_number_and_a_fix() -> None:
 
 def test_a_newer_notice_replaces_one_that_waits() -> None:
     notices = Notices()
-    assert not notices.waiting
+    seen = [notices.waiting]
     assert notices.next() is None
     notices.add(Notice(L.HOME, "old"))
     notices.add(Notice(L.HOME, "new"))
-    assert notices.waiting
+    seen.append(notices.waiting)
     assert notices.next() == Notice(L.HOME, "new")
-    assert not notices.waiting
+    seen.append(notices.waiting)
+    assert seen == [False, True, False]
 
 
 def test_a_notice_that_cannot_be_shown_waits_again_but_not_for_ever() -> None:
