@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import NUMBERS, Screen
-from tests.e2e.guest_processes import in_guest, pids_by_name
+from tests.e2e.guest_processes import in_guest, in_guest_charged, pids_by_name
 from tests.harness.farm import Desk, make_desk, make_flavour, vm_view
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
@@ -41,7 +41,7 @@ async def test_each_limit_is_logged_counted_shown_and_told_to_the_user(
                 await screen.watcher.drawn(await screen.watcher.wait_new(WINDOW_S), WINDOW_S)
                 for limit, (command, sentence) in REACH.items():
                     before = await rest.metric(metric_of(limit))
-                    in_guest(desk, command)
+                    in_guest_charged(desk, command)
                     await until_told(desk, rest, limit, sentence)
                     assert await rest.metric(metric_of(limit)) > before
                     if limit == "home":
