@@ -77,9 +77,7 @@ def _in_folder(path: Path) -> session_needs.Has | None:
 async def _in_file(path: Path) -> session_needs.Has:
     """Tells whether a tar file has a path; what cannot be read is for the node to refuse."""
     # GNU tar knows every compression.
-    listed = await process.run(
-        ["tar", "--list", "--file", path], limit_s=LIST_LIMIT_S, check=False
-    )
+    listed = await process.run(["tar", "--list", "--file", path], limit_s=LIST_LIMIT_S, check=False)
     if listed.returncode != 0:
         return lambda _path: True
     names = listed.stdout.decode(errors="replace").splitlines()

@@ -53,7 +53,7 @@ async def test_a_guest_that_reaches_a_limit_is_logged_shown_and_told(
     assert limits(watched) == [LimitReached(GuestLimit.MEMORY, 1, limits(watched)[0].at)]
     assert limits(watched)[0].at is not None
     events = [record for record in caplog.records if record.message == "guest_limit_reached"]
-    assert [(event.vm, event.limit) for event in events] == [(VM, "memory")]  # type: ignore[attr-defined]
+    assert [(event.vm, event.limit) for event in events] == [(VM, "memory")]  # type: ignore[attr-defined]  # extra fields
     assert watched.host.sessions[VM].count("notify") == 1
     assert b"memory" in watched.host.folders[VM].notice
 

@@ -2,6 +2,9 @@ from typing import Any
 
 import pytest
 
+from qvdnode.model.errors import HostFailed
+from qvdnode.model.image_lack import Lacking
+from tests.fakes.importer import FakeImporter
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import Furniture
 
@@ -75,3 +78,18 @@ async def test_odd_values_are_refused_by_field(
 ) -> None:
     body = {"tenant_id": furniture.tenant_id, "name": "odd", "image": "icewm", field: value}
     assert (await api.post("/flavours", body, 422))["field"] == field
+
+
+async def test_what_the_image_lacks_is_said_when_a_flavour_names_it(
+    api: CheckedApi, furniture: Furniture, importer: FakeImporter
+) -> None:
+    body = {"tenant_id": furniture.tenant_id, "name": "Madrid", "image": "icewm"}
+    assert (await api.post("/flavours", body)).body["warnings"] == []
+    importer.contents.lacks = Lacking(timezone=True)
+    path = f"/flavours/{furniture.flavour_id}"
+    change = {"timezone": "Europe/Madrid"}
+    (told,) = (await api.call("PATCH", path, change, status=200))["warnings"]
+    assert "no time zone Europe/Madrid" in told
+    assert (await api.get(path))["warnings"] == [told]
+    importer.contents.refusal = HostFailed("too many open files")
+    assert (await api.get(path))["warnings"] == []
