@@ -93,7 +93,7 @@ def _unpack(
     floor_mib: int,
     guard: Path | None,
 ) -> None:
-    told = 0
+    told = checked = 0
     with TreeWriter(root) as writer:
         for entry, content in source:
             path = tally.take(entry)
@@ -102,6 +102,8 @@ def _unpack(
             if tally.size_bytes - told >= STEP_BYTES:
                 told = tally.size_bytes
                 _tell(bytes=told)
+            if tally.space_bytes - checked >= STEP_BYTES:
+                checked = tally.space_bytes
                 _check_floor(root, floor_mib)
         if guard is not None:
             session_files.add(root, writer, guard.read_bytes())
