@@ -68,8 +68,6 @@ class NetSettings:
     connections_max: int = 4096
     """Connections to the outside that one guest may have at a time; the host's table of them is
     shared by all. A desktop with a browser has a few hundred. What goes beyond is dropped."""
-    display_port: int = 4100
-    """TCP port of a guest's display."""
     node_uid: int = 0
     """The only user of the host that may open connections to guests."""
 
@@ -88,8 +86,6 @@ class NetSettings:
                 f"search_domains must be at most {DOMAINS_MAX} different names of domains in small"
                 f" letters, {DOMAINS_LENGTH_MAX} characters in all"
             )
-        if not 1 <= self.display_port <= 65_535:
-            raise ValueError("display_port must be 1..65535")
         if self.connections_max < SMALLEST_CONNECTIONS_MAX:
             raise ValueError(f"connections_max must be at least {SMALLEST_CONNECTIONS_MAX}")
         if self.node_uid < 0:

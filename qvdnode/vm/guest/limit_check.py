@@ -7,10 +7,10 @@ from qvdnode.model.errors import FarmError
 from qvdnode.telemetry.metrics import Counter
 from qvdnode.vm.core import guest_limits
 from qvdnode.vm.core.guest_limits import Measured, Notice
-from qvdnode.vm.core.session_facts import ExitCode
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.display import session_script
 from qvdnode.vm.resources import GuestResources
+from qvdnode.wire.session_exit import SessionExit
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ for each in guest_limits.GuestLimit:
 def measure(dependencies: FleetDependencies, guest: GuestResources) -> Measured | None:
     """What the guest has used up; None when it is gone. Blocks for four short system calls."""
     spec = guest.spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
     )
     if spec is None or guest.process is None:
         return None
     try:
-        counted = dependencies.driver.limit_events(spec)
+        counted = dependencies.drivers.get(guest.driver).limit_events(spec)
         free = dependencies.rootfs.free_space(spec.root)
     except FarmError as error:
         log.debug("limits_not_measured", extra={"vm": spec.vm_id, "because": str(error)})
@@ -73,7 +73,7 @@ async def show_notice(dependencies: FleetDependencies, guest: GuestResources) ->
         log.info("notice_not_shown", extra={"vm": vm_id, "because": str(error)})
         guest.notices.failed(notice)
         return
-    if code in {ExitCode.OK, ExitCode.UNKNOWN_VERB}:
+    if code in {SessionExit.DONE, SessionExit.UNKNOWN_VERB}:
         # The script of an older image cannot show any.
         log.debug("notice_shown", extra={"vm": vm_id, "limit": notice.limit, "code": code})
         return

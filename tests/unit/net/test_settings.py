@@ -27,7 +27,6 @@ def test_defaults_are_fine_and_the_bridge_carries_the_prefix() -> None:
         ({"search_domains": ("no domain",)}, "search_domains"),
         ({"search_domains": ("Example.org",)}, "search_domains"),
         ({"search_domains": tuple("abcdefg")}, "search_domains"),
-        ({"display_port": 0}, "display_port"),
         ({"connections_max": 15}, "connections_max"),
         ({"node_uid": -1}, "node_uid"),
     ],
