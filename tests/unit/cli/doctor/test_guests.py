@@ -53,7 +53,7 @@ def test_ids_of_another_node_of_the_host_are_an_error() -> None:
     found = guests.ids(AccountFacts((), (), ()), START, COUNT, "/srv/other")
     assert found.level is Level.ERROR
     assert "/srv/other" in found.text
-    assert "vm.id_base" in found.mend
+    assert "vm.id_base" in found.fix
 
 
 def test_a_good_disk_has_nothing_to_mend() -> None:
@@ -113,7 +113,7 @@ def test_each_missing_program_is_told(facts: ProgramFacts, subject: str, level: 
 def test_the_mend_names_a_package_of_the_list(item: Program) -> None:
     found = guests.program(item, None)
     packages = parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
-    assert found.mend.removeprefix("Run: apt-get install ") in packages
+    assert found.fix.removeprefix("Run: apt-get install ") in packages
 
 
 def test_an_old_python_is_an_error() -> None:
