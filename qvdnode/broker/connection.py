@@ -135,8 +135,6 @@ class Connection:
             return
         if head is not None:
             self._begin(head)
-        # The first byte of a head starts its limit. The comparison keeps later bytes from
-        # prolonging it: a client that sends one byte a second is closed in time, too.
         elif self._conversation.mid_head and self.deadline_s > self._head_deadline_s():
             self.deadline_s = self._head_deadline_s()
 
@@ -153,7 +151,7 @@ class Connection:
         self._watcher.connection_lost(self)
 
     def stream_full(self) -> None:
-        """Stop reading: a client that does not read its answers must not cause more of them."""
+        """The client does not read its answers."""
         self._full = True
         self._tls.pause_reading()
         if self._task is None:
@@ -169,7 +167,7 @@ class Connection:
                 self._begin(request)
 
     def time_up(self) -> None:
-        """End the connection: the time for a head, for idleness or for closing is over."""
+        """The deadline has passed: of a head, of idleness, or of a goodbye."""
         if self._conversation.state is State.CLOSING or self._full:
             self._tls.abort()
         elif self._conversation.mid_head:
@@ -229,7 +227,6 @@ class Connection:
                     await self._serve(request)
                 request = self._next_request()
         except asyncio.CancelledError:
-            # evict() cancelled the task, and the connection still works: tell the client why.
             if not self._taken_over:
                 raise
             self._quiet()

@@ -1,7 +1,7 @@
 """Listens for QVD clients: accepts and counts connections and watches their deadlines.
 
-TLS runs over plain TCP by tls.server_stream, not by asyncio: so a connection counts from the accept
-on, and two hundred half-open ones are only two hundred entries of a table.
+TLS is our own on plain TCP (tls.server_stream), so that a connection counts from its first moment
+and two hundred half-open ones are just two hundred entries of a table.
 """
 
 import asyncio

@@ -99,7 +99,7 @@ class ApiClient:
     ) -> Json:
         """Send a tar stream as a new version of an image; return the version.
 
-        Raises like `get`, and the errors of `tar`.
+        Raises as `get`, and what `tar` raises.
         """
         failed: FarmError | None = None
 

@@ -1,4 +1,4 @@
-"""Admits guests if their memory can be promised. Implements vm.ports.Admission."""
+"""Admits guests by promised memory. Implements vm.ports.Admission."""
 
 import logging
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from qvdnode.telemetry.metrics import Counter, Gauge
 
 log = logging.getLogger(__name__)
 
-REFUSED = Counter("qvdnode_admissions_refused", "Starts refused because memory is short")
+REFUSED = Counter("qvdnode_admissions_refused", "Starts refused for want of memory")
 CAPACITY = Gauge("qvdnode_memory_capacity_mib", "Memory that may be promised to desktops")
 PROMISED = Gauge("qvdnode_memory_promised_mib", "Memory promised to desktops")
 
 
 class HostAdmission:
-    """Admits by promised memory; `read` returns the host's memory now."""
+    """Judges by what is promised; `read` gives the host's memory now."""
 
     def __init__(self, read: Callable[[], HostMemory], settings: MemorySettings) -> None:
         self._read = read
@@ -34,7 +34,7 @@ class HostAdmission:
         return because
 
     def show(self, promised_mib: Callable[[], int]) -> None:
-        """Connect the metrics: each scrape reads capacity and promised memory."""
+        """Have the metrics ask at each scrape what there is and what is promised."""
         CAPACITY.set_function(lambda: self._capacity_mib(self._read()))
         PROMISED.set_function(promised_mib)
 

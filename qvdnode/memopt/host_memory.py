@@ -1,4 +1,4 @@
-"""Reads the host's memory from the kernel: /proc/meminfo, /proc/pressure, KSM."""
+"""Reads what the kernel tells of the host's memory: /proc/meminfo, pressure, KSM."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,37 +12,37 @@ KSM: Final = Path("/sys/kernel/mm/ksm")
 MIB: Final = 1024 * 1024
 
 TOTAL = Gauge("qvdnode_host_memory_total_bytes", "Memory of the host")
-AVAILABLE = Gauge("qvdnode_host_memory_available_bytes", "The kernel's MemAvailable")
+AVAILABLE = Gauge("qvdnode_host_memory_available_bytes", "What the kernel could still give")
 SWAP_FREE = Gauge("qvdnode_host_swap_free_bytes", "Swap that is not used")
 KSM_PAGES = Gauge("qvdnode_host_ksm_pages_sharing", "Pages that KSM saved; 0 while it is off")
 
 
 class HostMemoryReader:
-    """Reads the host's memory at each call; a call takes microseconds and does not block."""
+    """The host's memory, read anew at each call; the calls take microseconds and do not block."""
 
     def __init__(self, proc: Path = PROC, ksm: Path = KSM) -> None:
         self._proc = proc
         self._ksm = ksm
 
     def memory(self) -> HostMemory:
-        """Return total and available memory, and swap."""
+        """Total, available and swap."""
         return parse_meminfo((self._proc / "meminfo").read_text(encoding="ascii"))
 
     def pressure(self, resource: str) -> Pressure:
-        """Return the pressure on `cpu`, `memory` or `io`; zero where the kernel has no PSI."""
+        """The pressure on `cpu`, `memory` or `io`; none where the kernel does not measure it."""
         with suppress(OSError):
             text = (self._proc / "pressure" / resource).read_text(encoding="ascii")
             return parse_pressure(text)
         return Pressure()
 
     def ksm_pages_sharing(self) -> int:
-        """Return the number of pages that KSM saves; 0 without KSM."""
+        """How many pages are saved by sharing equal ones; 0 where there is no KSM."""
         with suppress(OSError, ValueError):
             return int((self._ksm / "pages_sharing").read_text(encoding="ascii"))
         return 0
 
     def show(self) -> None:
-        """Connect the metrics: each scrape reads the host."""
+        """Have the metrics read the host at each scrape."""
         TOTAL.set_function(lambda: self.memory().total_mib * MIB)
         AVAILABLE.set_function(lambda: self.memory().available_mib * MIB)
         SWAP_FREE.set_function(lambda: self.memory().swap_free_mib * MIB)

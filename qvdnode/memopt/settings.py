@@ -8,19 +8,18 @@ MAX_OVERCOMMIT: Final = 16.0
 
 @dataclass(frozen=True, slots=True)
 class MemorySettings:
-    """The `[memory]` section: how much of the host's memory is for desktops."""
+    """The `[memory]` section: how much of the host's memory desktops may have."""
 
     host_reserve_mib: int = 1024
     """Kept back for the host, the node and the database."""
     overcommit: float = 1.0
-    """Factor: the memory promised to desktops may be this many times the memory left after the
-    reserve. With 1 memory never runs out; a greater value assumes that desktops do not use all of
-    their memory."""
+    """How often the rest may be promised. 1 never runs out; more counts on desktops that do not use
+    what they were given."""
     available_floor_mib: int = 256
-    """No desktop starts while less than this is available, whatever was promised."""
+    """With less than this really available nothing starts, whatever was promised."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for negative or too large values."""
+        """Refuse what makes no sense."""
         if self.host_reserve_mib < 0 or self.available_floor_mib < 0:
             raise ValueError("host_reserve_mib and available_floor_mib must not be negative")
         if not 0 < self.overcommit <= MAX_OVERCOMMIT:

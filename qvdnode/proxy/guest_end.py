@@ -1,4 +1,4 @@
-"""The guest's side of a relayed stream: a TCP connection to its display."""
+"""The guest's end of a relayed stream: a TCP connection to its display."""
 
 import asyncio
 import socket
@@ -9,14 +9,14 @@ from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.time_limit import TimeLimit
 
 WRITE_HIGH_BYTES: Final = 128 * 1024
-"""The node stops reading from the client while more than this waits for the guest."""
+"""More waiting than this towards the guest, and the client is not read from."""
 
 
 class GuestOwner(Protocol):
-    """Receives the guest's bytes and events. The loop calls it; it must not block or raise."""
+    """Who the guest's bytes are for. Calls come from the loop and must not block or raise."""
 
     def guest_data(self, data: bytes) -> None:
-        """Take bytes from the guest."""
+        """The guest sent this."""
         ...
 
     def guest_eof(self) -> None:
@@ -24,11 +24,11 @@ class GuestOwner(Protocol):
         ...
 
     def guest_lost(self) -> None:
-        """The connection is closed; the last call."""
+        """The connection is gone; the last call."""
         ...
 
     def guest_full(self) -> None:
-        """The send buffer towards the guest is full."""
+        """More waits for the guest than should."""
         ...
 
     def guest_drained(self) -> None:
@@ -43,16 +43,16 @@ class GuestEnd(asyncio.Protocol):
 
     def __init__(self, owner: GuestOwner) -> None:
         self._owner = owner
-        # The loop calls the owner's method directly: one call per message instead of two.
+        # One call per message in place of two: what the loop calls is the owner's own.
         self.data_received = owner.guest_data  # type: ignore[method-assign]  # a slot, not a method
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        # uvloop's transports behave like asyncio's but do not inherit from asyncio's classes.
+        # uvloop's transports are not of asyncio's classes, though they behave as them.
         cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=WRITE_HIGH_BYTES)
 
     def eof_received(self) -> bool:
-        """Called by the loop; keeps the connection open for the client's last bytes."""
+        """Called by the loop; stays open for what the client still says."""
         self._owner.guest_eof()
         return True
 
@@ -70,10 +70,10 @@ class GuestEnd(asyncio.Protocol):
 
 
 def keep_alive(transport: asyncio.BaseTransport, silence_limit_s: float) -> None:
-    """Make the kernel end the connection once its peer has been silent for `silence_limit_s`.
+    """Have the kernel end the connection once its other end has been silent for that long.
 
-    On an idle connection TCP keep-alive probes start after a third of the limit and repeat after
-    each ninth. While data is unacknowledged Linux sends no probes; TCP_USER_TIMEOUT ends it then.
+    An idle end is probed after a third of it, every ninth. While something is on its way Linux
+    sends no probes: what is not acknowledged, or not taken, counts by TCP_USER_TIMEOUT.
     """
     connection = transport.get_extra_info("socket")
     if connection is None:
@@ -90,7 +90,7 @@ def keep_alive(transport: asyncio.BaseTransport, silence_limit_s: float) -> None
 async def dial(
     address: DisplayAddress, owner: GuestOwner, settings: RelaySettings
 ) -> asyncio.Transport:
-    """Connect to the display; raises OSError or TimeoutError."""
+    """A connection to the display; raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
     async with TimeLimit(settings.dial_limit_s):
         transport, _ = await loop.create_connection(

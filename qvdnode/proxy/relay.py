@@ -1,8 +1,7 @@
-"""Relays one NX stream between a client's TLS connection and its desktop's display.
+"""Carries one NX stream between a client's TLS connection and its desktop's display.
 
-The node dials the guest only after the client's complete greeting (wire/nx_greeting.py says why).
-Then bytes are copied in both directions as they come. Back pressure works end to end: the node
-stops reading from one side while the other side does not read.
+The guest is dialled only once the client's greeting is whole (wire/nx_greeting.py says why). After
+that bytes are copied both ways as they come; an end that cannot keep up holds the other one back.
 """
 
 import asyncio
@@ -24,9 +23,9 @@ BYTES = Counter("qvdnode_relay_bytes_total", "Bytes of ended NX streams", ["dire
 
 
 class Relay:
-    """One stream, from the 101 to its end; afterwards `reason`, `bytes_in`, `bytes_out` are set.
+    """One stream, from the 101 to its end. `reason`, `bytes_in` and `bytes_out` tell how it went.
 
-    While it runs it is the owner of the client's stream (tls.server_stream.StreamOwner).
+    It becomes the owner of the client's stream while it runs (tls.server_stream.StreamOwner).
     """
 
     __slots__ = (
@@ -56,18 +55,18 @@ class Relay:
         """From the client to the guest."""
         self.bytes_out = 0
         self.stream_is_lost = False
-        """Whether the client's connection was lost while the relay owned it."""
+        """Whether the client's connection went away while the relay had it."""
         self._stream = stream
         self._tick_batch = tick_batch
         self._settings = settings
         self._state = RelayState.GREETING
         self._copying = False
-        """Whether the state is COPYING; kept beside the state for speed, one test per message."""
+        """Whether the state is that of bytes going both ways."""
         self._waiting: list[bytes] = []
-        """Bytes for the guest, written at the end of the loop iteration."""
+        """For the guest, at the end of the loop's turn."""
         self._early = bytearray()
         self._full = False
-        """Whether the send buffer towards the client is full."""
+        """Whether the client has yet to take much of what it was sent."""
         self._guest: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = asyncio.Event()
@@ -76,8 +75,8 @@ class Relay:
     async def run(self, address: DisplayAddress, first: bytes, *, full: bool) -> None:
         """Relay until the stream ends; `first` is what the client sent before it saw the 101.
 
-        `full` says that the send buffer towards the client is full already. At the end the client's
-        connection is closing and the guest's is closed. Raises no expected error.
+        `full` says that it has yet to take much of what it was told until then. Its connection is
+        left closing, the guest's is gone; no expected error is raised.
         """
         self._stream.owner = self
         self._full = full
@@ -98,11 +97,11 @@ class Relay:
         BYTES.labels("out").inc(self.bytes_out)
 
     def evict(self, reason: str) -> None:
-        """End the stream with this reason; the display suspends itself then."""
+        """End the stream for that reason; its display suspends itself."""
         self._happened(RelayEvent.EVICTED, because=reason)
 
     def cut(self, reason: str) -> None:
-        """End the stream without close_notify: the client believes its link lost and reconnects."""
+        """The same without a goodbye to the client, which then takes its link for lost."""
         self._stream.abort()
         self.evict(reason)
 
@@ -132,7 +131,6 @@ class Relay:
         """The client sent this."""
         if self._copying:
             self.bytes_in += len(data)
-            # One write per iteration: nxagent then wakes once for several TLS records.
             if not self._waiting:
                 self._tick_batch.call(self._pass_on)
             self._waiting.append(data)
@@ -222,8 +220,6 @@ class Relay:
                 pass
 
     def _finish_guest(self) -> None:
-        # The client's last bytes go first; the half-close then tells nxagent that it left, and the
-        # limit ends a guest that keeps its side open.
         self._limit(self._settings.rest_limit_s)
         self._pass_on()
         if self._guest is not None and not self._guest.is_closing():
@@ -238,8 +234,7 @@ class Relay:
         self._limit(None)
         self._stream.close()
         if self._guest is not None:
-            # The display suspends now, so bytes that the guest has not read are useless: discard
-            # them with a reset instead of waiting for a guest that may be frozen.
+            # What the guest would not take by now is of no use to a display that suspends.
             self._guest.abort()
         self._greeted.set()
         self._ended.set()

@@ -1,4 +1,4 @@
-"""Parses the kernel's files about memory. Pure: text in, numbers out."""
+"""Reads the kernel's tables of memory. Pure: text in, numbers out."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ class HostMemory:
 
     total_mib: int
     available_mib: int
-    """The kernel's estimate of the memory that programs can get without swapping."""
+    """What could be given to a program without swapping, by the kernel's own estimate."""
     swap_free_mib: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """PSI's avg10: the percentage of the last ten seconds spent waiting; 0 if unknown."""
+    """How much of the last ten seconds was lost waiting, in percent; 0 where it is not told."""
 
     some_pct: float = 0.0
     full_pct: float = 0.0
 
 
 def parse_meminfo(text: str) -> HostMemory:
-    """Parse /proc/meminfo; raises KeyError without MemTotal or MemAvailable."""
+    """/proc/meminfo; raises KeyError without MemTotal or MemAvailable (kernels before 3.14)."""
     kib = {}
     for line in text.splitlines():
         name, _, rest = line.partition(":")
@@ -39,7 +39,7 @@ def parse_meminfo(text: str) -> HostMemory:
 
 
 def parse_pressure(text: str) -> Pressure:
-    """Parse /proc/pressure/cpu, memory or io; missing or invalid values count as 0."""
+    """/proc/pressure/cpu, memory or io; what is missing or odd counts as no pressure."""
     found = {}
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")

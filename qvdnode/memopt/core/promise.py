@@ -1,21 +1,21 @@
 """Decides whether one more guest fits, by promised memory. Pure.
 
-A booting guest does not use its memory yet, so the memory in use now says little about the memory
-needed a minute later. Therefore each admitted guest counts with its full memory limit.
+A guest that boots has not used its memory yet, so current use does not tell what is needed a minute
+later. Counted is the full size of each admitted guest.
 """
 
 from qvdnode.memopt.core.meminfo import HostMemory
 
 
 def capacity_mib(memory: HostMemory, host_reserve_mib: int, overcommit: float) -> int:
-    """Return how much memory may be promised to all guests together."""
+    """How much may be promised to guests altogether."""
     return int(max(memory.total_mib - host_reserve_mib, 0) * overcommit)
 
 
 def refusal(
     memory_mib: int, unpromised_mib: int, memory: HostMemory, available_floor_mib: int
 ) -> str | None:
-    """Return why a guest of this size does not fit, as a sentence, or None if it fits."""
+    """Why a guest of that size does not fit, for a person, or None when it does."""
     if memory_mib > unpromised_mib:
         return (
             f"This node is full: the desktop needs {memory_mib} MiB of memory, "
