@@ -28,7 +28,7 @@ async def serve(tls_folder: Path, port: int, display_port: int) -> None:
         vms={number: vm(number) for number in range(1, VMS + 1)},
     )
     settings = BrokerSettings(address="127.0.0.1", port=port)
-    endpoint = Endpoint(desktops, FakeAuthenticator(), identity.context(), SystemClock(), settings)
+    endpoint = Endpoint(desktops, FakeAuthenticator(), identity.context, SystemClock(), settings)
     endpoint.listen()
     await endpoint.run()
 

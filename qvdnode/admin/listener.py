@@ -37,11 +37,14 @@ async def serving(
     parts: AdminParts,
     clock: Clock,
     listener: socket,
-    context: ssl.SSLContext,
+    context: Callable[[], ssl.SSLContext],
     settings: AdminSettings,
     trim_memory: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
-    """Answer on the listener inside; it is closed at the end."""
+    """Answer on the listener inside; it is closed at the end.
+
+    `context` returns the TLS context of a new connection.
+    """
     runner = web.AppRunner(
         build_app(parts, clock), access_log=None, handle_signals=False, shutdown_timeout=GRACE_S
     )
@@ -56,10 +59,11 @@ async def serving(
     proxies = TrustedProxies(settings.proxy_protocol_from)
 
     def accept() -> ServerStream:
+        current = context()
         connection = AdminConnection(
-            lambda: HttpProtocol(server, parts.port_events), connections, context, settings, clock
+            lambda: HttpProtocol(server, parts.port_events), connections, current, settings, clock
         )
-        stream = ServerStream(context, tick_batch, connection, proxies)
+        stream = ServerStream(current, tick_batch, connection, proxies)
         connection.attach(stream)
         return stream
 

@@ -148,7 +148,7 @@ def build(around: Surroundings) -> Node:
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
-        around.identity.context(),
+        around.identity.context,
         clock,
         config.clients,
         trim_memory,

@@ -21,6 +21,10 @@ PIECE_BYTES: Final = 64 * 1024
 NO_PROXIES: Final = TrustedProxies()
 RECORD_BYTES: Final = 16 * 1024
 """Largest plaintext of one TLS record, which one read of OpenSSL returns."""
+UNREAD_BYTES_MAX: Final = 1024 * 1024
+"""More than this waits for a client, and it is closed when TLS itself has something to answer.
+OpenSSL answers each update of keys and each refused renegotiation, without limit, and a client that
+asks for them and reads nothing could fill the memory of the node."""
 WRITE_HIGH_BYTES: Final = 128 * 1024
 """The owner is asked to pause when more than this waits to be sent."""
 
@@ -138,8 +142,8 @@ class ServerStream(asyncio.Protocol):
                 pass  # in the middle of a handshake or of a record
             except ssl.SSLError as error:
                 self._broken(error)
-            if not self._due and self._out.pending:
-                self._flush()  # handshake, session tickets, an update of keys
+            if self._out.pending:
+                self._answer()
 
     def eof_received(self) -> bool:
         """Called by the loop: the client closed its side of TCP."""
@@ -272,6 +276,17 @@ class ServerStream(asyncio.Protocol):
         self._ready = True
         self._flush()
         self.owner.stream_ready()
+
+    def _answer(self) -> None:
+        """Send what TLS itself has to say: handshake, session tickets, an update of keys."""
+        if not self._due:
+            self._flush()
+        transport = self._transport
+        if transport is None or self._closing or self._lost:
+            return
+        if transport.get_write_buffer_size() + self._out.pending > UNREAD_BYTES_MAX:
+            self.broken, self.broken_event = "it reads no answers", "tls_failed"
+            self.abort()
 
     def _ended(self) -> None:
         if not self._eof and not self._closing:

@@ -155,7 +155,8 @@ async def place(
     )
     authenticator = FakeAuthenticator()
     chosen = replace(settings or quick(), address=address, port=0)
-    endpoint = Endpoint(desktops, authenticator, context_for_tests(folder), SystemClock(), chosen)
+    context = context_for_tests(folder)
+    endpoint = Endpoint(desktops, authenticator, lambda: context, SystemClock(), chosen)
     port = endpoint.listen()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(endpoint.run(guests_stay=guests_stay))
