@@ -1,8 +1,8 @@
 """The expected errors of the farm.
 
 Each error has a stable `code` (docs/errors.md lists them) and a message that a person can act on.
-Each interface translates them in one place: broker/boundary.py for QVD clients, admin/problem.py for
-REST, cli/exit_codes.py for commands. Bugs stay built-in exceptions.
+Each interface translates them in one place: broker/boundary.py for QVD clients, admin/problem.py
+for REST, cli/exit_codes.py for commands. Bugs stay built-in exceptions.
 """
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Runs in place of an nxproxy that a guest has taken over; tries forbidden actions and reports them.
+"""Acts as an nxproxy that a guest has taken over: tries forbidden actions, reports the results.
 
 sandbox_probe.py NX-OPTIONS HOME PORT PID
 """
