@@ -147,9 +147,9 @@ def port(facts: PortFacts) -> Finding:
         return ok(subject, "Our node listens there")
     if facts.refusal is None:
         return ok(subject, "Free")
-    mend = (
+    fix = (
         f"Set {facts.section}.address to an address of this host."
         if facts.refusal.of_address
         else f"Set another {facts.section}.port."
     )
-    return error(subject, f"{facts.address}:{facts.port}: {facts.refusal.text}", mend)
+    return error(subject, f"{facts.address}:{facts.port}: {facts.refusal.text}", fix)

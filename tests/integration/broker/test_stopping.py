@@ -64,7 +64,7 @@ async def test_a_stream_that_has_not_greeted_is_cut_too(tmp_path: Path) -> None:
         assert here.display.dialled == 0
 
 
-async def test_who_only_lists_is_told_goodbye(tmp_path: Path) -> None:
+async def test_a_client_that_only_lists_gets_close_notify(tmp_path: Path) -> None:
     async with place(tmp_path, patient()) as here:
         client = await here.client()
         assert (await client.answer(request("list_of_vm?")))[0] == 200
@@ -72,7 +72,7 @@ async def test_who_only_lists_is_told_goodbye(tmp_path: Path) -> None:
         assert await said_goodbye(client)
 
 
-async def test_who_does_not_react_holds_nothing_up(tmp_path: Path) -> None:
+async def test_a_host_that_does_not_answer_delays_nothing(tmp_path: Path) -> None:
     async with place(tmp_path, patient()) as here:
         client = await here.client()
         assert (await client.answer(request("list_of_vm?")))[0] == 200

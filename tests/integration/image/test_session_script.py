@@ -200,7 +200,7 @@ async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
     assert "icewm" in await users_processes(guest)
 
 
-async def test_the_display_is_as_the_client_wishes(guest: BareGuest) -> None:
+async def test_the_display_has_the_parameters_of_the_client(guest: BareGuest) -> None:
     guest.params(**{**USUAL, "FULLSCREEN": "1"})
     assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")

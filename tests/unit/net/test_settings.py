@@ -31,6 +31,6 @@ def test_defaults_are_fine_and_the_bridge_carries_the_prefix() -> None:
         ({"node_uid": -1}, "node_uid"),
     ],
 )
-def test_what_could_not_work_is_refused(changes: dict[str, Any], reason: str) -> None:
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         NetSettings(**changes)

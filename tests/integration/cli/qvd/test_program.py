@@ -240,7 +240,7 @@ async def test_tokens_are_made_and_revoked(logged_in: Qvd) -> None:
     assert (await logged_in("token", "revoke", "other", "--yes")).exit_code == 3
 
 
-async def test_wrong_usage_is_told_apart(logged_in: Qvd) -> None:
+async def test_wrong_usage_has_its_own_exit_code(logged_in: Qvd) -> None:
     assert (await logged_in("vm", "fly")).exit_code == 2
     odd = await logged_in("tenant", "create", "Not A Name")
     assert odd.exit_code == 2

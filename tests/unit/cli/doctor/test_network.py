@@ -41,7 +41,7 @@ def test_each_lack_is_told(facts: NetworkFacts, worst: list[tuple[str, Level]]) 
     findings = network.judge(facts)
     bad = [item for item in findings if item.level is not Level.OK]
     assert [(item.subject, item.level) for item in bad] == worst
-    assert all(item.mend for item in bad)
+    assert all(item.fix for item in bad)
 
 
 def test_resolvers_and_search_domains_are_named() -> None:
@@ -50,8 +50,8 @@ def test_resolvers_and_search_domains_are_named() -> None:
 
 
 def test_the_mend_of_a_port_is_of_what_is_wrong() -> None:
-    assert network.port(BUSY).mend == "Set another clients.port."
-    assert "clients.address" in network.port(FOREIGN).mend
+    assert network.port(BUSY).fix == "Set another clients.port."
+    assert "clients.address" in network.port(FOREIGN).fix
 
 
 def test_a_foreign_firewall_is_named() -> None:
