@@ -92,12 +92,12 @@ async def test_odd_values_are_refused_by_field(
 
 
 async def test_what_the_image_lacks_is_said_when_a_flavour_names_it(
-    api: CheckedApi, furniture: Furniture, importer: FakeImporter
+    api: CheckedApi, farm: SampleFarm, importer: FakeImporter
 ) -> None:
-    body = {"tenant_id": furniture.tenant_id, "name": "Madrid", "image": "icewm"}
+    body = {"tenant_id": farm.tenant_id, "name": "Madrid", "image": "icewm"}
     assert (await api.post("/flavours", body)).body["warnings"] == []
     importer.contents.lacks = Lacking(timezone=True)
-    path = f"/flavours/{furniture.flavour_id}"
+    path = f"/flavours/{farm.flavour_id}"
     change = {"timezone": "Europe/Madrid"}
     (told,) = (await api.call("PATCH", path, change, status=200))["warnings"]
     assert "no time zone Europe/Madrid" in told
