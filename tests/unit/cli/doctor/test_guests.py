@@ -132,7 +132,7 @@ def test_each_driver_is_told_and_one_that_works_is_enough(
 
 
 @pytest.mark.parametrize("item", guests.PROGRAMS)
-def test_the_mend_names_a_package_of_the_list(item: Program) -> None:
+def test_the_fix_names_a_package_of_the_list(item: Program) -> None:
     found = guests.program(item, None)
     packages = parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
     assert found.fix.removeprefix("Run: apt-get install ") in packages
