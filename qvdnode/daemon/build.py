@@ -59,7 +59,9 @@ from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -87,12 +89,14 @@ class NodeInputs:
     clock: Clock
     database: Database
     identity: NodeIdentity
-    nameservers: tuple[str, ...]
+    resolvers: Resolvers
+    """What guests resolve names with."""
 
     @property
     def instance(self) -> Instance:
         """What the node's guests have in common."""
-        return self.config.instance(self.nameservers)
+        servers = tuple(map(str, self.resolvers.servers))
+        return self.config.instance(servers, self.resolvers.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     starts = LocalPlacement(choice, membership.node_id)
     # One node to a farm as yet: the table of hosts has this one alone.
     hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
-    connections = Connections(hosts, viewers, journal)
+    connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
     accounts = _accounts(inputs)
@@ -178,6 +182,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         inputs.identity.context,
         clock,
         config.clients,
+        DisplayDialer(config.clients.relay),
         trim_memory,
     )
     return Node(
@@ -245,7 +250,9 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        catalogue=Catalogue(
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
@@ -276,6 +283,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
         FleetDependencies(
             drivers=drivers,
             rootfs=rootfs,
+            contents=rootfs.contents,
             confinement=confinement,
             run_folders=TmpfsRunFolders(instance.run_folders, inotify),
             past_starts=StoredPastStarts(instance.past_starts),

@@ -75,6 +75,9 @@ class FlavourDraft:
     """Whether guests may open connections to the world behind the uplink."""
     hibernate_after_s: int
     """How long nobody must have used a desktop until it may be hibernated; 0: never."""
+    idle_minutes: int
+    """After so many minutes without a key or the pointer the client is disconnected, as by a lock;
+    0 for never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from qvdnode.vm.ports import (
     Admission,
     Confinement,
     GuestFreezer,
+    ImageContents,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -34,6 +35,7 @@ class FleetDependencies:
 
     drivers: DriverTable
     rootfs: RootfsProvider
+    contents: ImageContents
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts
@@ -60,6 +62,13 @@ class FleetDependencies:
     def spec(self, guest: GuestResources) -> GuestSpec | None:
         """What the driver needs to know of the guest, once everything for it is there."""
         return guest.spec(self.instance.prefix, self.run_folders.path(guest.order.vm.id))
+
+    def control_group(self, guest: GuestResources | None) -> str | None:
+        """The control group by which the guest can be frozen; None when there is none."""
+        spec = None if guest is None else self.spec(guest)
+        if guest is None or spec is None:
+            return None
+        return self.driver(guest).control_group(spec)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ undoes what it began or leaves what `kill` removes.
 from collections.abc import Sequence
 from typing import Protocol
 
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 
 
 class GuestDriver(Protocol):
@@ -155,6 +155,13 @@ class GuestDriver(Protocol):
 
         Of all hierarchies of the host it is the same name below the mount point. A frozen guest
         answers no other method but `find`, `memory`, `wait_exit` and `kill`, which thaws it.
+        """
+        ...
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """How often the guest met its limits since it started; zeros for one that is gone.
+
+        Blocks, for two short reads at most.
         """
         ...
 

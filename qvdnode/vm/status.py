@@ -1,12 +1,13 @@
 """State of this node's VMs, as values for other packages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.guest_limits import LimitReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,5 @@ class GuestStatus:
     """Seconds that each step of the start took."""
     unused_since: datetime | None = None
     """Since when its desktop is suspended and nobody wants it; None while somebody does."""
+    limits: Sequence[LimitReached] = ()
+    """Which of its limits this start has reached."""

@@ -26,6 +26,7 @@ FLAVOUR = Flavour(
     timezone="Europe/Berlin",
     egress=True,
     hibernate_after_s=300,
+    idle_minutes=0,
 )
 
 

@@ -17,15 +17,17 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
 from qvdnode.model.ids import Generation, TenantId
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
+from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
 from qvdnode.vm import retry
 from qvdnode.vm.core import effects as e
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop import Desktop, Limits
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import teardown
+from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
@@ -108,7 +110,7 @@ class GuestActor:
         # Effects that follow from `Found` need the resources at once.
         self._guest = guest
         known = self._dependencies.drivers.absence(guest.driver) is None
-        group = self._control_group() if known else None
+        group = self._dependencies.control_group(guest) if known else None
         frozen = group is not None and self._dependencies.freezer.is_frozen(group)
         self.post(m.Found(guest.order, acquired, whole, error, frozen))
 
@@ -184,6 +186,7 @@ class GuestActor:
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
             unused_since=core.unused_since,
+            limits=() if guest is None else guest.limits.reached,
         )
 
     async def memory(self) -> GuestMemory | None:
@@ -205,6 +208,23 @@ class GuestActor:
         """The tenant of the guest, if the kernel may merge its memory."""
         guest = self._guest
         return guest.order.user.tenant_id if guest is not None and guest.merges else None
+
+    # -- its limits ----------------------------------------------------------------------------
+
+    def measure_limits(self) -> Measured | None:
+        """What the guest has used up; None when none runs. Blocks shortly; any thread may call."""
+        guest = self._guest
+        return None if guest is None else limit_check.measure(self._dependencies, guest)
+
+    def count_limits(self, measured: Measured) -> None:
+        """Count what was measured, and show its user what waits to be shown."""
+        guest = self._guest
+        if guest is None or guest.process is None:
+            return
+        limit_check.count(self._dependencies, guest, measured)
+        # A frozen guest can show nothing; its user sees the notice after the next connect.
+        if guest.notices.waiting and self._core.state is not VmState.HIBERNATED:
+            _ = self._begin("notice", limit_check.show_notice(self._dependencies, guest))
 
     # -- effects -------------------------------------------------------------------------------
 
@@ -291,9 +311,9 @@ class GuestActor:
                     work = teardown.shut_down(self._dependencies, self._guest, params)
                     _ = self._begin("shut-down", work)
             case e.Freeze(start=start):
-                self._hibernation.begin(start, self._control_group())
+                self._hibernation.begin(start, self._dependencies.control_group(self._guest))
             case e.Thaw():
-                self._hibernation.end(self._control_group())
+                self._hibernation.end(self._dependencies.control_group(self._guest))
             case e.Kill(start=start):
                 _ = self._begin("kill", self._kill(start))
             case e.Clean():
@@ -345,13 +365,6 @@ class GuestActor:
             vm_id=self.vm_id,
         )
         self.post(m.GuestExited(start))
-
-    def _control_group(self) -> str | None:
-        guest = self._guest
-        spec = None if guest is None else self._dependencies.spec(guest)
-        if guest is None or spec is None:
-            return None
-        return self._dependencies.driver(guest).control_group(spec)
 
     async def _kill(self, start: int) -> None:
         # A step that runs may be making what would be removed under it.
