@@ -118,6 +118,5 @@ TESTED_BY: Final = {
     ),
     "unit/vm/test_fleet_hibernation.py": ("vm/guest/hibernation.py",),
     "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
-    "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

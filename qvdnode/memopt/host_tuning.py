@@ -6,6 +6,7 @@ A host that refuses is left as it is: desktops run without, only fewer of them.
 import asyncio
 import logging
 
+from qvdnode.host import merging
 from qvdnode.memopt.core.meminfo import HostMemory
 from qvdnode.memopt.core.merging import Merging
 from qvdnode.memopt.core.zram_plan import size_bytes
@@ -38,7 +39,11 @@ class MemoryTuning:
             log.warning(
                 "no_swap", extra={"because": "desktops cannot hibernate", "fix": NO_SWAP_FIX}
             )
-        if self._settings.ksm is not Merging.OFF:
+        if self._settings.ksm is Merging.OFF:
+            return
+        if (obstacle := merging.obstacle()) is not None:
+            log.warning("ksm_not_on", extra={"because": obstacle})
+        else:
             try:
                 await asyncio.to_thread(self._ksm.hold, prefix, bridge)
             except HostFailed as error:

@@ -10,7 +10,7 @@ from typing import Final
 from qvdnode.memopt.core import figures
 from qvdnode.memopt.core.credit import Outlook, outlook
 from qvdnode.memopt.core.figures import MIB, GuestFigures
-from qvdnode.memopt.core.hibernation import Marks, plan
+from qvdnode.memopt.core.hibernation import AT_ONCE, Marks, plan
 from qvdnode.memopt.core.meminfo import HostMemory
 from qvdnode.memopt.core.merging import Merging
 from qvdnode.memopt.host_memory import HostMemoryReader
@@ -27,6 +27,8 @@ from qvdnode.telemetry.metrics import Counter, Gauge
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
+SOON_S: Final = 1.0
+"""After a full batch of hibernations: there is more to be done."""
 SLICE: Final = 8
 """Guests that are measured in a row, in about a millisecond, before others get their turn."""
 ACTIONS_KEPT: Final = 50
@@ -72,6 +74,7 @@ class MemoryOptimiser:
         self.obstacle: str | None = None
         """What keeps desktops awake that should be hibernated, for an administrator."""
         self._launches = 0
+        self._more = False
 
     async def run(self) -> None:
         """Measure and act, until cancelled."""
@@ -80,7 +83,7 @@ class MemoryOptimiser:
                 await self.step()
             except HostFailed as error:
                 log.warning("memory_not_measured", extra={"because": str(error)})
-            await self._clock.sleep(EVERY_S)
+            await self._clock.sleep(SOON_S if self._more else EVERY_S)
 
     async def step(self) -> None:
         """Measure once, and act on it."""
@@ -124,10 +127,12 @@ class MemoryOptimiser:
 
     async def _hibernate(self) -> None:
         memory, now = self._reader.memory(), self._clock.now()
+        self._more = False
         made = plan(self.guests, memory, self._marks(memory), now)
         if made.obstacle is not None and made.obstacle != self.obstacle:
             log.warning("desktops_stay_awake", extra={"because": made.obstacle})
         self.obstacle = made.obstacle
+        self._more = len(made.choices) == AT_ONCE
         for vm_id, reason in made.choices:
             if await self._desktops.hibernate(vm_id):
                 HIBERNATIONS.inc()
