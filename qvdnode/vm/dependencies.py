@@ -68,8 +68,8 @@ class FleetState:
     slots: IdSlots
     state_files: StateFiles
     promised: Callable[[], Sequence[DesktopOrder]]
-    """The orders of all guests that run or come up."""
+    """The orders of all guests that start or run."""
 
     def promised_mib(self) -> int:
-        """Memory of the flavours of all guests that run or come up."""
+        """Memory of the flavours of all guests that start or run."""
         return sum(order.flavour.memory_mib for order in self.promised())
