@@ -81,10 +81,10 @@ class FleetState:
     slots: IdSlots
     state_files: StateFiles
     promised: Callable[[], Sequence[DesktopOrder]]
-    """The orders of all guests that run or come up."""
+    """The orders of all guests that start or run."""
     merging: Callable[[], Collection[TenantId]]
     """The tenants of all guests whose memory the kernel may merge."""
 
     def promised_mib(self) -> int:
-        """Memory of the flavours of all guests that run or come up."""
+        """Memory of the flavours of all guests that start or run."""
         return sum(order.flavour.memory_mib for order in self.promised())

@@ -55,7 +55,7 @@ class Request:
 
     answer: asyncio.Future[Any]
     viewer: Viewer | None = None
-    """Who is told of progress and, once attached, of an eviction."""
+    """Gets progress and, once attached, a notice of its eviction."""
 
 
 class GuestActor:
@@ -115,7 +115,7 @@ class GuestActor:
         self.post(m.Found(guest.order, acquired, whole, error, frozen))
 
     async def run(self) -> None:
-        """Handle messages until the VM is at rest and nobody wants anything of it."""
+        """Handle messages until the VM is stopped or failed, and no request is open."""
         try:
             async with self._tasks:
                 _ = self._tasks.isolated("row", self._row.run())
@@ -132,7 +132,7 @@ class GuestActor:
 
     async def _turn(self, message: m.Message) -> None:
         if not await self._carry_out(message):
-            # An actor that ended by a mistake would leave its guest running, known to nobody.
+            # If the actor ended, its guest would run on without anything to manage it.
             await self._carry_out(m.TurnFailed())
 
     async def _carry_out(self, message: m.Message) -> bool:
@@ -199,7 +199,7 @@ class GuestActor:
 
     @property
     def promised(self) -> DesktopOrder | None:
-        """With which order the guest was admitted that runs or comes up."""
+        """The order with which the guest was admitted that starts or runs; None without one."""
         guest = self._guest
         return guest.order if guest is not None and guest.admitted else None
 

@@ -118,7 +118,7 @@ class BringUp:
         self._require_lease()
         driver = dependencies.driver(guest)
         guest.process = await self._step("launch", lambda: driver.launch(spec))
-        # Again, with the process: by it the next node tells this guest from another of its name.
+        # Again, with the process: adoption identifies the guest by it.
         self._remember()
         self._post(m.Launched(self._start))
 
