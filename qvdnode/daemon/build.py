@@ -36,6 +36,7 @@ from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
+from qvdnode.host.cgroups import probe
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.inotify import Inotify
@@ -63,7 +64,8 @@ from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.dependencies import FleetDependencies
-from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.drivers.lock_watch import LockWatch
+from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings, guests_group
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
@@ -108,6 +110,7 @@ class Node:
     memory: HostMemoryReader
     inotify: Inotify
     limits: SharedSysctls
+    lock_watch: LockWatch
 
 
 # long: it is the list of the node's parts
@@ -184,6 +187,7 @@ def build(around: Surroundings) -> Node:
         memory=memory,
         inotify=inotify,
         limits=kernel_limits(),
+        lock_watch=LockWatch(probe(), guests_group(config.node.prefix + GUEST_NAME), clock),
     )
 
 

@@ -68,7 +68,12 @@ class LxcSettings:
     @property
     def group(self) -> str:
         """The control group below which this instance's guests live."""
-        return f"{self.prefix}guests"
+        return guests_group(self.prefix)
+
+
+def guests_group(prefix: str) -> str:
+    """The control group below which the guests of the instance with that prefix live."""
+    return f"{prefix}guests"
 
 
 class LxcDriver:
