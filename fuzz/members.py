@@ -8,6 +8,8 @@ from fuzz.target import Target
 from qvdnode.cluster.core.swim.machine import Identity, Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.wire.load_record import LoadRecord, decode_load, encode_load
+from qvdnode.wire.member_metadata import MemberMetadata
 from qvdnode.wire.swim import (
     Accusation,
     Ack,
@@ -73,12 +75,28 @@ def swim_datagrams(data: bytes) -> None:
         raise AssertionError(ring.open(data))
 
 
+def loads(data: bytes) -> None:
+    """A datagram of load is refused or is what its records are written as."""
+    with contextlib.suppress(SwimError):
+        if encode_load(TAG, decode_load(data, TAG)) != data:
+            raise AssertionError(data)
+
+
+def member_metadata(data: bytes) -> None:
+    """Metadata says nothing, or what it is written as says the same."""
+    metadata = MemberMetadata.decode(data)
+    if metadata is not None and MemberMetadata.decode(metadata.encode()) != metadata:
+        raise AssertionError(metadata)
+
+
 TARGETS: Final[dict[str, Target]] = {
     "swim_packets": Target(
         swim_packets,
         (HEADER, *(HEADER + encode(message) for message in MESSAGES)),
         weight=3,
     ),
+    "loads": Target(loads, (encode_load(TAG, [LoadRecord(*range(1, 21))]),)),
+    "member_metadata": Target(member_metadata, (MemberMetadata(7, "1.0").encode(),)),
     "swim_datagrams": Target(
         swim_datagrams, (Keyring("another", [b"k" * 32]).seal(HEADER, bytes(12)),)
     ),
