@@ -14,7 +14,7 @@ TESTED_BY: Final = {
         "vm/drivers/lxc_control.py",
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
-    "attacks/test_kernel_limits.py": ("vm/drivers/lock_watch.py",),
+    "attacks/test_kernel_limits.py": ("vm/lock_watch.py",),
     "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
     "e2e/test_demo.py": (
         "cli/demo/command.py",

@@ -50,10 +50,11 @@ TIMEZONE: Final = Shape(
 WORD: Final = Shape(
     r"^[A-Za-z0-9._@#-]{1,64}$", "1 to 64 letters, digits, dots, dashes, underscores, @ or #"
 )
+DRIVER: Final = Shape(r"^[a-z][a-z0-9-]{0,31}$", "the name of a driver, such as lxc")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
-    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, NOTE)
+    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, DRIVER, NOTE)
 }
 """The meaning of each pattern, for error messages."""
 
@@ -64,6 +65,7 @@ TenantName = Annotated[str, SMALL_NAME.field()]
 Login = Annotated[str, LOGIN.field(), AfterValidator(str.lower)]
 """Converted to small letters, because logins are compared without case."""
 ImageName = Annotated[str, SMALL_NAME.field()]
+DriverName = Annotated[str, DRIVER.field()]
 Id = Annotated[int, Field(ge=1, le=MAX_WIRE_ID)]
 PASSWORD_MAX: Final = 256
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_MAX)]

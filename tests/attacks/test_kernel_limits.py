@@ -12,8 +12,8 @@ import pytest
 from qvdnode.host import process
 from qvdnode.host.cgroups import probe
 from qvdnode.runtime.clock import SystemClock
-from qvdnode.vm.core.lxc_config import TERMINALS
-from qvdnode.vm.drivers.lock_watch import LOCKS_MAX, LockWatch
+from qvdnode.vm.core.lxc_config import TERMINALS, guests_group
+from qvdnode.vm.lock_watch import LOCKS_MAX, LockWatch
 from tests.attacks.attacker import PROGRAMS, Attacker
 from tests.attacks.conftest import Invade
 from tests.fixtures_guest import RealGuests
@@ -109,7 +109,7 @@ async def test_whoever_takes_locks_without_end_is_ended_and_no_other_guest(
     program = await greedy.build("hoard")
     await other.build("hoard")
     driver = greedy.guests.driver
-    watch = LockWatch(probe(), f"{greedy.guests.prefix}guests", SystemClock())
+    watch = LockWatch(probe(), guests_group(greedy.guests.prefix), SystemClock())
     some, many = LOCKS_MAX // 4, LOCKS_MAX + LOCKS_MAX // 4
     assert await other.as_user(f"{program} {kind} {some}", limit_s=ROOM_S) == f"{some} 0"
     await watch.check()

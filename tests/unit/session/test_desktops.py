@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from qvdnode.db.nodes import Nodes
     from qvdnode.db.user_tokens import UserTokens
     from qvdnode.db.vms import Vms
-    from qvdnode.session.place import StartChoice
+    from qvdnode.session.place import LocalPlacement
     from qvdnode.session.ports import DesktopHost
 
 ALICE = Principal(UserId(5), TenantId(1), "alice", "default")
@@ -123,7 +123,7 @@ class SessionTable:
 
 
 class Places:
-    """Satisfies what the use cases ask of session.place.StartChoice."""
+    """Satisfies what the use cases ask of session.place.LocalPlacement."""
 
     def __init__(self) -> None:
         self.full = False
@@ -159,7 +159,7 @@ class World:
 
     def use(self, host: "DesktopHost") -> None:
         """Put the use cases over that host."""
-        starts = cast("StartChoice", self.places)
+        starts = cast("LocalPlacement", self.places)
         hosts = Hosts(host, here, {}, starts, cast("Nodes", None))
         self.desktops = Desktops(
             cast("Vms", self.rows),
@@ -325,10 +325,8 @@ async def test_a_stop_that_takes_too_long_is_told() -> None:
         await world.stop()
 
 
-def test_the_node_tells_whether_it_lives_and_starts() -> None:
+def test_the_node_tells_whether_it_serves() -> None:
     world = World()
     assert not world.desktops.alive()
-    assert world.desktops.ready() == "The node is starting or stopping."
     world.readiness.serving = True
     assert world.desktops.alive()
-    assert world.desktops.ready() is None
