@@ -13,6 +13,7 @@ from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import FarmError
 from qvdnode.model.ids import UserId
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.tick_batch import TickBatch
@@ -80,10 +81,11 @@ class ConnectionParts:
     clock: Clock
     settings: BrokerSettings
     tick_batch: TickBatch
+    dialer: GuestDialer
 
 
 class Connection:
-    """Satisfies tls.server_stream.StreamOwner and session.ports.ClientEnd."""
+    """Satisfies tls.stream.StreamOwner and session.ports.ClientEnd."""
 
     __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
                  "_stream", "_taken_over", "_task", "_watcher", "deadline_s",
@@ -296,7 +298,8 @@ class Connection:
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay until the end; always give the ticket back."""
         stream = self._tls
-        relay = Relay(stream, self._parts.tick_batch, self._parts.settings.relay)
+        parts = self._parts
+        relay = Relay(stream, parts.tick_batch, parts.settings.relay, parts.dialer)
         self._relay = relay
         try:
             await self._after_progress()
@@ -304,7 +307,7 @@ class Connection:
             log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
             # What the client sent behind its request is the beginning of its NX stream.
             first = self._conversation.take_stream()
-            await relay.run(ticket.seat.address, first, full=self._full)
+            await relay.run(ticket.seat, ticket.viewer, first, full=self._full)
         finally:
             # Also when the client left before the 101: a seat that nobody gives back would make the
             # next connect of this user evict a client that is not there.

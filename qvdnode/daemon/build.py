@@ -53,6 +53,7 @@ from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -154,7 +155,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     starts = LocalPlacement(choice, membership.node_id)
     # One node to a farm as yet: the table of hosts has this one alone.
     hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
-    connections = Connections(hosts, viewers, journal)
+    connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
     accounts = _accounts(inputs)
@@ -164,6 +165,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         inputs.identity.context,
         clock,
         config.clients,
+        DisplayDialer(config.clients.relay),
         trim_memory,
     )
     return Node(

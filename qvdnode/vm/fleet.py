@@ -45,8 +45,10 @@ class Fleet:
             promised=self.promised,
         )
         self._actors: dict[VmId, GuestActor] = {}
-        self._numbers = itertools.count(1)
-        """Of requests; a client's is also the ticket of its seat."""
+        started_us = int(dependencies.clock.now().timestamp() * 1_000_000)
+        self._numbers = itertools.count(started_us)
+        """Of requests; a client's is also the ticket of its seat. They begin at the time of the
+        start: another node may still have tickets of an earlier process."""
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
