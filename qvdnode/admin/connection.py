@@ -1,4 +1,4 @@
-"""One connection of the administrators' port: aiohttp's HTTP over tls.server_stream.
+"""One connection of the administrators' port: aiohttp's HTTP over tls.stream.
 
 aiohttp has no time limit for a request head, and measures idleness only after the TLS handshake.
 Here a connection has a deadline from the start, and the port's table of connections can end it.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AdminConnection:
-    """Satisfies tls.server_stream.StreamOwner and tls.port_connections.PortConnection."""
+    """Satisfies tls.stream.StreamOwner and tls.port_connections.PortConnection."""
 
     __slots__ = (
         "_admitted",
@@ -146,7 +146,7 @@ class AdminConnection:
             self._connections.authenticated(self)
 
     def request_ended(self) -> None:
-        """Its answer is made; after a request without a valid token it is a stranger's again."""
+        """Set the idle deadline; without a valid token, count as unauthenticated again."""
         self._answering = False
         if not self._closing:
             self.deadline_s = self._later_s()

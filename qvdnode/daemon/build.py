@@ -36,6 +36,7 @@ from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
+from qvdnode.host.cgroups import probe
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.inotify import Inotify
@@ -50,7 +51,9 @@ from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -62,10 +65,12 @@ from qvdnode.session.readiness import Readiness
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
+from qvdnode.vm.core.lxc_config import guests_group
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.instance import Instance
+from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
@@ -78,12 +83,14 @@ class NodeInputs:
     clock: Clock
     database: Database
     identity: NodeIdentity
-    nameservers: tuple[str, ...]
+    resolvers: Resolvers
+    """What guests resolve names with."""
 
     @property
     def instance(self) -> Instance:
         """What the node's guests have in common."""
-        return self.config.instance(self.nameservers)
+        servers = tuple(map(str, self.resolvers.servers))
+        return self.config.instance(servers, self.resolvers.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,7 @@ class Node:
     memory: HostMemoryReader
     inotify: Inotify
     limits: SharedSysctls
+    lock_watch: LockWatch
 
 
 # long: it is the list of the node's parts
@@ -147,7 +155,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     starts = LocalPlacement(choice, membership.node_id)
     # One node to a farm as yet: the table of hosts has this one alone.
     hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
-    connections = Connections(hosts, viewers, journal)
+    connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
     accounts = _accounts(inputs)
@@ -157,6 +165,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         inputs.identity.context,
         clock,
         config.clients,
+        DisplayDialer(config.clients.relay),
         trim_memory,
     )
     return Node(
@@ -192,6 +201,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         memory=memory,
         inotify=inotify,
         limits=kernel_limits(),
+        lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
     )
 
 
@@ -221,7 +231,9 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        catalogue=Catalogue(
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
@@ -250,6 +262,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
         FleetDependencies(
             drivers=drivers,
             rootfs=rootfs,
+            contents=rootfs.contents,
             confinement=confinement,
             run_folders=TmpfsRunFolders(instance.run_folders, inotify),
             past_starts=StoredPastStarts(instance.past_starts),

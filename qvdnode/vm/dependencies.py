@@ -16,6 +16,7 @@ from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
+    ImageContents,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -33,6 +34,7 @@ class FleetDependencies:
 
     drivers: DriverTable
     rootfs: RootfsProvider
+    contents: ImageContents
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts

@@ -27,7 +27,8 @@ wait_exit       for as long as the guest runs
 power_off, kill power_off asks; kill comes after the time limit, or at once. Both may come again
 find            at the start of the node, for each state file that names this driver
 sweep           at the start of the node, and at its end if guests are to end with it
-memory          when somebody looks
+memory          when an administrator looks at the VM
+limit_events    every few seconds, for as long as the guest runs
 check           at the start of the node, then periodically; and by `qvdnode doctor`
 =============== =================================================================================
 
@@ -73,7 +74,7 @@ undoes what it began or leaves what `kill` removes.
 from collections.abc import Sequence
 from typing import Protocol
 
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 
 
 class GuestDriver(Protocol):
@@ -145,6 +146,14 @@ class GuestDriver(Protocol):
 
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """What the guest uses now."""
+        ...
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """How often the guest met its limits since it started; zeros for one that is gone.
+
+        Zero as well for a limit that the driver cannot count. Blocks, for two short reads at most:
+        a driver that must ask an engine or an agent keeps what it was told last.
+        """
         ...
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
