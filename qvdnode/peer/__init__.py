@@ -1,0 +1,1 @@
+"""The connections between the nodes of a farm: who may connect, and how."""
