@@ -1,4 +1,4 @@
-"""One connection of the administrators' port: aiohttp's HTTP over tls.server_stream.
+"""One connection of the administrators' port: aiohttp's HTTP over tls.stream.
 
 aiohttp has no limit for a head and takes a connection for idle only after its handshake. Here a
 connection has a deadline from its first moment, and its register can end it.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AdminConnection:
-    """Satisfies tls.server_stream.StreamOwner and tls.port_connections.PortConnection."""
+    """Satisfies tls.stream.StreamOwner and tls.port_connections.PortConnection."""
 
     __slots__ = (
         "_admitted",

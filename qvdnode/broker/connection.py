@@ -83,7 +83,7 @@ class ConnectionParts:
 
 
 class Connection:
-    """Satisfies tls.server_stream.StreamOwner and session.ports.ClientEnd."""
+    """Satisfies tls.stream.StreamOwner and session.ports.ClientEnd."""
 
     __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
                  "_stream", "_taken_over", "_task", "_watcher", "deadline_s",

@@ -1,6 +1,6 @@
 """Listens for QVD clients: accepts, counts, watches deadlines. A connection is connection.py's.
 
-TLS is our own on plain TCP (tls.server_stream), so that a connection counts from its first moment
+TLS is our own on plain TCP (tls.stream), so that a connection counts from its first moment
 and two hundred half-open ones are just two hundred entries of a table.
 """
 

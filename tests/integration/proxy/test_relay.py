@@ -16,7 +16,8 @@ from qvdnode.model.seat import DisplayAddress
 from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
-from qvdnode.tls.server_stream import ServerStream, StreamOwner
+from qvdnode.tls.server_stream import ServerStream
+from qvdnode.tls.stream import StreamOwner
 from tests.fakes.desktops import Ended
 from tests.fakes.qvd_server import context_for_tests
 from tests.fixtures_netns import NODE_UPLINK, Lab
