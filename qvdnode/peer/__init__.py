@@ -1,1 +1,1 @@
-"""The connections between the nodes of a farm: who may connect, and how."""
+"""Other nodes of the farm: calls to them, streams through them, and what they ask of this one."""

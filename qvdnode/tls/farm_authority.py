@@ -90,6 +90,11 @@ class FarmAuthority:
         )
         return cls(certificate.public_bytes(Encoding.PEM), _key_pem(key))
 
+    @staticmethod
+    def check_key(spki: bytes) -> None:
+        """Raise BadCertificate for what `sign` would not sign."""
+        _public(spki)
+
     def sign(self, spki: bytes, farm_id: FarmId, node_id: NodeId, now: datetime) -> bytes:
         """A certificate in PEM for a node's public key; raises BadCertificate for no P-256 key."""
         key, authority = (
