@@ -22,6 +22,7 @@ from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
+from qvdnode.daemon.peers import FarmPeers, PeerParts, advertised
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -80,6 +81,7 @@ class Surroundings:
     clock: Clock
     database: Database
     identity: NodeIdentity
+    peers: PeerParts
     nameservers: tuple[str, ...]
 
 
@@ -91,6 +93,7 @@ class Node:
     membership: Membership
     joining: Joining
     nodes: Nodes
+    farm: FarmPeers
     sessions: Sessions
     network: GuestNetwork
     confinement: NftConfinement
@@ -115,6 +118,7 @@ def build(around: Surroundings) -> Node:
     """Wire one node; nothing runs yet."""
     config, clock, database = around.config, around.clock, around.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
+    farm = FarmPeers(around.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
@@ -157,14 +161,16 @@ def build(around: Surroundings) -> Node:
         surroundings=around,
         membership=membership,
         joining=Joining(
-            Host(config.node.name, config.clients.address, boot_id()),
+            Host(config.node.name, advertised(config.peer), around.peers.port, boot_id()),
             database,
             membership,
             clock,
             config.cluster,
+            farm=farm.enrolment,
             prepare=lambda: ensure_first_token(accounts.operators, config.node.state_dir),
         ),
         nodes=nodes,
+        farm=farm,
         sessions=sessions,
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
@@ -216,6 +222,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
+        farm=node.farm,
         hosts=node.hosts,
         load=node.fleet.load,
         facts=facts,

@@ -21,6 +21,7 @@ from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
+from qvdnode.daemon.peers import open_peers
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
 from qvdnode.host import core_dumps, open_files
@@ -67,14 +68,16 @@ async def serve(config: Config, clock: Clock) -> None:
     await prepare(config)
     with StateLock(state_dir), reserved(config.vm.ids, state_dir):
         identity = open_identity(config, clock)
+        peers = open_peers(config, clock)
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
             nameservers = await _nameservers(config.network)
-            node = build(Surroundings(config, clock, database, identity, nameservers))
+            node = build(Surroundings(config, clock, database, identity, peers, nameservers))
             try:
                 await _serve_node(node, tasks, stop)
             finally:
                 announcement.withdraw(state_dir)
+                peers.listener.close()
 
 
 async def _nameservers(settings: NetSettings) -> tuple[str, ...]:
@@ -125,6 +128,7 @@ async def _leave_host(node: Node) -> None:
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.surroundings.config, node.surroundings.clock
     await node.importer.sweep()
+    node.farm.start(tasks, {})
     joined = node.surroundings.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
@@ -147,6 +151,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
             extra={
                 "client_port": announced.client_port,
                 "admin_port": announced.admin_port,
+                "peer_port": announced.peer_port,
                 "fingerprint": announced.fingerprint,
             },
         )
@@ -165,6 +170,7 @@ async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
         client_port=node.endpoint.listen(),
         admin_port=people.getsockname()[1],
         fingerprint=around.identity.fingerprint(),
+        peer_port=around.peers.port,
     )
     guests_end = around.config.node.stop_guests
     tasks = await doors.enter_async_context(Supervisor("doors"))

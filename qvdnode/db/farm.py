@@ -34,7 +34,7 @@ WHERE i.digest = $1 FOR UPDATE OF i
 """
 CLASH: Final = """
 SELECT name, address, peer_port, name = $1 AS same_name FROM node
-WHERE state <> 'removed' AND (name = $1 OR (address = $2 AND peer_port = $3))
+WHERE state <> 'removed' AND (name = $1 OR (address = $2 AND peer_port = $3 AND $3 <> 0))
 ORDER BY same_name DESC LIMIT 1
 """
 ADD_NODE: Final = """
@@ -69,6 +69,7 @@ class Newcomer:
     name: str
     address: str
     port: int
+    """0 for one that it tells when it starts."""
     key: bytes
     """Digest of its public key."""
 

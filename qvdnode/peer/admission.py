@@ -92,14 +92,14 @@ class Admission:
             answer = await self._answer(request, greeting)
         except FarmError as error:
             JOINS.labels("refused").inc()
-            facts = {"source": source, "name": request.name[:64], "because": str(error)}
+            facts = {"source": source, "node_name": request.name[:64], "because": str(error)}
             log.warning("join_refused", extra=facts)
             answer = JoinAnswer(refusal=str(error))
         else:
             JOINS.labels("admitted").inc()
             log.info(
                 "node_admitted",
-                extra={"source": source, "name": request.name, "node": answer.node},
+                extra={"source": source, "node_name": request.name, "node": answer.node},
             )
         hello.send(pipe, answer)
 
@@ -142,7 +142,7 @@ class Admission:
             )
         if NAME.fullmatch(request.name) is None or ADDRESS.fullmatch(request.address) is None:
             raise Invalid("The new host's name or address is none.")
-        if not 1 <= request.port <= 65_535:
+        if not 0 <= request.port <= 65_535:
             raise Invalid("The new host's port is none.")
         try:
             FarmAuthority.check_key(request.public_key)

@@ -4,6 +4,7 @@ The rows are the truth. The copy lets a node that is started while the database 
 let in and where to dial, and is the only way there when the database is another node's.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -48,6 +49,7 @@ class Directory:
         self._peers = {a.node_id: Peer(a, "", serves=True) for a in (*_kept(path), *known)}
         self._nodes: Nodes | None = None
         self._asked_s = -ASK_AGAIN_S
+        self._one_at_a_time = asyncio.Lock()
         self._changed: list[Callable[[], None]] = []
 
     def follow(self, nodes: Nodes) -> None:
@@ -79,11 +81,15 @@ class Directory:
         return None
 
     async def admit(self, identity: PeerIdentity) -> str | None:
-        """As `refusal`, but reads the rows first when the node is not known: it may be new."""
-        refusal = self.refusal(identity)
-        if refusal is None or self._clock.monotonic_s() - self._asked_s < ASK_AGAIN_S:
-            return refusal
-        await self.refresh()
+        """As `refusal`, but reads the rows first when the node is not known: it may be new.
+
+        Those that wait for it share one look.
+        """
+        began_s = self._clock.monotonic_s()
+        async with self._one_at_a_time:
+            if self.refusal(identity) is not None and self._asked_s < began_s:
+                await self._clock.sleep(max(0.0, self._asked_s + ASK_AGAIN_S - began_s))
+                await self.refresh()
         return self.refusal(identity)
 
     async def run(self) -> None:

@@ -117,6 +117,11 @@ class Enrolment:
         self._clock = clock
         self._name = name
 
+    def node_id(self) -> NodeId | None:
+        """The number that this host was given when it joined; None before."""
+        member = self.own.files.member()
+        return None if member is None else member.node_id
+
     async def ensure_farm(self) -> FarmMember:
         """The farm that this host is of, made if there is none.
 

@@ -76,6 +76,7 @@ class JoinRequest:
     address: str
     """Where other nodes are to dial it."""
     port: int
+    """0 for one that it tells when it starts."""
     public_key: bytes
     """SubjectPublicKeyInfo in DER; the private key stays with the host."""
     schema: int

@@ -66,6 +66,7 @@ class NodeProcess:
             },
             "clients": {"address": "127.0.0.1", "port": 0},
             "admin": {"address": "127.0.0.1", "port": 0},
+            "peer": {"address": "127.0.0.1", "port": 0},
             "network": {"subnet": self.subnet},
             "vm": {"id_base": self.id_base, "id_slots": ID_SLOTS},
             "log": {"format": "json", "level": "info"},
