@@ -164,6 +164,7 @@ async def test_a_removed_node_cannot_come_back(first: PeerNode, second: PeerNode
     await first.directory.refresh()
     with pytest.raises((EOFError, ConnectionError)):
         await connection.pipe.read_exactly(4)  # its open connections are closed
+    connection.pipe.close()
     with pytest.raises(Unavailable, match="was removed"):
         await second.dialer.dial(first.seat.node_id, Purpose.CALLS)
     with pytest.raises(Unavailable, match="not in this farm, or was removed"):
