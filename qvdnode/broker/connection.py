@@ -13,6 +13,7 @@ from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import FarmError
 from qvdnode.model.ids import UserId
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.tick_batch import TickBatch
@@ -80,6 +81,7 @@ class ConnectionParts:
     clock: Clock
     settings: BrokerSettings
     tick_batch: TickBatch
+    dialer: GuestDialer
 
 
 class Connection:
@@ -285,14 +287,15 @@ class Connection:
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay to the end; the ticket is given back whatever happens."""
         stream = self._tls
-        relay = Relay(stream, self._parts.tick_batch, self._parts.settings.relay)
+        parts = self._parts
+        relay = Relay(stream, parts.tick_batch, parts.settings.relay, parts.dialer)
         self._relay = relay
         try:
             await self._after_progress()
             stream.write(self._conversation.upgrade(ticket.slave_key))
             log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
             first = self._conversation.take_stream()
-            await relay.run(ticket.seat.address, first, full=self._full)
+            await relay.run(ticket.seat, ticket.viewer, first, full=self._full)
         finally:
             reason = relay.reason or "the client disconnected"
             self._parts.desktops.ended(

@@ -15,6 +15,7 @@ from qvdnode.broker.handlers import Handlers
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.ids import UserId
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
@@ -36,15 +37,17 @@ STOPPING: Final = "This node is stopping; connect again in a moment."
 class Endpoint:
     """The listener for clients of one node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the node that clients need
         self,
         desktops: Desktops,
         authenticator: Authenticator,
         context: ssl.SSLContext,
         clock: Clock,
         settings: BrokerSettings,
+        dialer: GuestDialer,
         trim_memory: Callable[[], None] = lambda: None,
     ) -> None:
+        """`dialer` connects to the displays of seats."""
         self._context = context
         self._clock = clock
         self._settings = settings
@@ -57,6 +60,7 @@ class Endpoint:
             clock=clock,
             settings=settings,
             tick_batch=TickBatch(),
+            dialer=dialer,
         )
         self._connections: PortConnections[Connection] = PortConnections(
             PortLimits(

@@ -52,6 +52,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -155,6 +156,7 @@ def build(around: Surroundings) -> Node:
         around.identity.context(),
         clock,
         config.clients,
+        DisplayDialer(config.clients.relay),
         trim_memory,
     )
     return Node(

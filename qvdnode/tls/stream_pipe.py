@@ -76,6 +76,13 @@ class StreamPipe:
         if self.stream.lost:
             owner.stream_lost()
 
+    async def closed(self) -> None:
+        """Take the stream back from its owner, and return once the connection is gone."""
+        self.stream.owner = self
+        while not self.stream.lost:
+            self._changed.clear()
+            await self._changed.wait()
+
     def stream_opened(self) -> None:
         """As StreamOwner."""
 

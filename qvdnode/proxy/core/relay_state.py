@@ -59,6 +59,7 @@ TRANSITIONS: Final[dict[RelayState, dict[RelayEvent, RelayState]]] = {
         E.DIALLED: S.COPYING,
         E.DIAL_FAILED: S.ENDED,
         E.CLIENT_EOF: S.ENDED,
+        E.GUEST_EOF: S.ENDED,
         E.TIME_UP: S.ENDED,
     },
     S.COPYING: {**_ANY_TIME, E.CLIENT_EOF: S.CLIENT_DONE, E.GUEST_EOF: S.GUEST_DONE},
@@ -75,6 +76,7 @@ REASONS: Final[dict[RelayState, dict[RelayEvent, str]]] = {
     S.DIALLING: {
         E.DIAL_FAILED: "the desktop's display could not be reached",
         E.TIME_UP: "the desktop's display did not answer in time",
+        E.GUEST_EOF: "the desktop closed its display",
     },
     S.GUEST_DONE: {
         E.CLIENT_EOF: "the desktop closed its display",

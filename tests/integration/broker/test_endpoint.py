@@ -12,6 +12,7 @@ import pytest
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import HostFailed, Throttled
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.desktops import SLAVE_KEY, FakeAuthenticator
 from tests.integration.broker.clients import CONNECT, Client, Place, patient, place, request
@@ -271,12 +272,14 @@ async def test_a_client_evicted_while_it_waits_is_told(quiet_place: Place) -> No
 
 
 async def test_a_taken_port_is_explained(tmp_path: Path, quiet_place: Place) -> None:
+    settings = BrokerSettings(address="127.0.0.1", port=quiet_place.port)
     endpoint = Endpoint(
         quiet_place.desktops,
         FakeAuthenticator(),
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
         SystemClock(),
-        BrokerSettings(address="127.0.0.1", port=quiet_place.port),
+        settings,
+        DisplayDialer(settings.relay),
     )
     with pytest.raises(HostFailed, match="in use"):
         endpoint.listen()

@@ -12,7 +12,9 @@ from typing import cast
 
 import pytest
 
-from qvdnode.model.seat import DisplayAddress
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.seat import DisplayAddress, Seat, Viewer, ViewerId
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
@@ -24,6 +26,7 @@ from tests.fixtures_netns import NODE_UPLINK, Lab
 from tests.integration.broker.clients import CONNECT, GREETING, Place, patient, place, quick
 from tests.waiting import until
 
+VIEWER = Viewer(ViewerId("alice"), None)
 BULK = bytes(range(256)) * 4 * 1024 * 8  # 8 MiB
 
 
@@ -256,10 +259,12 @@ async def bare_relay(
     """A relay to the display, with nobody behind its client's stream."""
     context = context_for_tests(here.folder)
     stream = ServerStream(context, TickBatch(), cast(StreamOwner, None))
-    stream.owner = relay = Relay(stream, TickBatch(), RelaySettings())
+    dialer = DisplayDialer(RelaySettings())
+    stream.owner = relay = Relay(stream, TickBatch(), RelaySettings(), dialer)
     stream.connection_made(tcp := TcpSide(reading=not full))
+    seat = Seat(None, VmId(1), Generation(1), here.desktops.address, ticket=1)
     async with asyncio.TaskGroup() as group:
-        group.create_task(relay.run(here.desktops.address, first, full=full))
+        group.create_task(relay.run(seat, VIEWER, first, full=full))
         yield relay, tcp
         relay.evict("the test is over")
 

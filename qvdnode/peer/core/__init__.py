@@ -1,0 +1,1 @@
+"""What the links between nodes decide, pure."""
