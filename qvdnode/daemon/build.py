@@ -22,7 +22,7 @@ from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
-from qvdnode.daemon.peers import FarmPeers, PeerParts, advertised
+from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -52,7 +52,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.nft import Nft
-from qvdnode.proxy.guest_end import DisplayDialer
+from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -95,6 +95,7 @@ class Node:
     joining: Joining
     nodes: Nodes
     farm: FarmPeers
+    peer_desktops: PeerDesktops
     sessions: Sessions
     network: GuestNetwork
     confinement: NftConfinement
@@ -128,7 +129,9 @@ def build(around: Surroundings) -> Node:
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify, viewers)
+    events = ViewerEvents(membership.node_id, viewers.deliver)
+    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify, events)
+    peer_desktops = build_desktops(around.peers, config, clock, fleet, events)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -144,8 +147,7 @@ def build(around: Surroundings) -> Node:
         sample=config.cluster.placement_sample,
     )
     starts = StartChoice(choice, membership.node_id)
-    # One node to a farm as yet: the table of hosts has this one alone.
-    hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
+    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes)
     connections = Connections(hosts, viewers, journal)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(around), hosts, connections, readiness, stop_limit_s)
@@ -156,7 +158,7 @@ def build(around: Surroundings) -> Node:
         around.identity.context(),
         clock,
         config.clients,
-        DisplayDialer(config.clients.relay),
+        peer_desktops.dialer,
         trim_memory,
     )
     return Node(
@@ -173,6 +175,7 @@ def build(around: Surroundings) -> Node:
         ),
         nodes=nodes,
         farm=farm,
+        peer_desktops=peer_desktops,
         sessions=sessions,
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
@@ -241,7 +244,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     rootfs: OverlayRootfs,
     memory: HostMemoryReader,
     inotify: Inotify,
-    viewers: Viewers,
+    events: ViewerEvents,
 ) -> Fleet:
     config = around.config
     settings = replace(
@@ -273,7 +276,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             boot_id=boot_id(),
             lease_ran_out=membership.lease_ran_out,
             node_id=membership.node_id,
-            tell_viewer=viewers.deliver,
+            tell_viewer=events.deliver,
         )
     )
     admission.show(lambda: fleet.load().promised_mib)

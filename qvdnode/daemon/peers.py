@@ -4,7 +4,9 @@ It is there before the database, which may be another node's, and is joined with
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+import random
+import secrets
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,17 +25,26 @@ from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
+from qvdnode.peer.calls_service import CallsService
 from qvdnode.peer.database_tunnel import DatabaseService, DatabaseTunnel
 from qvdnode.peer.dialer import Dialer
 from qvdnode.peer.directory import FILE_NAME, Directory
 from qvdnode.peer.enrolment import Enrolment
 from qvdnode.peer.farm_files import FarmFiles, FarmMember, NodeAddress
+from qvdnode.peer.given_seats import GivenSeats
+from qvdnode.peer.guest_stream import SeatDialer, StreamService
+from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.listener import Listener, Services
+from qvdnode.peer.node_links import NodeLinks
 from qvdnode.peer.own_identity import OwnIdentity
 from qvdnode.peer.ports import PeerService, Purpose
 from qvdnode.peer.settings import PeerSettings
+from qvdnode.peer.viewer_events import ViewerEvents
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.tick_batch import TickBatch
+from qvdnode.vm.fleet import Fleet
 
 WILDCARDS: Final = ("0.0.0.0", "::")
 
@@ -100,6 +111,34 @@ async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> As
             tunnel.close()
 
 
+@dataclass(frozen=True, slots=True)
+class PeerDesktops:
+    """The desktops of other nodes for this one, and this one's for others."""
+
+    links: NodeLinks
+    calls: CallsService
+    streams: StreamService
+    dialer: SeatDialer
+
+
+def build_desktops(
+    around: PeerParts, config: Config, clock: Clock, fleet: Fleet, events: ViewerEvents
+) -> PeerDesktops:
+    """The parts that carry desktops between nodes; `events` gets the way to other nodes."""
+    limits, relay = LinkLimits(), config.clients.relay
+    displays = DisplayDialer(relay)
+    seats = GivenSeats(fleet, limits)
+    calls = CallsService(fleet, seats, clock, limits)
+    events.to_node = calls.tell
+    rng = random.Random(secrets.randbits(64))
+    return PeerDesktops(
+        links=NodeLinks(around.dialer, events.to_client, clock, limits, rng),
+        calls=calls,
+        streams=StreamService(seats, displays, TickBatch(), relay, limits),
+        dialer=SeatDialer(events.here, displays, around.dialer, relay, limits),
+    )
+
+
 class FarmPeers:
     """What needs the database as well: enrolment, admission, and what administrators are told."""
 
@@ -124,9 +163,12 @@ class FarmPeers:
             lambda: (advertised(config.peer), parts.port),
         )
 
-    def start(self, tasks: Supervisor, others: Mapping[Purpose, PeerService]) -> None:
-        """Serve other nodes; they are answered once this node has its certificate."""
-        services = dict(others)
+    def start(self, tasks: Supervisor, desktops: PeerDesktops) -> None:
+        """Serve other nodes and link to them; all waits for this node's certificate."""
+        services: dict[Purpose, PeerService] = {
+            Purpose.CALLS: desktops.calls,
+            Purpose.STREAM: desktops.streams,
+        }
         if self.runs_database:
             server = EmbeddedPostgres(self._config.database, self._clock)
             services[Purpose.DATABASE] = DatabaseService(server.socket_file)
@@ -134,6 +176,16 @@ class FarmPeers:
         _ = tasks.essential("peer-port", self._parts.listener.run(join))
         _ = tasks.essential("peer-rows", self._parts.directory.run())
         _ = tasks.essential("peer-certificate", self.enrolment.run())
+        _ = tasks.essential("peer-links", desktops.links.run())
+        self._parts.directory.on_change(lambda: self._link(desktops.links))
+        self._link(desktops.links)
+
+    def _link(self, links: NodeLinks) -> None:
+        """Have a link to every other node that serves."""
+        own = self._parts.own
+        here = own.node_id if own.ready else None
+        ids = {peer.address.node_id for peer in self._parts.directory.all() if peer.serves}
+        links.follow(ids - {here})
 
     async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
         """As admin.parts.FarmAccess."""

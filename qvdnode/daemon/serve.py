@@ -128,7 +128,7 @@ async def _leave_host(node: Node) -> None:
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.surroundings.config, node.surroundings.clock
     await node.importer.sweep()
-    node.farm.start(tasks, {})
+    node.farm.start(tasks, node.peer_desktops)
     joined = node.surroundings.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
