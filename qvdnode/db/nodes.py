@@ -36,10 +36,11 @@ RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
 JOIN_AS: Final = """
 UPDATE node SET name = $1, address = $2, peer_port = $5, epoch = epoch + 1, state = 'up',
+    boot_id = CASE WHEN boot_id = '' THEN $3 ELSE boot_id END,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
 WHERE id = $6 AND state <> 'removed'
   AND (boot_id = $3 OR state <> 'up' OR lease_until < clock_timestamp())
-RETURNING id, epoch, boot_id <> $3 AND boot_id <> '' AS rebooted
+RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
 SET_IDENTITY: Final = """
 UPDATE node SET peer_key = $3, program = $4 WHERE id = $1 AND epoch = $2 AND state = 'up'
