@@ -32,7 +32,7 @@ async def serve(tls_folder: Path, port: int, display_port: int) -> None:
     endpoint = Endpoint(
         desktops,
         FakeAuthenticator(),
-        identity.context(),
+        identity.context,
         SystemClock(),
         settings,
         DisplayDialer(settings.relay),

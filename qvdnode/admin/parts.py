@@ -1,4 +1,4 @@
-"""What the front door for administrators stands on; daemon/build.py fills it in."""
+"""The objects that the REST endpoints use; daemon/build.py fills them in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ from qvdnode.vm.status import FleetLoad
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What this node is and how much it carries, at the moment of asking."""
+    """Facts and limits of this node at one moment."""
 
     name: str
     version: str
     fingerprint: str
-    """Of the certificate that clients see."""
+    """Of the certificate at the clients' port."""
     client_port: int
     admin_port: int
     started_at: datetime
@@ -47,12 +47,12 @@ class NodeFacts:
     guests_max: int
     starts_at_once_max: int
     disk: Sequence[StoreFigures] = ()
-    """How the file systems of roots and homes stood when they were last looked at."""
+    """The last measurement of the file systems of roots and homes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Who may do what."""
+    """Tenants, users, operators, and how they authenticate."""
 
     tenants: Tenants
     users: Users
@@ -64,7 +64,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What desktops are made of."""
+    """Flavours and images."""
 
     flavours: Flavours
     images: Images
@@ -73,7 +73,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What happened."""
+    """Sessions and the audit trail."""
 
     sessions: Sessions
     audit: Audit
@@ -119,7 +119,7 @@ class FarmAccess(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AdminParts:
-    """Everything the routes use."""
+    """All objects that the endpoints use."""
 
     accounts: Accounts
     catalogue: Catalogue
@@ -129,14 +129,14 @@ class AdminParts:
     farm: FarmAccess
     hosts: Hosts
     load: Callable[[], FleetLoad]
-    """What all VMs of this node use together."""
+    """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]
     not_ready: Callable[[], str | None]
-    """Why no desktop can be started here now, for a person; None when one can."""
+    """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents
-    """What nobody with a token does at the port."""
+    """Counts requests without a token for the log."""
     supervisor: Supervisor
-    """Owns starts and stops that nobody waits for."""
+    """Owns the tasks of starts and stops that no request waits for."""
 
 
 PARTS: web.AppKey[AdminParts] = web.AppKey("parts", AdminParts)

@@ -41,13 +41,13 @@ class Endpoint:
         self,
         desktops: Desktops,
         authenticator: Authenticator,
-        context: ssl.SSLContext,
+        context: Callable[[], ssl.SSLContext],
         clock: Clock,
         settings: BrokerSettings,
         dialer: GuestDialer,
         trim_memory: Callable[[], None] = lambda: None,
     ) -> None:
-        """`dialer` connects to the displays of seats."""
+        """`context` returns the TLS context of a new connection, `dialer` connects to displays."""
         self._context = context
         self._clock = clock
         self._settings = settings
@@ -163,6 +163,6 @@ class Endpoint:
 
     def _accept(self) -> ServerStream:
         connection = Connection(self._parts, self)
-        stream = ServerStream(self._context, self._parts.tick_batch, connection, self._proxies)
+        stream = ServerStream(self._context(), self._parts.tick_batch, connection, self._proxies)
         connection.attach(stream)
         return stream

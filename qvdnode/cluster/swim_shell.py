@@ -1,6 +1,6 @@
-"""Runs the membership machine on a loop: a UDP socket, TCP streams and timers.
+"""Runs the membership machine on an event loop: a UDP socket, TCP streams and timers.
 
-What strangers send is counted and never logged one by one.
+Packets without a valid key are counted and never logged one by one: anybody can send many.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ from qvdnode.tls.acceptor import Acceptor, listen
 from qvdnode.wire.swim import Address, SwimError
 
 REFUSED = Counter(
-    "qvdnode_gossip_refused", "Packets and streams of the membership not used", ["reason"]
+    "qvdnode_gossip_refused", "Membership packets and streams refused, by reason", ["reason"]
 )
 DROPPED = Counter(
-    "qvdnode_gossip_dropped", "Own packets and streams that had no room to be sent", ["kind"]
+    "qvdnode_gossip_dropped", "Own packets and streams dropped because a queue was full", ["kind"]
 )
-STALLS = Counter("qvdnode_gossip_stalls", "Times that the membership's thread stood still")
+STALLS = Counter("qvdnode_gossip_stalls", "Times that the membership's thread was blocked")
 UP = Gauge("qvdnode_gossip_members_up", "Members of the farm that are up, this one included")
-HEALTH = Gauge("qvdnode_gossip_health", "How far this node distrusts its own view: 0 is well")
+HEALTH = Gauge("qvdnode_gossip_health", "Lifeguard's local health score of this node: 0 is healthy")
 
 INBOUND_MAX: Final = 64
 OUTBOUND_MAX: Final = 16
@@ -71,16 +71,17 @@ class SwimShell(asyncio.DatagramProtocol):
         self._timers: set[asyncio.TimerHandle] = set()
         self._failed: asyncio.Future[None] | None = None
         self._paused = False
-        """Whether the transport's queue is full, 64 KiB."""
+        """Whether the transport's send buffer is full (64 KiB)."""
 
     async def run(self, seeds: Sequence[Address], began: Callable[[], None]) -> None:
-        """Take the port, call `began`, and be a member until cancelled.
+        """Bind the port, call `began`, and be a member until cancelled.
 
-        Raises HostFailed when the port cannot be had, and what the machine raised if it failed.
+        Raises HostFailed when the port cannot be bound, RuntimeError when the machine failed.
         """
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
         host, port = self._swim.own.address
+        # One number for UDP and TCP: a member announces one address for packets and streams.
         listener = listen(host, port, section="gossip")
         try:
             self._udp, _ = await loop.create_datagram_endpoint(
@@ -97,28 +98,30 @@ class SwimShell(asyncio.DatagramProtocol):
             self._close()
 
     def announce(self, metadata: bytes) -> None:
-        """Tell all members other metadata; raises ValueError above 512 bytes."""
+        """Spread new metadata of this member; raises ValueError above 512 bytes."""
         self._take(self._swim.announce(metadata, self._clock.monotonic_s()))
 
     def leave(self) -> None:
-        """Say goodbye, which takes some rounds of gossip; see `goodbye_said`."""
+        """Tell the others that this member leaves; `leave_spread` says when enough know it."""
         self._take(self._swim.leave(self._clock.monotonic_s()))
 
-    def goodbye_said(self) -> bool:
-        """Whether nothing waits to be passed on any more, or there is nobody to hear it."""
+    def leave_spread(self) -> bool:
+        """Whether all rumours were sent often enough, or there is no other member."""
         return self._swim.rumours == 0 or self._swim.members.size == 1
 
     def set_seeds(self, seeds: Sequence[Address]) -> None:
-        """Other places where members may be."""
+        """Replace the addresses at which to look for members."""
         self._swim.set_seeds(seeds)
 
     # What asyncio calls
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Take a packet, from whomever it came."""
+        """Take a packet from anybody."""
+        # Decryption costs time per byte, so a packet that no member sends is refused before it.
         if len(data) > self._timing.packet_max_bytes:
             self.refused("too_large")
             return
+        # A bug in the machine costs one packet, not the socket; a failed timer ends the membership.
         with contained("membership_packet_failed"):
             try:
                 plain = self.keyring.open(data)
@@ -130,20 +133,21 @@ class SwimShell(asyncio.DatagramProtocol):
                 self.refused(error.refusal)
 
     def error_received(self, error: Exception) -> None:
-        """A packet could not be delivered; the probe finds out itself."""
+        """Ignore an undelivered packet: the probe that sent it times out."""
 
     def pause_writing(self) -> None:
-        """The kernel takes no more packets for now; what is to be sent meanwhile is dropped."""
+        """Drop packets from now on: the send buffer is full."""
+        # SWIM expects lost packets. A queue would deliver old news late and grow without bound.
         self._paused = True
 
     def resume_writing(self) -> None:
-        """There is room again."""
+        """Send packets again."""
         self._paused = False
 
     # What inbound streams call
 
     def answer(self, plain: bytes, source: tuple[str, int]) -> bytes | None:
-        """The answer to a stream's message, or None if it is not used."""
+        """Return the answer to a stream's message, or None when it was refused."""
         try:
             effects, answer = self._swim.handle_stream_request(
                 plain, Address(*source), self._clock.monotonic_s()
@@ -155,7 +159,7 @@ class SwimShell(asyncio.DatagramProtocol):
         return answer
 
     def refused(self, reason: str) -> None:
-        """Count what was not used."""
+        """Count a refused packet or stream."""
         REFUSED.labels(reason).inc()
 
     # How effects are done
@@ -187,7 +191,8 @@ class SwimShell(asyncio.DatagramProtocol):
             with contained("membership_timer_failed") as attempt:
                 self._take(self._swim.handle_timer(timer, self._clock.monotonic_s()))
             if attempt.failed and self._failed is not None and not self._failed.done():
-                # Without its timers it would look alive and notice nothing.
+                # The failed handler has not scheduled its next run. A member without timers
+                # still answers pings, so the others take it for alive, but it probes nobody.
                 self._failed.set_exception(RuntimeError("the membership failed"))
 
         handle = asyncio.get_running_loop().call_later(delay_s, due)
@@ -205,6 +210,7 @@ class SwimShell(asyncio.DatagramProtocol):
         return stream
 
     def _open(self, effect: OpenStream) -> None:
+        # Each stream holds a descriptor for up to 10 s, and a partition makes all of them hang.
         if self._outbound >= OUTBOUND_MAX:
             DROPPED.labels("stream").inc()
             self._swim.handle_stream_failure(effect.number)
@@ -216,6 +222,7 @@ class SwimShell(asyncio.DatagramProtocol):
         message = seal_message(self.keyring, effect.data)
         try:
             async with TimeLimit(effect.limit_s):
+                # The keyring may change before the answer comes, so it is read again then.
                 plain = await ask(*effect.address, message, lambda: self.keyring)
             now_s = self._clock.monotonic_s()
             self._take(self._swim.handle_stream_answer(effect.number, plain, now_s))

@@ -155,7 +155,7 @@ def build(around: Surroundings) -> Node:
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
-        around.identity.context(),
+        around.identity.context,
         clock,
         config.clients,
         peer_desktops.dialer,

@@ -53,7 +53,7 @@ class Membership:
 
     def lease_ran_out(self) -> str | None:
         """A readiness check: why nothing may be started, or None."""
-        return NOT_JOINED if self._place is None else self._place.lease.ran_out()
+        return NOT_JOINED if self._place is None else self._place.lease.problem()
 
     async def acquire(self, vm_id: VmId) -> Generation:
         """As VmStore."""

@@ -175,7 +175,7 @@ async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
     guests_end = around.config.node.stop_guests
     tasks = await doors.enter_async_context(Supervisor("doors"))
     parts = admin_parts(node, announced, tasks)
-    context, settings = around.identity.context(), around.config.admin
+    context, settings = around.identity.context, around.config.admin
     await doors.enter_async_context(
         serving(parts, around.clock, people, context, settings, trim_memory)
     )

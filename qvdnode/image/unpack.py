@@ -84,13 +84,15 @@ def _unpack(
     tally: Tally,
     floor_mib: int,
 ) -> None:
-    told = 0
+    told = checked = 0
     with TreeWriter(root) as writer:
         for entry, content in source:
             writer.write(tally.take(entry), entry, content)
             if tally.size_bytes - told >= STEP_BYTES:
                 told = tally.size_bytes
                 _tell(bytes=told)
+            if tally.space_bytes - checked >= STEP_BYTES:
+                checked = tally.space_bytes
                 _check_floor(root, floor_mib)
         writer.finish()
     tree_check.check(root)

@@ -17,6 +17,7 @@ from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.tls.stream import TlsStream
 from qvdnode.tls.stream_pipe import StreamPipe
 from qvdnode.wire.peer_errors import error_of, failure_of
 from qvdnode.wire.peer_frames import (
@@ -66,7 +67,7 @@ class SeatDialer:
             raise
         if pipe.stream.transport is not None:
             keep_alive(pipe.stream.transport, self._relay.silence_limit_s)
-        pipe.release(PeerGuestEnd(owner))
+        pipe.release(PeerGuestEnd(owner, pipe.stream))
         return pipe.stream
 
     async def _open(self, pipe: StreamPipe, opening: OpenStream, node_id: NodeId) -> None:
@@ -88,15 +89,25 @@ class SeatDialer:
 class PeerGuestEnd:
     """Satisfies tls.stream.StreamOwner: the guest's end of a relay, which is another node."""
 
-    __slots__ = ("stream_data", "stream_drained", "stream_eof", "stream_full", "stream_lost")
+    __slots__ = (
+        "_owner", "_stream", "stream_data", "stream_drained", "stream_full", "stream_lost",
+    )  # fmt: skip
 
-    def __init__(self, owner: GuestOwner) -> None:
+    def __init__(self, owner: GuestOwner, stream: TlsStream) -> None:
+        self._owner = owner
+        self._stream = stream
         # One call per message in place of two: what the stream calls is the relay's own.
         self.stream_data = owner.guest_data
-        self.stream_eof = owner.guest_eof
         self.stream_lost = owner.guest_lost
         self.stream_full = owner.guest_full
         self.stream_drained = owner.guest_drained
+
+    def stream_eof(self) -> None:
+        """The display has closed, or the node that runs it has died."""
+        if self._stream.truncated:
+            self._stream.abort()
+        else:
+            self._owner.guest_eof()
 
     def stream_opened(self) -> None:
         """Never called: the hello is over."""

@@ -17,6 +17,10 @@ PIECE_BYTES: Final = 64 * 1024
 """Bytes given to OpenSSL at once. Its memory buffers grow to that size and never shrink."""
 RECORD_BYTES: Final = 16 * 1024
 """Largest plaintext of one TLS record, which one read of OpenSSL returns."""
+UNREAD_BYTES_MAX: Final = 1024 * 1024
+"""More than this waits for the other end, and it is closed when TLS itself has something to answer.
+OpenSSL answers each update of keys and each refused renegotiation, without limit, and a client that
+asks for them and reads nothing could fill the memory of the node."""
 WRITE_HIGH_BYTES: Final = 128 * 1024
 """The owner is asked to pause when more than this waits to be sent."""
 
@@ -65,7 +69,7 @@ class TlsStream(asyncio.Protocol):
 
     __slots__ = (
         "_before_tls", "_closing", "_due", "_eof", "_in", "_lost", "_out", "_ready", "_tick_batch",
-        "_tls", "_transport", "broken", "broken_event", "owner",
+        "_tls", "_transport", "broken", "broken_event", "owner", "truncated",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +87,8 @@ class TlsStream(asyncio.Protocol):
         """The other end's error before or in TLS, empty if there was none."""
         self.broken_event = "tls_failed"
         """The event that `broken` is logged as."""
+        self.truncated = False
+        """Whether the other end closed TCP without a close_notify, as a process that dies does."""
         self._before_tls: Callable[[bytes], bytes] | None = None
         """Takes what comes before TLS and returns the rest; None once TLS has begun."""
         self._in = ssl.MemoryBIO()
@@ -105,7 +111,7 @@ class TlsStream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
 
-    def data_received(self, data: bytes) -> None:  # noqa: C901 - one call less for every piece
+    def data_received(self, data: bytes) -> None:  # noqa: C901, PLR0912 - fewer calls a piece
         """Called by the loop with ciphertext; other bytes may come before it."""
         if self._before_tls is not None:
             data = self._before_tls(data)
@@ -129,15 +135,18 @@ class TlsStream(asyncio.Protocol):
                         break
             except ssl.SSLWantReadError:
                 pass  # in the middle of a handshake or of a record
+            except ssl.SSLZeroReturnError:  # close_notify, after our own
+                self._ended()
             except ssl.SSLError as error:
                 self._broken(error)
-            if not self._due and self._out.pending:
-                self._flush()  # handshake, session tickets, an update of keys
+            if self._out.pending:
+                self._answer()
 
     def eof_received(self) -> bool:
         """Called by the loop: the other end closed its side of TCP."""
         if not self._ready or self._closing:
             return False
+        self.truncated = not self._eof
         self._ended()
         return True
 
@@ -282,6 +291,17 @@ class TlsStream(asyncio.Protocol):
         self._ready = True
         self._flush()
         self.owner.stream_ready()
+
+    def _answer(self) -> None:
+        """Send what TLS itself has to say: handshake, session tickets, an update of keys."""
+        if not self._due:
+            self._flush()
+        transport = self._transport
+        if transport is None or self._closing or self._lost:
+            return
+        if transport.get_write_buffer_size() + self._out.pending > UNREAD_BYTES_MAX:
+            self.broken, self.broken_event = "it reads no answers", "tls_failed"
+            self.abort()
 
     def _ended(self) -> None:
         if not self._eof and not self._closing:

@@ -77,9 +77,14 @@ class StreamPipe:
             owner.stream_lost()
 
     async def closed(self) -> None:
-        """Take the stream back from its owner, and return once the connection is gone."""
+        """Take the stream back from its owner, and return once the connection is gone.
+
+        It is closed when the other end has finished.
+        """
         self.stream.owner = self
         while not self.stream.lost:
+            if self._eof:
+                self.stream.close()
             self._changed.clear()
             await self._changed.wait()
 

@@ -61,7 +61,7 @@ class GuestDriver(Protocol):
         The signal is sent (handed to the kernel, or written to the guest's agent) before the
         method suspends for the first time. SIGHUP is a toggle: the VM's actor calls this right
         after it has seen that the display is suspended, and anything awaited before the signal
-        would make that check worthless. Afterwards the method may wait for a few seconds at most,
+        would make that check useless. Afterwards the method may wait for a few seconds at most,
         since the VM's actor waits for it.
 
         Raises HostFailed or TimedOut only if the signal was not sent. Where that is not known,

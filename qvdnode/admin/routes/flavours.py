@@ -1,4 +1,4 @@
-"""/flavours: kinds of desktops: which image, how much memory, which limits."""
+"""/flavours: the kinds of desktops. A flavour has an image, limits and settings."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import (
     AbsolutePath,
     Id,
@@ -99,14 +99,14 @@ class FlavourList(AnswerModel):
 
 
 class FlavourQuery(PageQuery):
-    """Which flavours."""
+    """Filters for flavours."""
 
     tenant_id: int | None = IdFilter
     name: Name | None = None
 
 
 async def views(parts: AdminParts, flavours: Sequence[Flavour]) -> list[FlavourView]:
-    """Flavours as REST shows them, with the names of their tenants."""
+    """Return the views of flavours, with the names of their tenants."""
     tenants = await parts.accounts.tenants.names(flavour.tenant_id for flavour in flavours)
     return [
         FlavourView(tenant=tenants.get(flavour.tenant_id, ""), **asdict(flavour))
@@ -115,64 +115,64 @@ async def views(parts: AdminParts, flavours: Sequence[Flavour]) -> list[FlavourV
 
 
 async def view(parts: AdminParts, flavour: Flavour) -> FlavourView:
-    """One flavour as REST shows it."""
+    """Return the view of one flavour."""
     return (await views(parts, (flavour,)))[0]
 
 
-async def list_flavours(asked: Asked[NoBody, FlavourQuery]) -> FlavourList:
-    """One page of flavours."""
-    query = asked.query
-    listing = await asked.parts.catalogue.flavours.list(
+async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
+    """Return one page of flavours."""
+    query = call.query
+    listing = await call.parts.catalogue.flavours.list(
         query.page(),
         tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         name=query.name,
     )
-    items = await views(asked.parts, listing.items)
+    items = await views(call.parts, listing.items)
     return FlavourList(items=items, next_after=listing.next_after)
 
 
-async def create_flavour(asked: Asked[NewFlavour, NoQuery]) -> FlavourView:
+async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourView:
     """Make a flavour; raises NotFound for its tenant or image, Conflict for its name."""
-    catalogue = asked.parts.catalogue
-    image = await catalogue.images.by_name(asked.body.image)
-    wanted = asked.body.model_dump(exclude={"tenant_id", "image"})
-    draft = FlavourDraft(tenant_id=TenantId(asked.body.tenant_id), image_id=image.id, **wanted)
+    catalogue = call.parts.catalogue
+    image = await catalogue.images.by_name(call.body.image)
+    wanted = call.body.model_dump(exclude={"tenant_id", "image"})
+    draft = FlavourDraft(tenant_id=TenantId(call.body.tenant_id), image_id=image.id, **wanted)
     flavour = await catalogue.flavours.create(draft)
-    asked.changed("flavour", flavour.id, name=flavour.name, image=flavour.image)
-    return await view(asked.parts, flavour)
+    call.changed("flavour", flavour.id, name=flavour.name, image=flavour.image)
+    return await view(call.parts, flavour)
 
 
-async def show_flavour(asked: Asked[NoBody, NoQuery]) -> FlavourView:
-    """One flavour."""
-    parts = asked.parts
-    return await view(parts, await parts.catalogue.flavours.get(FlavourId(asked.id())))
+async def show_flavour(call: ApiCall[NoBody, NoQuery]) -> FlavourView:
+    """Return one flavour."""
+    parts = call.parts
+    return await view(parts, await parts.catalogue.flavours.get(FlavourId(call.id())))
 
 
-async def change_flavour(asked: Asked[FlavourChange, NoQuery]) -> FlavourView:
-    """Change what the body names; raises NotFound for the image, Conflict for the name."""
-    catalogue = asked.parts.catalogue
-    flavour = await catalogue.flavours.get(FlavourId(asked.id()))
-    changes = asked.body.model_dump(exclude_unset=True)
+async def change_flavour(call: ApiCall[FlavourChange, NoQuery]) -> FlavourView:
+    """Change a flavour. Raises NotFound: no such image; Conflict: the name is taken."""
+    catalogue = call.parts.catalogue
+    flavour = await catalogue.flavours.get(FlavourId(call.id()))
+    changes = call.body.model_dump(exclude_unset=True)
     image = changes.pop("image", None)
     draft = replace(_draft_of(flavour), **changes)
     if image is not None:
         draft = replace(draft, image_id=(await catalogue.images.by_name(str(image))).id)
     changed = await catalogue.flavours.update(flavour.id, draft)
-    changed_to = asked.body.model_dump(exclude_unset=True)
-    asked.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
-    return await view(asked.parts, changed)
+    changed_to = call.body.model_dump(exclude_unset=True)
+    call.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
+    return await view(call.parts, changed)
 
 
 def _draft_of(flavour: Flavour) -> FlavourDraft:
     return FlavourDraft(**{item.name: getattr(flavour, item.name) for item in fields(FlavourDraft)})
 
 
-async def delete_flavour(asked: Asked[NoBody, NoQuery]) -> None:
-    """Delete a flavour; raises Conflict while VMs are of it."""
-    flavours = asked.parts.catalogue.flavours
-    flavour = await flavours.get(FlavourId(asked.id()))
+async def delete_flavour(call: ApiCall[NoBody, NoQuery]) -> None:
+    """Delete a flavour; raises Conflict while VMs use it."""
+    flavours = call.parts.catalogue.flavours
+    flavour = await flavours.get(FlavourId(call.id()))
     await flavours.delete(flavour.id)
-    asked.changed("flavour", flavour.id, name=flavour.name)
+    call.changed("flavour", flavour.id, name=flavour.name)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
@@ -190,7 +190,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/flavours",
         handler=create_flavour,
-        summary="Make a flavour",
+        summary="Create a flavour",
         tag="flavours",
         body=NewFlavour,
         query=NoQuery,
@@ -225,7 +225,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="DELETE",
         path="/flavours/{id}",
         handler=delete_flavour,
-        summary="Delete a flavour that no VM is of",
+        summary="Delete a flavour that no VM uses",
         tag="flavours",
         body=NoBody,
         query=NoQuery,

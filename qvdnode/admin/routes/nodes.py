@@ -1,4 +1,4 @@
-"""/node: the node that answers, in full; /nodes: all nodes of the farm as the database has them."""
+"""/node: details of the node that answers; /nodes: all nodes of the farm, from the database."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import NodeName
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.db.nodes import Node
@@ -19,30 +19,30 @@ WEEK_S: Final = 604_800
 
 
 class NodeLoad(AnswerModel):
-    """What the node carries now."""
+    """The current load of the node."""
 
     guests: dict[VmState, int]
-    """How many guests are in each state; states without a guest are left out."""
+    """The number of guests in each state; states without guests are left out."""
     viewers: int
     waiting: int
     """Starts in the queue."""
     memory_promised_mib: int
-    """The sum of what the guests that run or come up may use."""
+    """The sum of the memory limits of all guests that run or start."""
 
 
 class DiskPromise(AnswerModel):
-    """One file system with roots or homes of desktops in it."""
+    """One file system that has roots or homes of desktops."""
 
     folder: str
     free_mib: int
     capacity_mib: int
     """How much may be promised to roots and homes."""
     promised_mib: int
-    """The full size of every root that runs or comes up and of every home that exists."""
+    """The sum of the sizes of all roots of guests that run or start, and of all homes."""
 
 
 class NodeLimits(AnswerModel):
-    """What the node can carry."""
+    """The limits of the node."""
 
     guests_max: int
     starts_at_once_max: int
@@ -78,7 +78,7 @@ class NodeView(AnswerModel):
     """The version of its program."""
     state: str
     alive: bool
-    """Whether its lease runs, by the database's clock."""
+    """Whether its lease is valid, by the database's clock."""
     joined_at: datetime
     here: bool
     """Whether it is the node that answers."""
@@ -119,15 +119,15 @@ class InvitationView(AnswerModel):
 
 
 class FencedNode(AnswerModel):
-    """A node that was given up."""
+    """The result of fencing a node."""
 
     vms_stopped: int
-    """How many VMs it was said to run."""
+    """How many VMs it owned; they are recorded as stopped."""
 
 
-async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
-    """The node that answers."""
-    facts = asked.parts.facts()
+async def show_node(call: ApiCall[NoBody, NoQuery]) -> ThisNode:
+    """Return the details of the node that answers."""
+    facts = call.parts.facts()
     return ThisNode(
         name=facts.name,
         version=facts.version,
@@ -135,8 +135,8 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
         client_port=facts.client_port,
         admin_port=facts.admin_port,
         started_at=facts.started_at,
-        not_ready=asked.parts.not_ready(),
-        load=await _load(asked),
+        not_ready=call.parts.not_ready(),
+        load=await _load(call),
         limits=NodeLimits(
             guests_max=facts.guests_max,
             starts_at_once_max=facts.starts_at_once_max,
@@ -148,8 +148,8 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
     )
 
 
-async def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
-    statuses, load = await asked.parts.hosts.local.statuses(), asked.parts.load()
+async def _load(call: ApiCall[NoBody, NoQuery]) -> NodeLoad:
+    statuses, load = await call.parts.hosts.local.statuses(), call.parts.load()
     return NodeLoad(
         guests=dict(Counter(status.state for status in statuses)),
         viewers=sum(status.viewer for status in statuses),
@@ -158,20 +158,20 @@ async def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
     )
 
 
-async def list_nodes(asked: Asked[NoBody, PageQuery]) -> NodeList:
-    """All nodes of the farm."""
-    listing = await asked.parts.nodes.list(asked.query.page())
-    items = [_view(asked, node) for node in listing.items]
+async def list_nodes(call: ApiCall[NoBody, PageQuery]) -> NodeList:
+    """Return one page of the farm's nodes."""
+    listing = await call.parts.nodes.list(call.query.page())
+    items = [_view(call, node) for node in listing.items]
     return NodeList(items=items, next_after=listing.next_after)
 
 
-async def show_one(asked: Asked[NoBody, NoQuery]) -> NodeView:
-    """One node of the farm."""
-    return _view(asked, await asked.parts.nodes.get(NodeId(asked.id())))
+async def show_one(call: ApiCall[NoBody, NoQuery]) -> NodeView:
+    """Return one node of the farm."""
+    return _view(call, await call.parts.nodes.get(NodeId(call.id())))
 
 
-def _view(asked: Asked[Any, Any], node: Node) -> NodeView:
-    facts = asked.parts.farm.facts(node.id)
+def _view(call: ApiCall[Any, Any], node: Node) -> NodeView:
+    facts = call.parts.farm.facts(node.id)
     return NodeView(
         id=node.id,
         name=node.name,
@@ -189,11 +189,11 @@ def _view(asked: Asked[Any, Any], node: Node) -> NodeView:
     )
 
 
-async def invite_node(asked: Asked[InvitationDraft, NoQuery]) -> InvitationView:
+async def invite_node(call: ApiCall[InvitationDraft, NoQuery]) -> InvitationView:
     """Invite one host; it joins with the command of the answer."""
-    body = asked.body
-    made = await asked.parts.farm.invite(name=body.name, life_s=body.life_s)
-    asked.changed("node", body.name or "any", expires_at=made.expires_at.isoformat())
+    body = call.body
+    made = await call.parts.farm.invite(name=body.name, life_s=body.life_s)
+    call.changed("node", body.name or "any", expires_at=made.expires_at.isoformat())
     return InvitationView(
         url=made.url,
         token=made.token,
@@ -202,18 +202,18 @@ async def invite_node(asked: Asked[InvitationDraft, NoQuery]) -> InvitationView:
     )
 
 
-async def remove_node(asked: Asked[NoBody, NoQuery]) -> None:
+async def remove_node(call: ApiCall[NoBody, NoQuery]) -> None:
     """Remove a node that does not serve: no other node speaks with it any more."""
-    node = await asked.parts.nodes.get(NodeId(asked.id()))
-    await asked.parts.nodes.remove(node.id)
-    asked.changed("node", node.id, name=node.name)
+    node = await call.parts.nodes.get(NodeId(call.id()))
+    await call.parts.nodes.remove(node.id)
+    call.changed("node", node.id, name=node.name)
 
 
-async def fence_node(asked: Asked[NoBody, NoQuery]) -> FencedNode:
-    """Give a node up whose host is surely off; what it ran may be started elsewhere at once."""
-    node = await asked.parts.nodes.get(NodeId(asked.id()))
-    stopped = await asked.parts.nodes.fence(node.id)
-    asked.changed("node", node.id, name=node.name, vms_stopped=stopped)
+async def fence_node(call: ApiCall[NoBody, NoQuery]) -> FencedNode:
+    """Fence a node whose host is off; other nodes may start its VMs at once."""
+    node = await call.parts.nodes.get(NodeId(call.id()))
+    stopped = await call.parts.nodes.fence(node.id)
+    call.changed("node", node.id, name=node.name, vms_stopped=stopped)
     return FencedNode(vms_stopped=stopped)
 
 
@@ -276,7 +276,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/nodes/{id}/fence",
         handler=fence_node,
-        summary="Give up a node that is gone for good",
+        summary="Fence a node whose host is off",
         tag="nodes",
         body=NoBody,
         query=NoQuery,

@@ -17,7 +17,7 @@ NO: Final = frozenset({"", "n", "no"})
 def confirmed(question: str) -> bool:
     """Whether the answer is yes; raises Abort when nobody answers.
 
-    Asked on stderr to the last sign: typer's own puts a blank on stdout, into what is asked for.
+    ApiCall on stderr to the last sign: typer's own puts a blank on stdout, into what is asked for.
     """
     while True:
         typer.echo(f"{printable_lines(question)} [y/N]: ", err=True, nl=False)

@@ -131,7 +131,7 @@ async def open_port(parts: AdminParts, tmp_path: Path) -> AsyncIterator[Callable
             listener = listen(address, 0, section="admin")
             port = Port(int(listener.getsockname()[1]), token)
             await stack.enter_async_context(
-                serving(parts, SystemClock(), listener, identity.context(), settings)
+                serving(parts, SystemClock(), listener, identity.context, settings)
             )
             stack.callback(port.hang_up)
             return port

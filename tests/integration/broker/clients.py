@@ -161,10 +161,11 @@ async def place(
     )
     authenticator = FakeAuthenticator()
     chosen = replace(settings or quick(), address=address, port=0)
+    context = context_for_tests(folder)
     endpoint = Endpoint(
         desktops,
         authenticator,
-        context_for_tests(folder),
+        lambda: context,
         SystemClock(),
         chosen,
         dialer or DisplayDialer(chosen.relay),

@@ -276,7 +276,7 @@ async def test_a_taken_port_is_explained(tmp_path: Path, quiet_place: Place) -> 
     endpoint = Endpoint(
         quiet_place.desktops,
         FakeAuthenticator(),
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
         SystemClock(),
         settings,
         DisplayDialer(settings.relay),

@@ -87,7 +87,7 @@ async def make_node(where: AbstractContextManager[object]) -> AsyncIterator[Make
             node = Node(membership, address, events)
             with where:
                 await membership.start([seed.address for seed in seeds])
-            stack.push_async_callback(membership.stop, goodbye=False)
+            stack.push_async_callback(membership.stop, announce_leave=False)
             return node
 
         yield make

@@ -86,7 +86,7 @@ async def test_a_quarter_of_all_packets_lost_costs_nobody(
 ) -> None:
     nodes = await four(make_node, QUICK)
     with dropping(namespace, "meta l4proto udp numgen random mod 100 < 25"):
-        await nodes[3].membership.stop(goodbye=False)
+        await nodes[3].membership.stop(announce_leave=False)
         await until(lambda: all("d" in node.deaths() for node in nodes[:3]), limit_s=30)
     assert [node.deaths() for node in nodes[:3]] == [["d"]] * 3
 

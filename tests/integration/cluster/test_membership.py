@@ -60,7 +60,7 @@ async def test_members_find_each_other_and_hear_what_one_announces(make_node: Ma
     await until(lambda: third.membership.known["b"].metadata == b"other")
 
 
-async def test_who_says_goodbye_has_left_and_not_died(make_node: MakeNode) -> None:
+async def test_a_member_that_leaves_is_not_declared_dead(make_node: MakeNode) -> None:
     first, second, third = await three(make_node)
     await third.membership.stop()
     await until(lambda: first.up() == {"b"} and second.up() == {"a"})
@@ -71,7 +71,7 @@ async def test_who_says_goodbye_has_left_and_not_died(make_node: MakeNode) -> No
 @pytest.mark.timeout(40)
 async def test_who_is_gone_without_a_word_has_died_and_may_come_back(make_node: MakeNode) -> None:
     first, second, third = await three(make_node)
-    await third.membership.stop(goodbye=False)
+    await third.membership.stop(announce_leave=False)
     await until(lambda: first.deaths() == second.deaths() == ["c"], limit_s=20)
     again = await make_node("c", [first], epoch=2, address=third.address)
     await until(lambda: first.up() == {"b", "c"} and second.up() == {"a", "c"})
@@ -83,7 +83,7 @@ async def test_a_new_process_is_told_apart_before_anybody_missed_the_old_one(
     make_node: MakeNode,
 ) -> None:
     first, _, third = await three(make_node)
-    await third.membership.stop(goodbye=False)
+    await third.membership.stop(announce_leave=False)
     await make_node("c", [first], epoch=2, address=third.address)
     await until(lambda: first.changes("c")[-1] is E.RESTARTED)
 
@@ -153,7 +153,9 @@ async def dial(node: Node, data: bytes) -> bytes:
         writer.transport.abort()
 
 
-async def test_streams_of_strangers_are_cut_after_the_header(make_node: MakeNode) -> None:
+async def test_streams_without_a_key_of_the_farm_are_closed_after_the_header(
+    make_node: MakeNode,
+) -> None:
     first, _, _ = await three(make_node)
     before = counted("forged"), counted("too_large"), counted("slow")
     assert await dial(first, secrets.token_bytes(HEADER_BYTES)) == b""
@@ -210,7 +212,7 @@ async def test_no_thread_is_left_behind(make_node: MakeNode) -> None:
     first, _, third = await three(make_node)
     assert any(thread.name.startswith("gossip") for thread in threading.enumerate())
     for node in (first, third):
-        await node.membership.stop(goodbye=False)
+        await node.membership.stop(announce_leave=False)
         await node.membership.wait()
         node.membership.announce(b"too late")
 

@@ -13,6 +13,7 @@ import pytest
 
 from qvdnode.cli.image_tar import tar_of
 from qvdnode.host import disk_space, process
+from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull, TimedOut
@@ -218,6 +219,20 @@ async def test_no_import_may_have_the_memory_of_the_node(settings: ImageSettings
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+async def test_small_files_meet_the_floor_too(
+    settings: ImageSettings, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    room = disk_space.free_mib(settings.state_dir)
+    # The importer believes that there is room; its child looks for itself.
+    monkeypatch.setattr(FreeSpaceFloor, "require", lambda *_: None)
+    many = tar(complete(*(Piece(f"./tiny/{number}", content) for number in range(5_000))))
+    tight = replace(settings, free_floor_mib=room + 10_000)
+    with pytest.raises(HostFailed, match="nearly full"):
+        await Importer(tight).import_tar(stream(many, 1 << 20), "test")
+    assert left(settings) == []
 
 
 async def test_below_the_floor_nothing_is_imported(settings: ImageSettings) -> None:

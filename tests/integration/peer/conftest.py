@@ -1,4 +1,4 @@
-"""Two nodes of one farm, in this process."""
+"""Two nodes of one farm, in this process, and the loops that tests of streams run on."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -8,6 +8,9 @@ import pytest
 
 from qvdnode.db.pool import Database
 from tests.integration.peer.peer_farm import PeerNode
+from tests.integration.proxy.conftest import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 MakeNode = Callable[[str], PeerNode]
 

@@ -6,12 +6,14 @@ import hashlib
 import socket
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.seat import DisplayAddress, Seat, Viewer, ViewerId
 from qvdnode.proxy.guest_end import DisplayDialer
@@ -24,21 +26,27 @@ from tests.fakes.desktops import Ended
 from tests.fakes.qvd_server import context_for_tests
 from tests.fixtures_netns import NODE_UPLINK, Lab
 from tests.integration.broker.clients import CONNECT, GREETING, Place, patient, place, quick
+from tests.integration.peer.hop import place_over_a_hop
 from tests.waiting import until
 
 VIEWER = Viewer(ViewerId("alice"), None)
 BULK = bytes(range(256)) * 4 * 1024 * 8  # 8 MiB
 
 
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place(tmp_path, patient()) as made:
+def placed(way: str, folder: Path, settings: BrokerSettings) -> AbstractAsyncContextManager[Place]:
+    """Clients of one node, and the displays of it or of another one."""
+    return place(folder, settings) if way == "local" else place_over_a_hop(folder, settings)
+
+
+@pytest.fixture(params=["local", "hop"])
+async def here(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    async with placed(request.param, tmp_path, patient()) as made:
         yield made
 
 
-@pytest.fixture
-async def quick_place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place(tmp_path) as made:
+@pytest.fixture(params=["local", "hop"])
+async def quick_place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    async with placed(request.param, tmp_path, quick()) as made:
         yield made
 
 

@@ -71,7 +71,7 @@ async def vouched_node(parts: AdminParts, folder: Path) -> AsyncIterator[tuple[L
             new.rename(old)
         identity.reload()
 
-    serving = listener.serving(parts, SystemClock(), socket, identity.context(), AdminSettings())
+    serving = listener.serving(parts, SystemClock(), socket, identity.context, AdminSettings())
     async with serving:
         yield LiveNode(url, identity.fingerprint(), token), renew
 

@@ -48,7 +48,7 @@ def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:
             {"start_tokens_free": 0, "starts_waiting": 1, "starts_waiting_max": 1},
             "1 desktop waits",
         ),
-        ({"memory_full_pct": 5.1}, "want of memory"),
+        ({"memory_full_pct": 5.1}, "wait for memory"),
     ],
 )
 def test_a_node_that_cannot_is_refused_with_the_reason(

@@ -41,6 +41,27 @@ def test_a_clean_path_never_leads_up(name: str) -> None:
     assert not any("/" in part for part in parts)
 
 
+def test_folders_without_an_entry_of_their_own_count() -> None:
+    counting = tally(max_entries=7)
+    folder = replace(FILE, kind=EntryKind.FOLDER)
+    for entry in (
+        replace(FILE, name="a/b/c/file", size=10),  # makes a, a/b and a/b/c
+        replace(FILE, name="a/b/c/other", size=0),
+        replace(folder, name="a/b"),
+        replace(folder, name="a/b/c"),
+    ):
+        counting.take(entry)
+    assert counting.entries == 7
+    assert counting.space_bytes == 7 * 4096 + 10
+    with pytest.raises(BadImage, match="more than 7 files"):
+        counting.take(replace(folder, name="d"))
+
+
+def test_a_deep_path_costs_what_it_makes() -> None:
+    with pytest.raises(BadImage, match="more than 100 files"):
+        tally().take(replace(FILE, name="d/" * 200 + "f"))
+
+
 def test_a_windows_image_is_told_by_its_folders() -> None:
     assert is_windows(("Windows", "System32", "ntdll.dll"))
     assert is_windows(("c", "WINDOWS", "system32"))

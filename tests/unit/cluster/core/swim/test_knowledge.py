@@ -239,7 +239,7 @@ def test_who_is_dead_to_another_is_suspect_here() -> None:
     assert rig.own.record.incarnation.counter == 6
 
 
-def test_strangers_come_in_as_they_are_known() -> None:
+def test_unknown_members_are_added_in_the_state_of_the_record() -> None:
     rig = Rig()
     records = (record("a", state=S.DEAD), record("b", state=S.LEFT), record("c", state=S.SUSPECT))
     rig.knowledge.merge(records, source="d", spread=True)

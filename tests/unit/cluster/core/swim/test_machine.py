@@ -221,7 +221,7 @@ def test_metadata_spreads_and_has_a_bound() -> None:
         member(metadata=b"x" * 513)
 
 
-def test_who_leaves_says_goodbye_and_probes_no_more() -> None:
+def test_a_leaving_member_spreads_it_and_probes_no_more() -> None:
     swim = member("a")
     swim.handle_timer(GossipDue(), 100.0)
     swim.leave(100.1)

@@ -115,6 +115,6 @@ def test_what_is_known_of_a_member_is_a_message() -> None:
     members = some("a")
     member = members.get("a")
     assert member is not None
-    assert member.claim("z") == Alive(record("a"))
+    assert member.as_message("z") == Alive(record("a"))
     members.learn(record("a", state=S.DEAD), 0.0)
-    assert member.claim("z") == Accusation(S.DEAD, "a", record("a").incarnation, "z")
+    assert member.as_message("z") == Accusation(S.DEAD, "a", record("a").incarnation, "z")
