@@ -24,6 +24,11 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_farm.py": (
+        "cli/qvdnode/join.py",
+        "daemon/farm_join.py",
+        "daemon/peers.py",
+    ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
@@ -89,6 +94,14 @@ TESTED_BY: Final = {
         "host/links.py",
         "net/foreign_firewalls.py",
         "net/host_network.py",
+    ),
+    "integration/peer/test_join_farm.py": (
+        "db/farm.py",
+        "peer/admission.py",
+    ),
+    "integration/peer/test_listener.py": (
+        "peer/hello.py",
+        "peer/own_identity.py",
     ),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),

@@ -96,6 +96,17 @@ def database_address(config: Config, member: FarmMember | None) -> tuple[str, No
     return member.dsn, member.database_node
 
 
+async def forget_other_farm(config: Config, database: Database) -> None:
+    """After a restore: this host is no node of the farm that it was, if the database has another.
+
+    It becomes one of the restored farm at its next start. Raises Unavailable, HostFailed.
+    """
+    files, row = farm_files(config), await Farm(database).get()
+    member = files.member()
+    if member is not None and row is not None and row.farm_id != member.farm_id:
+        files.forget()
+
+
 @asynccontextmanager
 async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> AsyncIterator[str]:
     """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed."""

@@ -93,6 +93,13 @@ class FarmFiles:
         """Write the membership down; raises HostFailed."""
         self._write(FARM_FILE, render_member(member))
 
+    def forget(self) -> None:
+        """Remove the membership; the key stays. Raises HostFailed."""
+        try:
+            (self._folder / FARM_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise HostFailed(f"{error.filename} cannot be removed: {error.strerror}") from error
+
     def key_pem(self) -> bytes:
         """This node's private key, made if there is none; raises HostFailed."""
         path = self._folder / KEY_FILE

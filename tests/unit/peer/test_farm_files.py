@@ -57,6 +57,14 @@ def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
         FarmFiles(tmp_path / "gone").keep(MEMBER)
 
 
+def test_a_membership_can_be_forgotten(tmp_path: Path) -> None:
+    files = FarmFiles(tmp_path)
+    files.keep(MEMBER)
+    files.forget()
+    files.forget()
+    assert files.member() is None
+
+
 def test_the_key_is_made_once(tmp_path: Path) -> None:
     files = FarmFiles(tmp_path)
     key = files.key_pem()
