@@ -66,7 +66,7 @@ def show(
 
 @app.command(
     epilog=examples(
-        "qvd node invite", "qvd node invite --name desk2 --life 600", "qvd node invite --json"
+        "qvd node invite", "qvd node invite --name desk2 --life-s 600", "qvd node invite --json"
     )
 )
 def invite(
@@ -75,7 +75,7 @@ def invite(
     ] = None,
     life: Annotated[
         int | None,
-        typer.Option("--life", parser=whole(60), metavar="SECONDS", help="Good for so long."),
+        typer.Option("--life-s", parser=whole(60), metavar="SECONDS", help="Good for so long."),
     ] = None,
     *,
     as_json: JsonFlag = False,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from qvdnode.model.ids import FarmId, NodeId
 from qvdnode.peer import hello
 from qvdnode.peer.dialer import open_pipe
 from qvdnode.peer.ports import Purpose
+from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.tls.farm_authority import (
     FarmAuthority,
@@ -98,7 +99,7 @@ async def test_who_shows_no_certificate_can_only_ask_to_join(first: PeerNode) ->
 def signed(folder: Path, authority: FarmAuthority, farm: FarmId, node_id: int) -> ssl.SSLContext:
     """The context of a client with a certificate of that authority and a key of its own."""
     key = new_node_key()
-    now = datetime.now(UTC)
+    now = SystemClock().now()
     (folder / "key").write_bytes(key)
     (folder / "crt").write_bytes(authority.sign(public_key(key), farm, NodeId(node_id), now))
     return client_context(None, folder / "crt", folder / "key")
@@ -108,7 +109,7 @@ async def test_a_certificate_of_another_authority_does_not_shake_hands(
     first: PeerNode, tmp_path: Path
 ) -> None:
     farm = first.own.member.farm_id
-    context = signed(tmp_path, FarmAuthority.new(farm, datetime.now(UTC)), farm, 1)
+    context = signed(tmp_path, FarmAuthority.new(farm, SystemClock().now()), farm, 1)
     with pytest.raises((ConnectionError, EOFError)):
         await answer(first, context, greeting(first))
 
@@ -167,7 +168,7 @@ async def test_a_node_that_shows_an_expired_certificate_is_told(
     hidden, member = await second.enrolment.secrets(), second.own.member
     authority = FarmAuthority(member.authority.encode(), hidden.authority_key)
     spki = public_key(second.own.files.key_pem())
-    long_ago = datetime.now(UTC) - timedelta(days=200)
+    long_ago = SystemClock().now() - timedelta(days=200)
     second.own.files.keep_certificate(
         authority.sign(spki, member.farm_id, second.seat.node_id, long_ago)
     )

@@ -1,7 +1,7 @@
 """The farm's authority: what a node's certificate says, and which handshakes it makes."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from qvdnode.model.ids import FarmId, NodeId
+from qvdnode.runtime.clock import SystemClock
 from qvdnode.tls.certificate import new_key, self_signed
 from qvdnode.tls.farm_authority import (
     NODE_LIFE,
@@ -25,7 +26,7 @@ from qvdnode.tls.farm_authority import (
     server_context,
 )
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = SystemClock().now().replace(microsecond=0)
 FARM = FarmId("0c9a1e0e-5a3b-4c5e-9f0a-2b7d1c3e4f50")
 
 
