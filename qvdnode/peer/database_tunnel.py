@@ -10,9 +10,8 @@ import hashlib
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qvdnode.model.errors import HostFailed, Unavailable
 from qvdnode.model.ids import NodeId
@@ -150,18 +149,20 @@ class _Copy:
         self._room.set()
 
     async def upwards(self, reader: asyncio.StreamReader) -> None:
-        """Copy what the local end says, until it has finished."""
-        while data := await reader.read(PIECE_BYTES):
-            self._stream.write(data)
-            await self._room.wait()
+        """Copy what the local end says, until it has finished or is lost."""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(PIECE_BYTES):
+                self._stream.write(data)
+                await self._room.wait()
 
     async def resume(self) -> None:
         """Read from the other node again whenever the local end has taken what it was sent."""
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            await self._writer.drain()
-            self._stream.resume_reading()
+        with contextlib.suppress(OSError):
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                await self._writer.drain()
+                self._stream.resume_reading()
 
 
 async def join_streams(
@@ -172,15 +173,10 @@ async def join_streams(
     pipe.release(copy)
     async with Supervisor("tunnel") as tasks:
         for work in (copy.upwards(reader), copy.resume()):
-            task = tasks.isolated("copy", _until_lost(work))
+            task = tasks.isolated("copy", work)
             task.add_done_callback(lambda _: copy.over.set())
         try:
             await copy.over.wait()
         finally:
             pipe.close()
             writer.close()
-
-
-async def _until_lost(work: Coroutine[Any, Any, None]) -> None:
-    with contextlib.suppress(OSError):
-        await work

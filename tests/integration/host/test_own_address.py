@@ -5,7 +5,7 @@ import pytest
 from qvdnode.host.own_address import LOOPBACK, own_address
 from tests.fixtures_netns import NODE_UPLINK, Lab, ip_batch
 
-pytestmark = pytest.mark.root
+pytestmark = pytest.mark.nftables
 
 
 def test_it_is_that_of_the_default_route(bare_lab: Lab) -> None:
