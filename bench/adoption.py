@@ -138,7 +138,7 @@ async def empty_start(node: NodeProcess) -> float:
 async def bare_resumes(on: Stage, desktops: Sequence[BareDesktop]) -> float:
     """Seconds until all suspended bare desktops are shown again; suspended again afterwards."""
     await until(lambda: no_window(on), limit_s=LIMIT_S, what="an empty screen")
-    slots = asyncio.Semaphore(VmSettings(Path()).redraws_at_once)
+    slots = asyncio.Semaphore(VmSettings().redraws_at_once)
     began = time.monotonic()
     await asyncio.gather(*(bare_resume(desktop, slots) for desktop in desktops))
     await all_windows(on)

@@ -11,6 +11,8 @@ from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Forged, Keyring
 from qvdnode.model.ids import FarmId
 from qvdnode.tls.farm_authority import BadCertificate, FarmAuthority, authority_pin, read_node
+from qvdnode.wire.load_record import LoadRecord, decode_load, encode_load
+from qvdnode.wire.member_metadata import MemberMetadata
 from qvdnode.wire.peer_hello import (
     HEADER_BYTES,
     Hello,
@@ -113,6 +115,20 @@ def node_certificates(data: bytes) -> None:
             read(data)
 
 
+def loads(data: bytes) -> None:
+    """A datagram of load is refused or is what its records are written as."""
+    with contextlib.suppress(SwimError):
+        if encode_load(TAG, decode_load(data, TAG)) != data:
+            raise AssertionError(data)
+
+
+def member_metadata(data: bytes) -> None:
+    """Metadata says nothing, or what it is written as says the same."""
+    metadata = MemberMetadata.decode(data)
+    if metadata is not None and MemberMetadata.decode(metadata.encode()) != metadata:
+        raise AssertionError(metadata)
+
+
 CERTIFICATE: Final = FarmAuthority.new(
     FarmId("0c9a1e0e-5a3b-4c5e-9f0a-2b7d1c3e4f50"), datetime(2026, 1, 1, tzinfo=UTC)
 ).certificate_pem
@@ -126,6 +142,8 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "peer_hellos": Target(peer_hellos, tuple(frame(hello) for hello in HELLOS), weight=2),
     "node_certificates": Target(node_certificates, (CERTIFICATE,)),
+    "loads": Target(loads, (encode_load(TAG, [LoadRecord(*range(1, 21))]),)),
+    "member_metadata": Target(member_metadata, (MemberMetadata(7, "1.0").encode(),)),
     "swim_datagrams": Target(
         swim_datagrams, (Keyring("another", [b"k" * 32]).seal(HEADER, bytes(12)),)
     ),

@@ -15,6 +15,10 @@ TESTED_BY: Final = {
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
     "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
+    "contract/test_desktop_host.py": (
+        "peer/node_links.py",
+        "peer/remote_host.py",
+    ),
     "e2e/test_demo.py": (
         "cli/demo/command.py",
         "cli/demo/farm.py",
@@ -40,6 +44,7 @@ TESTED_BY: Final = {
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
+        "tls/stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
         "cli/doctor/command.py",
@@ -103,6 +108,11 @@ TESTED_BY: Final = {
         "peer/hello.py",
         "peer/own_identity.py",
     ),
+    "integration/peer/test_calls.py": (
+        "peer/calls_client.py",
+        "peer/calls_service.py",
+    ),
+    "integration/peer/test_guest_stream.py": ("tls/stream_pipe.py",),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),
     "unit/session/test_desktops.py": ("session/connect.py",),

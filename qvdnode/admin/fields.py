@@ -54,10 +54,23 @@ NODE_NAME: Final = Shape(
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
     "1 to 64 letters, digits, dots, dashes or underscores, with a letter or digit first",
 )
+DRIVER: Final = Shape(r"^[a-z][a-z0-9-]{0,31}$", "the name of a driver, such as lxc")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
-    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, NODE_NAME, NOTE)
+    for shape in (
+        NAME,
+        SMALL_NAME,
+        LOGIN,
+        PROGRAM,
+        PATH,
+        LOCALE,
+        TIMEZONE,
+        WORD,
+        NODE_NAME,
+        DRIVER,
+        NOTE,
+    )
 }
 """The meaning of each pattern, for error messages."""
 
@@ -68,6 +81,7 @@ TenantName = Annotated[str, SMALL_NAME.field()]
 Login = Annotated[str, LOGIN.field(), AfterValidator(str.lower)]
 """Converted to small letters, because logins are compared without case."""
 ImageName = Annotated[str, SMALL_NAME.field()]
+DriverName = Annotated[str, DRIVER.field()]
 Id = Annotated[int, Field(ge=1, le=MAX_WIRE_ID)]
 PASSWORD_MAX: Final = 256
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_MAX)]

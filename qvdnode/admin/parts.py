@@ -1,6 +1,6 @@
 """The objects that the REST endpoints use; daemon/build.py fills them in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -22,6 +22,7 @@ from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
@@ -46,6 +47,8 @@ class NodeFacts:
     """Kept for the host itself; never promised to guests."""
     guests_max: int
     starts_at_once_max: int
+    drivers: Mapping[str, DriverCheck]
+    """What it can run guests with, by name, and whether that works."""
     disk: Sequence[StoreFigures] = ()
     """The last measurement of the file systems of roots and homes."""
 

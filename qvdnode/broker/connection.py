@@ -137,6 +137,8 @@ class Connection:
             return
         if head is not None:
             self._begin(head)
+        # A head that has begun must be whole in time. The deadline is only ever moved nearer, so a
+        # client gains nothing by sending a byte now and then.
         elif self._conversation.mid_head and self.deadline_s > self._head_deadline_s():
             self.deadline_s = self._head_deadline_s()
 
@@ -149,11 +151,14 @@ class Connection:
         """The connection is gone."""
         if self._tls.broken:
             self._watcher.connection_refused(self._tls.broken_event, self, self._tls.broken)
+        # The stream reports the loss once, to its owner of the moment; while a relay has it, see
+        # `_hand_over`.
         self._client_left()
         self._watcher.connection_lost(self)
 
     def stream_full(self) -> None:
         """The client does not read its answers."""
+        # Whoever does not take answers gets to ask no more: each request would add another one.
         self._full = True
         self._tls.pause_reading()
         if self._task is None:
@@ -170,6 +175,7 @@ class Connection:
 
     def time_up(self) -> None:
         """The deadline has passed: of a head, of idleness, or of a goodbye."""
+        # To close in order waits for the client once more, and it has had its time.
         if self._conversation.state is State.CLOSING or self._full:
             self._tls.abort()
         elif self._conversation.mid_head:
@@ -185,6 +191,7 @@ class Connection:
         if self._relay is not None:
             self._relay.evict(reason)
         elif self._task is not None:
+            # A request is being served, such as one that starts a desktop: `_converse` answers it.
             self._taken_over = reason
             self._task.cancel()
         else:
@@ -217,6 +224,7 @@ class Connection:
             self.proven = True
             self._watcher.connection_proven(self)
         self._watcher.connection_busy(self)
+        # Off while a request is served: a start may take a minute, and has limits of its own.
         self.deadline_s = math.inf
         self._task = self._watcher.spawn("request", self._converse(head))
 
@@ -229,6 +237,8 @@ class Connection:
                     await self._serve(request)
                 request = self._next_request()
         except asyncio.CancelledError:
+            # Only `evict` leaves a reason. Otherwise the client is gone or the node ends: there is
+            # nobody to answer.
             if not self._taken_over:
                 raise
             self._quiet()
@@ -248,6 +258,7 @@ class Connection:
         finally:
             self._quiet()
         if isinstance(outcome, SessionTicket):
+            # The 101 is the last answer on this connection: from there on it carries NX.
             await self._hand_over(outcome)
             return
         await self._after_progress()
@@ -294,9 +305,12 @@ class Connection:
             await self._after_progress()
             stream.write(self._conversation.upgrade(ticket.slave_key))
             log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
+            # What the client sent behind its request is the beginning of its NX stream.
             first = self._conversation.take_stream()
             await relay.run(ticket.seat, ticket.viewer, first, full=self._full)
         finally:
+            # Also when the client left before the 101: a seat that nobody gives back would make the
+            # next connect of this user evict a client that is not there.
             reason = relay.reason or "the client disconnected"
             self._parts.desktops.ended(
                 ticket, reason=reason, bytes_in=relay.bytes_in, bytes_out=relay.bytes_out
@@ -304,6 +318,7 @@ class Connection:
             log.info("stream_ended", extra={"vm": ticket.seat.vm_id, "because": reason})
             self._relay = None
             stream.owner = self
+            # The relay owned the stream until here. What it was told is made up for now.
             if relay.stream_is_lost:
                 self.stream_lost()
             else:
@@ -323,6 +338,7 @@ class Connection:
             self._repeat = asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
+        # Repeated although nothing is new: some clients give up on a connection that is silent.
         self._repeat = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._tell)
         if not self._full and self._conversation.state in (State.ANSWERING, State.WAITING):
             self._tls.write(self._conversation.progress(self._sentence))
@@ -346,6 +362,7 @@ class Connection:
 
     def _refuse(self, error: BadHead) -> None:
         self._watcher.connection_refused("head_refused", self, str(error))
+        # An earlier request may still be served; its answer must not follow the refusal.
         self._cancel()
         self._tls.write(self._conversation.refuse(error))
         self._end()

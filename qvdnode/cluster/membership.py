@@ -15,15 +15,19 @@ from threading import Event as Flag
 from types import MappingProxyType
 from typing import Final
 
-from qvdnode.cluster.core.swim.effects import Event, MemberChanged, MemberEvent
+from qvdnode.cluster.core.load_table import KnownLoad, LoadTable
+from qvdnode.cluster.core.swim.effects import EpochRaised, Event, MemberChanged, MemberEvent
 from qvdnode.cluster.core.swim.machine import Identity, Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Keyring
+from qvdnode.cluster.load_exchange import LoadExchange
 from qvdnode.cluster.swim_shell import SwimShell
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.first_error import first_farm_error
 from qvdnode.runtime.supervise import Supervisor
-from qvdnode.wire.swim import INSTANCE_BYTES, Address, Record
+from qvdnode.wire.load_record import LoadRecord
+from qvdnode.wire.member_metadata import MemberMetadata
+from qvdnode.wire.swim import INSTANCE_BYTES, Address, MemberState, Record
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,7 @@ class Membership:
         self._told = told
         self._timing = timing or Timing()
         self._known: Mapping[str, Record] = {}
+        self._loads = LoadTable(identity.epoch, random.Random(secrets.randbits(64)))
         self._running: _Running | None = None
         self._began = Flag()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="gossip")
@@ -75,6 +80,11 @@ class Membership:
     def known(self) -> Mapping[str, Record]:
         """The latest record of every other member, by name; read-only."""
         return MappingProxyType(self._known)
+
+    @property
+    def loads(self) -> Mapping[int, KnownLoad]:
+        """The newest load of each node that is up, by node id; this node's own included."""
+        return self._loads.known
 
     async def start(self, seeds: Sequence[Address]) -> None:
         """Bind the port, then join in the background; raises HostFailed."""
@@ -109,6 +119,10 @@ class Membership:
         """Spread new metadata of this member, at most 512 bytes."""
         self._call(lambda: self._shell().announce(metadata))
 
+    def publish(self, load: LoadRecord) -> None:
+        """Tell the farm this node's load; once a second, or it counts as late."""
+        self._call(lambda: self._loads.publish(load, self._clock.monotonic_s()))
+
     def set_keyring(self, keyring: Keyring) -> None:
         """Use other keys from now on; `keyring` says in which order to change them."""
         self._call(lambda: setattr(self._shell(), "keyring", keyring))
@@ -134,7 +148,8 @@ class Membership:
 
     async def _member(self, seeds: tuple[Address, ...]) -> None:
         swim = Swim(self._identity, self._timing, random.Random(secrets.randbits(64)))
-        shell = SwimShell(swim, self._timing, self._keyring, self._clock, self._tell)
+        loads = LoadExchange(self._identity.farm, self._loads, self._timing)
+        shell = SwimShell(swim, self._timing, self._keyring, self._clock, self._tell, loads)
         running = _Running(asyncio.get_running_loop(), shell)
         self._running = running
         try:
@@ -159,6 +174,7 @@ class Membership:
         if isinstance(event, MemberChanged):
             member = event.member
             self._known = {**self._known, member.name: member}
+            self._loads.keep(self._nodes_up())
             facts = {"change": event.event, "member": member.name, "source": event.source}
             log.log(
                 logging.DEBUG if event.event in OFTEN else logging.INFO,
@@ -166,5 +182,14 @@ class Membership:
                 extra={**facts, "address": member.address.host},
             )
         else:
+            if isinstance(event, EpochRaised):
+                self._loads.raise_epoch(event.epoch)
             log.warning("membership_notice", extra={"notice": repr(event)})
         self._told(event)
+
+    def _nodes_up(self) -> set[int]:
+        up = (
+            m for m in self._known.values() if m.state in (MemberState.ALIVE, MemberState.SUSPECT)
+        )
+        metadata = (MemberMetadata.decode(member.metadata) for member in up)
+        return {known.node_id for known in metadata if known is not None}

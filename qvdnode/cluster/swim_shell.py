@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from qvdnode.cluster.core.load_table import INTERVAL_S as LOAD_INTERVAL_S
 from qvdnode.cluster.core.swim.effects import (
     Effect,
     Event,
@@ -20,6 +21,7 @@ from qvdnode.cluster.core.swim.effects import (
 from qvdnode.cluster.core.swim.machine import Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.cluster.load_exchange import LoadExchange
 from qvdnode.cluster.swim_stream import (
     InboundStream,
     TooLarge,
@@ -32,6 +34,7 @@ from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.wire.load_record import is_load
 from qvdnode.wire.swim import Address, SwimError
 
 REFUSED = Counter(
@@ -58,9 +61,11 @@ class SwimShell(asyncio.DatagramProtocol):
         keyring: Keyring,
         clock: Clock,
         told: Callable[[Event], None],
+        loads: LoadExchange,
     ) -> None:
         self.keyring = keyring
         self._swim = swim
+        self._loads = loads
         self._timing = timing
         self._clock = clock
         self._told = told
@@ -90,6 +95,7 @@ class SwimShell(asyncio.DatagramProtocol):
             acceptor = Acceptor(listener, self._accept, lambda: len(self._inbound) < INBOUND_MAX)
             async with self._scope as scope:
                 _ = scope.essential("accept", acceptor.run())
+                _ = scope.essential("load", self._exchange_load())
                 self._take(self._swim.start(seeds, self._clock.monotonic_s()))
                 began()
                 await self._failed
@@ -126,7 +132,10 @@ class SwimShell(asyncio.DatagramProtocol):
             try:
                 plain = self.keyring.open(data)
                 now_s = self._clock.monotonic_s()
-                self._take(self._swim.handle_datagram(plain, Address(*addr[:2]), now_s))
+                if is_load(plain):
+                    self._loads.received(plain, now_s)
+                else:
+                    self._take(self._swim.handle_datagram(plain, Address(*addr[:2]), now_s))
             except Forged:
                 self.refused("forged")
             except SwimError as error:
@@ -161,6 +170,14 @@ class SwimShell(asyncio.DatagramProtocol):
     def refused(self, reason: str) -> None:
         """Count a refused packet or stream."""
         REFUSED.labels(reason).inc()
+
+    async def _exchange_load(self) -> None:
+        while True:
+            await self._clock.sleep(LOAD_INTERVAL_S)
+            with contained("load_exchange_failed"):
+                datagram = self._loads.round(self._swim.members, self._clock.monotonic_s())
+                if datagram is not None:
+                    self._send(datagram.address, datagram.data)
 
     # How effects are done
 

@@ -26,19 +26,19 @@ FENCE_GRACE_S: Final = 10.0
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
 # while the lease of another boot runs, that is either not yet over or another host of this name
 JOIN: Final = """
-INSERT INTO node (name, address, peer_port, boot_id, epoch, state, lease_until)
-VALUES ($1, $2, $5, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4))
+INSERT INTO node (name, address, boot_id, epoch, state, lease_until, drivers, peer_port)
+VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4), $5, $6)
 ON CONFLICT (name) WHERE state <> 'removed' DO UPDATE SET
-    address = $2, peer_port = $5, epoch = node.epoch + 1, state = 'up',
+    address = $2, epoch = node.epoch + 1, state = 'up', drivers = $5, peer_port = $6,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
 WHERE node.boot_id = $3 OR node.state <> 'up' OR node.lease_until < clock_timestamp()
 RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
 JOIN_AS: Final = """
-UPDATE node SET name = $1, address = $2, peer_port = $5, epoch = epoch + 1, state = 'up',
-    boot_id = CASE WHEN boot_id = '' THEN $3 ELSE boot_id END,
+UPDATE node SET name = $1, address = $2, epoch = epoch + 1, state = 'up', drivers = $5,
+    peer_port = $6, boot_id = CASE WHEN boot_id = '' THEN $3 ELSE boot_id END,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
-WHERE id = $6 AND state <> 'removed'
+WHERE id = $7 AND state <> 'removed'
   AND (boot_id = $3 OR state <> 'up' OR lease_until < clock_timestamp())
 RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
@@ -70,10 +70,14 @@ UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
 WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
+OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
+DRIVERS: Final = (
+    "SELECT DISTINCT unnest(drivers) FROM node WHERE state NOT IN ('fenced', 'removed')"
+)
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
 SELECT id, name, address, peer_port, peer_key, program, boot_id, epoch, state, joined_at,
-       lease_until, state = 'up' AND lease_until > clock_timestamp() AS alive
+       lease_until, drivers, state = 'up' AND lease_until > clock_timestamp() AS alive
 FROM node
 """
 GET: Final = SELECT + "WHERE id = $1"
@@ -110,6 +114,8 @@ class Node:
     state: str
     joined_at: datetime
     lease_until: datetime
+    drivers: tuple[str, ...]
+    """The kinds of guests that it can start, as far as it has said."""
     alive: bool
     """Whether its lease runs, by the database's clock."""
 
@@ -125,8 +131,9 @@ class Nodes:
         name: str,
         boot_id: str,
         address: str,
-        peer_port: int = 0,
+        drivers: Sequence[str] = (),
         *,
+        peer_port: int = 0,
         node_id: NodeId | None = None,
     ) -> NodeMembership:
         """Join with a new epoch, which fences an older process of this node.
@@ -135,7 +142,7 @@ class Nodes:
         name decides. Raises Conflict while the lease of another host, or of an earlier boot of this
         one, runs, and Forbidden when the node was removed.
         """
-        values = (name, address, boot_id, LEASE_TTL_S, peer_port)
+        values = (name, address, boot_id, LEASE_TTL_S, list(drivers), peer_port)
         if node_id is None:
             row = await self._db.fetchrow(JOIN, *values, idempotent=True)
         else:
@@ -167,6 +174,15 @@ class Nodes:
         """Renew the lease; False when another process has joined or the node was fenced."""
         tag = await self._db.execute(RENEW, node_id, epoch, ttl_s, idempotent=True)
         return row_count(tag) == 1
+
+    async def offer(self, node_id: NodeId, epoch: int, drivers: Sequence[str]) -> None:
+        """Write which drivers the node offers; nothing if it has joined anew elsewhere."""
+        await self._db.execute(OFFER, node_id, epoch, list(drivers), idempotent=True)
+
+    async def drivers(self) -> frozenset[str]:
+        """The drivers that any node of the farm offers."""
+        rows = await self._db.fetch(DRIVERS, idempotent=True)
+        return frozenset(row[0] for row in rows)
 
     async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
         """End the lease; with `guests_stay` the node keeps its VMs and its state."""
@@ -237,4 +253,4 @@ class Nodes:
 
 
 def _convert(row: asyncpg.Record) -> Node:
-    return Node(**dict(row))
+    return Node(**{**dict(row), "drivers": tuple(row["drivers"])})

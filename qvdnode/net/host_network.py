@@ -7,6 +7,7 @@ from typing import Final
 
 from qvdnode.host import links
 from qvdnode.model.errors import HostFailed
+from qvdnode.model.guest import DISPLAY_PORT
 from qvdnode.net.core import resolvers, subnets
 from qvdnode.net.core.packet_rules import Perimeter
 from qvdnode.net.settings import NetSettings, Uplink
@@ -46,7 +47,7 @@ async def perimeter(settings: NetSettings) -> Perimeter:
         prefix=settings.prefix,
         bridge=settings.bridge_name,
         subnet=settings.subnet,
-        display_port=settings.display_port,
+        display_port=DISPLAY_PORT,
         node_uid=settings.node_uid,
         masquerade=settings.uplink is Uplink.NAT,
         uplinks=uplinks if connected else (),

@@ -64,8 +64,6 @@ class NetSettings:
     connections_max: int = 4096
     """Connections to the outside that one guest may have at a time; the host's table of them is
     shared by all. A desktop with a browser has a few hundred. What goes beyond is dropped."""
-    display_port: int = 4100
-    """TCP port of a guest's display."""
     node_uid: int = 0
     """The only user of the host that may open connections to guests."""
 
@@ -79,8 +77,6 @@ class NetSettings:
             raise ValueError("bridge must not look like the link of a guest")
         if not SMALLEST_PREFIX <= self.subnet.prefixlen <= LARGEST_PREFIX:
             raise ValueError(f"subnet must be between /{SMALLEST_PREFIX} and /{LARGEST_PREFIX}")
-        if not 1 <= self.display_port <= 65_535:
-            raise ValueError("display_port must be 1..65535")
         if self.connections_max < SMALLEST_CONNECTIONS_MAX:
             raise ValueError(f"connections_max must be at least {SMALLEST_CONNECTIONS_MAX}")
         if self.node_uid < 0:

@@ -104,6 +104,7 @@ class Relay:
         to it once the guest is connected. Its connection is left closing, the guest's is gone; no
         expected error is raised.
         """
+        # From here on the stream reports to this object instead of the connection.
         self._stream.owner = self
         self._full = self._full or full
         if self._stream.transport is not None:
@@ -129,10 +130,13 @@ class Relay:
 
     def cut(self, reason: str) -> None:
         """The same without a goodbye to the client, which then takes its link for lost."""
+        # Aborted first: a client that sees TLS end in order takes its session for ended, and does
+        # not come back for it.
         self._stream.abort()
         self.evict(reason)
 
     async def _dial(self, seat: Seat, viewer: Viewer, accepted: bytes) -> None:
+        # Paused: there is no guest yet that could hold the client back. Dialers have limits.
         self._limit(None)
         self._stream.pause_reading()
         try:
@@ -162,10 +166,13 @@ class Relay:
         """The client sent this."""
         if self._copying:
             self.bytes_in += len(data)
+            # Small records come in bunches. One write per iteration of the loop spares a system
+            # call for each, and delays none by more than that iteration.
             if not self._waiting:
                 self._tick_batch.call(self._pass_on)
             self._waiting.append(data)
         elif self._state in (RelayState.GREETING, RelayState.DIALLING):
+            # At most one greeting and what fits behind it in a read: `_dial` pauses the client.
             self._early += data
             if self._state is RelayState.GREETING:
                 self._greet()
@@ -198,6 +205,8 @@ class Relay:
 
     def stream_full(self) -> None:
         """The client reads slower than the guest writes."""
+        # Neither end is read while the other one is behind, so nothing is queued here: the kernel's
+        # buffers fill up, and nxagent or the client has to wait.
         self._full = True
         if self._guest is not None and not self._guest.is_closing():
             self._guest.pause_reading()
@@ -235,6 +244,7 @@ class Relay:
     def _happened(self, event: RelayEvent, *, because: str = "") -> None:
         before = self._state
         after = step(before, event)
+        # An event that means nothing here, such as the loss of an end that was closed by us.
         if after is None:
             return
         self._state = after
@@ -245,6 +255,7 @@ class Relay:
             case RelayState.CLIENT_DONE:
                 self._finish_guest()
             case RelayState.GUEST_DONE:
+                # The client gets what the guest sent last, but cannot hold the relay for ever.
                 self._limit(self._settings.rest_limit_s)
                 self._stream.close()
             case RelayState.ENDED:
@@ -254,6 +265,7 @@ class Relay:
                 pass
 
     def _finish_guest(self) -> None:
+        # nxagent suspends when it sees the end of the stream, and may have more to send until then.
         self._limit(self._settings.rest_limit_s)
         self._pass_on()
         if self._guest is not None and not self._guest.is_closing():

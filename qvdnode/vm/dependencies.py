@@ -9,10 +9,11 @@ from qvdnode.model.ids import NodeId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
+from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
-    GuestDriver,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -25,9 +26,9 @@ from qvdnode.vm.state_file import StateFiles
 
 @dataclass(frozen=True, slots=True)
 class FleetDependencies:
-    """Every port, the settings, and the facts of this boot."""
+    """Every port, the settings, and the facts of this instance and boot."""
 
-    driver: GuestDriver
+    drivers: DriverTable
     rootfs: RootfsProvider
     confinement: Confinement
     run_folders: RunFolders
@@ -36,9 +37,10 @@ class FleetDependencies:
     admission: Admission
     clock: Clock
     settings: VmSettings
+    instance: Instance
     boot_id: str
-    lease_ran_out: Callable[[], str | None]
-    """Why nothing that was claimed may be started any more, or None; asked before each launch."""
+    lease_problem: Callable[[], str | None]
+    """Why this node may start no VM any more, or None; checked before each launch."""
     node_id: Callable[[], NodeId | None]
     """This node; None before it has joined the farm."""
     tell_viewer: Callable[[ViewerEvent], None]

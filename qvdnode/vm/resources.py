@@ -33,6 +33,11 @@ class GuestResources:
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
 
+    @property
+    def driver(self) -> str:
+        """The driver that runs this guest. A flavour that changed since does not count."""
+        return self.order.flavour.driver
+
     def spec(self, prefix: str, run_folder: Path) -> GuestSpec | None:
         """What a driver needs, once everything for it is there."""
         if self.generation is None or self.ids is None or self.port is None or self.root is None:

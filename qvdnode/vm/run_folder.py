@@ -160,7 +160,7 @@ class _LogReader:
         try:
             self._read(READ_MAX, EVENTS_MAX)
         except HostFailed as error:
-            log.warning("log_unread", extra={"because": str(error)})
+            log.warning("log_not_read", extra={"because": str(error)})
             self._soon = asyncio.get_running_loop().call_later(UNREAD_S, self.read_on)
 
     def _read(self, limit: int, events_max: int) -> None:

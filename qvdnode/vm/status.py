@@ -37,8 +37,10 @@ class GuestStatus:
     """Whether a client is attached."""
     error: str | None
     """Why the last start failed, or the desktop ended unexpectedly."""
-    because: str | None
+    end_reason: str | None
     """Why the guest ended or ends, for its user; None while it runs or comes up."""
+    driver: str | None
+    """The driver that runs the guest; None while there is none."""
     address: str | None
     """The guest's IPv4 address."""
     steps: Mapping[str, float]

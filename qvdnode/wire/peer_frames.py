@@ -176,7 +176,7 @@ def _array(frame: Frame) -> list[Plain]:  # noqa: PLR0911 - one line for each ki
             return [5, frame.number]
         case Pong():
             return [6, frame.number]
-        case Notice():
+        case _:
             return [7, frame.name, frame.facts]
 
 

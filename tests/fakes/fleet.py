@@ -51,7 +51,8 @@ class FakeFleet:
             generation=Generation(1),
             viewer=viewer,
             error=None,
-            because=None,
+            end_reason=None,
+            driver=order.flavour.driver,
             address="10.1.2.3",
             steps={"launch": 0.04},
         )

@@ -46,6 +46,8 @@ class NodeProcess:
     subnet: str
     id_base: int
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "qvdnode")
+    """What Python runs; it takes the arguments of `qvdnode`."""
     files_max: int | None = None
     """The limit of open files that it is started with; None is the test's own."""
     netns: str = ""
@@ -106,7 +108,7 @@ class NodeProcess:
     def command(self, *arguments: str) -> list[str]:
         """A command of `qvdnode` on the node's host, with the rights that the service has."""
         where = ["nsenter", f"--net=/run/netns/{self.netns}"] if self.netns else []
-        return [*where, *fewer_rights(), sys.executable, "-m", "qvdnode", *arguments]
+        return [*where, *fewer_rights(), sys.executable, *self.program, *arguments]
 
     async def serving(self) -> Announcement:
         """Wait for the node to announce itself."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from qvdnode.admin.derived_models import ChangeBody, FieldsAnswer
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import (
     AbsolutePath,
+    DriverName,
     Id,
     ImageName,
     Locale,
@@ -17,33 +19,32 @@ from qvdnode.admin.fields import (
     Timezone,
 )
 from qvdnode.admin.parts import AdminParts
-from qvdnode.admin.reading import IdFilter, LeftOut, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.errors import Conflict, NotFound
-from qvdnode.model.farm import Flavour, FlavourDraft
+from qvdnode.model.farm import DEFAULT_DRIVER, Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
 
-Driver = Literal["lxc"]
-"""Those that nodes have: a flavour of another could never start."""
 MemoryMib = Annotated[int, Field(ge=64, le=1_048_576)]
 CpuPct = Annotated[int, Field(ge=5, le=25_600)]
 PidsMax = Annotated[int, Field(ge=32, le=1_000_000)]
 DiskMib = Annotated[int, Field(ge=64, le=16_777_216)]
 
 
-class NewFlavour(RequestBody):
-    """A flavour to be."""
+class FlavourFields(BaseModel):
+    """What can be set of a flavour. A new field is declared here, for all bodies and answers."""
 
-    tenant_id: Id
     name: Name
     image: ImageName
-    driver: Driver = "lxc"
+    driver: DriverName = Field(
+        default=DEFAULT_DRIVER, description="What runs the desktops: one that a node offers."
+    )
     memory_mib: MemoryMib = 1024
     cpu_pct: CpuPct = Field(default=100, description="100 is one core.")
     pids_max: PidsMax = 1024
     disk_mib: DiskMib = Field(default=4096, description="What a desktop may write outside home.")
     home_mib: DiskMib = 4096
     application: Program | None = Field(
-        default=None, description="Show this one program instead of a desktop."
+        default=None, description="Show this one program instead of a desktop; null for a desktop."
     )
     shell: AbsolutePath = "/bin/bash"
     locale: Locale = "C.UTF-8"
@@ -51,44 +52,23 @@ class NewFlavour(RequestBody):
     egress: bool = Field(default=True, description="Whether guests reach the world outside.")
 
 
-class FlavourChange(RequestBody):
+class NewFlavour(RequestBody, FlavourFields):
+    """A flavour to be."""
+
+    tenant_id: Id
+
+
+class FlavourChange(ChangeBody, FlavourFields):
     """What to change; fields left out stay as they are. Running VMs take it at their next start."""
 
-    name: Name = LeftOut
-    image: ImageName = LeftOut
-    memory_mib: MemoryMib = LeftOut
-    cpu_pct: CpuPct = LeftOut
-    pids_max: PidsMax = LeftOut
-    disk_mib: DiskMib = LeftOut
-    home_mib: DiskMib = LeftOut
-    application: Program | None = None
-    """null makes it a desktop again."""
-    shell: AbsolutePath = LeftOut
-    locale: Locale = LeftOut
-    timezone: Timezone = LeftOut
-    egress: bool = LeftOut
 
-
-class FlavourView(AnswerModel):
+class FlavourView(FieldsAnswer, FlavourFields):
     """A flavour."""
 
     id: int
     tenant_id: int
     tenant: str
-    name: str
     image_id: int
-    image: str
-    driver: str
-    memory_mib: int
-    cpu_pct: int
-    pids_max: int
-    disk_mib: int
-    home_mib: int
-    application: str | None
-    shell: str
-    locale: str
-    timezone: str
-    egress: bool
 
 
 class FlavourList(AnswerModel):
@@ -132,8 +112,12 @@ async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
 
 
 async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourView:
-    """Make a flavour; raises NotFound for its tenant or image, Conflict for its name."""
+    """Make a flavour; raises Conflict for its name, NotFound for tenant, image or driver.
+
+    A driver that no node offers counts as unknown: the desktops could never start.
+    """
     catalogue = call.parts.catalogue
+    await _require_driver(call.parts, call.body.driver)
     image = await catalogue.images.by_name(call.body.image)
     wanted = call.body.model_dump(exclude={"tenant_id", "image"})
     draft = FlavourDraft(tenant_id=TenantId(call.body.tenant_id), image_id=image.id, **wanted)
@@ -149,10 +133,12 @@ async def show_flavour(call: ApiCall[NoBody, NoQuery]) -> FlavourView:
 
 
 async def change_flavour(call: ApiCall[FlavourChange, NoQuery]) -> FlavourView:
-    """Change a flavour. Raises NotFound: no such image; Conflict: the name is taken."""
+    """Change what the body names; raises as `create_flavour`."""
     catalogue = call.parts.catalogue
     flavour = await catalogue.flavours.get(FlavourId(call.id()))
     changes = call.body.model_dump(exclude_unset=True)
+    if "driver" in changes:
+        await _require_driver(call.parts, changes["driver"])
     image = changes.pop("image", None)
     draft = replace(_draft_of(flavour), **changes)
     if image is not None:
@@ -161,6 +147,13 @@ async def change_flavour(call: ApiCall[FlavourChange, NoQuery]) -> FlavourView:
     changed_to = call.body.model_dump(exclude_unset=True)
     call.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
     return await view(call.parts, changed)
+
+
+async def _require_driver(parts: AdminParts, driver: str) -> None:
+    offered = {*parts.facts().drivers, *await parts.nodes.drivers()}
+    if driver not in offered:
+        names = ", ".join(sorted(offered))
+        raise NotFound(f"No node has a driver {driver}; there is {names}.")
 
 
 def _draft_of(flavour: Flavour) -> FlavourDraft:

@@ -52,6 +52,15 @@ class NodeLimits(AnswerModel):
     disk: list[DiskPromise]
 
 
+class DriverView(AnswerModel):
+    """Something that the node can run guests with."""
+
+    name: str
+    version: str | None
+    problem: str | None
+    """Why it can start no guest now; null when it can."""
+
+
 class ThisNode(AnswerModel):
     """The node that answers."""
 
@@ -63,6 +72,7 @@ class ThisNode(AnswerModel):
     started_at: datetime
     not_ready: str | None
     """Why it cannot start desktops now; null when it can."""
+    drivers: list[DriverView]
     load: NodeLoad
     limits: NodeLimits
 
@@ -80,6 +90,8 @@ class NodeView(AnswerModel):
     alive: bool
     """Whether its lease is valid, by the database's clock."""
     joined_at: datetime
+    drivers: list[str]
+    """What flavours can name to be run here."""
     here: bool
     """Whether it is the node that answers."""
     reached: bool | None
@@ -136,6 +148,10 @@ async def show_node(call: ApiCall[NoBody, NoQuery]) -> ThisNode:
         admin_port=facts.admin_port,
         started_at=facts.started_at,
         not_ready=call.parts.not_ready(),
+        drivers=[
+            DriverView(name=name, version=found.version, problem=found.problem)
+            for name, found in sorted(facts.drivers.items())
+        ],
         load=await _load(call),
         limits=NodeLimits(
             guests_max=facts.guests_max,
@@ -181,6 +197,7 @@ def _view(call: ApiCall[Any, Any], node: Node) -> NodeView:
         state=node.state,
         alive=node.alive,
         joined_at=node.joined_at,
+        drivers=list(node.drivers),
         here=facts.here,
         reached=facts.reached,
         age_s=facts.age_s,

@@ -51,6 +51,8 @@ class VmView(AnswerModel):
     """Its place in the queue of starts, from 1; null when it does not wait."""
     viewer: bool
     """Whether a client is attached."""
+    driver: str | None
+    """What runs the guest; null while there is none."""
     address: str | None
     """The guest's address inside the node."""
     generation: int
@@ -142,6 +144,7 @@ def _view(
         display=DisplayState.OFF if status is None else status.display,
         queue_place=None if status is None else status.queue_place,
         viewer=status is not None and status.viewer,
+        driver=None if status is None else status.driver,
         address=None if status is None else status.address,
         generation=(status and status.generation) or vm.generation,
         node_id=vm.owner_node,
@@ -180,7 +183,7 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
         last_end_at=None if last is None else last.ended_at,
-        last_end=None if last is None else last.because,
+        last_end=None if last is None else last.reason,
         last_lines=[] if last is None else last.last_lines,
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,

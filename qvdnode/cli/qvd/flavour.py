@@ -39,6 +39,9 @@ Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the
 Name = Annotated[str | None, typer.Option(help="Another name.")]
 Image = Annotated[str | None, typer.Option(help="Name of the image.")]
 FIELDS: Final[dict[str, Any]] = {
+    "driver": Annotated[
+        str | None, typer.Option(help="What runs the desktops; `qvd node list` shows the drivers.")
+    ],
     "memory_mib": Annotated[
         int | None, typer.Option(parser=whole(64), metavar="N", help="Memory of a desktop, MiB.")
     ],

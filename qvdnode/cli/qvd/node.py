@@ -28,6 +28,7 @@ COLUMNS: Final = (
     Column("ADDRESS", "address"),
     Column("STATE", "state"),
     Column("ALIVE", "alive"),
+    Column("DRIVERS", "drivers", spare=True),
     Column("HERE", "here"),
     Column("REACHED", "reached"),
     Column("AGE", "age_s", spare=True),

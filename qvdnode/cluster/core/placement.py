@@ -49,11 +49,12 @@ class Load:
     start_tokens_free: int
     cores: int
     run_queue: float
+    drivers: frozenset[str]
+    """Those that can start guests there."""
     cpu_some_pct: float = 0.0
     memory_full_pct: float = 0.0
     io_some_pct: float = 0.0
     loop_lag_s: float = 0.0
-    drivers: frozenset[str] = frozenset({"lxc"})
     draining: bool = False
     suspect: bool = False
 
@@ -80,7 +81,7 @@ class Wish:
     """What is to be placed."""
 
     memory_mib: int
-    driver: str = "lxc"
+    driver: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ class GuestRecord:
     resume_digest: str | None = None
     """Digest of the parameters for which a resume of its display needs no script."""
 
+    @property
+    def driver(self) -> str:
+        """The driver that runs the guest: that of the flavour with which it was started."""
+        return self.order.flavour.driver
+
 
 def encode(record: GuestRecord) -> bytes:
     """The content of a state file."""

@@ -1,4 +1,4 @@
-"""What a session script is told, as parameters, and what its exit codes mean.
+"""The parameters of a guest's session script.
 
 The script refuses characters that could mean something to a shell or to nxagent, so whatever comes
 from people is brought into its grammar here; docs/protocol/session-script.md has it.
@@ -7,7 +7,6 @@ from people is brought into its grammar here; docs/protocol/session-script.md ha
 import hashlib
 import re
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Final
 
 from qvdnode.model.account import account_name
@@ -19,19 +18,6 @@ GUEST_UID: Final = 1000
 CUSTOM_MAX: Final = 64
 CLIENT_KINDS: Final = {"windows": "windows", "winnt": "windows", "darwin": "macosx"}
 """nxagent's word for the client's system; every other one speaks to it as linux does."""
-
-
-class ExitCode(IntEnum):
-    """Exit codes of the session script, see docs/protocol/session-script.md."""
-
-    OK = 0
-    UNKNOWN_VERB = 2
-    BAD_PARAMETERS = 3
-    ALREADY_RUNNING = 4
-    """Of `start`."""
-    NOT_RUNNING = 5
-    OPTIONS_HOLD = 6
-    """Of `resume`: done, and not needed again while the parameters stay the same."""
 
 
 def host_name(vm_name: str, vm_id: int) -> str:

@@ -20,7 +20,7 @@ class StartRecord:
     vm_id: VmId
     generation: Generation
     ended_at: datetime
-    because: str
+    reason: str
     """Why it ended, for a person."""
     failed: bool
     """Whether nobody wanted that end."""
@@ -49,7 +49,7 @@ def decode(content: bytes) -> StartRecord:
             vm_id=VmId(int(body["vm_id"])),
             generation=Generation(int(body["generation"])),
             ended_at=datetime.fromisoformat(body["ended_at"]),
-            because=str(body["because"]),
+            reason=str(body["reason"]),
             failed=bool(body["failed"]),
             log=str(body["log"]),
         )
@@ -61,7 +61,7 @@ def text_of(records: Sequence[StartRecord], now: str | None) -> str:
     """The logs of past starts, oldest first, then the log of the guest that runs now."""
     parts = [
         f"--- start {record.generation}, ended at {record.ended_at:%Y-%m-%d %H:%M:%S %Z}:"
-        f" {record.because}\n{record.log}"
+        f" {record.reason}\n{record.log}"
         for record in records
     ]
     if now is not None:

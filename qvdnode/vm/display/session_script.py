@@ -6,10 +6,11 @@ import logging
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.guest import GuestSpec
-from qvdnode.vm.core.session_facts import ExitCode, session_params
+from qvdnode.vm.core.session_facts import session_params
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.resources import GuestResources
 from qvdnode.wire import session_params as session_file
+from qvdnode.wire.session_exit import SessionExit
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 def spec_of(dependencies: FleetDependencies, guest: GuestResources) -> GuestSpec:
     """The spec that the driver has for the guest; raises GuestFailed once the guest is gone."""
     spec = guest.spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
     )
     if spec is None:
         raise GuestFailed("The guest is gone.", step="session")
@@ -31,9 +32,9 @@ def write_params(
 
     Raises HostFailed.
     """
-    settings = dependencies.settings
+    instance = dependencies.instance
     facts = session_params(
-        guest.order, params, prefix=settings.prefix, nameservers=settings.nameservers
+        guest.order, params, prefix=instance.prefix, nameservers=instance.nameservers
     )
     content = session_file.encode(facts)
     dependencies.run_folders.write_params(guest.order.vm.id, content)
@@ -43,7 +44,7 @@ def write_params(
 async def run(dependencies: FleetDependencies, guest: GuestResources, verb: str) -> int:
     """Run the verb and return its exit code; raises GuestFailed, HostFailed, TimedOut."""
     limit_s = dependencies.settings.session_limit_s
-    return await dependencies.driver.run_session(
+    return await dependencies.drivers.get(guest.driver).run_session(
         spec_of(dependencies, guest), verb, limit_s=limit_s
     )
 
@@ -62,11 +63,12 @@ async def start(
     began_s = clock.monotonic_s()
     try:
         write_params(dependencies, guest, params)
+        # A new display has options of its own, so what the last resume wrote does not hold.
         _note_digest(dependencies, state, guest, None)
         code = await run(dependencies, guest, "start")
-        if code not in {ExitCode.OK, ExitCode.ALREADY_RUNNING}:
+        if code not in {SessionExit.DONE, SessionExit.ALREADY_RUNNING}:
             raise _failed("start", code)
-        return code == ExitCode.ALREADY_RUNNING
+        return code == SessionExit.ALREADY_RUNNING
     finally:
         guest.steps["session"] = clock.monotonic_s() - began_s
 
@@ -88,9 +90,9 @@ async def prepare_resume(
     # A script that fails may have changed the options all the same.
     _note_digest(dependencies, state, guest, None)
     code = await run(dependencies, guest, "resume")
-    if code not in {ExitCode.OK, ExitCode.OPTIONS_HOLD}:
+    if code not in {SessionExit.DONE, SessionExit.OPTIONS_HOLD}:
         raise _failed("resume", code)
-    if code == ExitCode.OPTIONS_HOLD:
+    if code == SessionExit.OPTIONS_HOLD:
         _note_digest(dependencies, state, guest, digest)
 
 
@@ -108,7 +110,7 @@ def _note_digest(
         state.state_files.write(record)
     except FarmError as error:
         facts = {"vm": guest.order.vm.id, "because": str(error)}
-        log.warning("lasting_not_noted", extra=facts)
+        log.warning("resume_digest_not_written", extra=facts)
 
 
 def _failed(verb: str, code: int) -> GuestFailed:

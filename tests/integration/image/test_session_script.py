@@ -82,7 +82,7 @@ async def test_exit_codes_are_as_written_down(guest: BareGuest) -> None:
     for verb, code in (
         ("start", SessionExit.ALREADY_RUNNING),
         ("status", SessionExit.DONE),
-        ("resume", SessionExit.LASTING),
+        ("resume", SessionExit.OPTIONS_HOLD),
         ("suspend", SessionExit.DONE),
         ("stop", SessionExit.DONE),
     ):
@@ -221,7 +221,7 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
         "nx/nx,keyboard=pc105/es,client=windows,link=lan,geometry=800x600,listen=4100:100\n"
     )
     guest.params(**{**USUAL, "KEYBOARD": "pc104/us", "LINK": "56k", "FULLSCREEN": "1"})
-    assert await guest.session("resume") == SessionExit.LASTING
+    assert await guest.session("resume") == SessionExit.OPTIONS_HOLD
     told = options.read_text(encoding="ascii")
     assert (
         "keyboard=pc104/us,client=windows,xinerama=0,link=56k,geometry=fullscreen,resize=1" in told
@@ -297,7 +297,7 @@ async def test_a_display_that_cannot_be_resized_is_resumed_all_the_same(
 ) -> None:
     guest = listening
     guest.params(**{**USUAL, "GEOMETRY": "640by480"})
-    assert await guest.session("resume") == SessionExit.LASTING
+    assert await guest.session("resume") == SessionExit.OPTIONS_HOLD
     assert "usage: resize" in (guest.run_folder / "session.log").read_text()
 
 
@@ -327,7 +327,7 @@ async def test_a_name_that_the_image_has_gives_no_rights_and_a_desktop_all_the_s
     assert await asked(guest, "id", "-nu", "1000") == ours
     assert await asked(guest, "id", "-nG", "1000") == ours
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
-    assert await guest.session("resume") in {SessionExit.DONE, SessionExit.LASTING}
+    assert await guest.session("resume") in {SessionExit.DONE, SessionExit.OPTIONS_HOLD}
     assert await guest.session("stop") == SessionExit.DONE
     assert await guest.session("start") == SessionExit.DONE
     assert (await asked(guest, "getent", "passwd", "1000")).split(":")[0] == ours
@@ -341,7 +341,7 @@ async def test_hooks_get_the_verb_and_what_the_client_sent(guest: BareGuest) -> 
     guest.params(**USUAL, CUSTOM_ROOM='B 12 "$(id)"')
     assert await guest.session("start") == SessionExit.DONE
     assert (guest.run_folder / "hook").read_text() == 'start B 12 "$(id)" alice\n'
-    # not LASTING: a hook wants to be run each time
+    # not OPTIONS_HOLD: a hook wants to be run each time
     assert await guest.session("resume") == SessionExit.DONE
     await guest.run("sh", "-c", f"echo 'exit 9' >> {path}")
     assert await guest.session("resume") in {SessionExit.FAILED, SessionExit.NOT_RUNNING}

@@ -1,4 +1,4 @@
-"""Two nodes of one farm, in this process, and the loops that tests of streams run on."""
+"""The loops that these tests run on, and two nodes."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -8,9 +8,17 @@ import pytest
 
 from qvdnode.db.pool import Database
 from tests.integration.peer.peer_farm import PeerNode
+from tests.integration.peer.two_nodes import Farm, a_farm
 from tests.integration.proxy.conftest import pytest_asyncio_loop_factories
 
 __all__ = ["pytest_asyncio_loop_factories"]
+
+
+@pytest.fixture
+async def farm(tmp_path: Path) -> AsyncIterator[Farm]:
+    async with a_farm(tmp_path) as made:
+        yield made
+
 
 MakeNode = Callable[[str], PeerNode]
 

@@ -90,7 +90,7 @@ class PeerNode:
         """Take the node's place, as a node does at its start."""
         await self.enrolment.ensure_farm()
         self.seat = await self.nodes.join(
-            self.name, BOOT, LOOPBACK, self.port, node_id=self.enrolment.node_id()
+            self.name, BOOT, LOOPBACK, peer_port=self.port, node_id=self.enrolment.node_id()
         )
         await self.enrolment.enter(self.seat)
         await self.directory.refresh()

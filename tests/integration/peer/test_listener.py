@@ -193,7 +193,9 @@ async def test_two_nodes_with_one_address_are_told_apart(
     third = make_node("three")
     await third.invited_by(first)
     await third.enter()
-    await first.nodes.join("three", "boot-1", LOOPBACK, second.port, node_id=third.seat.node_id)
+    await first.nodes.join(
+        "three", "boot-1", LOOPBACK, peer_port=second.port, node_id=third.seat.node_id
+    )
     await first.directory.refresh()
     with pytest.raises(Unavailable, match="two nodes have one address"):
         await first.dialer.dial(third.seat.node_id, Purpose.CALLS)
@@ -208,7 +210,7 @@ async def test_a_garbled_answer_is_told(first: PeerNode, second: PeerNode) -> No
 
     server = await asyncio.start_server(talk, LOOPBACK, 0)
     port = server.sockets[0].getsockname()[1]
-    await first.nodes.join("two", "boot-1", LOOPBACK, port, node_id=second.seat.node_id)
+    await first.nodes.join("two", "boot-1", LOOPBACK, peer_port=port, node_id=second.seat.node_id)
     await first.directory.refresh()
     with pytest.raises(Unavailable, match="is that the peer port"):
         await first.dialer.dial(second.seat.node_id, Purpose.CALLS)

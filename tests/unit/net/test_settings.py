@@ -24,7 +24,6 @@ def test_defaults_are_fine_and_the_bridge_carries_the_prefix() -> None:
         ({"bridge": "qvD0"}, "bridge"),
         ({"subnet": IPv4Network("10.0.0.0/15")}, "subnet"),
         ({"subnet": IPv4Network("10.0.0.0/30")}, "subnet"),
-        ({"display_port": 0}, "display_port"),
         ({"connections_max": 15}, "connections_max"),
         ({"node_uid": -1}, "node_uid"),
     ],

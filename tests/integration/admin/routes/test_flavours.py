@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from qvdnode.admin.parts import AdminParts
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.furniture import Furniture
 
@@ -39,6 +40,16 @@ async def test_a_flavour_moves_to_another_image(api: CheckedApi, furniture: Furn
     await api.call("PATCH", path, {"image": "gone"}, status=404)
 
 
+async def test_a_flavour_moves_to_a_driver_that_a_node_offers(
+    api: CheckedApi, furniture: Furniture, parts: AdminParts
+) -> None:
+    path = f"/flavours/{furniture.flavour_id}"
+    refused = await api.call("PATCH", path, {"driver": "docker"}, status=404)
+    assert refused["detail"].startswith("No node has a driver docker; there is kvm, lxc.")
+    await parts.nodes.join("other", "boot", "::1", ["docker"])
+    assert (await api.call("PATCH", path, {"driver": "docker"}, status=200))["driver"] == "docker"
+
+
 async def test_flavours_are_found_by_tenant_and_name(api: CheckedApi, furniture: Furniture) -> None:
     found = await api.get("/flavours", tenant_id=furniture.tenant_id, name="office")
     assert [item["id"] for item in found["items"]] == [furniture.flavour_id]
@@ -60,8 +71,8 @@ async def test_a_flavour_in_use_stays(api: CheckedApi, furniture: Furniture) -> 
         ("cpu_pct", 0),
         ("pids_max", 10**12),
         ("disk_mib", -1),
-        ("driver", "docker"),
-        ("driver", "memory"),
+        ("driver", "LXC"),
+        ("driver", "../lxc"),
         ("application", "xterm\nrm -rf /"),
         ("shell", "bash"),
         ("shell", "/bin/../../x y"),

@@ -13,6 +13,10 @@ async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
     node = (await api.get("/node")).body
     assert node["name"] == "node1"
     assert node["not_ready"] is None
+    assert node["drivers"] == [
+        {"name": "kvm", "version": None, "problem": "/dev/kvm is missing"},
+        {"name": "lxc", "version": "LXC 5.0.2", "problem": None},
+    ]
     assert node["load"] == {"guests": {}, "viewers": 0, "waiting": 0, "memory_promised_mib": 0}
     assert node["limits"]["memory_total_mib"] == 16_384
     assert node["limits"]["disk"] == [
@@ -41,10 +45,10 @@ async def test_a_node_is_shown_with_what_it_carries(
 
 
 async def test_all_nodes_of_the_farm_are_listed(api: CheckedApi, parts: AdminParts) -> None:
-    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    await parts.nodes.join("node1", "boot-1", "10.0.0.1", ["lxc"])
     nodes = (await api.get("/nodes"))["items"]
-    assert [(item["name"], item["address"], item["alive"]) for item in nodes] == [
-        ("node1", "10.0.0.1", True)
+    assert [(item["name"], item["address"], item["alive"], item["drivers"]) for item in nodes] == [
+        ("node1", "10.0.0.1", True, ["lxc"])
     ]
 
 
@@ -67,8 +71,8 @@ async def test_a_node_that_is_gone_is_given_up_and_its_desktops_are_free(
 
 
 async def test_a_node_is_shown_as_this_one_sees_it(api: CheckedApi, parts: AdminParts) -> None:
-    here = await parts.nodes.join("node1", "boot-1", "10.0.0.1", 8445)
-    other = await parts.nodes.join("node2", "boot-1", "10.0.0.2", 8445)
+    here = await parts.nodes.join("node1", "boot-1", "10.0.0.1", peer_port=8445)
+    other = await parts.nodes.join("node2", "boot-1", "10.0.0.2", peer_port=8445)
     seen = (await api.get(f"/nodes/{here.node_id}")).body
     assert (seen["name"], seen["peer_port"], seen["here"]) == ("node1", 8445, True)
     assert seen["runs_database"]

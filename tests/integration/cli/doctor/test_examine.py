@@ -61,7 +61,7 @@ async def test_it_finds_what_this_host_can_do_and_leaves_nothing(tmp_path: Path)
     assert set(findings) >= ASKED_OF_IT
     assert findings["configuration"]["text"] == str(config)
     assert all(item["mend"] for item in findings.values() if item["level"] != "ok")
-    for subject in ("kernel", "overlay", "shifted mounts", "nftables", "nxproxy", "lxc-start"):
+    for subject in ("kernel", "overlay", "shifted mounts", "nftables", "nxproxy", "driver lxc"):
         assert findings[subject]["level"] == "ok", findings[subject]
     assert said.returncode == any(item["level"] == "error" for item in findings.values())
     assert not [name for name in await tables() if "doctor" in name]

@@ -21,8 +21,9 @@ IDLE = Load(
     start_tokens_free=6,
     cores=16,
     run_queue=0.0,
+    drivers=frozenset({"lxc"}),
 )
-WISH = Wish(memory_mib=1024)
+WISH = Wish(memory_mib=1024, driver="lxc")
 
 
 def node(number: int, **figures: object) -> Load:
