@@ -1,4 +1,4 @@
-"""What comes from other nodes of a farm, and from strangers who pretend to."""
+"""What other nodes of a farm send, and hosts that pretend to be nodes."""
 
 import contextlib
 import random
@@ -63,7 +63,7 @@ MESSAGES: Final = (
 
 
 def swim_packets(data: bytes) -> None:
-    """What can be read is what would be written, and a member takes it without a mistake."""
+    """A decoded packet encodes to the same bytes, and a member handles it without an exception."""
     with contextlib.suppress(SwimError):
         packet = decode(data, TAG)
         again = encode_header(TAG, packet.sender) + b"".join(map(encode, packet.messages))
@@ -83,7 +83,7 @@ def swim_packets(data: bytes) -> None:
 
 
 def swim_datagrams(data: bytes) -> None:
-    """Nothing that strangers make is opened."""
+    """No packet that was made without a key of the farm is decrypted."""
     ring = Keyring(FARM, [b"k" * 32, b"o" * 16])
     with contextlib.suppress(Forged):
         raise AssertionError(ring.open(data))

@@ -1,4 +1,4 @@
-"""What is fuzzed: every decoder of bytes that come from outside the node."""
+"""The table of all fuzz targets: every decoder of bytes from outside the node."""
 
 from typing import Final
 

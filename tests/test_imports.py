@@ -69,7 +69,7 @@ def test_each_library_has_one_home() -> None:
     fail_if(broken, "use the library through its home")
 
 
-def test_what_is_pure_imports_only_what_is() -> None:
+def test_pure_modules_import_only_pure_ones() -> None:
     broken = [
         f"{name(path)} imports {full}"
         for path in MODULES

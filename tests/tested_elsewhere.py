@@ -81,6 +81,7 @@ TESTED_BY: Final = {
         "image/home_backup/store.py",
         "image/home_backup/writing.py",
     ),
+    "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/paced_stream.py",
@@ -125,6 +126,7 @@ TESTED_BY: Final = {
         "vm/guest/teardown.py",
         "vm/resources.py",
     ),
+    "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
     "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

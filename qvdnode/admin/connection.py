@@ -146,7 +146,7 @@ class AdminConnection:
             self._connections.authenticated(self)
 
     def request_ended(self) -> None:
-        """Its answer is made; after a request without a valid token it is a stranger's again."""
+        """Set the idle deadline; without a valid token, count as unauthenticated again."""
         self._answering = False
         if not self._closing:
             self.deadline_s = self._later_s()

@@ -20,6 +20,7 @@ from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.guest import DriverCheck
@@ -72,6 +73,7 @@ class Catalogue:
     flavours: Flavours
     images: Images
     importer: Importer
+    contents: ImageContents
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
 from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import Clock
@@ -81,12 +82,14 @@ class NodeInputs:
     database: Database
     identity: NodeIdentity
     peers: PeerParts
-    nameservers: tuple[str, ...]
+    resolvers: Resolvers
+    """What guests resolve names with."""
 
     @property
     def instance(self) -> Instance:
         """What the node's guests have in common."""
-        return self.config.instance(self.nameservers)
+        servers = tuple(map(str, self.resolvers.servers))
+        return self.config.instance(servers, self.resolvers.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +241,9 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        catalogue=Catalogue(
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
@@ -268,6 +273,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
         FleetDependencies(
             drivers=drivers,
             rootfs=rootfs,
+            contents=rootfs.contents,
             confinement=confinement,
             run_folders=TmpfsRunFolders(instance.run_folders, inotify),
             past_starts=StoredPastStarts(instance.past_starts),

@@ -45,6 +45,9 @@ class Config:
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
-    def instance(self, nameservers: tuple[str, ...] = ()) -> Instance:
+    def instance(
+        self, nameservers: tuple[str, ...] = (), search_domains: tuple[str, ...] = ()
+    ) -> Instance:
         """What this node's guests have in common."""
-        return Instance(self.node.state_dir, self.node.prefix + GUEST_NAME, nameservers)
+        prefix = self.node.prefix + GUEST_NAME
+        return Instance(self.node.state_dir, prefix, nameservers, search_domains)

@@ -31,6 +31,7 @@ from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.id_reservations import reserved
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.host_network import guest_resolvers
 from qvdnode.net.periodic_check import check_once, keep_checking
 from qvdnode.net.settings import NetSettings, Uplink
@@ -76,8 +77,8 @@ async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver])
         peers = open_peers(config, clock)
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
-            nameservers = await _nameservers(config.network)
-            inputs = NodeInputs(config, clock, database, identity, peers, nameservers)
+            resolvers = await _resolvers(config.network)
+            inputs = NodeInputs(config, clock, database, identity, peers, resolvers)
             node = build(inputs, drivers)
             try:
                 await _serve_node(node, tasks, stop)
@@ -86,12 +87,12 @@ async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver])
                 peers.listener.close()
 
 
-async def _nameservers(settings: NetSettings) -> tuple[str, ...]:
-    """The DNS servers of guests; a log line if they should have some and there are none."""
+async def _resolvers(settings: NetSettings) -> Resolvers:
+    """What guests resolve names with; a log line if they should have servers and get none."""
     found = await guest_resolvers(settings)
-    if not found and settings.uplink is not Uplink.NONE:
+    if not found.servers and settings.uplink is not Uplink.NONE:
         log.warning("guests_have_no_resolver", extra={"fix": "set network.resolvers"})
-    return tuple(map(str, found))
+    return found
 
 
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
@@ -144,6 +145,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
+    _ = tasks.essential("guest-limits", node.fleet.watch_limits())
     count = partial(node.rootfs.count, node.fleet.promised)
     await check_once("disk", count)
     _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))

@@ -72,6 +72,9 @@ class FlavourDraft:
     timezone: str
     egress: bool
     """Whether guests may open connections to the world behind the uplink."""
+    idle_minutes: int
+    """After so many minutes without a key or the pointer the client is disconnected, as by a lock;
+    0 for never."""
 
 
 @dataclass(frozen=True, slots=True)

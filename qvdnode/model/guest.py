@@ -76,6 +76,24 @@ class GuestProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitEvents:
+    """How often a guest met its limits since it started, as the kernel counts it."""
+
+    killed: int
+    """Programs killed for want of memory."""
+    forks_refused: int
+    """Processes and threads that were one too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """What a guest can still write; 0 where no inode is left."""
+
+    root_bytes: int
+    home_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class DriverCheck:
     """Whether a driver can start guests on a host now."""
 

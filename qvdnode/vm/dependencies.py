@@ -14,6 +14,7 @@ from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
+    ImageContents,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -30,6 +31,7 @@ class FleetDependencies:
 
     drivers: DriverTable
     rootfs: RootfsProvider
+    contents: ImageContents
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts

@@ -19,6 +19,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
 from qvdnode.vm.core import messages as m
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
@@ -176,6 +177,15 @@ class Fleet:
         """The VM's last starts on this node whose guest is gone, oldest first."""
         return await self._dependencies.past_starts.of(vm_id)
 
+    async def watch_limits(self) -> None:
+        """Measure which guests have reached their limits, until cancelled."""
+        while True:
+            await self._dependencies.clock.sleep(self._dependencies.settings.limits_every_s)
+            actors = [actor for actor in self._actors.values() if not actor.closed]
+            for actor, measured in await asyncio.to_thread(_measured, actors):
+                if measured is not None and not actor.closed:
+                    actor.count_limits(measured)
+
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
         # Actors of adopted guests are tasks of `run`.
@@ -232,3 +242,7 @@ class Fleet:
             # A new actor may have taken its place already.
             if self._actors.get(actor.vm_id) is actor:
                 del self._actors[actor.vm_id]
+
+
+def _measured(actors: Sequence[GuestActor]) -> list[tuple[GuestActor, Measured | None]]:
+    return [(actor, actor.measure_limits()) for actor in actors]

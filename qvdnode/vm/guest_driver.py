@@ -73,7 +73,7 @@ undoes what it began or leaves what `kill` removes.
 from collections.abc import Sequence
 from typing import Protocol
 
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 
 
 class GuestDriver(Protocol):
@@ -145,6 +145,13 @@ class GuestDriver(Protocol):
 
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """What the guest uses now."""
+        ...
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """How often the guest met its limits since it started; zeros for one that is gone.
+
+        Blocks, for two short reads at most.
+        """
         ...
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:

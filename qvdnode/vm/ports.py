@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestPort, GuestRoot, IdRange
+from qvdnode.model.guest import FreeSpace, GuestPort, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.image_lack import Lacking
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.start_record import StartRecord
@@ -37,6 +38,10 @@ class RunFolders(Protocol):
 
     def write_params(self, vm_id: VmId, content: bytes) -> None:
         """Replace the parameters of the session script; raises HostFailed."""
+        ...
+
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Replace the sentence that the session script's `notify` shows; raises HostFailed."""
         ...
 
     def follow(
@@ -97,6 +102,10 @@ class RootfsProvider(Protocol):
         """
         ...
 
+    def free_space(self, root: GuestRoot) -> FreeSpace:
+        """What the guest can still write to its root and its home; raises HostFailed. Blocks."""
+        ...
+
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Undo `mount`, throw the root away and keep the home; safe to repeat."""
         ...
@@ -107,6 +116,14 @@ class RootfsProvider(Protocol):
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this instance that belong to none of `keep`; name them."""
+        ...
+
+
+class ImageContents(Protocol):
+    """What images have."""
+
+    async def lacking_of(self, order: DesktopOrder) -> Lacking:
+        """What the desktop's image lacks of what its flavour wants; raises HostFailed."""
         ...
 
 

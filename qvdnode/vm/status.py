@@ -1,12 +1,13 @@
 """State of this node's VMs, as values for other packages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.guest_limits import LimitReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,5 @@ class GuestStatus:
     """The guest's IPv4 address."""
     steps: Mapping[str, float]
     """Seconds that each step of the start took."""
+    limits: Sequence[LimitReached] = ()
+    """Which of its limits this start has reached."""

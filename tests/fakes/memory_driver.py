@@ -20,6 +20,7 @@ from qvdnode.model.guest import (
     GuestRoot,
     GuestSpec,
     IdRange,
+    LimitEvents,
 )
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
@@ -40,6 +41,7 @@ class MemoryFolder:
     options: bytes = b""
     """What the session script told the display: the parameters."""
     log: str = ""
+    notice: bytes = b""
     display_pid: int | None = None
     desktop_exit: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
@@ -60,6 +62,7 @@ class MemoryGuest:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     display: SimulatedNxagent | None = None
     display_gone: asyncio.Event = field(default_factory=asyncio.Event)
+    limit_events: LimitEvents = field(default_factory=lambda: LimitEvents(0, 0))
 
 
 @dataclass(eq=False, slots=True)
@@ -141,7 +144,7 @@ class MemoryDriver:
                 return SessionExit.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
-            case "resume" | "suspend" if not running:
+            case "resume" | "suspend" | "notify" if not running:
                 return SessionExit.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
@@ -149,7 +152,7 @@ class MemoryDriver:
             case "resume":
                 folder.options = folder.params
                 return SessionExit.OPTIONS_HOLD
-            case "suspend":
+            case "suspend" | "notify":
                 pass
             case _:
                 return SessionExit.UNKNOWN_VERB
@@ -206,6 +209,12 @@ class MemoryDriver:
         """A tenth of what it may have."""
         limit = spec.memory_mib * 1024 * 1024 if self._guest(spec) is not None else 0
         return GuestMemory(limit // 10, limit)
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """As the test set it."""
+        self._fail("limit_events")
+        guest = self._guest(spec)
+        return LimitEvents(0, 0) if guest is None else guest.limit_events
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End guests that nobody knows."""
@@ -282,6 +291,10 @@ class MemoryRunFolders:
         if error is not None:
             raise error
         self._folder(vm_id).params = content
+
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Keep it."""
+        self._folder(vm_id).notice = content
 
     def follow(
         self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]

@@ -199,7 +199,9 @@ async def _network(config: Config) -> NetworkFacts:
         connections_guest=config.network.connections_max,
         guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
         subnet_clash=clashes[0] if clashes else None,
-        resolvers=None if config.network.uplink is Uplink.NONE else await _resolvers(config),
+        resolvers=None
+        if config.network.uplink is Uplink.NONE
+        else await guest_resolvers(config.network),
         ports=[
             PortFacts(
                 section=section,
@@ -211,10 +213,6 @@ async def _network(config: Config) -> NetworkFacts:
             for section, listener in listeners
         ],
     )
-
-
-async def _resolvers(config: Config) -> list[str]:
-    return [str(address) for address in await guest_resolvers(config.network)]
 
 
 async def _rules_refusal() -> str | None:

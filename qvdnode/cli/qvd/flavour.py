@@ -68,6 +68,14 @@ FIELDS: Final[dict[str, Any]] = {
     "egress": Annotated[
         bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
     ],
+    "idle_minutes": Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="N",
+            help="Disconnect after so many minutes without a key or the pointer; 0 for never.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 

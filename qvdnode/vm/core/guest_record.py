@@ -66,7 +66,8 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**order["flavour"]),
+            # Files of earlier releases do not have it.
+            flavour=Flavour(**{"idle_minutes": 0, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),

@@ -23,7 +23,7 @@ from qvdnode.host.lxc_locks import remove_locks
 from qvdnode.host.network_namespaces import NetworkNamespace, of_process
 from qvdnode.host.probes import programs
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
@@ -218,6 +218,11 @@ class LxcDriver:
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """The group's charge and limit."""
         return GuestMemory(*self._cgroups.memory(self._group(spec.name)))
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """The kernel's counters of the guest's group."""
+        group = self._group(spec.name)
+        return LimitEvents(self._cgroups.killed(group), self._cgroups.forks_refused(group))
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End containers of this instance that nobody knows."""

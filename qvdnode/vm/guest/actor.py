@@ -23,9 +23,10 @@ from qvdnode.vm import retry
 from qvdnode.vm.core import effects as e
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop import Desktop, Limits
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import teardown
+from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.row_writer import RowWriter
 from qvdnode.vm.resources import GuestResources
@@ -178,6 +179,7 @@ class GuestActor:
             driver=None if guest is None else guest.driver,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
+            limits=() if guest is None else guest.limits.reached,
         )
 
     async def memory(self) -> GuestMemory | None:
@@ -196,6 +198,22 @@ class GuestActor:
         """With which order the guest was admitted that runs or comes up."""
         guest = self._guest
         return guest.order if guest is not None and guest.admitted else None
+
+    # -- its limits ----------------------------------------------------------------------------
+
+    def measure_limits(self) -> Measured | None:
+        """What the guest has used up; None when none runs. Blocks shortly; any thread may call."""
+        guest = self._guest
+        return None if guest is None else limit_check.measure(self._dependencies, guest)
+
+    def count_limits(self, measured: Measured) -> None:
+        """Count what was measured, and show its user what waits to be shown."""
+        guest = self._guest
+        if guest is None or guest.process is None:
+            return
+        limit_check.count(self._dependencies, guest, measured)
+        if guest.notices.waiting:
+            _ = self._begin("notice", limit_check.show_notice(self._dependencies, guest))
 
     # -- effects -------------------------------------------------------------------------------
 

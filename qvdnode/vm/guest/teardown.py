@@ -72,7 +72,15 @@ async def keep_logs(
         except FarmError:
             tail = ""  # it ended before it had a folder
         home = None if guest.root is None else guest.root.home
-        record = StartRecord(vm_id, generation, dependencies.clock.now(), reason, failed, tail)
+        record = StartRecord(
+            vm_id,
+            generation,
+            dependencies.clock.now(),
+            reason,
+            failed,
+            tail,
+            guest.limits.reached,
+        )
         await dependencies.past_starts.keep(record, home)
 
 

@@ -34,6 +34,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.guest import DriverCheck
@@ -149,7 +150,12 @@ def make_parts(
             operators=Operators(api_tokens, clock, settings),
             api_tokens=api_tokens,
         ),
-        catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
+        catalogue=Catalogue(
+            Flavours(database),
+            Images(database),
+            cast(Importer, importer),
+            cast(ImageContents, importer.contents),
+        ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),
         nodes=nodes,

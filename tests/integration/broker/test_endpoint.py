@@ -132,7 +132,7 @@ async def test_a_client_that_stalls_in_tls_is_closed(quick_place: Place, said: b
     writer.close()
 
 
-async def test_an_idle_connection_is_closed_with_a_goodbye(quick_place: Place) -> None:
+async def test_an_idle_connection_is_closed_with_close_notify(quick_place: Place) -> None:
     client = await quick_place.client()
     assert (await client.answer(LIST))[0] == 200
     assert await client.ended() == b""
@@ -182,7 +182,7 @@ async def test_an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address(tmp_path:
         assert connection.source == "127.0.0.1"
 
 
-async def test_a_stranger_cannot_fill_the_log(
+async def test_unauthenticated_clients_cannot_fill_the_log(
     quiet_place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = await quiet_place.client()

@@ -133,7 +133,9 @@ CANDIDATES = st.lists(
 
 
 @given(CANDIDATES, st.integers(1, 4), st.integers())
-def test_whoever_is_ranked_can_take_it(candidates: list[Candidate], sample: int, seed: int) -> None:
+def test_every_ranked_node_can_take_the_vm(
+    candidates: list[Candidate], sample: int, seed: int
+) -> None:
     placement = place(WISH, candidates, random.Random(seed), sample=sample)
     loads = {c.load.node_id: c.load for c in candidates}
     ranked = [r.node_id for r in placement.ranked]
