@@ -7,7 +7,6 @@ can read a newer one.
 
 import struct
 from dataclasses import MISSING, Field, asdict, dataclass, fields
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar, get_type_hints
 
 import msgpack
@@ -159,7 +158,6 @@ def version_refusal(oldest: int, newest: int, program: str) -> str:
     )
 
 
-@lru_cache(maxsize=16)
 def _rules(kind: type[Message]) -> "Mapping[str, tuple[type, object]]":
     hints = get_type_hints(kind)
     return {item.name: (hints[item.name], item.default) for item in fields(kind)}
