@@ -41,11 +41,12 @@ from qvdnode.peer.ports import PeerService, Purpose
 from qvdnode.peer.settings import PeerSettings
 from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.proxy.guest_end import DisplayDialer
-from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.vm.fleet import Fleet
 
+READY_POLL_S: Final = 0.1
 WILDCARDS: Final = ("0.0.0.0", "::")
 
 
@@ -80,6 +81,12 @@ def open_directory(config: Config, own: OwnIdentity, clock: Clock) -> Directory:
     member = own.member if own.ready else None
     known = [] if member is None or member.database_node is None else [member.database_node]
     return Directory(config.node.state_dir / state_folder.FARM / FILE_NAME, clock, known)
+
+
+def has_others(config: Config) -> bool:
+    """Whether this host's farm has other nodes, as far as this host knows; raises HostFailed."""
+    own = OwnIdentity(farm_files(config))
+    return own.load() and len(open_directory(config, own, SystemClock()).all()) > 1
 
 
 def advertised(settings: PeerSettings) -> str:
@@ -187,16 +194,21 @@ class FarmPeers:
         _ = tasks.essential("peer-port", self._parts.listener.run(join))
         _ = tasks.essential("peer-rows", self._parts.directory.run())
         _ = tasks.essential("peer-certificate", self.enrolment.run())
-        _ = tasks.essential("peer-links", desktops.links.run())
-        self._parts.directory.on_change(lambda: self._link(desktops.links))
-        self._link(desktops.links)
+        _ = tasks.essential("peer-links", self._keep_links(desktops.links))
 
-    def _link(self, links: NodeLinks) -> None:
-        """Have a link to every other node that serves."""
-        own = self._parts.own
-        here = own.node_id if own.ready else None
-        ids = {peer.address.node_id for peer in self._parts.directory.all() if peer.serves}
-        links.follow(ids - {here})
+    async def _keep_links(self, links: NodeLinks) -> None:
+        """Link to every other node that serves, once this one knows which it is itself."""
+        own, directory = self._parts.own, self._parts.directory
+        while not own.ready:
+            await self._clock.sleep(READY_POLL_S)
+
+        def follow() -> None:
+            ids = {peer.address.node_id for peer in directory.all() if peer.serves}
+            links.follow(ids - {own.node_id})
+
+        directory.on_change(follow)
+        follow()
+        await links.run()
 
     async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
         """As admin.parts.FarmAccess."""
