@@ -117,7 +117,6 @@ TESTED_BY: Final = {
     "integration/peer/test_guest_stream.py": ("tls/stream_pipe.py",),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),
-    "unit/session/test_desktops.py": ("session/connect.py",),
     "unit/vm/test_fleet.py": (
         "vm/dependencies.py",
         "vm/display/operations.py",
@@ -128,6 +127,5 @@ TESTED_BY: Final = {
         "vm/resources.py",
     ),
     "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
-    "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

@@ -112,7 +112,7 @@ class Joining:
         host = self._host
         limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + RETRY_S
         deadline_s = self._clock.monotonic_s() + limit_s
-        told = False
+        logged = False
         while True:
             try:
                 return await self._nodes.join(
@@ -126,7 +126,7 @@ class Joining:
             except Conflict as error:
                 if self._clock.monotonic_s() > deadline_s:
                     raise
-                if not told:
+                if not logged:
                     log.info("node_name_in_use", extra={"because": str(error), "wait_s": limit_s})
-                told = True
+                logged = True
             await self._clock.sleep(RETRY_S)

@@ -1,8 +1,8 @@
 """The state folder: made at first start, checked at every start.
 
-Guests enter it under shifted ids, so every folder above it needs o+x; that is checked and told,
-never changed, since the folders above are not ours. Nor may anybody else control it: whoever can
-replace `tls/` has the node's key, and whoever can replace `lxc/` runs hooks as root.
+Guests enter it under shifted ids, so every folder above it needs o+x. That is checked and never
+changed, since the folders above are not ours. No other user may control the folder: to replace
+`tls/` gives the node's key, and to replace `lxc/` runs hooks as root.
 """
 
 import os

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestSpec
 from qvdnode.model.ids import NodeId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
@@ -20,6 +22,7 @@ from qvdnode.vm.ports import (
     RunFolders,
     VmStore,
 )
+from qvdnode.vm.resources import GuestResources
 from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
@@ -48,6 +51,14 @@ class FleetDependencies:
     tell_viewer: Callable[[ViewerEvent], None]
     """Sends an event to the node that its viewer is connected to; must not block."""
 
+    def driver(self, guest: GuestResources) -> GuestDriver:
+        """The driver that runs the guest; raises HostFailed when this node lacks it."""
+        return self.drivers.get(guest.driver)
+
+    def spec(self, guest: GuestResources) -> GuestSpec | None:
+        """What the driver needs to know of the guest, once everything for it is there."""
+        return guest.spec(self.instance.prefix, self.run_folders.path(guest.order.vm.id))
+
 
 @dataclass(frozen=True, slots=True)
 class FleetState:
@@ -59,8 +70,8 @@ class FleetState:
     slots: IdSlots
     state_files: StateFiles
     promised: Callable[[], Sequence[DesktopOrder]]
-    """The orders of all guests that run or come up."""
+    """The orders of all guests that start or run."""
 
     def promised_mib(self) -> int:
-        """Memory of the flavours of all guests that run or come up."""
+        """Memory of the flavours of all guests that start or run."""
         return sum(order.flavour.memory_mib for order in self.promised())

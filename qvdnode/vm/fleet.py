@@ -142,7 +142,7 @@ class Fleet:
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
-        """The orders with which all guests were admitted that run or come up."""
+        """The orders of all guests that start or run, each as it was admitted."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
 

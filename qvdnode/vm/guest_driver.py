@@ -27,7 +27,8 @@ wait_exit       for as long as the guest runs
 power_off, kill power_off asks; kill comes after the time limit, or at once. Both may come again
 find            at the start of the node, for each state file that names this driver
 sweep           at the start of the node, and at its end if guests are to end with it
-memory          when somebody looks
+memory          when an administrator looks at the VM
+limit_events    every few seconds, for as long as the guest runs
 check           at the start of the node, then periodically; and by `qvdnode doctor`
 =============== =================================================================================
 
@@ -150,7 +151,8 @@ class GuestDriver(Protocol):
     def limit_events(self, spec: GuestSpec) -> LimitEvents:
         """How often the guest met its limits since it started; zeros for one that is gone.
 
-        Blocks, for two short reads at most.
+        Zero as well for a limit that the driver cannot count. Blocks, for two short reads at most:
+        a driver that must ask an engine or an agent keeps what it was told last.
         """
         ...
 

@@ -45,7 +45,7 @@ class RunFolders(Protocol):
         ...
 
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Report what the display's log holds, once before this returns and whenever it grows.
 

@@ -297,7 +297,7 @@ class MemoryRunFolders:
         self._folder(vm_id).notice = content
 
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Parse each line as it comes."""
         folder, parser = self._folder(vm_id), LogParser()
@@ -305,7 +305,7 @@ class MemoryRunFolders:
         def read(piece: str) -> None:
             events = parser.feed(piece.encode())
             if events:
-                heard(events)
+                report(events)
 
         folder.readers.append(read)
         read(folder.log)

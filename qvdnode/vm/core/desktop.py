@@ -1,8 +1,7 @@
 """The core of one VM: takes one message, changes its state, returns effects. Pure.
 
-It joins the guest's table (lifecycle.py), its display (display_machine.py) and whoever wants
-something of the VM (clients.py). `handle` is the only way in; qvdnode/vm/__init__.py tells what is
-around it.
+It joins the guest's table (lifecycle.py), its display (display_machine.py) and the open requests
+(clients.py). Only `handle` changes the state; qvdnode/vm/__init__.py describes the package.
 """
 
 # long: the one writer of a VM's state reads as a whole; its parts have files of their own
@@ -72,7 +71,7 @@ class Desktop:
     params: DisplayParams = field(default_factory=DisplayParams)
     """Display parameters of the client that waits or was attached last."""
     error: FarmError | None = None
-    """Why the last start failed, or why the desktop ended when nobody wanted it to."""
+    """Why the last start failed, or why the desktop ended unexpectedly."""
     end_reason: str | None = None
     """Why the last guest ended or ends; None while one is wanted."""
     place: int | None = None
@@ -112,7 +111,7 @@ class Desktop:
 
     @property
     def idle(self) -> bool:
-        """Whether the VM is at rest and nobody waits for anything."""
+        """Whether the VM is stopped or failed, all is written, and no request is open."""
         return self.state in AT_REST and self.written == self.writes and self.clients.idle
 
     @property
@@ -263,7 +262,7 @@ class Desktop:
         self._step(GuestEvent.STOP_ASKED)
 
     def _refuse(self, error: FarmError) -> None:
-        # Whoever waits hears of it once what was begun is undone, or after the limit.
+        # The error is sent once what was begun is undone, or after the time limit.
         if self.clients.refuse(error):
             self._arm_attach()
 

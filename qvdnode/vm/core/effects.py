@@ -27,7 +27,7 @@ class Timer(StrEnum):
     REDRAW = "redraw"
     """Limit: how long a display may hold its redraw slot."""
     HANGUP = "hangup"
-    """Repeat SIGHUP, which nxagent may not have heard."""
+    """Repeat SIGHUP, which nxagent may have ignored."""
     PROCESS = "process"
     """Repeat: read the pid of a display that starts."""
     FOLLOW = "follow"
@@ -99,7 +99,7 @@ class Clean:
     reason: str
     """Why the guest ended; kept with its logs."""
     failed: bool
-    """Whether nobody wanted that end."""
+    """Whether that end was not requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Show one sentence to whoever made that request."""
+    """Show one sentence to the client that made the request."""
 
     request: int
     sentence: str
@@ -244,7 +244,7 @@ class HangUp:
     """Send SIGHUP to the display at once. The only effect for which a turn waits."""
 
     again: bool
-    """Whether an earlier one may not have been heard."""
+    """Whether it repeats one that nxagent may have ignored."""
 
 
 @dataclass(frozen=True, slots=True)

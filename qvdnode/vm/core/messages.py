@@ -236,7 +236,7 @@ class ResumePrepared(DisplayMessage):
 
 @dataclass(frozen=True, slots=True)
 class DisplayDismissed(DisplayMessage):
-    """The connection that dismisses the display was made; its log tells the rest."""
+    """The connection that dismisses the display was made; its log reports the effect."""
 
 
 @dataclass(frozen=True, slots=True)

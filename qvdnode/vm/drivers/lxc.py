@@ -225,7 +225,7 @@ class LxcDriver:
         return LimitEvents(self._cgroups.killed(group), self._cgroups.forks_refused(group))
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
-        """End containers of this instance that nobody knows."""
+        """End all other containers of this instance."""
         names = {
             name.removeprefix("monitor-") for name in self._cgroups.children(self._host.group)
         } | {path.stem for path in self._settings.folder.glob(f"{self._settings.prefix}*.conf")}

@@ -53,7 +53,7 @@ class Request:
 
     answer: asyncio.Future[Any]
     viewer: Viewer | None = None
-    """Who is told of progress and, once attached, of an eviction."""
+    """Gets progress and, once attached, a notice of its eviction."""
 
 
 class GuestActor:
@@ -109,7 +109,7 @@ class GuestActor:
         self.post(m.Found(guest.order, acquired, whole, error))
 
     async def run(self) -> None:
-        """Handle messages until the VM is at rest and nobody wants anything of it."""
+        """Handle messages until the VM is stopped or failed, and no request is open."""
         try:
             async with self._tasks:
                 _ = self._tasks.isolated("row", self._row.run())
@@ -126,7 +126,7 @@ class GuestActor:
 
     async def _turn(self, message: m.Message) -> None:
         if not await self._carry_out(message):
-            # An actor that ended by a mistake would leave its guest running, known to nobody.
+            # If the actor ended, its guest would run on without anything to manage it.
             await self._carry_out(m.TurnFailed())
 
     async def _carry_out(self, message: m.Message) -> bool:
@@ -187,15 +187,12 @@ class GuestActor:
         guest = self._guest
         if guest is None or guest.process is None:
             return None
-        folder = self._dependencies.run_folders.path(self.vm_id)
-        spec = guest.spec(self._dependencies.instance.prefix, folder)
-        if spec is None:
-            return None
-        return await self._dependencies.drivers.get(guest.driver).memory(spec)
+        spec = self._dependencies.spec(guest)
+        return None if spec is None else await self._dependencies.driver(guest).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
-        """With which order the guest was admitted that runs or comes up."""
+        """The order with which the guest was admitted that starts or runs; None without one."""
         guest = self._guest
         return guest.order if guest is not None and guest.admitted else None
 
@@ -338,12 +335,12 @@ class GuestActor:
             self._dependencies, self._state, guest, start, self._tasks, self.post
         )
         if guest.process is not None:
-            _ = self._begin("watch-guest", self._until_exit(start, guest.driver, guest.process))
+            _ = self._begin("watch-guest", self._until_exit(start, guest, guest.process))
 
-    async def _until_exit(self, start: int, driver: str, process: GuestProcess) -> None:
+    async def _until_exit(self, start: int, guest: GuestResources, process: GuestProcess) -> None:
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.drivers.get(driver).wait_exit(process),
+            lambda: self._dependencies.driver(guest).wait_exit(process),
             what="exit",
             vm_id=self.vm_id,
         )

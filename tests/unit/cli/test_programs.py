@@ -146,7 +146,6 @@ OTHERWISE = {
     "after": "lists are fetched page after page, up to --limit",
     "blocked": "`block` and `unblock` are two commands",
     "password": "--password-stdin, or typed",
-    "POST /flavours driver": "there is one",
     "POST /users login": "stands in USER",
     "POST /users tenant_id": "stands in USER",
     "POST /flavours name": "stands in FLAVOUR",
