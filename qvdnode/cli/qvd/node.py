@@ -19,6 +19,7 @@ from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.cli.qvd.node_memory import show_memory
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
 
@@ -97,6 +98,12 @@ def remove(node: Node, *, yes: YesFlag = False, as_json: JsonFlag = False) -> No
     ask_first(f"Remove node {node} from the farm? Its homes stay on its host.", yes=yes)
     with_api(lambda api: _call(api, "DELETE", node))
     tell(f"Node {node} is removed.", json=as_json)
+
+
+@app.command(epilog=examples("qvd node memory", "qvd node memory --json"))
+def memory(*, as_json: JsonFlag = False) -> None:
+    """Show where the memory of the node's host went, per desktop, and what was done about it."""
+    show_memory(with_api(lambda api: api.get("/node/memory")), json=as_json)
 
 
 @app.command(epilog=examples("qvd node fence desk2", "qvd node fence desk2 --yes"))
