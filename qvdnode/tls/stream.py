@@ -318,7 +318,7 @@ class TlsStream(asyncio.Protocol):
             self._transport.write(self._out.read())
 
     def _broken(self, error: ssl.SSLError) -> None:
-        self.broken = str(error.reason or error)
+        self.broken = getattr(error, "verify_message", "") or str(error.reason or error)
         self._flush()  # the alert that tells the client why
         self._closing = True
         if self._transport is not None and not self._lost:

@@ -1,6 +1,7 @@
 """Adopts or ends the guests that an earlier process of the node left.
 
-State files say what there was, the kernel what there is, the database whom it belongs to.
+State files list the guests of earlier processes, the kernel those that still run, and the
+database their owners.
 core/recovery.py decides; this module carries that out. It works while the database is away.
 
 A guest is ended for what is known of it, never because a check failed. A failed check is retried;
@@ -207,19 +208,18 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
     if record.boot_id != dependencies.boot_id or record.process is None:
         return False
     vm_id = record.order.vm.id
-    spec = from_record(record).spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(vm_id)
-    )
+    guest = from_record(record)
+    spec = dependencies.spec(guest)
     if spec is None:
         return False
     if (problem := dependencies.drivers.absence(record.driver)) is not None:
-        # Only its driver could tell. It keeps what it has until a node is started with that driver.
+        # Only that driver can find it. Until a node has it, the guest keeps its address and mounts.
         log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": problem})
         return True
     try:
         process = await retry.retry(
             dependencies.clock,
-            lambda: dependencies.drivers.get(record.driver).find(spec),
+            lambda: dependencies.driver(guest).find(spec),
             what="find",
             vm_id=vm_id,
             until_s=until_s,
