@@ -49,7 +49,6 @@ TESTED_BY: Final = {
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
-        "tls/stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
         "cli/doctor/command.py",
