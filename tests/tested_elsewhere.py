@@ -29,6 +29,10 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_hibernation.py": (
+        "memopt/host_tuning.py",
+        "memopt/report.py",
+    ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
@@ -113,6 +117,7 @@ TESTED_BY: Final = {
         "vm/guest/teardown.py",
         "vm/resources.py",
     ),
+    "unit/vm/test_fleet_hibernation.py": ("vm/guest/hibernation.py",),
     "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

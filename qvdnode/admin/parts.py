@@ -22,6 +22,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.memopt.report import MemoryReport
 from qvdnode.model.guest import DriverCheck
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
@@ -96,6 +97,8 @@ class AdminParts:
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]
+    memory: Callable[[], MemoryReport]
+    """Where the host's memory went."""
     not_ready: Callable[[], str | None]
     """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents

@@ -30,11 +30,13 @@ from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
+from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
 from qvdnode.host.cgroups import probe
 from qvdnode.host.forwarding import Forwarding
@@ -48,7 +50,14 @@ from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
+from qvdnode.memopt.core.merging import may_merge
+from qvdnode.memopt.freezer import HostFreezer
 from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.memopt.host_tuning import MemoryTuning
+from qvdnode.memopt.ksm import Ksm
+from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.report import MemoryReporter
+from qvdnode.memopt.zram import Zram
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
@@ -118,6 +127,9 @@ class Node:
     endpoint: Endpoint
     accounts: Accounts
     memory: HostMemoryReader
+    optimiser: MemoryOptimiser
+    memory_tuning: MemoryTuning
+    reporter: MemoryReporter
     inotify: Inotify
     limits: SharedSysctls
     lock_watch: LockWatch
@@ -133,11 +145,20 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
-    memory = HostMemoryReader()
+    memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(inputs, drivers, membership, confinement, rootfs, memory, inotify, viewers)
+    freezer = HostFreezer(cgroups.probe(), clock)
+    admission = HostAdmission(memory.memory, config.memory)
+    fleet = _fleet(
+        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, viewers
+    )
+    admission.show(lambda: fleet.load().promised_mib)
+    ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
+    optimiser = MemoryOptimiser(fleet, freezer, memory, ksm, config.memory, clock)
+    memory.count(optimiser.used_mib)
+    admission.count(optimiser.outlook)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -199,6 +220,9 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         endpoint=endpoint,
         accounts=accounts,
         memory=memory,
+        optimiser=optimiser,
+        memory_tuning=MemoryTuning(config.memory, ksm, zram),
+        reporter=MemoryReporter(memory, optimiser, ksm, zram, lambda: _database_pid(config)),
         inotify=inotify,
         limits=kernel_limits(),
         lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
@@ -240,6 +264,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         hosts=node.hosts,
         load=node.fleet.load,
         facts=facts,
+        memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
         supervisor=supervisor,
@@ -252,13 +277,14 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
-    memory: HostMemoryReader,
+    admission: HostAdmission,
+    freezer: HostFreezer,
     inotify: Inotify,
     viewers: Viewers,
 ) -> Fleet:
     config, instance = inputs.config, inputs.instance
-    admission = HostAdmission(memory.memory, config.memory)
-    fleet = Fleet(
+    mergeable = merging.obstacle() is None
+    return Fleet(
         FleetDependencies(
             drivers=drivers,
             rootfs=rootfs,
@@ -268,6 +294,10 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             past_starts=StoredPastStarts(instance.past_starts),
             store=membership,
             admission=admission,
+            freezer=freezer,
+            may_merge=lambda tenant, others: (
+                mergeable and may_merge(config.memory.ksm, tenant, others)
+            ),
             clock=inputs.clock,
             settings=config.vm,
             instance=instance,
@@ -277,8 +307,6 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             tell_viewer=viewers.deliver,
         )
     )
-    admission.show(lambda: fleet.load().promised_mib)
-    return fleet
 
 
 def _accounts(inputs: NodeInputs) -> Accounts:
@@ -309,6 +337,11 @@ def _user_tokens(inputs: NodeInputs) -> UserTokens:
         life=timedelta(seconds=auth.token_life_s),
         per_user_max=auth.tokens_per_user,
     )
+
+
+def _database_pid(config: Config) -> int | None:
+    server = running_server(config.node.state_dir / "pg" / "data")
+    return None if server is None else server.pid
 
 
 def _disk_check(config: Config) -> Callable[[], str | None]:

@@ -95,6 +95,8 @@ async def _resolvers(settings: NetSettings) -> Resolvers:
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     await node.network.up()
     await _raise_limits(node)
+    network = node.inputs.config.network
+    await node.memory_tuning.up(network.prefix, network.bridge_name, node.memory.memory())
     try:
         await _serve_guests(node, tasks, stop)
     except FarmError:
@@ -125,6 +127,7 @@ async def _raise_limits(node: Node) -> None:
 async def _restore_host(node: Node) -> None:
     """Remove the network and restore the kernel limits; raises HostFailed while guests run."""
     await node.network.down()
+    await node.memory_tuning.down(node.inputs.config.network.prefix)
     back = await asyncio.to_thread(node.limits.release, node.inputs.config.network.prefix)
     log.info("kernel_limits_restored", extra={"to": back})
 
@@ -141,6 +144,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
+    _ = tasks.essential("memory", node.optimiser.run())
     _ = tasks.essential("guest-limits", node.fleet.watch_limits())
     _ = tasks.essential("locks", node.lock_watch.run())
     count = partial(node.rootfs.count, node.fleet.promised)
@@ -202,6 +206,8 @@ async def _shut_down(node: Node) -> None:
             log.warning("leave_not_recorded", extra={"because": str(error)})
     if config.node.stop_guests:
         await _restore_host(node)
+    else:
+        node.memory_tuning.rest()
     node.rootfs.close()
     node.inotify.close()
 

@@ -1,12 +1,12 @@
 """What the fleet is built from (joined in daemon/build.py), and what all its VMs share."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestSpec
-from qvdnode.model.ids import NodeId
+from qvdnode.model.ids import NodeId, TenantId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
@@ -16,6 +16,7 @@ from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
+    GuestFreezer,
     ImageContents,
     PastStarts,
     RootfsProvider,
@@ -40,6 +41,9 @@ class FleetDependencies:
     past_starts: PastStarts
     store: VmStore
     admission: Admission
+    freezer: GuestFreezer
+    may_merge: Callable[[TenantId, Collection[TenantId]], bool]
+    """Whether the kernel may merge the memory of a new guest of that tenant with that of theirs."""
     clock: Clock
     settings: VmSettings
     instance: Instance
@@ -59,6 +63,13 @@ class FleetDependencies:
         """What the driver needs to know of the guest, once everything for it is there."""
         return guest.spec(self.instance.prefix, self.run_folders.path(guest.order.vm.id))
 
+    def control_group(self, guest: GuestResources | None) -> str | None:
+        """The control group by which the guest can be frozen; None when there is none."""
+        spec = None if guest is None else self.spec(guest)
+        if guest is None or spec is None:
+            return None
+        return self.driver(guest).control_group(spec)
+
 
 @dataclass(frozen=True, slots=True)
 class FleetState:
@@ -71,6 +82,8 @@ class FleetState:
     state_files: StateFiles
     promised: Callable[[], Sequence[DesktopOrder]]
     """The orders of all guests that start or run."""
+    merging: Callable[[], Collection[TenantId]]
+    """The tenants of all guests whose memory the kernel may merge."""
 
     def promised_mib(self) -> int:
         """Memory of the flavours of all guests that start or run."""

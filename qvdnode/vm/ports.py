@@ -179,6 +179,30 @@ class VmStore(Protocol):
         ...
 
 
+class GuestFreezer(Protocol):
+    """Freezes guests by their control group, and pushes what is frozen to swap."""
+
+    def freeze(self, group: str) -> None:
+        """Keep the group's processes from running; raises HostFailed. Does not wait."""
+        ...
+
+    def thaw(self, group: str) -> None:
+        """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
+        ...
+
+    def is_frozen(self, group: str) -> bool:
+        """Whether `freeze` was called last, even by an earlier process."""
+        ...
+
+    async def reclaim(self, group: str) -> None:
+        """Wait until the group is frozen, then push its memory to swap; cancel it before a thaw.
+
+        Raises HostFailed or TimedOut when it does not freeze. What cannot be pushed stays where it
+        is.
+        """
+        ...
+
+
 class Admission(Protocol):
     """Whether one more guest fits on this host."""
 

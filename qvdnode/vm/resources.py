@@ -30,6 +30,8 @@ class GuestResources:
     port: GuestPort | None = None
     root: GuestRoot | None = None
     process: GuestProcess | None = None
+    merges: bool = False
+    """Whether the kernel may merge its memory: it was started like that."""
     resume_digest: str | None = None
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class GuestResources:
             memory_mib=flavour.memory_mib,
             cpu_pct=flavour.cpu_pct,
             pids_max=flavour.pids_max,
+            merges=self.merges,
         )
 
     def record(self, boot_id: str) -> GuestRecord | None:
@@ -80,6 +83,7 @@ class GuestResources:
             home=str(self.root.home),
             process=self.process,
             resume_digest=self.resume_digest,
+            merges=self.merges,
         )
 
 
@@ -94,5 +98,6 @@ def from_record(record: GuestRecord) -> GuestResources:
         root=GuestRoot(Path(record.root), Path(record.home)),
         process=record.process,
         resume_digest=record.resume_digest,
+        merges=record.merges,
         limits=LimitCounts(adopted=True),
     )

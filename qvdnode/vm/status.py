@@ -46,5 +46,7 @@ class GuestStatus:
     """The guest's IPv4 address."""
     steps: Mapping[str, float]
     """Seconds that each step of the start took."""
+    unused_since: datetime | None = None
+    """Since when its desktop is suspended and nobody wants it; None while somebody does."""
     limits: Sequence[LimitReached] = ()
     """Which of its limits this start has reached."""

@@ -70,6 +70,8 @@ class NodeProcess:
             "admin": {"address": "127.0.0.1", "port": 0},
             "network": {"subnet": self.subnet},
             "vm": {"id_base": self.id_base, "id_slots": ID_SLOTS},
+            # KSM is the whole host's: other tests run beside this one.
+            "memory": {"ksm": "off"},
             "log": {"format": "json", "level": "info"},
         }
         for name, table in self.settings.items():

@@ -11,6 +11,7 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.cli.qvd.node_memory import show_memory
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
 
@@ -35,6 +36,12 @@ def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
 def show(*, as_json: JsonFlag = False) -> None:
     """Show the node you are logged in to: what it is, carries and can carry."""
     show_fields(with_api(lambda api: api.get("/node")), json=as_json)
+
+
+@app.command(epilog=examples("qvd node memory", "qvd node memory --json"))
+def memory(*, as_json: JsonFlag = False) -> None:
+    """Show where the memory of the node's host went, per desktop, and what was done about it."""
+    show_memory(with_api(lambda api: api.get("/node/memory")), json=as_json)
 
 
 @app.command(epilog=examples("qvd node fence desk2", "qvd node fence desk2 --yes"))

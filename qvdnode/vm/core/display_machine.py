@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
-from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.model.vm_state import UP, DisplayState, VmState
 from qvdnode.vm.core import display, sentences
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop_end import CANNOT_RUN, program_failure
@@ -196,7 +196,7 @@ class Display:
             return [*results, Listens()]
         if self.phase is P.SUSPENDED:
             return [*results, Suspended()]
-        if self.phase is P.OFF and now.guest in {VmState.BOOTING, VmState.RUNNING}:
+        if self.phase is P.OFF and now.guest in {VmState.BOOTING, *UP}:
             return [*results, *self._gone(now)]
         return results
 

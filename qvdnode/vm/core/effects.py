@@ -85,6 +85,18 @@ class ShutDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """Keep the guest's processes from running at once; then push its memory to swap."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """Let the guest's processes run at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End every process of the guest once its bring-up has ended. Retry until none is left."""
 
@@ -306,7 +318,16 @@ class CountFailure:
 
 
 GuestEffect = (
-    BringUp | CancelBringUp | FinishBringUp | WatchGuest | ShutDown | Kill | Clean | ForgetGuest
+    BringUp
+    | CancelBringUp
+    | FinishBringUp
+    | WatchGuest
+    | ShutDown
+    | Freeze
+    | Thaw
+    | Kill
+    | Clean
+    | ForgetGuest
 )
 RowEffect = Record | Release
 ClientEffect = Tell | SeatClient | Answer | Refuse | Evict | DropClient

@@ -71,6 +71,13 @@ class DisconnectAsked:
     request: int
 
 
+@dataclass(frozen=True, slots=True)
+class HibernateAsked:
+    """The node would like to have the memory of a desktop that nobody uses."""
+
+    request: int
+
+
 # -- the node --------------------------------------------------------------------------------------
 
 
@@ -94,6 +101,8 @@ class Found:
     """Whether it can run on; otherwise it must be ended."""
     error: FarmError | None
     """Why it must be ended, where that was not to be expected."""
+    frozen: bool = False
+    """Whether its processes are kept from running: it is hibernated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +181,13 @@ class BringUpFailed(StartMessage):
 @dataclass(frozen=True, slots=True)
 class GuestExited(StartMessage):
     """The guest's PID 1 is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeFailed(StartMessage):
+    """The guest could not be frozen, and must not be taken for hibernated."""
+
+    error: FarmError
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +308,7 @@ Request = (
     | StartAsked
     | StopAsked
     | DisconnectAsked
+    | HibernateAsked
     | DiskFilled
     | Found
     | LeaseLost
@@ -301,7 +318,15 @@ Request = (
     | NodeStops
 )
 OfGuest = (
-    Queued | SlotGiven | Acquired | Launched | BringUpFailed | GuestExited | NothingLeft | Cleaned
+    Queued
+    | SlotGiven
+    | Acquired
+    | Launched
+    | BringUpFailed
+    | GuestExited
+    | FreezeFailed
+    | NothingLeft
+    | Cleaned
 )
 OfDisplayTask = (
     LogFollowed

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.vm_state import VmState
+from qvdnode.model.vm_state import UP, VmState
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _died(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:
     row = owned.get(guest.vm_id)
     is_own = row is not None and row.generation == guest.generation
     was = row.state if row is not None and is_own else VmState.RUNNING
-    return guest.launched_here and was is VmState.RUNNING
+    return guest.launched_here and was in UP
 
 
 def _is_ours(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:

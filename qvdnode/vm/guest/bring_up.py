@@ -134,6 +134,9 @@ class BringUp:
             raise NodeFull(refusal)
         # No await between check and reservation: two starts could share the last memory.
         self._guest.admitted = True
+        # Likewise: two tenants could both be told to be the only one.
+        tenant, merging = order.user.tenant_id, self._state.merging()
+        self._guest.merges = self._dependencies.may_merge(tenant, merging)
 
     async def _acquire(self) -> Generation:
         try:

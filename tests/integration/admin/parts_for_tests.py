@@ -37,6 +37,7 @@ from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
+from tests.fakes.memory_report import MEMORY
 
 FACTS = NodeFacts(
     name="node1",
@@ -139,6 +140,7 @@ def make_parts(
         hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
         load=fleet.load,
         facts=lambda: FACTS,
+        memory=lambda: MEMORY,
         not_ready=not_ready,
         port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,

@@ -131,6 +131,7 @@ SERVED_BY = {
     "GET /vms/{id}/log": "vm log",
     "GET /sessions": "session list",
     "GET /node": "node show",
+    "GET /node/memory": "node memory",
     "GET /nodes": "node list",
     "POST /nodes/{id}/fence": "node fence",
     "GET /audit": "audit list",
