@@ -42,11 +42,11 @@ class Watcher(Protocol):
         """The client's address is now known; `before` was the load balancer's."""
         ...
 
-    def connection_proven(self, connection: "Connection") -> None:
-        """The client has sent a complete request, which is being answered."""
+    def connection_authenticated(self, connection: "Connection") -> None:
+        """A complete request is being answered, which may log in: count it as authenticated."""
         ...
 
-    def connection_unproven(self, connection: "Connection") -> None:
+    def connection_unauthenticated(self, connection: "Connection") -> None:
         """The client has its answer, and nobody has logged in on the connection."""
         ...
 
@@ -87,14 +87,26 @@ class ConnectionParts:
 class Connection:
     """Satisfies tls.stream.StreamOwner and session.ports.ClientEnd."""
 
-    __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
-                 "_stream", "_taken_over", "_task", "_watcher", "deadline_s",
-                 "proven")  # fmt: skip
+    __slots__ = (
+        "_conversation",
+        "_full",
+        "_login",
+        "_parts",
+        "_relay",
+        "_repeat",
+        "_sentence",
+        "_stream",
+        "_taken_over",
+        "_task",
+        "_watcher",
+        "authenticated",
+        "deadline_s",
+    )  # fmt: skip
 
     def __init__(self, parts: ConnectionParts, watcher: Watcher) -> None:
         self.deadline_s = parts.clock.monotonic_s() + parts.settings.head_limit_s
         """When the endpoint calls `time_up`, by the monotonic clock."""
-        self.proven = False
+        self.authenticated = False
         """Whether somebody has logged in, or a request that may do so is being answered."""
         self._parts = parts
         self._watcher = watcher
@@ -220,9 +232,9 @@ class Connection:
     def _begin(self, head: RequestHead) -> None:
         if self._login is None:
             self._login = self._parts.new_login(self.source)
-        if not self.proven:
-            self.proven = True
-            self._watcher.connection_proven(self)
+        if not self.authenticated:
+            self.authenticated = True
+            self._watcher.connection_authenticated(self)
         self._watcher.connection_busy(self)
         # Off while a request is served: a start may take a minute, and has limits of its own.
         self.deadline_s = math.inf
@@ -251,7 +263,7 @@ class Connection:
 
     async def _serve(self, head: RequestHead) -> None:
         if self._login is None:
-            raise RuntimeError("a request is served once the connection is proven")
+            raise RuntimeError("a request is served after `_begin`")
         request = Request(head, self._login, self.source, self._progress, self)
         try:
             outcome = await answered(self._parts.handlers.handle(request), self._refused)
@@ -288,12 +300,12 @@ class Connection:
         if self._conversation.mid_head and not self._full:
             limit_s = self._parts.settings.head_limit_s
         self.deadline_s = self._parts.clock.monotonic_s() + limit_s
-        if self.proven and self._login is not None:
+        if self.authenticated and self._login is not None:
             if self._login.user_id is not None:
                 self._watcher.connection_rests(self, self._login.user_id)
             else:
-                self.proven = False
-                self._watcher.connection_unproven(self)
+                self.authenticated = False
+                self._watcher.connection_unauthenticated(self)
 
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay until the end; always give the ticket back."""
