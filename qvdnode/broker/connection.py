@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Request
 from qvdnode.broker.login import ConnectionLogin
+from qvdnode.broker.ports import Watcher
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import FarmError
-from qvdnode.model.ids import UserId
 from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
@@ -29,46 +29,6 @@ log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S: Final = 2.0
 """How often a waiting client gets a progress line: some clients give up on a silent connection."""
-
-
-class Watcher(Protocol):
-    """Who keeps the register of connections: the endpoint."""
-
-    def connection_opened(self, connection: "Connection") -> None:
-        """A client has connected."""
-        ...
-
-    def connection_moved(self, connection: "Connection", before: str) -> None:
-        """The client's address is now known; `before` was the load balancer's."""
-        ...
-
-    def connection_authenticated(self, connection: "Connection") -> None:
-        """A complete request is being answered, which may log in: count it as authenticated."""
-        ...
-
-    def connection_unauthenticated(self, connection: "Connection") -> None:
-        """The client has its answer, and nobody has logged in on the connection."""
-        ...
-
-    def connection_rests(self, connection: "Connection", user_id: UserId) -> None:
-        """The connection is idle; its user has logged in."""
-        ...
-
-    def connection_busy(self, connection: "Connection") -> None:
-        """The connection is not idle any more."""
-        ...
-
-    def connection_lost(self, connection: "Connection") -> None:
-        """The connection is closed."""
-        ...
-
-    def connection_refused(self, event: str, connection: "Connection", because: str) -> None:
-        """The client broke a rule of the protocol or a time limit."""
-        ...
-
-    def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run the work of one connection, contained."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
