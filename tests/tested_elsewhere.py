@@ -29,6 +29,11 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_farm.py": (
+        "cli/qvdnode/join.py",
+        "daemon/farm_join.py",
+        "daemon/peers.py",
+    ),
     "e2e/test_hibernation.py": (
         "memopt/host_tuning.py",
         "memopt/report.py",
@@ -44,7 +49,6 @@ TESTED_BY: Final = {
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
-        "tls/stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
         "cli/doctor/command.py",
@@ -100,6 +104,14 @@ TESTED_BY: Final = {
         "host/links.py",
         "net/foreign_firewalls.py",
         "net/host_network.py",
+    ),
+    "integration/peer/test_join_farm.py": (
+        "db/farm.py",
+        "peer/admission.py",
+    ),
+    "integration/peer/test_listener.py": (
+        "peer/hello.py",
+        "peer/own_identity.py",
     ),
     "integration/peer/test_calls.py": (
         "peer/calls_client.py",

@@ -18,6 +18,7 @@ class Announcement:
     client_port: int
     admin_port: int
     fingerprint: str
+    peer_port: int = 0
 
 
 def publish(state_dir: Path, announcement: Announcement) -> None:

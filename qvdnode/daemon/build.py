@@ -22,6 +22,7 @@ from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
+from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -62,7 +63,7 @@ from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
-from qvdnode.proxy.guest_end import DisplayDialer
+from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -92,6 +93,7 @@ class NodeInputs:
     clock: Clock
     database: Database
     identity: NodeIdentity
+    peers: PeerParts
     resolvers: Resolvers
     """What guests resolve names with."""
 
@@ -110,6 +112,8 @@ class Node:
     membership: Membership
     joining: Joining
     nodes: Nodes
+    farm: FarmPeers
+    peer_desktops: PeerDesktops
     sessions: Sessions
     network: GuestNetwork
     confinement: NftConfinement
@@ -136,10 +140,13 @@ class Node:
 
 
 # long: it is the list of the node's parts
-def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Node:
+def build(  # noqa: PLR0915 - as above
+    inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS
+) -> Node:
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
+    farm = FarmPeers(inputs.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
@@ -149,16 +156,18 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
+    events = ViewerEvents(membership.node_id, viewers.deliver)
     freezer = HostFreezer(cgroups.probe(), clock)
     admission = HostAdmission(memory.memory, config.memory)
     fleet = _fleet(
-        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, viewers
+        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, events
     )
     admission.show(lambda: fleet.load().promised_mib)
     ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
     optimiser = MemoryOptimiser(fleet, freezer, memory, ksm, config.memory, clock)
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
+    peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -174,8 +183,8 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         sample=config.cluster.placement_sample,
     )
     starts = LocalPlacement(choice, membership.node_id)
-    # One node to a farm as yet: the table of hosts has this one alone.
-    hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
+    look = inputs.peers.directory.refresh
+    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, look)
     connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
@@ -186,21 +195,30 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         inputs.identity.context,
         clock,
         config.clients,
-        DisplayDialer(config.clients.relay),
+        peer_desktops.dialer,
         trim_memory,
     )
     return Node(
         inputs=inputs,
         membership=membership,
         joining=Joining(
-            Host(config.node.name, config.clients.address, boot_id(), drivers.offered),
+            Host(
+                config.node.name,
+                advertised(config.peer),
+                inputs.peers.port,
+                boot_id(),
+                drivers.offered,
+            ),
             database,
             membership,
             clock,
             config.cluster,
+            farm=farm.enrolment,
             prepare=lambda: ensure_first_token(accounts.operators, config.node.state_dir),
         ),
         nodes=nodes,
+        farm=farm,
+        peer_desktops=peer_desktops,
         sessions=sessions,
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
@@ -261,6 +279,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
+        farm=node.farm,
         hosts=node.hosts,
         load=node.fleet.load,
         facts=facts,
@@ -280,7 +299,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     admission: HostAdmission,
     freezer: HostFreezer,
     inotify: Inotify,
-    viewers: Viewers,
+    events: ViewerEvents,
 ) -> Fleet:
     config, instance = inputs.config, inputs.instance
     mergeable = merging.obstacle() is None
@@ -304,7 +323,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             boot_id=boot_id(),
             lease_problem=membership.lease_problem,
             node_id=membership.node_id,
-            tell_viewer=viewers.deliver,
+            tell_viewer=events.deliver,
         )
     )
 

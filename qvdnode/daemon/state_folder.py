@@ -18,9 +18,11 @@ from qvdnode.model.errors import HostFailed
 
 IDENTITY: Final = "tls"
 """The node's certificate and key."""
-PRIVATE: Final = (IDENTITY, "state", "past-starts")
+FARM: Final = "farm"
+"""What makes this host a node of its farm: keys, certificate, addresses of other nodes."""
+PRIVATE: Final = (IDENTITY, FARM, "state", "past-starts")
 SHARED: Final = ("images", "homes", "vms", "lxc", "run")
-LOOKED_INTO: Final = (IDENTITY, "state", "past-starts", "images", "lxc")
+LOOKED_INTO: Final = (IDENTITY, FARM, "state", "past-starts", "images", "lxc")
 """What is in these is the node's alone; the other folders hold what guests own."""
 DATABASE: Final = "pg"
 """Its account may own it; the embedded server sees to that."""

@@ -10,7 +10,7 @@ in the end the guest is adopted unchecked, since the node notices its end.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -146,25 +146,28 @@ async def sweep(dependencies: FleetDependencies, kept: Sequence[GuestRecord]) ->
     prefix = dependencies.instance.prefix
     vms = [record.order.vm.id for record in kept]
     generations = [(record.order.vm.id, record.generation) for record in kept]
-    swept: list[str] = []
+    guests = [(record.driver, f"{prefix}-{record.order.vm.id}") for record in kept]
     # Guests first: nothing is taken from under one that still runs.
-    for work in (
-        dependencies.drivers.sweep(
-            [(record.driver, f"{prefix}-{record.order.vm.id}") for record in kept]
-        ),
-        dependencies.confinement.reconcile([record.port for record in kept]),
-        dependencies.rootfs.sweep(generations),
-        dependencies.run_folders.sweep(vms),
-    ):
-        # One leftover must not keep the node from starting.
-        with contained("sweep_failed"):
-            try:
-                swept += await work
-            except FarmError as error:
-                log.warning("sweep_failed", extra={"because": str(error)})
+    swept = await _swept(dependencies.drivers.sweep(guests))
+    others = await asyncio.gather(
+        _swept(dependencies.confinement.reconcile([record.port for record in kept])),
+        _swept(dependencies.rootfs.sweep(generations)),
+        _swept(dependencies.run_folders.sweep(vms)),
+    )
+    swept += [name for names in others for name in names]
     for name in swept:
         log.warning("leftover_removed", extra={"what": name})
     return swept
+
+
+async def _swept(work: Awaitable[Sequence[str]]) -> list[str]:
+    """What one sweep removed. One that fails must not keep the node from starting."""
+    with contained("sweep_failed"):
+        try:
+            return list(await work)
+        except FarmError as error:
+            log.warning("sweep_failed", extra={"because": str(error)})
+    return []
 
 
 async def release_unknown(
