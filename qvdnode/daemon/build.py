@@ -183,7 +183,8 @@ def build(  # noqa: PLR0915 - as above
         sample=config.cluster.placement_sample,
     )
     starts = LocalPlacement(choice, membership.node_id)
-    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes)
+    look = inputs.peers.directory.refresh
+    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, look)
     connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)

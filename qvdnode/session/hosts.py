@@ -1,7 +1,7 @@
 """Finds the host of a desktop: this node, or another one that this node has a link to."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -26,6 +26,10 @@ class Statuses:
     """Why nodes could not be asked, for a person."""
 
 
+async def _nobody_new() -> None:
+    """A farm whose nodes are all known."""
+
+
 class Hosts:
     """The table of hosts, and the way to each desktop's."""
 
@@ -36,13 +40,16 @@ class Hosts:
         others: Mapping[NodeId, DesktopHost],
         starts: LocalPlacement,
         nodes: Nodes,
+        look: Callable[[], Awaitable[None]] = _nobody_new,
     ) -> None:
+        """`look` reads which nodes there are: one that has just joined may not be known yet."""
         self.local = local
         """This node."""
         self._here = here
         self._others = others
         self._starts = starts
         self._nodes = nodes
+        self._look = look
 
     async def running(self, vm_id: VmId, owner: NodeId | None) -> DesktopHost:
         """The host that runs the VM; `owner` is the one in its row.
@@ -90,6 +97,8 @@ class Hosts:
         here = {status.order.vm.id: status for status in await self.local.statuses()}
         others = {vm.owner_node for vm in vms if vm.id not in here} - {None, self._here()}
         asked = [node_id for node_id in others if node_id is not None]
+        if any(node_id not in self._others for node_id in asked):
+            await self._look()
         answers = await asyncio.gather(*(self._ask(node_id) for node_id in asked))
         known, problems = dict(here), {}
         for node_id, answer in zip(asked, answers, strict=True):
@@ -111,7 +120,11 @@ class Hosts:
 
     async def _route(self, vm_id: VmId, owner: NodeId | None) -> Route:
         runs_here = await self.local.status(vm_id) is not None
-        return route(owner, self._here(), self._others, runs_here=runs_here)
+        way = route(owner, self._here(), self._others, runs_here=runs_here)
+        if isinstance(way, Unlinked):
+            await self._look()
+            way = route(owner, self._here(), self._others, runs_here=runs_here)
+        return way
 
     def _chosen(self, order: DesktopOrder) -> DesktopHost:
         way = to_node(self._starts.choose(order), self._here(), self._others)

@@ -39,13 +39,19 @@ class World:
         self.full = False
         self.alive = True
         self.asked = 0
+        self.links = {LINKED: self.linked}
+        self.joined: dict[NodeId, FakeFleet] = {}
         self.hosts = Hosts(
             self.here,
             lambda: self.node_id,
-            {LINKED: self.linked},
+            self.links,
             cast("LocalPlacement", self),
             cast("Nodes", self),
+            self.look,
         )
+
+    async def look(self) -> None:
+        self.links |= self.joined
 
     def choose(self, order: DesktopOrder) -> NodeId:
         self.asked += 1
@@ -105,6 +111,17 @@ async def test_what_runs_out_of_reach_is_not_asked_here() -> None:
         await world.hosts.running(VmId(7), AWAY)
     world.here.put(desktop_order(7), VmState.RUNNING)
     assert await world.hosts.running(VmId(7), AWAY) is world.here
+
+
+async def test_a_node_that_has_just_joined_is_found() -> None:
+    """Its row is there before this node has read it."""
+    world = World()
+    world.joined[AWAY] = FakeFleet()
+    world.joined[AWAY].put(desktop_order(7), VmState.RUNNING)
+    assert await world.hosts.running(VmId(7), AWAY) is world.joined[AWAY]
+    del world.links[AWAY]
+    told = await world.hosts.statuses([desktop_order(7, owner=AWAY).vm])
+    assert list(told.known) == [7]
 
 
 async def test_each_host_tells_of_its_vms_and_the_rest_is_explained() -> None:
