@@ -14,8 +14,8 @@ from qvdnode.model.errors import Invalid, NotFound
 SUFFIX: Final = ".toml"
 SESSION_FOLDER: Final = "usr/lib/qvd"
 _PACKAGE: Final = files("qvdnode.image")
-_GUARD: Final = f"{SESSION_FOLDER}/nx-guard.so"
-_GUARD_SOURCE: Final = f"{SESSION_FOLDER}/nx-guard.c"
+_LIBRARIES: Final = ("nx-guard", "gtk4-input")
+"""Preloaded: the one into nxagent, the other into the desktop's programs. Each is one C file."""
 _HOOKS: Final = b"Programs here are run by the session script with its verb as their argument.\n"
 AS_IS: Final = Choice()
 
@@ -95,7 +95,8 @@ def _whole(
     for text in texts:
         contents |= {path: here for path, one in text.files.items() if (here := _inline(one))}
     made = choose(name, texts, {**contents, **beside}, choice)
-    return replace(made, libraries={_GUARD: _GUARD_SOURCE})
+    at = [f"{SESSION_FOLDER}/{library}" for library in _LIBRARIES]
+    return replace(made, libraries={f"{path}.so": f"{path}.c" for path in at})
 
 
 def _inline(one: FileText) -> tuple[bytes, int] | None:
@@ -108,7 +109,8 @@ def _session_files() -> dict[str, tuple[bytes, int]]:
     contents = {f"{SESSION_FOLDER}/hooks.d/README": (_HOOKS, 0o644)}
     contents |= _folder(guest / "qvd", SESSION_FOLDER, 0o755)
     contents |= _folder(guest / "bin", "usr/local/bin", 0o755)
-    contents[_GUARD_SOURCE] = ((guest / "nx-guard.c").read_bytes(), 0o644)
+    for library in _LIBRARIES:
+        contents[f"{SESSION_FOLDER}/{library}.c"] = ((guest / f"{library}.c").read_bytes(), 0o644)
     return contents
 
 

@@ -68,6 +68,8 @@ class FlavourDraft:
     timezone: str
     egress: bool
     """Whether guests may open connections to the world behind the uplink."""
+    nesting: bool
+    """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
 
 
 @dataclass(frozen=True, slots=True)

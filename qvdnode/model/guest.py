@@ -61,6 +61,8 @@ class GuestSpec:
     memory_mib: int
     cpu_pct: int
     pids_max: int
+    nesting: bool = False
+    """Whether programs may mount in namespaces of their own."""
 
 
 @dataclass(frozen=True, slots=True)

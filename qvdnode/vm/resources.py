@@ -51,6 +51,7 @@ class GuestResources:
             memory_mib=flavour.memory_mib,
             cpu_pct=flavour.cpu_pct,
             pids_max=flavour.pids_max,
+            nesting=flavour.nesting,
         )
 
     def record(self, boot_id: str) -> GuestRecord | None:

@@ -49,6 +49,10 @@ class NewFlavour(RequestBody):
     locale: Locale = "C.UTF-8"
     timezone: Timezone = "Etc/UTC"
     egress: bool = Field(default=True, description="Whether guests reach the world outside.")
+    nesting: bool = Field(
+        default=False,
+        description="Whether bubblewrap, flatpak and podman run; docs/security.md tells the price.",
+    )
 
 
 class FlavourChange(RequestBody):
@@ -67,6 +71,7 @@ class FlavourChange(RequestBody):
     locale: Locale = LeftOut
     timezone: Timezone = LeftOut
     egress: bool = LeftOut
+    nesting: bool = LeftOut
 
 
 class FlavourView(AnswerModel):
@@ -89,6 +94,7 @@ class FlavourView(AnswerModel):
     locale: str
     timezone: str
     egress: bool
+    nesting: bool
 
 
 class FlavourList(AnswerModel):

@@ -65,6 +65,13 @@ FIELDS: Final[dict[str, Any]] = {
     "egress": Annotated[
         bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
     ],
+    "nesting": Annotated[
+        bool | None,
+        typer.Option(
+            "--nesting/--no-nesting",
+            help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 

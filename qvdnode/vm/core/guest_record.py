@@ -16,6 +16,8 @@ from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
+SINCE: Final = {"nesting": False}
+"""Fields of a flavour that state files of earlier programs lack, with what was so then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**order["flavour"]),
+            flavour=Flavour(**{**SINCE, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),
