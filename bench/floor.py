@@ -32,10 +32,10 @@ from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.net.core import frame_rules, names, packet_rules
 from qvdnode.net.core.frame_rules import AllowedSource
 from qvdnode.vm.core import lxc_config
-from qvdnode.vm.core.session_facts import ExitCode
 from qvdnode.vm.drivers.lxc import SEARCH_PATH, SESSION_SCRIPT
 from qvdnode.vm.run_folder import INODES, SIZE_KIB
 from qvdnode.wire import session_params
+from qvdnode.wire.session_exit import SessionExit
 from tests.harness.farm import FLAVOUR
 
 ACCOUNT: Final = "bare"
@@ -118,7 +118,7 @@ class BareDesktop:
         with self._step("plug"):
             await self._plug()
         with self._step("session"):
-            await self._run_session("start", {ExitCode.OK})
+            await self._run_session("start", {SessionExit.DONE})
         with self._step("listen"):
             await self._count(LISTENS, 1)
 
@@ -127,7 +127,7 @@ class BareDesktop:
         self.steps.clear()
         with self._step("session"):
             if not self._options_hold:
-                await self._run_session("resume", {ExitCode.OK, ExitCode.OPTIONS_HOLD})
+                await self._run_session("resume", {SessionExit.DONE, SessionExit.OPTIONS_HOLD})
                 self._options_hold = True
         with self._step("listen"):
             before = self._log().count(LISTENS)

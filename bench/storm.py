@@ -96,7 +96,7 @@ async def bare_storm(image: Path) -> list[float]:
         new_screen() as (display, watcher),
         floor(image, display, USERS) as desktops,
     ):
-        slots = asyncio.Semaphore(VmSettings(Path()).starts_at_once)
+        slots = asyncio.Semaphore(VmSettings().starts_at_once)
         began = time.monotonic()
         async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
             group.create_task(windows(watcher, began, shown_s))

@@ -1,4 +1,4 @@
-"""What comes from other nodes of a farm, and from strangers who pretend to."""
+"""What other nodes of a farm send, and hosts that pretend to be nodes."""
 
 import contextlib
 import random
@@ -8,6 +8,8 @@ from fuzz.target import Target
 from qvdnode.cluster.core.swim.machine import Identity, Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.wire.load_record import LoadRecord, decode_load, encode_load
+from qvdnode.wire.member_metadata import MemberMetadata
 from qvdnode.wire.swim import (
     Accusation,
     Ack,
@@ -47,7 +49,7 @@ MESSAGES: Final = (
 
 
 def swim_packets(data: bytes) -> None:
-    """What can be read is what would be written, and a member takes it without a mistake."""
+    """A decoded packet encodes to the same bytes, and a member handles it without an exception."""
     with contextlib.suppress(SwimError):
         packet = decode(data, TAG)
         again = encode_header(TAG, packet.sender) + b"".join(map(encode, packet.messages))
@@ -67,10 +69,24 @@ def swim_packets(data: bytes) -> None:
 
 
 def swim_datagrams(data: bytes) -> None:
-    """Nothing that strangers make is opened."""
+    """No packet that was made without a key of the farm is decrypted."""
     ring = Keyring(FARM, [b"k" * 32, b"o" * 16])
     with contextlib.suppress(Forged):
         raise AssertionError(ring.open(data))
+
+
+def loads(data: bytes) -> None:
+    """A datagram of load is refused or is what its records are written as."""
+    with contextlib.suppress(SwimError):
+        if encode_load(TAG, decode_load(data, TAG)) != data:
+            raise AssertionError(data)
+
+
+def member_metadata(data: bytes) -> None:
+    """Metadata says nothing, or what it is written as says the same."""
+    metadata = MemberMetadata.decode(data)
+    if metadata is not None and MemberMetadata.decode(metadata.encode()) != metadata:
+        raise AssertionError(metadata)
 
 
 TARGETS: Final[dict[str, Target]] = {
@@ -79,6 +95,8 @@ TARGETS: Final[dict[str, Target]] = {
         (HEADER, *(HEADER + encode(message) for message in MESSAGES)),
         weight=3,
     ),
+    "loads": Target(loads, (encode_load(TAG, [LoadRecord(*range(1, 21))]),)),
+    "member_metadata": Target(member_metadata, (MemberMetadata(7, "1.0").encode(),)),
     "swim_datagrams": Target(
         swim_datagrams, (Keyring("another", [b"k" * 32]).seal(HEADER, bytes(12)),)
     ),

@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import tarfile
 import tempfile
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +17,7 @@ from qvdnode.daemon.load import parse, tables
 from qvdnode.db.backup_archive import FORMAT, MANIFEST, open_archive
 from qvdnode.db.dsn import single_host_dsns
 from qvdnode.db.postmaster import parse_pid_file
+from qvdnode.image.core import home_snapshot
 from qvdnode.model.errors import BadConfig, Invalid
 from qvdnode.tls.certificate import key_pem, new_key, read_identity, self_signed
 from qvdnode.tls.inspection import facts_of
@@ -47,6 +50,15 @@ def state_files(data: bytes) -> None:
         record = decode(data)
         if decode(encode(record)) != record:
             raise AssertionError(record)
+
+
+def home_snapshots(data: bytes) -> None:
+    """A snapshot of a home is read as it was written, or refused; the seal is put on any text."""
+    seal = hashlib.sha256(data).hexdigest().encode()
+    with contextlib.suppress(Invalid):
+        snapshot = home_snapshot.decode(zlib.compress(data + seal, 0))
+        if home_snapshot.decode(home_snapshot.encode(snapshot)) != snapshot:
+            raise AssertionError(snapshot)
 
 
 def certificates(data: bytes) -> None:
@@ -109,6 +121,16 @@ TARGETS: Final[dict[str, Target]] = {
         ),
     ),
     "backups": Target(backups, (_backup(),)),
+    "home_snapshots": Target(
+        home_snapshots,
+        (
+            b'[1, 5, "alice", "acme", "2026-11-01T10-00-00Z", 512]\n'
+            b'["", "folder", 448, 1000, 1000, 1, 0, 0, 0, [], "", []]\n'
+            b'["a", "file", 420, 1000, 1000, 3, 4, 77, 9, [[0, "' + b"ab" * 32 + b'"]], "",'
+            b' [["user.tag", "00ff"]]]\n'
+            b'["b", "hard link", 420, 0, 0, 3, 4, 77, 9, [], "a", []]\n',
+        ),
+    ),
     "state_files": Target(state_files, (b'{"version": 1, "order": {}, "port": {}}',)),
     "certificates": Target(
         certificates, (CERTIFICATE + b"|" + KEY, _der(CERTIFICATE) + b"|" + _der(KEY))

@@ -56,6 +56,7 @@ BANS: Final = (
 BLIND_CATCHES: Final = {"runtime/supervise.py", "admin/boundary.py", "broker/boundary.py"}
 SKIPS: Final = {
     "tests/integration/image/test_overlay.py": 2,  # one of two, by what the file system can do
+    "tests/integration/image/test_size_limit.py": 1,  # of project quota, in `make stock`
 }
 """Tests that may be skipped, with a reason told by `-ra`; never for want of LXC, PostgreSQL,
 nftables or NX, which are the product."""

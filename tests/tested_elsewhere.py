@@ -15,6 +15,10 @@ TESTED_BY: Final = {
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
     "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
+    "contract/test_desktop_host.py": (
+        "peer/node_links.py",
+        "peer/remote_host.py",
+    ),
     "e2e/test_demo.py": (
         "cli/demo/command.py",
         "cli/demo/farm.py",
@@ -35,7 +39,7 @@ TESTED_BY: Final = {
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
-        "tls/server_stream.py",
+        "tls/stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
         "cli/doctor/command.py",
@@ -72,6 +76,7 @@ TESTED_BY: Final = {
         "image/home_backup/store.py",
         "image/home_backup/writing.py",
     ),
+    "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/paced_stream.py",
@@ -91,6 +96,11 @@ TESTED_BY: Final = {
         "net/foreign_firewalls.py",
         "net/host_network.py",
     ),
+    "integration/peer/test_calls.py": (
+        "peer/calls_client.py",
+        "peer/calls_service.py",
+    ),
+    "integration/peer/test_guest_stream.py": ("tls/stream_pipe.py",),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),
     "unit/session/test_desktops.py": ("session/connect.py",),
@@ -103,6 +113,7 @@ TESTED_BY: Final = {
         "vm/guest/teardown.py",
         "vm/resources.py",
     ),
+    "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
     "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

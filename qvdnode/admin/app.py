@@ -1,4 +1,4 @@
-"""The application for people and programs that administer the farm: REST and probes.
+"""Builds the web application for administrators and their programs: REST and probes.
 
 Run it with `access_log=None`: the boundary writes one line per request itself.
 """
@@ -18,7 +18,7 @@ from qvdnode.runtime.clock import Clock
 
 
 def build_app(parts: AdminParts, clock: Clock) -> web.Application:
-    """The whole application, ready for a runner."""
+    """Build the application from the table of endpoints."""
     app = web.Application(middlewares=[boundary.boundary(clock)], client_max_size=BODY_MAX_BYTES)
     app[PARTS] = parts
     app.on_response_prepare.append(boundary.stamp)

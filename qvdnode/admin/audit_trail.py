@@ -1,7 +1,7 @@
-"""Writes who changed what. A change that is made stays made: the trail never undoes it.
+"""Writes who changed what to the audit trail. A failed entry never undoes the change itself.
 
-While the database is away (a VM can still be stopped then) the entries wait here, in order and
-bounded, and are written when it is back; the log has each of them at once.
+While the database is away, a VM can still be stopped. Entries then wait in a bounded queue and are
+written in order once the database is back. Each is in the log at once.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ RETRY_S: Final = 2.0
 
 
 class AuditTrail:
-    """Takes changes from the front door; `run` writes what had to wait."""
+    """Writes audit entries; `run` writes those that had to wait."""
 
     def __init__(self, audit: Audit, clock: Clock) -> None:
         self._audit = audit
@@ -31,14 +31,14 @@ class AuditTrail:
         self._wake = asyncio.Event()
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
-        """Write them to the log, and to the database now or later."""
+        """Write the entries to the log at once, and to the database now or later."""
         for entry in entries:
             log.info("admin_change", extra={**_fields(entry), "detail": dict(entry.detail)})
             if self._waiting or not await self._written(entry):
                 self._keep(replace(entry, at=self._clock.now()))
 
     async def run(self) -> None:
-        """Write what waits, for ever."""
+        """Write waiting entries until cancelled."""
         while True:
             await self._wake.wait()
             while self._waiting:
@@ -49,7 +49,7 @@ class AuditTrail:
             self._wake.clear()
 
     async def _written(self, entry: AuditEntry) -> bool:
-        """Whether nothing is left to do about it: it is written, or never can be."""
+        """Return False to try again later; True when the entry is written or can never be."""
         try:
             await self._audit.write(entry)
         except Unavailable:

@@ -1,7 +1,7 @@
-"""The request boundary: whatever a request does, it gets one well-formed answer and one log line.
+"""The request boundary: every request gets one well-formed answer and one log line.
 
-From the outside in: correlation id, measurement, the one catch-all. What a matched endpoint goes
-through after that is in dispatch.py.
+From the outside in: correlation id, measurement, the only catch-all. dispatch.py has the steps of a
+matched endpoint.
 """
 
 import logging
@@ -23,21 +23,21 @@ from qvdnode.telemetry.metrics import Counter, Histogram
 log = logging.getLogger(__name__)
 
 REQUESTS = Counter(
-    "qvdnode_admin_requests", "Requests for administrators", ["method", "path", "status"]
+    "qvdnode_admin_requests", "Requests at the admin port", ["method", "path", "status"]
 )
 SECONDS = Histogram(
-    "qvdnode_admin_request_seconds", "How long they took to answer", ["method", "path"]
+    "qvdnode_admin_request_seconds", "Seconds from request to answer", ["method", "path"]
 )
 
 CORRELATION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What may come in from outside: it goes into logs and the audit trail."""
+"""Correlation ids that are accepted from a client: they go into logs and the audit trail."""
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: not worth a log line while all is well."""
+"""Paths that monitors read every few seconds; only their failures are logged."""
 BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
-"""The answer whose head has been sent."""
-ITS_CORRELATION: Final = web.RequestKey("correlation", str)
+"""The answer of a request, once its head is about to be sent."""
+CORRELATION_OF_REQUEST: Final = web.RequestKey("correlation", str)
 UNMATCHED: Final = "unmatched"
-WENT_AWAY: Final = 499
+CLIENT_CLOSED: Final = 499
 """Status in the log for a client that closed the connection before its answer."""
 
 
@@ -47,9 +47,9 @@ def boundary(clock: Clock) -> Middleware:
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         with correlated(given_correlation(request)) as correlation:
-            request[ITS_CORRELATION] = correlation
+            request[CORRELATION_OF_REQUEST] = correlation
             started = clock.monotonic_s()
-            status = WENT_AWAY
+            status = CLIENT_CLOSED
             connection = connection_of(request)
             if connection is not None:
                 connection.request_begun()
@@ -66,7 +66,7 @@ def boundary(clock: Clock) -> Middleware:
 
 
 def given_correlation(request: web.Request) -> str | None:
-    """The caller's correlation id, if it is one that may be written down."""
+    """Return the client's correlation id if it is safe to log, else None."""
     given = request.headers.get(CORRELATION_HEADER, "")
     return given if CORRELATION.fullmatch(given) else None
 
@@ -78,21 +78,21 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         if isinstance(error, BadConfig):
             log.warning("admin_request_misconfigured", extra={"because": str(error)})
         begun = request.get(BEGUN)
-        return problem.answer_error(error) if begun is None else _broken_off(request, begun)
+        return problem.answer_error(error) if begun is None else _aborted(request, begun)
     except web.HTTPException as error:
         return _refused_by_router(error)
     except ConnectionResetError:
-        raise  # the client is gone: nobody to answer
+        raise  # the client has disconnected: there is nobody to answer
     except Exception:
         log.exception("admin_request_failed", extra={"path": request.path[:200]})
         begun = request.get(BEGUN)
         if begun is None:
             return problem.answer(problem.internal_problem())
-        return _broken_off(request, begun)
+        return _aborted(request, begun)
 
 
-def _broken_off(request: web.Request, begun: web.StreamResponse) -> web.StreamResponse:
-    """A second answer must not follow on one that has begun: its end is a closed connection."""
+def _aborted(request: web.Request, begun: web.StreamResponse) -> web.StreamResponse:
+    """Close the connection, so that the client sees that its begun answer is incomplete."""
     if request.transport is not None:
         request.transport.abort()
     return begun
@@ -124,7 +124,7 @@ def _measure(request: web.Request, status: int, seconds: float) -> None:
     if path in QUIET and status < 400:
         return
     if ADMITTED not in request:
-        # Anybody can have this without a token, as often as they like: told as a count.
+        # Anybody can cause this without a token, any number of times: logged as a count.
         event = "admin_request_refused" if status >= 400 else "admin_request_anonymous"
         because = f"{status} for {request.method[:16]} {request.path[:100]}"
         request.app[PARTS].port_events.note(event, request.remote or "?", because)
@@ -142,6 +142,6 @@ def _measure(request: web.Request, status: int, seconds: float) -> None:
 
 
 async def stamp(request: web.Request, response: web.StreamResponse) -> None:
-    """Headers of every answer, streamed ones too; a signal, run just before the head is sent."""
+    """Set the headers of every answer, also streamed ones; aiohttp calls it before the head."""
     request[BEGUN] = response
-    set_headers(response, request.get(ITS_CORRELATION, ""))
+    set_headers(response, request.get(CORRELATION_OF_REQUEST, ""))

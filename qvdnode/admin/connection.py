@@ -1,7 +1,7 @@
-"""One connection of the administrators' port: aiohttp's HTTP over tls.server_stream.
+"""One connection of the administrators' port: aiohttp's HTTP over tls.stream.
 
-aiohttp has no limit for a head and takes a connection for idle only after its handshake. Here a
-connection has a deadline from its first moment, and its register can end it.
+aiohttp has no time limit for a request head, and measures idleness only after the TLS handshake.
+Here a connection has a deadline from the start, and the port's table of connections can end it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AdminConnection:
-    """Satisfies tls.server_stream.StreamOwner and tls.port_connections.PortConnection."""
+    """Satisfies tls.stream.StreamOwner and tls.port_connections.PortConnection."""
 
     __slots__ = (
         "_admitted",
@@ -58,10 +58,10 @@ class AdminConnection:
         self._tls: ServerStream | None = None
         self._http: asyncio.Protocol | None = None
         self._mid_head = True
-        """Whether a head has begun, which is also said of the first one before it has."""
+        """Whether a request head is being received; also True before the first one."""
         self._answering = False
         self._admitted = False
-        """Whether the present request has brought a valid token."""
+        """Whether the current request has a valid token."""
         self._proven = False
         self._full = False
         self._closing = False
@@ -72,7 +72,7 @@ class AdminConnection:
 
     @property
     def source(self) -> str:
-        """The caller's address."""
+        """The client's address."""
         return self.stream.peer
 
     @property
@@ -83,32 +83,33 @@ class AdminConnection:
         return self._tls
 
     def stream_opened(self) -> None:
-        """A caller has connected."""
+        """Add the connection to the port's table."""
         self._connections.opened(self)
 
     def stream_moved(self, before: str) -> None:
-        """The load balancer has named the client."""
+        """Count the connection under the client that the load balancer names."""
         self._connections.moved(self, before)
 
     def stream_ready(self) -> None:
-        """Its handshake is done; the time for the first head goes on running."""
+        """Start HTTP after the TLS handshake; the time for the first head goes on."""
         self._http = self._make_http()
         self._http.connection_made(StreamTransport(self, self._context))
 
     def stream_data(self, data: bytes) -> None:
-        """The caller sent this."""
+        """Pass received bytes to HTTP."""
         if not self._answering and not self._mid_head:
+            # The first byte of a later head starts its limit: more bytes do not prolong it.
             self._mid_head = True
             self._end_by(self._settings.head_limit_s)
         if self._http is not None:
             self._http.data_received(data)
 
     def stream_eof(self) -> None:
-        """The caller sends no more. Who asks over TLS does not half-close: it has left."""
+        """Close too: HTTP clients do not half-close a TLS connection, so this one has left."""
         self.close()
 
     def stream_lost(self) -> None:
-        """The connection is gone."""
+        """Remove the connection from the table, and log why TLS failed, if it did."""
         if self.stream.broken:
             self._connections.events.note(self.stream.broken_event, self.source, self.stream.broken)
         self._connections.lost(self)
@@ -117,14 +118,14 @@ class AdminConnection:
             self._http = None
 
     def stream_full(self) -> None:
-        """The caller does not read its answer."""
+        """Stop writing, and limit the time: the client does not read its answer."""
         self._full = True
         self._end_by(self._settings.idle_limit_s)
         if self._http is not None:
             self._http.pause_writing()
 
     def stream_drained(self) -> None:
-        """The caller has caught up."""
+        """Continue writing: the client has read its answer."""
         self._full = False
         if not self._closing:
             self.deadline_s = math.inf if self._answering else self._later_s()
@@ -132,20 +133,20 @@ class AdminConnection:
             self._http.resume_writing()
 
     def request_begun(self) -> None:
-        """A whole head has come; what its body may take is the handler's to say."""
+        """Remove the deadline: the head is complete, and the handler limits the body."""
         self._answering, self._mid_head, self._admitted = True, False, False
         if not self._full:
             self.deadline_s = math.inf
 
     def request_admitted(self) -> None:
-        """It has brought a valid token."""
+        """Count the connection as authenticated."""
         self._admitted = True
         if not self._proven:
             self._proven = True
             self._connections.authenticated(self)
 
     def request_ended(self) -> None:
-        """Its answer is made; after a request without a valid token it is a stranger's again."""
+        """Set the idle deadline; without a valid token, count as unauthenticated again."""
         self._answering = False
         if not self._closing:
             self.deadline_s = self._later_s()
@@ -154,7 +155,7 @@ class AdminConnection:
             self._connections.unauthenticated(self)
 
     def time_up(self) -> None:
-        """The deadline has passed: of a head, of idleness, or of a goodbye."""
+        """End the connection: the time for a head, for idleness or for closing is over."""
         if self._closing or self._full:
             self.drop()
             return
@@ -165,20 +166,20 @@ class AdminConnection:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye; what was sent before has a while to arrive."""
+        """Send close_notify after all data, and wait `farewell_limit_s` for the client to read."""
         if not self._closing:
             self._closing = True
             self.deadline_s = self._clock.monotonic_s() + self._settings.farewell_limit_s
             self.stream.finish()
 
     def drop(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         self._closing = True
         self.stream.abort()
 
     @property
     def closing(self) -> bool:
-        """Whether nothing more can be sent."""
+        """Whether close or drop was called."""
         return self._closing
 
     def _later_s(self) -> float:
@@ -189,14 +190,14 @@ class AdminConnection:
 
 
 class StreamTransport(asyncio.Transport):
-    """What aiohttp writes to: the plaintext side of a stream."""
+    """The transport that aiohttp writes plaintext to."""
 
     def __init__(self, connection: AdminConnection, context: ssl.SSLContext) -> None:
         super().__init__({"sslcontext": context})
         self.connection = connection
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own
-        """Of the TCP connection, and the context of TLS; the peer's address is its client's."""
+        """Return facts of TCP and TLS; `peername` is the client's, not the load balancer's."""
         tcp = self.connection.stream.transport
         own = super().get_extra_info(name)
         if name == "peername":
@@ -204,36 +205,36 @@ class StreamTransport(asyncio.Transport):
         return own if own is not None or tcp is None else tcp.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send it."""
+        """Send data."""
         self.connection.stream.write(memoryview(data))
 
     def pause_reading(self) -> None:
-        """Take nothing more from the caller."""
+        """Stop reading from the client."""
         self.connection.stream.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take from the caller again."""
+        """Read from the client again."""
         self.connection.stream.resume_reading()
 
     def is_closing(self) -> bool:
-        """Whether nothing more can be sent."""
+        """Whether close or abort was called."""
         return self.connection.closing
 
     def close(self) -> None:
-        """End after what was written."""
+        """Close after the written data is sent."""
         self.connection.close()
 
     def abort(self) -> None:
-        """End at once."""
+        """Close at once."""
         self.connection.drop()
 
 
 ADMITTED: Final = web.RequestKey("admitted", bool)
-"""Set on a request that has brought a valid token."""
+"""Set on a request with a valid token."""
 
 
 def admit(request: web.Request) -> None:
-    """Note that a request has brought a valid token."""
+    """Mark a request as one with a valid token."""
     request[ADMITTED] = True
     connection = connection_of(request)
     if connection is not None:
@@ -241,6 +242,6 @@ def admit(request: web.Request) -> None:
 
 
 def connection_of(request: web.Request) -> AdminConnection | None:
-    """The connection that a request came on; None when another server runs the application."""
+    """Return the connection of a request; None when another server runs the application."""
     transport = request.transport
     return transport.connection if isinstance(transport, StreamTransport) else None

@@ -1,4 +1,7 @@
-"""From a row of the endpoint table to a handler: who asks, what they say, the call, the answer."""
+"""Makes an aiohttp handler from a row of the endpoint table.
+
+It authenticates, reads the body and the query, calls the endpoint and builds the answer.
+"""
 
 from typing import Any, Final
 
@@ -7,7 +10,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from qvdnode.admin.connection import admit
-from qvdnode.admin.endpoint import JSON, AnyEndpoint, Asked, Permission
+from qvdnode.admin.endpoint import JSON, AnyEndpoint, ApiCall, Permission
 from qvdnode.admin.parts import PARTS, AdminParts
 from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
 from qvdnode.admin.reading import NoBody, read_body, read_query
@@ -18,7 +21,7 @@ from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.correlation import correlation_id
 
 BODY_MAX_BYTES: Final = 64 * 1024
-"""Enough for every JSON body there is; streamed ones are not held in memory."""
+"""Enough for every JSON body; streamed bodies are not held in memory."""
 BODY_LIMIT_S: Final = 30.0
 TOKEN_MAX: Final = 256
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
@@ -27,36 +30,36 @@ NO_TOKEN: Final = "Send an API token in the header `Authorization: Bearer TOKEN`
 
 
 def handler_of(endpoint: AnyEndpoint) -> Handler:
-    """The aiohttp handler that serves one endpoint."""
+    """Return the aiohttp handler of one endpoint."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
         operator = await _admit(parts, request, endpoint.permission)
         query = read_query(endpoint.query, request.query.items())
         body = await _body(request, endpoint)
-        asked: Asked[BaseModel, BaseModel] = Asked(
+        call: ApiCall[BaseModel, BaseModel] = ApiCall(
             parts, request, operator, body, query, endpoint.status
         )
         try:
-            said = await endpoint.handler(asked)
+            said = await endpoint.handler(call)
         finally:
-            await parts.records.trail.write(_entries(asked, endpoint.action))
-        return _answer(said, asked.status)
+            await parts.records.trail.write(_entries(call, endpoint.action))
+        return _answer(said, call.status)
 
     return handle
 
 
-def _entries(asked: Asked[Any, Any], action: str | None) -> list[AuditEntry]:
+def _entries(call: ApiCall[Any, Any], action: str | None) -> list[AuditEntry]:
     return [
         AuditEntry(
-            actor=NOBODY if asked.operator is None else asked.operator.name,
+            actor=NOBODY if call.operator is None else call.operator.name,
             action=action or "",
             object_kind=change.kind,
             object_id=change.id,
             detail=dict(change.detail),
             correlation=correlation_id.get(),
         )
-        for change in asked.changes
+        for change in call.changes
     ]
 
 
@@ -79,7 +82,7 @@ async def _admit(
 
 
 def bearer_token(request: web.Request) -> str:
-    """The token of the Authorization header; raises Unauthenticated when there is none."""
+    """Return the token of the Authorization header; raises Unauthenticated without one."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not token.isascii():
@@ -106,7 +109,7 @@ async def _body(request: web.Request, endpoint: AnyEndpoint) -> BaseModel:
 
 def _check_media(request: web.Request, endpoint: AnyEndpoint) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("Send the body as it is, without `Content-Encoding`.")
+        raise UnsupportedMedia("Send the body uncompressed, without `Content-Encoding`.")
     if request.content_type not in endpoint.body_media:
         raise UnsupportedMedia(f"Send the body with `Content-Type: {endpoint.body_media[0]}`.")
 

@@ -1,7 +1,7 @@
-"""What an endpoint is: one row says its path, models, errors and permission.
+"""The type of an endpoint: one row has its path, models, errors and permission.
 
 Routes (app.py) and the OpenAPI document (openapi.py) are both made from these rows, so they cannot
-differ. Handlers get an `Asked` and return a model; everything else is the boundary's.
+differ. Handlers get an `ApiCall` and return a model; dispatch.py and boundary.py do the rest.
 """
 
 import re
@@ -33,14 +33,14 @@ class Permission(Enum):
 
     ANYBODY = auto()
     OPERATOR = auto()
-    """Whoever holds a valid API token."""
+    """Anybody with a valid API token."""
     OPERATOR_OR_LOOPBACK = auto()
     """As above, or any program on the node's own host."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathParam:
-    """A variable segment of a path: what it may look like, and how the document says so."""
+    """A variable segment of a path: its pattern, and its schema for the OpenAPI document."""
 
     pattern: str
     schema: Mapping[str, Any]
@@ -50,7 +50,7 @@ PATH_PARAMS: Final[dict[str, PathParam]] = {
     "id": PathParam(r"\d{1,10}", {"type": "integer", "minimum": 1, "maximum": MAX_WIRE_ID}),
     "name": PathParam(r"[^/]+", {"type": "string", "pattern": SMALL_NAME.pattern}),
 }
-"""A segment that does not look so matches no route, and is answered with 404."""
+"""A path whose segment does not match its pattern matches no route and gets 404."""
 
 
 class AnswerModel(BaseModel):
@@ -69,8 +69,8 @@ class Change:
 
 
 @dataclass(slots=True)
-class Asked(Generic[B, Q]):
-    """One request, checked: who asks, the body and the query as models."""
+class ApiCall(Generic[B, Q]):
+    """One checked request: the operator, and the body and the query as models."""
 
     parts: AdminParts
     request: web.Request
@@ -78,29 +78,29 @@ class Asked(Generic[B, Q]):
     body: B
     query: Q
     status: int
-    """What the answer will say; a handler may choose another one its row names."""
+    """The status of the answer; a handler may set another one that its row lists."""
     changes: list[Change] = field(default_factory=list)
 
     def id(self) -> int:
-        """The id in the path; raises NotFound beyond what an id can be."""
+        """Return the id in the path; raises NotFound for a number that is too large."""
         number = int(self.request.match_info["id"])
         if not 1 <= number <= MAX_WIRE_ID:
             raise NotFound(f"There is nothing with the number {number}.")
         return number
 
     def name(self) -> str:
-        """The name in the path; raises NotFound for what can be nobody's name."""
+        """Return the name in the path; raises NotFound for an invalid name."""
         name = self.request.match_info["name"]
         if not re.fullmatch(SMALL_NAME.pattern, name):
             raise NotFound(f"Nothing has that name: names are {SMALL_NAME.meaning}.")
         return name
 
     def changed(self, kind: str, identity: int | str, **detail: object) -> None:
-        """Note a change for the audit trail; call it once the change is made, or begun."""
+        """Record a change for the audit trail; call it after the change is made or begun."""
         self.changes.append(Change(kind, str(identity), detail))
 
 
-Handler = Callable[[Asked[B, Q]], Awaitable[BaseModel | web.StreamResponse | None]]
+Handler = Callable[[ApiCall[B, Q]], Awaitable[BaseModel | web.StreamResponse | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,19 +119,19 @@ class Endpoint(Generic[B, Q]):
     """None for 204."""
     status: int = 200
     other_statuses: tuple[int, ...] = ()
-    """Further good statuses with the same answer."""
+    """Further success statuses with the same answer."""
     errors: tuple[type[FarmError], ...] = ()
-    """Beyond those that every endpoint of its kind may answer with."""
+    """Errors besides those that openapi.py adds to every endpoint."""
     permission: Permission = Permission.OPERATOR
     action: str | None = None
     """The audit action; None for endpoints that change nothing."""
     body_media: tuple[str, ...] = (JSON,)
-    """What may come in; the first one is the one to use."""
+    """Accepted media types of the body; the first is the recommended one."""
     answer_media: str = JSON
 
     @property
     def takes_json(self) -> bool:
-        """Whether the boundary reads the body; a streamed one is the handler's."""
+        """Whether dispatch.py reads the body as JSON; the handler reads a streamed one."""
         return self.body_media == (JSON,)
 
 
@@ -139,12 +139,12 @@ AnyEndpoint = Endpoint[Any, Any]
 
 
 def route_path(prefix: str, path: str) -> str:
-    """The path as aiohttp's router reads it, each variable with its pattern."""
+    """Return the path for aiohttp's router, each variable with its pattern."""
     for name, param in PATH_PARAMS.items():
         path = path.replace("{" + name + "}", "{" + name + ":" + param.pattern + "}")
     return prefix + path
 
 
 def variables(path: str) -> list[str]:
-    """The variable segments of a path, in order."""
+    """Return the names of the variable segments of a path, in order."""
     return [part[1:-1] for part in path.split("/") if part.startswith("{")]

@@ -1,4 +1,4 @@
-"""The table of all endpoints; each resource brings its rows."""
+"""The table of all endpoints, from the rows of each resource."""
 
 from itertools import chain
 from typing import Final
@@ -35,4 +35,4 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         tokens.ENDPOINTS,
     )
 )
-"""Everything under /api/v1; probes.py has what lies beside it."""
+"""All endpoints under /api/v1; probes.py has the others."""

@@ -1,4 +1,4 @@
-"""The values requests may carry, each bounded: they end in file names, accounts and commands."""
+"""The types of values in requests. Each is bounded: values end in file names and commands."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -10,14 +10,14 @@ from qvdnode.model.ids import MAX_WIRE_ID
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a text must look like: for the machine, and for a person who got it wrong."""
+    """The pattern of a text, and its meaning in words for error messages."""
 
     pattern: str
     meaning: str
-    """Goes on after "must be"."""
+    """Completes the sentence "It must be ..."."""
 
     def field(self) -> Any:  # noqa: ANN401 - as pydantic's own
-        """The same for pydantic, and for the OpenAPI document."""
+        """Return the pydantic field, which also makes the OpenAPI schema."""
         return Field(pattern=self.pattern, description=f"Must be {self.meaning}.")
 
 
@@ -50,24 +50,26 @@ TIMEZONE: Final = Shape(
 WORD: Final = Shape(
     r"^[A-Za-z0-9._@#-]{1,64}$", "1 to 64 letters, digits, dots, dashes, underscores, @ or #"
 )
+DRIVER: Final = Shape(r"^[a-z][a-z0-9-]{0,31}$", "the name of a driver, such as lxc")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
-    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, NOTE)
+    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, DRIVER, NOTE)
 }
-"""What to say of a text that does not match."""
+"""The meaning of each pattern, for error messages."""
 
 Name = Annotated[str, NAME.field()]
-"""What people call a thing."""
+"""A name that people give to an object."""
 TenantName = Annotated[str, SMALL_NAME.field()]
-"""Stands in logins after the last @ or #, so it has neither."""
+"""Follows the last @ or # of a login, so it has neither."""
 Login = Annotated[str, LOGIN.field(), AfterValidator(str.lower)]
-"""In small letters, as logins are compared; the account in the guest is derived from it."""
+"""Converted to small letters, because logins are compared without case."""
 ImageName = Annotated[str, SMALL_NAME.field()]
+DriverName = Annotated[str, DRIVER.field()]
 Id = Annotated[int, Field(ge=1, le=MAX_WIRE_ID)]
 PASSWORD_MAX: Final = 256
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_MAX)]
-"""Never printed, never answered."""
+"""Never logged and never sent in an answer."""
 Program = Annotated[str, PROGRAM.field()]
 """A command line for the session's shell."""
 AbsolutePath = Annotated[str, PATH.field()]

@@ -1,4 +1,4 @@
-"""Headers of every answer of the administrators' port, whoever makes it."""
+"""The headers of every answer of the admin port."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from aiohttp import web
 CORRELATION_HEADER: Final = "X-Correlation-ID"
 HEADERS: Final = {
     "Cache-Control": "no-store",
-    # A year, what lists of sites ask for: the port has never spoken anything but TLS. Without
-    # includeSubDomains, since other hosts below this name are not ours. Browsers heed it only
-    # where they trust the certificate, so not with the node's own, self-signed one.
+    # One year, as usual: the port has never served anything but TLS. Without includeSubDomains,
+    # because other hosts below this name may not be ours. Browsers apply it only if they trust the
+    # certificate, so not with the node's own self-signed one.
     "Strict-Transport-Security": "max-age=31536000",
-    # An answer of this API is data: it loads nothing, is shown in no frame, names no referrer.
+    # An answer of this API is data: it loads nothing and no page may show it in a frame.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     "Referrer-Policy": "no-referrer",
@@ -21,6 +21,6 @@ HEADERS: Final = {
 
 
 def set_headers(response: web.StreamResponse, correlation: str) -> None:
-    """Put them on an answer whose head has not been sent."""
+    """Set the headers on an answer whose head has not been sent."""
     response.headers.update(HEADERS)
     response.headers[CORRELATION_HEADER] = correlation

@@ -1,4 +1,4 @@
-"""aiohttp's HTTP protocol, with this node's answers to what it cannot read."""
+"""aiohttp's HTTP protocol, with this node's answers to requests that aiohttp refuses itself."""
 
 import asyncio
 import logging
@@ -15,16 +15,16 @@ from qvdnode.telemetry.repeated_events import RepeatedEvents
 
 log = logging.getLogger(__name__)
 
-UNREADABLE: Final = "This is no HTTP/1.1 request that the node can read."
-UNEXPECTED: Final = "The node meets no expectation but `Expect: 100-continue`."
+UNREADABLE: Final = "This is not a valid HTTP/1.1 request."
+UNEXPECTED: Final = "Send no `Expect` header other than `Expect: 100-continue`."
 LINGER_S: Final = 5.0
-"""How long the rest of a body is thrown away that came with a refused request."""
+"""How long the rest of a refused request's body is read and discarded."""
 KEEP_FOR_EVER_S: Final = 86_400.0
-"""The connection's own deadline comes first."""
+"""Longer than any connection's own deadline, which therefore decides."""
 
 
 class HttpProtocol(web.RequestHandler):
-    """One connection's requests. aiohttp itself answers before any application sees the request."""
+    """Handles one connection's requests, also those that aiohttp refuses before the application."""
 
     __slots__ = ("_events",)
 
@@ -35,14 +35,14 @@ class HttpProtocol(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on
             keepalive_timeout=KEEP_FOR_EVER_S,
             lingering_time=LINGER_S,
-            # aiohttp would unpack bodies before anybody knows whose they are, and what a refused
-            # request still sends, too: 1 byte of a stranger's would be 1,000 for the loop.
+            # aiohttp would decompress bodies before authentication, and also the rest of a refused
+            # request: one byte sent would become up to 1,000 bytes of work for the event loop.
             auto_decompress=False,
         )
         self._events = events
 
     async def start(self) -> None:
-        """Answer requests; aiohttp takes a caller that left before this began for a bug."""
+        """Answer requests. aiohttp raises an error if the client disconnected before this call."""
         if self._manager is not None:
             await super().start()
 
@@ -53,7 +53,7 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it repeats what came, which may be a secret
     ) -> web.StreamResponse:
-        """The answer to what is no request, or to a failure outside of the boundary."""
+        """Answer bytes that are no request, or a failure outside of the boundary."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         with correlated() as correlation:
@@ -68,10 +68,10 @@ class HttpProtocol(web.RequestHandler):
     async def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; one of aiohttp's own is replaced.
+        """Send an answer, and replace one of aiohttp's own.
 
-        The application answers with problems. What comes as an exception was refused before it:
-        an `Expect` that aiohttp does not know.
+        The application answers with problem documents. An exception here is aiohttp's refusal of
+        an unknown `Expect` header.
         """
         if isinstance(resp, web.HTTPException):
             with correlated() as correlation:
@@ -82,7 +82,7 @@ class HttpProtocol(web.RequestHandler):
 
 
 def _last(answer: web.Response, correlation: str) -> web.Response:
-    """An answer that the boundary did not see, and after which the connection ends."""
+    """Set the headers of an answer that bypassed the boundary, and close the connection after."""
     set_headers(answer, correlation)
     answer.force_close()
     return answer

@@ -1,4 +1,4 @@
-"""Serves the application for people on a TLS port."""
+"""Serves the application for administrators on a TLS port."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -24,12 +24,12 @@ from qvdnode.tls.server_stream import ServerStream
 
 CONNECTIONS = Gauge("qvdnode_admin_connections", "Connections of administrators and monitors")
 UNAUTHENTICATED = Gauge(
-    "qvdnode_admin_unauthenticated", "Such connections without a valid token yet"
+    "qvdnode_admin_unauthenticated", "Admin connections without a valid token yet"
 )
-DROPPED = Counter("qvdnode_admin_dropped", "Such connections ended for being too many")
+DROPPED = Counter("qvdnode_admin_dropped", "Admin connections closed because of a limit")
 METRICS: Final = PortMetrics(CONNECTIONS, UNAUTHENTICATED, DROPPED)
 GRACE_S: Final = 2.0
-"""For requests that are being answered when the node stops."""
+"""Time for requests that are being answered when the node stops."""
 
 
 @asynccontextmanager
@@ -37,11 +37,14 @@ async def serving(
     parts: AdminParts,
     clock: Clock,
     listener: socket,
-    context: ssl.SSLContext,
+    context: Callable[[], ssl.SSLContext],
     settings: AdminSettings,
     trim_memory: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
-    """Answer on the listener inside; it is closed at the end."""
+    """Answer on the listener inside; it is closed at the end.
+
+    `context` returns the TLS context of a new connection.
+    """
     runner = web.AppRunner(
         build_app(parts, clock), access_log=None, handle_signals=False, shutdown_timeout=GRACE_S
     )
@@ -56,10 +59,11 @@ async def serving(
     proxies = TrustedProxies(settings.proxy_protocol_from)
 
     def accept() -> ServerStream:
+        current = context()
         connection = AdminConnection(
-            lambda: HttpProtocol(server, parts.port_events), connections, context, settings, clock
+            lambda: HttpProtocol(server, parts.port_events), connections, current, settings, clock
         )
-        stream = ServerStream(context, tick_batch, connection, proxies)
+        stream = ServerStream(current, tick_batch, connection, proxies)
         connection.attach(stream)
         return stream
 

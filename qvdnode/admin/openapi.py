@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the endpoint table."""
+"""Builds the OpenAPI 3.1 document from the endpoint table."""
 
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -11,9 +11,9 @@ from qvdnode.admin.endpoint import JSON, PATH_PARAMS, AnyEndpoint, Permission, v
 from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
 from qvdnode.admin.probes import PROBES
 from qvdnode.admin.problem import (
+    ERROR_ANSWERS,
     INTERNAL,
     INTERNAL_CODE,
-    KINDS,
     MEDIA_TYPE,
     BodyTooLarge,
     BodyTooSlow,
@@ -38,7 +38,7 @@ ROWS: Final[tuple[tuple[str, AnyEndpoint], ...]] = (
     *((API_PREFIX, endpoint) for endpoint in ENDPOINTS),
     *(("", probe) for probe in PROBES),
 )
-"""Every endpoint there is, with what stands before its path."""
+"""Every endpoint, with the prefix of its path."""
 SECURITY: Final[dict[Permission, list[dict[str, list[str]]]]] = {
     Permission.ANYBODY: [],
     Permission.OPERATOR: [{"token": []}],
@@ -50,7 +50,7 @@ Mode = Literal["validation", "serialization"]
 
 
 def document() -> Json:
-    """The whole document, as plain values in a stable order."""
+    """Build the document of dicts and lists, in a stable order."""
     references, definitions = models_json_schema(_models(), ref_template=REF)
     schemas = {(model, mode): value for (model, mode), value in references.items()}
     paths: dict[str, Json] = {}
@@ -73,7 +73,7 @@ def document() -> Json:
 
 
 def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
-    """Every kind of problem this endpoint may answer with, by status."""
+    """Return every error that this endpoint may answer with, sorted by status."""
     kinds: set[type[FarmError]] = {*ALWAYS, *endpoint.errors}
     if endpoint.permission is not Permission.ANYBODY:
         kinds.add(Unauthenticated)
@@ -83,7 +83,7 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
         kinds.update(WITH_BODY)
     if endpoint.body is not NoBody:
         kinds.add(BodyTooSlow)
-    return tuple(sorted(kinds, key=lambda kind: (KINDS[kind].status, kind.code)))
+    return tuple(sorted(kinds, key=lambda kind: (ERROR_ANSWERS[kind].status, kind.code)))
 
 
 def _models() -> list[tuple[type[BaseModel], Mode]]:
@@ -129,7 +129,7 @@ def _query_parameters(endpoint: AnyEndpoint) -> Iterable[Json]:
 
 
 def _inlined(schema: Json, definitions: Json) -> Json:
-    """A parameter's schema with the definitions it refers to put in place."""
+    """Replace the references of a parameter's schema by their definitions."""
     if "$ref" in schema:
         return dict(definitions[schema["$ref"].rpartition("/")[2]])
     if "anyOf" in schema:
@@ -138,7 +138,7 @@ def _inlined(schema: Json, definitions: Json) -> Json:
 
 
 def _without_null(schema: Json) -> Json:
-    """A parameter's schema without null: in a query string there is no such value."""
+    """Remove null from a parameter's schema: a query string cannot carry it."""
     kept = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     options = [item for item in kept.pop("anyOf", []) if item != {"type": "null"}]
     if len(options) > 1:
@@ -158,7 +158,7 @@ def _responses(endpoint: AnyEndpoint, schemas: dict[tuple[Any, Mode], Json]) -> 
             responses[str(status)]["content"] = content
     by_status: dict[int, list[str]] = {}
     for kind in possible_errors(endpoint):
-        by_status.setdefault(KINDS[kind].status, []).append(kind.code)
+        by_status.setdefault(ERROR_ANSWERS[kind].status, []).append(kind.code)
     by_status.setdefault(INTERNAL.status, []).append(INTERNAL_CODE)
     for status, codes in sorted(by_status.items()):
         content = {MEDIA_TYPE: {"schema": schemas[(Problem, "serialization")]}}

@@ -1,6 +1,6 @@
-"""What the front door for administrators stands on; daemon/build.py fills it in."""
+"""The objects that the REST endpoints use; daemon/build.py fills them in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +19,10 @@ from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.guest import DriverCheck
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -29,12 +31,12 @@ from qvdnode.vm.status import FleetLoad
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What this node is and how much it carries, at the moment of asking."""
+    """Facts and limits of this node at one moment."""
 
     name: str
     version: str
     fingerprint: str
-    """Of the certificate that clients see."""
+    """Of the certificate at the clients' port."""
     client_port: int
     admin_port: int
     started_at: datetime
@@ -44,13 +46,15 @@ class NodeFacts:
     """Kept for the host itself; never promised to guests."""
     guests_max: int
     starts_at_once_max: int
+    drivers: Mapping[str, DriverCheck]
+    """What it can run guests with, by name, and whether that works."""
     disk: Sequence[StoreFigures] = ()
-    """How the file systems of roots and homes stood when they were last looked at."""
+    """The last measurement of the file systems of roots and homes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Who may do what."""
+    """Tenants, users, operators, and how they authenticate."""
 
     tenants: Tenants
     users: Users
@@ -62,16 +66,17 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What desktops are made of."""
+    """Flavours and images."""
 
     flavours: Flavours
     images: Images
     importer: Importer
+    contents: ImageContents
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What happened."""
+    """Sessions and the audit trail."""
 
     sessions: Sessions
     audit: Audit
@@ -80,7 +85,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class AdminParts:
-    """Everything the routes use."""
+    """All objects that the endpoints use."""
 
     accounts: Accounts
     catalogue: Catalogue
@@ -89,14 +94,14 @@ class AdminParts:
     nodes: Nodes
     hosts: Hosts
     load: Callable[[], FleetLoad]
-    """What all VMs of this node use together."""
+    """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]
     not_ready: Callable[[], str | None]
-    """Why no desktop can be started here now, for a person; None when one can."""
+    """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents
-    """What nobody with a token does at the port."""
+    """Counts requests without a token for the log."""
     supervisor: Supervisor
-    """Owns starts and stops that nobody waits for."""
+    """Owns the tasks of starts and stops that no request waits for."""
 
 
 PARTS: web.AppKey[AdminParts] = web.AppKey("parts", AdminParts)

@@ -1,10 +1,10 @@
-"""What monitoring asks for: /healthz, /readyz, /metrics."""
+"""The endpoints for monitoring: /healthz, /readyz, /metrics."""
 
 from typing import Final, Literal
 
 from aiohttp import web
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint, Permission
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint, Permission
 from qvdnode.admin.reading import NoBody, NoQuery
 from qvdnode.model.errors import Unavailable
 from qvdnode.telemetry.metrics import CONTENT_TYPE, exposition
@@ -22,21 +22,21 @@ class Ready(AnswerModel):
     status: Literal["ready"] = "ready"
 
 
-async def healthz(_asked: Asked[NoBody, NoQuery]) -> Health:
-    """Say that the process lives."""
+async def healthz(_call: ApiCall[NoBody, NoQuery]) -> Health:
+    """Answer that the process lives."""
     return Health()
 
 
-async def readyz(asked: Asked[NoBody, NoQuery]) -> Ready:
-    """Say that desktops can be started; raises Unavailable with the reason while not."""
-    reason = asked.parts.not_ready()
+async def readyz(call: ApiCall[NoBody, NoQuery]) -> Ready:
+    """Answer that desktops can be started; raises Unavailable with the reason if not."""
+    reason = call.parts.not_ready()
     if reason is not None:
         raise Unavailable(reason)
     return Ready()
 
 
-async def metrics(_asked: Asked[NoBody, NoQuery]) -> web.Response:
-    """Every metric, for Prometheus."""
+async def metrics(_call: ApiCall[NoBody, NoQuery]) -> web.Response:
+    """Return every metric in Prometheus's text format."""
     return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 

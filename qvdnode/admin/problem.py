@@ -1,7 +1,7 @@
-"""Errors as `application/problem+json`: the one place where an error becomes a status.
+"""Turns errors into `application/problem+json` answers. Only this file maps errors to statuses.
 
-Every problem has a stable `code`, a `title` for its kind, a `detail` a person can act on, and, for
-refused input, the `field` to change.
+Every problem has a stable `code`, the `title` of its class and a `detail` that says what to do; one
+about invalid input also has the `field` to change.
 """
 
 import math
@@ -34,7 +34,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Malformed(FarmError):
-    """The body is not JSON at all."""
+    """The body is not JSON."""
 
     code = "malformed"
 
@@ -70,65 +70,66 @@ class ExpectationFailed(FarmError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How one class of errors is answered."""
+class ErrorAnswer:
+    """The HTTP status and title of one class of errors."""
 
     status: int
     title: str
 
 
-KINDS: Final[dict[type[FarmError], Kind]] = {
-    Malformed: Kind(400, "The body cannot be read"),
-    Unauthenticated: Kind(401, "A valid token is needed"),
-    Forbidden: Kind(403, "This is not allowed"),
-    NotFound: Kind(404, "There is no such thing"),
-    MethodNotAllowed: Kind(405, "The path does not take this method"),
-    BodyTooSlow: Kind(408, "The body took too long"),
-    Conflict: Kind(409, "This does not fit what is there"),
-    LeaseLost: Kind(409, "Another node owns this VM"),
-    BodyTooLarge: Kind(413, "The body is too large"),
-    UnsupportedMedia: Kind(415, "The body is of the wrong kind"),
-    ExpectationFailed: Kind(417, "The request expects what the node does not do"),
-    Invalid: Kind(422, "The request makes no sense as it is"),
-    BadImage: Kind(422, "The image cannot be used"),
-    Throttled: Kind(429, "Too many attempts"),
-    HostFailed: Kind(500, "The host refused a step"),
-    BadConfig: Kind(500, "The configuration is wrong"),
-    GuestFailed: Kind(502, "The desktop did not come up"),
-    NodeFull: Kind(503, "The node is full"),
-    Unavailable: Kind(503, "A part of the farm is away"),
-    TimedOut: Kind(504, "It took too long"),
+ERROR_ANSWERS: Final[dict[type[FarmError], ErrorAnswer]] = {
+    Malformed: ErrorAnswer(400, "The body cannot be read"),
+    Unauthenticated: ErrorAnswer(401, "A valid token is needed"),
+    Forbidden: ErrorAnswer(403, "This is not allowed"),
+    NotFound: ErrorAnswer(404, "There is no such thing"),
+    MethodNotAllowed: ErrorAnswer(405, "The path does not take this method"),
+    BodyTooSlow: ErrorAnswer(408, "The body took too long"),
+    Conflict: ErrorAnswer(409, "The request conflicts with the current state"),
+    LeaseLost: ErrorAnswer(409, "Another node owns this VM"),
+    BodyTooLarge: ErrorAnswer(413, "The body is too large"),
+    UnsupportedMedia: ErrorAnswer(415, "The body is of the wrong kind"),
+    ExpectationFailed: ErrorAnswer(417, "The request expects something that the node does not do"),
+    Invalid: ErrorAnswer(422, "The request has invalid values"),
+    BadImage: ErrorAnswer(422, "The image cannot be used"),
+    Throttled: ErrorAnswer(429, "Too many attempts"),
+    HostFailed: ErrorAnswer(500, "A step failed on the host"),
+    BadConfig: ErrorAnswer(500, "The configuration is wrong"),
+    GuestFailed: ErrorAnswer(502, "The desktop did not start"),
+    NodeFull: ErrorAnswer(503, "The node is full"),
+    Unavailable: ErrorAnswer(503, "A part of the farm is unavailable"),
+    TimedOut: ErrorAnswer(504, "The operation took too long"),
 }
-INTERNAL: Final = Kind(500, "Something went wrong inside the node")
+INTERNAL: Final = ErrorAnswer(500, "The node failed")
 INTERNAL_CODE: Final = "internal"
 MISCONFIGURED: Final = (
-    "The node's configuration does not work; its log has the details under the correlation id."
+    "The node's configuration is wrong; its log has the details under the correlation id."
 )
-"""Instead of the error's own sentence, which may name hosts and repeat what the database said."""
+"""Replaces the error's own text, which may name hosts or quote the database."""
 
 
 class Problem(BaseModel):
-    """What went wrong, for programs (`code`, `field`) and for people (`title`, `detail`)."""
+    """An error, for programs (`code`, `field`) and for people (`title`, `detail`)."""
 
     model_config = ConfigDict(extra="forbid")
 
     type: str = "about:blank"
     title: str
     status: int
-    code: str = Field(description="Stable; docs/rest.md says which there are.")
+    code: str = Field(description="Stable; docs/rest.md lists all codes.")
     detail: str
     field: str | None = Field(default=None, description="The part of the request to change.")
     correlation: str = Field(description="The same id as in the log of the node.")
 
 
-def kind_of(error: type[FarmError]) -> Kind:
-    """How errors of that class are answered; a class without a row is answered like its parent."""
-    return next((KINDS[parent] for parent in error.__mro__ if parent in KINDS), INTERNAL)
+def error_answer(error: type[FarmError]) -> ErrorAnswer:
+    """Return the status and title for a class of errors; a class without a row has its parent's."""
+    rows = (ERROR_ANSWERS[parent] for parent in error.__mro__ if parent in ERROR_ANSWERS)
+    return next(rows, INTERNAL)
 
 
 def problem_of(error: FarmError) -> Problem:
-    """The problem document of an expected error."""
-    kind = kind_of(type(error))
+    """Return the problem document of an expected error."""
+    kind = error_answer(type(error))
     return Problem(
         title=kind.title,
         status=kind.status,
@@ -140,7 +141,7 @@ def problem_of(error: FarmError) -> Problem:
 
 
 def internal_problem() -> Problem:
-    """The problem document of a bug; what it was stands in the log under the correlation id."""
+    """Return the problem document of a bug; the log has the traceback with the correlation id."""
     return Problem(
         title=INTERNAL.title,
         status=INTERNAL.status,
@@ -151,7 +152,7 @@ def internal_problem() -> Problem:
 
 
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> web.Response:
-    """The HTTP answer that carries a problem."""
+    """Return the HTTP answer with a problem."""
     return web.Response(
         status=problem.status,
         body=problem.model_dump_json(exclude_none=True).encode(),
@@ -161,7 +162,7 @@ def answer(problem: Problem, headers: dict[str, str] | None = None) -> web.Respo
 
 
 def answer_error(error: FarmError) -> web.Response:
-    """The HTTP answer of an expected error, with the headers its kind asks for."""
+    """Return the HTTP answer of an expected error, with the headers for its class."""
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="qvdnode"'

@@ -1,6 +1,6 @@
-"""From bytes and query strings to request models, refusing what is odd by its name.
+"""Turns bodies and query strings into request models; errors name the invalid field.
 
-Messages never repeat a value: it may be a password.
+Error messages never repeat a value, because it may be a password.
 """
 
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ AFTER_MAX: Final = 2**63 - 1
 
 
 class RequestBody(BaseModel):
-    """Base of all request bodies: unknown fields are refused, and nothing is converted."""
+    """Base of all request bodies. It refuses unknown fields and converts no types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _whole(cls, value: object) -> object:
-        """Read 596.0 as 596, which is the same number in JSON, and an integer to JSON Schema."""
+        """Convert 596.0 to 596: JSON has one number type, and JSON Schema calls it an integer."""
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -37,7 +37,7 @@ class NoBody(RequestBody):
 
 
 class Query(BaseModel):
-    """Base of all query strings: unknown parameters are refused, values are text."""
+    """Base of all query strings. It refuses unknown parameters and converts text."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,13 +53,13 @@ class PageQuery(Query):
     after: int = Field(default=0, ge=0, le=AFTER_MAX)
 
     def page(self) -> Page:
-        """The same, in the words of the model."""
+        """Return the same as a Page of the model."""
         return Page(limit=self.limit, after=self.after)
 
 
 LeftOut: Any = Field(default_factory=lambda: None)
-"""A field of a change that need not be there, and may not be null. What the body names is in
-`model_fields_set`; of the others the value means nothing."""
+"""The default of an optional field of a change that may not be null. `model_fields_set` has the
+fields that are in the body; the values of the others mean nothing."""
 IdFilter = Field(default=None, ge=1, le=MAX_WIRE_ID)
 Newest = Field(
     default=False, description="Newest first; `after` then goes back, to ids less than it."
@@ -67,7 +67,7 @@ Newest = Field(
 
 
 def read_body(model: type[M], body: bytes) -> M:
-    """The body as that model; raises Malformed when it is no JSON, Invalid naming the field."""
+    """Parse the body; raises Malformed if it is not JSON, Invalid with the name of the field."""
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:
@@ -75,7 +75,7 @@ def read_body(model: type[M], body: bytes) -> M:
 
 
 def read_query(model: type[M], pairs: Iterable[tuple[str, str]]) -> M:
-    """The query string as that model; raises Invalid naming the parameter."""
+    """Parse the query string; raises Invalid with the name of the parameter."""
     values: dict[str, str] = {}
     for key, value in pairs:
         if key in values:

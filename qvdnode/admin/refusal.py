@@ -1,6 +1,6 @@
-"""What is wrong with a request, in sentences a person can act on; pure.
+"""Turns pydantic's errors into sentences that say what to change in a request; pure.
 
-Values are never repeated: one may be a password.
+The sentences never repeat a value, because it may be a password.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from qvdnode.admin.fields import MEANINGS
 from qvdnode.model.validation_text import Facts, validation_text
 
 TOLD_MAX: Final = 5
-"""So many sentences are enough to work on."""
+"""How many errors one answer lists."""
 NAME_MAX: Final = 64
 PATTERN: Final = "string_pattern_mismatch"
 UNKNOWN: Final = "extra_forbidden"
@@ -20,13 +20,13 @@ NO_OBJECT: Final = frozenset({"model_type", "model_attributes_type"})
 
 
 def sentences(model: type[BaseModel], errors: Iterable[Facts], kind: str) -> str:
-    """All that is wrong, `kind` being what the parts are called: field or parameter."""
+    """Return a text that lists the errors; `kind` is the word for a part, field or parameter."""
     told = dict.fromkeys(_sentence(model, error, kind) for error in errors)
     return " ".join(list(told)[:TOLD_MAX])
 
 
 def part_of(error: Facts) -> str:
-    """The name of the part that is wrong; empty when the whole is."""
+    """Return the name of the invalid part; empty when the whole request is invalid."""
     return ".".join(str(step)[:NAME_MAX] for step in error["loc"])
 
 

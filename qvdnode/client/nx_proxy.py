@@ -44,9 +44,9 @@ class Ending(StrEnum):
     """Why a stream ended."""
 
     CLOSED = "closed"
-    """The server said goodbye: stopped, logged out, or opened by another client."""
+    """The server sent close_notify: the desktop was stopped, left, or opened by another client."""
     DROPPED = "dropped"
-    """The link went away without a goodbye."""
+    """The connection ended without close_notify."""
     LEFT = "left"
     """nxproxy ended: its X display is gone, or the person closed it."""
 
@@ -101,7 +101,7 @@ async def _from_proxy(
                 link.writer.write(piece)
                 await link.writer.drain()
             except OSError:
-                # The other direction knows whether it was a goodbye.
+                # The other direction knows whether close_notify came.
                 return
     endings.put_nowait(Ending.LEFT)
 
@@ -116,7 +116,7 @@ async def _to_proxy(
         except OSError:
             endings.put_nowait(Ending.LEFT)
             return
-    endings.put_nowait(Ending.CLOSED if link.said_goodbye else Ending.DROPPED)
+    endings.put_nowait(Ending.CLOSED if link.got_close_notify else Ending.DROPPED)
 
 
 async def _received(link: QvdLink) -> bytes:

@@ -1,8 +1,8 @@
 """Encryption of the membership protocol: AES-GCM with keys that can be changed while it runs.
 
-The first key encrypts, all of them decrypt. To change it: add the new key everywhere, put it first
-everywhere, remove the old one everywhere. What is replayed decrypts again; the protocol ignores it,
-since it never goes back to an older incarnation.
+The first key encrypts; every key decrypts. To change the key: add the new one on every node, put it
+first on every node, remove the old one on every node. A replayed packet decrypts too; the protocol
+ignores it, because a member never goes back to an older incarnation.
 Nothing here does I/O; the nonce comes from the caller.
 """
 
@@ -18,11 +18,11 @@ TAG_BYTES: Final = 16
 OVERHEAD_BYTES: Final = len(FORMAT) + NONCE_BYTES + TAG_BYTES
 KEY_BYTES: Final = (16, 24, 32)
 KEYS_MAX: Final = 8
-"""Each is tried on bytes that strangers send."""
+"""Every key is tried on a packet, and anybody can send packets."""
 
 
 class Forged(ValueError):
-    """Bytes that no key of the ring made for this farm."""
+    """No key of the ring decrypts these bytes for this farm."""
 
 
 class Keyring:
@@ -56,12 +56,12 @@ class Keyring:
         raise Forged("no key fits")
 
     def with_key(self, key: bytes, *, first: bool) -> "Keyring":
-        """The ring with one key more, or with that key put first; raises ValueError."""
+        """Return a ring with this key added last, or put first; raises ValueError."""
         others = [other for other in self.keys if other != key]
         return self._with([key, *others] if first else [*others, key])
 
     def without_key(self, key: bytes) -> "Keyring":
-        """The ring without that key; raises ValueError when it is the last one."""
+        """Return a ring without this key; raises ValueError when it is the only one."""
         return self._with([other for other in self.keys if other != key])
 
     def _with(self, keys: Sequence[bytes]) -> "Keyring":

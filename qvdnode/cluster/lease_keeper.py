@@ -1,7 +1,7 @@
-"""Keeps this node's lease renewed, and knows when it may no longer be relied on.
+"""Renews this node's lease and says whether it is valid.
 
-Without a valid lease nothing new is started. What runs goes on: a farm of one node has nobody who
-could take its desktops over while the database is away.
+Without a valid lease the node starts no desktops. Running desktops stay: while the database is
+away, no other node can take them over.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ RENEWALS = Counter(
 VALID = Gauge("qvdnode_lease_valid", "1 while the node may start desktops, else 0")
 
 AGAIN_S: Final = 0.5
-"""After a failed attempt: the lease must not run out when the database is back already."""
-RAN_OUT: Final = (
+"""Pause after a failed attempt: short, so that no lease expires once the database is back."""
+EXPIRED: Final = (
     "The database has not renewed this node's lease: running desktops go on, new ones cannot start."
 )
 
@@ -51,36 +51,36 @@ class LeaseKeeper:
         """Whether the last attempt succeeded."""
         self._was_valid = False
         self._left = False
-        # A renewal that overtakes the goodbye would be refused, and look like a lost lease.
+        # A renewal that reaches the database after the leave is refused, like a lost lease.
         self._one_at_a_time = asyncio.Lock()
 
     def valid(self) -> bool:
         """Whether this node may take VMs and start them."""
         return self._lease is not None and self._lease.valid(self._clock.monotonic_s())
 
-    def ran_out(self) -> str | None:
-        """A readiness check: why no desktop can be started, or None."""
-        return None if self.valid() else RAN_OUT
+    def problem(self) -> str | None:
+        """Return why no desktop can be started, or None; a readiness check."""
+        return None if self.valid() else EXPIRED
 
     async def run(self) -> None:
-        """Renew until cancelled; raises LeaseLost when the farm has given the node up.
+        """Renew until cancelled; raises LeaseLost when the node was fenced or has joined again.
 
-        The node must then be started anew, to join in a new epoch and adopt what is still its own.
+        The process must then restart: it joins in a new epoch and adopts the guests it still owns.
         """
         while True:
             await self.renew()
             await self._clock.sleep(self._settings.lease_renew_s if self._renewed else AGAIN_S)
 
     async def renew(self) -> None:
-        """One attempt; an absent database is waited out, a refusal raises LeaseLost."""
+        """Try once to renew. An unreachable database only counts; a refusal raises LeaseLost."""
         async with self._one_at_a_time:
             if not self._left:
                 await self._renew()
 
     async def leave(self, *, guests_stay: bool) -> None:
-        """Give the lease back, to renew it no more; raises Unavailable.
+        """Release the lease and stop renewing it; raises Unavailable.
 
-        Guests that stay are this node's still, and wait for its next process.
+        With `guests_stay` the node still owns its guests, for its next process to adopt.
         """
         async with self._one_at_a_time:
             self._left = True
@@ -100,18 +100,18 @@ class LeaseKeeper:
         if not accepted:
             RENEWALS.labels("refused").inc()
             self._lease = None
-            self._tell(because="the farm gave this node up, or it joined anew elsewhere")
-            raise LeaseLost("This node lost its place in the farm; start it again to join anew.")
+            self._tell(because="this node was fenced, or another process joined under its name")
+            raise LeaseLost("This node lost its membership of the farm; restart it to join again.")
         RENEWALS.labels("renewed").inc()
         self._lease = granted(asked_s, ttl_s, self._settings.lease_margin_s)
         self._renewed = True
         self._tell(because="renewed")
 
     def _tell(self, *, because: str) -> None:
-        """Log the change between valid and not, and only that."""
+        """Set the metric, and log when the lease becomes valid or expires."""
         valid = self.valid()
         VALID.set(valid)
         if valid != self._was_valid:
-            event = "lease_valid" if valid else "lease_ran_out"
+            event = "lease_valid" if valid else "lease_expired"
             log.log(logging.INFO if valid else logging.WARNING, event, extra={"because": because})
         self._was_valid = valid

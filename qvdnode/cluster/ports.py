@@ -1,4 +1,4 @@
-"""What cluster needs of the world. Each Protocol is met in daemon/build.py."""
+"""What cluster needs from other packages; daemon/build.py passes the implementations in."""
 
 from typing import Protocol
 
@@ -10,8 +10,10 @@ class LeaseStore(Protocol):
     """Keeps the leases of the farm's nodes, by the clock of the database."""
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float) -> bool:
-        """Prolong the lease; False when this node was fenced or joined anew; raises
-        Unavailable."""
+        """Prolong the lease; False when this node was fenced or has joined again.
+
+        Raises Unavailable.
+        """
         ...
 
     async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
@@ -20,8 +22,8 @@ class LeaseStore(Protocol):
 
 
 class LoadSource(Protocol):
-    """Knows how the nodes of the farm are doing."""
+    """Knows the load of the farm's nodes."""
 
     def loads(self) -> list[Load]:
-        """What each node told last; this node's own figures are fresh."""
+        """Return the latest figures of each node; this node's own are current."""
         ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """The `[cluster]` section: how long a node may own desktops without word from the database."""
+    """The `[cluster]` section: how long a node may own desktops while the database is away."""
 
     lease_ttl_s: float = 15.0
     """How long a lease lasts after its renewal."""
@@ -17,7 +17,7 @@ class ClusterSettings:
     """How many random nodes are compared for a start."""
 
     def __post_init__(self) -> None:
-        """Refuse a lease that could not be kept."""
+        """Raise ValueError for times that leave no room to renew the lease."""
         if min(self.lease_ttl_s, self.lease_renew_s, self.lease_margin_s) <= 0:
             raise ValueError("lease times must be greater than 0")
         if 2 * self.lease_renew_s + self.lease_margin_s > self.lease_ttl_s:

@@ -9,10 +9,10 @@ DIGITS_MAX = 16
 
 
 def next_epoch(path: Path) -> int:
-    """The epoch of the process that starts now, which is kept before it is used.
+    """Return the epoch of the starting process, after writing it to the file.
 
-    A file that is missing or makes no sense counts as 0: the membership raises an epoch that is
-    behind. Raises OSError.
+    A missing or unreadable number counts as 0: the membership raises an epoch that is too low.
+    Raises OSError.
     """
     epoch = min(_kept(path) + 1, EPOCH_MAX)
     keep_epoch(path, epoch)
@@ -20,7 +20,7 @@ def next_epoch(path: Path) -> int:
 
 
 def keep_epoch(path: Path, epoch: int) -> None:
-    """Write down an epoch that was raised; raises OSError."""
+    """Write an epoch that was raised to the file; raises OSError."""
     replace_file(path, f"{epoch}\n".encode())
 
 

@@ -1,12 +1,13 @@
-"""Runs the membership machine on a loop: a UDP socket, TCP streams and timers.
+"""Runs the membership machine on an event loop: a UDP socket, TCP streams and timers.
 
-What strangers send is counted and never logged one by one.
+Packets without a valid key are counted and never logged one by one: anybody can send many.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from qvdnode.cluster.core.load_table import INTERVAL_S as LOAD_INTERVAL_S
 from qvdnode.cluster.core.swim.effects import (
     Effect,
     Event,
@@ -20,6 +21,7 @@ from qvdnode.cluster.core.swim.effects import (
 from qvdnode.cluster.core.swim.machine import Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.cluster.load_exchange import LoadExchange
 from qvdnode.cluster.swim_stream import (
     InboundStream,
     TooLarge,
@@ -32,17 +34,18 @@ from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter, Gauge
 from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.wire.load_record import is_load
 from qvdnode.wire.swim import Address, SwimError
 
 REFUSED = Counter(
-    "qvdnode_gossip_refused", "Packets and streams of the membership not used", ["reason"]
+    "qvdnode_gossip_refused", "Membership packets and streams refused, by reason", ["reason"]
 )
 DROPPED = Counter(
-    "qvdnode_gossip_dropped", "Own packets and streams that had no room to be sent", ["kind"]
+    "qvdnode_gossip_dropped", "Own packets and streams dropped because a queue was full", ["kind"]
 )
-STALLS = Counter("qvdnode_gossip_stalls", "Times that the membership's thread stood still")
+STALLS = Counter("qvdnode_gossip_stalls", "Times that the membership's thread was blocked")
 UP = Gauge("qvdnode_gossip_members_up", "Members of the farm that are up, this one included")
-HEALTH = Gauge("qvdnode_gossip_health", "How far this node distrusts its own view: 0 is well")
+HEALTH = Gauge("qvdnode_gossip_health", "Lifeguard's local health score of this node: 0 is healthy")
 
 INBOUND_MAX: Final = 64
 OUTBOUND_MAX: Final = 16
@@ -58,9 +61,11 @@ class SwimShell(asyncio.DatagramProtocol):
         keyring: Keyring,
         clock: Clock,
         told: Callable[[Event], None],
+        loads: LoadExchange,
     ) -> None:
         self.keyring = keyring
         self._swim = swim
+        self._loads = loads
         self._timing = timing
         self._clock = clock
         self._told = told
@@ -71,16 +76,17 @@ class SwimShell(asyncio.DatagramProtocol):
         self._timers: set[asyncio.TimerHandle] = set()
         self._failed: asyncio.Future[None] | None = None
         self._paused = False
-        """Whether the transport's queue is full, 64 KiB."""
+        """Whether the transport's send buffer is full (64 KiB)."""
 
     async def run(self, seeds: Sequence[Address], began: Callable[[], None]) -> None:
-        """Take the port, call `began`, and be a member until cancelled.
+        """Bind the port, call `began`, and be a member until cancelled.
 
-        Raises HostFailed when the port cannot be had, and what the machine raised if it failed.
+        Raises HostFailed when the port cannot be bound, RuntimeError when the machine failed.
         """
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
         host, port = self._swim.own.address
+        # One number for UDP and TCP: a member announces one address for packets and streams.
         listener = listen(host, port, section="gossip")
         try:
             self._udp, _ = await loop.create_datagram_endpoint(
@@ -89,6 +95,7 @@ class SwimShell(asyncio.DatagramProtocol):
             acceptor = Acceptor(listener, self._accept, lambda: len(self._inbound) < INBOUND_MAX)
             async with self._scope as scope:
                 _ = scope.essential("accept", acceptor.run())
+                _ = scope.essential("load", self._exchange_load())
                 self._take(self._swim.start(seeds, self._clock.monotonic_s()))
                 began()
                 await self._failed
@@ -97,53 +104,59 @@ class SwimShell(asyncio.DatagramProtocol):
             self._close()
 
     def announce(self, metadata: bytes) -> None:
-        """Tell all members other metadata; raises ValueError above 512 bytes."""
+        """Spread new metadata of this member; raises ValueError above 512 bytes."""
         self._take(self._swim.announce(metadata, self._clock.monotonic_s()))
 
     def leave(self) -> None:
-        """Say goodbye, which takes some rounds of gossip; see `goodbye_said`."""
+        """Tell the others that this member leaves; `leave_spread` says when enough know it."""
         self._take(self._swim.leave(self._clock.monotonic_s()))
 
-    def goodbye_said(self) -> bool:
-        """Whether nothing waits to be passed on any more, or there is nobody to hear it."""
+    def leave_spread(self) -> bool:
+        """Whether all rumours were sent often enough, or there is no other member."""
         return self._swim.rumours == 0 or self._swim.members.size == 1
 
     def set_seeds(self, seeds: Sequence[Address]) -> None:
-        """Other places where members may be."""
+        """Replace the addresses at which to look for members."""
         self._swim.set_seeds(seeds)
 
     # What asyncio calls
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Take a packet, from whomever it came."""
+        """Take a packet from anybody."""
+        # Decryption costs time per byte, so a packet that no member sends is refused before it.
         if len(data) > self._timing.packet_max_bytes:
             self.refused("too_large")
             return
+        # A bug in the machine costs one packet, not the socket; a failed timer ends the membership.
         with contained("membership_packet_failed"):
             try:
                 plain = self.keyring.open(data)
                 now_s = self._clock.monotonic_s()
-                self._take(self._swim.handle_datagram(plain, Address(*addr[:2]), now_s))
+                if is_load(plain):
+                    self._loads.received(plain, now_s)
+                else:
+                    self._take(self._swim.handle_datagram(plain, Address(*addr[:2]), now_s))
             except Forged:
                 self.refused("forged")
             except SwimError as error:
                 self.refused(error.refusal)
 
     def error_received(self, error: Exception) -> None:
-        """A packet could not be delivered; the probe finds out itself."""
+        """Ignore an undelivered packet: the probe that sent it times out."""
 
     def pause_writing(self) -> None:
-        """The kernel takes no more packets for now; what is to be sent meanwhile is dropped."""
+        """Drop packets from now on: the send buffer is full."""
+        # SWIM expects lost packets. A queue would deliver old news late and grow without bound.
         self._paused = True
 
     def resume_writing(self) -> None:
-        """There is room again."""
+        """Send packets again."""
         self._paused = False
 
     # What inbound streams call
 
     def answer(self, plain: bytes, source: tuple[str, int]) -> bytes | None:
-        """The answer to a stream's message, or None if it is not used."""
+        """Return the answer to a stream's message, or None when it was refused."""
         try:
             effects, answer = self._swim.handle_stream_request(
                 plain, Address(*source), self._clock.monotonic_s()
@@ -155,8 +168,16 @@ class SwimShell(asyncio.DatagramProtocol):
         return answer
 
     def refused(self, reason: str) -> None:
-        """Count what was not used."""
+        """Count a refused packet or stream."""
         REFUSED.labels(reason).inc()
+
+    async def _exchange_load(self) -> None:
+        while True:
+            await self._clock.sleep(LOAD_INTERVAL_S)
+            with contained("load_exchange_failed"):
+                datagram = self._loads.round(self._swim.members, self._clock.monotonic_s())
+                if datagram is not None:
+                    self._send(datagram.address, datagram.data)
 
     # How effects are done
 
@@ -187,7 +208,8 @@ class SwimShell(asyncio.DatagramProtocol):
             with contained("membership_timer_failed") as attempt:
                 self._take(self._swim.handle_timer(timer, self._clock.monotonic_s()))
             if attempt.failed and self._failed is not None and not self._failed.done():
-                # Without its timers it would look alive and notice nothing.
+                # The failed handler has not scheduled its next run. A member without timers
+                # still answers pings, so the others take it for alive, but it probes nobody.
                 self._failed.set_exception(RuntimeError("the membership failed"))
 
         handle = asyncio.get_running_loop().call_later(delay_s, due)
@@ -205,6 +227,7 @@ class SwimShell(asyncio.DatagramProtocol):
         return stream
 
     def _open(self, effect: OpenStream) -> None:
+        # Each stream holds a descriptor for up to 10 s, and a partition makes all of them hang.
         if self._outbound >= OUTBOUND_MAX:
             DROPPED.labels("stream").inc()
             self._swim.handle_stream_failure(effect.number)
@@ -216,6 +239,7 @@ class SwimShell(asyncio.DatagramProtocol):
         message = seal_message(self.keyring, effect.data)
         try:
             async with TimeLimit(effect.limit_s):
+                # The keyring may change before the answer comes, so it is read again then.
                 plain = await ask(*effect.address, message, lambda: self.keyring)
             now_s = self._clock.monotonic_s()
             self._take(self._swim.handle_stream_answer(effect.number, plain, now_s))

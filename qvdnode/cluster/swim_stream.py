@@ -1,7 +1,7 @@
-"""Stream messages of the membership: one sealed message each way, then the end.
+"""Stream messages of the membership: one encrypted message in each direction, then the end.
 
-A message is its length, sealed by itself, and the sealed content. Who has no key of the farm is
-known after 33 bytes, before anything is kept for them.
+A message is its length, encrypted by itself, then the encrypted content. So a peer without a key of
+the farm is refused after 33 bytes, before its content is buffered.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ MESSAGE_MAX_BYTES: Final = 4 << 20
 """About 5,000 members with full metadata, 40,000 without."""
 INBOUND_LIMIT_S: Final = 10.0
 HEADER_LIMIT_S: Final = 2.0
-"""Strangers may hold a place for so long."""
+"""How long a peer that has not proved a key may hold one of the inbound streams."""
 
 
 class TooLarge(ValueError):
-    """A message that is longer than any may be."""
+    """A message is longer than MESSAGE_MAX_BYTES."""
 
 
 def seal_datagram(ring: Keyring, plain: bytes) -> bytes:
-    """A packet as it is sent over UDP."""
+    """Encrypt a packet for UDP."""
     return ring.seal(plain, secrets.token_bytes(NONCE_BYTES))
 
 
 def seal_message(ring: Keyring, plain: bytes) -> bytes:
-    """A message as it is sent over TCP."""
+    """Encrypt a message for TCP: its length, then its content."""
     body = seal_datagram(ring, plain)
     return seal_datagram(ring, len(body).to_bytes(LENGTH_BYTES)) + body
 
 
 def body_bytes(ring: Keyring, header: bytes) -> int:
-    """How long the sealed content behind a header is; raises Forged, TooLarge."""
+    """Return the length of the encrypted content after a header; raises Forged, TooLarge."""
     length = int.from_bytes(ring.open(header))
     if length > MESSAGE_MAX_BYTES:
         raise TooLarge(f"a message of {length} bytes")
@@ -44,7 +44,7 @@ def body_bytes(ring: Keyring, header: bytes) -> int:
 
 
 class InboundOwner(Protocol):
-    """Who answers the streams that others open."""
+    """Answers the streams that other members open."""
 
     @property
     def keyring(self) -> Keyring:
@@ -52,16 +52,16 @@ class InboundOwner(Protocol):
         ...
 
     def answer(self, plain: bytes, source: tuple[str, int]) -> bytes | None:
-        """The answer to a message, or None to close without one."""
+        """Return the answer to a message, or None to close without one."""
         ...
 
     def refused(self, reason: str) -> None:
-        """Bytes were not used; counts it."""
+        """Count a refused stream."""
         ...
 
 
 class InboundStream(asyncio.Protocol):
-    """A stream that somebody else opened."""
+    """A stream that another member opened."""
 
     def __init__(self, owner: InboundOwner, lost: Callable[["InboundStream"], None]) -> None:
         self._owner = owner
@@ -72,12 +72,12 @@ class InboundStream(asyncio.Protocol):
         self._limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the header."""
+        """Start the time limit for the header."""
         self._transport = cast("asyncio.Transport", transport)
         self._wait(HEADER_LIMIT_S)
 
     def data_received(self, data: bytes) -> None:
-        """Take more of the message; answer it once it is whole."""
+        """Buffer more of the message; answer once it is complete."""
         self._received += data
         try:
             if self._wanted_bytes is None and len(self._received) >= HEADER_BYTES:
@@ -93,13 +93,13 @@ class InboundStream(asyncio.Protocol):
             self._refuse("too_large")
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """The stream is over."""
+        """Stop the time limit and tell the owner."""
         if self._limit is not None:
             self._limit.cancel()
         self._lost(self)
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close the stream at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -111,7 +111,7 @@ class InboundStream(asyncio.Protocol):
         if answer is None:
             transport.abort()
         else:
-            # The limit still holds for a peer that does not read.
+            # The time limit stays set: it ends a peer that does not read the answer.
             transport.write(seal_message(self._owner.keyring, answer))
             transport.close()
 
@@ -126,7 +126,7 @@ class InboundStream(asyncio.Protocol):
 
 
 async def ask(host: str, port: int, message: bytes, keyring: Callable[[], Keyring]) -> bytes:
-    """Send a sealed message and return the opened answer.
+    """Send an encrypted message and return the decrypted answer.
 
     Raises OSError, EOFError, Forged and TooLarge; the caller limits the time.
     """

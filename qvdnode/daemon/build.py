@@ -2,11 +2,10 @@
 
 import random
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Final
 
 from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
@@ -15,9 +14,10 @@ from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
@@ -50,44 +50,51 @@ from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
-from qvdnode.session.place import StartChoice
+from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.dependencies import FleetDependencies
-from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.instance import Instance
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
-GUEST_NAME: Final = "qvd"
-"""What the names of guests begin with, after the instance's prefix."""
-
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is there before anything is built: the world, and what was read from it."""
+class NodeInputs:
+    """What the parts of a node are built from: configuration, clock, database, certificate."""
 
     config: Config
     clock: Clock
     database: Database
     identity: NodeIdentity
-    nameservers: tuple[str, ...]
+    resolvers: Resolvers
+    """What guests resolve names with."""
+
+    @property
+    def instance(self) -> Instance:
+        """What the node's guests have in common."""
+        servers = tuple(map(str, self.resolvers.servers))
+        return self.config.instance(servers, self.resolvers.search)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """Everything that daemon/serve.py starts and stops."""
 
-    surroundings: Surroundings
+    inputs: NodeInputs
     membership: Membership
     joining: Joining
     nodes: Nodes
@@ -97,6 +104,8 @@ class Node:
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
     importer: Importer
+    drivers: DriverTable
+    driver_offer: DriverOffer
     fleet: Fleet
     hosts: Hosts
     journal: SessionJournal
@@ -111,11 +120,12 @@ class Node:
 
 
 # long: it is the list of the node's parts
-def build(around: Surroundings) -> Node:
+def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Node:
     """Wire one node; nothing runs yet."""
-    config, clock, database = around.config, around.clock, around.database
+    config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
     membership = Membership(lambda seat: Ownership(database, seat))
+    drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
@@ -123,41 +133,42 @@ def build(around: Surroundings) -> Node:
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(around, membership, confinement, rootfs, memory, inotify, viewers)
+    fleet = _fleet(inputs, drivers, membership, confinement, rootfs, memory, inotify, viewers)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
-            membership.lease_ran_out,
+            membership.lease_problem,
             nft.refusal,
             _disk_check(config),
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
-    choice = NodeChoice(
-        OwnLoad(fleet, memory, config.memory, config.vm, membership.node_id),
+    choice = Scheduler(
+        OwnLoad(fleet, drivers, memory, config.memory, config.vm, membership.node_id),
         random.Random(secrets.randbits(64)),
         sample=config.cluster.placement_sample,
     )
-    starts = StartChoice(choice, membership.node_id)
+    starts = LocalPlacement(choice, membership.node_id)
     # One node to a farm as yet: the table of hosts has this one alone.
     hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
-    connections = Connections(hosts, viewers, journal)
+    connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(vms, _user_tokens(around), hosts, connections, readiness, stop_limit_s)
-    accounts = _accounts(around)
+    desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
+    accounts = _accounts(inputs)
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
-        around.identity.context(),
+        inputs.identity.context,
         clock,
         config.clients,
+        DisplayDialer(config.clients.relay),
         trim_memory,
     )
     return Node(
-        surroundings=around,
+        inputs=inputs,
         membership=membership,
         joining=Joining(
-            Host(config.node.name, config.clients.address, boot_id()),
+            Host(config.node.name, config.clients.address, boot_id(), drivers.offered),
             database,
             membership,
             clock,
@@ -173,6 +184,8 @@ def build(around: Surroundings) -> Node:
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        drivers=drivers,
+        driver_offer=DriverOffer(drivers, nodes, membership),
         fleet=fleet,
         hosts=hosts,
         journal=journal,
@@ -188,17 +201,17 @@ def build(around: Surroundings) -> Node:
 
 
 def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> AdminParts:
-    """What the front door for people uses, once the ports are known that it tells of."""
-    around = node.surroundings
-    config, database = around.config, around.database
-    started_at = around.clock.now()
+    """What the administrators' port uses. Built last, since it reports both ports."""
+    inputs = node.inputs
+    config, database = inputs.config, inputs.database
+    started_at = inputs.clock.now()
 
     def facts() -> NodeFacts:
         memory = node.memory.memory()
         return NodeFacts(
             name=config.node.name,
             version=version("qvdnode"),
-            fingerprint=around.identity.fingerprint(),
+            fingerprint=inputs.identity.fingerprint(),
             client_port=announced.client_port,
             admin_port=announced.admin_port,
             started_at=started_at,
@@ -207,12 +220,15 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
             memory_reserved_mib=config.memory.host_reserve_mib,
             guests_max=config.vm.id_slots,
             starts_at_once_max=config.vm.starts_at_once,
+            drivers=node.drivers.checks,
             disk=node.rootfs.ledger.show(node.fleet.promised()),
         )
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        catalogue=Catalogue(
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
@@ -220,13 +236,14 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         load=node.fleet.load,
         facts=facts,
         not_ready=node.readiness.reason,
-        port_events=RepeatedEvents("admin", around.clock.monotonic_s),
+        port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
         supervisor=supervisor,
     )
 
 
 def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
-    around: Surroundings,
+    inputs: NodeInputs,
+    drivers: DriverTable,
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
@@ -234,35 +251,23 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     inotify: Inotify,
     viewers: Viewers,
 ) -> Fleet:
-    config = around.config
-    settings = replace(
-        config.vm,
-        prefix=config.node.prefix + GUEST_NAME,
-        nameservers=around.nameservers,
-        display_port=config.network.display_port,
-    )
-    driver = LxcDriver(
-        LxcSettings(
-            folder=config.node.state_dir / "lxc",
-            prefix=settings.prefix,
-            bridge=config.network.bridge_name,
-        ),
-        around.clock,
-    )
+    config, instance = inputs.config, inputs.instance
     admission = HostAdmission(memory.memory, config.memory)
     fleet = Fleet(
         FleetDependencies(
-            driver=driver,
+            drivers=drivers,
             rootfs=rootfs,
+            contents=rootfs.contents,
             confinement=confinement,
-            run_folders=TmpfsRunFolders(settings.run_folders, inotify),
-            past_starts=StoredPastStarts(settings.past_starts),
+            run_folders=TmpfsRunFolders(instance.run_folders, inotify),
+            past_starts=StoredPastStarts(instance.past_starts),
             store=membership,
             admission=admission,
-            clock=around.clock,
-            settings=settings,
+            clock=inputs.clock,
+            settings=config.vm,
+            instance=instance,
             boot_id=boot_id(),
-            lease_ran_out=membership.lease_ran_out,
+            lease_problem=membership.lease_problem,
             node_id=membership.node_id,
             tell_viewer=viewers.deliver,
         )
@@ -271,8 +276,8 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     return fleet
 
 
-def _accounts(around: Surroundings) -> Accounts:
-    config, database, clock = around.config, around.database, around.clock
+def _accounts(inputs: NodeInputs) -> Accounts:
+    config, database, clock = inputs.config, inputs.database, inputs.clock
     hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
     users = Users(database)
     api_tokens = ApiTokens(database)
@@ -280,7 +285,7 @@ def _accounts(around: Surroundings) -> Accounts:
         tenants=Tenants(database),
         users=users,
         authenticator=Authenticator(
-            LoginStores(users, _user_tokens(around), FamiliarSources(database)),
+            LoginStores(users, _user_tokens(inputs), FamiliarSources(database)),
             hasher,
             clock,
             config.auth,
@@ -292,10 +297,10 @@ def _accounts(around: Surroundings) -> Accounts:
     )
 
 
-def _user_tokens(around: Surroundings) -> UserTokens:
-    auth = around.config.auth
+def _user_tokens(inputs: NodeInputs) -> UserTokens:
+    auth = inputs.config.auth
     return UserTokens(
-        around.database,
+        inputs.database,
         life=timedelta(seconds=auth.token_life_s),
         per_user_max=auth.tokens_per_user,
     )

@@ -15,14 +15,15 @@ from qvdnode.db.settings import DatabaseSettings
 from qvdnode.image.settings import ImageSettings
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.net.settings import NetSettings
+from qvdnode.vm.instance import Instance
 from qvdnode.vm.settings import VmSettings
 
 DERIVED: Final = frozenset({"state_dir", "prefix"})
 """Fields of other sections that are taken from `[node]` and cannot be set on their own."""
 
-FIXED: Final = frozenset({"nameservers", "display_port"})
-"""Fields that the composition fills in: guests get the network's resolvers, and the display's port
-is a part of the contract with images."""
+
+GUEST_NAME: Final = "qvd"
+"""What the names of guests begin with, after the instance's prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,16 @@ class Config:
     tls: TlsSettings = field(default_factory=TlsSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
-    vm: VmSettings = field(
-        default_factory=lambda: VmSettings(state_dir=NodeSettings().state_dir, prefix="")
-    )
+    vm: VmSettings = field(default_factory=VmSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
     network: NetSettings = field(default_factory=NetSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     log: LogSettings = field(default_factory=LogSettings)
+
+    def instance(
+        self, nameservers: tuple[str, ...] = (), search_domains: tuple[str, ...] = ()
+    ) -> Instance:
+        """What this node's guests have in common."""
+        prefix = self.node.prefix + GUEST_NAME
+        return Instance(self.node.state_dir, prefix, nameservers, search_domains)

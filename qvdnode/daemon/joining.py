@@ -1,12 +1,12 @@
-"""Takes this node's place in the farm, at its start or whenever the database is there.
+"""Joins the farm, at the node's start or as soon as the database is there.
 
-What an earlier process or an earlier boot of the host has left in the rows is set right first. The
-rest of the node hears of the place last, and of all of it at once: clients may be served already,
-and what they start must not be taken for something that was left.
+Rows that an earlier process or an earlier boot of the host left are corrected first. Only then the
+rest of the node learns that it has joined: clients may be served already, and a desktop that they
+start must not be mistaken for a leftover.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,20 +22,22 @@ from qvdnode.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_S: Final = 1.0
+RETRY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Who joins."""
+    """The node that joins."""
 
     name: str
     address: str
     boot_id: str
+    drivers: Callable[[], Iterable[str]]
+    """What it can run guests with, at the moment of joining."""
 
 
 class Joining:
-    """What it takes to join."""
+    """Joins with all that belongs to it: schema, own rows, lease."""
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class Joining:
         *,
         prepare: Callable[[], Awaitable[object]],
     ) -> None:
-        """`prepare` is done on the way, while nobody is served by what the database holds."""
+        """`prepare` runs after the migration, before the lease is taken."""
         self._host = host
         self._database = database
         self._nodes = Nodes(database)
@@ -58,7 +60,7 @@ class Joining:
         self._prepare = prepare
 
     async def attempt(self) -> LeaseKeeper | None:
-        """Join; the lease to keep, or None while the database is away.
+        """Join and return the lease to keep, or None while the database is away.
 
         Raises Conflict when another host has this node's name and serves.
         """
@@ -70,30 +72,31 @@ class Joining:
 
     async def _join(self) -> LeaseKeeper:
         await migrate(self._database)
-        seat = await self._seat()
-        if seat.rebooted:
-            stopped = await self._nodes.reset_after_reboot(seat, self._host.boot_id)
-            log.info("rows_set_right_after_reboot", extra={"vms": stopped})
-        await self._sessions.close_stale(seat.node_id)
+        row = await self._membership_row()
+        if row.rebooted:
+            stopped = await self._nodes.reset_after_reboot(row, self._host.boot_id)
+            log.info("vms_marked_stopped_after_reboot", extra={"vms": stopped})
+        await self._sessions.close_stale(row.node_id)
         await self._prepare()
-        lease = LeaseKeeper(self._nodes, self._clock, self._settings, seat.node_id, seat.epoch)
+        lease = LeaseKeeper(self._nodes, self._clock, self._settings, row.node_id, row.epoch)
         await lease.renew()
-        self._membership.enter(seat, lease)
+        self._membership.enter(row, lease)
         return lease
 
-    async def _seat(self) -> NodeMembership:
-        """The node's place; that of a host which was restarted is free once its lease is over."""
+    async def _membership_row(self) -> NodeMembership:
+        """Join. After a reboot, wait until the lease of the earlier boot is over."""
         host = self._host
-        limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + LOOK_AGAIN_S
+        limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + RETRY_S
         deadline_s = self._clock.monotonic_s() + limit_s
         told = False
         while True:
             try:
-                return await self._nodes.join(host.name, host.boot_id, host.address)
+                drivers = sorted(host.drivers())
+                return await self._nodes.join(host.name, host.boot_id, host.address, drivers)
             except Conflict as error:
                 if self._clock.monotonic_s() > deadline_s:
                     raise
                 if not told:
-                    log.info("seat_is_taken", extra={"because": str(error), "wait_s": limit_s})
+                    log.info("node_name_in_use", extra={"because": str(error), "wait_s": limit_s})
                 told = True
-            await self._clock.sleep(LOOK_AGAIN_S)
+            await self._clock.sleep(RETRY_S)

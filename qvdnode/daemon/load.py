@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from pydantic import Field as Checked
 from pydantic_core import PydanticKnownError
 
-from qvdnode.daemon.config import DERIVED, FIXED, Config
+from qvdnode.daemon.config import DERIVED, Config
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.host.trusted_path import PathUse, require, without_links
 from qvdnode.model.errors import BadConfig, HostFailed
@@ -140,7 +140,7 @@ def _without_links(state_dir: Path) -> Path:
 
 def settable(kind: type[Any]) -> list[Field[Any]]:
     """The fields of a settings class that a section may set."""
-    hidden = frozenset[str]() if kind is NodeSettings else DERIVED | FIXED
+    hidden = frozenset[str]() if kind is NodeSettings else DERIVED
     return [item for item in fields(kind) if item.name not in hidden]
 
 

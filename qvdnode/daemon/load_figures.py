@@ -8,6 +8,7 @@ from qvdnode.memopt.core.promise import capacity_mib
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.ids import NodeId
+from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.settings import VmSettings
 
@@ -18,12 +19,14 @@ class OwnLoad:
     def __init__(
         self,
         fleet: Fleet,
+        drivers: DriverTable,
         memory: HostMemoryReader,
         memory_settings: MemorySettings,
         vm_settings: VmSettings,
         here: Callable[[], NodeId | None],
     ) -> None:
         self._fleet = fleet
+        self._drivers = drivers
         self._memory = memory
         self._memory_settings = memory_settings
         self._vm_settings = vm_settings
@@ -54,5 +57,6 @@ class OwnLoad:
                 cpu_some_pct=self._memory.pressure("cpu").some_pct,
                 memory_full_pct=self._memory.pressure("memory").full_pct,
                 io_some_pct=self._memory.pressure("io").some_pct,
+                drivers=self._drivers.offered(),
             )
         ]

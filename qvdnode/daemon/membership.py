@@ -1,6 +1,6 @@
-"""This node's place in the farm, which it may have to wait for while the database is away.
+"""This node's membership in the farm, which has to wait while the database is away.
 
-The fleet gets a VmStore at once; until the node has joined, every call of it says Unavailable, so
+The fleet gets a VmStore at once; until the node has joined, every call of it raises Unavailable, so
 that a node started during an outage adopts and serves what runs, and starts nothing.
 """
 
@@ -24,36 +24,41 @@ NOT_JOINED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    seat: NodeMembership
+class _Joined:
+    row: NodeMembership
     lease: LeaseKeeper
     ownership: VmStore
 
 
 class Membership:
-    """The place once there is one; a VmStore that says Unavailable until then."""
+    """The membership once the node has joined; a VmStore that raises Unavailable until then."""
 
     def __init__(self, ownership: Callable[[NodeMembership], VmStore]) -> None:
         self._make_ownership = ownership
-        self._place: _Place | None = None
+        self._joined: _Joined | None = None
 
-    def enter(self, seat: NodeMembership, lease: LeaseKeeper) -> None:
+    def enter(self, row: NodeMembership, lease: LeaseKeeper) -> None:
         """The node has joined; from here on it may own VMs."""
-        self._place = _Place(seat, lease, self._make_ownership(seat))
-        log.info("node_joined", extra={"node": seat.node_id, "epoch": seat.epoch})
+        self._joined = _Joined(row, lease, self._make_ownership(row))
+        log.info("node_joined", extra={"node": row.node_id, "epoch": row.epoch})
+
+    @property
+    def row(self) -> NodeMembership | None:
+        """The node's row and epoch; None before it has joined."""
+        return None if self._joined is None else self._joined.row
 
     @property
     def lease(self) -> LeaseKeeper | None:
         """This node's lease; None before it has joined."""
-        return None if self._place is None else self._place.lease
+        return None if self._joined is None else self._joined.lease
 
     def node_id(self) -> NodeId | None:
         """This node's id; None before it has joined."""
-        return None if self._place is None else self._place.seat.node_id
+        return None if self._joined is None else self._joined.row.node_id
 
-    def lease_ran_out(self) -> str | None:
+    def lease_problem(self) -> str | None:
         """A readiness check: why nothing may be started, or None."""
-        return NOT_JOINED if self._place is None else self._place.lease.ran_out()
+        return NOT_JOINED if self._joined is None else self._joined.lease.problem()
 
     async def acquire(self, vm_id: VmId) -> Generation:
         """As VmStore."""
@@ -76,6 +81,6 @@ class Membership:
         return await self._owned().owned()
 
     def _owned(self) -> VmStore:
-        if self._place is None:
+        if self._joined is None:
             raise Unavailable(NOT_JOINED)
-        return self._place.ownership
+        return self._joined.ownership

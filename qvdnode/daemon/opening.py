@@ -1,6 +1,6 @@
-"""Opens what a node keeps: its folder, its certificate, its database.
+"""Opens what a node keeps on disk: state folder, certificate, database.
 
-`serve`, `init`, `backup` and `restore` do it here, so that all of them refuse the same and leave
+`serve`, `init`, `backup` and `restore` share it, so all of them refuse the same faults and leave
 nothing open.
 """
 
@@ -69,7 +69,7 @@ async def open_database(
     """The farm's database, or the node's own, whose server is started if it does not run.
 
     With `tasks`, server and connections are kept alive there. The server is ended afterwards,
-    but for one that ran already when somebody came `visiting`. `may_restart` is as for
+    unless it ran already and `visiting` is set. `may_restart` is as for
     EmbeddedPostgres.start. Raises FarmError.
     """
     async with AsyncExitStack() as undone:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -17,9 +18,10 @@ import uvloop
 from qvdnode.admin.listener import serving
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.daemon.build import Node, Surroundings, admin_parts, build
+from qvdnode.daemon.build import Node, NodeInputs, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import fitted
+from qvdnode.daemon.drivers import DRIVERS, MakeDriver
 from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
@@ -28,6 +30,7 @@ from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.id_reservations import reserved
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.host_network import guest_resolvers
 from qvdnode.net.periodic_check import check_once, keep_checking
 from qvdnode.net.settings import NetSettings, Uplink
@@ -43,13 +46,16 @@ JOURNAL_LIMIT_S: Final = 5.0
 JOIN_AGAIN_S: Final = 2.0
 
 
-def run(config: Config) -> None:
-    """Run a node in this process until it is told to stop; raises FarmError."""
+def run(config: Config, drivers: Mapping[str, MakeDriver] = DRIVERS) -> None:
+    """Run a node in this process until it is told to stop; raises FarmError.
+
+    `drivers` are the kinds of guests that it can run, by the names that flavours use.
+    """
     close_to_children()
     core_dumps.forbid()
     config = fitted(config, open_files.raise_limit())
     try:
-        uvloop.run(serve(config, SystemClock()))
+        uvloop.run(serve(config, SystemClock(), drivers))
     except BaseExceptionGroup as group:
         expected = first_farm_error(group)
         if expected is None:
@@ -57,10 +63,10 @@ def run(config: Config) -> None:
         raise expected from group
 
 
-async def serve(config: Config, clock: Clock) -> None:
+async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver]) -> None:
     """Run a node until SIGTERM or SIGINT; SIGHUP reloads the certificate.
 
-    Raises FarmError with what stands in the way of a start; then nothing is left running.
+    Raises FarmError when the node cannot start; then nothing is left running.
     """
     stop = asyncio.Event()
     state_dir = config.node.state_dir
@@ -69,20 +75,21 @@ async def serve(config: Config, clock: Clock) -> None:
         identity = open_identity(config, clock)
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
-            nameservers = await _nameservers(config.network)
-            node = build(Surroundings(config, clock, database, identity, nameservers))
+            resolvers = await _resolvers(config.network)
+            inputs = NodeInputs(config, clock, database, identity, resolvers)
+            node = build(inputs, drivers)
             try:
                 await _serve_node(node, tasks, stop)
             finally:
                 announcement.withdraw(state_dir)
 
 
-async def _nameservers(settings: NetSettings) -> tuple[str, ...]:
-    """The DNS servers of guests; a log line if they should have some and there are none."""
+async def _resolvers(settings: NetSettings) -> Resolvers:
+    """What guests resolve names with; a log line if they should have servers and get none."""
     found = await guest_resolvers(settings)
-    if not found and settings.uplink is not Uplink.NONE:
+    if not found.servers and settings.uplink is not Uplink.NONE:
         log.warning("guests_have_no_resolver", extra={"fix": "set network.resolvers"})
-    return tuple(map(str, found))
+    return found
 
 
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
@@ -91,22 +98,22 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
     try:
         await _serve_guests(node, tasks, stop)
     except FarmError:
-        await _take_back_network(node)
+        await _remove_network(node)
         raise
-    await _wind_down(node)
+    await _shut_down(node)
 
 
-async def _take_back_network(node: Node) -> None:
-    """After a start that failed; guests of an earlier process keep it."""
+async def _remove_network(node: Node) -> None:
+    """Remove the network after a failed start, unless guests of an earlier process use it."""
     try:
-        await _leave_host(node)
+        await _restore_host(node)
     except HostFailed as error:
-        log.warning("network_stays", extra={"because": str(error)})
+        log.warning("network_not_removed", extra={"because": str(error)})
 
 
 async def _raise_limits(node: Node) -> None:
-    """Raise what all guests share; a host that does not let us has its own numbers."""
-    network = node.surroundings.config.network
+    """Raise the kernel limits that all guests share; a host that refuses keeps its own."""
+    network = node.inputs.config.network
     try:
         low = await asyncio.to_thread(node.limits.hold, network.prefix, network.bridge_name)
     except HostFailed as error:
@@ -115,22 +122,26 @@ async def _raise_limits(node: Node) -> None:
         log.info("kernel_limits_raised", extra={"before": low})
 
 
-async def _leave_host(node: Node) -> None:
-    """Put back what no guest needs any more; raises HostFailed while there are guests."""
+async def _restore_host(node: Node) -> None:
+    """Remove the network and restore the kernel limits; raises HostFailed while guests run."""
     await node.network.down()
-    back = await asyncio.to_thread(node.limits.release, node.surroundings.config.network.prefix)
-    log.info("kernel_limits_put_back", extra={"to": back})
+    back = await asyncio.to_thread(node.limits.release, node.inputs.config.network.prefix)
+    log.info("kernel_limits_restored", extra={"to": back})
 
 
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
-    config, clock = node.surroundings.config, node.surroundings.clock
+    config, clock = node.inputs.config, node.inputs.clock
     await node.importer.sweep()
-    joined = node.surroundings.database.available and await _join(node, tasks)
+    joined = node.inputs.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
+    # Not waited for: a driver is taken to work until a check says otherwise.
+    check_drivers = keep_checking("drivers", node.driver_offer.check, clock, first_s=0.0)
+    _ = tasks.essential("drivers", check_drivers)
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
+    _ = tasks.essential("guest-limits", node.fleet.watch_limits())
     count = partial(node.rootfs.count, node.fleet.promised)
     await check_once("disk", count)
     _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))
@@ -138,8 +149,8 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("network", keep_checking("network", node.network.check, clock))
     if not joined:
         _ = tasks.essential("join", _join_later(node, tasks))
-    async with AsyncExitStack() as doors:
-        announced = await _open_doors(node, doors)
+    async with AsyncExitStack() as ports:
+        announced = await _open_ports(node, ports)
         node.readiness.serving = True
         announcement.publish(config.node.state_dir, announced)
         log.info(
@@ -155,31 +166,31 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
         node.readiness.serving = False
 
 
-async def _open_doors(node: Node, doors: AsyncExitStack) -> Announcement:
-    """Listen on both ports; leaving `doors` closes them and ends what came through."""
-    around = node.surroundings
-    people = listen(around.config.admin.address, around.config.admin.port, section="admin")
-    doors.callback(people.close)
+async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
+    """Listen on both ports; leaving `ports` closes them and ends their connections."""
+    inputs = node.inputs
+    people = listen(inputs.config.admin.address, inputs.config.admin.port, section="admin")
+    ports.callback(people.close)
     announced = Announcement(
         pid=os.getpid(),
         client_port=node.endpoint.listen(),
         admin_port=people.getsockname()[1],
-        fingerprint=around.identity.fingerprint(),
+        fingerprint=inputs.identity.fingerprint(),
     )
-    guests_end = around.config.node.stop_guests
-    tasks = await doors.enter_async_context(Supervisor("doors"))
+    guests_end = inputs.config.node.stop_guests
+    tasks = await ports.enter_async_context(Supervisor("ports"))
     parts = admin_parts(node, announced, tasks)
-    context, settings = around.identity.context(), around.config.admin
-    await doors.enter_async_context(
-        serving(parts, around.clock, people, context, settings, trim_memory)
+    context, settings = inputs.identity.context, inputs.config.admin
+    await ports.enter_async_context(
+        serving(parts, inputs.clock, people, context, settings, trim_memory)
     )
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced
 
 
-async def _wind_down(node: Node) -> None:
-    """The doors are closed: end or leave the guests, write what is to be written, let go."""
-    config = node.surroundings.config
+async def _shut_down(node: Node) -> None:
+    """Both ports are closed: end or leave the guests, flush the journal, give up the lease."""
+    config = node.inputs.config
     await node.fleet.close(stop_guests=config.node.stop_guests)
     await node.journal.flushed(JOURNAL_LIMIT_S)
     lease = node.membership.lease
@@ -187,28 +198,28 @@ async def _wind_down(node: Node) -> None:
         try:
             await lease.leave(guests_stay=not config.node.stop_guests)
         except Unavailable as error:
-            log.warning("left_unsaid", extra={"because": str(error)})
+            log.warning("leave_not_recorded", extra={"because": str(error)})
     if config.node.stop_guests:
-        await _leave_host(node)
+        await _restore_host(node)
     node.rootfs.close()
     node.inotify.close()
 
 
 async def _join(node: Node, tasks: Supervisor) -> bool:
-    """Take the node's place in the farm; False while the database is away."""
+    """Join the farm; False while the database is away."""
     lease = await node.joining.attempt()
     if lease is None:
         return False
     _ = tasks.essential("lease", lease.run())
-    exists = Images(node.surroundings.database).exists
+    exists = Images(node.inputs.database).exists
     _ = tasks.isolated("image-removals", node.importer.finish_removals(exists))
     return True
 
 
 async def _join_later(node: Node, tasks: Supervisor) -> None:
-    """Join when the database is there; the fleet then sets right what it could not read."""
+    """Join when the database is back; the fleet then corrects the rows that it could not read."""
     while not await _join(node, tasks):
-        await node.surroundings.clock.sleep(JOIN_AGAIN_S)
+        await node.inputs.clock.sleep(JOIN_AGAIN_S)
 
 
 def _listen_to_signals(stop: asyncio.Event, identity: NodeIdentity, config: Config) -> None:

@@ -40,5 +40,5 @@ class StateLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let go."""
+        """Release the lock."""
         os.close(self._fd)

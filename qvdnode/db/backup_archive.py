@@ -20,6 +20,10 @@ MANIFEST: Final = "manifest.json"
 TABLES_FOLDER: Final = "tables"
 FILES_FOLDER: Final = "files"
 CHUNK_BYTES: Final = 1_048_576
+MEMBERS_MAX: Final = 1_000
+MANIFEST_BYTES_MAX: Final = 1_048_576
+FILE_BYTES_MAX: Final = 1_048_576
+"""Of a file of the node, such as a chain of certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class Archive:
         for member in self._tar.getmembers():
             folder, _, name = member.name.rpartition("/")
             if folder == FILES_FOLDER and name not in ("", ".", "..") and member.isfile():
-                yield name, _member(self._tar, member.name).read()
+                yield name, _member(self._tar, member.name, size_max=FILE_BYTES_MAX).read()
 
 
 @contextmanager
@@ -123,20 +127,23 @@ def open_archive(path: Path) -> Iterator[Archive]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    """The file with all its headers read; headers may hold numbers that are none."""
+    """The file with all its headers read; they may hold numbers that are none, or further
+    headers without end."""
     with ExitStack() as open_files:
         stream = open_files.enter_context(open_regular(path))
         try:
             file = open_files.enter_context(tarfile.open(fileobj=stream, mode="r:"))
-            file.getmembers()
-        except ValueError as error:
+            for number, _ in enumerate(file):
+                if number >= MEMBERS_MAX:
+                    raise Invalid(f"{path} is no backup: it holds over {MEMBERS_MAX} files.")
+        except (ValueError, RecursionError) as error:
             raise Invalid(f"{path} is no complete backup: {error}") from error
         yield file
 
 
 def _read_manifest(tar: tarfile.TarFile) -> Manifest:
     try:
-        raw = json.loads(_member(tar, MANIFEST).read())
+        raw = json.loads(_member(tar, MANIFEST, size_max=MANIFEST_BYTES_MAX).read())
         if raw["format"] != FORMAT:
             raise Invalid(f"The backup has format {raw['format']}; this program reads {FORMAT}.")
         tables = tuple(
@@ -162,11 +169,15 @@ def _check(tar: tarfile.TarFile, table: TableDump) -> None:
         raise Invalid(f"The backup is damaged: the checksum of table {table.name} is wrong.")
 
 
-def _member(tar: tarfile.TarFile, name: str) -> BinaryIO:
+def _member(tar: tarfile.TarFile, name: str, *, size_max: int | None = None) -> BinaryIO:
+    """A file of the archive. Links and sparse files, which no backup has, could lead round in a
+    circle or pretend to any size."""
     try:
-        stream = tar.extractfile(name)
+        member = tar.getmember(name)
     except KeyError as error:
         raise Invalid(f"The backup is not whole: {name} is missing.") from error
-    if stream is None:
-        raise Invalid(f"The backup is damaged: {name} is no file.")
-    return cast(BinaryIO, stream)
+    if not member.isreg() or member.issparse():
+        raise Invalid(f"The backup is damaged: {name} is no plain file.")
+    if size_max is not None and member.size > size_max:
+        raise Invalid(f"The backup is damaged: {name} has more than {size_max} bytes.")
+    return cast(BinaryIO, tar.extractfile(member))

@@ -4,7 +4,7 @@ All times are the database's; the clocks of nodes are not used.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -26,10 +26,10 @@ FENCE_GRACE_S: Final = 10.0
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
 # while the lease of another boot runs, that is either not yet over or another host of this name
 JOIN: Final = """
-INSERT INTO node (name, address, boot_id, epoch, state, lease_until)
-VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4))
+INSERT INTO node (name, address, boot_id, epoch, state, lease_until, drivers)
+VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4), $5)
 ON CONFLICT (name) DO UPDATE SET
-    address = $2, epoch = node.epoch + 1, state = 'up',
+    address = $2, epoch = node.epoch + 1, state = 'up', drivers = $5,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
 WHERE node.boot_id = $3 OR node.state <> 'up' OR node.lease_until < clock_timestamp()
 RETURNING id, epoch, boot_id <> $3 AS rebooted
@@ -53,9 +53,11 @@ UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
 WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
+OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
+DRIVERS: Final = "SELECT DISTINCT unnest(drivers) FROM node WHERE state <> 'fenced'"
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
-SELECT id, name, address, boot_id, epoch, state, joined_at, lease_until,
+SELECT id, name, address, boot_id, epoch, state, joined_at, lease_until, drivers,
        state = 'up' AND lease_until > clock_timestamp() AS alive
 FROM node
 """
@@ -86,6 +88,8 @@ class Node:
     state: str
     joined_at: datetime
     lease_until: datetime
+    drivers: tuple[str, ...]
+    """The kinds of guests that it can start, as far as it has said."""
     alive: bool
     """Whether its lease runs, by the database's clock."""
 
@@ -96,12 +100,16 @@ class Nodes:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def join(self, name: str, boot_id: str, address: str) -> NodeMembership:
+    async def join(
+        self, name: str, boot_id: str, address: str, drivers: Sequence[str] = ()
+    ) -> NodeMembership:
         """Join with a new epoch, which fences an older process of this node.
 
         Raises Conflict while the lease of another host, or of an earlier boot of this one, runs.
         """
-        row = await self._db.fetchrow(JOIN, name, address, boot_id, LEASE_TTL_S, idempotent=True)
+        row = await self._db.fetchrow(
+            JOIN, name, address, boot_id, LEASE_TTL_S, list(drivers), idempotent=True
+        )
         if row is None:
             raise Conflict(
                 f"Another host serves this database as the node {name}; two of one name would run "
@@ -113,6 +121,15 @@ class Nodes:
         """Renew the lease; False when another process has joined or the node was fenced."""
         tag = await self._db.execute(RENEW, node_id, epoch, ttl_s, idempotent=True)
         return row_count(tag) == 1
+
+    async def offer(self, node_id: NodeId, epoch: int, drivers: Sequence[str]) -> None:
+        """Write which drivers the node offers; nothing if it has joined anew elsewhere."""
+        await self._db.execute(OFFER, node_id, epoch, list(drivers), idempotent=True)
+
+    async def drivers(self) -> frozenset[str]:
+        """The drivers that any node of the farm offers."""
+        rows = await self._db.fetch(DRIVERS, idempotent=True)
+        return frozenset(row[0] for row in rows)
 
     async def leave(self, node_id: NodeId, epoch: int, *, guests_stay: bool) -> None:
         """End the lease; with `guests_stay` the node keeps its VMs and its state."""
@@ -165,4 +182,4 @@ class Nodes:
 
 
 def _convert(row: asyncpg.Record) -> Node:
-    return Node(**dict(row))
+    return Node(**{**dict(row), "drivers": tuple(row["drivers"])})

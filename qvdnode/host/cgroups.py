@@ -95,6 +95,14 @@ class Cgroups:
                     return _number(folder / used), _number(folder / limit)
         return 0, 0
 
+    def killed(self, group: str) -> int:
+        """How many programs of that group the kernel has killed for want of memory."""
+        return self._counter(group, ("memory.events", "memory.oom_control"), "oom_kill")
+
+    def forks_refused(self, group: str) -> int:
+        """How many processes or threads of that group were not made, being one too many."""
+        return self._counter(group, ("pids.events",), "max")
+
     def limits_swap(self) -> bool:
         """Whether the swap of a group can be limited; v2 says so in groups below the first."""
         return any(
@@ -102,6 +110,14 @@ class Cgroups:
             or any(hierarchy.glob("*/memory.swap.max"))
             for hierarchy in self.hierarchies
         )
+
+    def _counter(self, group: str, files: tuple[str, ...], key: str) -> int:
+        for folder in self._folders(group):
+            for name in files:
+                found = _keyed(folder / name, key)
+                if found is not None:
+                    return found
+        return 0
 
     def _folders(self, group: str) -> Iterator[Path]:
         return (hierarchy / group for hierarchy in self.hierarchies if (hierarchy / group).is_dir())
@@ -144,6 +160,16 @@ def _gone_is_empty(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in EXHAUSTED:
             raise HostFailed(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _keyed(path: Path, key: str) -> int | None:
+    """The number that follows a word at the start of a line; None where there is none."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [line.removeprefix(f"{key} ") for line in lines if line.startswith(f"{key} ")]
+    return int(found[0]) if found and found[0].isdigit() else None
 
 
 def _number(path: Path) -> int:

@@ -34,7 +34,7 @@ class Desktops(Protocol):
         """Return the status of each."""
         ...
 
-    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
+    def end_for_disk(self, vm_id: VmId, reason: str, *, at_once: bool) -> None:
         """Stop a desktop that fills the disk: ask it, or kill it if `at_once`."""
         ...
 

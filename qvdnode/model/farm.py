@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from qvdnode.model.ids import (
     FlavourId,
@@ -13,6 +14,8 @@ from qvdnode.model.ids import (
     VmId,
 )
 from qvdnode.model.vm_state import VmState
+
+DEFAULT_DRIVER: Final = "lxc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class FlavourDraft:
     name: str
     image_id: ImageId
     driver: str
+    """What runs its desktops, by the name that nodes offer it under (vm/guest_driver.py)."""
     memory_mib: int
     cpu_pct: int
     """100 is one core."""
@@ -68,6 +72,9 @@ class FlavourDraft:
     timezone: str
     egress: bool
     """Whether guests may open connections to the world behind the uplink."""
+    idle_minutes: int
+    """After so many minutes without a key or the pointer the client is disconnected, as by a lock;
+    0 for never."""
     nesting: bool
     """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IDS_PER_GUEST: Final = 65_536
+DISPLAY_PORT: Final = 4100
+"""Where a guest's display listens: 4000 and its display number; images rely on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,10 @@ class IdRange:
 
 @dataclass(frozen=True, slots=True)
 class GuestPort:
-    """How a guest is attached to the network: what it may claim to be, and nothing else."""
+    """How a guest is attached to the network: the addresses that it may use, and no others."""
 
     link: str
-    """Name of the host's end of the veth pair."""
+    """Name of the host's end of the guest's network device."""
     mac: str
     address: IPv4Interface
     gateway: IPv4Address
@@ -70,9 +72,39 @@ class GuestProcess:
     """A launched guest as the host sees it; pid and start time together name it for good."""
 
     pid: int
-    """The guest's PID 1, in the host's numbering."""
+    """In the host's numbering: the guest's PID 1, or the hypervisor of a virtual machine."""
     started_ticks: int
     """Field 22 of /proc/PID/stat."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEvents:
+    """How often a guest met its limits since it started, as the kernel counts it."""
+
+    killed: int
+    """Programs killed for want of memory."""
+    forks_refused: int
+    """Processes and threads that were one too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """What a guest can still write; 0 where no inode is left."""
+
+    root_bytes: int
+    home_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriverCheck:
+    """Whether a driver can start guests on a host now."""
+
+    version: str | None = None
+    """Of the program that runs its guests, where that is known."""
+    problem: str | None = None
+    """Why it can start none, as a clause without a full stop; None when it can."""
+    fix: str = ""
+    """What to do about the problem."""
 
 
 @dataclass(frozen=True, slots=True)

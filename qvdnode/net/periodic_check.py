@@ -12,11 +12,18 @@ log = logging.getLogger(__name__)
 CHECK_EVERY_S: Final = 10.0
 
 
-async def keep_checking(what: str, check: Callable[[], Awaitable[object]], clock: Clock) -> None:
-    """Check until cancelled; a failed check is logged and repeated."""
+async def keep_checking(
+    what: str,
+    check: Callable[[], Awaitable[object]],
+    clock: Clock,
+    *,
+    first_s: float = CHECK_EVERY_S,
+) -> None:
+    """Check until cancelled, first after `first_s`; a failed check is logged and repeated."""
+    await clock.sleep(first_s)
     while True:
-        await clock.sleep(CHECK_EVERY_S)
         await check_once(what, check)
+        await clock.sleep(CHECK_EVERY_S)
 
 
 async def check_once(what: str, check: Callable[[], Awaitable[object]]) -> None:

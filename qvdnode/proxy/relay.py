@@ -7,13 +7,15 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 import asyncio
 import logging
 
-from qvdnode.model.seat import DisplayAddress
+from qvdnode.model.errors import FarmError, TimedOut
+from qvdnode.model.seat import Seat, Viewer
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
-from qvdnode.proxy.guest_end import dial, keep_alive
+from qvdnode.proxy.guest_end import keep_alive
+from qvdnode.proxy.ports import GuestDialer, GuestLink
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
-from qvdnode.tls.server_stream import ServerStream
+from qvdnode.tls.stream import TlsStream
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
 
 log = logging.getLogger(__name__)
@@ -25,12 +27,14 @@ BYTES = Counter("qvdnode_relay_bytes_total", "Bytes of ended NX streams", ["dire
 class Relay:
     """One stream, from the 101 to its end. `reason`, `bytes_in` and `bytes_out` tell how it went.
 
-    It becomes the owner of the client's stream while it runs (tls.server_stream.StreamOwner).
+    It becomes the owner of the client's stream while it runs (tls.stream.StreamOwner).
     """
 
     __slots__ = (
         "_copying",
+        "_dialer",
         "_early",
+        "_early_drawn",
         "_ended",
         "_full",
         "_greeted",
@@ -48,8 +52,15 @@ class Relay:
     )  # fmt: skip
 
     def __init__(
-        self, stream: ServerStream, tick_batch: TickBatch, settings: RelaySettings
+        self,
+        stream: TlsStream,
+        tick_batch: TickBatch,
+        settings: RelaySettings,
+        dialer: GuestDialer,
+        *,
+        greeted: bool = False,
     ) -> None:
+        """`greeted` says that another node has read the client's greeting, and sends it later."""
         self.reason = ""
         self.bytes_in = 0
         """From the client to the guest."""
@@ -59,37 +70,54 @@ class Relay:
         self._stream = stream
         self._tick_batch = tick_batch
         self._settings = settings
-        self._state = RelayState.GREETING
+        self._dialer = dialer
+        self._state = RelayState.DIALLING if greeted else RelayState.GREETING
         self._copying = False
         """Whether the state is that of bytes going both ways."""
         self._waiting: list[bytes] = []
         """For the guest, at the end of the loop's turn."""
         self._early = bytearray()
+        """Of the client, before the guest was connected."""
+        self._early_drawn = bytearray()
+        """Of the guest, before the dialer has returned."""
         self._full = False
         """Whether the client has yet to take much of what it was sent."""
-        self._guest: asyncio.Transport | None = None
+        self._guest: GuestLink | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = asyncio.Event()
+        if greeted:
+            self._greeted.set()
         self._ended = asyncio.Event()
 
-    async def run(self, address: DisplayAddress, first: bytes, *, full: bool) -> None:
+    async def run(
+        self,
+        seat: Seat,
+        viewer: Viewer,
+        first: bytes = b"",
+        *,
+        full: bool = False,
+        accepted: bytes = b"",
+    ) -> None:
         """Relay until the stream ends; `first` is what the client sent before it saw the 101.
 
-        `full` says that it has yet to take much of what it was told until then. Its connection is
-        left closing, the guest's is gone; no expected error is raised.
+        `full` says that it has yet to take much of what it was told until then; `accepted` is sent
+        to it once the guest is connected. Its connection is left closing, the guest's is gone; no
+        expected error is raised.
         """
+        # From here on the stream reports to this object instead of the connection.
         self._stream.owner = self
-        self._full = full
+        self._full = self._full or full
         if self._stream.transport is not None:
             keep_alive(self._stream.transport, self._settings.silence_limit_s)
         self._stream.resume_reading()  # its last owner may have paused it for being full
         with STREAMS.track_inprogress():
             try:
-                self._limit(self._settings.greeting_limit_s)
+                if self._state is RelayState.GREETING:
+                    self._limit(self._settings.greeting_limit_s)
                 self.stream_data(first)
                 await self._greeted.wait()
                 if self._state is RelayState.DIALLING:
-                    await self._dial(address)
+                    await self._dial(seat, viewer, accepted)
                 await self._ended.wait()
             finally:
                 self._happened(RelayEvent.EVICTED)  # nothing, unless this task was cancelled
@@ -102,45 +130,58 @@ class Relay:
 
     def cut(self, reason: str) -> None:
         """The same without a goodbye to the client, which then takes its link for lost."""
+        # Aborted first: a client that sees TLS end in order takes its session for ended, and does
+        # not come back for it.
         self._stream.abort()
         self.evict(reason)
 
-    async def _dial(self, address: DisplayAddress) -> None:
+    async def _dial(self, seat: Seat, viewer: Viewer, accepted: bytes) -> None:
+        # Paused: there is no guest yet that could hold the client back. Dialers have limits.
         self._limit(None)
         self._stream.pause_reading()
         try:
-            guest = await dial(address, self, self._settings)
-        except (OSError, TimeoutError) as error:
-            place = f"{address.host}:{address.port}"
-            log.warning("display_unreachable", extra={"address": place, "because": str(error)})
-            timed_out = isinstance(error, TimeoutError)
+            guest = await self._dialer.dial(seat, viewer, self)
+        except FarmError as error:
+            log.warning("display_unreachable", extra={"vm": seat.vm_id, "because": str(error)})
+            timed_out = isinstance(error, TimedOut)
             self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
             return
-        if self._state is not RelayState.DIALLING:  # evicted, or the client has left
+        if self._state is not RelayState.DIALLING:  # evicted, or one of the ends has left
             guest.abort()
             return
         self._guest = guest
         if self._full:
             guest.pause_reading()
+        if accepted:
+            self._stream.write(accepted)
         self._happened(RelayEvent.DIALLED)
         self._stream.resume_reading()  # first: what was sent early may be too much for the guest
         self.stream_data(bytes(self._early))
+        if self._early_drawn:
+            self.guest_data(bytes(self._early_drawn))
         self._early.clear()
+        self._early_drawn.clear()
 
     def stream_data(self, data: bytes) -> None:
         """The client sent this."""
         if self._copying:
             self.bytes_in += len(data)
+            # Small records come in bunches. One write per iteration of the loop spares a system
+            # call for each, and delays none by more than that iteration.
             if not self._waiting:
                 self._tick_batch.call(self._pass_on)
             self._waiting.append(data)
         elif self._state in (RelayState.GREETING, RelayState.DIALLING):
+            # At most one greeting and what fits behind it in a read: `_dial` pauses the client.
             self._early += data
             if self._state is RelayState.GREETING:
                 self._greet()
 
     def guest_data(self, data: bytes) -> None:
         """The guest sent this."""
+        if self._state is RelayState.DIALLING:
+            self._early_drawn += data
+            return
         self.bytes_out += len(data)
         self._stream.write_soon(data)
 
@@ -164,6 +205,8 @@ class Relay:
 
     def stream_full(self) -> None:
         """The client reads slower than the guest writes."""
+        # Neither end is read while the other one is behind, so nothing is queued here: the kernel's
+        # buffers fill up, and nxagent or the client has to wait.
         self._full = True
         if self._guest is not None and not self._guest.is_closing():
             self._guest.pause_reading()
@@ -201,6 +244,7 @@ class Relay:
     def _happened(self, event: RelayEvent, *, because: str = "") -> None:
         before = self._state
         after = step(before, event)
+        # An event that means nothing here, such as the loss of an end that was closed by us.
         if after is None:
             return
         self._state = after
@@ -211,6 +255,7 @@ class Relay:
             case RelayState.CLIENT_DONE:
                 self._finish_guest()
             case RelayState.GUEST_DONE:
+                # The client gets what the guest sent last, but cannot hold the relay for ever.
                 self._limit(self._settings.rest_limit_s)
                 self._stream.close()
             case RelayState.ENDED:
@@ -220,6 +265,7 @@ class Relay:
                 pass
 
     def _finish_guest(self) -> None:
+        # nxagent suspends when it sees the end of the stream, and may have more to send until then.
         self._limit(self._settings.rest_limit_s)
         self._pass_on()
         if self._guest is not None and not self._guest.is_closing():

@@ -115,16 +115,16 @@ class Desktops:
                 state=ON_THE_WIRE[status.state],
                 display=status.display,
                 viewer=status.viewer,
-                because=status.because or "",
+                because=status.end_reason or "",
                 failed=status.error is not None,
             )
         past = await host.past_starts(vm.id)
-        because, failed = (past[-1].because, past[-1].failed) if past else ("", False)
+        reason, failed = (past[-1].reason, past[-1].failed) if past else ("", False)
         return SessionEnd(
             state=WireState.STOPPED,
             display=DisplayState.OFF,
             viewer=False,
-            because=because,
+            because=reason,
             failed=failed,
         )
 
@@ -154,10 +154,6 @@ class Desktops:
     def alive(self) -> bool:
         """Whether desktops that run can be reached through this node."""
         return self._readiness.serving
-
-    def ready(self) -> str | None:
-        """Why no desktop can be started here now, for a person; None when one can."""
-        return self._readiness.reason()
 
     async def _entries_here(self, principal: Principal) -> list[DesktopEntry]:
         return [

@@ -10,7 +10,7 @@ from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.seat import Seat
 from qvdnode.session.core.routing import Here, Route, There, Unlinked, Unplaced, route, to_node
-from qvdnode.session.place import StartChoice
+from qvdnode.session.place import LocalPlacement
 from qvdnode.session.ports import DesktopHost
 from qvdnode.vm.status import GuestStatus
 
@@ -23,7 +23,7 @@ class Hosts:
         local: DesktopHost,
         here: Callable[[], NodeId | None],
         others: Mapping[NodeId, DesktopHost],
-        starts: StartChoice,
+        starts: LocalPlacement,
         nodes: Nodes,
     ) -> None:
         self.local = local

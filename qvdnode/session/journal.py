@@ -1,4 +1,4 @@
-"""Writes session rows behind the desktops' backs: a user never waits for them.
+"""Writes session rows in the background: a user never waits for them.
 
 While the database is away the entries wait here, in order and bounded, and are written when it is
 back; what does not fit is dropped with a log line, since a record is worth less than a desktop.
@@ -6,15 +6,14 @@ back; what does not fit is dropped with a log line, since a record is worth less
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.ids import NodeId, UserId, VmId
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.session.core.backlog import Backlog, Closed, Entry, Opened
 
 log = logging.getLogger(__name__)
 
@@ -36,27 +35,6 @@ class SessionRows(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A client was attached to a display."""
-
-    key: int
-    vm_id: VmId
-    user_id: UserId
-    source: str
-    client: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The client's stream ended."""
-
-    key: int
-    reason: str
-    bytes_in: int
-    bytes_out: int
-
-
 class SessionJournal:
     """Takes entries at once, writes them one after another in its own task."""
 
@@ -66,11 +44,10 @@ class SessionJournal:
         self._rows = rows
         self._node_id = node_id
         self._clock = clock
-        self._waiting: deque[Opened | Closed] = deque()
+        self._backlog = Backlog(WAITING_MAX)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._ids: dict[int, int] = {}
         self._next_key = 0
 
     def open(self, vm_id: VmId, user_id: UserId, *, source: str, client: str | None) -> int:
@@ -89,54 +66,52 @@ class SessionJournal:
             async with TimeLimit(limit_s):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("session_journal_left", extra={"entries": len(self._waiting)})
+            left = len(self._backlog.waiting)
+            log.warning("session_rows_not_written", extra={"entries": left})
 
     async def run(self) -> None:
         """Write what waits, for ever."""
         while True:
             await self._wake.wait()
-            while self._waiting:
-                if await self._write(self._waiting[0]):
-                    self._waiting.popleft()
-                else:
+            while (entry := self._backlog.next()) is not None:
+                if not await self._write(entry):
                     await self._clock.sleep(RETRY_S)
             self._wake.clear()
             self._idle.set()
 
-    def _put(self, entry: Opened | Closed) -> None:
-        if len(self._waiting) >= WAITING_MAX:
+    def _put(self, entry: Entry) -> None:
+        if not self._backlog.add(entry):
             log.warning("session_journal_full", extra={"entries": WAITING_MAX})
             return
-        self._waiting.append(entry)
         self._idle.clear()
         self._wake.set()
 
-    async def _write(self, entry: Opened | Closed) -> bool:
+    async def _write(self, entry: Opened | tuple[Closed, int]) -> bool:
+        """Write one entry; False if it cannot be written now."""
         node_id = self._node_id()
         if node_id is None:
             return False
+        row: int | None = None
         try:
             match entry:
                 case Opened():
-                    self._ids[entry.key] = await self._rows.opened(
+                    row = await self._rows.opened(
                         entry.vm_id,
                         entry.user_id,
                         node_id,
                         source=entry.source,
                         client=entry.client,
                     )
-                case Closed():
-                    row = self._ids.get(entry.key)
-                    if row is not None:
-                        await self._rows.closed(
-                            row,
-                            reason=entry.reason,
-                            bytes_in=entry.bytes_in,
-                            bytes_out=entry.bytes_out,
-                        )
-                    self._ids.pop(entry.key, None)
+                case (end, opened):
+                    await self._rows.closed(
+                        opened,
+                        reason=end.reason,
+                        bytes_in=end.bytes_in,
+                        bytes_out=end.bytes_out,
+                    )
         except Unavailable:
             return False
         except FarmError as error:
             log.warning("session_row_refused", extra={"because": str(error)})
+        self._backlog.done(row)
         return True

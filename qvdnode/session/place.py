@@ -1,18 +1,18 @@
-"""Where a desktop that does not run yet shall start."""
+"""Chooses the node on which a desktop starts that does not run yet."""
 
 from collections.abc import Callable
 
 from qvdnode.cluster.core.placement import Wish
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import NodeId
 
 
-class StartChoice:
-    """Asks the placement rules."""
+class LocalPlacement:
+    """Placement as this node sees it: it must have joined the farm."""
 
-    def __init__(self, choice: NodeChoice, here: Callable[[], NodeId | None]) -> None:
+    def __init__(self, choice: Scheduler, here: Callable[[], NodeId | None]) -> None:
         self._choice = choice
         self._here = here
 

@@ -57,8 +57,7 @@ class NodeIdentity:
         self._certificate = certificate or folder / CERTIFICATE_FILE
         self._key = key or folder / KEY_FILE
         self._identity: Identity | None = None
-        self._current = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._front: ssl.SSLContext | None = None
+        self._context: ssl.SSLContext | None = None
 
     def ensure(
         self, names: Sequence[str], addresses: Sequence[IPv4Address | IPv6Address] = ()
@@ -78,28 +77,24 @@ class NodeIdentity:
         Raises BadConfig when the files cannot serve; the old certificate then stays in use.
         """
         identity = self._read()
-        self._identity, self._current = identity, context_serving(self._certificate, self._key)
+        self._identity, self._context = identity, context_serving(self._certificate, self._key)
         EXPIRES.set(identity.expires_at.timestamp())
 
     def context(self) -> ssl.SSLContext:
-        """The context for listeners, one for the life of the node; call `ensure` before."""
-        if self._front is None:
-            self._front = server_context()
-            # Replacing the chain of a context in use leaves the old one in place when the kind of
-            # key differs, so every handshake picks the newest context instead.
-            self._front.sni_callback = self._pick
-        return self._front
+        """The context for a new connection; after a reload it is another. Call `ensure` before.
+
+        One context with a callback for the name that a client sends (SNI) would do, too. But Python
+        prints a traceback for each name that is not ASCII, so that anybody could fill the log.
+        """
+        if self._context is None:
+            raise RuntimeError("ensure() comes before context()")
+        return self._context
 
     def fingerprint(self) -> str:
         """What clients pin: `SHA256:` and 64 hex digits; call `ensure` before."""
         if self._identity is None:
             raise RuntimeError("ensure() comes before fingerprint()")
         return fingerprint_of(self._identity.leaf.public_bytes(Encoding.DER))
-
-    def _pick(
-        self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _front: ssl.SSLContext
-    ) -> None:
-        connection.context = self._current
 
     def _read(self) -> Identity:
         return read_identity(

@@ -18,9 +18,9 @@ What a turn is
 What may be awaited, and where
     In a turn: nothing, except the driver's `signal_display` for `HangUp`. The core decides on it
     because the display is suspended, and SIGHUP is a toggle, so nothing may happen in between; a
-    driver sends the signal before it suspends for the first time (ports.GuestDriver). The events
-    of the log that were posted before the decision have been handled by then. core/display.py
-    tells when SIGHUP is safe.
+    driver sends the signal before it suspends for the first time (guest_driver.py). The events of
+    the log that were posted before the decision have been handled by then. core/display.py tells
+    when SIGHUP is safe.
     Everything else that takes time runs in tasks of the actor: the bring-up, the teardown, the
     session script, timers, waits for processes. A task posts how it ended and changes nothing of
     the core's.
@@ -46,6 +46,8 @@ Stale messages
 Folders
     `core/` decides, `guest/` and `display/` carry out: `guest/` for the VM as a whole, `display/`
     for its nxagent alone. `guest/` uses `display/`, never the other way round, and both know the
-    core's messages and effects. Drivers stand in `drivers/`, each under one contract suite; what
-    the package needs of others is in `ports.py`.
+    core's messages and effects.
+    `guest_driver.py` is the port to what runs guests and says what a driver must supply.
+    `drivers/` holds those there are, under one contract suite; `driver_table.py` gives the one
+    of a guest. What else the package needs of others is in `ports.py`.
 """

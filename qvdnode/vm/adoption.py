@@ -58,7 +58,7 @@ class FoundResources:
     """A guest for its actor to take over, or to end."""
 
     guest: GuestResources
-    claimed: Generation | None
+    acquired: Generation | None
     """Under which generation the VM's row is this node's; None when it is not."""
     whole: bool
     error: FarmError | None
@@ -76,8 +76,9 @@ async def adopt(
     records = {
         record.order.vm.id: record for record in await _records(dependencies, state, until_s)
     }
-    found = await _find(dependencies, list(records.values()), until_s)
-    rows = await _rows(dependencies)
+    found, rows = await asyncio.gather(
+        _find(dependencies, list(records.values()), until_s), _rows(dependencies)
+    )
     adopted: list[VmId] = []
     ended: dict[VmId, FarmError | None] = {}
     released: list[VmId] = []
@@ -85,24 +86,24 @@ async def adopt(
         _log_decision(decision)
         match decision:
             case Adopt(vm_id=vm_id):
-                if await _claim(dependencies, state, records[vm_id], until_s):
+                if await _adopt_guest(dependencies, state, records[vm_id], until_s):
                     adopted.append(vm_id)
                 else:
                     ended[vm_id] = GuestFailed(NOT_WHOLE, step="guest")
-            case EndGuest(vm_id=vm_id):
-                await _claim(dependencies, state, records[vm_id], until_s)
-                ended[vm_id] = _death(dependencies, records[vm_id], found[vm_id], rows)
+            case EndGuest(vm_id=vm_id, died=died):
+                await _adopt_guest(dependencies, state, records[vm_id], until_s)
+                ended[vm_id] = GuestFailed(DIED_UNWATCHED, step="guest") if died else None
             case MarkStopped(vm_id=vm_id, generation=generation):
                 if vm_id not in records:  # otherwise once its guest is gone
                     await _mark_stopped(dependencies, vm_id, generation)
                 released.append(vm_id)
     swept = await sweep(dependencies, [records[vm_id] for vm_id in (*adopted, *ended)])
-    # Only now: a guest that ends while it is swept for would have its rules put back.
+    # Only now: were an actor to release a port during the sweep, the sweep would restore its rules.
     for vm_id in (*adopted, *ended):
         whole = vm_id in adopted
-        claimed = _claimed(records[vm_id], rows)
+        acquired = recovery.acquired_generation(rows, found[vm_id])
         guest = from_record(records[vm_id])
-        take_over(FoundResources(guest, claimed, whole, ended.get(vm_id)))
+        take_over(FoundResources(guest, acquired, whole, ended.get(vm_id)))
     report = AdoptionReport(
         tuple(adopted),
         tuple(ended),
@@ -129,7 +130,7 @@ def _log_report(report: AdoptionReport) -> None:
 
 
 def _log_decision(decision: Decision) -> None:
-    facts = {"vm": decision.vm_id, "because": decision.because}
+    facts = {"vm": decision.vm_id, "because": decision.reason}
     match decision:
         case Adopt():
             log.info("guest_adopted", extra=facts)
@@ -141,18 +142,20 @@ def _log_decision(decision: Decision) -> None:
 
 async def sweep(dependencies: FleetDependencies, kept: Sequence[GuestRecord]) -> list[str]:
     """Remove what carries this instance's names and belongs to none of the kept guests."""
-    prefix = dependencies.settings.prefix
+    prefix = dependencies.instance.prefix
     vms = [record.order.vm.id for record in kept]
     generations = [(record.order.vm.id, record.generation) for record in kept]
     swept: list[str] = []
     # Guests first: nothing is taken from under one that still runs.
     for work in (
-        dependencies.driver.sweep([f"{prefix}-{vm_id}" for vm_id in vms]),
+        dependencies.drivers.sweep(
+            [(record.driver, f"{prefix}-{record.order.vm.id}") for record in kept]
+        ),
         dependencies.confinement.reconcile([record.port for record in kept]),
         dependencies.rootfs.sweep(generations),
         dependencies.run_folders.sweep(vms),
     ):
-        # One stray must not keep the node from starting.
+        # One leftover must not keep the node from starting.
         with contained("sweep_failed"):
             try:
                 swept += await work
@@ -174,17 +177,10 @@ async def release_unknown(
             await _mark_stopped(dependencies, row.vm_id, row.generation)
 
 
-def _claimed(record: GuestRecord, rows: Sequence[OwnedRow] | None) -> Generation | None:
-    if rows is None:
-        return record.generation
-    # A row that is not this node's is not for it to write, one of another start is.
-    return {row.vm_id: row.generation for row in rows}.get(record.order.vm.id)
-
-
 async def _records(
     dependencies: FleetDependencies, state: FleetState, until_s: float
 ) -> list[GuestRecord]:
-    """The state files; raises HostFailed, since without them every guest would be a stranger."""
+    """The state files. Raises HostFailed: without them every guest would be swept as a leftover."""
 
     async def read() -> list[GuestRecord]:
         return state.state_files.read_all()
@@ -197,7 +193,12 @@ async def _find(
 ) -> dict[VmId, FoundGuest]:
     alive = await asyncio.gather(*(_is_alive(dependencies, record, until_s) for record in records))
     return {
-        record.order.vm.id: FoundGuest(record.order.vm.id, record.generation, lives)
+        record.order.vm.id: FoundGuest(
+            record.order.vm.id,
+            record.generation,
+            lives,
+            launched_here=record.process is not None and record.boot_id == dependencies.boot_id,
+        )
         for record, lives in zip(records, alive, strict=True)
     }
 
@@ -207,56 +208,46 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
         return False
     vm_id = record.order.vm.id
     spec = from_record(record).spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(vm_id)
+        dependencies.instance.prefix, dependencies.run_folders.path(vm_id)
     )
     if spec is None:
         return False
+    if (problem := dependencies.drivers.absence(record.driver)) is not None:
+        # Only its driver could tell. It keeps what it has until a node is started with that driver.
+        log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": problem})
+        return True
     try:
         process = await retry.retry(
             dependencies.clock,
-            lambda: dependencies.driver.find(spec),
+            lambda: dependencies.drivers.get(record.driver).find(spec),
             what="find",
             vm_id=vm_id,
             until_s=until_s,
         )
     except HostFailed as error:
-        log.warning("guest_taken_for_alive", extra={"vm": vm_id, "because": str(error)})
+        log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": str(error)})
         return True
     return process == record.process
-
-
-def _death(
-    dependencies: FleetDependencies,
-    record: GuestRecord,
-    found: FoundGuest,
-    rows: Sequence[OwnedRow] | None,
-) -> FarmError | None:
-    # Not a crash: interrupted starts and stops, and reboots of the host.
-    states = {(row.vm_id, row.generation): row.state for row in rows or ()}
-    was = states.get((record.order.vm.id, record.generation), VmState.RUNNING)
-    came_up = was is VmState.RUNNING and record.process is not None
-    died = came_up and record.boot_id == dependencies.boot_id and not found.alive
-    return GuestFailed(DIED_UNWATCHED, step="guest") if died else None
 
 
 async def _rows(dependencies: FleetDependencies) -> list[OwnedRow] | None:
     try:
         owned = await dependencies.store.owned()
     except FarmError as error:
-        log.warning("rows_unread", extra={"because": str(error)})
+        log.warning("rows_not_read", extra={"because": str(error)})
         return None
     return [OwnedRow(vm_id, generation, state) for vm_id, generation, state in owned]
 
 
-async def _claim(
+async def _adopt_guest(
     dependencies: FleetDependencies, state: FleetState, record: GuestRecord, until_s: float
 ) -> bool:
     """Mark what the guest has as taken; False if it is known that a part of it is missing."""
     vm_id = record.order.vm.id
-    if not state.slots.claim(record.ids):
+    if not state.slots.adopt(record.ids):
         log.warning("guest_not_whole", extra={"vm": vm_id, "because": "its ids are not ours"})
         return False
-    with contained("guest_adopted_unseen", vm=vm_id):
+    with contained("guest_adopted_unchecked", vm=vm_id):
         try:
             return await retry.retry(
                 dependencies.clock,
@@ -269,7 +260,7 @@ async def _claim(
             log.warning("guest_not_whole", extra={"vm": vm_id, "because": str(error)})
             return False
         except HostFailed as error:
-            log.warning("guest_adopted_unseen", extra={"vm": vm_id, "because": str(error)})
+            log.warning("guest_adopted_unchecked", extra={"vm": vm_id, "because": str(error)})
     return True
 
 

@@ -9,10 +9,12 @@ from qvdnode.model.ids import NodeId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
+from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
-    GuestDriver,
+    ImageContents,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -25,10 +27,11 @@ from qvdnode.vm.state_file import StateFiles
 
 @dataclass(frozen=True, slots=True)
 class FleetDependencies:
-    """Every port, the settings, and the facts of this boot."""
+    """Every port, the settings, and the facts of this instance and boot."""
 
-    driver: GuestDriver
+    drivers: DriverTable
     rootfs: RootfsProvider
+    contents: ImageContents
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts
@@ -36,9 +39,10 @@ class FleetDependencies:
     admission: Admission
     clock: Clock
     settings: VmSettings
+    instance: Instance
     boot_id: str
-    lease_ran_out: Callable[[], str | None]
-    """Why nothing that was claimed may be started any more, or None; asked before each launch."""
+    lease_problem: Callable[[], str | None]
+    """Why this node may start no VM any more, or None; checked before each launch."""
     node_id: Callable[[], NodeId | None]
     """This node; None before it has joined the farm."""
     tell_viewer: Callable[[ViewerEvent], None]

@@ -19,6 +19,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
 from qvdnode.vm.core import messages as m
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
@@ -40,12 +41,14 @@ class Fleet:
             limiter=StartLimiter(settings.starts_at_once, settings.queue_max),
             redraws=asyncio.Semaphore(settings.redraws_at_once),
             slots=IdSlots(settings.id_base, settings.id_slots),
-            state_files=StateFiles(settings.state_files),
+            state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
         )
         self._actors: dict[VmId, GuestActor] = {}
-        self._numbers = itertools.count(1)
-        """Of requests; a client's is also the ticket of its seat."""
+        started_us = int(dependencies.clock.now().timestamp() * 1_000_000)
+        self._numbers = itertools.count(started_us)
+        """Of requests; a client's is also the ticket of its seat. They begin at the time of the
+        start: another node may still have tickets of an earlier process."""
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
@@ -67,12 +70,15 @@ class Fleet:
         """
         actor = self._actor(order)
         answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+        # The number is the ticket of the seat, too: unique for the process, so a seat of an earlier
+        # client can never be mistaken for this one.
         client = next(self._numbers)
         request = Request(answer, viewer)
         actor.ask(client, request, m.AttachAsked(client, order, params))
         try:
             return await answer
         except asyncio.CancelledError:
+            # The answer may be on its way: `Withdrawn` frees the seat in that case as well.
             if not actor.closed:
                 actor.post(m.Withdrawn(client))
             raise
@@ -102,14 +108,15 @@ class Fleet:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
         actor.ask(number, Request(answer), m.StopAsked(number))
+        # Whoever deletes the VM next must find a row without an owner.
         await answer
         await actor.recorded()
 
-    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
+    def end_for_disk(self, vm_id: VmId, reason: str, *, at_once: bool) -> None:
         """End a desktop that fills the disk: kill it `at_once`, or ask it first."""
         actor = self._known(vm_id)
         if actor is not None:
-            actor.post(m.DiskFilled(because, at_once))
+            actor.post(m.DiskFilled(reason, at_once))
 
     async def disconnect(self, vm_id: VmId) -> bool:
         """Close the stream of the VM's client; False if it has none."""
@@ -151,8 +158,7 @@ class Fleet:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""
         actor = self._known(vm_id)
-        spec = None if actor is None else actor.spec()
-        return None if spec is None else await self._dependencies.driver.memory(spec)
+        return None if actor is None else await actor.memory()
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.
@@ -171,8 +177,18 @@ class Fleet:
         """The VM's last starts on this node whose guest is gone, oldest first."""
         return await self._dependencies.past_starts.of(vm_id)
 
+    async def watch_limits(self) -> None:
+        """Measure which guests have reached their limits, until cancelled."""
+        while True:
+            await self._dependencies.clock.sleep(self._dependencies.settings.limits_every_s)
+            actors = [actor for actor in self._actors.values() if not actor.closed]
+            for actor, measured in await asyncio.to_thread(_measured, actors):
+                if measured is not None and not actor.closed:
+                    actor.count_limits(measured)
+
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
+        # Actors of adopted guests are tasks of `run`.
         await self._running.wait()
         report = await adoption.adopt(self._dependencies, self._state, self._take_over)
         if not report.database and self._tasks is not None:
@@ -183,6 +199,7 @@ class Fleet:
 
     async def close(self, *, stop_guests: bool) -> None:
         """Take no more starts; stop every guest, or those that are not up yet."""
+        # First: a client that was evicted by a stop would otherwise start its VM again at once.
         self._closing = True
         going = [
             status.order.vm.id
@@ -197,7 +214,7 @@ class Fleet:
 
     def _take_over(self, found: adoption.FoundResources) -> None:
         self._actor(found.guest.order).adopt(
-            found.guest, claimed=found.claimed, whole=found.whole, error=found.error
+            found.guest, acquired=found.acquired, whole=found.whole, error=found.error
         )
 
     def _known(self, vm_id: VmId) -> GuestActor | None:
@@ -206,6 +223,8 @@ class Fleet:
 
     def _actor(self, order: DesktopOrder) -> GuestActor:
         vm_id = order.vm.id
+        # A closed actor takes no more messages, so a new one takes its place at once. The two
+        # cannot both write the row: an actor closes only after its last write.
         actor = self._known(vm_id)
         if actor is not None:
             return actor
@@ -220,5 +239,10 @@ class Fleet:
         try:
             await actor.run()
         finally:
+            # A new actor may have taken its place already.
             if self._actors.get(actor.vm_id) is actor:
                 del self._actors[actor.vm_id]
+
+
+def _measured(actors: Sequence[GuestActor]) -> list[tuple[GuestActor, Measured | None]]:
+    return [(actor, actor.measure_limits()) for actor in actors]

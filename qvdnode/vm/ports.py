@@ -1,108 +1,16 @@
-"""What the fleet needs from other packages, as Protocols; daemon/build.py supplies them."""
+"""What the fleet needs beside drivers (guest_driver.py), as Protocols joined in daemon/build.py."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import (
-    GuestMemory,
-    GuestPort,
-    GuestProcess,
-    GuestRoot,
-    GuestSpec,
-    IdRange,
-)
+from qvdnode.model.guest import FreeSpace, GuestPort, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.image_lack import Lacking
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.start_record import StartRecord
-
-
-class GuestDriver(Protocol):
-    """One kind of guest. Every method is safe to repeat.
-
-    What a driver gets in a GuestSpec, whether its guests share the host's kernel or have their own:
-
-    root: `spec.root.root` is a directory tree on the host, mounted and complete, whose files belong
-        to the host ids of `spec.ids`; `spec.root.home` is the user's home, another such tree. The
-        guest must see them as its `/` and as its home, with ids counted from 0. A container mounts
-        them; a virtual machine shares them (virtiofs).
-    network: `spec.port` names the host's end of the guest's only network device, its MAC and its
-        address. The driver makes that device under exactly the name `spec.port.link` (a veth pair
-        or a tap) and joins it to the bridge, so that the rules which are in place already apply.
-        Nothing in the guest may be believed about its address.
-    run folder: `spec.run_folder` must appear as /run/qvd, and what the guest writes there must be
-        seen by inotify on the host.
-
-    How processes are named:
-
-    A GuestProcess is the one process of the host that lives as long as the guest: PID 1 of a
-        container, or the hypervisor's process of a virtual machine. Start ticks go with the pid.
-    A *guest pid* is a number of the guest's own: of its pid namespace or of its own kernel. The
-        session script writes the display's into the run folder. Only the driver can find the
-        process that it means, and must look among this guest's processes alone.
-    """
-
-    async def launch(self, spec: GuestSpec) -> GuestProcess:
-        """Start the guest and return once its PID 1 runs; raises GuestFailed and leaves nothing."""
-        ...
-
-    async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
-        """Run the session script's verb in the guest and return its exit code.
-
-        Raises TimedOut after `limit_s`, HostFailed or GuestFailed when it could not be run.
-        """
-        ...
-
-    async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
-        """Send a signal to the process with that guest pid; False if this guest has none.
-
-        The signal is sent (handed to the kernel, or written to the guest's agent) before the
-        method suspends for the first time. SIGHUP is a toggle: the VM's actor calls this right
-        after it has seen that the display is suspended, and anything awaited before the signal
-        would make that check worthless. Afterwards the method may wait for a few seconds at most,
-        since the VM's actor waits for it.
-
-        Raises HostFailed or TimedOut only if the signal was not sent. Where that is not known,
-        returns True: the display's log tells what happened.
-        """
-        ...
-
-    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
-        """Make a display that listens give up its wait, by a connection that ends at once.
-
-        A display that does not listen any more is left alone. Raises TimedOut.
-        """
-        ...
-
-    async def wait_display(self, spec: GuestSpec, pid: int) -> None:
-        """Return once the process with that guest pid is gone; at once if it is gone already."""
-        ...
-
-    async def wait_exit(self, process: GuestProcess) -> None:
-        """Return once the guest is gone; at once if it is gone already."""
-        ...
-
-    async def power_off(self, spec: GuestSpec) -> None:
-        """Ask the guest to end by itself; returns without waiting."""
-        ...
-
-    async def kill(self, spec: GuestSpec) -> None:
-        """End every process of the guest and return once none is left."""
-        ...
-
-    async def find(self, spec: GuestSpec) -> GuestProcess | None:
-        """The running guest of exactly this spec, or None; used to adopt after a restart."""
-        ...
-
-    async def memory(self, spec: GuestSpec) -> GuestMemory:
-        """What the guest uses now."""
-        ...
-
-    async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
-        """End and remove guests of this instance whose name is not in `keep`; name them."""
-        ...
 
 
 class RunFolders(Protocol):
@@ -132,13 +40,17 @@ class RunFolders(Protocol):
         """Replace the parameters of the session script; raises HostFailed."""
         ...
 
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Replace the sentence that the session script's `notify` shows; raises HostFailed."""
+        ...
+
     def follow(
         self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Report what the display's log holds, once before this returns and whenever it grows.
 
         The answer ends it. Raises PartGone when there is no folder, HostFailed when it cannot be
-        looked at now.
+        read now.
         """
         ...
 
@@ -179,7 +91,7 @@ class RootfsProvider(Protocol):
     ) -> None:
         """Raise NodeFull while the disk has no room for the desktop beside what is `promised`.
 
-        Changes nothing, and awaits nothing between that look and its return.
+        Changes nothing, and awaits nothing between that check and its return.
         """
         ...
 
@@ -188,6 +100,10 @@ class RootfsProvider(Protocol):
 
         Raises HostFailed, BadImage, and NodeFull when the disk has filled up since.
         """
+        ...
+
+    def free_space(self, root: GuestRoot) -> FreeSpace:
+        """What the guest can still write to its root and its home; raises HostFailed. Blocks."""
         ...
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
@@ -200,6 +116,14 @@ class RootfsProvider(Protocol):
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this instance that belong to none of `keep`; name them."""
+        ...
+
+
+class ImageContents(Protocol):
+    """What images have."""
+
+    async def lacking_of(self, order: DesktopOrder) -> Lacking:
+        """What the desktop's image lacks of what its flavour wants; raises HostFailed."""
         ...
 
 
@@ -231,8 +155,11 @@ class VmStore(Protocol):
     """Ownership and state of VMs in the database; every write carries the generation."""
 
     async def acquire(self, vm_id: VmId) -> Generation:
-        """Claim the VM for this node: one guarded statement; raises Conflict, LeaseLost,
-        Unavailable, of which AcquireUnknown alone means that it may have happened."""
+        """Acquire the VM for this node by one guarded statement.
+
+        Raises Conflict, LeaseLost, or Unavailable; after AcquireUnknown alone, which is one of
+        the last kind, the VM may be acquired all the same.
+        """
         ...
 
     async def record(

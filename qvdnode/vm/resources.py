@@ -1,8 +1,8 @@
 """What one start of one VM has on the host.
 
 The bring-up fills it step by step, the teardown empties it step by step; the two never run at the
-same time. The session script's runs note how long they took and which resume still holds. Nobody
-else writes it.
+same time. The session script's runs note how long they took and which resume still holds, the check
+of its limits what it has reached. Nobody else writes it.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +12,8 @@ from qvdnode.model.account import account_name
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestPort, GuestProcess, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation
+from qvdnode.model.image_lack import Lacking
+from qvdnode.vm.core.guest_limits import LimitCounts, Notices
 from qvdnode.vm.core.guest_record import GuestRecord
 from qvdnode.vm.core.session_facts import host_name
 
@@ -32,6 +34,17 @@ class GuestResources:
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
+    lacking: Lacking = field(default_factory=Lacking)
+    """What its image lacks of what its flavour wants."""
+    limits: LimitCounts = field(default_factory=LimitCounts)
+    """Which limits it has reached."""
+    notices: Notices = field(default_factory=Notices)
+    """What its user is to be shown."""
+
+    @property
+    def driver(self) -> str:
+        """The driver that runs this guest. A flavour that changed since does not count."""
+        return self.order.flavour.driver
 
     def spec(self, prefix: str, run_folder: Path) -> GuestSpec | None:
         """What a driver needs, once everything for it is there."""
@@ -82,4 +95,5 @@ def from_record(record: GuestRecord) -> GuestResources:
         root=GuestRoot(Path(record.root), Path(record.home)),
         process=record.process,
         resume_digest=record.resume_digest,
+        limits=LimitCounts(adopted=True),
     )

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REPEATED = Counter(
-    "qvdnode_vm_looks_repeated",
-    "Looks at guests that failed for a reason of the node's own and were repeated",
+    "qvdnode_vm_checks_repeated",
+    "Checks of guests that failed for a reason of the node's own and were repeated",
 )
 
 PAUSE_S: Final = 0.1
@@ -31,7 +31,7 @@ OWN_FAILURES: Final = (FarmError, OSError, MemoryError)
 def note(what: str, vm_id: VmId | None, error: BaseException) -> None:
     """Log and count a check that failed and will be repeated."""
     REPEATED.inc()
-    log.warning("look_repeated", extra={"vm": vm_id, "what": what, "because": str(error)})
+    log.warning("check_repeated", extra={"vm": vm_id, "what": what, "because": str(error)})
 
 
 async def retry(

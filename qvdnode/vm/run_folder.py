@@ -37,6 +37,7 @@ SCRIPT_LOG: Final = "session.log"
 PID: Final = "nxagent.pid"
 EXIT: Final = "desktop.exit"
 PARAMS: Final = "params"
+NOTICE: Final = "notice"
 READ_MAX: Final = 64 * 1024
 """Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
 EVENTS_MAX: Final = 16
@@ -93,6 +94,12 @@ class TmpfsRunFolders:
         path = self.path(vm_id)
         with GuestFolder(path) as folder:
             folder.replace(PARAMS, content, mode=0o400, owner=path.stat().st_uid)
+
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """A new file, readable by all of the guest."""
+        path = self.path(vm_id)
+        with GuestFolder(path) as folder:
+            folder.replace(NOTICE, content + b"\n", mode=0o444, owner=path.stat().st_uid)
 
     def follow(
         self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
@@ -160,7 +167,7 @@ class _LogReader:
         try:
             self._read(READ_MAX, EVENTS_MAX)
         except HostFailed as error:
-            log.warning("log_unread", extra={"because": str(error)})
+            log.warning("log_not_read", extra={"because": str(error)})
             self._soon = asyncio.get_running_loop().call_later(UNREAD_S, self.read_on)
 
     def _read(self, limit: int, events_max: int) -> None:

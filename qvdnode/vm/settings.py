@@ -1,8 +1,7 @@
-"""What the fleet can be told: limits, places and numbers, each with its unit in the name."""
+"""What an operator can set about guests; what follows from other settings is in instance.py."""
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from qvdnode.model.guest import IDS_PER_GUEST
 
@@ -20,18 +19,10 @@ def _starts_for_this_host() -> int:
 class VmSettings:
     """Settings of the guests of one node."""
 
-    state_dir: Path
-    """The node's state folder."""
-    prefix: str = "qvd"
-    """Starts every name this instance gives on the host, so that several live side by side."""
     id_base: int = 0x7000_0000
     """First host id of the guests' ranges; a multiple of 65,536."""
     id_slots: int = 4096
     """How many ranges of 65,536 ids there are, so how many guests can run."""
-    display_port: int = 4100
-    """Where a guest's display listens: 4000 and its display number."""
-    nameservers: tuple[str, ...] = ()
-    """What guests ask for names."""
     starts_at_once: int = field(default_factory=_starts_for_this_host)
     """How many VMs are brought up at the same time; the others wait in a queue."""
     redraws_at_once: int = field(default_factory=_cores)
@@ -48,6 +39,8 @@ class VmSettings:
     """For a guest to end by itself."""
     display_tries: int = 3
     """How often a display is started that ends before it ever had a client."""
+    limits_every_s: float = 5.0
+    """How often it is measured whether guests have used up their memory, processes or disk."""
     retry_s: float = 1.0
     """First pause after a failed clean-up or write to the database; doubles up to 30 s."""
 
@@ -57,32 +50,15 @@ class VmSettings:
             raise ValueError("id_base must be a multiple of 65536, above the host's own ids")
         if self.id_slots < 1 or self.ids.stop > 2**32 - IDS_PER_GUEST:
             raise ValueError("id_slots must be at least 1 and the ranges must end below 2^32")
-        if not 1 <= self.display_port <= 65_535:
-            raise ValueError("display_port must be 1..65535")
         if min(self.starts_at_once, self.redraws_at_once, self.display_tries) < 1:
             raise ValueError("starts_at_once, redraws_at_once, display_tries must be at least 1")
         if self.queue_max < 0:
             raise ValueError("queue_max must not be negative")
         limits = (self.boot_limit_s, self.session_limit_s, self.attach_limit_s, self.stop_limit_s)
-        if min(*limits, self.retry_s) <= 0:
+        if min(*limits, self.limits_every_s, self.retry_s) <= 0:
             raise ValueError("limits must be over 0 seconds")
 
     @property
     def ids(self) -> range:
         """All host ids that guests of this node can have."""
         return range(self.id_base, self.id_base + self.id_slots * IDS_PER_GUEST)
-
-    @property
-    def state_files(self) -> Path:
-        """One file per running VM."""
-        return self.state_dir / "state"
-
-    @property
-    def past_starts(self) -> Path:
-        """One file for each of the last starts of every VM."""
-        return self.state_dir / "past-starts"
-
-    @property
-    def run_folders(self) -> Path:
-        """One small folder per running VM, shared with its guest."""
-        return self.state_dir / "run"

@@ -1,20 +1,18 @@
-"""Start slots: a limited number of VMs is brought up at once; the others queue in order."""
+"""Start slots: lets bring-ups wait for their turn; core/start_queue.py says whose it is."""
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from qvdnode.model.errors import NodeFull
-from qvdnode.model.plurals import counted, verb
 from qvdnode.telemetry.metrics import Gauge
+from qvdnode.vm.core.start_queue import StartQueue
 
-QUEUED = Gauge("qvdnode_vm_starts_queued", "VMs that wait for their turn to be brought up")
+QUEUED = Gauge("qvdnode_vm_starts_queued", "VMs that wait for a start slot")
 STARTING = Gauge("qvdnode_vm_starts_running", "VMs that are being brought up")
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     moved: Callable[[int], None]
     given: asyncio.Event = field(default_factory=asyncio.Event)
@@ -24,9 +22,8 @@ class StartLimiter:
     """Gives start slots, first come, first served."""
 
     def __init__(self, at_once: int, queue_max: int) -> None:
-        self._free = at_once
-        self._queue_max = queue_max
-        self._queue: deque[_Waiting] = deque()
+        self._queue = StartQueue(at_once, queue_max)
+        self._waiting: dict[int, _Waiting] = {}
 
     @contextlib.asynccontextmanager
     async def slot(self, moved: Callable[[int], None]) -> AsyncIterator[None]:
@@ -34,54 +31,42 @@ class StartLimiter:
 
         Raises NodeFull when too many wait already.
         """
-        if self._free and not self._queue:
-            self._free -= 1
-        else:
-            await self._wait(moved)
-        STARTING.inc()
+        ticket = self._queue.enter()
         try:
-            yield
+            if ticket not in self._queue.holders:
+                await self._wait(ticket, moved)
+            with STARTING.track_inprogress():
+                yield
         finally:
-            STARTING.dec()
-            self._pass_on()
+            # A wait that was cancelled may have got its slot in the same iteration of the loop.
+            self._leave(ticket)
 
     @property
     def queued(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return len(self._queue.waiting)
 
     @property
     def free(self) -> int:
         """How many slots can be taken at once."""
-        return 0 if self._queue else self._free
+        return self._queue.free
 
-    async def _wait(self, moved: Callable[[int], None]) -> None:
-        if len(self._queue) >= self._queue_max:
-            wait = f"{counted(self.queued, 'desktop')} {verb(self.queued, 'wait')}"
-            raise NodeFull(f"This node is full: {wait} to be started.")
-        mine = _Waiting(moved)
-        self._queue.append(mine)
-        QUEUED.set(len(self._queue))
-        moved(len(self._queue))
-        try:
-            await mine.given.wait()
-        except asyncio.CancelledError:
-            if mine.given.is_set():
-                # The slot was given and the wait was cancelled in the same tick of the loop.
-                self._pass_on()
-            else:
-                self._queue.remove(mine)
-                self._tell()
-            raise
+    async def _wait(self, ticket: int, moved: Callable[[int], None]) -> None:
+        waiting = self._waiting[ticket] = _Waiting(moved)
+        QUEUED.set(self.queued)
+        moved(self.queued)
+        await waiting.given.wait()
 
-    def _pass_on(self) -> None:
-        if self._queue:
-            self._queue.popleft().given.set()
-            self._tell()
-        else:
-            self._free += 1
+    def _leave(self, ticket: int) -> None:
+        waited = ticket in self._queue.waiting
+        following = self._queue.leave(ticket)
+        self._waiting.pop(ticket, None)
+        if following is not None:
+            self._waiting[following].given.set()
+        if waited or following is not None:
+            self._tell_places()
 
-    def _tell(self) -> None:
-        QUEUED.set(len(self._queue))
-        for place, waiting in enumerate(self._queue, start=1):
-            waiting.moved(place)
+    def _tell_places(self) -> None:
+        QUEUED.set(self.queued)
+        for place, ticket in enumerate(self._queue.waiting, start=1):
+            self._waiting[ticket].moved(place)

@@ -1,12 +1,13 @@
 """State of this node's VMs, as values for other packages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.guest_limits import LimitReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,13 @@ class GuestStatus:
     """Whether a client is attached."""
     error: str | None
     """Why the last start failed, or the desktop ended unexpectedly."""
-    because: str | None
+    end_reason: str | None
     """Why the guest ended or ends, for its user; None while it runs or comes up."""
+    driver: str | None
+    """The driver that runs the guest; None while there is none."""
     address: str | None
     """The guest's IPv4 address."""
     steps: Mapping[str, float]
     """Seconds that each step of the start took."""
+    limits: Sequence[LimitReached] = ()
+    """Which of its limits this start has reached."""

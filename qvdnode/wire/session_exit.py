@@ -17,5 +17,5 @@ class SessionExit(IntEnum):
     """Of `start`: there is a display."""
     NOT_RUNNING = 5
     """Of `resume`, `suspend` and `status`: there is no display."""
-    LASTING = 6
-    """Of `resume`: done, and not to be run again while the parameters stay the same."""
+    OPTIONS_HOLD = 6
+    """Of `resume`: done, and not needed again while the parameters stay the same."""

@@ -63,7 +63,7 @@ class MemberState(IntEnum):
     DEAD = 2
     """It did not answer for too long."""
     LEFT = 3
-    """It said goodbye."""
+    """It left the farm."""
 
 
 class Address(NamedTuple):

@@ -1,21 +1,22 @@
-"""What a GuestDriver promises, on real LXC containers and in memory."""
+"""What a GuestDriver promises, for every driver. A new one gets an entry in KITS."""
 
 import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path
 
 import pytest
 
-from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
-from qvdnode.model.ids import Generation, VmId
+from qvdnode.daemon.drivers import DRIVERS
+from qvdnode.model.guest import GuestSpec, IdRange
+from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
-from qvdnode.vm.ports import GuestDriver, RunFolders
+from qvdnode.vm.guest_driver import GuestDriver
+from qvdnode.vm.ports import RunFolders
 from qvdnode.wire import session_params
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
+from qvdnode.wire.session_exit import SessionExit
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders, memory_spec
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
 
@@ -43,7 +44,7 @@ class Kit:
 
         end = self.folders.follow(spec.vm_id, hear)
         try:
-            assert await self.driver.run_session(spec, "start", limit_s=LIMIT_S) == 0
+            assert await self.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.DONE
             await until(lambda: DisplayEvent.LISTENS in heard, what="the display to listen")
         finally:
             end()
@@ -52,12 +53,7 @@ class Kit:
         return pid
 
 
-@pytest.fixture(params=["memory", pytest.param("lxc", marks=[pytest.mark.lxc, pytest.mark.nx])])
-def kit(request: pytest.FixtureRequest) -> Kit:
-    if request.param == "lxc":
-        guests = request.getfixturevalue("real_guests")
-        assert isinstance(guests, RealGuests)
-        return Kit(guests.driver, guests.run_folders, guests.spec)
+def memory_kit(_: pytest.FixtureRequest) -> Kit:
     host = MemoryHost()
     folders = MemoryRunFolders(host)
 
@@ -68,24 +64,33 @@ def kit(request: pytest.FixtureRequest) -> Kit:
     return Kit(MemoryDriver(host, prefix="qvd"), folders, new_spec)
 
 
-def memory_spec(number: int) -> GuestSpec:
-    return GuestSpec(
-        vm_id=VmId(number),
-        generation=Generation(1),
-        name=f"qvd-{number}",
-        hostname="desk",
-        account="alice",
-        ids=IdRange(0x7000_0000),
-        port=GuestPort(
-            "qv1", "02:00:00:00:00:01", IPv4Interface("192.0.2.2/24"), IPv4Address("192.0.2.1"),
-            egress=False,
-        ),
-        root=GuestRoot(Path("/roots/1"), Path("/homes/1")),
-        run_folder=Path("/run/1"),
-        memory_mib=512,
-        cpu_pct=100,
-        pids_max=100,
-    )  # fmt: skip
+def lxc_kit(request: pytest.FixtureRequest) -> Kit:
+    guests = request.getfixturevalue("real_guests")
+    assert isinstance(guests, RealGuests)
+    return Kit(guests.driver, guests.run_folders, guests.spec)
+
+
+KITS: dict[str, tuple[Callable[[pytest.FixtureRequest], Kit], tuple[pytest.MarkDecorator, ...]]] = {
+    "memory": (memory_kit, ()),
+    "lxc": (lxc_kit, (pytest.mark.lxc, pytest.mark.nx)),
+}
+"""Every driver, the fake of unit tests among them, with the marks of its tests."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=marks) for name, (_, marks) in KITS.items()])
+def kit(request: pytest.FixtureRequest) -> Kit:
+    make, _ = KITS[request.param]
+    return make(request)
+
+
+def test_every_driver_of_the_program_is_held_to_the_contract() -> None:
+    assert set(DRIVERS) <= set(KITS)
+
+
+async def test_a_driver_that_can_start_guests_says_so(kit: Kit) -> None:
+    found = await kit.driver.check()
+    assert found.problem is None
+    assert found.version
 
 
 async def test_a_launched_guest_is_found_and_a_killed_one_is_not(kit: Kit) -> None:
@@ -171,17 +176,21 @@ async def test_a_display_that_waits_for_its_first_client_ends_when_it_is_dismiss
 async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.listening(spec)
-    assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 4
-    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == 6
+    assert (
+        await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.ALREADY_RUNNING
+    )
+    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == SessionExit.OPTIONS_HOLD
 
 
 async def test_the_session_script_says_what_is_wrong(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.driver.launch(spec)
-    assert await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == 3
+    assert (
+        await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.BAD_PARAMETERS
+    )
     kit.folders.write_params(spec.vm_id, session_params.encode(PARAMS))
-    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == 5
-    assert await kit.driver.run_session(spec, "dance", limit_s=LIMIT_S) == 2
+    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == SessionExit.NOT_RUNNING
+    assert await kit.driver.run_session(spec, "dance", limit_s=LIMIT_S) == SessionExit.UNKNOWN_VERB
 
 
 @pytest.mark.parametrize("pid", [1, 4_000_000])

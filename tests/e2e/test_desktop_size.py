@@ -95,7 +95,7 @@ async def test_a_desktop_that_was_started_for_nobody_fits_its_first_client(
         await until_vm(rest, desk.vm_id, display="connected", generation=1)
 
 
-async def test_a_client_that_never_came_leaves_no_wishes_behind(
+async def test_parameters_of_a_client_that_never_came_are_dropped(
     make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
 ) -> None:
     desk = await make()

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIST = "/qvd/list_of_vm"
 FLOODERS: Final = 40
-"""Connections that send a worthless token each time the last one was answered."""
+"""Connections that send a invalid token each time the last one was answered."""
 WORTHLESS_MIN: Final = 500
-"""Answers to worthless tokens before the right one comes."""
+"""Answers to invalid tokens before the right one comes."""
 WAIT = re.compile(rb"Too many failed logins; try again in [1-9]\d* s\.\r\n")
 
 
@@ -154,7 +154,7 @@ async def made(connection: QvdConnection) -> str:
     return str(json.loads(answer.body)["auth_token"]).strip()
 
 
-async def test_worthless_api_tokens_keep_no_right_one_out_behind_the_same_address(
+async def test_invalid_api_tokens_keep_no_right_one_out_behind_the_same_address(
     node: NodeProcess, rest: Rest
 ) -> None:
     assert node.said is not None
@@ -181,10 +181,10 @@ async def test_worthless_api_tokens_keep_no_right_one_out_behind_the_same_addres
             started = time.monotonic()
             status = await call(unseen)
             spent_s = time.monotonic() - started
-            worthless = set(statuses)
+            invalid = set(statuses)
         finally:
             for flooder in flooders:
                 flooder.cancel()
             await asyncio.gather(*flooders, return_exceptions=True)
-    assert (status, worthless) == (200, {401})
+    assert (status, invalid) == (200, {401})
     assert spent_s < 2

@@ -46,7 +46,7 @@ async def test_what_ran_before_a_reboot_is_stopped_and_starts_afresh(
     os.kill(guest_pids(desk)[0], signal.SIGKILL)
     await date_back(node, desk)
     await node.start()
-    assert [event["vms"] for event in node.events("rows_set_right_after_reboot")] == [1]
+    assert [event["vms"] for event in node.events("vms_marked_stopped_after_reboot")] == [1]
     async with node.rest() as rest:
         assert (await vm_view(rest, desk.vm_id))["state"] in {"killing", "cleaning", "stopped"}
         view = await until_vm(rest, desk.vm_id, state="stopped")

@@ -28,6 +28,7 @@ class FakeFleet:
         self._gate = asyncio.Event()
         self._gate.set()
         self._refusals: list[FarmError] = []
+        self.detached: list[Seat] = []
         self.log = LOG
         self.past: list[StartRecord] = []
 
@@ -50,7 +51,8 @@ class FakeFleet:
             generation=Generation(1),
             viewer=viewer,
             error=None,
-            because=None,
+            end_reason=None,
+            driver=order.flavour.driver,
             address="10.1.2.3",
             steps={"launch": 0.04},
         )
@@ -94,7 +96,8 @@ class FakeFleet:
         raise GuestFailed("This guest has no display.", step="display")
 
     def detach(self, seat: Seat) -> None:
-        """Nobody is attached."""
+        """Remember it."""
+        self.detached.append(seat)
 
     async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
         """Preparing, then running; or the refusal."""

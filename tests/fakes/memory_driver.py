@@ -7,16 +7,29 @@ import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from typing import Final
 
 from qvdnode.model.errors import FarmError, GuestFailed, PartGone
-from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, IdRange
-from qvdnode.model.ids import VmId
+from qvdnode.model.guest import (
+    DriverCheck,
+    GuestMemory,
+    GuestPort,
+    GuestProcess,
+    GuestRoot,
+    GuestSpec,
+    IdRange,
+    LimitEvents,
+)
+from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
-from qvdnode.vm.core.session_facts import ExitCode
 from qvdnode.vm.core.start_record import StartRecord
+from qvdnode.wire.session_exit import SessionExit
 from tests.fakes.simulated_nxagent import SimulatedNxagent
+
+WORKS: Final = DriverCheck(version="1")
 
 
 @dataclass(eq=False, slots=True)
@@ -28,6 +41,7 @@ class MemoryFolder:
     options: bytes = b""
     """What the session script told the display: the parameters."""
     log: str = ""
+    notice: bytes = b""
     display_pid: int | None = None
     desktop_exit: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
@@ -48,6 +62,7 @@ class MemoryGuest:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     display: SimulatedNxagent | None = None
     display_gone: asyncio.Event = field(default_factory=asyncio.Event)
+    limit_events: LimitEvents = field(default_factory=lambda: LimitEvents(0, 0))
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +83,8 @@ class MemoryHost:
     """VMs whose display starts but never listens."""
     stubborn: set[VmId] = field(default_factory=set)
     """VMs that do not end by themselves."""
+    check: DriverCheck = WORKS
+    """What the driver finds when it checks the host."""
     pids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 
     def guest(self, vm_id: int) -> MemoryGuest:
@@ -93,11 +110,15 @@ class MemoryHost:
 
 
 class MemoryDriver:
-    """Satisfies vm.ports.GuestDriver."""
+    """Satisfies vm.guest_driver.GuestDriver."""
 
     def __init__(self, host: MemoryHost, *, prefix: str = "qvd") -> None:
-        self._host = host
+        self.host = self._host = host
         self._prefix = prefix
+
+    async def check(self) -> DriverCheck:
+        """As the test set it."""
+        return self._host.check
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """A guest that runs until it is told to end."""
@@ -116,26 +137,26 @@ class MemoryDriver:
         guest = self._guest(spec)
         folder = self._host.folders.get(spec.vm_id)
         if guest is None or folder is None or folder.params is None:
-            return ExitCode.BAD_PARAMETERS
+            return SessionExit.BAD_PARAMETERS
         running = guest.display is not None
         match verb:
             case "start" if running:
-                return ExitCode.ALREADY_RUNNING
+                return SessionExit.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
-            case "resume" | "suspend" if not running:
-                return ExitCode.NOT_RUNNING
+            case "resume" | "suspend" | "notify" if not running:
+                return SessionExit.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
                     guest.display.take(15)
             case "resume":
                 folder.options = folder.params
-                return ExitCode.OPTIONS_HOLD
-            case "suspend":
+                return SessionExit.OPTIONS_HOLD
+            case "suspend" | "notify":
                 pass
             case _:
-                return ExitCode.UNKNOWN_VERB
-        return ExitCode.OK
+                return SessionExit.UNKNOWN_VERB
+        return SessionExit.DONE
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Hand the signal to the display, then wait if the method is held."""
@@ -188,6 +209,12 @@ class MemoryDriver:
         """A tenth of what it may have."""
         limit = spec.memory_mib * 1024 * 1024 if self._guest(spec) is not None else 0
         return GuestMemory(limit // 10, limit)
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """As the test set it."""
+        self._fail("limit_events")
+        guest = self._guest(spec)
+        return LimitEvents(0, 0) if guest is None else guest.limit_events
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End guests that nobody knows."""
@@ -265,6 +292,10 @@ class MemoryRunFolders:
             raise error
         self._folder(vm_id).params = content
 
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Keep it."""
+        self._folder(vm_id).notice = content
+
     def follow(
         self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
@@ -315,3 +346,24 @@ class MemoryPastStarts:
     async def of(self, vm_id: VmId) -> Sequence[StartRecord]:
         """Those of the VM."""
         return [record for record in self.kept if record.vm_id == vm_id]
+
+
+def memory_spec(number: int) -> GuestSpec:
+    """What names guest `number`; a memory driver needs no more."""
+    return GuestSpec(
+        vm_id=VmId(number),
+        generation=Generation(1),
+        name=f"qvd-{number}",
+        hostname="desk",
+        account="alice",
+        ids=IdRange(0x7000_0000),
+        port=GuestPort(
+            "qv1", "02:00:00:00:00:01", IPv4Interface("192.0.2.2/24"), IPv4Address("192.0.2.1"),
+            egress=False,
+        ),
+        root=GuestRoot(Path("/roots/1"), Path("/homes/1")),
+        run_folder=Path("/run/1"),
+        memory_mib=512,
+        cpu_pct=100,
+        pids_max=100,
+    )  # fmt: skip

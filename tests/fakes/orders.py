@@ -25,6 +25,7 @@ FLAVOUR = Flavour(
     locale="de_DE.UTF-8",
     timezone="Europe/Berlin",
     egress=True,
+    idle_minutes=0,
     nesting=False,
 )
 

@@ -30,8 +30,8 @@ class FakeFarm:
     """Whether the database is away: every call then raises Unavailable."""
     asked: int = 0
     """How often any of the stores was called."""
-    away_with_next_claim: bool = False
-    """Whether the database goes away once it has committed the next claim, before it says so."""
+    away_with_next_acquire: bool = False
+    """Whether the database goes away once it has committed the next acquire, before it says so."""
 
     def add(self, *vm_ids: int) -> None:
         """Make stopped VMs."""
@@ -54,8 +54,8 @@ class FakeVmStore:
             raise Conflict(f"VM {vm_id} runs on node {row.owner}.")
         row.generation = Generation(row.generation + 1)
         row.owner, row.state, row.error = self.node_id, VmState.PREPARING, None
-        if self.farm.away_with_next_claim:
-            self.farm.away, self.farm.away_with_next_claim = True, False
+        if self.farm.away_with_next_acquire:
+            self.farm.away, self.farm.away_with_next_acquire = True, False
             raise AcquireUnknown("The database is away.", row.generation)
         return row.generation
 

@@ -46,6 +46,8 @@ class NodeProcess:
     subnet: str
     id_base: int
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "qvdnode")
+    """What Python runs; it takes the arguments of `qvdnode`."""
     files_max: int | None = None
     """The limit of open files that it is started with; None is the test's own."""
     process: asyncio.subprocess.Process | None = None
@@ -90,8 +92,7 @@ class NodeProcess:
                 *limit,
                 *fewer_rights(),
                 sys.executable,
-                "-m",
-                "qvdnode",
+                *self.program,
                 "serve",
                 "--config",
                 str(config),

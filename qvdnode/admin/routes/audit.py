@@ -1,9 +1,9 @@
-"""/audit: who changed what, when. Entries are only ever added."""
+"""/audit: who changed what and when. Entries are added and never changed."""
 
 from datetime import datetime
 from typing import Any, Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Name, Word
 from qvdnode.admin.reading import Newest, NoBody, PageQuery
 from qvdnode.db.audit import AuditRecord
@@ -30,7 +30,7 @@ class AuditList(AnswerModel):
 
 
 class AuditQuery(PageQuery):
-    """Which changes."""
+    """Filters for changes."""
 
     actor: Name | None = None
     object_kind: Word | None = None
@@ -38,10 +38,10 @@ class AuditQuery(PageQuery):
     newest: bool = Newest
 
 
-async def list_audit(asked: Asked[NoBody, AuditQuery]) -> AuditList:
-    """One page of changes."""
-    query = asked.query
-    listing = await asked.parts.records.audit.list(
+async def list_audit(call: ApiCall[NoBody, AuditQuery]) -> AuditList:
+    """Return one page of changes."""
+    query = call.query
+    listing = await call.parts.records.audit.list(
         query.page(),
         actor=query.actor,
         object_kind=query.object_kind,
@@ -52,7 +52,7 @@ async def list_audit(asked: Asked[NoBody, AuditQuery]) -> AuditList:
 
 
 def view(record: AuditRecord) -> AuditView:
-    """The entry as REST shows it."""
+    """Return the entry's view."""
     return AuditView(
         id=record.id,
         at=record.at,

@@ -1,8 +1,8 @@
-"""POST /images/{name}/versions: a root file system comes in as a tar stream.
+"""POST /images/{name}/versions: imports a root file system from a tar stream.
 
-The answer is a stream too: one JSON object a line, `{"progress": BYTES}` while it goes on, then
+The answer is a stream too, with one JSON object per line: `{"progress": BYTES}` several times, then
 `{"version": ...}` or `{"problem": ...}`. The status line is sent before the outcome is known, so
-the last line is what counts.
+only the last line says whether the import succeeded.
 """
 
 import logging
@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from aiohttp import ClientError, web
+from pydantic import Field
 
-from qvdnode.admin.endpoint import BYTES, NDJSON, TAR, AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import BYTES, NDJSON, TAR, AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Note
 from qvdnode.admin.problem import Problem, problem_of
 from qvdnode.admin.reading import NoBody, Query
@@ -33,26 +34,30 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 256 * 1024
 PROGRESS_STEP_BYTES: Final = 4 * 1024 * 1024
-"""A line per so many bytes: a progress bar moves, and the answer stays small."""
+"""One progress line per so many bytes: often enough for a progress bar."""
 
 
 class ImportQuery(Query):
-    """What to remember about the version."""
+    """A note to store with the version."""
 
     note: Note = ""
+    add_session: bool = Field(
+        default=False,
+        description="Put the node's own session script in, in place of one that is there.",
+    )
 
 
 class ImportLine(AnswerModel):
-    """One line of the answer; exactly one field is there."""
+    """One line of the answer; exactly one field is set."""
 
     progress: int | None = None
-    """Bytes taken in so far."""
+    """Bytes received so far."""
     version: VersionView | None = None
     problem: Problem | None = None
 
 
 class TarBody:
-    """The request's body in chunks, and how much of it has come."""
+    """The request's body in chunks; it writes progress lines."""
 
     def __init__(self, request: web.Request, lines: "Lines") -> None:
         self._request = request
@@ -61,7 +66,10 @@ class TarBody:
         self._told = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body; raises BadImage when it breaks off. How slow it may be is the importer's."""
+        """Iterate over the body; raises BadImage if the connection ends before the body does.
+
+        The importer limits how slow the body may be.
+        """
         try:
             while chunk := await self._request.content.read(CHUNK_BYTES):
                 self._taken += len(chunk)
@@ -74,7 +82,7 @@ class TarBody:
 
 
 class Lines:
-    """The answer, a line at a time."""
+    """Writes the lines of the answer."""
 
     def __init__(self, response: web.StreamResponse) -> None:
         self._response = response
@@ -84,14 +92,14 @@ class Lines:
         await self._response.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
 
 
-async def import_version(asked: Asked[NoBody, ImportQuery]) -> web.StreamResponse:
-    """Take a tar in as a new version, which starts from then on; all of it is kept, or nothing."""
-    name = asked.name()
+async def import_version(call: ApiCall[NoBody, ImportQuery]) -> web.StreamResponse:
+    """Import a tar as a new version and make it the head; keep nothing of a failed import."""
+    name = call.name()
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
-    await response.prepare(asked.request)
+    await response.prepare(call.request)
     lines = Lines(response)
     try:
-        version = await _import(asked, name, TarBody(asked.request, lines))
+        version = await _import(call, name, TarBody(call.request, lines))
     except FarmError as error:
         log.warning("image_refused", extra={"image": name, "because": str(error)})
         await lines.write(ImportLine(problem=problem_of(error)))
@@ -101,30 +109,32 @@ async def import_version(asked: Asked[NoBody, ImportQuery]) -> web.StreamRespons
     return response
 
 
-async def _import(asked: Asked[NoBody, ImportQuery], name: str, body: TarBody) -> VersionView:
-    images, importer = asked.parts.catalogue.images, asked.parts.catalogue.importer
+async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) -> VersionView:
+    images, importer = call.parts.catalogue.images, call.parts.catalogue.importer
     async with Rollback() as rollback:
         image = await _image(images, name, rollback)
-        imported = await importer.import_tar(body.chunks(), image.name)
+        imported = await importer.import_tar(
+            body.chunks(), image.name, add_session=call.query.add_session
+        )
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(
             image.id,
             size_bytes=imported.size_bytes,
-            note=asked.query.note,
+            note=call.query.note,
             past=await importer.last_version(image.id),
         )
         rollback.undo(lambda: images.remove_version(image.id, number))
         await importer.place(imported, image.id, number)
         rollback.commit()
-    # From here on the version is there; if it cannot be made the head now, it can be later.
-    asked.changed("image", image.id, name=image.name, version=number, note=asked.query.note)
+    # The version exists from here on. If making it the head fails now, that can be done later.
+    call.changed("image", image.id, name=image.name, version=number, note=call.query.note)
     await images.set_head(image.id, number)
     versions = await images.versions(image.id)
     return next(version_view(item) for item in versions if item.version == number)
 
 
 async def _image(images: Images, name: str, rollback: Rollback) -> Image:
-    """The image of that name, made if there is none; unmade again when the import fails."""
+    """Return the image of that name; create a missing one, and undo that if the import fails."""
     try:
         return await images.by_name(name)
     except NotFound:
@@ -138,7 +148,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/images/{name}/versions",
         handler=import_version,
-        summary="Bring a root file system in as a new version",
+        summary="Import a root file system as a new version",
         tag="images",
         body=NoBody,
         query=ImportQuery,

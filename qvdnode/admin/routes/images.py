@@ -1,9 +1,9 @@
-"""/images: root file systems and their versions. image_import.py brings new ones in."""
+"""/images: root file systems and their versions. image_import.py imports new versions."""
 
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.db.images import ImageVersion
@@ -12,7 +12,7 @@ from qvdnode.model.farm import Image
 
 
 class ImageView(AnswerModel):
-    """An image; `head_version` is the version that starts."""
+    """An image; desktops start from `head_version`."""
 
     id: int
     name: str
@@ -44,13 +44,13 @@ class VersionList(AnswerModel):
 
 
 class Head(RequestBody):
-    """Which version starts from now on."""
+    """The version that desktops start from now on."""
 
     version: Id
 
 
 def view(image: Image) -> ImageView:
-    """The image as REST shows it."""
+    """Return the view of an image."""
     return ImageView(
         id=image.id,
         name=image.name,
@@ -61,7 +61,7 @@ def view(image: Image) -> ImageView:
 
 
 def version_view(version: ImageVersion) -> VersionView:
-    """The version as REST shows it."""
+    """Return the view of a version."""
     return VersionView(
         version=version.version,
         size_bytes=version.size_bytes,
@@ -70,47 +70,47 @@ def version_view(version: ImageVersion) -> VersionView:
     )
 
 
-async def list_images(asked: Asked[NoBody, PageQuery]) -> ImageList:
-    """One page of images."""
-    listing = await asked.parts.catalogue.images.list(asked.query.page())
+async def list_images(call: ApiCall[NoBody, PageQuery]) -> ImageList:
+    """Return one page of images."""
+    listing = await call.parts.catalogue.images.list(call.query.page())
     return ImageList(items=[view(item) for item in listing.items], next_after=listing.next_after)
 
 
-async def show_image(asked: Asked[NoBody, NoQuery]) -> ImageView:
-    """One image."""
-    return view(await asked.parts.catalogue.images.by_name(asked.name()))
+async def show_image(call: ApiCall[NoBody, NoQuery]) -> ImageView:
+    """Return one image."""
+    return view(await call.parts.catalogue.images.by_name(call.name()))
 
 
-async def list_versions(asked: Asked[NoBody, NoQuery]) -> VersionList:
-    """All versions of an image."""
-    images = asked.parts.catalogue.images
-    image = await images.by_name(asked.name())
+async def list_versions(call: ApiCall[NoBody, NoQuery]) -> VersionList:
+    """Return all versions of an image."""
+    images = call.parts.catalogue.images
+    image = await images.by_name(call.name())
     return VersionList(items=[version_view(item) for item in await images.versions(image.id)])
 
 
-async def set_head(asked: Asked[Head, NoQuery]) -> ImageView:
-    """Make another version the one that starts; VMs that run keep theirs until they stop."""
-    images = asked.parts.catalogue.images
-    image = await images.by_name(asked.name())
+async def set_head(call: ApiCall[Head, NoQuery]) -> ImageView:
+    """Make another version the head; running VMs keep theirs until they stop."""
+    images = call.parts.catalogue.images
+    image = await images.by_name(call.name())
     known = {item.version for item in await images.versions(image.id)}
-    if asked.body.version not in known:
-        raise NotFound(f"Image {image.name} has no version {asked.body.version}.")
-    await images.set_head(image.id, asked.body.version)
-    asked.changed("image", image.id, name=image.name, head_version=asked.body.version)
+    if call.body.version not in known:
+        raise NotFound(f"Image {image.name} has no version {call.body.version}.")
+    await images.set_head(image.id, call.body.version)
+    call.changed("image", image.id, name=image.name, head_version=call.body.version)
     return view(await images.by_name(image.name))
 
 
-async def delete_image(asked: Asked[NoBody, NoQuery]) -> None:
+async def delete_image(call: ApiCall[NoBody, NoQuery]) -> None:
     """Delete an image with all its versions; raises Conflict while a flavour or a guest uses it."""
-    catalogue = asked.parts.catalogue
-    image = await catalogue.images.by_name(asked.name())
+    catalogue = call.parts.catalogue
+    image = await catalogue.images.by_name(call.name())
     await catalogue.importer.mark_removal(image.id)
     try:
         await catalogue.images.delete(image.id)
     except Conflict:
         await catalogue.importer.unmark_removal(image.id)
         raise
-    asked.changed("image", image.id, name=image.name)
+    call.changed("image", image.id, name=image.name)
     await catalogue.importer.remove(image.id)
 
 
@@ -149,7 +149,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="PUT",
         path="/images/{name}/head",
         handler=set_head,
-        summary="Choose the version that starts",
+        summary="Choose the version that desktops start from",
         tag="images",
         body=Head,
         query=NoQuery,

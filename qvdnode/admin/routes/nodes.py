@@ -1,11 +1,11 @@
-"""/node: the node that answers, in full; /nodes: all nodes of the farm as the database has them."""
+"""/node: details of the node that answers; /nodes: all nodes of the farm, from the database."""
 
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery
 from qvdnode.model.errors import Conflict
 from qvdnode.model.ids import NodeId
@@ -13,30 +13,30 @@ from qvdnode.model.vm_state import VmState
 
 
 class NodeLoad(AnswerModel):
-    """What the node carries now."""
+    """The current load of the node."""
 
     guests: dict[VmState, int]
-    """How many guests are in each state; states without a guest are left out."""
+    """The number of guests in each state; states without guests are left out."""
     viewers: int
     waiting: int
     """Starts in the queue."""
     memory_promised_mib: int
-    """The sum of what the guests that run or come up may use."""
+    """The sum of the memory limits of all guests that run or start."""
 
 
 class DiskPromise(AnswerModel):
-    """One file system with roots or homes of desktops in it."""
+    """One file system that has roots or homes of desktops."""
 
     folder: str
     free_mib: int
     capacity_mib: int
     """How much may be promised to roots and homes."""
     promised_mib: int
-    """The full size of every root that runs or comes up and of every home that exists."""
+    """The sum of the sizes of all roots of guests that run or start, and of all homes."""
 
 
 class NodeLimits(AnswerModel):
-    """What the node can carry."""
+    """The limits of the node."""
 
     guests_max: int
     starts_at_once_max: int
@@ -44,6 +44,15 @@ class NodeLimits(AnswerModel):
     memory_available_mib: int
     memory_reserved_mib: int
     disk: list[DiskPromise]
+
+
+class DriverView(AnswerModel):
+    """Something that the node can run guests with."""
+
+    name: str
+    version: str | None
+    problem: str | None
+    """Why it can start no guest now; null when it can."""
 
 
 class ThisNode(AnswerModel):
@@ -57,6 +66,7 @@ class ThisNode(AnswerModel):
     started_at: datetime
     not_ready: str | None
     """Why it cannot start desktops now; null when it can."""
+    drivers: list[DriverView]
     load: NodeLoad
     limits: NodeLimits
 
@@ -69,8 +79,10 @@ class NodeView(AnswerModel):
     address: str
     state: str
     alive: bool
-    """Whether its lease runs, by the database's clock."""
+    """Whether its lease is valid, by the database's clock."""
     joined_at: datetime
+    drivers: list[str]
+    """What flavours can name to be run here."""
 
 
 class NodeList(AnswerModel):
@@ -81,15 +93,15 @@ class NodeList(AnswerModel):
 
 
 class FencedNode(AnswerModel):
-    """A node that was given up."""
+    """The result of fencing a node."""
 
     vms_stopped: int
-    """How many VMs it was said to run."""
+    """How many VMs it owned; they are recorded as stopped."""
 
 
-async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
-    """The node that answers."""
-    facts = asked.parts.facts()
+async def show_node(call: ApiCall[NoBody, NoQuery]) -> ThisNode:
+    """Return the details of the node that answers."""
+    facts = call.parts.facts()
     return ThisNode(
         name=facts.name,
         version=facts.version,
@@ -97,8 +109,12 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
         client_port=facts.client_port,
         admin_port=facts.admin_port,
         started_at=facts.started_at,
-        not_ready=asked.parts.not_ready(),
-        load=await _load(asked),
+        not_ready=call.parts.not_ready(),
+        drivers=[
+            DriverView(name=name, version=found.version, problem=found.problem)
+            for name, found in sorted(facts.drivers.items())
+        ],
+        load=await _load(call),
         limits=NodeLimits(
             guests_max=facts.guests_max,
             starts_at_once_max=facts.starts_at_once_max,
@@ -110,8 +126,8 @@ async def show_node(asked: Asked[NoBody, NoQuery]) -> ThisNode:
     )
 
 
-async def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
-    statuses, load = await asked.parts.hosts.local.statuses(), asked.parts.load()
+async def _load(call: ApiCall[NoBody, NoQuery]) -> NodeLoad:
+    statuses, load = await call.parts.hosts.local.statuses(), call.parts.load()
     return NodeLoad(
         guests=dict(Counter(status.state for status in statuses)),
         viewers=sum(status.viewer for status in statuses),
@@ -120,9 +136,9 @@ async def _load(asked: Asked[NoBody, NoQuery]) -> NodeLoad:
     )
 
 
-async def list_nodes(asked: Asked[NoBody, PageQuery]) -> NodeList:
-    """All nodes of the farm."""
-    listing = await asked.parts.nodes.list(asked.query.page())
+async def list_nodes(call: ApiCall[NoBody, PageQuery]) -> NodeList:
+    """Return one page of the farm's nodes."""
+    listing = await call.parts.nodes.list(call.query.page())
     items = [
         NodeView(
             id=node.id,
@@ -131,17 +147,18 @@ async def list_nodes(asked: Asked[NoBody, PageQuery]) -> NodeList:
             state=node.state,
             alive=node.alive,
             joined_at=node.joined_at,
+            drivers=list(node.drivers),
         )
         for node in listing.items
     ]
     return NodeList(items=items, next_after=listing.next_after)
 
 
-async def fence_node(asked: Asked[NoBody, NoQuery]) -> FencedNode:
-    """Give a node up whose host is surely off; what it ran may be started elsewhere at once."""
-    node = await asked.parts.nodes.get(NodeId(asked.id()))
-    stopped = await asked.parts.nodes.fence(node.id)
-    asked.changed("node", node.id, name=node.name, vms_stopped=stopped)
+async def fence_node(call: ApiCall[NoBody, NoQuery]) -> FencedNode:
+    """Fence a node whose host is off; other nodes may start its VMs at once."""
+    node = await call.parts.nodes.get(NodeId(call.id()))
+    stopped = await call.parts.nodes.fence(node.id)
+    call.changed("node", node.id, name=node.name, vms_stopped=stopped)
     return FencedNode(vms_stopped=stopped)
 
 
@@ -170,7 +187,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/nodes/{id}/fence",
         handler=fence_node,
-        summary="Give up a node that is gone for good",
+        summary="Fence a node whose host is off",
         tag="nodes",
         body=NoBody,
         query=NoQuery,

@@ -1,19 +1,19 @@
-"""/sessions: who was attached to which display, from where, for how long."""
+"""/sessions: which user was attached to which VM, from where and for how long."""
 
 from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.reading import IdFilter, Newest, NoBody, PageQuery
 from qvdnode.db.sessions import SessionRecord
 from qvdnode.model.ids import UserId, VmId
 
 
 class SessionView(AnswerModel):
-    """One client attached to one display; open while `closed_at` is null.
+    """The attachment of one client to one display; `closed_at` is null while it is open.
 
-    Numbers stay when the thing is deleted, names become null.
+    When a user, VM or node is deleted, its id stays here and its name becomes null.
     """
 
     id: int
@@ -41,7 +41,7 @@ class SessionList(AnswerModel):
 
 
 class SessionQuery(PageQuery):
-    """Which sessions."""
+    """Filters for sessions."""
 
     vm_id: int | None = IdFilter
     user_id: int | None = IdFilter
@@ -50,14 +50,14 @@ class SessionQuery(PageQuery):
 
 
 def view(record: SessionRecord) -> SessionView:
-    """The session as REST shows it."""
+    """Return the view of a session."""
     return SessionView(**asdict(record))
 
 
-async def list_sessions(asked: Asked[NoBody, SessionQuery]) -> SessionList:
-    """One page of sessions."""
-    query = asked.query
-    listing = await asked.parts.records.sessions.list(
+async def list_sessions(call: ApiCall[NoBody, SessionQuery]) -> SessionList:
+    """Return one page of sessions."""
+    query = call.query
+    listing = await call.parts.records.sessions.list(
         query.page(),
         vm_id=None if query.vm_id is None else VmId(query.vm_id),
         user_id=None if query.user_id is None else UserId(query.user_id),

@@ -1,9 +1,9 @@
-"""/tenants: groups of users and their things, isolated from others."""
+"""/tenants: isolated groups of users, with their flavours and VMs."""
 
 from dataclasses import replace
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import TenantName
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.errors import Conflict, NotFound
@@ -13,13 +13,13 @@ from qvdnode.model.listing import Listing
 
 
 class TenantDraft(RequestBody):
-    """A tenant to be."""
+    """The body that creates a tenant."""
 
     name: TenantName
 
 
 class TenantChange(RequestBody):
-    """What may change about a tenant."""
+    """The fields of a tenant that can change."""
 
     blocked: bool
     """Nobody of a blocked tenant can log in."""
@@ -41,63 +41,63 @@ class TenantList(AnswerModel):
 
 
 class TenantQuery(PageQuery):
-    """Which tenants."""
+    """Filters for tenants."""
 
     name: TenantName | None = None
 
 
 def view(tenant: Tenant) -> TenantView:
-    """The tenant as REST shows it."""
+    """Return the view of a tenant."""
     return TenantView(id=tenant.id, name=tenant.name, blocked=tenant.blocked)
 
 
-async def list_tenants(asked: Asked[NoBody, TenantQuery]) -> TenantList:
-    """One page of tenants, or the one of that name."""
-    tenants = asked.parts.accounts.tenants
+async def list_tenants(call: ApiCall[NoBody, TenantQuery]) -> TenantList:
+    """Return one page of tenants, or the one of that name."""
+    tenants = call.parts.accounts.tenants
     listing = (
-        await tenants.list(asked.query.page())
-        if asked.query.name is None
-        else await _named(asked, asked.query.name)
+        await tenants.list(call.query.page())
+        if call.query.name is None
+        else await _named(call, call.query.name)
     )
     return TenantList(items=[view(item) for item in listing.items], next_after=listing.next_after)
 
 
-async def _named(asked: Asked[NoBody, TenantQuery], name: str) -> Listing[Tenant]:
+async def _named(call: ApiCall[NoBody, TenantQuery], name: str) -> Listing[Tenant]:
     try:
-        return Listing((await asked.parts.accounts.tenants.by_name(name),), None)
+        return Listing((await call.parts.accounts.tenants.by_name(name),), None)
     except NotFound:
         return Listing((), None)
 
 
-async def create_tenant(asked: Asked[TenantDraft, NoQuery]) -> TenantView:
-    """Make a tenant; raises Conflict when the name is taken."""
-    tenant = await asked.parts.accounts.tenants.create(asked.body.name)
-    asked.changed("tenant", tenant.id, name=tenant.name)
+async def create_tenant(call: ApiCall[TenantDraft, NoQuery]) -> TenantView:
+    """Create a tenant; raises Conflict when the name is taken."""
+    tenant = await call.parts.accounts.tenants.create(call.body.name)
+    call.changed("tenant", tenant.id, name=tenant.name)
     return view(tenant)
 
 
-async def show_tenant(asked: Asked[NoBody, NoQuery]) -> TenantView:
-    """One tenant."""
-    return view(await asked.parts.accounts.tenants.get(TenantId(asked.id())))
+async def show_tenant(call: ApiCall[NoBody, NoQuery]) -> TenantView:
+    """Return one tenant."""
+    return view(await call.parts.accounts.tenants.get(TenantId(call.id())))
 
 
-async def change_tenant(asked: Asked[TenantChange, NoQuery]) -> TenantView:
-    """Block or unblock a tenant; remembered logins are forgotten at once."""
-    accounts = asked.parts.accounts
-    tenant = await accounts.tenants.get(TenantId(asked.id()))
-    blocked = asked.body.blocked
+async def change_tenant(call: ApiCall[TenantChange, NoQuery]) -> TenantView:
+    """Block or unblock a tenant; cached logins of its users end at once."""
+    accounts = call.parts.accounts
+    tenant = await accounts.tenants.get(TenantId(call.id()))
+    blocked = call.body.blocked
     await accounts.tenants.set_blocked(tenant.id, blocked=blocked)
     accounts.authenticator.forget_tenant(tenant.id)
-    asked.changed("tenant", tenant.id, name=tenant.name, blocked=blocked)
+    call.changed("tenant", tenant.id, name=tenant.name, blocked=blocked)
     return view(replace(tenant, blocked=blocked))
 
 
-async def delete_tenant(asked: Asked[NoBody, NoQuery]) -> None:
-    """Delete a tenant that has nothing left; raises Conflict while it has."""
-    tenants = asked.parts.accounts.tenants
-    tenant = await tenants.get(TenantId(asked.id()))
+async def delete_tenant(call: ApiCall[NoBody, NoQuery]) -> None:
+    """Delete a tenant; raises Conflict while it has users or flavours."""
+    tenants = call.parts.accounts.tenants
+    tenant = await tenants.get(TenantId(call.id()))
     await tenants.delete(tenant.id)
-    asked.changed("tenant", tenant.id, name=tenant.name)
+    call.changed("tenant", tenant.id, name=tenant.name)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
@@ -115,7 +115,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/tenants",
         handler=create_tenant,
-        summary="Make a tenant",
+        summary="Create a tenant",
         tag="tenants",
         body=TenantDraft,
         query=NoQuery,

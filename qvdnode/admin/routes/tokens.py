@@ -1,9 +1,9 @@
-"""/tokens: API tokens, what administrators and their programs authenticate with."""
+"""/tokens: the API tokens with which administrators and their programs authenticate."""
 
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Name
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.db.api_tokens import ApiToken
@@ -11,14 +11,14 @@ from qvdnode.model.errors import Conflict
 
 
 class TokenDraft(RequestBody):
-    """A token to be."""
+    """The body that creates a token."""
 
     name: Name
-    """Who or what will use it; it stands in the audit trail."""
+    """The person or program that will use it; the audit trail shows this name."""
 
 
 class TokenView(AnswerModel):
-    """A token without its secret, of which the farm keeps a digest only."""
+    """A token without its secret; the database has only a digest of the secret."""
 
     id: int
     name: str
@@ -33,7 +33,7 @@ class TokenList(AnswerModel):
 
 
 class IssuedToken(AnswerModel):
-    """A new token with its secret, shown this once."""
+    """A new token with its secret, which is shown only this once."""
 
     id: int
     name: str
@@ -41,29 +41,29 @@ class IssuedToken(AnswerModel):
 
 
 def view(token: ApiToken) -> TokenView:
-    """The token as REST shows it."""
+    """Return the view of a token."""
     return TokenView(id=token.id, name=token.name, created_at=token.created_at)
 
 
-async def list_tokens(asked: Asked[NoBody, PageQuery]) -> TokenList:
-    """One page of tokens."""
-    listing = await asked.parts.accounts.api_tokens.list(asked.query.page())
+async def list_tokens(call: ApiCall[NoBody, PageQuery]) -> TokenList:
+    """Return one page of tokens."""
+    listing = await call.parts.accounts.api_tokens.list(call.query.page())
     return TokenList(items=[view(item) for item in listing.items], next_after=listing.next_after)
 
 
-async def create_token(asked: Asked[TokenDraft, NoQuery]) -> IssuedToken:
-    """Make a token; raises Conflict when the name is taken."""
-    name = asked.body.name
-    token_id, token = await asked.parts.accounts.operators.issue(name)
-    asked.changed("token", token_id, name=name)
+async def create_token(call: ApiCall[TokenDraft, NoQuery]) -> IssuedToken:
+    """Create a token; raises Conflict when the name is taken."""
+    name = call.body.name
+    token_id, token = await call.parts.accounts.operators.issue(name)
+    call.changed("token", token_id, name=name)
     return IssuedToken(id=token_id, name=name, token=token)
 
 
-async def revoke_token(asked: Asked[NoBody, NoQuery]) -> None:
-    """Revoke a token; it stops working at once, also for the one who asks."""
-    token_id = asked.id()
-    await asked.parts.accounts.operators.revoke(token_id)
-    asked.changed("token", token_id)
+async def revoke_token(call: ApiCall[NoBody, NoQuery]) -> None:
+    """Revoke a token. It stops working at once, even if this request used it."""
+    token_id = call.id()
+    await call.parts.accounts.operators.revoke(token_id)
+    call.changed("token", token_id)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
@@ -81,7 +81,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/tokens",
         handler=create_token,
-        summary="Make an API token",
+        summary="Create an API token",
         tag="tokens",
         body=TokenDraft,
         query=NoQuery,

@@ -1,10 +1,10 @@
-"""/users: people who log in to desktops. Passwords come in here and never go out."""
+"""/users: the people who log in to desktops. No answer has a password or its hash."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id, Login, Password
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.account import account_name
@@ -14,7 +14,7 @@ from qvdnode.model.ids import TenantId, UserId
 
 
 class UserDraft(RequestBody):
-    """A user to be."""
+    """The body that creates a user."""
 
     tenant_id: Id
     login: Login
@@ -22,10 +22,10 @@ class UserDraft(RequestBody):
 
 
 class UserChange(RequestBody):
-    """What may change about a user."""
+    """The fields of a user that can change."""
 
     blocked: bool
-    """A blocked user cannot log in, and has no tokens any more; a session that is open stays."""
+    """A blocked user cannot log in, and loses all tokens; an open session stays."""
 
 
 class NewPassword(RequestBody):
@@ -35,14 +35,14 @@ class NewPassword(RequestBody):
 
 
 class UserView(AnswerModel):
-    """A user. There is no password in it, not even a hash."""
+    """A user, without password or hash."""
 
     id: int
     tenant_id: int
     tenant: str
     login: str
     account: str
-    """The name of the account in the user's desktops, and of its home there."""
+    """The name of the user's account in desktops, and of the home folder there."""
     blocked: bool
     created_at: datetime
 
@@ -55,14 +55,14 @@ class UserList(AnswerModel):
 
 
 class UserQuery(PageQuery):
-    """Which users."""
+    """Filters for users."""
 
     tenant_id: int | None = IdFilter
     login: Login | None = None
 
 
 def view(user: User) -> UserView:
-    """The user as REST shows them."""
+    """Return the view of a user."""
     return UserView(
         id=user.id,
         tenant_id=user.tenant_id,
@@ -74,10 +74,10 @@ def view(user: User) -> UserView:
     )
 
 
-async def list_users(asked: Asked[NoBody, UserQuery]) -> UserList:
-    """One page of users."""
-    query = asked.query
-    listing = await asked.parts.accounts.users.list(
+async def list_users(call: ApiCall[NoBody, UserQuery]) -> UserList:
+    """Return one page of users."""
+    query = call.query
+    listing = await call.parts.accounts.users.list(
         query.page(),
         tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         login=query.login,
@@ -85,58 +85,58 @@ async def list_users(asked: Asked[NoBody, UserQuery]) -> UserList:
     return UserList(items=[view(item) for item in listing.items], next_after=listing.next_after)
 
 
-async def create_user(asked: Asked[UserDraft, NoQuery]) -> UserView:
-    """Make a user; raises NotFound for the tenant, Conflict when it has one of that login."""
-    accounts = asked.parts.accounts
-    draft = asked.body
+async def create_user(call: ApiCall[UserDraft, NoQuery]) -> UserView:
+    """Create a user. Raises NotFound: no such tenant; Conflict: the tenant has this login."""
+    accounts = call.parts.accounts
+    draft = call.body
     password_hash = await accounts.hasher.hash(draft.password.get_secret_value())
     user = await accounts.users.create(TenantId(draft.tenant_id), draft.login, password_hash)
-    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
+    call.changed("user", user.id, login=user.login, tenant=user.tenant)
     return view(user)
 
 
-async def show_user(asked: Asked[NoBody, NoQuery]) -> UserView:
-    """One user."""
-    return view(await asked.parts.accounts.users.get(UserId(asked.id())))
+async def show_user(call: ApiCall[NoBody, NoQuery]) -> UserView:
+    """Return one user."""
+    return view(await call.parts.accounts.users.get(UserId(call.id())))
 
 
-async def change_user(asked: Asked[UserChange, NoQuery]) -> UserView:
-    """Block or unblock a user; a remembered login is forgotten at once."""
-    accounts = asked.parts.accounts
-    user = await accounts.users.get(UserId(asked.id()))
-    blocked = asked.body.blocked
+async def change_user(call: ApiCall[UserChange, NoQuery]) -> UserView:
+    """Block or unblock a user; a cached login ends at once."""
+    accounts = call.parts.accounts
+    user = await accounts.users.get(UserId(call.id()))
+    blocked = call.body.blocked
     await accounts.users.set_blocked(user.id, blocked=blocked)
     accounts.authenticator.forget(user.id)
-    asked.changed("user", user.id, login=user.login, tenant=user.tenant, blocked=blocked)
+    call.changed("user", user.id, login=user.login, tenant=user.tenant, blocked=blocked)
     return view(replace(user, blocked=blocked))
 
 
-async def set_password(asked: Asked[NewPassword, NoQuery]) -> None:
-    """Set a user's password; the old one stops working at once, and so do the user's tokens."""
-    accounts = asked.parts.accounts
-    user = await accounts.users.get(UserId(asked.id()))
-    password_hash = await accounts.hasher.hash(asked.body.password.get_secret_value())
+async def set_password(call: ApiCall[NewPassword, NoQuery]) -> None:
+    """Set a user's password; the old password and all tokens stop working at once."""
+    accounts = call.parts.accounts
+    user = await accounts.users.get(UserId(call.id()))
+    password_hash = await accounts.hasher.hash(call.body.password.get_secret_value())
     await accounts.users.set_password_hash(user.id, password_hash)
     accounts.authenticator.forget(user.id)
-    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
+    call.changed("user", user.id, login=user.login, tenant=user.tenant)
 
 
-async def revoke_tokens(asked: Asked[NoBody, NoQuery]) -> None:
-    """End a user's tokens: on every device the password is needed again."""
-    accounts = asked.parts.accounts
-    user = await accounts.users.get(UserId(asked.id()))
+async def revoke_tokens(call: ApiCall[NoBody, NoQuery]) -> None:
+    """Revoke all tokens of a user: every device needs the password again."""
+    accounts = call.parts.accounts
+    user = await accounts.users.get(UserId(call.id()))
     await accounts.users.revoke_tokens(user.id)
     accounts.authenticator.forget(user.id)
-    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
+    call.changed("user", user.id, login=user.login, tenant=user.tenant)
 
 
-async def delete_user(asked: Asked[NoBody, NoQuery]) -> None:
+async def delete_user(call: ApiCall[NoBody, NoQuery]) -> None:
     """Delete a user without VMs; the home folder stays on the node's disk."""
-    accounts = asked.parts.accounts
-    user = await accounts.users.get(UserId(asked.id()))
+    accounts = call.parts.accounts
+    user = await accounts.users.get(UserId(call.id()))
     await accounts.users.delete(user.id)
     accounts.authenticator.forget(user.id)
-    asked.changed("user", user.id, login=user.login, tenant=user.tenant)
+    call.changed("user", user.id, login=user.login, tenant=user.tenant)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
@@ -154,7 +154,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/users",
         handler=create_user,
-        summary="Make a user",
+        summary="Create a user",
         tag="users",
         body=UserDraft,
         query=NoQuery,

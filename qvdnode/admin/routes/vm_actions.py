@@ -1,6 +1,6 @@
-"""What can be done with a VM: start, stop, disconnect its client, read its log.
+"""Actions on a VM: start, stop, disconnect its client, read its log.
 
-All are safe to repeat: starting what runs and stopping what is stopped answer 200.
+All are safe to repeat: starting a running VM and stopping a stopped one answer 200.
 """
 
 import logging
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.reading import NoBody, NoQuery, Query
 from qvdnode.admin.routes.vms import VmView, order_here, shown_now, view
 from qvdnode.model.errors import (
@@ -32,7 +32,7 @@ BEGUN: Final = 202
 
 
 class WaitQuery(Query):
-    """Whether to answer at once or when it is done."""
+    """Whether to answer at once or when the action is done."""
 
     wait: bool = Field(default=False, description="Answer when it is done; else 202 at once.")
 
@@ -49,81 +49,81 @@ class VmLog(AnswerModel):
     text: str
 
 
-async def start_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
-    """Start a VM without a client; raises NodeFull, and GuestFailed, TimedOut if waited for."""
-    parts = asked.parts
-    order = await parts.vms.order(VmId(asked.id()))
-    if await _state(asked, order.vm) is VmState.RUNNING:
+async def start_vm(call: ApiCall[NoBody, WaitQuery]) -> VmView:
+    """Start a VM without a client; raises NodeFull, with `wait` also GuestFailed and TimedOut."""
+    parts = call.parts
+    order = await parts.vms.order(VmId(call.id()))
+    if await _state(call, order.vm) is VmState.RUNNING:
         return await view(parts, order.vm)
     work = (await parts.hosts.starting(order)).start(order)
-    _note(asked, order.vm)
-    return await _do(asked, order.vm.id, "start", work)
+    _note(call, order.vm)
+    return await _do(call, order.vm.id, "start", work)
 
 
-async def stop_vm(asked: Asked[NoBody, WaitQuery]) -> VmView:
-    """Stop a VM: its desktop is asked to end, then ended. What runs here needs no database."""
-    parts = asked.parts
-    vm = await _vm_or_what_runs(asked)
-    if await _state(asked, vm) is VmState.STOPPED:
+async def stop_vm(call: ApiCall[NoBody, WaitQuery]) -> VmView:
+    """Stop a VM: ask its desktop to end, then kill it. Without the database this works here too."""
+    parts = call.parts
+    vm = await _vm_or_running_order(call)
+    if await _state(call, vm) is VmState.STOPPED:
         return await shown_now(parts, vm.id, await order_here(parts, vm.id))
     work = (await parts.hosts.running(vm.id, vm.owner_node)).stop(vm.id)
-    _note(asked, vm)
-    return await _do(asked, vm.id, "stop", work)
+    _note(call, vm)
+    return await _do(call, vm.id, "stop", work)
 
 
-async def disconnect_vm(asked: Asked[NoBody, NoQuery]) -> Disconnected:
-    """Disconnect the client, if there is one; the desktop goes on and can be reached again."""
-    vm = await _vm_or_what_runs(asked)
-    disconnected = await (await asked.parts.hosts.running(vm.id, vm.owner_node)).disconnect(vm.id)
+async def disconnect_vm(call: ApiCall[NoBody, NoQuery]) -> Disconnected:
+    """Disconnect the client, if there is one. The desktop keeps running for the next client."""
+    vm = await _vm_or_running_order(call)
+    disconnected = await (await call.parts.hosts.running(vm.id, vm.owner_node)).disconnect(vm.id)
     if disconnected:
-        _note(asked, vm)
+        _note(call, vm)
     return Disconnected(disconnected=disconnected)
 
 
-async def show_log(asked: Asked[NoBody, NoQuery]) -> VmLog:
-    """The ends of the logs of the VM's last starts, and of the guest that runs.
+async def show_log(call: ApiCall[NoBody, NoQuery]) -> VmLog:
+    """Return the last log lines of the VM's recent starts and of its running guest.
 
     Raises NotFound when it was never started here.
     """
-    vm = await _vm_or_what_runs(asked)
-    return VmLog(text=await (await asked.parts.hosts.running(vm.id, vm.owner_node)).log_tail(vm.id))
+    vm = await _vm_or_running_order(call)
+    return VmLog(text=await (await call.parts.hosts.running(vm.id, vm.owner_node)).log_tail(vm.id))
 
 
-async def _vm_or_what_runs(asked: Asked[NoBody, Any]) -> Vm:
-    """The VM; while the database is away, as it was when it was started here."""
-    vm_id = VmId(asked.id())
+async def _vm_or_running_order(call: ApiCall[NoBody, Any]) -> Vm:
+    """Return the VM; while the database is away, as it was when it started here."""
+    vm_id = VmId(call.id())
     try:
-        return await asked.parts.vms.get(vm_id)
+        return await call.parts.vms.get(vm_id)
     except Unavailable:
-        here = await order_here(asked.parts, vm_id)
+        here = await order_here(call.parts, vm_id)
         if here is None:
             raise
         return here.vm
 
 
-def _note(asked: Asked[NoBody, Any], vm: Vm) -> None:
-    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login)
+def _note(call: ApiCall[NoBody, Any], vm: Vm) -> None:
+    call.changed("vm", vm.id, name=vm.name, user=vm.user_login)
 
 
-async def _state(asked: Asked[NoBody, WaitQuery], vm: Vm) -> VmState:
-    status = await asked.parts.hosts.status(vm)
+async def _state(call: ApiCall[NoBody, WaitQuery], vm: Vm) -> VmState:
+    status = await call.parts.hosts.status(vm)
     return vm.state if status is None else status.state
 
 
 async def _do(
-    asked: Asked[NoBody, WaitQuery], vm_id: VmId, verb: str, work: Awaitable[None]
+    call: ApiCall[NoBody, WaitQuery], vm_id: VmId, verb: str, work: Awaitable[None]
 ) -> VmView:
-    here = await order_here(asked.parts, vm_id)
-    if asked.query.wait:
+    here = await order_here(call.parts, vm_id)
+    if call.query.wait:
         await work
     else:
-        _ = asked.parts.supervisor.isolated(f"{verb}-vm-{vm_id}", _unattended(vm_id, verb, work))
-        asked.status = BEGUN
-    return await shown_now(asked.parts, vm_id, here)
+        _ = call.parts.supervisor.isolated(f"{verb}-vm-{vm_id}", _unattended(vm_id, verb, work))
+        call.status = BEGUN
+    return await shown_now(call.parts, vm_id, here)
 
 
 async def _unattended(vm_id: VmId, verb: str, work: Awaitable[None]) -> None:
-    """Nobody waits: the reason of a failure goes to the log, and the VM's `error` has it too."""
+    """Run the action and log a failure, since no request waits; the VM's `error` has it too."""
     try:
         await work
     except FarmError as error:

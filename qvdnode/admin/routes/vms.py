@@ -1,23 +1,25 @@
-"""/vms: users' machines: make, list, show, block, delete. vm_actions.py starts and stops them."""
+"""/vms: create, list, show, block and delete VMs. vm_actions.py starts and stops them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Final
 
-from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, Asked, Endpoint
+from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id, Name
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, NotFound, Unavailable
+from qvdnode.model.errors import Conflict, HostFailed, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
+from qvdnode.model.image_lack import sentences, wishes_of
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.guest_limits import GuestLimit
 from qvdnode.vm.status import GuestStatus
 
 
 class VmDraft(RequestBody):
-    """A VM to be."""
+    """The body that creates a VM."""
 
     user_id: Id
     flavour_id: Id
@@ -25,14 +27,14 @@ class VmDraft(RequestBody):
 
 
 class VmChange(RequestBody):
-    """What may change about a VM."""
+    """The fields of a VM that can change."""
 
     blocked: bool
-    """Nobody can connect to a blocked VM; it is offline for maintenance."""
+    """Nobody can connect to a blocked VM, for example during maintenance."""
 
 
 class VmView(AnswerModel):
-    """A VM with its state at this moment."""
+    """A VM with its current state."""
 
     id: int
     name: str
@@ -47,9 +49,11 @@ class VmView(AnswerModel):
     state: VmState
     display: DisplayState
     queue_place: int | None
-    """Place in the queue of starts, from 1; null when it does not wait."""
+    """Its place in the queue of starts, from 1; null when it does not wait."""
     viewer: bool
     """Whether a client is attached."""
+    driver: str | None
+    """What runs the guest; null while there is none."""
     address: str | None
     """The guest's address inside the node."""
     generation: int
@@ -60,19 +64,33 @@ class VmView(AnswerModel):
     """Why the last start failed."""
 
 
+class LimitView(AnswerModel):
+    """A limit of its flavour that a guest has reached."""
+
+    limit: GuestLimit
+    count: int
+    """How often: programs killed for want of memory, processes refused, times that it was full."""
+    at: datetime | None
+    """The last time; null when it was before the node was restarted."""
+
+
 class VmDetail(VmView):
-    """One VM with what costs a look at the guest."""
+    """One VM with facts that are read from its guest."""
 
     since: datetime | None
-    """When it entered `state`; null when it does not run here."""
+    """When it entered `state`; null when it does not run on this node."""
     steps: dict[str, float]
     """Seconds that each step of the last start took."""
     last_end_at: datetime | None
     """When its last guest on this node ended; null when none has."""
     last_end: str | None
-    """Why it ended."""
+    """Why that guest ended."""
     last_lines: list[str]
     """The last lines of that guest's logs; the whole is in the VM's log."""
+    limits_reached: list[LimitView]
+    """Limits that its guest, or the last one if none runs, has reached."""
+    lacking: list[str]
+    """What its image lacks of what its flavour names, while it runs."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -85,7 +103,7 @@ class VmList(AnswerModel):
 
 
 class VmQuery(PageQuery):
-    """Which VMs. `state` filters by what the database knows."""
+    """Filters for VMs. `state` filters by the state in the database."""
 
     tenant_id: int | None = IdFilter
     user_id: int | None = IdFilter
@@ -95,15 +113,15 @@ class VmQuery(PageQuery):
 
 
 async def views(parts: AdminParts, vms: Sequence[Vm]) -> list[VmView]:
-    """VMs as REST shows them, with the names of their tenants and nodes."""
+    """Return the views of VMs, with the names of their tenants and nodes."""
     tenants = await parts.accounts.tenants.names(vm.tenant_id for vm in vms)
     nodes = await parts.nodes.names(vm.owner_node for vm in vms if vm.owner_node is not None)
-    # A VM that runs is shown as its host knows it, the rest as in the database.
+    # A running VM is shown in the state that its host reports, the others as in the database.
     return [_view(vm, await parts.hosts.status(vm), tenants, nodes) for vm in vms]
 
 
 async def view(parts: AdminParts, vm: Vm) -> VmView:
-    """One VM as REST shows it."""
+    """Return the view of one VM."""
     return (await views(parts, (vm,)))[0]
 
 
@@ -128,6 +146,7 @@ def _view(
         display=DisplayState.OFF if status is None else status.display,
         queue_place=None if status is None else status.queue_place,
         viewer=status is not None and status.viewer,
+        driver=None if status is None else status.driver,
         address=None if status is None else status.address,
         generation=(status and status.generation) or vm.generation,
         node_id=vm.owner_node,
@@ -137,7 +156,7 @@ def _view(
 
 
 async def view_here(parts: AdminParts, order: DesktopOrder) -> VmView:
-    """One VM as its node knows it, for the time that the database is away."""
+    """Return the view of a VM from this node's own data, while the database is away."""
     vm, status = order.vm, await parts.hosts.local.status(order.vm.id)
     as_it_is = vm if status else replace(vm, state=VmState.STOPPED)
     shown = _view(as_it_is, status, {vm.tenant_id: order.user.tenant}, {})
@@ -145,45 +164,56 @@ async def view_here(parts: AdminParts, order: DesktopOrder) -> VmView:
 
 
 async def order_here(parts: AdminParts, vm_id: VmId) -> DesktopOrder | None:
-    """What the VM was started with, if it has to do with this node now."""
+    """Return the order that the VM was started with; None when this node has no guest of it."""
     status = await parts.hosts.local.status(vm_id)
     return None if status is None else status.order
 
 
 async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
-    """The VM with its memory."""
+    """Return the VM with facts that are read from its guest."""
     vm_id = VmId(shown.id)
     owner = None if shown.node_id is None else NodeId(shown.node_id)
     host = await parts.hosts.running(vm_id, owner)
     memory, status = await host.memory(vm_id), await host.status(vm_id)
     past = await host.past_starts(vm_id)
     last = past[-1] if past else None
+    limits = status.limits if status is not None else last.limits if last is not None else ()
     return VmDetail(
         **shown.model_dump(),
         since=None if status is None else status.since,
         steps={} if status is None else dict(status.steps),
         last_end_at=None if last is None else last.ended_at,
-        last_end=None if last is None else last.because,
+        last_end=None if last is None else last.reason,
         last_lines=[] if last is None else last.last_lines,
+        lacking=[] if status is None else await _lacking(parts, status.order),
+        limits_reached=[LimitView(**asdict(limit)) for limit in limits],
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )
 
 
-async def list_vms(asked: Asked[NoBody, VmQuery]) -> VmList:
+async def _lacking(parts: AdminParts, order: DesktopOrder) -> list[str]:
+    try:
+        lacking = await parts.catalogue.contents.lacking_of(order)
+    except HostFailed:
+        return []  # it was logged at the start
+    return sentences(wishes_of(order.flavour), lacking)
+
+
+async def list_vms(call: ApiCall[NoBody, VmQuery]) -> VmList:
     """One page of VMs; while the database is away, those of one name that run here."""
     try:
-        return await _listed(asked)
+        return await _listed(call)
     except Unavailable:
-        here = await _named_here(asked)
+        here = await _named_here(call)
         if not here:
             raise
         return VmList(items=here, next_after=None)
 
 
-async def _listed(asked: Asked[NoBody, VmQuery]) -> VmList:
-    query = asked.query
-    listing = await asked.parts.vms.list(
+async def _listed(call: ApiCall[NoBody, VmQuery]) -> VmList:
+    query = call.query
+    listing = await call.parts.vms.list(
         query.page(),
         tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         user_id=None if query.user_id is None else UserId(query.user_id),
@@ -191,13 +221,13 @@ async def _listed(asked: Asked[NoBody, VmQuery]) -> VmList:
         state=query.state,
         name=query.name,
     )
-    items = await views(asked.parts, listing.items)
+    items = await views(call.parts, listing.items)
     return VmList(items=items, next_after=listing.next_after)
 
 
-async def _named_here(asked: Asked[NoBody, VmQuery]) -> list[VmView]:
-    # Only by name, which asks for a certain VM: any other list would pass for a whole one.
-    parts, query = asked.parts, asked.query
+async def _named_here(call: ApiCall[NoBody, VmQuery]) -> list[VmView]:
+    # Only with a name, which asks for a certain VM: any other list would wrongly look complete.
+    parts, query = call.parts, call.query
     if query.name is None:
         return []
     statuses = await parts.hosts.local.statuses()
@@ -208,25 +238,23 @@ async def _named_here(asked: Asked[NoBody, VmQuery]) -> list[VmView]:
     return [vm for vm in shown if wanted.items() <= vm.model_dump().items()]
 
 
-async def create_vm(asked: Asked[VmDraft, NoQuery]) -> VmView:
-    """Make a VM; raises NotFound for its user or flavour, Conflict when the name is taken."""
-    draft = asked.body
-    vm = await asked.parts.vms.create(
-        UserId(draft.user_id), FlavourId(draft.flavour_id), draft.name
-    )
-    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login, flavour=vm.flavour)
-    return await view(asked.parts, vm)
+async def create_vm(call: ApiCall[VmDraft, NoQuery]) -> VmView:
+    """Create a VM. Raises NotFound: no such user or flavour; Conflict: the name is taken."""
+    draft = call.body
+    vm = await call.parts.vms.create(UserId(draft.user_id), FlavourId(draft.flavour_id), draft.name)
+    call.changed("vm", vm.id, name=vm.name, user=vm.user_login, flavour=vm.flavour)
+    return await view(call.parts, vm)
 
 
-async def show_vm(asked: Asked[NoBody, NoQuery]) -> VmDetail:
-    """One VM; while the database is away, one that runs here."""
-    parts, vm_id = asked.parts, VmId(asked.id())
+async def show_vm(call: ApiCall[NoBody, NoQuery]) -> VmDetail:
+    """Return one VM; while the database is away, only one that runs here."""
+    parts, vm_id = call.parts, VmId(call.id())
     here = await order_here(parts, vm_id)
     return await detail(parts, await shown_now(parts, vm_id, here))
 
 
 async def shown_now(parts: AdminParts, vm_id: VmId, here: DesktopOrder | None) -> VmView:
-    """The VM by the database; while that is away, by `here`, or Unavailable."""
+    """Return the VM from the database; while that is away, from `here`; else raise Unavailable."""
     try:
         return await view(parts, await parts.vms.get(vm_id))
     except Unavailable:
@@ -235,20 +263,20 @@ async def shown_now(parts: AdminParts, vm_id: VmId, here: DesktopOrder | None) -
         return await view_here(parts, here)
 
 
-async def change_vm(asked: Asked[VmChange, NoQuery]) -> VmView:
-    """Block or unblock a VM; a session that is open stays."""
-    vm = await asked.parts.vms.get(VmId(asked.id()))
-    blocked = asked.body.blocked
-    await asked.parts.vms.set_blocked(vm.id, blocked=blocked)
-    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login, blocked=blocked)
-    return await view(asked.parts, replace(vm, blocked=blocked))
+async def change_vm(call: ApiCall[VmChange, NoQuery]) -> VmView:
+    """Block or unblock a VM; an open session stays."""
+    vm = await call.parts.vms.get(VmId(call.id()))
+    blocked = call.body.blocked
+    await call.parts.vms.set_blocked(vm.id, blocked=blocked)
+    call.changed("vm", vm.id, name=vm.name, user=vm.user_login, blocked=blocked)
+    return await view(call.parts, replace(vm, blocked=blocked))
 
 
-async def delete_vm(asked: Asked[NoBody, NoQuery]) -> None:
+async def delete_vm(call: ApiCall[NoBody, NoQuery]) -> None:
     """Delete a stopped VM; raises Conflict while it runs. The user's home stays."""
-    vm = await asked.parts.vms.get(VmId(asked.id()))
-    await asked.parts.vms.delete(vm.id)
-    asked.changed("vm", vm.id, name=vm.name, user=vm.user_login)
+    vm = await call.parts.vms.get(VmId(call.id()))
+    await call.parts.vms.delete(vm.id)
+    call.changed("vm", vm.id, name=vm.name, user=vm.user_login)
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
@@ -266,7 +294,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="POST",
         path="/vms",
         handler=create_vm,
-        summary="Make a VM",
+        summary="Create a VM",
         tag="vms",
         body=VmDraft,
         query=NoQuery,

@@ -1,4 +1,4 @@
-"""Judges the PostgreSQL that a node would use; pure."""
+"""Checks the PostgreSQL that a node would use; pure."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ class PostgresFacts:
     own: bool
     """Whether a DSN is set."""
     version: str | None
-    """None when there is none, or none that can be used."""
+    """None if there is none, or it cannot be used."""
     refusal: str | None = None
-    """What each host of the DSN said."""
+    """The error of each host of the DSN."""
     superuser: bool = False
-    """Whether the role of the DSN is one."""
+    """Whether the role of the DSN is a superuser."""
 
 
 def postgres(facts: PostgresFacts) -> Finding:
-    """Whether there is one, and whether the node may do more in it than it needs to."""
+    """Whether there is a PostgreSQL, and whether the node's role has more rights than needed."""
     if facts.superuser:
         return warning(
             SUBJECT,
@@ -36,6 +36,6 @@ def postgres(facts: PostgresFacts) -> Finding:
         return error(
             SUBJECT,
             f"No host of database.dsn can be written to: {facts.refusal}",
-            "Start the database, or mend database.dsn.",
+            "Start the database, or correct database.dsn.",
         )
     return error(SUBJECT, "The embedded one is not installed", "Run: make setup")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from qvdnode.cli.doctor.network import NetworkFacts, PortFacts
 from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import needs
+from qvdnode.daemon.drivers import driver_table
 from qvdnode.db.hosts import server_facts
 from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import (
@@ -36,7 +38,7 @@ from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.disk_ledger import DiskLedger
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.model.errors import BadConfig, FarmError, HostFailed, Unavailable
-from qvdnode.model.guest import IDS_PER_GUEST
+from qvdnode.model.guest import IDS_PER_GUEST, DriverCheck
 from qvdnode.net import foreign_firewalls
 from qvdnode.net.core import names
 from qvdnode.net.host_network import guest_resolvers
@@ -70,6 +72,7 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
         ),
         *guests.disk(await _disk(config)),
         guests.apparmor(await asyncio.to_thread(apparmor.probe)),
+        *guests.drivers(await _drivers(config, clock)),
         *guests.programs(await _programs()),
         *certificate.judge(await asyncio.to_thread(certificate_facts, config), clock.now()),
         database.postgres(await _postgres(config)),
@@ -134,7 +137,9 @@ def stores(config: Config) -> list[StoreFigures]:
         ledger.measure()
     except HostFailed:  # only root may list homes
         return []
-    return ledger.show([record.order for record in StateFiles(config.vm.state_files).peek()])
+    return ledger.show(
+        [record.order for record in StateFiles(config.instance().state_files).peek()]
+    )
 
 
 def _stranger(folder: Path, state_dir: Path) -> str | None:
@@ -144,6 +149,12 @@ def _stranger(folder: Path, state_dir: Path) -> str | None:
     except (HostFailed, OSError) as error:
         return str(error)
     return None
+
+
+async def _drivers(config: Config, clock: Clock) -> Mapping[str, DriverCheck]:
+    table = driver_table(config, config.instance(), clock)
+    await table.check()
+    return table.checks
 
 
 async def _programs() -> ProgramFacts:
@@ -188,7 +199,9 @@ async def _network(config: Config) -> NetworkFacts:
         connections_guest=config.network.connections_max,
         guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
         subnet_clash=clashes[0] if clashes else None,
-        resolvers=None if config.network.uplink is Uplink.NONE else await _resolvers(config),
+        resolvers=None
+        if config.network.uplink is Uplink.NONE
+        else await guest_resolvers(config.network),
         ports=[
             PortFacts(
                 section=section,
@@ -200,10 +213,6 @@ async def _network(config: Config) -> NetworkFacts:
             for section, listener in listeners
         ],
     )
-
-
-async def _resolvers(config: Config) -> list[str]:
-    return [str(address) for address in await guest_resolvers(config.network)]
 
 
 async def _rules_refusal() -> str | None:

@@ -11,6 +11,7 @@ from qvdnode.host.apparmor import GUEST_PROFILE, AppArmor
 from qvdnode.host.probes.accounts import AccountFacts
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.model.guest import DriverCheck
 
 PYTHON_MIN: Final = (3, 11)
 
@@ -33,7 +34,6 @@ class Program:
 
 
 PROGRAMS: Final = (
-    Program(("lxc-start", "--version"), "lxc"),
     Program(("mke2fs", "-V"), "e2fsprogs"),
     Program(("nxproxy", "-v"), "nxproxy", "qvd connect and the demo show desktops with it"),
     Program(("bwrap", "--version"), "bubblewrap", "qvd connect confines nxproxy with it"),
@@ -151,6 +151,21 @@ def disk_promise(store: StoreFigures) -> Finding:
     )
 
 
+def drivers(checks: Mapping[str, DriverCheck]) -> list[Finding]:
+    """Which drivers can start guests here; at least one must."""
+    works = any(found.problem is None for found in checks.values())
+    return [driver(name, found, needed=not works) for name, found in sorted(checks.items())]
+
+
+def driver(name: str, found: DriverCheck, *, needed: bool) -> Finding:
+    """Whether desktops of flavours with this driver can start."""
+    subject = f"driver {name}"
+    if found.problem is None:
+        return ok(subject, f"Runs desktops ({found.version or 'version unknown'})")
+    text = f"Runs no desktops: {found.problem}"
+    return error(subject, text, found.fix) if needed else warning(subject, text, found.fix)
+
+
 def apparmor(found: AppArmor) -> Finding:
     """Whether AppArmor confines guests, besides all else that does."""
     match found:
@@ -198,7 +213,7 @@ def program(item: Program, version: str | None) -> Finding:
     """Whether it is installed."""
     if version is not None:
         return ok(item.name, f"Version {version}")
-    mend = f"Run: apt-get install {item.package}"
+    fix = f"Run: apt-get install {item.package}"
     if item.purpose is None:
-        return error(item.name, "It is not installed", mend)
-    return warning(item.name, f"It is not installed; a node does without, but {item.purpose}", mend)
+        return error(item.name, "It is not installed", fix)
+    return warning(item.name, f"It is not installed; a node does without, but {item.purpose}", fix)

@@ -39,6 +39,9 @@ Flavour = Annotated[str, typer.Argument(help="NAME, NAME@TENANT or number of the
 Name = Annotated[str | None, typer.Option(help="Another name.")]
 Image = Annotated[str | None, typer.Option(help="Name of the image.")]
 FIELDS: Final[dict[str, Any]] = {
+    "driver": Annotated[
+        str | None, typer.Option(help="What runs the desktops; `qvd node list` shows the drivers.")
+    ],
     "memory_mib": Annotated[
         int | None, typer.Option(parser=whole(64), metavar="N", help="Memory of a desktop, MiB.")
     ],
@@ -64,6 +67,14 @@ FIELDS: Final[dict[str, Any]] = {
     "timezone": Annotated[str | None, typer.Option(help="Such as Europe/Madrid.")],
     "egress": Annotated[
         bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
+    ],
+    "idle_minutes": Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="N",
+            help="Disconnect after so many minutes without a key or the pointer; 0 for never.",
+        ),
     ],
     "nesting": Annotated[
         bool | None,

@@ -20,6 +20,7 @@ COLUMNS: Final = (
     Column("ADDRESS", "address"),
     Column("STATE", "state"),
     Column("ALIVE", "alive"),
+    Column("DRIVERS", "drivers"),
     Column("SINCE", "joined_at"),
 )
 

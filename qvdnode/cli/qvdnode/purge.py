@@ -77,7 +77,7 @@ def _account() -> str | None:
         return None
 
 
-def refuse_strangers(folder: Path) -> None:
+def require_node_folder(folder: Path) -> None:
     """Raise Invalid for a folder that holds what no node makes, such as /etc or somebody's home."""
     names = sorted(entry.name for entry in folder.iterdir())
     strange = [name for name in names if not any(fnmatch(name, ours) for ours in OURS)]
@@ -92,7 +92,7 @@ def refuse_strangers(folder: Path) -> None:
 
 async def _purge(folder: Path, *, yes: bool) -> None:
     require(folder, PathUse.OWN_FOLDER)
-    refuse_strangers(folder)
+    require_node_folder(folder)
     with StateLock(folder):
         if await asyncio.to_thread(id_reservations.holds_any, folder):
             raise Conflict(

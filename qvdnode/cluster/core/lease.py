@@ -1,4 +1,4 @@
-"""How long a node may trust its lease. Pure arithmetic on the node's own monotonic clock."""
+"""Computes until when a lease is valid. Pure arithmetic on the node's own monotonic clock."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ class Lease:
     deadline_s: float
 
     def valid(self, now_s: float) -> bool:
-        """Whether it may still be relied on."""
+        """Whether the lease is still valid."""
         return now_s < self.deadline_s
 
 
 def granted(asked_s: float, ttl_s: float, margin_s: float) -> Lease:
-    """The lease that a successful renewal gives.
+    """Return the lease after a successful renewal.
 
-    It counts from before the request was sent: the database counts from when it was carried out,
-    which is later, so this node always stops before others may take over.
+    It is valid from before the request was sent. The database counts from when it ran the request,
+    which is later, so this node always stops before another one may take over.
     """
     return Lease(asked_s + ttl_s - margin_s)

@@ -1,7 +1,7 @@
 """Which node starts a VM: hard filters, then a score over a few sampled nodes. Pure.
 
-Choosing the best of all on figures that are seconds old sends everybody to the same node; the best
-of a few random ones does not, and the node that is asked admits or refuses by its own fresh
+The figures are seconds old, so choosing the best of all nodes would send many starts to one node;
+the best of a few random nodes spreads them. The chosen node admits or refuses by its own current
 figures. Every rank carries its reasons, for the log and for administrators.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
 
 MEMORY_STALL_LIMIT_PCT: Final = 5.0
-"""A node whose guests stand still for want of memory this often gets no more of them."""
+"""A node gets no more guests while its guests wait for memory more often than this."""
 LAG_LIMIT_S: Final = 0.1
 
 W_FREE_MEMORY: Final = 4.0
@@ -33,14 +33,14 @@ W_LOOP_LAG: Final = -2.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How a node is doing, as it told last. Stalls are PSI's avg10, 0 where the kernel has none."""
+    """The latest load figures of a node. Stalls are PSI's avg10, 0 where the kernel has none."""
 
     node_id: NodeId
     total_mib: int
     reserve_mib: int
     """Kept for the host itself."""
     promised_mib: int
-    """The full size of every guest it owns, starting ones too: they have not touched it yet."""
+    """The memory limits of all guests it owns, starting ones too: they do not use it yet."""
     guests: int
     guests_max: int
     starts_waiting: int
@@ -49,11 +49,12 @@ class Load:
     start_tokens_free: int
     cores: int
     run_queue: float
+    drivers: frozenset[str]
+    """Those that can start guests there."""
     cpu_some_pct: float = 0.0
     memory_full_pct: float = 0.0
     io_some_pct: float = 0.0
     loop_lag_s: float = 0.0
-    drivers: frozenset[str] = frozenset({"lxc"})
     draining: bool = False
     suspect: bool = False
 
@@ -65,14 +66,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node, and what it has of the VM in question."""
+    """A node, and which parts of the VM it already has."""
 
     load: Load
     ran_last: bool = False
     has_image: bool = False
     has_home: bool = False
     same_pool_share: float = 0.0
-    """The part of its guests that are of the same pool, 0..1."""
+    """The share of its guests that belong to the same pool, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class Wish:
     """What is to be placed."""
 
     memory_mib: int
-    driver: str = "lxc"
+    driver: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A node that can take the VM, with its score and what made it."""
+    """A node that can take the VM, with its score and the parts of the score."""
 
     node_id: NodeId
     score: float
@@ -94,7 +95,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A node that cannot, and why."""
+    """A node that cannot take the VM, and why."""
 
     node_id: NodeId
     because: str
@@ -111,7 +112,7 @@ class Placement:
 def place(
     wish: Wish, candidates: Sequence[Candidate], rng: "random.Random", *, sample: int = 2
 ) -> Placement:
-    """Rank `sample` random nodes that can take it, besides those that have something of it."""
+    """Rank `sample` random nodes that can take the VM, and all that have its home or image."""
     verdicts = [(candidate, refusal(wish, candidate.load)) for candidate in candidates]
     refused = tuple(Refused(c.load.node_id, why) for c, why in verdicts if why is not None)
     feasible = [candidate for candidate, why in verdicts if why is None]
@@ -126,7 +127,7 @@ def place(
 
 
 def refusal(wish: Wish, load: Load) -> str | None:
-    """The hard filters: why this node cannot take it, or None."""
+    """Return why this node cannot take the VM, or None; the hard filters."""
     waiting = counted(load.starts_waiting, "desktop")
     filters = (
         (load.suspect, "it does not answer"),
@@ -144,13 +145,13 @@ def refusal(wish: Wish, load: Load) -> str | None:
             load.start_tokens_free <= 0 and load.starts_waiting >= load.starts_waiting_max,
             f"{waiting} {verb(load.starts_waiting, 'wait')} to be started already",
         ),
-        (load.memory_full_pct > MEMORY_STALL_LIMIT_PCT, "its guests stall for want of memory"),
+        (load.memory_full_pct > MEMORY_STALL_LIMIT_PCT, "its guests wait for memory too often"),
     )
     return next((sentence for applies, sentence in filters if applies), None)
 
 
 def rank(candidate: Candidate) -> Ranked:
-    """The score of one node as the sum of its parts, each told as a reason."""
+    """Score one node: the sum of weighted parts, each of them a reason."""
     load = candidate.load
     parts = (
         ("memory free", W_FREE_MEMORY * _share(load.free_mib, load.total_mib)),
@@ -169,7 +170,7 @@ def rank(candidate: Candidate) -> Ranked:
 
 
 def _share(part: float, whole: float) -> float:
-    """Part of the whole, held within 0..1; nothing of nothing is nothing."""
+    """Return part/whole, limited to 0..1; 0 when the whole is 0."""
     return min(max(part / whole, 0.0), 1.0) if whole > 0 else 0.0
 
 

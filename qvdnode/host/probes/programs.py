@@ -11,13 +11,13 @@ VERSION: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)+")
 LIMIT_S: Final = 10.0
 
 
-async def version(*argv: str) -> str | None:
+async def version(*argv: str, limit_s: float = LIMIT_S) -> str | None:
     """The first version number the program says, "?" for none, None when it is not installed.
 
-    One that does not say it within `LIMIT_S` is there, too.
+    "?" as well for one that does not say it within the limit.
     """
     try:
-        said = await process.run(argv, limit_s=LIMIT_S, check=False)
+        said = await process.run(argv, limit_s=limit_s, check=False)
     except TimedOut:
         return "?"
     except FarmError:

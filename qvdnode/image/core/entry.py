@@ -7,11 +7,15 @@ from typing import Final
 
 from qvdnode.model.errors import BadImage
 
+DEVICES: Final = "dev"
+"""The folder of a root that nothing is taken from."""
 IDS_OF_A_GUEST: Final = 65_536
 NAME_MAX: Final = 255
 PATH_MAX: Final = 4_095
 LATEST: Final = 2.0**62
 """Largest time that file systems can store, in seconds since 1970."""
+BLOCK_BYTES: Final = 4096
+"""What even an empty entry may take of the disk."""
 _MIB: Final = 1024 * 1024
 
 
@@ -53,26 +57,49 @@ class Tally:
     max_bytes: int
     entries: int = 0
     size_bytes: int = 0
+    space_bytes: int = 0
+    """What it may take of the disk: many small files are little content and much space."""
     seen: set[str] = field(default_factory=set)
-    """As text, which takes a third of what the parts would."""
+    """Folders that have an entry. As text, which takes a third of what the parts would."""
+    implied: set[str] = field(default_factory=set)
+    """Folders that are made for what is in them, without an entry of their own so far."""
 
-    def take(self, entry: Entry) -> tuple[str, ...]:
-        """Count one entry and give its path in parts, () for the root; raises BadImage."""
+    def take(self, entry: Entry) -> tuple[str, ...] | None:
+        """Count one entry and give its path in parts, () for the root; raises BadImage.
+
+        None for what lies in /dev: a guest gets its devices from the driver.
+        """
         path = clean_path(entry.name)
-        _check_kind(entry)
-        self.entries += 1
-        self.size_bytes += entry.size if entry.kind is EntryKind.FILE else 0
+        left_out = len(path) > 1 and path[0] == DEVICES
+        if not left_out:
+            _check_kind(entry)
+        made = 1 if left_out else 1 + self._imply(path)
+        content = entry.size if entry.kind is EntryKind.FILE else 0
+        self.entries += made
+        self.size_bytes += content
+        self.space_bytes += made * BLOCK_BYTES + content
         if self.entries > self.max_entries:
             raise BadImage(
                 f"more than {self.max_entries} files and folders (image.import_max_entries)"
             )
         if self.size_bytes > self.max_bytes:
             raise BadImage(f"more than {self.max_bytes // _MIB} MiB (image.import_max_mib)")
-        whole = "/".join(path)
-        if whole in self.seen and entry.kind is not EntryKind.FOLDER:
-            raise BadImage(f"{entry.name!r} is there twice")
-        self.seen.add(whole)
+        if left_out:
+            return None
+        if entry.kind is EntryKind.FOLDER:
+            self.seen.add("/".join(path))
         return path
+
+    def _imply(self, path: tuple[str, ...]) -> int:
+        """Note the folders above `path` that are made with it, and return how many."""
+        new = 0
+        for depth in range(len(path) - 1, 0, -1):
+            folder = "/".join(path[:depth])
+            if folder in self.seen or folder in self.implied:
+                break
+            self.implied.add(folder)
+            new += 1
+        return new
 
 
 def clean_path(name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -17,7 +17,20 @@ from qvdnode.model.errors import Invalid, NotFound
 
 FORMAT: Final = 1
 BLOCK_BYTES: Final = 1_048_576
+TEXT_BYTES_MAX: Final = 512 * 1_048_576
+"""Of a snapshot before it is compressed: some three million files. A forged one could grow to a
+thousand times its file."""
+KEPT_ATTRIBUTES: Final = ("user.", "system.posix_acl_")
+"""Starts of the extended attributes that a home keeps. Others have a meaning for the kernel, such
+as the capabilities of a program."""
+SIZE_MIB_MAX: Final = 1 << 32
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", re.ASCII)
+"""It becomes part of the name of a folder."""
+_MODES: Final = range(0o10000)
+_IDS: Final = range((1 << 32) - 1)
+_SIZES: Final = range(1 << 63)
+_TIMES: Final = range(-(1 << 63), 1 << 63)
 
 
 class Kind(StrEnum):
@@ -104,25 +117,45 @@ class Snapshot:
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """Return the bytes to store."""
+    """Return the bytes to store; raises Invalid for a home with too many files."""
     lines = [[FORMAT, *astuple(snapshot.head)], *map(astuple, snapshot.entries)]
     text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    if len(text) + 64 > TEXT_BYTES_MAX:
+        raise Invalid(f"The names of {len(snapshot.entries)} files do not fit into one snapshot.")
     return zlib.compress(text + hashlib.sha256(text).hexdigest().encode(), 6)
 
 
 def decode(content: bytes) -> Snapshot:
-    """Parse stored bytes; raises Invalid if they are damaged or a path leads out of the home."""
-    try:
-        text = zlib.decompress(content)
-    except zlib.error as error:
-        raise Invalid(f"it is damaged: {error}") from error
+    """Parse stored bytes.
+
+    Raises Invalid if they are damaged, or hold what no backup of a home does: a path that leads out
+    of it, or an attribute that gives rights.
+    """
+    text = decompressed(content, TEXT_BYTES_MAX)
     text, checksum = text[:-64], text[-64:]
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         raise Invalid("it is damaged: its checksum is wrong")
-    head, *entries = map(json.loads, text.splitlines())
-    if head[0] != FORMAT:
-        raise Invalid(f"it has format {head[0]}, and this program reads {FORMAT}")
-    return Snapshot(Head(*head[1:]), tuple(_entry(line) for line in entries))
+    try:
+        lines = map(json.loads, _lines(text))
+        head = _head(next(lines, None))
+        entries = tuple(_entry(line) for line in lines)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Invalid(f"it is no snapshot of a home: {error}") from error
+    if not entries:
+        raise Invalid("it holds no home")
+    return Snapshot(head, entries)
+
+
+def decompressed(content: bytes, size_max: int) -> bytes:
+    """Decompress stored bytes; raises Invalid if they are damaged or more than `size_max`."""
+    stream = zlib.decompressobj()
+    try:
+        text = stream.decompress(content, size_max)
+    except zlib.error as error:
+        raise Invalid(f"it is damaged: {error}") from error
+    if not stream.eof:
+        raise Invalid(f"it is damaged: it is cut off, or longer than {size_max} bytes")
+    return text
 
 
 def newest(names: Iterable[str], at: str) -> str:
@@ -136,7 +169,28 @@ def newest(names: Iterable[str], at: str) -> str:
     return found[-1]
 
 
-def _entry(line: list[Any]) -> Entry:
+def _lines(text: bytes) -> Iterator[bytes]:
+    """The lines one by one: all at once, a forged text of line ends alone would fill the memory."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
+
+
+def _head(line: Any) -> Head:  # noqa: ANN401 - any JSON
+    version, user_id, login, tenant, made_at, size_mib = line
+    if version != FORMAT:
+        raise Invalid(f"it has format {version}, and this program reads {FORMAT}")
+    if not _MOMENT.fullmatch(made_at):
+        raise Invalid("it does not say when it was made")
+    for number, allowed in ((user_id, _SIZES), (size_mib, range(SIZE_MIB_MAX))):
+        _require_number(number, allowed, "")
+    return Head(user_id, str(login), str(tenant), made_at, size_mib)
+
+
+def _entry(line: Any) -> Entry:  # noqa: ANN401 - any JSON
     path, kind, mode, owner, group, modified_ns, changed_ns, inode, size, *rest = line
     blocks, target, attributes = rest
     entry = Entry(
@@ -153,12 +207,42 @@ def _entry(line: list[Any]) -> Entry:
         target=target,
         attributes=tuple((name, value) for name, value in attributes),
     )
-    names = [path, target] if entry.kind is Kind.HARD_LINK else [path]
-    if not all(map(_is_inside, names)):
-        raise Invalid(f"it names {path!r}, which could lead out of the home")
-    if not all(_DIGEST.fullmatch(digest) for _, digest in entry.blocks):
-        raise Invalid(f"it names a block of {path!r} that cannot be one")
+    _check_names(entry)
+    for number, allowed in (
+        (mode, _MODES),
+        (owner, _IDS),
+        (group, _IDS),
+        (modified_ns, _TIMES),
+        (changed_ns, _TIMES),
+        (inode, _SIZES),
+        (size, _SIZES),
+    ):
+        _require_number(number, allowed, path)
+    for number, digest in entry.blocks:
+        _require_number(number, range(size // BLOCK_BYTES + 1), path)
+        _require(_DIGEST.fullmatch(digest), path)
+    for name, value in entry.attributes:
+        _require(name.startswith(KEPT_ATTRIBUTES) and "\0" not in name, path)
+        bytes.fromhex(value)
     return entry
+
+
+def _check_names(entry: Entry) -> None:
+    names = [entry.path, entry.target] if entry.kind is Kind.HARD_LINK else [entry.path]
+    if not all(map(_is_inside, names)):
+        raise Invalid(f"it names {entry.path!r}, which could lead out of the home")
+    if entry.kind is Kind.LINK:
+        _require(entry.target and "\0" not in entry.target, entry.path)
+
+
+def _require_number(value: object, allowed: range, path: str) -> None:
+    # JSON has fractions and truth values, too, which a range would take for whole numbers.
+    _require(type(value) is int and value in allowed, path)
+
+
+def _require(condition: object, path: str) -> None:
+    if not condition:
+        raise Invalid(f"it says of {path!r} what can be true of no file")
 
 
 def _is_inside(path: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from qvdnode.image.core.home_snapshot import BLOCK_BYTES, Entry, Kind
+from qvdnode.image.core.home_snapshot import BLOCK_BYTES, KEPT_ATTRIBUTES, Entry, Kind
 from qvdnode.image.home_backup.store import HomeStore
 from qvdnode.runtime.safe_files import FOLDER
 
@@ -19,7 +19,6 @@ DEPTH_MAX: Final = 200
 """Nested folders; each needs a file descriptor while it is read."""
 TRIES: Final = 3
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-KEPT_ATTRIBUTES: Final = ("user.", "system.posix_acl_")
 VANISHED: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 """Errors of a file that was removed or replaced after the folder was listed."""
 

@@ -12,6 +12,7 @@ is written after all its blocks. So a crash leaves no incomplete snapshot. All c
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -21,12 +22,21 @@ from typing import Final
 
 from qvdnode.host import linux_calls
 from qvdnode.host.trusted_path import PathUse, require
-from qvdnode.image.core.home_snapshot import Snapshot, decode, encode
+from qvdnode.image.core.home_snapshot import (
+    BLOCK_BYTES,
+    TEXT_BYTES_MAX,
+    Snapshot,
+    decode,
+    decompressed,
+    encode,
+)
 from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound
-from qvdnode.runtime.safe_files import FOLDER, NEW, new_file
+from qvdnode.runtime.safe_files import FOLDER, NEW, new_file, open_regular
 
 SUFFIX: Final = ".snapshot"
 DAMAGED: Final = ".damaged"
+_PARTS: Final = ("blocks", "homes", "new")
+_BLOCK_NAME: Final = re.compile(r"[0-9a-f]{64}(\.damaged)?")
 _LEVEL: Final = 1
 """Higher levels of zlib save a few per cent more and take three times as long."""
 
@@ -79,7 +89,7 @@ class HomeStore:
 
     def users(self) -> list[int]:
         """Return the users who have a home in the backup."""
-        return sorted(int(path.name) for path in self._homes.iterdir() if path.name.isdecimal())
+        return sorted(int(path.name) for path in _folders(self._homes) if path.name.isdecimal())
 
     def times(self, user_id: int) -> list[str]:
         """Return the times of a home's snapshots, oldest first."""
@@ -90,11 +100,15 @@ class HomeStore:
         """Return one snapshot; raises Invalid if it is damaged, NotFound."""
         path = self._homes / str(user_id) / f"{made_at}{SUFFIX}"
         try:
-            return decode(path.read_bytes())
+            with open_regular(path) as file:
+                snapshot = decode(file.read(TEXT_BYTES_MAX))
         except FileNotFoundError as error:
             raise NotFound(f"There is no {path}.") from error
         except Invalid as error:
             raise Invalid(f"{path} cannot be used: {error}.") from error
+        if (snapshot.head.user_id, snapshot.head.made_at) != (user_id, made_at):
+            raise Invalid(f"{path} cannot be used: it is of another home or time.")
+        return snapshot
 
     def set_aside(self, digest: str) -> None:
         """Rename a damaged block, so that the next backup with that content writes it again."""
@@ -108,7 +122,12 @@ class HomeStore:
 
     def sweep(self, wanted: set[str]) -> int:
         """Remove all blocks but those, also blocks that were set aside; return how many."""
-        unwanted = [path for path in self._blocks.glob("*/*") if path.name not in wanted]
+        unwanted = [
+            path
+            for folder in _folders(self._blocks)
+            for path in folder.iterdir()
+            if path.name not in wanted and _BLOCK_NAME.fullmatch(path.name)
+        ]
         for path in unwanted:
             path.unlink()
         return len(unwanted)
@@ -151,13 +170,26 @@ def opened(folder: Path, *, make: bool = False) -> Iterator[HomeStore]:
         try:
             _take(lock, folder)
             shutil.rmtree(folder / "new", ignore_errors=True)
-            for name in ("blocks", "homes", "new"):
-                (folder / name).mkdir(mode=0o700, exist_ok=True)
+            for name in _PARTS:
+                _own_folder(folder / name)
             yield HomeStore(folder)
         finally:
             os.close(lock)
     except OSError as error:
         raise HostFailed(f"The backup in {folder} cannot be worked on: {error}.") from error
+
+
+def _own_folder(path: Path) -> None:
+    """Make a part of the backup. One that is a link is refused: what it leads to would be deleted
+    from as from a backup."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.is_symlink():
+        raise HostFailed(f"{path} is a link, and in a backup it is a folder.")
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, without links to some."""
+    return [inner for inner in path.iterdir() if inner.is_dir() and not inner.is_symlink()]
 
 
 def _take(lock: int, folder: Path) -> None:
@@ -170,13 +202,12 @@ def _take(lock: int, folder: Path) -> None:
 def _block(path: Path, digest: str) -> bytes:
     """Read a block from the disk, not from the page cache."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            content = zlib.decompress(file.read())
+        with open_regular(path) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            content = decompressed(file.read(2 * BLOCK_BYTES), BLOCK_BYTES)
     except FileNotFoundError as error:
         raise Invalid(f"The block {digest} is missing.") from error
-    except zlib.error as error:
+    except Invalid as error:
         raise Invalid(f"The block {digest} is damaged.") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise Invalid(f"The block {digest} is damaged.")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from qvdnode.host import disk_space
 from qvdnode.host.trusted_path import PathUse, trusted
-from qvdnode.image.core.home_snapshot import Entry, Head, Snapshot, newest
+from qvdnode.image.core.home_snapshot import Entry, Head, Kind, Snapshot, newest
 from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.guest_folders import delete_tree
 from qvdnode.image.home_backup.access import file_size_mib, lent, path_of, users_with_homes
@@ -148,11 +149,22 @@ def thin_out(store: HomeStore, keep: int) -> int:
 
 
 def find(store: HomeStore, login: str, tenant: str, at: str) -> Snapshot:
-    """Return a user's newest snapshot not after `at`; raises NotFound, Invalid. Blocking."""
+    """Return a user's newest snapshot not after `at`; raises NotFound, Invalid. Blocking.
+
+    A snapshot that cannot be read may be another user's, so it is told only if nothing else is.
+    """
+    unreadable: Invalid | None = None
     for user_id in store.users():
-        last = store.snapshot(user_id, store.times(user_id)[-1])
-        if (last.head.login, last.head.tenant) == (login, tenant):
-            return store.snapshot(user_id, newest(store.times(user_id), at))
+        times = store.times(user_id)
+        try:
+            last = store.snapshot(user_id, times[-1]) if times else None
+        except Invalid as error:
+            unreadable = unreadable or error
+            continue
+        if last is not None and (last.head.login, last.head.tenant) == (login, tenant):
+            return store.snapshot(user_id, newest(times, at))
+    if unreadable is not None:
+        raise unreadable
     raise NotFound(f"The backup has no home of {login}@{tenant}.")
 
 
@@ -184,6 +196,7 @@ async def restore_lost(
     limit = await asyncio.to_thread(choose, settings)
     homes = Homes(layout, QuotaProjects(settings.quota_project_base))
     size_mib = max(snapshot.head.size_mib, snapshot.needs_mib())
+    _require_room(settings.state_dir, snapshot.entries, settings.free_floor_mib)
     try:
         home = await homes.acquire(user_id, NO_GUEST, size_mib, limit)
         folder = os.open(home, FOLDER)
@@ -203,18 +216,36 @@ async def restore_lost(
 
 
 async def restore_into(folder: Path, store: HomeStore, snapshot: Snapshot, path: str) -> None:
-    """Restore a path of a snapshot into a new folder; raises as `restore_beside`."""
+    """Restore a path of a snapshot into a new folder, which only its maker can enter.
+
+    Owners are kept as numbers, set-user-ID and set-group-ID bits are not. Raises as
+    `restore_beside`, and HostFailed if the disk has no room for it.
+    """
     entries = snapshot.below(path)
     try:
         with trusted(folder.parent, PathUse.SHARED_FOLDER) as place:
-            await _into(place, folder.name, store, entries, os.geteuid())
+            _require_room(folder.parent, entries)
+            await _into(place, folder.name, store, entries, None)
     except OSError as error:
         raise HostFailed(f"{folder} cannot be made: {error}.") from error
 
 
+def _require_room(folder: Path, entries: tuple[Entry, ...], floor_mib: int = 0) -> None:
+    """Raise HostFailed if the disk cannot take all blocks: one block may stand in a snapshot many
+    times, so that what is restored can be far larger than the backup."""
+    needed_mib = sum(len(entry.blocks) for entry in entries if entry.kind is Kind.FILE)
+    free_mib = disk_space.free_mib(folder) - floor_mib
+    if needed_mib > free_mib:
+        raise HostFailed(
+            f"the backup holds up to {needed_mib} MiB, and {max(free_mib, 0)} MiB are free for it"
+            f" in {folder}"
+        )
+
+
 async def _into(
-    place: int, name: str, store: HomeStore, entries: tuple[Entry, ...], owner: int
+    place: int, name: str, store: HomeStore, entries: tuple[Entry, ...], owner: int | None
 ) -> None:
+    """Write entries into a new folder: of the home of `owner`, or of the host for None."""
     try:
         os.mkdir(name, 0o700, dir_fd=place)
     except FileExistsError as error:
@@ -230,13 +261,15 @@ async def _into(
         raise
 
 
-def _write(place: int, name: str, store: HomeStore, entries: tuple[Entry, ...], owner: int) -> None:
+def _write(
+    place: int, name: str, store: HomeStore, entries: tuple[Entry, ...], owner: int | None
+) -> None:
     folder = os.open(name, FOLDER, dir_fd=place)
     try:
         if os.fstat(folder).st_uid != os.geteuid():  # the user replaced it
             raise Conflict(f"{name} was replaced meanwhile.")
-        HomeWriter(store, folder).write(entries)
-        if entries[0].path:  # a part of a home, without the home itself
+        HomeWriter(store, folder, in_home=owner is not None).write(entries)
+        if owner is not None and entries[0].path:  # a part of a home, without the home itself
             os.fchown(folder, owner, owner)
     finally:
         os.close(folder)

@@ -22,7 +22,7 @@ from qvdnode.vm.core import lifecycle, sentences
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.attach_plan import Move, next_move
 from qvdnode.vm.core.clients import Clients
-from qvdnode.vm.core.desktop_end import why_ended
+from qvdnode.vm.core.desktop_end import end_reason
 from qvdnode.vm.core.display import DisplayPhase
 from qvdnode.vm.core.display_machine import Display
 from qvdnode.vm.core.effects import Effect, Level, Timer
@@ -30,7 +30,6 @@ from qvdnode.vm.core.lifecycle import Action, GuestEvent
 from qvdnode.vm.core.outcomes import (
     Announced,
     Ended,
-    LetGo,
     Listens,
     NotWhole,
     Prepared,
@@ -38,6 +37,7 @@ from qvdnode.vm.core.outcomes import (
     Results,
     Situation,
     StartFailed,
+    Suspended,
 )
 from qvdnode.vm.core.timers import Timers
 
@@ -73,7 +73,7 @@ class Desktop:
     """Display parameters of the client that waits or was attached last."""
     error: FarmError | None = None
     """Why the last start failed, or why the desktop ended when nobody wanted it to."""
-    because: str | None = None
+    end_reason: str | None = None
     """Why the last guest ended or ends; None while one is wanted."""
     place: int | None = None
     """In the queue for a start slot; 1 is next."""
@@ -81,7 +81,7 @@ class Desktop:
     """Number of the last start, counted by this core; a message of an earlier one is stale."""
     has_guest: bool = False
     """Whether there is anything of a guest to end or to clean."""
-    claimed: Generation | None = None
+    acquired: Generation | None = None
     """Under which generation the VM's row is this node's."""
     display: Display | None = None
     clients: Clients = field(default_factory=Clients)
@@ -154,13 +154,13 @@ class Desktop:
                 was_seated = self.clients.seated is not None
                 self._evict("disconnected by an administrator")
                 self._do([e.Answer(request, was_seated)])
-            case m.DiskFilled(because=because, at_once=at_once):
+            case m.DiskFilled(reason=reason, at_once=at_once):
                 event = GuestEvent.FILLED_DISK if at_once else GuestEvent.FILLS_DISK
-                self._step(event, GuestFailed(because, step="disk"))
+                self._step(event, GuestFailed(reason, step="disk"))
             case m.Found():
                 self._adopt(message)
             case m.LeaseLost(generation=generation):
-                if self.has_guest and self.claimed == generation:
+                if self.has_guest and self.acquired == generation:
                     self._log(Level.WARNING, "vm_lease_lost")
                     self._step(GuestEvent.LEASE_LOST)
             case m.RowWritten(write=write):
@@ -169,9 +169,9 @@ class Desktop:
                 if self.timers.take(timer, serial):
                     self._timer_fired(timer)
             case m.TurnFailed():
-                self._fail_by_mistake()
+                self._turn_failed()
             case m.NodeStops():
-                self._let_go()
+                self._node_stops()
             case _:
                 assert_never(message)
 
@@ -186,8 +186,8 @@ class Desktop:
                 if self.state is VmState.PREPARING:
                     self._do([self.timers.arm(Timer.BOOT, self.limits.boot_limit_s)])
                 self._do(self.clients.tell(sentences.STARTING))
-            case m.Claimed(generation=generation):
-                self.claimed = generation
+            case m.Acquired(generation=generation):
+                self.acquired = generation
             case m.Launched():
                 self._step(GuestEvent.LAUNCHED)
             case m.BringUpFailed(error=error):
@@ -222,8 +222,8 @@ class Desktop:
                     self._step(GuestEvent.DISPLAY_LISTENS)
                 case Prepared():
                     self._step(GuestEvent.PREPARED)
-                case LetGo():
-                    self._evict("the display let go of its client")
+                case Suspended():
+                    self._evict("the display was suspended")
                 case Refused(error=error):
                     self._refuse(error)
                 case StartFailed(error=error):
@@ -275,9 +275,9 @@ class Desktop:
         if gone and self.display is not None:
             self.display.invalidate()
 
-    def _let_go(self) -> None:
+    def _node_stops(self) -> None:
         self._evict("the node is stopping")
-        self.clients.refuse(GuestFailed(sentences.LET_GO, step="start"))
+        self.clients.refuse(GuestFailed(sentences.NODE_STOPS, step="start"))
         self._do(self.clients.send_deferred())
         self._do(self.clients.answer_stoppers())
         self._close_display()
@@ -368,7 +368,7 @@ class Desktop:
         facts = {"was": was.value, "state": self.state.value, "by": event.value}
         self._log(Level.INFO, "vm_state", **facts)
         if self.state in ENDING and was not in ENDING:
-            self.because = why_ended(event, error)
+            self.end_reason = end_reason(event, error)
         if error is not None:
             self.error = error
             if was in COMING_UP:
@@ -381,7 +381,7 @@ class Desktop:
     def _act(self, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one case an action
         match action:
             case Action.BRING_UP:
-                self.error, self.because, self.claimed = None, None, None
+                self.error, self.end_reason, self.acquired = None, None, None
                 self.start += 1
                 self.has_guest = self.brought_up = True
                 self._do([e.BringUp(self.start, self.order)])
@@ -393,8 +393,8 @@ class Desktop:
                 self.place = None
                 self._do([*self.timers.disarm(Timer.BOOT), e.CancelBringUp()])
             case Action.EVICT_VIEWER:
-                because = sentences.EVICTED_BECAUSE
-                self._evict(because.get(self.last_event, "the desktop is being stopped"))
+                reasons = sentences.EVICTION_REASONS
+                self._evict(reasons.get(self.last_event, "the desktop is being stopped"))
             case Action.SHUT_DOWN:
                 self._do([self.timers.arm(Timer.STOP, self.limits.stop_limit_s)])
                 self._do([e.ShutDown(self.params)])
@@ -404,7 +404,7 @@ class Desktop:
                 self._do([e.Kill(self.start)])
             case Action.CLEAN:
                 failed = self.error is not None
-                self._do([e.Clean(self.start, self.because or sentences.STOPPED, failed)])
+                self._do([e.Clean(self.start, self.end_reason or sentences.STOPPED, failed)])
             case Action.RECORD | Action.RELEASE:
                 self._write(action)
             case Action.HAND_OVER:
@@ -415,15 +415,15 @@ class Desktop:
                 assert_never(action)
 
     def _write(self, action: Action) -> None:
-        if self.claimed is not None:
+        if self.acquired is not None:
             self.writes += 1
-            write: Effect = e.Record(self.writes, self.claimed, self.state)
+            write: Effect = e.Record(self.writes, self.acquired, self.state)
             if action is Action.RELEASE:
                 error = None if self.error is None else str(self.error)
-                write = e.Release(self.writes, self.claimed, self.state, error)
+                write = e.Release(self.writes, self.acquired, self.state, error)
             self._do([write])
         if action is Action.RELEASE:
-            self.claimed, self.has_guest = None, False
+            self.acquired, self.has_guest = None, False
             self._do([e.ForgetGuest()])
 
     def _finish_bring_up(self) -> None:
@@ -456,7 +456,7 @@ class Desktop:
             self._log(Level.WARNING, "start_failed", because=str(error))
             self._step(GuestEvent.BRING_UP_FAILED, error)
 
-    def _fail_by_mistake(self) -> None:
+    def _turn_failed(self) -> None:
         # Nobody may lose track of a guest that runs, so it is ended.
         mistake = GuestFailed(sentences.MISTAKE, step="node")
         self._refuse(mistake)
@@ -464,7 +464,7 @@ class Desktop:
             self._step(GuestEvent.BROKEN, mistake)
 
     def _adopt(self, found: m.Found) -> None:
-        self.order, self.claimed, self.has_guest = found.order, found.claimed, True
+        self.order, self.acquired, self.has_guest = found.order, found.acquired, True
         self.start += 1
         self.brought_up = False
         if not found.whole:

@@ -28,11 +28,11 @@ def program_failure(code: int | None, lasted_s: float | None) -> str | None:
     return sentences.PROGRAM_FAILED.format(code=code, lasted_s=lasted_s)
 
 
-def why_ended(event: GuestEvent, error: FarmError | None) -> str:
+def end_reason(event: GuestEvent, error: FarmError | None) -> str:
     """The sentence for a user whose guest ends by this event."""
     if error is not None:
         return str(error)
     if event is GuestEvent.DISPLAY_DIED:
         return sentences.LOGGED_OUT
-    because = sentences.EVICTED_BECAUSE.get(event)
-    return sentences.STOPPED if because is None else f"The desktop was ended: {because}."
+    reason = sentences.EVICTION_REASONS.get(event)
+    return sentences.STOPPED if reason is None else f"The desktop was ended: {reason}."

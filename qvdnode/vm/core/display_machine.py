@@ -34,7 +34,6 @@ from qvdnode.vm.core.effects import (
 from qvdnode.vm.core.outcomes import (
     Announced,
     Ended,
-    LetGo,
     Listens,
     NotWhole,
     Prepared,
@@ -42,6 +41,7 @@ from qvdnode.vm.core.outcomes import (
     Results,
     Situation,
     StartFailed,
+    Suspended,
 )
 from qvdnode.vm.core.timers import Timers
 
@@ -195,7 +195,7 @@ class Display:
         if self.phase is P.LISTENING:
             return [*results, Listens()]
         if self.phase is P.SUSPENDED:
-            return [*results, LetGo()]
+            return [*results, Suspended()]
         if self.phase is P.OFF and now.guest in {VmState.BOOTING, VmState.RUNNING}:
             return [*results, *self._gone(now)]
         return results
@@ -207,7 +207,7 @@ class Display:
             ended = Log(Level.INFO, "desktop_ended", {})
             return [ended, *self._take(E.GIVEN_UP, now.now_s), Ended(None)]
         if now.unvisited:  # nxagent waits for a minute; the next client starts it
-            return [Log(Level.INFO, "display_rests", {})]
+            return [Log(Level.INFO, "display_gave_up_waiting", {})]
         # nxagent ends when its first client fails the greeting; nothing is lost by then.
         restarted = Log(Level.WARNING, "display_restarted", {"tries": self.tries})
         return [restarted, *self.start(now)]

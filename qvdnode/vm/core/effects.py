@@ -29,7 +29,7 @@ class Timer(StrEnum):
     HANGUP = "hangup"
     """Repeat SIGHUP, which nxagent may not have heard."""
     PROCESS = "process"
-    """Repeat: look for the pid of a display that starts."""
+    """Repeat: read the pid of a display that starts."""
     FOLLOW = "follow"
     """Repeat: read the log of an adopted display."""
 
@@ -96,7 +96,7 @@ class Clean:
     """Keep the guest's logs, then undo what the bring-up made. Retry until it is gone."""
 
     start: int
-    because: str
+    reason: str
     """Why the guest ended; kept with its logs."""
     failed: bool
     """Whether nobody wanted that end."""
@@ -287,7 +287,7 @@ class Log:
 class LogLostDesktop:
     """Log why a desktop is lost, with the end of the guest's own logs."""
 
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

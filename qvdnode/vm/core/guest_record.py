@@ -16,7 +16,7 @@ from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
-SINCE: Final = {"nesting": False}
+SINCE: Final = {"idle_minutes": 0, "nesting": False}
 """Fields of a flavour that state files of earlier programs lack, with what was so then."""
 
 
@@ -36,6 +36,11 @@ class GuestRecord:
     """None until the guest was launched."""
     resume_digest: str | None = None
     """Digest of the parameters for which a resume of its display needs no script."""
+
+    @property
+    def driver(self) -> str:
+        """The driver that runs the guest: that of the flavour with which it was started."""
+        return self.order.flavour.driver
 
 
 def encode(record: GuestRecord) -> bytes:

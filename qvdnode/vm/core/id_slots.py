@@ -5,7 +5,7 @@ from qvdnode.model.guest import IdRange
 
 
 class IdSlots:
-    """Hands out ranges, lowest first; a range is never given to two guests."""
+    """Gives out ranges, lowest first; a range is never given to two guests."""
 
     def __init__(self, base: int, slots: int) -> None:
         self._base = base
@@ -20,8 +20,8 @@ class IdSlots:
                 return self._range(slot)
         raise NodeFull(f"This node is full: all {self._slots} id ranges are in use.")
 
-    def claim(self, ids: IdRange) -> bool:
-        """Mark a range as taken that an earlier process gave out; False if it is not ours."""
+    def adopt(self, ids: IdRange) -> bool:
+        """Mark a range as taken that an earlier process gave out; False if it cannot be ours."""
         slot, odd = divmod(ids.start - self._base, IdRange(0).count)
         if odd or not 0 <= slot < self._slots or slot in self._taken:
             return False

@@ -78,7 +78,7 @@ class DisconnectAsked:
 class DiskFilled:
     """The guest writes so much that it must end before it takes space from others."""
 
-    because: str
+    reason: str
     at_once: bool
     """Whether it must be killed; otherwise it may end by itself."""
 
@@ -88,7 +88,7 @@ class Found:
     """An earlier process of this node left this guest."""
 
     order: DesktopOrder
-    claimed: Generation | None
+    acquired: Generation | None
     """Under which generation the VM's row is this node's; the guest itself may be older."""
     whole: bool
     """Whether it can run on; otherwise it must be ended."""
@@ -151,7 +151,7 @@ class SlotGiven(StartMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed(StartMessage):
+class Acquired(StartMessage):
     """The VM's row is, or may be, this node's under that generation."""
 
     generation: Generation
@@ -301,7 +301,7 @@ Request = (
     | NodeStops
 )
 OfGuest = (
-    Queued | SlotGiven | Claimed | Launched | BringUpFailed | GuestExited | NothingLeft | Cleaned
+    Queued | SlotGiven | Acquired | Launched | BringUpFailed | GuestExited | NothingLeft | Cleaned
 )
 OfDisplayTask = (
     LogFollowed

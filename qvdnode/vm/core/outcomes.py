@@ -44,8 +44,8 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class LetGo:
-    """The display has no client any more."""
+class Suspended:
+    """The display was suspended: it has no client any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,6 @@ class NotWhole:
     error: FarmError
 
 
-Outcome = Announced | Listens | Prepared | LetGo | Refused | StartFailed | Ended | NotWhole
+Outcome = Announced | Listens | Prepared | Suspended | Refused | StartFailed | Ended | NotWhole
 Results = list[Effect | Outcome]
 """Effects and outcomes in the order in which they must be acted on."""

@@ -33,15 +33,17 @@ class FoundGuest:
     generation: Generation
     alive: bool
     """Its PID 1 still runs: same pid, same start time, same boot of the host."""
+    launched_here: bool = True
+    """Whether it ran once, in this boot of the host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Take over a guest that runs."""
+    """Adopt a guest that runs."""
 
     vm_id: VmId
     generation: Generation
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,10 @@ class EndGuest:
 
     vm_id: VmId
     generation: Generation
-    because: str
+    reason: str
+    died: bool = False
+    """Whether it died while no node watched: a crash, which its user is told. Starts and stops that
+    were interrupted are none, nor is a reboot of the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class MarkStopped:
 
     vm_id: VmId
     generation: Generation
-    because: str
+    reason: str
 
 
 Decision = Adopt | EndGuest | MarkStopped
@@ -85,19 +90,36 @@ def decide(rows: Sequence[OwnedRow] | None, found: Sequence[FoundGuest]) -> list
     return [*guests, *released]
 
 
+def acquired_generation(rows: Sequence[OwnedRow] | None, found: FoundGuest) -> Generation | None:
+    """Under which generation the VM's row is this node's to write; None if it is not.
+
+    That can be another one than the guest's. While the database is away the guest's is assumed.
+    """
+    if rows is None:
+        return found.generation
+    return {row.vm_id: row.generation for row in rows}.get(found.vm_id)
+
+
 def _without_database(guest: FoundGuest) -> Decision:
     if guest.alive:
         return Adopt(guest.vm_id, guest.generation, UNCONFIRMED)
-    return EndGuest(guest.vm_id, guest.generation, LEFT_OVER)
+    return EndGuest(guest.vm_id, guest.generation, LEFT_OVER, died=guest.launched_here)
 
 
 def _judge(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> Decision:
     if not guest.alive:
-        return EndGuest(guest.vm_id, guest.generation, LEFT_OVER)
+        return EndGuest(guest.vm_id, guest.generation, LEFT_OVER, died=_died(guest, owned))
     if _is_ours(guest, owned):
         return Adopt(guest.vm_id, guest.generation, CONFIRMED)
-    because = OTHER_GENERATION if guest.vm_id in owned else NOT_OURS
-    return EndGuest(guest.vm_id, guest.generation, because)
+    reason = OTHER_GENERATION if guest.vm_id in owned else NOT_OURS
+    return EndGuest(guest.vm_id, guest.generation, reason)
+
+
+def _died(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:
+    row = owned.get(guest.vm_id)
+    is_own = row is not None and row.generation == guest.generation
+    was = row.state if row is not None and is_own else VmState.RUNNING
+    return guest.launched_here and was is VmState.RUNNING
 
 
 def _is_ours(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:

@@ -4,7 +4,7 @@ from typing import Final
 
 from qvdnode.vm.core.lifecycle import GuestEvent
 
-EVICTED_BECAUSE: Final = {
+EVICTION_REASONS: Final = {
     GuestEvent.EXITED: "the guest ended unexpectedly",
     GuestEvent.FILLS_DISK: "the desktop was filling the node's disk",
     GuestEvent.FILLED_DISK: "the desktop was filling the node's disk",
@@ -15,7 +15,7 @@ EVICTED_BECAUSE: Final = {
 DIED: Final = "The guest ended unexpectedly, out of memory perhaps. A connect starts it afresh."
 DIED_BOOTING: Final = "The guest ended while it was coming up."
 MISTAKE: Final = "The node made a mistake and ended the desktop; see its log."
-LET_GO: Final = "The node let go of this desktop; try again."
+NODE_STOPS: Final = "The node is stopping; connect again."
 CRASHED: Final = (
     "The desktop ended unexpectedly: it or its display crashed. A connect starts it afresh."
 )

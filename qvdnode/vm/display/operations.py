@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, PartGone
-from qvdnode.model.guest import GuestSpec
+from qvdnode.model.guest import DISPLAY_PORT, GuestSpec
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import retry
 from qvdnode.vm.core import effects as e
@@ -20,6 +20,7 @@ from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display import session_script
 from qvdnode.vm.display.redraw_slot import RedrawSlot
+from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.resources import GuestResources
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 LAST_LINES_S: Final = 0.1
 """Longer than the log may stay unread, see host.inotify.REST_S."""
-LAST_WORDS_MAX: Final = 2000
+LOG_TAIL_MAX: Final = 2000
 """Characters of its logs that are kept when a display is lost; the logs go with the guest."""
 
 
@@ -85,16 +86,15 @@ class DisplayOperations:
                 self._trim_log()
             case e.HangUp():
                 raise AssertionError("a turn waits for this one: hang_up")
-            case e.LogLostDesktop(because=because):
-                facts = {"vm": self._vm_id, "because": because, "last_words": self._last_words()}
+            case e.LogLostDesktop(reason=reason):
+                facts = {"vm": self._vm_id, "because": reason, "log_tail": self._log_tail()}
                 log.warning("desktop_lost", extra=facts)
 
     async def hang_up(self, effect: e.HangUp) -> None:
-        """Send SIGHUP. Nothing is awaited before the driver sends it, see ports.GuestDriver."""
-        driver = self._dependencies.driver
+        """Send SIGHUP. Nothing is awaited before the driver sends it, see guest_driver.py."""
         try:
             pid = self._dependencies.run_folders.display_pid(self._vm_id)
-            found = pid is not None and await driver.signal_display(
+            found = pid is not None and await self._driver().signal_display(
                 self._spec(), pid, signal.SIGHUP
             )
         except FarmError as error:
@@ -103,6 +103,7 @@ class DisplayOperations:
         except retry.OWN_FAILURES as error:
             self._post(m.HangUpFailed(self._start, effect.again, HostFailed(str(error))))
             return
+        # No such process: the display has ended, and its log does not say so yet, or never will.
         if not found:
             self._post(m.HangUpMissed(self._start))
 
@@ -113,10 +114,13 @@ class DisplayOperations:
 
     def _follow(self) -> None:
         history: list[DisplayEvent] = []
+        # What the log held before is one message, from which the state is derived anew; what comes
+        # later is an event of its own each time.
         live = False
 
         def hear(events: Sequence[DisplayEvent]) -> None:
             if live:
+                # Read now: the next start of the display overwrites it.
                 code = self._desktop_exit() if DisplayEvent.GONE in events else None
                 self._post(m.DisplayHeard(self._start, tuple(events), code))
             else:
@@ -142,11 +146,11 @@ class DisplayOperations:
         try:
             self._dependencies.run_folders.trim(self._vm_id)
         except FarmError as error:
-            log.warning("log_not_cut", extra={"vm": self._vm_id, "because": str(error)})
+            log.warning("log_not_trimmed", extra={"vm": self._vm_id, "because": str(error)})
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         try:
-            return self._dependencies.run_folders.log_tail(self._vm_id)[-LAST_WORDS_MAX:]
+            return self._dependencies.run_folders.log_tail(self._vm_id)[-LOG_TAIL_MAX:]
         except FarmError as error:
             return f"(unreadable: {error})"
 
@@ -175,10 +179,11 @@ class DisplayOperations:
         self._watching = self._begin("watch", self._watch_process(pid))
 
     async def _watch_process(self, pid: int) -> None:
+        # The spec is taken now: the resources are gone by the time the guest is killed.
         spec = self._spec()
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.driver.wait_display(spec, pid),
+            lambda: self._driver().wait_display(spec, pid),
             what="display's process",
             vm_id=self._vm_id,
         )
@@ -186,7 +191,7 @@ class DisplayOperations:
         await self._dependencies.clock.sleep(LAST_LINES_S)
         self._post(m.DisplayProcessGone(self._start, pid, self._desktop_exit()))
 
-    # -- what it is asked to do ----------------------------------------------------------------
+    # -- start, resume, dismissal ----------------------------------------------------------------
 
     async def _run_start(self, run: int, params: DisplayParams) -> None:
         with self._reporting("start"):
@@ -204,8 +209,7 @@ class DisplayOperations:
 
     async def _dismiss(self) -> None:
         with self._reporting("dismiss"):
-            port = self._dependencies.settings.display_port
-            await self._dependencies.driver.dismiss_display(self._spec(), port)
+            await self._driver().dismiss_display(self._spec(), DISPLAY_PORT)
             self._post(m.DisplayDismissed(self._start))
 
     @contextlib.contextmanager
@@ -231,6 +235,9 @@ class DisplayOperations:
         if self._slot is not None:
             self._slot.end()
         self._queueing = self._slot = None
+
+    def _driver(self) -> GuestDriver:
+        return self._dependencies.drivers.get(self._guest.driver)
 
     def _spec(self) -> GuestSpec:
         return session_script.spec_of(self._dependencies, self._guest)

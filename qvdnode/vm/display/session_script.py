@@ -3,13 +3,16 @@
 import hashlib
 import logging
 
+from qvdnode.model import image_lack
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.guest import GuestSpec
-from qvdnode.vm.core.session_facts import ExitCode, session_params
+from qvdnode.model.image_lack import wishes_of
+from qvdnode.vm.core.session_facts import session_params
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.resources import GuestResources
 from qvdnode.wire import session_params as session_file
+from qvdnode.wire.session_exit import SessionExit
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +20,7 @@ log = logging.getLogger(__name__)
 def spec_of(dependencies: FleetDependencies, guest: GuestResources) -> GuestSpec:
     """The spec that the driver has for the guest; raises GuestFailed once the guest is gone."""
     spec = guest.spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
     )
     if spec is None:
         raise GuestFailed("The guest is gone.", step="session")
@@ -31,9 +34,14 @@ def write_params(
 
     Raises HostFailed.
     """
-    settings = dependencies.settings
+    instance = dependencies.instance
     facts = session_params(
-        guest.order, params, prefix=settings.prefix, nameservers=settings.nameservers
+        guest.order,
+        params,
+        prefix=instance.prefix,
+        nameservers=instance.nameservers,
+        search_domains=instance.search_domains,
+        lacking=guest.lacking,
     )
     content = session_file.encode(facts)
     dependencies.run_folders.write_params(guest.order.vm.id, content)
@@ -43,7 +51,7 @@ def write_params(
 async def run(dependencies: FleetDependencies, guest: GuestResources, verb: str) -> int:
     """Run the verb and return its exit code; raises GuestFailed, HostFailed, TimedOut."""
     limit_s = dependencies.settings.session_limit_s
-    return await dependencies.driver.run_session(
+    return await dependencies.drivers.get(guest.driver).run_session(
         spec_of(dependencies, guest), verb, limit_s=limit_s
     )
 
@@ -61,12 +69,14 @@ async def start(
     clock = dependencies.clock
     began_s = clock.monotonic_s()
     try:
+        await _look_what_lacks(dependencies, guest)
         write_params(dependencies, guest, params)
+        # A new display has options of its own, so what the last resume wrote does not hold.
         _note_digest(dependencies, state, guest, None)
         code = await run(dependencies, guest, "start")
-        if code not in {ExitCode.OK, ExitCode.ALREADY_RUNNING}:
+        if code not in {SessionExit.DONE, SessionExit.ALREADY_RUNNING}:
             raise _failed("start", code)
-        return code == ExitCode.ALREADY_RUNNING
+        return code == SessionExit.ALREADY_RUNNING
     finally:
         guest.steps["session"] = clock.monotonic_s() - began_s
 
@@ -88,10 +98,22 @@ async def prepare_resume(
     # A script that fails may have changed the options all the same.
     _note_digest(dependencies, state, guest, None)
     code = await run(dependencies, guest, "resume")
-    if code not in {ExitCode.OK, ExitCode.OPTIONS_HOLD}:
+    if code not in {SessionExit.DONE, SessionExit.OPTIONS_HOLD}:
         raise _failed("resume", code)
-    if code == ExitCode.OPTIONS_HOLD:
+    if code == SessionExit.OPTIONS_HOLD:
         _note_digest(dependencies, state, guest, digest)
+
+
+async def _look_what_lacks(dependencies: FleetDependencies, guest: GuestResources) -> None:
+    """Find what the image lacks of the flavour's wishes, and log it; the desktop starts without."""
+    vm_id, flavour = guest.order.vm.id, guest.order.flavour
+    try:
+        guest.lacking = await dependencies.contents.lacking_of(guest.order)
+    except FarmError as error:
+        log.warning("image_not_looked_at", extra={"vm": vm_id, "because": str(error)})
+        return
+    for sentence in image_lack.sentences(wishes_of(flavour), guest.lacking):
+        log.warning("image_lacks", extra={"vm": vm_id, "image": flavour.image, "what": sentence})
 
 
 def _note_digest(
@@ -108,7 +130,7 @@ def _note_digest(
         state.state_files.write(record)
     except FarmError as error:
         facts = {"vm": guest.order.vm.id, "because": str(error)}
-        log.warning("lasting_not_noted", extra=facts)
+        log.warning("resume_digest_not_written", extra=facts)
 
 
 def _failed(verb: str, code: int) -> GuestFailed:

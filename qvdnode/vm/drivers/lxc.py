@@ -21,8 +21,9 @@ from qvdnode.host.idmap import Namespaces, guest_namespace
 from qvdnode.host.links import GuestEnd
 from qvdnode.host.lxc_locks import remove_locks
 from qvdnode.host.network_namespaces import NetworkNamespace, of_process
+from qvdnode.host.probes import programs
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
-from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
 SECCOMP_PROFILE: Final = "guest.seccomp"
 """Beside lxc_config.py; LXC gets a copy, since that may be a path which it would read as syntax."""
+LXC_START: Final = "lxc-start"
+INSTALL: Final = "Run: apt-get install lxc"
+NO_CGROUPS: Final = "no control groups are mounted at /sys/fs/cgroup"
+CHECK_S: Final = 1.0
 START_LIMIT_S: Final = 30.0
 DIAL_LIMIT_S: Final = 5.0
 KILL_PAUSE_S: Final = 0.02
@@ -72,7 +77,7 @@ class LxcSettings:
 
 
 class LxcDriver:
-    """Satisfies vm.ports.GuestDriver."""
+    """Satisfies vm.guest_driver.GuestDriver."""
 
     def __init__(
         self, settings: LxcSettings, clock: Clock, *, cgroups: Cgroups | None = None
@@ -87,13 +92,23 @@ class LxcDriver:
             unified=self._cgroups.version is CgroupVersion.V2,
             limits_swap=self._cgroups.limits_swap(),
         )
-        settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._control = ControlNetwork()
         self._has_files = False
         self._namespaces = Namespaces(guest_namespace)
 
+    async def check(self) -> DriverCheck:
+        """Ask LXC for its version, and the host for control groups."""
+        if not self._cgroups.hierarchies:
+            return DriverCheck(problem=NO_CGROUPS, fix="Mount control groups: systemd does.")
+        version = await programs.version(str(PROGRAMS / LXC_START), "--version", limit_s=CHECK_S)
+        if version is None:
+            return DriverCheck(problem=f"{LXC_START} is not installed", fix=INSTALL)
+        return DriverCheck(version=f"LXC {version}")
+
     async def launch(self, spec: GuestSpec) -> GuestProcess:
-        """Start the container; raises GuestFailed with LXC's own words, leaving nothing."""
+        """Start the container; raises GuestFailed with LXC's own errors, leaving nothing."""
+        # LXC and its monitor run in a network namespace that host users cannot enter, or one of
+        # them could answer in place of the monitor (lxc_control.py).
         network = await self._control.get()
         users = await self._namespaces.get(spec.ids.start, spec.ids.count)
         is_up = False
@@ -105,31 +120,35 @@ class LxcDriver:
             await self._plug(spec, guest)
             is_up = True
         finally:
-            os.close(users)  # the guest has it
+            os.close(users)  # the guest holds it open
             if not is_up:
-                # Its link goes with it; a link of that name that stays is not this guest's.
+                # Its link goes with it. If a link of that name stays, it is another guest's.
                 await self._end(spec.name)
         return guest
 
     async def _start(self, spec: GuestSpec, text: str, network: NetworkNamespace) -> GuestProcess:
-        config, words = self._file(spec.name, "conf"), self._file(spec.name, "log")
+        config, errors = self._file(spec.name, "conf"), self._file(spec.name, "log")
         self._put_files()
-        words.unlink(missing_ok=True)
+        errors.unlink(missing_ok=True)
         write_private(config, text)
+        # "-d" makes the monitor a daemon: a child of init, which outlives this process.
         code = await self._run(
-            network, "lxc-start", spec.name, "-d", "-f", str(config), "-o", str(words),
+            network, LXC_START, spec.name, "-d", "-f", str(config), "-o", str(errors),
             "-l", "WARN", limit_s=START_LIMIT_S,
         )  # fmt: skip
+        # LXC's exit code does not tell whether the guest's init still runs.
         guest = await self.find(spec) if code == 0 else None
         if guest is None:
-            said = _last_words(words)  # which go with the container
-            raise GuestFailed(f"The container did not start: {said}", step="launch")
+            # Read now: the file goes with the container.
+            raise GuestFailed(f"The container did not start: {_errors_in(errors)}", step="launch")
         return guest
 
     async def _plug(self, spec: GuestSpec, guest: GuestProcess) -> None:
         port = spec.port
         end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
         try:
+            # The namespace is held open: the link goes into this guest's or nowhere, whatever
+            # becomes of its pid.
             with contextlib.closing(_network_of(guest)) as namespace:
                 await run_shielded(
                     links.create_veth(port.link, self._settings.bridge, namespace, end)
@@ -150,6 +169,7 @@ class LxcDriver:
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Signal the process of this guest that has that guest pid."""
+        # No await in here: the port wants the signal sent before the first suspension.
         host_pid = self._host_pid(spec, pid)
         return host_pid is not None and pidfd.send(host_pid, _signal(signal))
 
@@ -199,25 +219,31 @@ class LxcDriver:
         """The group's charge and limit."""
         return GuestMemory(*self._cgroups.memory(self._group(spec.name)))
 
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """The kernel's counters of the guest's group."""
+        group = self._group(spec.name)
+        return LimitEvents(self._cgroups.killed(group), self._cgroups.forks_refused(group))
+
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End containers of this instance that nobody knows."""
         names = {
             name.removeprefix("monitor-") for name in self._cgroups.children(self._host.group)
         } | {path.stem for path in self._settings.folder.glob(f"{self._settings.prefix}*.conf")}
-        strangers = sorted(
+        leftovers = sorted(
             name for name in names - set(keep) if name.startswith(self._settings.prefix)
         )
-        for name in strangers:
-            log.warning("stray_guest_ended", extra={"guest": name})
+        for name in leftovers:
+            log.warning("leftover_guest_ended", extra={"guest": name})
             await self._end(name)
         if not keep:
             self._cgroups.remove(self._host.group)
             self._cgroups.remove(lxc_config.pivot_group(self._host))
             remove_locks(self._settings.folder)
-        return strangers
+        return leftovers
 
     def _put_files(self) -> None:
         if not self._has_files:
+            self._settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
             nesting = f"{SECCOMP_PROFILE}{lxc_config.NESTING_SUFFIX}"
             self._put(SECCOMP_PROFILE, text)
@@ -232,9 +258,10 @@ class LxcDriver:
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
+        # By control group, which a guest's processes cannot leave; pids could be used again.
         self._cgroups.kill(group)
         try:
-            # The monitor sees its guest die and tidies up by itself; one that hangs is ended too.
+            # The monitor notices that its guest is dead, cleans up and ends; unless it hangs.
             await self._emptied(group, monitor, limit_s=MONITOR_GRACE_S)
         except TimeoutError:
             self._cgroups.kill(monitor)
@@ -292,7 +319,7 @@ def _signal(number: int) -> signal.Signals:
     return signal.Signals(number)
 
 
-def _last_words(path: Path) -> str:
+def _errors_in(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestProcess, GuestSpec
+from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
 from qvdnode.model.ids import Generation
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.runtime.supervise import Supervisor, contained
@@ -23,9 +23,10 @@ from qvdnode.vm import retry
 from qvdnode.vm.core import effects as e
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop import Desktop, Limits
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import teardown
+from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.row_writer import RowWriter
 from qvdnode.vm.resources import GuestResources
@@ -98,13 +99,14 @@ class GuestActor:
         self,
         guest: GuestResources,
         *,
-        claimed: Generation | None,
+        acquired: Generation | None,
         whole: bool,
         error: FarmError | None,
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
+        # Effects that follow from `Found` need the resources at once.
         self._guest = guest
-        self.post(m.Found(guest.order, claimed, whole, error))
+        self.post(m.Found(guest.order, acquired, whole, error))
 
     async def run(self) -> None:
         """Handle messages until the VM is at rest and nobody wants anything of it."""
@@ -116,6 +118,8 @@ class GuestActor:
                     self.closed = self._core.idle and self._mailbox.empty()
         finally:
             self.closed = True
+            # Not a turn, since nothing may be awaited any more: clients are told, and the display
+            # is closed.
             for effect in self._handle(m.NodeStops()):
                 with contained("vm_message_failed", vm=self.vm_id, turn="NodeStops"):
                     self._perform(effect)
@@ -143,7 +147,7 @@ class GuestActor:
                     if not isinstance(effect, e.HangUp):
                         self._perform(effect)
                     elif self._display is not None:
-                        # The one thing that a turn waits for: see ports.GuestDriver.
+                        # The one thing that a turn waits for: see guest_driver.py.
                         await self._display.hang_up(effect)
             done = done and not attempt.failed
         return done
@@ -171,23 +175,45 @@ class GuestActor:
             generation=None if guest is None else guest.generation,
             viewer=core.clients.seated is not None,
             error=None if core.error is None else str(core.error),
-            because=core.because,
+            end_reason=core.end_reason,
+            driver=None if guest is None else guest.driver,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
+            limits=() if guest is None else guest.limits.reached,
         )
 
-    def spec(self) -> GuestSpec | None:
-        """The spec that the driver has for the guest that runs; None when none does."""
-        if self._guest is None or self._guest.process is None:
+    async def memory(self) -> GuestMemory | None:
+        """What the guest uses now; None when none runs."""
+        guest = self._guest
+        if guest is None or guest.process is None:
             return None
         folder = self._dependencies.run_folders.path(self.vm_id)
-        return self._guest.spec(self._dependencies.settings.prefix, folder)
+        spec = guest.spec(self._dependencies.instance.prefix, folder)
+        if spec is None:
+            return None
+        return await self._dependencies.drivers.get(guest.driver).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
         """With which order the guest was admitted that runs or comes up."""
         guest = self._guest
         return guest.order if guest is not None and guest.admitted else None
+
+    # -- its limits ----------------------------------------------------------------------------
+
+    def measure_limits(self) -> Measured | None:
+        """What the guest has used up; None when none runs. Blocks shortly; any thread may call."""
+        guest = self._guest
+        return None if guest is None else limit_check.measure(self._dependencies, guest)
+
+    def count_limits(self, measured: Measured) -> None:
+        """Count what was measured, and show its user what waits to be shown."""
+        guest = self._guest
+        if guest is None or guest.process is None:
+            return
+        limit_check.count(self._dependencies, guest, measured)
+        if guest.notices.waiting:
+            _ = self._begin("notice", limit_check.show_notice(self._dependencies, guest))
 
     # -- effects -------------------------------------------------------------------------------
 
@@ -230,13 +256,14 @@ class GuestActor:
         guest = self._guest
         if guest is None or guest.port is None or guest.generation is None:
             raise AssertionError("a display listens without a guest")
-        port = self._dependencies.settings.display_port
-        address = DisplayAddress(str(guest.port.address.ip), port)
+        address = DisplayAddress(str(guest.port.address.ip), DISPLAY_PORT)
         node_id = self._dependencies.node_id()
         return Seat(node_id, self.vm_id, guest.generation, address, ticket)
 
     def _set_timer(self, effect: e.TimerEffect) -> None:
         running = self._timers.pop(effect.timer, None)
+        # A timer that has fired already may have its message in the mailbox; the core knows that
+        # by its serial.
         if running is not None:
             running.cancel()
         if isinstance(effect, e.ArmTimer):
@@ -311,18 +338,19 @@ class GuestActor:
             self._dependencies, self._state, guest, start, self._tasks, self.post
         )
         if guest.process is not None:
-            _ = self._begin("watch-guest", self._until_exit(start, guest.process))
+            _ = self._begin("watch-guest", self._until_exit(start, guest.driver, guest.process))
 
-    async def _until_exit(self, start: int, process: GuestProcess) -> None:
+    async def _until_exit(self, start: int, driver: str, process: GuestProcess) -> None:
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.driver.wait_exit(process),
+            lambda: self._dependencies.drivers.get(driver).wait_exit(process),
             what="exit",
             vm_id=self.vm_id,
         )
         self.post(m.GuestExited(start))
 
     async def _kill(self, start: int) -> None:
+        # A step that runs may be making what would be removed under it.
         if self._bring_up is not None:
             await self._bring_up.ended()
         if self._guest is not None:
@@ -332,7 +360,7 @@ class GuestActor:
     async def _clean(self, clean: e.Clean) -> None:
         if self._guest is not None:
             await teardown.keep_logs(
-                self._dependencies, self._guest, clean.because, failed=clean.failed
+                self._dependencies, self._guest, clean.reason, failed=clean.failed
             )
             await teardown.clean(self._dependencies, self._state, self._guest)
         self.post(m.Cleaned(clean.start))

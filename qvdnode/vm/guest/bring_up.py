@@ -82,6 +82,7 @@ class BringUp:
     async def _in_slot(self) -> None:
         clock = self._dependencies.clock
         asked = clock.monotonic_s()
+        # A stop may come before this task first runs.
         self._require_wanted()
         self._queueing = True
         async with self._state.limiter.slot(self._queued):
@@ -99,6 +100,7 @@ class BringUp:
         guest, dependencies, vm = self._guest, self._dependencies, self._guest.order.vm
         rules, root = dependencies.confinement, dependencies.rootfs
         await self._step("admit", self._admit)
+        # The release by an earlier start may still be unwritten; the row is not free before.
         await self._step("row", self._row.flush)
         generation = await self._step("acquire", self._acquire)
         guest.ids = ids = self._state.slots.take()
@@ -108,18 +110,23 @@ class BringUp:
         guest.root = await self._step("mount", lambda: root.mount(guest.order, generation, ids))
         await self._step("run_folder", lambda: dependencies.run_folders.create(vm.id, ids))
         await self._step("confine", lambda: rules.confine(port))
-        spec = guest.spec(dependencies.settings.prefix, dependencies.run_folders.path(vm.id))
+        spec = guest.spec(dependencies.instance.prefix, dependencies.run_folders.path(vm.id))
         if spec is None:
             raise HostFailed("a step of the start made nothing")
+        # Written before the launch: a node that dies in between must know what to remove.
         self._remember()
         self._require_lease()
-        guest.process = await self._step("launch", lambda: dependencies.driver.launch(spec))
+        driver = dependencies.drivers.get(guest.driver)
+        guest.process = await self._step("launch", lambda: driver.launch(spec))
+        # Again, with the process: by it the next node tells this guest from another of its name.
         self._remember()
         self._post(m.Launched(self._start))
 
     async def _admit(self) -> None:
         # Before anything is written: a VM that does not fit stays as it was.
         order = self._guest.order
+        if (problem := self._dependencies.drivers.problem(order.flavour.driver)) is not None:
+            raise NodeFull(problem)
         await self._dependencies.rootfs.require_room(order, self._state.promised)
         memory = order.flavour.memory_mib
         refusal = self._dependencies.admission.refusal(memory, self._state.promised_mib())
@@ -132,17 +139,17 @@ class BringUp:
         try:
             generation = await self._dependencies.store.acquire(self._guest.order.vm.id)
         except AcquireUnknown as error:
-            # Or nobody would release the row.
-            self._post(m.Claimed(self._start, error.generation))
+            # The row may be ours: without the generation nobody would release it.
+            self._post(m.Acquired(self._start, error.generation))
             raise
         self._guest.generation = generation
-        self._post(m.Claimed(self._start, generation))
+        self._post(m.Acquired(self._start, generation))
         return generation
 
     def _require_lease(self) -> None:
-        # The claim was guarded, and the steps since may have taken longer than the lease had left.
-        if (because := self._dependencies.lease_ran_out()) is not None:
-            raise LeaseLost(because)
+        # It was valid when the row was acquired; the steps since may have taken longer than that.
+        if (problem := self._dependencies.lease_problem()) is not None:
+            raise LeaseLost(problem)
 
     def _remember(self) -> None:
         record = self._guest.record(self._dependencies.boot_id)

@@ -59,6 +59,7 @@ class RowWriter:
         pause_s = self._retry_s
         while True:
             await self._wake.wait()
+            # Cleared before the write: what is asked for during it sets the event again.
             self._wake.clear()
             if await self._write():
                 pause_s = self._retry_s
@@ -69,6 +70,7 @@ class RowWriter:
 
     async def _write(self) -> bool:
         async with self._writing:
+            # A newer write may come while this one is under way; then the loop makes that, too.
             while (wanted := self._wanted) is not None:
                 with contained("row_not_written", vm=self._vm_id) as attempt:
                     if not await self._try(wanted):
@@ -86,6 +88,7 @@ class RowWriter:
         except Unavailable:
             return False
         except errors.LeaseLost:
+            # The row belongs to another start by now, so there is nothing to retry.
             self._post(LeaseLost(wanted.generation))
         except FarmError as error:
             log.warning("row_not_written", extra={"vm": self._vm_id, "because": str(error)})

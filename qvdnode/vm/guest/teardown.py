@@ -32,15 +32,17 @@ async def shut_down(
     """
     vm_id = guest.order.vm.id
     try:
+        # The script reads them for every verb, and the guest may have damaged the file.
         session_script.write_params(dependencies, guest, params)
     except FarmError as error:
-        log.warning("params_not_renewed", extra={"vm": vm_id, "because": str(error)})
+        log.warning("params_not_written", extra={"vm": vm_id, "because": str(error)})
     try:
         await session_script.run(dependencies, guest, "stop")
     except FarmError as error:
         log.warning("shut_down_failed", extra={"vm": vm_id, "because": str(error)})
     try:
-        await dependencies.driver.power_off(session_script.spec_of(dependencies, guest))
+        driver = dependencies.drivers.get(guest.driver)
+        await driver.power_off(session_script.spec_of(dependencies, guest))
     except FarmError as error:
         log.warning("power_off_failed", extra={"vm": vm_id, "because": str(error)})
 
@@ -48,15 +50,17 @@ async def shut_down(
 async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
     """Return once no process of the guest is left."""
     spec = guest.spec(
-        dependencies.settings.prefix, dependencies.run_folders.path(guest.order.vm.id)
+        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
     )
     if spec is not None:
-        await _retry(dependencies, guest, "kill", lambda: dependencies.driver.kill(spec))
+        await _retry(
+            dependencies, guest, "kill", lambda: dependencies.drivers.get(guest.driver).kill(spec)
+        )
     guest.process = None
 
 
 async def keep_logs(
-    dependencies: FleetDependencies, guest: GuestResources, because: str, *, failed: bool
+    dependencies: FleetDependencies, guest: GuestResources, reason: str, *, failed: bool
 ) -> None:
     """Keep why the guest ended and its logs, which go with it."""
     vm_id, generation = guest.order.vm.id, guest.generation
@@ -68,13 +72,22 @@ async def keep_logs(
         except FarmError:
             tail = ""  # it ended before it had a folder
         home = None if guest.root is None else guest.root.home
-        record = StartRecord(vm_id, generation, dependencies.clock.now(), because, failed, tail)
+        record = StartRecord(
+            vm_id,
+            generation,
+            dependencies.clock.now(),
+            reason,
+            failed,
+            tail,
+            guest.limits.reached,
+        )
         await dependencies.past_starts.keep(record, home)
 
 
 async def clean(dependencies: FleetDependencies, state: FleetState, guest: GuestResources) -> None:
     """Return once nothing of the guest is left on the host."""
     vm, port, generation = guest.order.vm, guest.port, guest.generation
+    # Processes are gone, so the address can be given to somebody else at once.
     if port is not None:
         await _retry(
             dependencies, guest, "network", lambda: dependencies.confinement.release(vm.id, port)
@@ -90,9 +103,11 @@ async def clean(dependencies: FleetDependencies, state: FleetState, guest: Guest
             "mount",
             lambda: dependencies.rootfs.unmount(vm.id, guest.order.user.id, generation),
         )
+        # The ids last: files that belong to them exist until the mounts are gone.
         guest.root = None
         state.slots.free(guest.ids)
         guest.ids = None
+    # The very last: a node that starts in the middle of this finds the file and goes on.
     state.state_files.remove(vm.id)
 
 

@@ -12,7 +12,7 @@ from qvdnode.admin.endpoint import NDJSON, AnyEndpoint, variables
 from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
 from qvdnode.admin.openapi import possible_errors
 from qvdnode.admin.probes import PROBES
-from qvdnode.admin.problem import KINDS, MEDIA_TYPE, Problem
+from qvdnode.admin.problem import ERROR_ANSWERS, MEDIA_TYPE, Problem
 
 TAR = b"a tar file, for all the fake importer cares" * 100
 PIECE = 1_000
@@ -126,7 +126,7 @@ def _fits(template: str, url: str) -> bool:
 def check(endpoint: AnyEndpoint, status: int, media: str, text: str) -> None:
     """Fail unless the document foresees this answer."""
     if status >= 400:
-        foreseen = {KINDS[kind].status for kind in possible_errors(endpoint)} | EVERYWHERE
+        foreseen = {ERROR_ANSWERS[kind].status for kind in possible_errors(endpoint)} | EVERYWHERE
         assert status in foreseen, f"{endpoint.method} {endpoint.path} answers {status}: {text}"
         assert media == MEDIA_TYPE
         problem = Problem.model_validate_json(text)

@@ -12,7 +12,7 @@ from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.cluster.core.placement import Load
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -25,13 +25,15 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
-from qvdnode.session.place import StartChoice
+from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
@@ -48,6 +50,10 @@ FACTS = NodeFacts(
     memory_reserved_mib=1_024,
     guests_max=100,
     starts_at_once_max=4,
+    drivers={
+        "lxc": DriverCheck(version="LXC 5.0.2"),
+        "kvm": DriverCheck(problem="/dev/kvm is missing", fix="Load its module."),
+    },
     disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
@@ -76,6 +82,7 @@ class OneNode:
                 start_tokens_free=fleet.starts_free,
                 cores=4,
                 run_queue=0.0,
+                drivers=frozenset({"lxc"}),
             )
         ]
 
@@ -104,7 +111,7 @@ def make_parts(
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
     users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
-    starts = StartChoice(NodeChoice(OneNode(fleet), random.Random(1)), lambda: HERE)
+    starts = LocalPlacement(Scheduler(OneNode(fleet), random.Random(1)), lambda: HERE)
     return AdminParts(
         accounts=Accounts(
             tenants=Tenants(database),
@@ -120,7 +127,12 @@ def make_parts(
             operators=Operators(api_tokens, clock, settings),
             api_tokens=api_tokens,
         ),
-        catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
+        catalogue=Catalogue(
+            Flavours(database),
+            Images(database),
+            cast(Importer, importer),
+            cast(ImageContents, importer.contents),
+        ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),
         nodes=nodes,

@@ -203,7 +203,7 @@ async def test_a_stream_that_lasted_begins_anew(server: FakeQvdServer) -> None:
 
 
 @pytest.mark.nx
-async def test_what_cannot_be_mended_ends_the_waiting(server: FakeQvdServer) -> None:
+async def test_an_error_that_cannot_be_repaired_ends_the_waiting(server: FakeQvdServer) -> None:
     async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b" ")
         server.answers["/qvd/connect_to_vm"] = answer(404, b"There is no desktop 7.")

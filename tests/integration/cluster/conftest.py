@@ -77,17 +77,19 @@ async def make_node(where: AbstractContextManager[object]) -> AsyncIterator[Make
             epoch: int = 1,
             address: Address | None = None,
             timing: Timing | None = None,
+            metadata: bytes | None = None,
         ) -> Node:
             nonlocal made
             made += 1
             address = address or Address(f"{network}.{made}", port)
-            identity = Identity(farm, name, address, epoch, new_instance(), name.encode())
+            told = name.encode() if metadata is None else metadata
+            identity = Identity(farm, name, address, epoch, new_instance(), told)
             events: list[Event] = []
             membership = Membership(identity, Keyring(farm, keys), SystemClock(), events.append)
             node = Node(membership, address, events)
             with where:
                 await membership.start([seed.address for seed in seeds])
-            stack.push_async_callback(membership.stop, goodbye=False)
+            stack.push_async_callback(membership.stop, announce_leave=False)
             return node
 
         yield make

@@ -31,8 +31,8 @@ class Joiner:
         self.step_done = asyncio.Event()
         self.away = False
         self.joining = Joining(
-            Host("one", "::1", boot_id), database, self.membership, self.clock, ClusterSettings(),
-            prepare=self._step,
+            Host("one", "::1", boot_id, lambda: {"lxc", "kvm"}), database, self.membership,
+            self.clock, ClusterSettings(), prepare=self._step,
         )  # fmt: skip
 
     async def _step(self) -> None:
@@ -58,7 +58,8 @@ async def test_nothing_can_be_owned_before_the_join_is_whole(database: Database)
     assert node.membership.node_id() is None
     node.step_done.set()
     assert await attempt is node.membership.lease
-    assert node.membership.lease_ran_out() is None
+    assert (await Nodes(database).list(Page())).items[0].drivers == ("kvm", "lxc")
+    assert node.membership.lease_problem() is None
     await node.membership.acquire(vm.id)
 
 
@@ -69,7 +70,7 @@ async def test_a_join_that_breaks_off_is_no_join_and_can_be_tried_again(
     node.away = True
     assert not await node.join()
     assert node.membership.node_id() is None
-    assert "new ones cannot start" in str(node.membership.lease_ran_out())
+    assert "new ones cannot start" in str(node.membership.lease_problem())
     node.away = False
     assert await node.join()
     assert node.membership.node_id() is not None

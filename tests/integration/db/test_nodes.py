@@ -30,6 +30,17 @@ async def test_each_join_has_a_new_epoch_in_the_same_place(database: Database) -
     assert (await nodes.list(Page())).items == (node,)
 
 
+async def test_the_farm_offers_what_any_node_of_it_does(database: Database) -> None:
+    nodes = Nodes(database)
+    one = await nodes.join("one", "boot", "::1", ["lxc", "kvm"])
+    two = await nodes.join("two", "boot", "::2", ["lxc"])
+    assert await nodes.drivers() == {"lxc", "kvm"}
+    await nodes.offer(one.node_id, one.epoch, ["lxc"])
+    await nodes.offer(two.node_id, two.epoch - 1, ["docker"])
+    assert (await nodes.get(one.node_id)).drivers == ("lxc",)
+    assert await nodes.drivers() == {"lxc"}
+
+
 async def test_only_the_newest_process_of_a_node_renews(database: Database) -> None:
     nodes = Nodes(database)
     old = await nodes.join("one", "boot", "::1")

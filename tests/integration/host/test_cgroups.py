@@ -105,3 +105,38 @@ def test_a_group_that_cannot_be_read_now_is_not_taken_for_empty(group: str) -> N
     cgroups = probe()
     with nothing_to_open_with(), pytest.raises(HostFailed, match="Too many open files"):
         cgroups.processes(group)
+
+
+def test_the_kernels_counters_are_read_on_v1_and_on_v2(tmp_path: Path) -> None:
+    memory, pids = tmp_path / "memory" / "guest", tmp_path / "pids" / "guest"
+    for folder in (memory, pids):
+        folder.mkdir(parents=True)
+    cgroups = Cgroups(CgroupVersion.V1, (memory.parent, pids.parent))
+    assert (cgroups.killed("guest"), cgroups.forks_refused("guest")) == (0, 0)
+    (memory / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+    (pids / "pids.events").write_text("max 12\n")
+    assert (cgroups.killed("guest"), cgroups.forks_refused("guest")) == (3, 12)
+    (memory / "memory.events").write_text("low 0\noom 5\noom_kill 4\noom_group_kill 0\n")
+    assert cgroups.killed("guest") == 4
+    assert cgroups.killed("gone") == 0
+
+
+async def test_a_program_that_takes_too_much_is_counted(group: str) -> None:
+    cgroups = probe()
+    limits = {"memory.limit_in_bytes": "16777216", "memory.max": "16777216", "pids.max": "4"}
+    for hierarchy in cgroups.hierarchies:
+        for name, value in limits.items():
+            if (hierarchy / group / name).exists():
+                (hierarchy / group / name).write_text(value, encoding="ascii")
+    join = "; ".join(
+        f"echo $$ >{hierarchy / group / 'cgroup.procs'}"
+        for hierarchy in cgroups.hierarchies
+        if (hierarchy / group / "memory.limit_in_bytes").exists()
+        or (hierarchy / group / "pids.max").exists()
+    )
+    takes = "head -c 64m /dev/zero | tail -c 64m"
+    await process.exit_code(["sh", "-c", f"{join}; {takes}"], limit_s=30)
+    many = "sleep 1 & sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait"
+    await process.exit_code(["sh", "-c", f"{join}; {many}"], limit_s=30)
+    assert cgroups.killed(group) >= 1
+    assert cgroups.forks_refused(group) >= 1

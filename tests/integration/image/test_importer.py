@@ -13,6 +13,7 @@ import pytest
 
 from qvdnode.cli.image_tar import tar_of
 from qvdnode.host import disk_space, process
+from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull, TimedOut
@@ -102,7 +103,7 @@ async def test_a_folder_that_is_sent_arrives_as_it_is(settings: ImageSettings) -
 
 
 REFUSED = {
-    "device": (tar(complete(Piece("./dev/sda", kind=tarfile.BLKTYPE))), "device node"),
+    "device": (tar(complete(Piece("./srv/sda", kind=tarfile.BLKTYPE))), "device node"),
     "whiteout": (tar(complete(Piece("./etc/x", kind=tarfile.CHRTYPE))), "device node"),
     "up": (tar(complete(Piece("../../etc/cron.d/evil", b"x"))), "leads out"),
     "absolute": (tar(complete(Piece("/etc/cron.d/evil", b"x"))), "absolute path"),
@@ -127,7 +128,10 @@ REFUSED = {
         tar(complete(Piece("a", kind=tarfile.LNKTYPE, link="nowhere"))),
         "not there",
     ),
-    "twice": (tar(complete(Piece("./etc/passwd", b"x"))), "twice"),
+    "folder and file": (
+        tar(complete(Piece("./srv/x", b"x"), Piece("./srv", b"x"))),
+        "a folder with files in it, and a file, too",
+    ),
     "file as folder": (tar(complete(Piece("./etc/passwd/x", b"x"))), "through a link"),
     "foreign owner": (tar(complete(Piece("./x", b"", uid=100_000))), "100000"),
     "long name": (tar(complete(Piece("./" + "x" * 300, b""))), "too long"),
@@ -218,6 +222,20 @@ async def test_no_import_may_have_the_memory_of_the_node(settings: ImageSettings
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+async def test_small_files_meet_the_floor_too(
+    settings: ImageSettings, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    room = disk_space.free_mib(settings.state_dir)
+    # The importer believes that there is room; its child looks for itself.
+    monkeypatch.setattr(FreeSpaceFloor, "require", lambda *_: None)
+    many = tar(complete(*(Piece(f"./tiny/{number}", content) for number in range(5_000))))
+    tight = replace(settings, free_floor_mib=room + 10_000)
+    with pytest.raises(HostFailed, match="nearly full"):
+        await Importer(tight).import_tar(stream(many, 1 << 20), "test")
+    assert left(settings) == []
 
 
 async def test_below_the_floor_nothing_is_imported(settings: ImageSettings) -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.host import disk_space, loop_files, mounts, process
+from qvdnode.host import disk_space, loop_files, mounts, process, project_quota
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
 from qvdnode.image.size_limit import LimitedFolder, LoopLimit
 from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.ids import Generation, UserId, VmId
 from tests.fakes.orders import FLAVOUR, desktop_order
-from tests.integration.image.conftest import IDS, ORDER
+from tests.integration.image.bare_guest import IDS
+from tests.integration.image.conftest import ORDER
 from tests.integration.image.test_overlay import ONE, USER, VM, as_guest, write_letter
 from tests.waiting import until
 
@@ -83,6 +84,34 @@ async def test_what_is_cut_off_grows_no_more_and_a_home_keeps_what_was_synced(
     await rootfs.unmount(VM, USER, Generation(2))
     await rootfs.unmount(VmId(8), UserId(6), ONE)
     await rootfs.block_writes(VM, USER, ONE)  # nothing is there any more
+    rootfs.close()
+
+
+async def test_what_is_cut_off_by_quota_grows_no_more_until_the_next_start(
+    ready: ImageSettings,
+) -> None:
+    if not project_quota.available(ready.state_dir):
+        pytest.skip(f"the file system of {ready.state_dir} has no project quota")
+    rootfs = OverlayRootfs(replace(ready, size_limits=SizeLimits.PROJECT))
+    made = await rootfs.mount(ORDER, ONE, IDS)
+    await write_letter(made, IDS)
+    places = ((f"{made.home}/big", 1000), ("var/lib/big", 0))
+    for place, guest_id in places:
+        write = f"head -c 8M /dev/zero > {place}"
+        assert (await as_guest(made, IDS, write, guest_id=guest_id)).startswith("0")
+    await rootfs.block_writes(VM, USER, ONE)
+    for place, guest_id in places:
+        write = f"head -c 4M /dev/zero >> {place}"
+        told = await as_guest(made, IDS, write, guest_id=guest_id)
+        assert "quota exceeded" in told or "No space left" in told
+    with pytest.raises(HostFailed, match="Try again in a moment"):
+        await rootfs.mount(desktop_order(9, user_id=USER, flavour=ORDER.flavour), ONE, IDS)
+    await rootfs.unmount(VM, USER, ONE)
+    again = await rootfs.mount(ORDER, Generation(2), IDS)
+    assert (again.home / "letter").read_text(encoding="ascii") == "dear\n"
+    more = f"head -c 4M /dev/zero >> {again.home}/big"
+    assert (await as_guest(again, IDS, more, guest_id=1000)).startswith("0")
+    await rootfs.unmount(VM, USER, Generation(2))
     rootfs.close()
 
 

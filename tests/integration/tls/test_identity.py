@@ -11,6 +11,7 @@ from qvdnode.runtime.clock import SystemClock
 from qvdnode.tls.host_names import host_names
 from qvdnode.tls.identity import NodeIdentity
 from qvdnode.tls.pin import fingerprint_of
+from tests.integration.tls.echo import echoing
 
 
 @pytest.fixture
@@ -22,14 +23,8 @@ def identity(tmp_path: Path) -> NodeIdentity:
 
 @pytest.fixture
 async def port(identity: NodeIdentity) -> AsyncIterator[int]:
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while words := await reader.readline():
-            writer.write(words)
-        writer.close()
-
-    server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=identity.context())
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with echoing(identity.context) as server:
+        yield server
 
 
 class Client:

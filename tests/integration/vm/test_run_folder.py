@@ -40,7 +40,7 @@ async def test_a_state_folder_behind_a_link_is_adopted(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "disk")
     inotify = Inotify()
     config = parse({"node": {"state_dir": str(tmp_path / "link")}})
-    folders = TmpfsRunFolders(config.vm.run_folders, inotify)
+    folders = TmpfsRunFolders(config.instance().run_folders, inotify)
     await folders.create(VM, OWNER)
     try:
         assert await folders.adopt(VM)
@@ -110,7 +110,7 @@ async def test_a_log_that_cannot_be_read_now_is_read_later(
     with log_of(folders).open("a", encoding="utf-8") as log, nothing_to_open_with():
         log.write(LISTENS)
         log.flush()
-        await until(lambda: "log_unread" in caplog.messages)
+        await until(lambda: "log_not_read" in caplog.messages)
         assert ear.heard == []
     await until(lambda: ear.heard == [DisplayEvent.LISTENS])
     end()
@@ -235,7 +235,7 @@ async def test_of_a_flood_of_states_the_last_few_are_heard(folders: TmpfsRunFold
     end()
 
 
-async def test_a_sweep_removes_only_strangers(folders: TmpfsRunFolders) -> None:
+async def test_a_sweep_removes_only_entries_without_an_owner(folders: TmpfsRunFolders) -> None:
     await folders.create(VmId(8), OWNER)
     assert [Path(name).name for name in await folders.sweep([VM])] == ["8"]
     assert await folders.adopt(VM)

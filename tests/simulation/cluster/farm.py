@@ -138,7 +138,7 @@ class Farm:
         host.running = False
 
     def leave(self, host: Host) -> None:
-        """Let a process say goodbye and end two seconds later."""
+        """Let a process leave and end two seconds later."""
         self._take(host, host.swim.leave(self.now_s))
         self.after(2.0, lambda: self.kill(host))
 

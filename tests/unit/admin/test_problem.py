@@ -22,17 +22,17 @@ def kinds() -> list[type[FarmError]]:
 
 def test_every_error_of_the_model_has_a_status() -> None:
     known = [kind for kind in kinds() if kind.__module__ == errors.__name__]
-    assert [kind for kind in known if problem.kind_of(kind) is problem.INTERNAL] == []
+    assert [kind for kind in known if problem.error_answer(kind) is problem.INTERNAL] == []
 
 
 def test_codes_are_stable_words_of_their_own() -> None:
-    codes = [kind.code for kind in problem.KINDS]
+    codes = [kind.code for kind in problem.ERROR_ANSWERS]
     assert len(set(codes)) == len(codes)
     assert problem.INTERNAL_CODE not in codes
 
 
 def test_statuses_say_whose_fault_it_is() -> None:
-    assert all(400 <= kind.status <= 599 for kind in problem.KINDS.values())
+    assert all(400 <= kind.status <= 599 for kind in problem.ERROR_ANSWERS.values())
 
 
 def test_a_problem_names_the_field_and_the_correlation() -> None:
@@ -43,7 +43,7 @@ def test_a_problem_names_the_field_and_the_correlation() -> None:
     assert isinstance(answer.body, bytes)
     assert json.loads(answer.body) == {
         "type": "about:blank",
-        "title": "The request makes no sense as it is",
+        "title": "The request has invalid values",
         "status": 422,
         "code": "invalid",
         "detail": "Too long.",

@@ -94,7 +94,7 @@ def test_a_refusal_says_what_to_do(body: str, sentence: str) -> None:
         ("pids_max", "9999999", "pids_max must be 1000000 or less."),
         ("cpu_pct", '"50"', "cpu_pct must be a whole number such as 7, not '7' or 7.5."),
         ("egress", "1", "egress must be true or false, not in quotes."),
-        ("driver", '"docker"', "driver must be lxc."),
+        ("driver", '"LXC"', "driver must be the name of a driver, such as lxc."),
         ("shell", '"bash"', "shell must be a path such as /bin/bash"),
         ("timezone", '"../x"', "timezone must be a time zone such as Europe/Madrid."),
     ],

@@ -70,7 +70,7 @@ async def test_an_operator_who_was_here_still_gets_in_while_the_database_is_away
     assert (await operators.operator(token)).name == "robot"
 
 
-async def test_worthless_tokens_are_logged_and_do_not_keep_a_right_one_out(
+async def test_invalid_tokens_are_logged_and_do_not_keep_a_right_one_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     operators, _ = make()

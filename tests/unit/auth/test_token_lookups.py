@@ -65,7 +65,7 @@ async def test_a_right_token_behind_a_flood_waits_for_those_before_it() -> None:
     assert await asyncio.gather(*flood) == [None] * 64
 
 
-async def test_a_source_pauses_after_each_worthless_token_while_others_of_it_wait() -> None:
+async def test_a_source_pauses_after_each_invalid_token_while_others_of_it_wait() -> None:
     database = Database()
     flood = database.flood(10)
     await database.pass_pauses(5)
@@ -96,7 +96,7 @@ async def test_few_lookups_run_at_once_and_one_of_each_source() -> None:
     assert database.running_max == 1
 
 
-async def test_a_worthless_token_again_costs_no_lookup_for_a_minute() -> None:
+async def test_a_invalid_token_again_costs_no_lookup_for_a_minute() -> None:
     database = Database()
     answers = [asyncio.create_task(database.find("expired")) for _ in range(30)]
     await database.pass_pauses(2)
@@ -108,7 +108,7 @@ async def test_a_worthless_token_again_costs_no_lookup_for_a_minute() -> None:
     assert database.asked == ["expired"] * 2
 
 
-async def test_the_memory_of_worthless_tokens_is_bounded() -> None:
+async def test_the_memory_of_invalid_tokens_is_bounded() -> None:
     database = Database()
     for number in range(INVALID_MAX + 5):
         await database.find(str(number))

@@ -80,7 +80,7 @@ def test_an_example_can_be_typed(path: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), TOLD)
-def test_what_a_page_says_can_be_typed(page: str, line: str) -> None:
+def test_commands_on_the_pages_exist(page: str, line: str) -> None:
     words = shlex.split(SHELL.sub("", line), comments=True)
     path = next(path for path in LEAVES if words[: len(path.split())] == path.split())
     LEAVES[path].make_context(path, words[len(path.split()) :])

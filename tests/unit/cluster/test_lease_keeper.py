@@ -53,7 +53,7 @@ def keeper(clock: ManualClock, leases: Leases) -> LeaseKeeper:
 
 async def test_nothing_starts_before_the_first_renewal(keeper: LeaseKeeper) -> None:
     assert not keeper.valid()
-    assert "new ones cannot start" in str(keeper.ran_out())
+    assert "new ones cannot start" in str(keeper.problem())
 
 
 async def test_a_renewal_is_good_for_the_ttl_less_the_margin(
@@ -63,7 +63,7 @@ async def test_a_renewal_is_good_for_the_ttl_less_the_margin(
     assert leases.asked == [(NodeId(1), 4, 15.0)]
     clock.advance(12.9)
     assert keeper.valid()
-    assert keeper.ran_out() is None
+    assert keeper.problem() is None
     clock.advance(0.1)
     assert not keeper.valid()
 
@@ -98,12 +98,12 @@ async def test_an_absent_database_is_waited_out(
 async def test_a_refusal_ends_the_lease_at_once(keeper: LeaseKeeper, leases: Leases) -> None:
     await keeper.renew()
     leases.fenced = True
-    with pytest.raises(LeaseLost, match="start it again"):
+    with pytest.raises(LeaseLost, match="restart it"):
         await keeper.renew()
     assert not keeper.valid()
 
 
-async def test_who_has_left_renews_no_more(keeper: LeaseKeeper, leases: Leases) -> None:
+async def test_a_released_lease_is_not_renewed(keeper: LeaseKeeper, leases: Leases) -> None:
     await keeper.renew()
     await keeper.leave(guests_stay=True)
     assert leases.left == (NodeId(1), 4, True)
@@ -173,4 +173,4 @@ async def test_only_changes_are_logged(
         clock.advance(20.0)
         await keeper.renew()
         await keeper.renew()
-    assert [r.getMessage() for r in caplog.records] == ["lease_valid", "lease_ran_out"]
+    assert [r.getMessage() for r in caplog.records] == ["lease_valid", "lease_expired"]

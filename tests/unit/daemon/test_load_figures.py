@@ -9,13 +9,15 @@ from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.ids import NodeId
+from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import FleetLoad
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost
 
 if TYPE_CHECKING:
     from qvdnode.vm.fleet import Fleet
 
-SETTINGS = VmSettings(state_dir=Path("/var/lib/qvdnode"), starts_at_once=4, queue_max=10)
+SETTINGS = VmSettings(starts_at_once=4, queue_max=10)
 MEMORY = MemorySettings(host_reserve_mib=1024, overcommit=2.0)
 
 
@@ -34,7 +36,14 @@ def own_load(tmp_path: Path, promised_mib: int, node: int | None = 1) -> list[Lo
     reader = HostMemoryReader(proc=tmp_path, ksm=tmp_path)
     fleet = cast("Fleet", Guests(promised_mib))
     here = None if node is None else NodeId(node)
-    return OwnLoad(fleet, reader, MEMORY, SETTINGS, lambda: here).loads()
+    return OwnLoad(
+        fleet,
+        DriverTable({"lxc": MemoryDriver(MemoryHost())}),
+        reader,
+        MEMORY,
+        SETTINGS,
+        lambda: here,
+    ).loads()
 
 
 def test_a_node_that_has_not_joined_is_nobodys_candidate(tmp_path: Path) -> None:
@@ -46,6 +55,7 @@ def test_the_figures_are_those_of_fleet_and_host(tmp_path: Path) -> None:
     assert (load.node_id, load.guests, load.promised_mib) == (1, 3, 2048)
     assert (load.starts_waiting, load.starts_waiting_max) == (1, 10)
     assert (load.start_tokens, load.start_tokens_free) == (4, 0)
+    assert load.drivers == {"lxc"}
 
 
 def test_placement_and_admission_draw_the_same_line(tmp_path: Path) -> None:
@@ -54,4 +64,4 @@ def test_placement_and_admission_draw_the_same_line(tmp_path: Path) -> None:
     for promised_mib in (0, 13_823, 13_824, 13_825, 20_000):
         (load,) = own_load(tmp_path, promised_mib)
         admitted = admission.refusal(512, promised_mib) is None
-        assert (refusal(Wish(memory_mib=512), load) is None) is admitted
+        assert (refusal(Wish(memory_mib=512, driver="lxc"), load) is None) is admitted

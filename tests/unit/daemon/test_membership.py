@@ -49,7 +49,7 @@ async def test_before_it_has_joined_a_node_starts_nothing_and_says_why(
 ) -> None:
     assert membership.lease is None
     assert membership.node_id() is None
-    assert "new ones cannot start" in str(membership.lease_ran_out())
+    assert "new ones cannot start" in str(membership.lease_problem())
     with pytest.raises(Unavailable, match="running desktops go on"):
         await membership.acquire(VmId(7))
     with pytest.raises(Unavailable):
@@ -61,6 +61,6 @@ async def test_a_lease_that_ran_out_is_told(
 ) -> None:
     await lease.renew()
     membership.enter(SEAT, lease)
-    assert membership.lease_ran_out() is None
+    assert membership.lease_problem() is None
     clock.advance(60.0)
-    assert "new ones cannot start" in str(membership.lease_ran_out())
+    assert "new ones cannot start" in str(membership.lease_problem())

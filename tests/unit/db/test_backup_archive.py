@@ -115,6 +115,56 @@ def test_headers_with_numbers_that_are_none_are_refused(archive: Path) -> None:
         pass
 
 
+def with_member(source: Path, member: tarfile.TarInfo, content: bytes = b"") -> Path:
+    """The archive without what has the member's name, and with the member."""
+    target = repacked(source, **{member.name: None})
+    with tarfile.open(target, "a", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member, io.BytesIO(content))
+    return target
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize("name", [MANIFEST, "tables/tenant"])
+def test_a_file_that_leads_to_itself_is_refused(archive: Path, kind: bytes, name: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, Path(name).name if kind == tarfile.SYMTYPE else name
+    with pytest.raises(Invalid, match="no plain file"), open_archive(with_member(archive, member)):
+        pass
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "tables/tenant"])
+def test_a_file_that_claims_to_be_huge_is_refused(archive: Path, name: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 50)}
+    with pytest.raises(Invalid, match="no plain file"), open_archive(with_member(archive, member)):
+        pass
+
+
+def test_files_of_the_node_are_small(archive: Path) -> None:
+    huge = repacked(archive, **{"files/key.pem": bytes(2 << 20)})
+    with open_archive(huge) as opened, pytest.raises(Invalid, match="bytes"):
+        list(opened.files())
+    with (
+        pytest.raises(Invalid, match="bytes"),
+        open_archive(repacked(archive, manifest_json=b" " * (2 << 20))),
+    ):
+        pass
+
+
+def test_headers_of_headers_and_files_without_number_are_refused(archive: Path) -> None:
+    member = tarfile.TarInfo("x")
+    member.type = tarfile.XHDTYPE
+    with archive.open("r+b") as file:
+        file.write(member.tobuf(tarfile.USTAR_FORMAT) * 5_000)
+    with pytest.raises(Invalid), open_archive(archive):
+        pass
+    with tarfile.open(archive, "w") as tar:
+        for number in range(2_000):
+            tar.addfile(tarfile.TarInfo(str(number)))
+    with pytest.raises(Invalid, match="over 1000"), open_archive(archive):
+        pass
+
+
 @given(st.integers(0, 3_000), st.binary(min_size=1, max_size=40))
 def test_any_damage_is_refused_or_harmless(at: int, bytes_: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

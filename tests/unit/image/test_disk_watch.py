@@ -68,8 +68,8 @@ class World:
     def guests(self) -> list[Status]:
         return [Status(one.vm_id, one.user_id) for one in self.writers] + self.others
 
-    def end_for_disk(self, vm_id: VmId, because: str, *, at_once: bool) -> None:
-        self.ended.append(StopOrder(vm_id, at_once=at_once, because=because))
+    def end_for_disk(self, vm_id: VmId, reason: str, *, at_once: bool) -> None:
+        self.ended.append(StopOrder(vm_id, at_once=at_once, because=reason))
 
     async def block_writes(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         assert (int(user_id), int(generation)) == (vm_id, 1)

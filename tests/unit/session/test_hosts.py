@@ -16,7 +16,7 @@ from tests.fakes.orders import desktop_order
 
 if TYPE_CHECKING:
     from qvdnode.db.nodes import Nodes
-    from qvdnode.session.place import StartChoice
+    from qvdnode.session.place import LocalPlacement
 
 HERE, LINKED, AWAY = NodeId(1), NodeId(2), NodeId(3)
 
@@ -43,7 +43,7 @@ class World:
             self.here,
             lambda: self.node_id,
             {LINKED: self.linked},
-            cast("StartChoice", self),
+            cast("LocalPlacement", self),
             cast("Nodes", self),
         )
 

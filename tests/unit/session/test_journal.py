@@ -1,4 +1,4 @@
-"""Session rows are written behind the desktops' backs, in order, and survive an outage."""
+"""Session rows are written in the background, in order, and survive an outage."""
 
 import asyncio
 from typing import Any
@@ -101,4 +101,4 @@ async def test_what_does_not_fit_is_dropped(monkeypatch: Any) -> None:
     book = SessionJournal(Rows(), lambda: NodeId(4), SystemClock())
     for number in range(5):
         book.open(VmId(number), UserId(1), source="a", client=None)
-    assert len(book._waiting) == 2
+    assert len(book._backlog.waiting) == 2

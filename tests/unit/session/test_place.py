@@ -5,10 +5,10 @@ import random
 import pytest
 
 from qvdnode.cluster.core.placement import Load
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.model.errors import NodeFull, Unavailable
 from qvdnode.model.ids import NodeId
-from qvdnode.session.place import StartChoice
+from qvdnode.session.place import LocalPlacement
 from tests.fakes.orders import desktop_order
 from tests.unit.cluster.core.test_placement import node
 
@@ -23,9 +23,9 @@ class Farm:
         return self._loads
 
 
-def choice(here: int | None, *loads: Load) -> StartChoice:
-    source = NodeChoice(Farm(*loads), random.Random(1))
-    return StartChoice(source, lambda: None if here is None else NodeId(here))
+def choice(here: int | None, *loads: Load) -> LocalPlacement:
+    source = Scheduler(Farm(*loads), random.Random(1))
+    return LocalPlacement(source, lambda: None if here is None else NodeId(here))
 
 
 def test_a_farm_of_one_starts_everything_itself() -> None:

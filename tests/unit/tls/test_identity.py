@@ -102,11 +102,10 @@ def test_a_reload_serves_new_connections_and_keeps_the_old(
     tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     identity = made(tmp_path)
-    context = identity.context()
-    before = Wire(context, version)
+    before = Wire(identity.context(), version)
     write_rsa(tmp_path)
     identity.reload()
-    after = Wire(context, version)
+    after = Wire(identity.context(), version)
     assert after.fingerprint() == identity.fingerprint() != before.fingerprint()
     assert before.echo(b"still here") == b"still here"
 

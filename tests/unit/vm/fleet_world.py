@@ -22,11 +22,15 @@ from qvdnode.model.seat import (
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm.dependencies import FleetDependencies
+from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
+from qvdnode.vm.guest_driver import GuestDriver
+from qvdnode.vm.instance import Instance
 from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
+from tests.fakes.image_contents import FakeImageContents
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
@@ -86,30 +90,34 @@ class World:
     farm: FakeFarm = field(default_factory=FakeFarm)
     clock: ManualClock = field(default_factory=ManualClock)
     rootfs: FakeRootfs = field(default_factory=FakeRootfs)
+    contents: FakeImageContents = field(default_factory=FakeImageContents)
     confinement: FakeConfinement = field(default_factory=FakeConfinement)
     admission: Admission = field(default_factory=Admission)
     boot_id: str = "boot-1"
-    lease_ran_out: str | None = None
+    lease_problem: str | None = None
     at_once: int = 4
     queue_max: int = 10
     redraws_at_once: int = 4
     clients: dict[Viewer, Client] = field(default_factory=dict)
     tell_viewer: Callable[[ViewerEvent], None] = field(init=False)
+    drivers: dict[str, GuestDriver] = field(init=False)
+    """Of the next node."""
     fleet: Fleet = field(init=False)
 
     def __post_init__(self) -> None:
+        self.drivers = {"lxc": MemoryDriver(self.host)}
         self.tell_viewer = lambda event: self.clients[event.viewer].hear(event)
 
     def parts(self) -> FleetDependencies:
         settings = VmSettings(
-            state_dir=self.folder,
             starts_at_once=self.at_once,
             queue_max=self.queue_max,
             redraws_at_once=self.redraws_at_once,
         )
         return FleetDependencies(
-            driver=MemoryDriver(self.host),
+            drivers=DriverTable(self.drivers),
             rootfs=self.rootfs,
+            contents=self.contents,
             confinement=self.confinement,
             run_folders=MemoryRunFolders(self.host),
             past_starts=self.past_starts,
@@ -117,8 +125,9 @@ class World:
             admission=self.admission,
             clock=self.clock,
             settings=settings,
+            instance=Instance(self.folder),
             boot_id=self.boot_id,
-            lease_ran_out=lambda: self.lease_ran_out,
+            lease_problem=lambda: self.lease_problem,
             node_id=lambda: NODE,
             tell_viewer=self.tell_viewer,
         )

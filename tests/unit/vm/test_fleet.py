@@ -250,13 +250,13 @@ async def test_a_driver_that_fails_is_said_and_undone(world: World, method: str)
 
 
 async def test_a_lease_that_runs_out_during_a_start_launches_nothing(world: World) -> None:
-    world.lease_ran_out = "The lease ran out."
+    world.lease_problem = "The lease ran out."
     with pytest.raises(LeaseLost, match="ran out"):
         await world.attach()
     await settle()
     assert world.host.guests == {}
     assert world.leaks() == []
-    world.lease_ran_out = None
+    world.lease_problem = None
     await world.attach()
 
 
@@ -340,7 +340,7 @@ async def test_a_row_is_written_once_the_database_is_back(world: World) -> None:
 async def test_a_claim_that_nobody_knows_of_is_given_back_once_the_database_is_back(
     world: World,
 ) -> None:
-    world.farm.away_with_next_claim = True
+    world.farm.away_with_next_acquire = True
     with pytest.raises(Unavailable):
         await world.attach()
     assert world.farm.vms[VM].state is VmState.PREPARING

@@ -7,7 +7,7 @@ import pytest
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
-from qvdnode.vm.display.operations import LAST_WORDS_MAX
+from qvdnode.vm.display.operations import LOG_TAIL_MAX
 from tests.fakes.memory_driver import MemoryDriver, MemoryRunFolders
 from tests.fakes.orders import desktop_order
 from tests.fakes.simulated_nxagent import WAITING
@@ -126,9 +126,9 @@ async def test_the_log_of_a_desktop_outlives_it_with_the_reason(world: World) ->
     assert await world.fleet.status(VM) is None
     [past] = await world.fleet.past_starts(VM)
     assert past.failed
-    assert "could not be run" in past.because
+    assert "could not be run" in past.reason
     text = await world.fleet.log_tail(VM)
-    assert past.because in text
+    assert past.reason in text
     assert "Session: Session started" in text
     await world.attach()
     assert "--- now" in await world.fleet.log_tail(VM)
@@ -175,9 +175,9 @@ async def test_what_a_lost_desktop_said_last_is_kept(
         world.host.display(7).take(9)
         await world.passes(0.2)
     first, second = [vars(e) for e in caplog.records if e.getMessage() == "desktop_lost"]
-    assert first["last_words"].endswith("before; the last words")
-    assert len(first["last_words"]) == LAST_WORDS_MAX
-    assert second["last_words"] == "(unreadable: the folder is forged)"
+    assert first["log_tail"].endswith("before; the last words")
+    assert len(first["log_tail"]) == LOG_TAIL_MAX
+    assert second["log_tail"] == "(unreadable: the folder is forged)"
 
 
 async def test_a_logout_is_no_failure(world: World) -> None:

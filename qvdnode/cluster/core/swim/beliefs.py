@@ -1,9 +1,9 @@
-"""What is believed of a member: one table, no I/O.
+"""The state that this member believes another one to be in: one table, no I/O.
 
 Rule 1: every change of a member's state is a row of TRANSITIONS; what has no row changes nothing.
 Rule 2: evidence about an older incarnation has no row; only the member itself starts a newer one.
 Rule 3: of two states of one incarnation the higher one wins (alive, suspect, dead, left). So all
-members come to believe the same, in whatever order the evidence reaches them.
+members reach the same state, in whatever order the evidence arrives.
 """
 
 from enum import StrEnum
@@ -13,22 +13,22 @@ from qvdnode.wire.swim import Incarnation, MemberState
 
 
 class Evidence(StrEnum):
-    """What somebody says, and whether about the incarnation that is known or a newer one."""
+    """A reported state, of the incarnation that is known (SAME) or of a newer one (NEWER)."""
 
     SAME_SUSPECT = "same_suspect"
-    """The member as it is known did not answer."""
+    """The known incarnation did not answer."""
     SAME_DEAD = "same_dead"
-    """The member as it is known did not answer for too long."""
+    """The known incarnation did not answer for too long."""
     SAME_LEFT = "same_left"
-    """The member as it is known said goodbye."""
+    """The known incarnation left."""
     NEWER_ALIVE = "newer_alive"
-    """It refuted a suspicion, changed, or its process was started anew."""
+    """The member refuted a suspicion, changed its metadata, or its process restarted."""
     NEWER_SUSPECT = "newer_suspect"
-    """It did one of these, and did not answer somebody since."""
+    """It did one of these, and did not answer since."""
     NEWER_DEAD = "newer_dead"
     """It did one of these, and did not answer for too long since."""
     NEWER_LEFT = "newer_left"
-    """It did one of these, and said goodbye since."""
+    """It did one of these, and left since."""
 
 
 S = MemberState
@@ -67,7 +67,7 @@ _EVIDENCE: Final = {
 def step(
     state: MemberState, known: Incarnation, said: MemberState, about: Incarnation
 ) -> MemberState | None:
-    """The state after somebody said this about that incarnation, or None if nothing changes."""
+    """Return the state after a report of state `said` for incarnation `about`; None: no change."""
     if about < known:
         return None
     evidence = _EVIDENCE.get((said, about > known))

@@ -1,4 +1,4 @@
-"""What the membership asks its shell to do, and what it tells."""
+"""The effects that the shell carries out, the timers, and the events for the node."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,14 +10,14 @@ class MemberEvent(StrEnum):
     """What can happen to a member."""
 
     JOINED = "joined"
-    """It was not known, or it was down."""
+    """It was unknown or down before."""
     UPDATED = "updated"
     """It has another address or other metadata."""
     RESTARTED = "restarted"
-    """It is another process than before, and nobody saw it down: what it ran has to be asked."""
+    """Its process restarted and nobody saw it down: ask it which guests still run."""
     SUSPECTED = "suspected"
     RECOVERED = "recovered"
-    """It was suspected, and said that it is alive."""
+    """It was suspected, and has refuted that."""
     DIED = "died"
     LEFT = "left"
 
@@ -28,9 +28,9 @@ class MemberChanged:
 
     event: MemberEvent
     member: Record
-    """As it is known now."""
+    """Its record after the change."""
     source: str
-    """The name of who said so."""
+    """The name of the member that reported it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class NameConflict:
 
     name: str
     address: Address
-    """Of the other process, if it is this member's name, else of the one that was not known."""
+    """Of the other process if this member has the name, else of the process that appeared later."""
     instance: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AddressConflict:
-    """A member announces the address of another one that is up."""
+    """Two members that are up announce one address."""
 
     name: str
     other_name: str
@@ -54,21 +54,21 @@ class AddressConflict:
 
 @dataclass(frozen=True, slots=True)
 class UdpUnanswered:
-    """A member answers over TCP, but over UDP neither to this one nor to those that were asked."""
+    """A member answers over TCP, but not over UDP, neither to this member nor to its helpers."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRaised:
-    """This member's start epoch was behind; it must be kept before the next start."""
+    """This member's start epoch was too low and was raised; store it before the next start."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """This process stood still; it accuses nobody until it has heard of the others again."""
+    """This process was blocked; it accuses nobody for some probe intervals."""
 
     late_s: float
 
@@ -78,7 +78,7 @@ Event = MemberChanged | NameConflict | AddressConflict | UdpUnanswered | EpochRa
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Once in a probe interval."""
+    """A probe interval has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +88,19 @@ class GossipDue:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeDue:
-    """It is time to exchange everything with somebody."""
+    """It is time for a full exchange with a random member."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeTimeout:
-    """A ping should have been answered."""
+    """The time for the answer to a ping has passed."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
 class RelayTimeout:
-    """A ping for somebody else should have been answered."""
+    """The time for the answer to a ping on behalf of another member has passed."""
 
     sequence: int
 
@@ -118,7 +118,7 @@ Timer = Tick | GossipDue | ExchangeDue | ProbeTimeout | RelayTimeout | Suspicion
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send over UDP, and forget."""
+    """Send over UDP, without waiting for an answer."""
 
     address: Address
     data: bytes
@@ -126,18 +126,18 @@ class SendDatagram:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """Connect over TCP, send one message and hand in the one answer under this number."""
+    """Connect over TCP, send one message, and hand the one answer in under this number."""
 
     number: int
     address: Address
     data: bytes
     limit_s: float
-    """For all of it."""
+    """For the whole exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Hand the timer back after that time; one that comes too late or for nothing is ignored."""
+    """Hand the timer in after the delay. The machine ignores a timer that no longer applies."""
 
     timer: Timer
     delay_s: float
@@ -145,7 +145,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell the node."""
+    """Pass the event to the node."""
 
     event: Event
 

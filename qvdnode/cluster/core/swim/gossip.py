@@ -1,4 +1,4 @@
-"""Passes rumours on to a few random members, round by round, until each was sent often enough."""
+"""Sends rumours to a few random members in each round, until each was sent often enough."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Gossip:
-    """The rounds; between rumours there are none."""
+    """Schedules gossip rounds while there are rumours."""
 
     def __init__(self, members: Members, outbox: Outbox, timing: Timing, rng: "Random") -> None:
         self._members = members
@@ -23,14 +23,14 @@ class Gossip:
         self._scheduled = False
 
     def spread(self, name: str, message: Message) -> None:
-        """Tell everybody this about the member of that name."""
+        """Spread this message about the named member, instead of an older one."""
         self._outbox.rumours.add(name, encode(message))
         if not self._scheduled:
-            # Anywhere in the interval, as if the rounds had gone on all the time.
+            # A random moment, so that members that hear one rumour do not all send at once.
             self._schedule(self._rng.uniform(0, self._timing.gossip_interval_s))
 
     def round(self, now_s: float) -> None:
-        """Send what waits to a few members."""
+        """Send the waiting rumours to a few members."""
         self._scheduled = False
         targets = self._targets(now_s)
         limit = self._timing.retransmit_limit(self._members.size)
@@ -42,7 +42,7 @@ class Gossip:
     def _targets(self, now_s: float) -> list[Member]:
         targets = self._members.some_up(self._timing.gossip_members)
         if self._members.down:
-            # Who is taken for dead should hear of it: it may be alive.
+            # A member that is believed dead may be alive; it must hear this to refute it.
             dead = self._members.get(self._rng.choice(self._members.down))
             if dead and now_s - dead.changed_s < self._timing.gossip_to_dead_s:
                 targets.append(dead)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Health:
-    """A score from 0, healthy, to `worst`; a member that is not well probes less often."""
+    """A score from 0 (healthy) to `worst`; a member with a higher score probes less often."""
 
     worst: int
     score: int = 0
 
     def worsen(self, by: int = 1) -> None:
-        """Somebody suspected this member, or answers that had to come did not."""
+        """Raise the score: this member was suspected, or expected answers did not come."""
         self.score = min(self.worst, self.score + by)
 
     def improve(self) -> None:
-        """A probe was answered."""
+        """Lower the score by one: a probe was answered."""
         self.score = max(0, self.score - 1)

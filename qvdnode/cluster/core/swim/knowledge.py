@@ -1,4 +1,4 @@
-"""Takes what is heard of members, this one included, tells the node, and passes it on."""
+"""Applies reports about members, this one included; tells the node and spreads the news."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.wire.swim import Accusation, Address, Alive, Incarnation, MemberState, Record, Sender
 
 CONFLICTS_MAX: Final = 1024
-"""Conflicts that are remembered, so that each is told once."""
+"""How many conflicts are remembered, so that each is reported once."""
 EARLY_S: Final = 1e-3
 """A timer may come this much early."""
 
@@ -27,7 +27,7 @@ S = MemberState
 
 
 class Knowledge:
-    """What this member believes of the others, and how it defends itself."""
+    """What this member believes about the others, and how it refutes false reports about itself."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Knowledge:
         return self._own.record.name
 
     def hear_alive(self, record: Record, *, source: str, spread: bool = True) -> None:
-        """A member says that it is alive."""
+        """Apply a report that a member is alive."""
         if record.name == self.own_name:
             self._hear_of_self(record.state, record)
         elif self._members.get(record.name) is None:
@@ -63,21 +63,21 @@ class Knowledge:
             self._take(record, source, spread=spread)
 
     def hear_accusation(self, said: Accusation) -> None:
-        """Somebody says that a member is suspect, dead or has left."""
+        """Apply a report that a member is suspect, dead or has left."""
         if said.name == self.own_name:
             self._hear_of_self(said.state, said)
             return
         member = self._members.get(said.name)
         if member is None:
-            return  # what is not known has no address; exchanges bring it
+            return  # an accusation has no address; a later exchange brings the whole record
         record = member.record._replace(incarnation=said.incarnation, state=said.state)
         if not self._take(record, said.accuser):
             self._confirm(member, said)
 
     def merge(self, records: tuple[Record, ...], *, source: str, spread: bool) -> None:
-        """Take everything that another member knows.
+        """Apply all records of another member.
 
-        Of who is dead to it, this member hears as a suspicion: it may have heard news since.
+        A member that the other believes dead becomes only suspect here: it may have refuted since.
         """
         for record in records:
             known = self._members.get(record.name)
@@ -93,9 +93,10 @@ class Knowledge:
                 self._take(record, source)
 
     def hear_sender(self, sender: Sender, address: Address) -> Alive | Accusation | None:
-        """Who sent a packet; what to tell it, if it does not know what others say of it.
+        """Note the sender of a packet. Return what to tell it about itself, or None.
 
-        If this member is the one that is behind, the sender will answer with its record.
+        That is what this member believes, if it differs from what the sender says of itself. If
+        this member is the one with old news, the sender will answer with its record.
         """
         if sender.name == self.own_name:
             if sender.incarnation.instance != self._own.record.incarnation.instance:
@@ -106,13 +107,13 @@ class Knowledge:
             return None
         if sender.incarnation == member.record.incarnation and member.record.state is S.ALIVE:
             return None
-        return member.claim(self.own_name)
+        return member.as_message(self.own_name)
 
     def correction(self, said: Alive | Accusation) -> Alive | None:
-        """What to answer somebody who says what this member has refuted or changed since.
+        """Return this member's record if the report about it is outdated, else None.
 
-        A refutation that did not reach everybody would else never do, and who missed it would take
-        this member for dead.
+        A member that missed a refutation would otherwise never get it, and would declare this
+        member dead.
         """
         record = said.record if isinstance(said, Alive) else said
         own = self._own.record
@@ -120,12 +121,12 @@ class Knowledge:
         return Alive(own) if behind and not self._own.leaving else None
 
     def accuse(self, name: str, incarnation: Incarnation) -> None:
-        """A probe of this member's got no answer from that incarnation."""
+        """Suspect a member: that incarnation did not answer this member's probe."""
         if self.now_s >= self._accuses_nobody_until_s and not self._own.leaving:
             self.hear_accusation(Accusation(S.SUSPECT, name, incarnation, self.own_name))
 
     def suspicion_due(self, timer: SuspicionDue) -> None:
-        """A suspicion may have lasted long enough; a timer of an older one is ignored."""
+        """Declare a member dead if its suspicion lasted long enough; ignore an outdated timer."""
         member = self._members.get(timer.name)
         if member is None or member.suspicion is None:
             return
@@ -138,12 +139,12 @@ class Knowledge:
             self._take(member.record._replace(state=S.DEAD), self.own_name)
 
     def accuse_nobody_until(self, until_s: float) -> None:
-        """This process stood still, so that it missed what the others said."""
+        """Make no accusations until then: this process was blocked and missed packets."""
         self._accuses_nobody_until_s = until_s
         self.health.worsen()
 
     def spread_own(self) -> None:
-        """Tell everybody what this member is now."""
+        """Spread this member's own record."""
         own = self._own.record
         if self._own.leaving:
             self._gossip.spread(own.name, Accusation(S.LEFT, own.name, own.incarnation, own.name))
@@ -162,9 +163,9 @@ class Knowledge:
             self.spread_own()
 
     def _meet(self, record: Record, source: str, *, spread: bool) -> None:
-        """A member that was not known; one that is gone is kept for its incarnation's sake."""
+        """Add an unknown member. Dead ones are kept too, to know their incarnation."""
         self._check_address(record, self._members.at(record.address))
-        # A suspect is put in alive, so that its suspicion begins like any other.
+        # A suspect is added as alive first, so that its suspicion starts like any other.
         state = S.ALIVE if record.state is S.SUSPECT else record.state
         if not self._members.put(record._replace(state=state), self.now_s):
             return
@@ -176,7 +177,7 @@ class Knowledge:
             self._take(record, source)
 
     def _take(self, record: Record, source: str, *, spread: bool = True) -> bool:
-        """Take news of a known member; whether it was news."""
+        """Apply a record of a known member; return whether it changed anything."""
         member = self._members.get(record.name)
         if member is None:
             raise AssertionError(record.name)
@@ -196,11 +197,11 @@ class Knowledge:
         if event is not None:
             self._tell(event, after, source)
         if spread:
-            self._gossip.spread(record.name, member.claim(source))
+            self._gossip.spread(record.name, member.as_message(source))
         return True
 
     def _confirm(self, member: Member, said: Accusation) -> None:
-        """Count one more independent accuser, and let the others count it too."""
+        """Count one more independent accuser, and spread the accusation."""
         suspicion = member.suspicion
         if suspicion is None or (said.state, said.incarnation) != (
             S.SUSPECT,
@@ -222,13 +223,13 @@ class Knowledge:
         return suspicion.began_s + self._timing.suspicion_s(self._members.size, confirmations)
 
     def _check_instance(self, known: Record, said: Record) -> None:
-        """Two processes that started in the same epoch are two nodes with one name."""
+        """Report two processes with one name and one epoch: they are two nodes."""
         (epoch, instance, _), (said_epoch, said_instance, _) = known.incarnation, said.incarnation
         if known.state in UP and epoch == said_epoch and instance != said_instance:
             self._tell_conflict(said.name, said.address, said_instance)
 
     def _check_address(self, record: Record, other: Member | None) -> None:
-        """Two members that are up cannot both receive at one address."""
+        """Report two members that are up at one address."""
         if other is None or not other.up or record.state not in UP:
             return
         names = (record.name, other.record.name)
@@ -252,7 +253,7 @@ class Knowledge:
 
 
 def event_of(before: Record, after: Record) -> MemberEvent | None:
-    """What a change of a member's record means to the node, if anything."""
+    """Return the event for a change of a member's record, or None."""
     was_up, is_up = before.state in UP, after.state in UP
     if not is_up:
         down = MemberEvent.LEFT if after.state is S.LEFT else MemberEvent.DIED

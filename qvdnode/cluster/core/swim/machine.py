@@ -1,6 +1,6 @@
-"""The front of the membership: hands each datagram, stream message and timer to its part.
+"""The entry point of the membership: passes each datagram, stream message and timer to its part.
 
-No call raises but `SwimError`, for bytes that are not used; nothing has changed then.
+Calls raise only `SwimError`, for bytes that are refused; they have changed nothing then.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from random import Random
 
 GUARD_ROUNDS: Final = 2
-"""Probe intervals that a member which stood still accuses nobody."""
+"""For how many probe intervals a member accuses nobody after it was blocked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,19 @@ class Identity:
     """Who this member is."""
 
     farm: str
-    """The id of the farm; packets of others are refused."""
+    """The id of the farm; packets of other farms are refused."""
     name: str
     address: Address
     """Where the others reach it."""
     epoch: int
-    """Counts the starts of this node's process; higher than at any earlier start."""
+    """The number of this start of the node's process; higher than at any earlier start."""
     instance: bytes
-    """Eight random bytes of this process's own."""
+    """Eight random bytes, drawn by each process."""
     metadata: bytes = field(default=b"")
 
 
 class Swim:
-    """One member of a farm. All times are seconds of one clock that only goes forward."""
+    """One member of a farm. All times are seconds of one monotonic clock."""
 
     def __init__(self, identity: Identity, timing: Timing, rng: "Random") -> None:
         incarnation = Incarnation(identity.epoch, identity.instance, 0)
@@ -95,26 +95,26 @@ class Swim:
 
     @property
     def own(self) -> Record:
-        """What this member says of itself."""
+        """This member's own record."""
         return self._own.record
 
     @property
     def members(self) -> Members:
-        """The others."""
+        """The other members."""
         return self._members
 
     @property
     def rumours(self) -> int:
-        """How many rumours wait to be passed on."""
+        """How many rumours are still to be sent."""
         return len(self._outbox.rumours)
 
     @property
     def health(self) -> int:
-        """Lifeguard's score of this member: 0 is well, more is worse."""
+        """Lifeguard's local health score: 0 is healthy, more is worse."""
         return self._knowledge.health.score
 
     def start(self, seeds: Sequence[Address], now_s: float) -> list[Effect]:
-        """Begin: join by the seeds, and probe from now on."""
+        """Join through the seeds and start probing."""
         self._knowledge.now_s = now_s
         self._repair.set_seeds(seeds)
         self._repair.join()
@@ -125,25 +125,25 @@ class Swim:
         return self._outbox.drain()
 
     def set_seeds(self, seeds: Sequence[Address]) -> None:
-        """Other places where members may be."""
+        """Replace the addresses at which to look for members."""
         self._repair.set_seeds(seeds)
 
     def announce(self, metadata: bytes, now_s: float) -> list[Effect]:
-        """Tell all members other metadata of this one; raises ValueError above 512 bytes."""
+        """Spread new metadata of this member; raises ValueError above 512 bytes."""
         self._enter(now_s)
         self._own.announce(_checked(metadata))
         self._knowledge.spread_own()
         return self._outbox.drain()
 
     def leave(self, now_s: float) -> list[Effect]:
-        """Say goodbye; timers and datagrams are to be handed in for some gossip rounds more."""
+        """Leave the farm. Keep handing in timers and datagrams until the rumour has spread."""
         self._enter(now_s)
         self._own.leave()
         self._knowledge.spread_own()
         return self._outbox.drain()
 
     def handle_datagram(self, data: bytes, source: Address, now_s: float) -> list[Effect]:
-        """Take a datagram; raises SwimError."""
+        """Handle a datagram; raises SwimError."""
         packet = decode(data, self._tag)
         self._enter(now_s)
         notice = self._knowledge.hear_sender(packet.sender, source)
@@ -152,7 +152,7 @@ class Swim:
         return self._outbox.drain()
 
     def handle_timer(self, timer: Timer, now_s: float) -> list[Effect]:
-        """A timer that was scheduled is due."""
+        """Handle a timer that is due."""
         self._enter(now_s)
         match timer:
             case Tick():
@@ -172,7 +172,10 @@ class Swim:
     def handle_stream_request(
         self, data: bytes, source: Address, now_s: float
     ) -> tuple[list[Effect], bytes | None]:
-        """Take the message of a stream that somebody opened, and the answer; raises SwimError."""
+        """Handle a message on a stream from another member; return the effects and the answer.
+
+        Raises SwimError.
+        """
         packet = decode(data, self._tag)
         self._enter(now_s)
         notice = self._knowledge.hear_sender(packet.sender, source)
@@ -181,7 +184,7 @@ class Swim:
             if isinstance(message, Ping) and message.target == self._own.record.name:
                 answer = Ack(message.sequence)
             elif isinstance(message, Exchange):
-                # What was known before goes back: the other side has the rest.
+                # The records from before the merge go back: the other side has its own already.
                 answer = self._repair.request()
                 self._knowledge.merge(message.records, source=packet.sender.name, spread=True)
         if answer is None:
@@ -190,7 +193,7 @@ class Swim:
         return self._outbox.drain(), self._outbox.message(answer, *notices)
 
     def handle_stream_answer(self, number: int, data: bytes, now_s: float) -> list[Effect]:
-        """Take the answer on a stream that this member opened; raises SwimError."""
+        """Handle the answer on a stream that this member opened; raises SwimError."""
         try:
             packet = decode(data, self._tag)
             self._enter(now_s)
@@ -200,7 +203,7 @@ class Swim:
         return self._outbox.drain()
 
     def handle_stream_failure(self, number: int) -> None:
-        """A stream that this member opened brought no answer in time."""
+        """Note that a stream of this member got no answer."""
         self._repair.ended(number)
 
     def _take_answer(self, number: int, packet: Packet) -> None:
@@ -210,15 +213,15 @@ class Swim:
             if isinstance(message, Exchange):
                 self._repair.answered(number, message, sender, self._knowledge)
             elif isinstance(message, Alive | Accusation):
-                self._hear_claim(message, sender)
+                self._hear_report(message, sender)
 
     def _enter(self, now_s: float) -> None:
-        """Note the time, and whether this process stood still."""
+        """Note the time, and detect that this process was blocked."""
         self._knowledge.now_s = now_s
         if self._tick_due_s is None or now_s - self._tick_due_s < self._timing.stall_s:
             return
         late_s = now_s - self._tick_due_s
-        # Told once per stall: the late tick itself comes later.
+        # Reported once per stall: the late tick itself comes later.
         self._tick_due_s = now_s
         self._prober.abandon()
         guard_s = GUARD_ROUNDS * self._timing.probe_interval_s
@@ -249,18 +252,18 @@ class Swim:
             case Nack():
                 self._prober.hear_nack(message, sender)
             case Exchange():
-                pass  # too large for a datagram; only a stream is answered
+                pass  # exchanges are answered on streams only: a datagram has no room for one
             case _:
                 correction = self._knowledge.correction(message)
                 if correction is not None:
                     self._send(source, correction)
-                self._hear_claim(message, sender)
+                self._hear_report(message, sender)
 
     def _send(self, address: Address, *messages: Message) -> None:
         limit = self._timing.retransmit_limit(self._members.size)
         self._outbox.send(address, messages, limit)
 
-    def _hear_claim(self, message: Alive | Accusation, sender: str) -> None:
+    def _hear_report(self, message: Alive | Accusation, sender: str) -> None:
         if isinstance(message, Alive):
             self._knowledge.hear_alive(message.record, source=sender)
         else:

@@ -1,4 +1,4 @@
-"""The other members as this one knows them, and who of them is picked."""
+"""The table of the other members, and the choice of members to contact."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Suspicion:
 
     began_s: float
     accusers: set[str]
-    """The first one and those that confirmed."""
+    """The first accuser and those that confirmed."""
 
 
 @dataclass(slots=True)
@@ -28,17 +28,17 @@ class Member:
 
     record: Record
     changed_s: float
-    """When its state or incarnation became what it is."""
+    """When its state or incarnation last changed."""
     suspicion: Suspicion | None = None
     """Set while it is suspect."""
 
     @property
     def up(self) -> bool:
-        """Whether it is alive or may still be."""
+        """Whether it is alive or only suspected."""
         return self.record.state in UP
 
-    def claim(self, accuser: str) -> Alive | Accusation:
-        """What is known of it, as a message by that accuser."""
+    def as_message(self, accuser: str) -> Alive | Accusation:
+        """Return the record as a message; an accusation names `accuser`."""
         record = self.record
         if record.state is MemberState.ALIVE:
             return Alive(record)
@@ -47,7 +47,7 @@ class Member:
 
 @dataclass(slots=True)
 class _Picks:
-    """A set of names that one of can be picked at random, in constant time."""
+    """A set of names from which random ones are picked in constant time."""
 
     names: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
@@ -64,47 +64,47 @@ class _Picks:
 
 
 class Members:
-    """Everybody else; this member itself is not in it."""
+    """The table of all other members; this member itself is not in it."""
 
     def __init__(self, rng: "Random") -> None:
         self._rng = rng
         self._by_name: dict[str, Member] = {}
         self._by_address: dict[Address, str] = {}
-        """Who announced an address last."""
+        """The member that announced each address last."""
         self._up = _Picks()
         self._down = _Picks()
         self._left = _Picks()
         self._ring: list[str] = []
-        """Whom to probe, in order; anew shuffled after each round."""
+        """The order of probes; shuffled after each round."""
         self._next = 0
 
     def __iter__(self) -> Iterator[Member]:
-        """Every member that is remembered."""
+        """Iterate over all members that are remembered."""
         return iter(self._by_name.values())
 
     def get(self, name: str) -> Member | None:
-        """The member of that name, if it is known."""
+        """Return the member of that name, or None."""
         return self._by_name.get(name)
 
     def at(self, address: Address) -> Member | None:
-        """The member that announced that address last, if it is still there."""
+        """Return the member whose address this is, or None."""
         member = self._by_name.get(self._by_address.get(address, ""))
         return member if member is not None and member.record.address == address else None
 
     @property
     def size(self) -> int:
-        """How many are up, this member included."""
+        """The number of members that are up, this one included."""
         return len(self._up.names) + 1
 
     @property
     def down(self) -> list[str]:
-        """The dead, in no order that matters; who left is not expected back."""
+        """The names of dead members, in no order. Members that left are not among them."""
         return self._down.names
 
     def learn(self, record: Record, now_s: float) -> Record | None:
-        """Take what is said of a member; what was known before, or None if that changed nothing.
+        """Apply a record of a known member; return the record before, or None without a change.
 
-        A member that was not known is put in with `put`.
+        Use `put` for an unknown member.
         """
         member = self._by_name[record.name]
         before = member.record
@@ -119,17 +119,17 @@ class Members:
         return before
 
     def put(self, record: Record, now_s: float) -> bool:
-        """Take in a member that was not known; False when there are too many."""
+        """Add an unknown member; return False when the table is full."""
         if len(self._by_name) >= RECORDS_MAX - 1:
             return False
         self._by_name[record.name] = Member(record, now_s)
-        # At a random place, lest all members probe a new one at the same moment.
+        # At a random place, so that not all members probe a new one at the same moment.
         self._ring.insert(self._rng.randint(0, len(self._ring)), record.name)
         self._index(record)
         return True
 
     def forget_left(self, before_s: float) -> None:
-        """Drop who left before that moment."""
+        """Remove the members that left before that moment."""
         for name in list(self._left.names):
             member = self._by_name[name]
             if member.changed_s < before_s:
@@ -139,7 +139,7 @@ class Members:
                 self._ring.remove(name)
 
     def next_to_probe(self) -> Member | None:
-        """The next in the round that is up; None when nobody is."""
+        """Return the next member of the round that is up; None when none is."""
         for _ in range(2 * len(self._ring)):
             if self._next >= len(self._ring):
                 self._rng.shuffle(self._ring)
@@ -151,7 +151,7 @@ class Members:
         return None
 
     def some_up(self, count: int, without: str = "") -> list[Member]:
-        """Up to so many different members that are up, at random."""
+        """Return up to `count` random members that are up, without the named one."""
         names = self._up.names
         picked = self._rng.sample(names, min(len(names), count + 1))
         return [self._by_name[name] for name in picked if name != without][:count]

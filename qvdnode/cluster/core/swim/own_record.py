@@ -1,4 +1,4 @@
-"""What this member says of itself, and how it answers what others say of it."""
+"""This member's own record, and its answers to reports about itself."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,13 +13,13 @@ from qvdnode.wire.swim import (
 
 
 class Answer(Enum):
-    """What to do about a claim that concerns this member."""
+    """What to do about a report on this member."""
 
     NOTHING = auto()
     REFUTE = auto()
-    """The own record was renewed; pass it on."""
+    """The own record was renewed; spread it."""
     RAISE_EPOCH = auto()
-    """The same, with a higher start epoch: this node's record of it was behind."""
+    """The same, with a raised start epoch: the one that this node had stored was too low."""
     CONFLICT = auto()
     """Another process uses this member's name."""
 
@@ -32,28 +32,28 @@ class OwnRecord:
 
     @property
     def leaving(self) -> bool:
-        """Whether it said goodbye; it answers no more then."""
+        """Whether this member has left; it refutes nothing then."""
         return self.record.state is MemberState.LEFT
 
     def renew(self, *, counter: int = 0) -> None:
-        """Move on to the next incarnation, at least behind that counter."""
+        """Start the next incarnation, with a counter greater than `counter` and than its own."""
         epoch, instance, own = self.record.incarnation
         incarnation = Incarnation(epoch, instance, max(own, counter) + 1)
         self.record = self.record._replace(incarnation=incarnation)
 
     def announce(self, metadata: bytes) -> None:
-        """Take other metadata, which needs a new incarnation to spread."""
+        """Set new metadata, in a new incarnation so that it spreads."""
         self.record = self.record._replace(metadata=metadata)
         self.renew()
 
     def leave(self) -> None:
-        """Say goodbye."""
+        """Set the state to LEFT."""
         self.record = self.record._replace(state=MemberState.LEFT)
 
     def answer(
         self, state: MemberState, incarnation: Incarnation, address: Address | None
     ) -> Answer:
-        """Judge a claim about a member of this name; `address` is None where the claim has none."""
+        """Answer a report about a member of this name; `address` is None if the report has none."""
         own = self.record.incarnation
         if self.leaving or incarnation < own:
             return self._answer_older(incarnation, address)
@@ -73,10 +73,10 @@ class OwnRecord:
     def _answer_newer(
         self, state: MemberState, incarnation: Incarnation, address: Address | None
     ) -> Answer:
-        """Another process of this name started later, as far as the epochs tell.
+        """Answer a report about a process of this name with a higher epoch.
 
-        At this member's own address that was its own former process. Elsewhere it is another node
-        with this name, whose place is taken only once it is gone.
+        At this member's own address it was this node's earlier process: raise the epoch. At another
+        address it is a second node with this name: a conflict until that node is dead or has left.
         """
         gone = state in (MemberState.DEAD, MemberState.LEFT)
         if not gone and address is None:

@@ -1,4 +1,4 @@
-"""Probes one member after another: directly, then through others and over TCP."""
+"""Probes one member after another: first directly, then through helpers and over TCP."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from random import Random
 
 RELAYS_MAX: Final = 1024
-"""Pings for others that wait for their answer at one time."""
+"""How many pings for other members may wait for their answer at one time."""
 
 
 @dataclass(slots=True)
@@ -34,9 +34,9 @@ class Probe:
     sequence: int
     target: str
     incarnation: Incarnation
-    """Of the target when the probe began; a process that replaced it is not accused."""
+    """Of the target when the probe began; a later process of that name is not accused."""
     helpers: set[str] = field(default_factory=set)
-    """Who was asked to ping the target."""
+    """The members that were asked to ping the target."""
     nacks: int = 0
     stream: int = 0
     """The number of the ping over TCP; 0 before there is one."""
@@ -46,16 +46,16 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A ping for somebody else."""
+    """A ping on behalf of another member."""
 
-    asker: Address
+    requester: Address
     sequence: int
-    """The asker's."""
+    """The number in the requester's message."""
     target: str
 
 
 class Prober:
-    """This member's own probes, and those that it does for others."""
+    """This member's own probes, and its pings on behalf of others."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Prober:
         self._relays: dict[int, Relay] = {}
 
     def tick(self) -> None:
-        """Judge the probe that is under way and begin the next, unless this member is not well."""
+        """Conclude the current probe and begin the next; a bad health score skips ticks."""
         self._ticks_left -= 1
         if self._ticks_left > 0:
             return
@@ -86,11 +86,11 @@ class Prober:
             self._begin(member)
 
     def abandon(self) -> None:
-        """Forget the probe under way: this process stood still and may have missed its answer."""
+        """Drop the current probe: this process was blocked and may have missed the answer."""
         self._probe = None
 
     def timed_out(self, timer: ProbeTimeout) -> None:
-        """Ask others and try TCP, if the probe is still under way without an answer."""
+        """Ask helpers and try TCP, if the current probe still has no answer."""
         probe = self._probe
         if probe is None or probe.sequence != timer.sequence or probe.answered:
             return
@@ -107,7 +107,7 @@ class Prober:
         probe.stream = self._outbox.open_stream(address, ping, limit_s)
 
     def hear_ack(self, ack: Ack, sender: str) -> None:
-        """An answer to a probe, or to a ping for somebody else, which is passed on."""
+        """Take an answer to a probe, or pass on an answer to a ping for another member."""
         probe = self._probe
         if probe is not None and ack.sequence == probe.sequence:
             if sender == probe.target or sender in probe.helpers:
@@ -116,34 +116,34 @@ class Prober:
         relay = self._relays.get(ack.sequence)
         if relay is not None and sender == relay.target:
             del self._relays[ack.sequence]
-            self._send(relay.asker, Ack(relay.sequence))
+            self._send(relay.requester, Ack(relay.sequence))
 
     def hear_nack(self, nack: Nack, sender: str) -> None:
-        """A member that was asked for help is there, but got no answer either."""
+        """Count a helper that answered, but got no answer from the target."""
         probe = self._probe
         if probe is not None and nack.sequence == probe.sequence and sender in probe.helpers:
             probe.nacks += 1
 
     def hear_stream(self, number: int, messages: tuple[Message, ...], sender: str) -> None:
-        """An answer over TCP."""
+        """Take an answer over TCP."""
         probe = self._probe
         if probe is not None and number == probe.stream and sender == probe.target:
             probe.answered_over_tcp = Ack(probe.sequence) in messages
 
-    def relay(self, request: IndirectPing, asker: Address) -> None:
-        """Ping a member for somebody else."""
+    def relay(self, request: IndirectPing, requester: Address) -> None:
+        """Ping a member on behalf of another one."""
         if len(self._relays) >= RELAYS_MAX:
             return
         sequence = self._next_sequence()
-        self._relays[sequence] = Relay(asker, request.sequence, request.target)
+        self._relays[sequence] = Relay(requester, request.sequence, request.target)
         self._send(request.address, Ping(sequence, request.target))
         self._outbox.schedule(RelayTimeout(sequence), self._timing.relay_timeout_s)
 
     def relay_timed_out(self, timer: RelayTimeout) -> None:
-        """Tell the asker that there was no answer, if so."""
+        """Tell the requester that the target did not answer, if so."""
         relay = self._relays.pop(timer.sequence, None)
         if relay is not None:
-            self._send(relay.asker, Nack(relay.sequence))
+            self._send(relay.requester, Nack(relay.sequence))
 
     def _begin(self, member: Member) -> None:
         self._probe = Probe(self._next_sequence(), member.record.name, member.record.incarnation)
@@ -152,8 +152,8 @@ class Prober:
         if member.record.state is MemberState.ALIVE:
             self._send(member.record.address, ping)
         else:
-            # A suspect should hear of it at once, to refute it.
-            accusation = member.claim(self._knowledge.own_name)
+            # A suspect must hear of the suspicion at once, to refute it.
+            accusation = member.as_message(self._knowledge.own_name)
             self._send(member.record.address, accusation, ping)
 
     def _conclude(self) -> None:
@@ -165,7 +165,7 @@ class Prober:
             if not probe.answered:
                 self._outbox.notify(UdpUnanswered(probe.target))
             return
-        # Helpers from whom not even a Nack came say that the trouble is on this side.
+        # Helpers that sent not even a Nack suggest that this member's own network is at fault.
         missing = len(probe.helpers) - probe.nacks
         self._knowledge.health.worsen(missing if probe.helpers else 1)
         self._knowledge.accuse(probe.target, probe.incarnation)

@@ -1,6 +1,7 @@
-"""Exchanges everything with one member at a time: to join, to repair, and to find who is down.
+"""Exchanges all records with one member at a time: to join, and to repair what gossip missed.
 
-Rumours can die out, and after a partition none are left: what repairs that is not optional.
+Each rumour is sent a limited number of times, so a member can miss it, and after a partition no
+rumours are left: without exchanges the views would never become the same again.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ EXCHANGE_LIMIT_S: Final = 10.0
 
 
 class Repair:
-    """This member's own exchanges, and its answers to those of others."""
+    """This member's own exchanges, and its answers to exchanges of others."""
 
     def __init__(
         self,
@@ -41,20 +42,20 @@ class Repair:
         self._seeds: tuple[Address, ...] = ()
         self._since_attempt_s = 0.0
         self._waiting: dict[int, bool] = {}
-        """Own exchanges that have no answer yet, and whether they are to join."""
+        """The numbers of own exchanges without an answer yet, and whether they were for joining."""
 
     def set_seeds(self, seeds: Sequence[Address]) -> None:
-        """Where members may be that are not known; tried for ever while nobody known is there."""
+        """Set addresses to try again and again while no known member is there."""
         self._seeds = tuple(seeds)
 
     def join(self) -> None:
         """Ask some seeds for the members."""
-        strangers = self._strangers()
-        for address in self._rng.sample(strangers, min(JOIN_SEEDS, len(strangers))):
+        seeds = self._unknown_seeds()
+        for address in self._rng.sample(seeds, min(JOIN_SEEDS, len(seeds))):
             self._ask(address, joining=True)
 
     def begin(self) -> None:
-        """Schedule the first exchange, soon: many that start at once miss each other's rumours."""
+        """Schedule the first exchange soon: members that start together miss rumours."""
         soon_s = self._rng.uniform(0, self._timing.reconnect_interval_s)
         self._outbox.schedule(ExchangeDue(), soon_s)
 
@@ -65,30 +66,30 @@ class Repair:
         self._outbox.schedule(ExchangeDue(), self._timing.exchange_s(self._members.size))
 
     def tick(self) -> None:
-        """Try somebody who is down: often when alone, else so that all members share the work."""
+        """Try a dead member or an unknown seed: often when alone, else all members share this."""
         self._since_attempt_s += self._timing.probe_interval_s
         alone = self._members.size == 1
         interval_s = self._timing.probe_interval_s if alone else self._timing.reconnect_interval_s
         if self._since_attempt_s < interval_s or len(self._waiting) >= JOIN_SEEDS:
             return
         self._since_attempt_s = 0.0
-        addresses = [*self._down_addresses(), *self._strangers()]
+        addresses = [*self._down_addresses(), *self._unknown_seeds()]
         if addresses and self._rng.random() < len(addresses) / self._members.size:
             self._ask(self._rng.choice(addresses), joining=alone)
 
     def request(self) -> Exchange:
-        """The answer to an exchange of somebody else's."""
+        """Return this member's records, as the answer to an exchange."""
         return Exchange(joining=False, records=self._records())
 
     def answered(self, number: int, exchange: Exchange, sender: str, knowledge: Knowledge) -> None:
-        """Take the answer to an own exchange; one that nobody waits for is ignored."""
+        """Merge the answer to an own exchange; ignore an unexpected one."""
         joining = self._waiting.pop(number, None)
         if joining is not None:
-            # All but the one who joins know these members, and are to hear of it alone.
+            # While joining, the others know these members already: spread nothing but oneself.
             knowledge.merge(exchange.records, source=sender, spread=not joining)
 
     def ended(self, number: int) -> None:
-        """A stream has ended, with an answer or without."""
+        """Note that a stream has ended, with an answer or without."""
         self._waiting.pop(number, None)
 
     def _ask(self, address: Address, *, joining: bool) -> None:
@@ -103,8 +104,8 @@ class Repair:
         down = map(self._members.get, self._members.down)
         return [member.record.address for member in down if member is not None]
 
-    def _strangers(self) -> list[Address]:
-        """Seeds at which nobody is known, or only somebody who left."""
+    def _unknown_seeds(self) -> list[Address]:
+        """Return the seeds at which no member is known, or only one that left."""
         return [
             seed
             for seed in self._seeds

@@ -1,27 +1,27 @@
-"""What is to be passed on: at most one rumour per member, each a limited number of times."""
+"""The news to spread: at most one rumour per member, each sent a limited number of times."""
 
 from collections.abc import Iterator
 
 
 class Rumours:
-    """Encoded messages by the member that they are about; those sent least often go first."""
+    """Encoded messages by the member they are about; those sent least often go first."""
 
     def __init__(self) -> None:
         self._by_count: list[dict[str, bytes]] = [{}]
-        """Rumours by how often they were sent, each in the order of their coming."""
+        """Rumours by how often they were sent, in order of arrival."""
 
     def __len__(self) -> int:
-        """How many rumours wait."""
+        """Return the number of rumours."""
         return sum(map(len, self._by_count))
 
     def add(self, name: str, message: bytes) -> None:
-        """Pass this on, instead of what was said of that member before."""
+        """Add a rumour; it replaces the older one about that member."""
         for waiting in self._by_count:
             waiting.pop(name, None)
         self._by_count[0][name] = message
 
     def take(self, room_bytes: int, limit: int) -> list[bytes]:
-        """What goes into a packet with so much room; what was sent `limit` times is forgotten."""
+        """Return the rumours for a packet with this room; forget those sent `limit` times."""
         taken: list[bytes] = []
         moved: list[tuple[int, str, bytes]] = []
         for count, name, message in self._waiting():
@@ -35,7 +35,7 @@ class Rumours:
             del self._by_count[count][name]
             if count + 1 < limit:
                 self._by_count[count + 1][name] = message
-        # The limit falls as members go.
+        # The limit falls when members leave.
         for waiting in self._by_count[limit:]:
             waiting.clear()
         return taken

@@ -11,35 +11,35 @@ class Timing:
     probe_interval_s: float = 1.0
     """Between two probes of a healthy member; also the interval of the tick."""
     probe_timeout_s: float = 0.5
-    """For an answer to a ping, before others are asked. Shorter than the interval."""
+    """For the answer to a ping, before helpers are asked. Shorter than the interval."""
     relay_timeout_s: float = 0.4
-    """For an answer to a ping on behalf of another; shorter, so that a Nack still counts there."""
+    """For the answer to a ping on behalf of another; shorter, so that a Nack arrives in time."""
     indirect_probes: int = 3
     suspicion_multiplier: int = 4
     suspicion_max_multiplier: int = 6
-    """The longest suspicion over the shortest."""
+    """The ratio of the longest suspicion to the shortest."""
     health_max: int = 7
     gossip_interval_s: float = 0.2
     gossip_members: int = 3
-    """Members that each round of gossip goes to."""
+    """How many members each round of gossip goes to."""
     gossip_to_dead_s: float = 30.0
-    """How long a dead member still gets gossip, from which it learns to refute."""
+    """How long a dead member still gets gossip, so that it can refute its death."""
     retransmit_multiplier: int = 4
     exchange_interval_s: float = 30.0
-    """Between two exchanges of everything with a random member, below 33 members."""
+    """Between two full exchanges with a random member, below 33 members."""
     reconnect_interval_s: float = 10.0
-    """Between two attempts at a member or seed that is down."""
+    """Between two attempts to reach a member or seed that is down."""
     left_kept_s: float = 86400.0
-    """How long a member that left is remembered, lest an old rumour brings it back."""
+    """How long a member that left is remembered, so that no old rumour brings it back."""
     stall_s: float = 0.5
-    """A tick that is this late says that this process stood still."""
+    """A tick this late means that this process was blocked."""
     packet_max_bytes: int = 1400
-    """Of a datagram's content."""
+    """The largest datagram, without UDP and IP headers."""
     packet_overhead_bytes: int = 29
-    """Of that, what encryption adds."""
+    """What encryption adds, as a part of `packet_max_bytes`."""
 
     def __post_init__(self) -> None:
-        """Refuse values that contradict each other; raises ValueError."""
+        """Raise ValueError for values that contradict each other."""
         if not 0 < self.probe_timeout_s < self.probe_interval_s:
             raise ValueError("probe_timeout_s must lie between 0 and probe_interval_s")
         if not 0 < self.relay_timeout_s < self.probe_interval_s - self.probe_timeout_s:
@@ -48,14 +48,15 @@ class Timing:
             raise ValueError("packet_max_bytes must lie between 1200 and 1400")
 
     def suspicion_min_s(self, members: int) -> float:
-        """The shortest suspicion in a farm of so many."""
+        """Return the shortest suspicion in a farm of this size."""
         return self.suspicion_multiplier * max(1.0, math.log10(members)) * self.probe_interval_s
 
     def suspicion_s(self, members: int, confirmations: int) -> float:
-        """How long a suspicion lasts that so many others confirmed.
+        """Return how long a suspicion with so many confirmations lasts.
 
-        It starts long, and each independent confirmation shortens it: what only one member sees is
-        likely that member's own trouble. With too few members to confirm it is short at once.
+        It starts long, and each independent confirmation shortens it: a failure that only one
+        member sees is likely that member's own fault. With too few members to confirm, the
+        suspicion is short at once.
         """
         shortest_s = self.suspicion_min_s(members)
         wanted = self.suspicion_multiplier - 2
@@ -67,10 +68,10 @@ class Timing:
         return max(shortest_s, longest_s - (longest_s - shortest_s) * part)
 
     def retransmit_limit(self, members: int) -> int:
-        """How often each member passes a rumour on."""
+        """Return how often each member sends a rumour."""
         return self.retransmit_multiplier * math.ceil(math.log10(members + 1))
 
     def exchange_s(self, members: int) -> float:
-        """Between two exchanges in a farm of so many: what all send together must not explode."""
+        """Return the time between two exchanges; it grows with the farm to limit the traffic."""
         # The values of memberlist, so that the farms compare.
         return self.exchange_interval_s * max(1, math.ceil(math.log2(members) - 5) + 1)

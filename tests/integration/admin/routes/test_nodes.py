@@ -5,14 +5,18 @@ from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.fleet import FakeFleet
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import Furniture, order_of
 from tests.integration.admin.parts_for_tests import NotReady
+from tests.integration.admin.sample_farm import SampleFarm, order_of
 
 
 async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
     node = (await api.get("/node")).body
     assert node["name"] == "node1"
     assert node["not_ready"] is None
+    assert node["drivers"] == [
+        {"name": "kvm", "version": None, "problem": "/dev/kvm is missing"},
+        {"name": "lxc", "version": "LXC 5.0.2", "problem": None},
+    ]
     assert node["load"] == {"guests": {}, "viewers": 0, "waiting": 0, "memory_promised_mib": 0}
     assert node["limits"]["memory_total_mib"] == 16_384
     assert node["limits"]["disk"] == [
@@ -23,11 +27,11 @@ async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
 async def test_a_node_is_shown_with_what_it_carries(
     parts: AdminParts,
     api: CheckedApi,
-    furniture: Furniture,
+    farm: SampleFarm,
     fleet: FakeFleet,
     not_ready: NotReady,
 ) -> None:
-    order = await order_of(parts, furniture)
+    order = await order_of(parts, farm)
     fleet.put(order, VmState.RUNNING, DisplayState.CONNECTED, viewer=True, queue_place=1)
     not_ready.reason = "The disk is full."
     node = (await api.get("/node")).body
@@ -41,24 +45,24 @@ async def test_a_node_is_shown_with_what_it_carries(
 
 
 async def test_all_nodes_of_the_farm_are_listed(api: CheckedApi, parts: AdminParts) -> None:
-    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    await parts.nodes.join("node1", "boot-1", "10.0.0.1", ["lxc"])
     nodes = (await api.get("/nodes"))["items"]
-    assert [(item["name"], item["address"], item["alive"]) for item in nodes] == [
-        ("node1", "10.0.0.1", True)
+    assert [(item["name"], item["address"], item["alive"], item["drivers"]) for item in nodes] == [
+        ("node1", "10.0.0.1", True, ["lxc"])
     ]
 
 
 async def test_a_node_that_is_gone_is_given_up_and_its_desktops_are_free(
-    api: CheckedApi, parts: AdminParts, furniture: Furniture, database: Database
+    api: CheckedApi, parts: AdminParts, farm: SampleFarm, database: Database
 ) -> None:
     seat = await parts.nodes.join("gone", "boot-1", "10.0.0.2")
-    await Ownership(database, seat).acquire(VmId(furniture.vm_id))
+    await Ownership(database, seat).acquire(VmId(farm.vm_id))
     path = f"/nodes/{seat.node_id}/fence"
     refused = await api.call("POST", path, status=409)
     assert "gone is not gone" in refused["detail"]
     await parts.nodes.renew(seat.node_id, seat.epoch, -60)
     assert (await api.call("POST", path, status=200)).body == {"vms_stopped": 1}
-    assert (await api.get(f"/vms/{furniture.vm_id}"))["state"] == "stopped"
+    assert (await api.get(f"/vms/{farm.vm_id}"))["state"] == "stopped"
     states = {item["name"]: item["state"] for item in (await api.get("/nodes"))["items"]}
     assert states["gone"] == "fenced"
     audited = (await api.get("/audit"))["items"]

@@ -53,8 +53,7 @@ async def node(parts: AdminParts, tmp_path: Path) -> AsyncIterator[LiveNode]:
     socket = listen("127.0.0.1", 0, section="admin")
     port = int(socket.getsockname()[1])
     _number, token = await parts.accounts.operators.issue("tests")
-    context = identity.context()
-    async with listener.serving(parts, SystemClock(), socket, context, AdminSettings()):
+    async with listener.serving(parts, SystemClock(), socket, identity.context, AdminSettings()):
         yield LiveNode(f"https://127.0.0.1:{port}", identity.fingerprint(), token)
 
 

@@ -4,64 +4,27 @@ import asyncio
 import os
 import shutil
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qvdnode.host import loop_files, mounts
-from qvdnode.image.core.home_snapshot import BLOCK_BYTES, Entry, Head, Kind, Snapshot
-from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.home_backup import work
 from qvdnode.image.home_backup.access import lent
-from qvdnode.image.home_backup.store import HomeStore, opened
-from qvdnode.image.homes import HOME_UID, Homes
-from qvdnode.image.layout import Layout
-from qvdnode.image.settings import ImageSettings, SizeLimits
-from qvdnode.image.size_limit import LoopLimit
+from qvdnode.image.home_backup.store import opened
+from qvdnode.image.homes import HOME_UID
 from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound, PartGone
-from qvdnode.model.ids import Generation, UserId, VmId
+from tests.integration.image.home_backup.lab import (
+    ALICE,
+    BOB,
+    FIRST,
+    MIB,
+    SECOND,
+    THIRD,
+    Lab,
+)
 
 pytestmark = pytest.mark.mounts
-
-ALICE, BOB = UserId(5), UserId(6)
-HOLDER = (VmId(7), Generation(1))
-OWNERS = {ALICE: work.Owner("alice", "acme")}
-FIRST, SECOND, THIRD = (f"2026-11-0{day}T10-00-00Z" for day in (1, 2, 3))
-MIB = 1 << 20
-
-
-class Lab:
-    """A state folder with homes in files, and a backup."""
-
-    def __init__(self, settings: ImageSettings) -> None:
-        self.settings = replace(settings, size_limits=SizeLimits.LOOP)
-        self.layout = Layout(settings.state_dir)
-        self.homes = Homes(self.layout, QuotaProjects(settings.quota_project_base))
-        self.folder = settings.state_dir / "backup"
-
-    async def acquire(self, user_id: UserId = ALICE) -> Path:
-        return await self.homes.acquire(user_id, HOLDER, 32, LoopLimit())
-
-    async def release(self, user_id: UserId = ALICE) -> None:
-        await self.homes.release(user_id, HOLDER)
-
-    async def save(self, moment: str = FIRST) -> dict[int, work.Saved]:
-        told: list[work.Saved] = []
-        with opened(self.folder, make=True) as store:
-            await work.save(self.layout, store, OWNERS, moment, told.append)
-        return {saved.user_id: saved for saved in told}
-
-    def found(self, store: HomeStore, at: str = "") -> Snapshot:
-        return work.find(store, "alice", "acme", at)
-
-    def blocks(self) -> list[Path]:
-        return sorted(self.folder.glob("blocks/*/*"))
-
-
-@pytest.fixture
-def lab(settings: ImageSettings) -> Lab:
-    return Lab(settings)
 
 
 def fill(home: Path) -> None:
@@ -237,25 +200,6 @@ async def test_a_home_that_cannot_be_opened_does_not_keep_others_from_it(lab: La
     await lab.release()
 
 
-async def test_what_a_user_makes_to_harm_is_left_out_and_named(lab: Lab) -> None:
-    home = await lab.acquire()
-    deep = os.open(home, os.O_RDONLY)
-    for _ in range(300):
-        os.mkdir("d", dir_fd=deep)
-        inner = os.open("d", os.O_RDONLY, dir_fd=deep)
-        os.close(deep)
-        deep = inner
-    os.close(deep)
-    os.mknod(home / "disk", 0o600 | stat.S_IFBLK, os.makedev(7, 0))
-    saved = (await lab.save())[ALICE]
-    assert saved.failure == ""
-    assert [line.split(" ", 1)[1] for line in saved.left_out] == [
-        "lies in more than 200 folders",
-        "is a device",
-    ]
-    await lab.release()
-
-
 async def test_what_does_not_fit_leaves_the_home_as_it_was(lab: Lab) -> None:
     home = await lab.acquire()
     (home / "big").write_bytes(os.urandom(14 * MIB))
@@ -278,28 +222,4 @@ async def test_a_backup_that_was_cut_off_is_not_there(lab: Lab) -> None:
     await lab.save()
     assert list((lab.folder / "new").iterdir()) == []
     assert len(lab.blocks()) == 1
-    await lab.release()
-
-
-async def test_a_folder_that_its_user_put_there_instead_is_not_filled(
-    lab: Lab, tmp_path: Path
-) -> None:
-    await lab.acquire()
-    theirs = Entry("x", Kind.FILE, 0o644, HOME_UID, HOME_UID, 1, size=BLOCK_BYTES)
-    with opened(lab.folder, make=True) as store:
-        store.add(Snapshot(Head(5, "alice", "acme", FIRST, 0), (theirs,)))
-        (tmp_path / "theirs").mkdir()
-        os.chown(tmp_path / "theirs", HOME_UID, HOME_UID)
-        place = os.open(tmp_path, os.O_RDONLY)
-        with pytest.raises(Conflict, match="replaced"):
-            await asyncio.to_thread(
-                work._write,
-                place,
-                "theirs",
-                store,
-                (theirs,),
-                HOME_UID,
-            )
-        os.close(place)
-    assert list((tmp_path / "theirs").iterdir()) == []
     await lab.release()

@@ -14,6 +14,7 @@ from qvdnode.host.probes.accounts import AccountFacts, OwnedIds
 from qvdnode.host.probes.mapped_mounts import MountFacts
 from qvdnode.host.probes.programs import parse_package_list
 from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.model.guest import DriverCheck
 
 START, COUNT = 0x7000_0000, 0x1000_0000
 DISK = DiskFacts(Path("/var/lib"), 9000, 2048, True, None, MountFacts(None, None))
@@ -53,7 +54,7 @@ def test_ids_of_another_node_of_the_host_are_an_error() -> None:
     found = guests.ids(AccountFacts((), (), ()), START, COUNT, "/srv/other")
     assert found.level is Level.ERROR
     assert "/srv/other" in found.text
-    assert "vm.id_base" in found.mend
+    assert "vm.id_base" in found.fix
 
 
 def test_a_good_disk_has_nothing_to_mend() -> None:
@@ -93,7 +94,6 @@ def test_all_programs_are_fine() -> None:
 @pytest.mark.parametrize(
     ("facts", "subject", "level"),
     [
-        (without("lxc-start"), "lxc-start", Level.ERROR),
         (without("mke2fs"), "mke2fs", Level.ERROR),
         (without("nxproxy"), "nxproxy", Level.WARNING),
         (without("bwrap"), "bwrap", Level.WARNING),
@@ -109,11 +109,33 @@ def test_each_missing_program_is_told(facts: ProgramFacts, subject: str, level: 
     assert worst(guests.programs(facts)) == [(subject, level)]
 
 
+WORKS = DriverCheck(version="LXC 5.0.2")
+BROKEN = DriverCheck(problem="lxc-start is not installed", fix="Run: apt-get install lxc")
+
+
+@pytest.mark.parametrize(
+    ("checks", "levels"),
+    [
+        ({"lxc": WORKS}, {"driver lxc": Level.OK}),
+        ({"lxc": BROKEN}, {"driver lxc": Level.ERROR}),
+        ({"kvm": WORKS, "lxc": BROKEN}, {"driver kvm": Level.OK, "driver lxc": Level.WARNING}),
+        ({"kvm": BROKEN, "lxc": BROKEN}, {"driver kvm": Level.ERROR, "driver lxc": Level.ERROR}),
+    ],
+)
+def test_each_driver_is_told_and_one_that_works_is_enough(
+    checks: dict[str, DriverCheck], levels: dict[str, Level]
+) -> None:
+    found = guests.drivers(checks)
+    assert {finding.subject: finding.level for finding in found} == levels
+    fixes = {finding.fix for finding in found if finding.level is not Level.OK}
+    assert fixes <= {BROKEN.fix}
+
+
 @pytest.mark.parametrize("item", guests.PROGRAMS)
-def test_the_mend_names_a_package_of_the_list(item: Program) -> None:
+def test_the_fix_names_a_package_of_the_list(item: Program) -> None:
     found = guests.program(item, None)
     packages = parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
-    assert found.mend.removeprefix("Run: apt-get install ") in packages
+    assert found.fix.removeprefix("Run: apt-get install ") in packages
 
 
 def test_an_old_python_is_an_error() -> None:

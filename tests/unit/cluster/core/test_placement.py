@@ -21,8 +21,9 @@ IDLE = Load(
     start_tokens_free=6,
     cores=16,
     run_queue=0.0,
+    drivers=frozenset({"lxc"}),
 )
-WISH = Wish(memory_mib=1024)
+WISH = Wish(memory_mib=1024, driver="lxc")
 
 
 def node(number: int, **figures: object) -> Load:
@@ -48,7 +49,7 @@ def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:
             {"start_tokens_free": 0, "starts_waiting": 1, "starts_waiting_max": 1},
             "1 desktop waits",
         ),
-        ({"memory_full_pct": 5.1}, "want of memory"),
+        ({"memory_full_pct": 5.1}, "wait for memory"),
     ],
 )
 def test_a_node_that_cannot_is_refused_with_the_reason(
@@ -132,7 +133,9 @@ CANDIDATES = st.lists(
 
 
 @given(CANDIDATES, st.integers(1, 4), st.integers())
-def test_whoever_is_ranked_can_take_it(candidates: list[Candidate], sample: int, seed: int) -> None:
+def test_every_ranked_node_can_take_the_vm(
+    candidates: list[Candidate], sample: int, seed: int
+) -> None:
     placement = place(WISH, candidates, random.Random(seed), sample=sample)
     loads = {c.load.node_id: c.load for c in candidates}
     ranked = [r.node_id for r in placement.ranked]

@@ -41,6 +41,27 @@ def test_a_clean_path_never_leads_up(name: str) -> None:
     assert not any("/" in part for part in parts)
 
 
+def test_folders_without_an_entry_of_their_own_count() -> None:
+    counting = tally(max_entries=7)
+    folder = replace(FILE, kind=EntryKind.FOLDER)
+    for entry in (
+        replace(FILE, name="a/b/c/file", size=10),  # makes a, a/b and a/b/c
+        replace(FILE, name="a/b/c/other", size=0),
+        replace(folder, name="a/b"),
+        replace(folder, name="a/b/c"),
+    ):
+        counting.take(entry)
+    assert counting.entries == 7
+    assert counting.space_bytes == 7 * 4096 + 10
+    with pytest.raises(BadImage, match="more than 7 files"):
+        counting.take(replace(folder, name="d"))
+
+
+def test_a_deep_path_costs_what_it_makes() -> None:
+    with pytest.raises(BadImage, match="more than 100 files"):
+        tally().take(replace(FILE, name="d/" * 200 + "f"))
+
+
 def test_a_windows_image_is_told_by_its_folders() -> None:
     assert is_windows(("Windows", "System32", "ntdll.dll"))
     assert is_windows(("c", "WINDOWS", "system32"))
@@ -87,14 +108,22 @@ def test_sizes_add_up_but_only_those_of_files() -> None:
     assert counting.size_bytes == 10
 
 
-def test_a_file_may_not_be_there_twice_but_a_folder_may() -> None:
+@pytest.mark.parametrize("name", ["dev/sda", "./dev/pts/0", "dev//console"])
+@pytest.mark.parametrize("kind", EntryKind)
+def test_what_lies_in_dev_is_counted_and_left_out(name: str, kind: EntryKind) -> None:
     counting = tally()
-    folder = replace(FILE, name="etc", kind=EntryKind.FOLDER, size=0)
-    counting.take(folder)
-    counting.take(folder)
-    counting.take(FILE)
-    with pytest.raises(BadImage, match="twice"):
-        counting.take(replace(FILE, name="./etc//passwd"))
+    assert counting.take(replace(FILE, name=name, kind=kind)) is None
+    assert counting.entries == 1
+
+
+@pytest.mark.parametrize("name", ["dev", "./dev/", "device/x", "usr/dev/x"])
+def test_other_folders_of_such_a_name_are_taken(name: str) -> None:
+    assert tally().take(replace(FILE, name=name, kind=EntryKind.FOLDER)) is not None
+
+
+def test_nothing_leads_out_of_the_image_by_way_of_dev() -> None:
+    with pytest.raises(BadImage, match="leads out"):
+        tally().take(replace(FILE, name="dev/../../etc/passwd"))
 
 
 @pytest.mark.parametrize(

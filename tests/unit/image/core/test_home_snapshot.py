@@ -3,11 +3,12 @@
 import hashlib
 import json
 import zlib
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import pytest
 
+from qvdnode.image.core import home_snapshot
 from qvdnode.image.core.home_snapshot import (
     Entry,
     Head,
@@ -30,7 +31,10 @@ ALL = Snapshot(HEAD, (HOME, DOCS, FILE, OTHER, LINK, replace(FILE, path="docs2")
 
 
 def sealed(*lines: Any) -> bytes:
-    text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    return sealed_text(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+
+def sealed_text(text: bytes) -> bytes:
     return zlib.compress(text + hashlib.sha256(text).hexdigest().encode())
 
 
@@ -46,6 +50,65 @@ def test_it_is_read_as_it_was_written() -> None:
 def test_what_is_damaged_or_newer_is_refused(content: bytes) -> None:
     with pytest.raises(Invalid):
         decode(content)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [None],
+        [[1, 5, "alice", "acme", HEAD.made_at, 0]],
+        [[2, 5, "alice", "acme", HEAD.made_at, 0], astuple(HOME)],
+        [[1, 5, "alice", "acme", "../../../../etc", 0], astuple(HOME)],
+        [[1, 5, "alice", "acme", HEAD.made_at + "/x", 0], astuple(HOME)],
+        [[1, -5, "alice", "acme", HEAD.made_at, 0], astuple(HOME)],
+        [[1, 5, "alice", "acme", HEAD.made_at, 1 << 40], astuple(HOME)],
+        [[1, *astuple(HEAD)], ["a"]],
+        [[1, *astuple(HEAD)], [["a"]] * 12],
+    ],
+)
+def test_what_is_no_snapshot_is_refused(lines: list[Any]) -> None:
+    with pytest.raises(Invalid):
+        decode(sealed(*lines))
+
+
+def test_json_without_end_is_refused() -> None:
+    with pytest.raises(Invalid):
+        decode(sealed_text(b"[" * 100_000 + b"\n"))
+
+
+def test_what_grows_beyond_measure_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home_snapshot, "TEXT_BYTES_MAX", 100_000)
+    with pytest.raises(Invalid, match="longer"):
+        decode(sealed_text(bytes(100_000)))
+    with pytest.raises(Invalid, match="do not fit"):
+        encode(Snapshot(HEAD, (HOME,) * 2_000))
+
+
+@pytest.mark.parametrize(
+    ("entry", "changes"),
+    [
+        (FILE, {"mode": 0o100644}),
+        (FILE, {"mode": -1}),
+        (FILE, {"mode": "0644"}),
+        (FILE, {"owner": 0xFFFF_FFFF}),
+        (FILE, {"group": 1.0}),
+        (FILE, {"size": True}),
+        (FILE, {"modified_ns": 1 << 70}),
+        (FILE, {"blocks": ((7, DIGEST),)}),
+        (FILE, {"blocks": ((-1, DIGEST),)}),
+        (FILE, {"attributes": (("security.capability", "00"),)}),
+        (FILE, {"attributes": (("trusted.overlay.redirect", "00"),)}),
+        (FILE, {"attributes": (("user.tag", "zz"),)}),
+        (FILE, {"path": 7}),
+        (FILE, {"kind": "device"}),
+        (LINK, {"target": ""}),
+        (LINK, {"target": "a\0b"}),
+    ],
+)
+def test_what_can_be_true_of_no_file_is_refused(entry: Entry, changes: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        decode(encode(Snapshot(HEAD, (HOME, replace(entry, **changes)))))
 
 
 @pytest.mark.parametrize(

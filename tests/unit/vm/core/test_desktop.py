@@ -77,7 +77,7 @@ def vm() -> Vm:
 def prepare(vm: Vm, client: int = 1) -> Vm:
     vm.take(m.AttachAsked(client, ORDER, PARAMS))
     start = vm.core.start
-    vm.take(m.SlotGiven(start), m.Claimed(start, GENERATION))
+    vm.take(m.SlotGiven(start), m.Acquired(start, GENERATION))
     return vm
 
 
@@ -112,7 +112,7 @@ def adopt(vm: Vm, *, whole: bool = True, error: FarmError | None = None) -> Vm:
 
 def test_a_client_starts_its_vm_and_gets_the_seat(vm: Vm) -> None:
     assert e.BringUp(1, ORDER) in vm.take(m.AttachAsked(1, ORDER, PARAMS))
-    vm.take(m.SlotGiven(1), m.Claimed(1, GENERATION), m.Launched(1))
+    vm.take(m.SlotGiven(1), m.Acquired(1, GENERATION), m.Launched(1))
     assert vm.did(e.Record) == [e.Record(1, GENERATION, VmState.BOOTING)]
     assert vm.did(e.WatchGuest) == [e.WatchGuest(1)]
     assert vm.did(e.FollowLog)
@@ -298,7 +298,7 @@ def test_a_client_that_left_already_leaves_nothing(vm: Vm) -> None:
 
 def test_a_display_that_lets_go_ends_the_stream(vm: Vm) -> None:
     run(vm).hear(E.CONNECTED, E.SUSPENDS, E.SUSPENDED)
-    assert vm.did(e.Evict) == [e.Evict(1, "the display let go of its client")]
+    assert vm.did(e.Evict) == [e.Evict(1, "the display was suspended")]
 
 
 def test_a_client_that_cannot_be_served_in_time_is_refused(vm: Vm) -> None:
@@ -453,7 +453,7 @@ def test_an_adopted_desktop_that_ended_meanwhile_ends(vm: Vm) -> None:
 
 def prepared(vm: Vm) -> Vm:
     """Started for nobody."""
-    vm.take(m.StartAsked(9, ORDER), m.SlotGiven(1), m.Claimed(1, GENERATION), m.Launched(1))
+    vm.take(m.StartAsked(9, ORDER), m.SlotGiven(1), m.Acquired(1, GENERATION), m.Launched(1))
     vm.take(m.LogFollowed(1, ()))
     return vm
 
@@ -494,7 +494,7 @@ def test_a_display_that_gives_up_its_wait_is_not_started_again_for_nobody(vm: Vm
     run(vm).take(m.Detached(1))
     vm.hear(E.ENDS, E.GONE)
     assert vm.did(e.RunStart) == []
-    assert [entry.event for entry in vm.did(e.Log)][-1] == "display_rests"
+    assert [entry.event for entry in vm.did(e.Log)][-1] == "display_gave_up_waiting"
     assert vm.state() is VmState.RUNNING
 
 
@@ -511,7 +511,7 @@ def end(vm: Vm) -> e.Clean:
 def test_a_logout_is_told_as_one(vm: Vm) -> None:
     run(vm).hear(E.CONNECTED, E.ENDS)
     vm.take(m.DisplayHeard(1, (E.GONE,), 0))
-    assert vm.core.because == sentences.LOGGED_OUT
+    assert vm.core.end_reason == sentences.LOGGED_OUT
     assert end(vm) == e.Clean(1, sentences.LOGGED_OUT, failed=False)
 
 
@@ -524,15 +524,15 @@ def test_a_program_that_is_missing_is_a_failure(vm: Vm) -> None:
 
 def test_the_reason_goes_with_the_next_start(vm: Vm) -> None:
     run(vm).take(m.StopAsked(2))
-    assert vm.core.because == sentences.STOPPED
+    assert vm.core.end_reason == sentences.STOPPED
     end(vm)
     vm.take(m.Cleaned(1), m.AttachAsked(1, ORDER, PARAMS))
-    assert vm.core.because is None
+    assert vm.core.end_reason is None
 
 
 def test_a_lost_lease_is_told_as_one(vm: Vm) -> None:
     run(vm).take(m.LeaseLost(GENERATION))
-    assert "may not run the desktop any more" in (vm.core.because or "")
+    assert "may not run the desktop any more" in (vm.core.end_reason or "")
 
 
 # -- what is refused -------------------------------------------------------------------------------

@@ -2,7 +2,7 @@ import pytest
 
 from qvdnode.model.errors import GuestFailed
 from qvdnode.vm.core import sentences
-from qvdnode.vm.core.desktop_end import YOUNG_S, program_failure, why_ended
+from qvdnode.vm.core.desktop_end import YOUNG_S, end_reason, program_failure
 from qvdnode.vm.core.lifecycle import GuestEvent
 
 
@@ -37,5 +37,5 @@ def test_an_exit_code_tells_a_failure_from_a_logout(
     ],
 )
 def test_an_end_has_a_sentence_for_its_user(event: GuestEvent, sentence: str) -> None:
-    assert why_ended(event, None) == sentence
-    assert why_ended(event, GuestFailed("It crashed.", step="guest")) == "It crashed."
+    assert end_reason(event, None) == sentence
+    assert end_reason(event, GuestFailed("It crashed.", step="guest")) == "It crashed."

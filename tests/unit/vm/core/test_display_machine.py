@@ -25,13 +25,13 @@ from qvdnode.vm.core.display_machine import (
 from qvdnode.vm.core.outcomes import (
     Announced,
     Ended,
-    LetGo,
     Listens,
     NotWhole,
     Prepared,
     Refused,
     Situation,
     StartFailed,
+    Suspended,
 )
 from qvdnode.vm.core.timers import Timers
 
@@ -173,7 +173,7 @@ def test_a_guest_for_which_nobody_waits_is_prepared() -> None:
 def test_a_display_that_nobody_wants_any_more_rests() -> None:
     made = listening()
     results = hear(made, E.ENDS, E.GONE, now=replace(NOW, wanted=False))
-    assert e.Log(e.Level.INFO, "display_rests", {}) in results
+    assert e.Log(e.Level.INFO, "display_gave_up_waiting", {}) in results
     assert made.phase is P.OFF
 
 
@@ -344,7 +344,7 @@ def test_the_end_of_a_display_whose_guest_is_being_stopped_is_nothing_new() -> N
 def test_a_display_without_client_has_its_log_trimmed() -> None:
     made = connected()
     results = hear(made, E.SUSPENDS, E.SUSPENDED)
-    assert only(results, e.TrimLog, LetGo) == [e.TrimLog(), LetGo()]
+    assert only(results, e.TrimLog, Suspended) == [e.TrimLog(), Suspended()]
     assert made.ever_connected
 
 

@@ -37,9 +37,15 @@ def test_what_is_written_is_read_again(record: GuestRecord) -> None:
     assert decode(encode(record)) == record
 
 
+def test_a_file_names_the_driver_of_the_guest() -> None:
+    assert decode(encode(RECORD)).driver == RECORD.order.flavour.driver == "lxc"
+
+
 def test_a_file_of_an_earlier_program_is_read() -> None:
     body = json.loads(encode(RECORD))
-    del body["resume_digest"], body["order"]["flavour"]["nesting"]
+    del body["resume_digest"]
+    del body["order"]["flavour"]["idle_minutes"]
+    del body["order"]["flavour"]["nesting"]
     assert decode(json.dumps(body).encode()) == RECORD
 
 

@@ -32,15 +32,15 @@ def test_a_full_node_says_so() -> None:
 
 def test_an_adopted_range_is_not_given_to_another() -> None:
     slots = IdSlots(BASE, 3)
-    assert slots.claim(IdRange(BASE))
-    assert not slots.claim(IdRange(BASE))
+    assert slots.adopt(IdRange(BASE))
+    assert not slots.adopt(IdRange(BASE))
     assert slots.take() == IdRange(BASE + 65_536)
 
 
 @pytest.mark.parametrize("start", [0, BASE - 65_536, BASE + 1, BASE + 3 * 65_536])
 def test_a_range_that_is_not_ours_is_not_claimed(start: int) -> None:
     slots = IdSlots(BASE, 3)
-    assert not slots.claim(IdRange(start))
+    assert not slots.adopt(IdRange(start))
     assert slots.taken == 0
 
 

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.vm.core.display import DisplayEvent as E
-from qvdnode.vm.core.nxagent_log import LINE_MAX, LogParser
+from qvdnode.vm.core.nxagent_log import KEPT_MAX, LogParser
 
 LOG = b"""\
 NXAGENT - Version 3.5.99.26
@@ -44,22 +44,30 @@ def test_an_abort_is_an_end() -> None:
     ]
 
 
-def test_a_sentence_in_the_middle_of_a_line_is_no_event() -> None:
-    assert fed(b"title: Session: Session suspended at 'now'.\n") == []
+def test_a_sentence_counts_wherever_it_stands() -> None:
+    assert fed(b"a message: Ctrl+Alt+cSession: Session resumed at 'now'.\n") == [E.CONNECTED]
+    assert fed(b"Session: Suspending session at 'x'.Session: Session suspended at 'x'.") == [
+        E.SUSPENDS,
+        E.SUSPENDED,
+    ]
 
 
-def test_a_line_without_end_is_forgotten_and_the_next_one_heard() -> None:
+def test_a_sentence_counts_before_its_line_ends() -> None:
+    assert fed(b"Session: Session resumed at") == [E.CONNECTED]
+
+
+def test_what_comes_before_a_sentence_may_be_of_any_length() -> None:
     parser = LogParser()
     for _ in range(1000):
-        assert parser.feed(b"x" * LINE_MAX) == []
-    assert parser.feed(b"Session: Session suspended at 'x'.\n") == []
+        assert parser.feed(b"x" * 4096) == []
     assert parser.feed(b"Session: Session suspended at 'x'.\n") == [E.SUSPENDED]
 
 
-def test_a_replaced_log_starts_with_a_new_line() -> None:
+def test_a_replaced_log_continues_no_sentence() -> None:
     parser = LogParser()
     assert parser.feed(b"Session: Sess") == []
     parser.restart()
+    assert parser.feed(b"ion suspended at 'x'.\n") == []
     assert parser.feed(b"Session: Session suspended at 'x'.\n") == [E.SUSPENDED]
 
 
@@ -68,4 +76,4 @@ def test_whatever_a_guest_writes_costs_no_memory(pieces: list[bytes]) -> None:
     parser = LogParser()
     for piece in pieces:
         parser.feed(piece)
-        assert len(parser._rest) <= LINE_MAX
+        assert len(parser._rest) <= KEPT_MAX

@@ -1,9 +1,18 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.model.vm_state import VmState
-from qvdnode.vm.core.recovery import Adopt, EndGuest, FoundGuest, MarkStopped, OwnedRow, decide
+from qvdnode.vm.core.recovery import (
+    Adopt,
+    EndGuest,
+    FoundGuest,
+    MarkStopped,
+    OwnedRow,
+    acquired_generation,
+    decide,
+)
 
 
 def row(vm: int, generation: int = 1) -> OwnedRow:
@@ -44,6 +53,36 @@ def test_of_two_generations_only_the_rows_own_goes_on() -> None:
 
 def test_while_the_database_is_away_nothing_that_runs_is_ended() -> None:
     assert told(None, [guest(7), guest(8, alive=False)]) == [("Adopt", 7, 1), ("EndGuest", 8, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "launched_here", "died"),
+    [
+        ([row(7)], True, True),
+        ([row(7)], False, False),
+        ([OwnedRow(VmId(7), Generation(1), VmState.STOPPING)], True, False),
+        ([OwnedRow(VmId(7), Generation(2), VmState.STOPPING)], True, True),
+        ([], True, True),
+        (None, True, True),
+        (None, False, False),
+    ],
+)
+def test_a_guest_that_was_up_and_is_gone_has_died(
+    rows: list[OwnedRow] | None, *, launched_here: bool, died: bool
+) -> None:
+    gone = FoundGuest(VmId(7), Generation(1), alive=False, launched_here=launched_here)
+    ended = decide(rows, [gone])[0]
+    assert isinstance(ended, EndGuest)
+    assert ended.died is died
+
+
+@pytest.mark.parametrize(
+    ("rows", "generation"), [([row(7)], 1), ([row(7, 3)], 3), ([row(8)], None), (None, 1)]
+)
+def test_a_node_writes_its_own_rows_whatever_start_they_are_of(
+    rows: list[OwnedRow] | None, generation: int | None
+) -> None:
+    assert acquired_generation(rows, guest(7)) == generation
 
 
 ROWS = st.lists(st.builds(row, st.integers(1, 5), st.integers(1, 3)), unique_by=lambda r: r.vm_id)

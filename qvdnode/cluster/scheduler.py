@@ -1,4 +1,4 @@
-"""Chooses the node for a start and tells why."""
+"""Chooses the node for a start and logs why."""
 
 import logging
 import random
@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 PLACED = Counter("qvdnode_placements", "Starts that were given a node, or refused", ["outcome"])
 
 
-class NodeChoice:
-    """Applies the placement rules to what the farm's nodes told of themselves."""
+class Scheduler:
+    """Applies the placement rules (core/placement.py) to the newest load of each node."""
 
     def __init__(self, source: LoadSource, rng: random.Random, *, sample: int = 2) -> None:
         self._source = source

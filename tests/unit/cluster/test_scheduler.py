@@ -3,12 +3,12 @@ import random
 import pytest
 
 from qvdnode.cluster.core.placement import Load, Wish
-from qvdnode.cluster.node_choice import NodeChoice
+from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId
 from tests.unit.cluster.core.test_placement import node
 
-WISH = Wish(memory_mib=1024)
+WISH = Wish(memory_mib=1024, driver="lxc")
 
 
 class Farm:
@@ -21,8 +21,8 @@ class Farm:
         return self._loads
 
 
-def choice(*loads: Load) -> NodeChoice:
-    return NodeChoice(Farm(*loads), random.Random(1))
+def choice(*loads: Load) -> Scheduler:
+    return Scheduler(Farm(*loads), random.Random(1))
 
 
 def test_a_farm_of_one_chooses_itself() -> None:
