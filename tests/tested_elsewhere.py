@@ -14,6 +14,7 @@ TESTED_BY: Final = {
         "vm/drivers/lxc_control.py",
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
+    "attacks/test_kernel_limits.py": ("vm/lock_watch.py",),
     "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
     "contract/test_desktop_host.py": (
         "peer/node_links.py",

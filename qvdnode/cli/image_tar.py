@@ -41,8 +41,11 @@ def tar_of(path: Path) -> AsyncIterator[bytes]:
 
     Raises Invalid for anything else, HostFailed for root where another user could exchange it.
     """
-    if os.geteuid() == 0 and path.exists():
-        require(path, PathUse.OWN_FOLDER if path.is_dir() else PathUse.FILE)
+    # Debian's kernels do not even let root follow others' links in folders such as /tmp
+    # (fs.protected_symlinks), so the path is not looked at by following it before it is judged.
+    if os.geteuid() == 0 and os.path.lexists(path):
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - false instead of an error
+        require(path, PathUse.OWN_FOLDER if is_folder else PathUse.FILE)
     if path.is_dir():
         return process.stream([*PACK, "--directory", path, "."])
     if path.is_file():

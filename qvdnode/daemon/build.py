@@ -36,6 +36,7 @@ from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host.boot import boot_id
+from qvdnode.host.cgroups import probe
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.inotify import Inotify
@@ -64,10 +65,12 @@ from qvdnode.session.readiness import Readiness
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
+from qvdnode.vm.core.lxc_config import guests_group
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.instance import Instance
+from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
@@ -117,6 +120,7 @@ class Node:
     memory: HostMemoryReader
     inotify: Inotify
     limits: SharedSysctls
+    lock_watch: LockWatch
 
 
 # long: it is the list of the node's parts
@@ -197,6 +201,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         memory=memory,
         inotify=inotify,
         limits=kernel_limits(),
+        lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
     )
 
 

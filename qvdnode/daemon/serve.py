@@ -142,6 +142,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
     _ = tasks.essential("guest-limits", node.fleet.watch_limits())
+    _ = tasks.essential("locks", node.lock_watch.run())
     count = partial(node.rootfs.count, node.fleet.promised)
     await check_once("disk", count)
     _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))

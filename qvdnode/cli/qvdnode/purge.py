@@ -55,7 +55,7 @@ def purge_command(
         raise Forbidden("Purge removes what root made: run it as root.")
     removed = False
     for folder in state_dir:
-        if not folder.is_dir():
+        if not os.path.lexists(folder):  # not by following a link that may be somebody else's
             typer.echo(f"nothing to remove at {folder}")
             continue
         asyncio.run(_purge(without_links(folder), yes=yes))

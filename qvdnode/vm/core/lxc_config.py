@@ -69,6 +69,11 @@ class LxcHost:
     """Whether the host's kernel counts the swap of a group; asked, since some leave it out."""
 
 
+def guests_group(prefix: str) -> str:
+    """The control group below which the guests of the instance with that prefix live."""
+    return f"{prefix}guests"
+
+
 def guest_group(host: LxcHost, name: str) -> str:
     """The control group of a guest's processes."""
     return f"{host.group}/{name}"

@@ -73,7 +73,7 @@ class LxcSettings:
     @property
     def group(self) -> str:
         """The control group below which this instance's guests live."""
-        return f"{self.prefix}guests"
+        return lxc_config.guests_group(self.prefix)
 
 
 class LxcDriver:

@@ -10,7 +10,13 @@ from qvdnode.model.account import account_name
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core import lxc_config
-from qvdnode.vm.core.lxc_config import LxcHost, config_text, nesting_filter
+from qvdnode.vm.core.lxc_config import (
+    LxcHost,
+    config_text,
+    guest_group,
+    guests_group,
+    nesting_filter,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 SPEC = GuestSpec(
@@ -55,6 +61,11 @@ def test_the_cage_is_the_one_that_was_reviewed(host: LxcHost, name: str) -> None
 def settings(host: LxcHost = HYBRID) -> dict[str, str]:
     lines = config_text(SPEC, host, NAMESPACE).splitlines()
     return dict(line.split(" = ", 1) for line in lines)
+
+
+def test_each_instance_has_its_guests_below_a_group_of_its_own() -> None:
+    host = LxcHost(guests_group("a-qvd"), "/x", None, unified=True, limits_swap=True)
+    assert guest_group(host, "a-qvd-7") == "a-qvdguests/a-qvd-7"
 
 
 def test_a_guest_is_never_root_on_the_host() -> None:
