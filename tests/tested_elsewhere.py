@@ -29,6 +29,15 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_farm.py": (
+        "cli/qvdnode/join.py",
+        "daemon/farm_join.py",
+        "daemon/peers.py",
+    ),
+    "e2e/test_hibernation.py": (
+        "memopt/host_tuning.py",
+        "memopt/report.py",
+    ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
@@ -40,7 +49,6 @@ TESTED_BY: Final = {
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
-        "tls/stream.py",
     ),
     "integration/cli/doctor/test_examine.py": (
         "cli/doctor/command.py",
@@ -97,6 +105,14 @@ TESTED_BY: Final = {
         "net/foreign_firewalls.py",
         "net/host_network.py",
     ),
+    "integration/peer/test_join_farm.py": (
+        "db/farm.py",
+        "peer/admission.py",
+    ),
+    "integration/peer/test_listener.py": (
+        "peer/hello.py",
+        "peer/own_identity.py",
+    ),
     "integration/peer/test_calls.py": (
         "peer/calls_client.py",
         "peer/calls_service.py",
@@ -104,7 +120,6 @@ TESTED_BY: Final = {
     "integration/peer/test_guest_stream.py": ("tls/stream_pipe.py",),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),
-    "unit/session/test_desktops.py": ("session/connect.py",),
     "unit/vm/test_fleet.py": (
         "vm/dependencies.py",
         "vm/display/operations.py",
@@ -114,7 +129,7 @@ TESTED_BY: Final = {
         "vm/guest/teardown.py",
         "vm/resources.py",
     ),
+    "unit/vm/test_fleet_hibernation.py": ("vm/guest/hibernation.py",),
     "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
-    "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

@@ -26,6 +26,7 @@ class AdminConnection:
     __slots__ = (
         "_admitted",
         "_answering",
+        "_authenticated",
         "_clock",
         "_closing",
         "_connections",
@@ -34,7 +35,6 @@ class AdminConnection:
         "_http",
         "_make_http",
         "_mid_head",
-        "_proven",
         "_settings",
         "_tls",
         "deadline_s",
@@ -62,7 +62,7 @@ class AdminConnection:
         self._answering = False
         self._admitted = False
         """Whether the current request has a valid token."""
-        self._proven = False
+        self._authenticated = False
         self._full = False
         self._closing = False
 
@@ -141,8 +141,8 @@ class AdminConnection:
     def request_admitted(self) -> None:
         """Count the connection as authenticated."""
         self._admitted = True
-        if not self._proven:
-            self._proven = True
+        if not self._authenticated:
+            self._authenticated = True
             self._connections.authenticated(self)
 
     def request_ended(self) -> None:
@@ -150,8 +150,8 @@ class AdminConnection:
         self._answering = False
         if not self._closing:
             self.deadline_s = self._later_s()
-        if self._proven and not self._admitted:
-            self._proven = False
+        if self._authenticated and not self._admitted:
+            self._authenticated = False
             self._connections.unauthenticated(self)
 
     def time_up(self) -> None:

@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Request
 from qvdnode.broker.login import ConnectionLogin
+from qvdnode.broker.ports import Watcher
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import FarmError
-from qvdnode.model.ids import UserId
 from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
@@ -31,46 +31,6 @@ PROGRESS_EVERY_S: Final = 2.0
 """How often a waiting client gets a progress line: some clients give up on a silent connection."""
 
 
-class Watcher(Protocol):
-    """Who keeps the register of connections: the endpoint."""
-
-    def connection_opened(self, connection: "Connection") -> None:
-        """A client has connected."""
-        ...
-
-    def connection_moved(self, connection: "Connection", before: str) -> None:
-        """The client's address is now known; `before` was the load balancer's."""
-        ...
-
-    def connection_proven(self, connection: "Connection") -> None:
-        """The client has sent a complete request, which is being answered."""
-        ...
-
-    def connection_unproven(self, connection: "Connection") -> None:
-        """The client has its answer, and nobody has logged in on the connection."""
-        ...
-
-    def connection_rests(self, connection: "Connection", user_id: UserId) -> None:
-        """The connection is idle; its user has logged in."""
-        ...
-
-    def connection_busy(self, connection: "Connection") -> None:
-        """The connection is not idle any more."""
-        ...
-
-    def connection_lost(self, connection: "Connection") -> None:
-        """The connection is closed."""
-        ...
-
-    def connection_refused(self, event: str, connection: "Connection", because: str) -> None:
-        """The client broke a rule of the protocol or a time limit."""
-        ...
-
-    def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run the work of one connection, contained."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ConnectionParts:
     """What all connections of an endpoint share."""
@@ -87,14 +47,26 @@ class ConnectionParts:
 class Connection:
     """Satisfies tls.stream.StreamOwner and session.ports.ClientEnd."""
 
-    __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
-                 "_stream", "_taken_over", "_task", "_watcher", "deadline_s",
-                 "proven")  # fmt: skip
+    __slots__ = (
+        "_conversation",
+        "_full",
+        "_login",
+        "_parts",
+        "_relay",
+        "_repeat",
+        "_sentence",
+        "_stream",
+        "_taken_over",
+        "_task",
+        "_watcher",
+        "authenticated",
+        "deadline_s",
+    )  # fmt: skip
 
     def __init__(self, parts: ConnectionParts, watcher: Watcher) -> None:
         self.deadline_s = parts.clock.monotonic_s() + parts.settings.head_limit_s
         """When the endpoint calls `time_up`, by the monotonic clock."""
-        self.proven = False
+        self.authenticated = False
         """Whether somebody has logged in, or a request that may do so is being answered."""
         self._parts = parts
         self._watcher = watcher
@@ -220,9 +192,9 @@ class Connection:
     def _begin(self, head: RequestHead) -> None:
         if self._login is None:
             self._login = self._parts.new_login(self.source)
-        if not self.proven:
-            self.proven = True
-            self._watcher.connection_proven(self)
+        if not self.authenticated:
+            self.authenticated = True
+            self._watcher.connection_authenticated(self)
         self._watcher.connection_busy(self)
         # Off while a request is served: a start may take a minute, and has limits of its own.
         self.deadline_s = math.inf
@@ -251,7 +223,7 @@ class Connection:
 
     async def _serve(self, head: RequestHead) -> None:
         if self._login is None:
-            raise RuntimeError("a request is served once the connection is proven")
+            raise RuntimeError("a request is served after `_begin`")
         request = Request(head, self._login, self.source, self._progress, self)
         try:
             outcome = await answered(self._parts.handlers.handle(request), self._refused)
@@ -288,12 +260,12 @@ class Connection:
         if self._conversation.mid_head and not self._full:
             limit_s = self._parts.settings.head_limit_s
         self.deadline_s = self._parts.clock.monotonic_s() + limit_s
-        if self.proven and self._login is not None:
+        if self.authenticated and self._login is not None:
             if self._login.user_id is not None:
                 self._watcher.connection_rests(self, self._login.user_id)
             else:
-                self.proven = False
-                self._watcher.connection_unproven(self)
+                self.authenticated = False
+                self._watcher.connection_unauthenticated(self)
 
     async def _hand_over(self, ticket: SessionTicket) -> None:
         """Send the 101 and relay until the end; always give the ticket back."""

@@ -116,11 +116,11 @@ class Endpoint:
         """Count the connection by its client's address instead of its load balancer's."""
         self._connections.moved(connection, before)
 
-    def connection_unproven(self, connection: Connection) -> None:
+    def connection_unauthenticated(self, connection: Connection) -> None:
         """Count it as unauthenticated; close the oldest such connection beyond a limit."""
         self._connections.unauthenticated(connection)
 
-    def connection_proven(self, connection: Connection) -> None:
+    def connection_authenticated(self, connection: Connection) -> None:
         """Do not count it as unauthenticated while its request is being answered."""
         self._connections.authenticated(connection)
 

@@ -175,7 +175,9 @@ class OverlayRootfs:
 
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():
-            raise BadImage(f"there is no image at {image}: import it again")
+            raise BadImage(
+                f"there is no image at {image}: copy it from a node that has it, or import it again"
+            )
         # Check again: the disk may have filled up since admission.
         self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)

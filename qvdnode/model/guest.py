@@ -65,6 +65,8 @@ class GuestSpec:
     pids_max: int
     nesting: bool = False
     """Whether programs may mount in namespaces of their own."""
+    merges: bool = False
+    """Whether the kernel may merge its memory with that of others that allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,15 @@ class DriverCheck:
 
 @dataclass(frozen=True, slots=True)
 class GuestMemory:
-    """What the guest's cgroup is charged with."""
+    """What the guest's control group is charged with; 0 for what the host does not tell."""
 
     used_bytes: int
     limit_bytes: int
+    anon_bytes: int = 0
+    """Memory that only swap can take: of programs, and of tmpfs."""
+    cache_bytes: int = 0
+    """Files in memory, which can be read again."""
+    swapped_bytes: int = 0
+    """What is in swap, before compression."""
+    cpu_us: int = 0
+    """Processor time since the guest's start."""

@@ -94,14 +94,13 @@ class CallsClient:
     async def run(self) -> None:
         """Keep a connection to the node, until cancelled."""
         pause_s = 0.0
-        while True:
-            await self._clock.sleep(pause_s)
-            with contained("peer_link_failed", node=self.node_id):
-                if await self._connection():
-                    pause_s = 0.0
-                    continue
-            pause_s = min(max(2 * pause_s, self._limits.redial_first_s), self._limits.redial_most_s)
-            pause_s *= self._rng.uniform(0.75, 1.0)
+        try:
+            while True:
+                await self._clock.sleep(pause_s)
+                with contained("peer_link_failed", node=self.node_id):
+                    pause_s = 0.0 if await self._connection() else self._next_pause_s(pause_s)
+        finally:
+            self._settle(None, "this node has no link to it any more")
 
     async def call(
         self,
@@ -159,6 +158,10 @@ class CallsClient:
             self._fail_pending(link.problem)
         log.warning("peer_link_lost", extra={"node": self.node_id, "because": problem})
         return lasted
+
+    def _next_pause_s(self, before_s: float) -> float:
+        pause_s = max(2 * before_s, self._limits.redial_first_s)
+        return min(pause_s, self._limits.redial_most_s) * self._rng.uniform(0.75, 1.0)
 
     async def _connected(self) -> FrameLink:
         """The connection; waits for one that is being made, but not for a node that is away."""

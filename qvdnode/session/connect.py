@@ -4,8 +4,11 @@ Whether the user may is settled before (access.py); what carries the bytes is th
 """
 
 import logging
+import secrets
+import string
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, FarmError
@@ -16,10 +19,12 @@ from qvdnode.session.access import Permission
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.ports import ClientEnd, DesktopHost
-from qvdnode.session.slave_key import new_slave_key
 from qvdnode.session.viewers import Viewers
 
 log = logging.getLogger(__name__)
+
+SLAVE_KEY_LENGTH: Final = 64
+SLAVE_KEY_ALPHABET: Final = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class SessionTicket:
     viewer: Viewer
     journal_key: int
     slave_key: str
+    """Key of the session's slave channel, as clients of QVD expect it in the 101."""
 
 
 class Connections:
@@ -113,3 +119,8 @@ class Connections:
         self._journal.close(
             ticket.journal_key, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out
         )
+
+
+def new_slave_key() -> str:
+    """64 characters of [A-Za-z0-9], about 380 bits from the system's generator."""
+    return "".join(secrets.choice(SLAVE_KEY_ALPHABET) for _ in range(SLAVE_KEY_LENGTH))

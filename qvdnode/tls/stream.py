@@ -17,6 +17,9 @@ PIECE_BYTES: Final = 64 * 1024
 """Bytes given to OpenSSL at once. Its memory buffers grow to that size and never shrink."""
 RECORD_BYTES: Final = 16 * 1024
 """Largest plaintext of one TLS record, which one read of OpenSSL returns."""
+DUE_MAX_BYTES: Final = 256 * 1024
+"""More than this of `write_soon` is sent before the end of the iteration. libuv may read from one
+socket 32 times in an iteration, and only what is handed to the transport holds a sender back."""
 UNREAD_BYTES_MAX: Final = 1024 * 1024
 """More than this waits for the other end, and it is closed when TLS itself has something to answer.
 OpenSSL answers each update of keys and each refused renegotiation, without limit, and a client that
@@ -196,6 +199,8 @@ class TlsStream(asyncio.Protocol):
         if not self._due:
             self._due = True
             self._tick_batch.call(self._send_due)
+        if self._out.pending > DUE_MAX_BYTES:
+            self._flush()
 
     def pause_reading(self) -> None:
         """Stop reading; data that has arrived may still be delivered."""
@@ -313,7 +318,7 @@ class TlsStream(asyncio.Protocol):
             self._transport.write(self._out.read())
 
     def _broken(self, error: ssl.SSLError) -> None:
-        self.broken = str(error.reason or error)
+        self.broken = getattr(error, "verify_message", "") or str(error.reason or error)
         self._flush()  # the alert that tells the client why
         self._closing = True
         if self._transport is not None and not self._lost:

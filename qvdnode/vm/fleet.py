@@ -6,15 +6,15 @@ Meets session.ports.DesktopHost for this node.
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
-from qvdnode.model.ids import VmId
+from qvdnode.model.ids import TenantId, VmId
 from qvdnode.model.seat import Seat, Viewer
-from qvdnode.model.vm_state import VmState
+from qvdnode.model.vm_state import UP, VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
@@ -43,6 +43,7 @@ class Fleet:
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
+            merging=self.merging,
         )
         self._actors: dict[VmId, GuestActor] = {}
         started_us = int(dependencies.clock.now().timestamp() * 1_000_000)
@@ -128,6 +129,19 @@ class Fleet:
         actor.ask(number, Request(answer), m.DisconnectAsked(number))
         return await answer
 
+    async def hibernate(self, vm_id: VmId) -> bool:
+        """Freeze a desktop that nobody uses, its memory to go to swap; False if it is in use.
+
+        The next client, start or stop thaws it.
+        """
+        actor = self._known(vm_id)
+        if actor is None:
+            return False
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        number = next(self._numbers)
+        actor.ask(number, Request(answer), m.HibernateAsked(number))
+        return await answer
+
     async def status(self, vm_id: VmId) -> GuestStatus | None:
         """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
@@ -142,9 +156,14 @@ class Fleet:
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
-        """The orders with which all guests were admitted that run or come up."""
+        """The orders of all guests that start or run, each as it was admitted."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
+
+    def merging(self) -> Collection[TenantId]:
+        """The tenants of all guests whose memory the kernel may merge."""
+        tenants = {actor.merging for actor in self._actors.values()}
+        return {tenant for tenant in tenants if tenant is not None}
 
     def load(self) -> FleetLoad:
         """What all of them use together."""
@@ -167,7 +186,7 @@ class Fleet:
         """
         past = await self.past_starts(vm_id)
         status = await self.status(vm_id)
-        runs = status is not None and status.state in {VmState.BOOTING, VmState.RUNNING}
+        runs = status is not None and status.state in {VmState.BOOTING, *UP}
         now = self._dependencies.run_folders.log_tail(vm_id) if runs else None
         if not past and now is None:
             raise NotFound("This VM was not started here yet, so it has no log.")
@@ -202,9 +221,7 @@ class Fleet:
         # First: a client that was evicted by a stop would otherwise start its VM again at once.
         self._closing = True
         going = [
-            status.order.vm.id
-            for status in self.guests()
-            if stop_guests or status.state is not VmState.RUNNING
+            status.order.vm.id for status in self.guests() if stop_guests or status.state not in UP
         ]
         async with asyncio.TaskGroup() as group:
             for vm_id in going:

@@ -1,4 +1,4 @@
-"""What the guests of one instance of the node have in common and nobody sets."""
+"""Names and folders that all guests of one instance share; none of them is a setting."""
 
 from dataclasses import dataclass
 from pathlib import Path

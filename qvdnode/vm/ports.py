@@ -45,7 +45,7 @@ class RunFolders(Protocol):
         ...
 
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Report what the display's log holds, once before this returns and whenever it grows.
 
@@ -176,6 +176,30 @@ class VmStore(Protocol):
 
     async def owned(self) -> Sequence[tuple[VmId, Generation, VmState]]:
         """The VMs whose rows say that this node owns them."""
+        ...
+
+
+class GuestFreezer(Protocol):
+    """Freezes guests by their control group, and pushes what is frozen to swap."""
+
+    def freeze(self, group: str) -> None:
+        """Keep the group's processes from running; raises HostFailed. Does not wait."""
+        ...
+
+    def thaw(self, group: str) -> None:
+        """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
+        ...
+
+    def is_frozen(self, group: str) -> bool:
+        """Whether `freeze` was called last, even by an earlier process."""
+        ...
+
+    async def reclaim(self, group: str) -> None:
+        """Wait until the group is frozen, then push its memory to swap; cancel it before a thaw.
+
+        Raises HostFailed or TimedOut when it does not freeze. What cannot be pushed stays where it
+        is.
+        """
         ...
 
 

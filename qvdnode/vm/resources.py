@@ -30,6 +30,8 @@ class GuestResources:
     port: GuestPort | None = None
     root: GuestRoot | None = None
     process: GuestProcess | None = None
+    merges: bool = False
+    """Whether the kernel may merge its memory: it was started like that."""
     resume_digest: str | None = None
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class GuestResources:
             cpu_pct=flavour.cpu_pct,
             pids_max=flavour.pids_max,
             nesting=flavour.nesting,
+            merges=self.merges,
         )
 
     def record(self, boot_id: str) -> GuestRecord | None:
@@ -81,6 +84,7 @@ class GuestResources:
             home=str(self.root.home),
             process=self.process,
             resume_digest=self.resume_digest,
+            merges=self.merges,
         )
 
 
@@ -95,5 +99,6 @@ def from_record(record: GuestRecord) -> GuestResources:
         root=GuestRoot(Path(record.root), Path(record.home)),
         process=record.process,
         resume_digest=record.resume_digest,
+        merges=record.merges,
         limits=LimitCounts(adopted=True),
     )

@@ -85,6 +85,10 @@ class MemoryHost:
     """VMs that do not end by themselves."""
     check: DriverCheck = WORKS
     """What the driver finds when it checks the host."""
+    frozen: set[str] = field(default_factory=set)
+    """Control groups whose processes are kept from running."""
+    reclaims: list[str] = field(default_factory=list)
+    """Control groups whose memory was pushed to swap, in order."""
     pids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 
     def guest(self, vm_id: int) -> MemoryGuest:
@@ -104,6 +108,7 @@ class MemoryHost:
 
     def _bury(self, name: str) -> None:
         guest = self.guests.pop(name, None)
+        self.frozen.discard(name)
         if guest is not None:
             guest.display_gone.set()
             guest.gone.set()
@@ -133,6 +138,7 @@ class MemoryDriver:
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """What the session script would do and answer."""
         await self._begin("run_session")
+        self._require_thawed(spec)
         self._host.sessions.setdefault(spec.vm_id, []).append(verb)
         guest = self._guest(spec)
         folder = self._host.folders.get(spec.vm_id)
@@ -161,6 +167,7 @@ class MemoryDriver:
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Hand the signal to the display, then wait if the method is held."""
         self._fail("signal_display")
+        self._require_thawed(spec)
         guest = self._guest(spec)
         if guest is None or guest.display is None or guest.display.pid != pid:
             return False
@@ -171,6 +178,7 @@ class MemoryDriver:
     async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
         """A client comes and goes."""
         await self._begin("dismiss_display")
+        self._require_thawed(spec)
         guest = self._guest(spec)
         display = None if guest is None else guest.display
         if display is not None and display.reach():
@@ -191,12 +199,14 @@ class MemoryDriver:
     async def power_off(self, spec: GuestSpec) -> None:
         """End by itself, unless it is stubborn."""
         await self._begin("power_off")
+        self._require_thawed(spec)
         if self._guest(spec) is not None and spec.vm_id not in self._host.stubborn:
             self._host.exit(spec.vm_id)
 
     async def kill(self, spec: GuestSpec) -> None:
         """End."""
         await self._begin("kill")
+        self._host.frozen.discard(spec.name)
         if self._guest(spec) is not None:
             self._host.exit(spec.vm_id)
 
@@ -209,6 +219,14 @@ class MemoryDriver:
         """A tenth of what it may have."""
         limit = spec.memory_mib * 1024 * 1024 if self._guest(spec) is not None else 0
         return GuestMemory(limit // 10, limit)
+
+    def control_group(self, spec: GuestSpec) -> str | None:
+        """Its name."""
+        return spec.name
+
+    def _require_thawed(self, spec: GuestSpec) -> None:
+        if spec.name in self._host.frozen:
+            raise AssertionError(f"{spec.name} is frozen and cannot do anything")
 
     def limit_events(self, spec: GuestSpec) -> LimitEvents:
         """As the test set it."""
@@ -297,7 +315,7 @@ class MemoryRunFolders:
         self._folder(vm_id).notice = content
 
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Parse each line as it comes."""
         folder, parser = self._folder(vm_id), LogParser()
@@ -305,7 +323,7 @@ class MemoryRunFolders:
         def read(piece: str) -> None:
             events = parser.feed(piece.encode())
             if events:
-                heard(events)
+                report(events)
 
         folder.readers.append(read)
         read(folder.log)

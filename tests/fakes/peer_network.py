@@ -30,6 +30,10 @@ class PeerNetwork:
     tick_batch: TickBatch = field(default_factory=TickBatch)
     away: dict[NodeId, str] = field(default_factory=dict)
     """Why a node cannot be dialled."""
+    held: asyncio.Event | None = None
+    """What dialling waits for, if anything."""
+    dialling: int = 0
+    """How many wait for it."""
     dialled: list[tuple[PeerConnection, Purpose]] = field(default_factory=list)
     """Every connection that was made, as the end that dialled has it."""
     accepted: list[tuple[PeerConnection, Purpose]] = field(default_factory=list)
@@ -85,6 +89,7 @@ class NetworkDialer:
 
     async def dial(self, node_id: NodeId, purpose: Purpose) -> PeerConnection:
         """As PeerDialer."""
+        await self._hold()
         why = self.network.away.get(node_id)
         if why is not None:
             raise Unavailable(why)
@@ -104,3 +109,8 @@ class NetworkDialer:
         connection = PeerConnection(node_id, VERSION, pipe)
         self.network.dialled.append((connection, purpose))
         return connection
+
+    async def _hold(self) -> None:
+        if self.network.held is not None:
+            self.network.dialling += 1
+            await self.network.held.wait()

@@ -31,9 +31,10 @@ class Desk:
     user_id: int
     vm_id: int
 
-    def dial(self, password: str = PASSWORD) -> QvdConnection:
-        """A connection to the node's client port, to be used as a context."""
-        return QvdConnection(self.node.client_port, self.login, password)
+    def dial(self, password: str = PASSWORD, *, at: NodeProcess | None = None) -> QvdConnection:
+        """A connection to the client port of its node, or of another, to be used as a context."""
+        node = at or self.node
+        return QvdConnection(node.client_port, self.login, password, host=node.host)
 
 
 async def tar_of(folder: Path) -> AsyncIterator[bytes]:

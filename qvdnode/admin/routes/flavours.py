@@ -22,7 +22,7 @@ from qvdnode.admin.fields import (
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.errors import Conflict, HostFailed, NotFound
-from qvdnode.model.farm import DEFAULT_DRIVER, Flavour, FlavourDraft
+from qvdnode.model.farm import DEFAULT_DRIVER, DEFAULT_HIBERNATE_AFTER_S, Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.image_lack import Lacking, sentences, wishes_of
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 MemoryMib = Annotated[int, Field(ge=64, le=1_048_576)]
 CpuPct = Annotated[int, Field(ge=5, le=25_600)]
 PidsMax = Annotated[int, Field(ge=32, le=1_000_000)]
+HibernateAfter = Annotated[int, Field(ge=0, le=31_536_000)]
 IdleMinutes = Annotated[int, Field(ge=0, le=10_080)]
 IDLE: Final = (
     "Minutes without a key or the pointer after which the client is disconnected; 0 for never."
@@ -58,6 +59,10 @@ class FlavourFields(BaseModel):
     locale: Locale = "C.UTF-8"
     timezone: Timezone = "Etc/UTC"
     egress: bool = Field(default=True, description="Whether guests reach the world outside.")
+    hibernate_after_s: HibernateAfter = Field(
+        default=DEFAULT_HIBERNATE_AFTER_S,
+        description="Seconds without a user after which a desktop may hibernate; 0: never.",
+    )
     idle_minutes: IdleMinutes = Field(default=0, description=IDLE)
     nesting: bool = Field(
         default=False,

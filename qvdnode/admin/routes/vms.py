@@ -14,6 +14,7 @@ from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.image_lack import sentences, wishes_of
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.session.hosts import Statuses
 from qvdnode.vm.core.guest_limits import GuestLimit
 from qvdnode.vm.status import GuestStatus
 
@@ -117,7 +118,20 @@ async def views(parts: AdminParts, vms: Sequence[Vm]) -> list[VmView]:
     tenants = await parts.accounts.tenants.names(vm.tenant_id for vm in vms)
     nodes = await parts.nodes.names(vm.owner_node for vm in vms if vm.owner_node is not None)
     # A running VM is shown in the state that its host reports, the others as in the database.
-    return [_view(vm, await parts.hosts.status(vm), tenants, nodes) for vm in vms]
+    statuses = await parts.hosts.statuses(vms)
+    shown = [_view(vm, statuses.known.get(vm.id), tenants, nodes) for vm in vms]
+    return [
+        item if problem is None else item.model_copy(update={"error": item.error or problem})
+        for item in shown
+        for problem in [_problem(item, statuses)]
+    ]
+
+
+def _problem(item: VmView, statuses: Statuses) -> str | None:
+    """Why the VM's node could not be asked, if it could not."""
+    if item.id in statuses.known or item.node_id is None:
+        return None
+    return statuses.problems.get(NodeId(item.node_id))
 
 
 async def view(parts: AdminParts, vm: Vm) -> VmView:
@@ -173,9 +187,12 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     """Return the VM with facts that are read from its guest."""
     vm_id = VmId(shown.id)
     owner = None if shown.node_id is None else NodeId(shown.node_id)
-    host = await parts.hosts.running(vm_id, owner)
-    memory, status = await host.memory(vm_id), await host.status(vm_id)
-    past = await host.past_starts(vm_id)
+    try:
+        host = await parts.hosts.running(vm_id, owner)
+        memory, status = await host.memory(vm_id), await host.status(vm_id)
+        past = await host.past_starts(vm_id)
+    except (Conflict, Unavailable):  # its node cannot be asked, as its `error` says
+        memory, status, past = None, None, ()
     last = past[-1] if past else None
     limits = status.limits if status is not None else last.limits if last is not None else ()
     return VmDetail(

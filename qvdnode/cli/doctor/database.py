@@ -19,10 +19,21 @@ class PostgresFacts:
     """The error of each host of the DSN."""
     superuser: bool = False
     """Whether the role of the DSN is a superuser."""
+    through: str = ""
+    """The node that runs the farm's database, if this host reaches it through that node."""
+    serves_farm: bool = False
+    """Whether other nodes use the embedded one."""
 
 
 def postgres(facts: PostgresFacts) -> Finding:
     """Whether there is a PostgreSQL, and whether the node's role has more rights than needed."""
+    if facts.through or facts.serves_farm:
+        return warning(
+            SUBJECT,
+            f"Embedded in {facts.through or 'this node'}, and the whole farm uses it: without that"
+            " node no desktop can start",
+            "Where that matters, give the farm a database of its own (database.dsn).",
+        )
     if facts.superuser:
         return warning(
             SUBJECT,

@@ -119,8 +119,12 @@ def swap(mib: int, *, zram: bool) -> Finding:
     """Whether there is swap for the memory of idle desktops."""
     if mib > 0:
         return ok("swap", f"{mib} MiB")
-    fix = "Switch zram on, or add a swap file." if zram else "Add a swap file."
-    return warning("swap", "There is none: idle desktops keep all their memory", fix)
+    fix = "Add a swap file, or let the node make compressed swap in memory: memory.zram_pct = 100."
+    return warning(
+        "swap",
+        "There is none: desktops that nobody uses cannot hibernate and keep all their memory",
+        fix if zram else "Add a swap file.",
+    )
 
 
 def same_page_merging(*, running: bool | None) -> Finding:

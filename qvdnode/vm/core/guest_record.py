@@ -16,8 +16,8 @@ from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
-SINCE: Final = {"idle_minutes": 0, "nesting": False}
-"""Fields of a flavour that state files of earlier programs lack, with what was so then."""
+ADDED_SINCE: Final = {"hibernate_after_s": 0, "idle_minutes": 0, "nesting": False}
+"""Fields of flavours that files of earlier releases lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class GuestRecord:
     """None until the guest was launched."""
     resume_digest: str | None = None
     """Digest of the parameters for which a resume of its display needs no script."""
+    merges: bool = False
+    """Whether the kernel may merge its memory with that of others."""
 
     @property
     def driver(self) -> str:
@@ -68,7 +70,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**{**SINCE, **order["flavour"]}),
+            flavour=Flavour(**{**ADDED_SINCE, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),
@@ -87,6 +89,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         if process is None
         else GuestProcess(int(process["pid"]), int(process["started_ticks"])),
         resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
+        merges=bool(body.get("merges", False)),
     )
 
 

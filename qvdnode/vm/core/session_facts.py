@@ -44,7 +44,7 @@ def session_params(
 ) -> dict[str, str]:
     """The parameters of a start or resume, for a client that asked for `display`.
 
-    What nobody said is left out.
+    Values that are empty are left out.
     """
     account = account_name(order.user.login)
     stated = {

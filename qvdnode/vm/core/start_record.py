@@ -24,7 +24,7 @@ class StartRecord:
     reason: str
     """Why it ended, for a person."""
     failed: bool
-    """Whether nobody wanted that end."""
+    """Whether that end was not requested."""
     log: str
     """The ends of the guest's logs. The guest wrote them, so they may hold anything."""
     limits: tuple[LimitReached, ...] = ()

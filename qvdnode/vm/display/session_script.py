@@ -19,9 +19,7 @@ log = logging.getLogger(__name__)
 
 def spec_of(dependencies: FleetDependencies, guest: GuestResources) -> GuestSpec:
     """The spec that the driver has for the guest; raises GuestFailed once the guest is gone."""
-    spec = guest.spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
-    )
+    spec = dependencies.spec(guest)
     if spec is None:
         raise GuestFailed("The guest is gone.", step="session")
     return spec
@@ -51,9 +49,8 @@ def write_params(
 async def run(dependencies: FleetDependencies, guest: GuestResources, verb: str) -> int:
     """Run the verb and return its exit code; raises GuestFailed, HostFailed, TimedOut."""
     limit_s = dependencies.settings.session_limit_s
-    return await dependencies.drivers.get(guest.driver).run_session(
-        spec_of(dependencies, guest), verb, limit_s=limit_s
-    )
+    spec = spec_of(dependencies, guest)
+    return await dependencies.driver(guest).run_session(spec, verb, limit_s=limit_s)
 
 
 async def start(

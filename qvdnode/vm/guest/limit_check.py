@@ -25,13 +25,11 @@ for each in guest_limits.GuestLimit:
 
 def measure(dependencies: FleetDependencies, guest: GuestResources) -> Measured | None:
     """What the guest has used up; None when it is gone. Blocks for four short system calls."""
-    spec = guest.spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
-    )
+    spec = dependencies.spec(guest)
     if spec is None or guest.process is None:
         return None
     try:
-        counted = dependencies.drivers.get(guest.driver).limit_events(spec)
+        counted = dependencies.driver(guest).limit_events(spec)
         free = dependencies.rootfs.free_space(spec.root)
     except FarmError as error:
         log.debug("limits_not_measured", extra={"vm": spec.vm_id, "because": str(error)})

@@ -168,3 +168,17 @@ async def test_a_node_that_is_not_followed_any_more_has_no_link(farm: Farm) -> N
         farm.links.follow([])
         assert not farm.links
         await until(lambda: not owner.service._links)
+
+
+async def test_a_call_that_waits_for_a_node_ends_when_it_is_not_followed_any_more(
+    farm: Farm,
+) -> None:
+    farm.network.held = asyncio.Event()
+    farm.links.follow([THIRD])
+    host = farm.links[THIRD]
+    await until(lambda: farm.network.dialling)
+    waiting = asyncio.ensure_future(host.status(VM))
+    await asyncio.sleep(0)
+    farm.links.follow([])
+    with pytest.raises(Unavailable, match="no link to it any more"):
+        await waiting

@@ -32,6 +32,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
 from tests.fakes.image_contents import FakeImageContents
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
+from tests.fakes.memory_freezer import MemoryFreezer
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
@@ -123,6 +124,8 @@ class World:
             past_starts=self.past_starts,
             store=FakeVmStore(self.farm),
             admission=self.admission,
+            freezer=MemoryFreezer(self.host),
+            may_merge=lambda tenant, merging: set(merging) <= {tenant},
             clock=self.clock,
             settings=settings,
             instance=Instance(self.folder),
