@@ -1,9 +1,9 @@
-"""The node is killed under 20 desktops with clients, and started again.
+"""Kills a node with 20 desktops and clients, starts it again, and measures until all are shown.
 
-`kept` counts the desktops on which every process that shows something is the same as before: the
-display itself, the window manager, a terminal that the user opened and what runs in it. The time
-runs from the start of the new node process to the last client's window. All clients dial from then
-on, again and again with a short pause, so that the node is measured and not a client's patience.
+`kept` counts the desktops on which every visible process is the same as before: the display, the
+window manager, a terminal that the user opened and the program in it. The time runs from the start
+of the new node process to the last client's window. All clients then connect again and again with a
+short pause, so that the result does not depend on a client's back-off.
 
 The floor is the start of a killed node that has nothing to adopt, until it serves, and then twenty
 bare resumes by a script without a node (floor.py), as many at once as a node does.
@@ -38,7 +38,7 @@ PROGRAMS: Final = frozenset({"nxagent", "icewm", "xterm", "tail"})
 
 
 async def back(desk: Desk, on: Stage, keep: AsyncExitStack) -> None:
-    """Dial until the node answers again."""
+    """Connect again and again until the node answers."""
     while True:
         try:
             await keep.enter_async_context(shown(desk, on))
@@ -49,7 +49,7 @@ async def back(desk: Desk, on: Stage, keep: AsyncExitStack) -> None:
 
 
 def session(desk: Desk) -> dict[str, tuple[int, int]]:
-    """What shows something on a desktop: name to pid and start, which name a process for good."""
+    """Return the visible processes of a desktop: name to pid and start time, which identify it."""
     return {name: (pid, started_ticks(pid)) for name, pid in pids_by_name(desk, PROGRAMS).items()}
 
 
@@ -79,7 +79,7 @@ async def no_window(on: Stage) -> bool:
 
 
 async def all_windows(on: Stage) -> None:
-    """Wait until every desktop has been shown once more; by events, since looking takes a core."""
+    """Wait until every desktop is shown again; by events, since polling would use a whole core."""
     for _ in on.desks:
         await on.watcher.wait_new(LIMIT_S)
 

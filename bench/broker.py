@@ -2,10 +2,10 @@
 
 Lists go over kept TLS connections, each logged in once; the list is read from the database every
 time. Fresh logins come at 20 a second, each a new TLS connection of another user who has not
-logged in before, so that its password is A round is both.
+logged in before, so that its password is checked. A round is both.
 
-The floor of the lists is the query behind them, asked by asyncpg and nothing else, on the node's
-kind of event loop: queries per processor second of the asking thread.
+The floor of the lists is the query behind them, sent by asyncpg without a node, on the same kind of
+event loop: queries per processor second of the sending thread.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def cpu_s(node: NodeProcess) -> float:
 
 
 async def keep_listing(connection: QvdConnection, until_s: float) -> int:
-    """List over one connection until that moment; how often."""
+    """Request lists over one connection until that moment; return how many."""
     count = 0
     while time.monotonic() < until_s:
         answer = await connection.ask("/qvd/list_of_vm")
@@ -100,7 +100,7 @@ async def _queries_per_cpu_s(dsn: str, user_id: int, round_s: float) -> float:
 async def keep_asking(
     connection: "asyncpg.Connection[asyncpg.Record]", user_id: int, until_s: float
 ) -> int:
-    """Ask over one connection until that moment, once at least; how often."""
+    """Query over one connection until that moment, at least once; return how many queries."""
     count = 0
     while True:
         rows = await connection.fetch(DESKTOPS_OF, user_id, False)  # noqa: FBT003 - SQL's parameter
@@ -112,7 +112,7 @@ async def keep_asking(
 
 
 async def login_ms(desk: Desk, at_s: float) -> float:
-    """At that moment: dial, log in, list, hang up; how long it took."""
+    """At that moment connect, log in, list and disconnect; return how long it took."""
     await asyncio.sleep(max(0.0, at_s - time.monotonic()))
     async with desk.dial() as connection:
         answer = await connection.ask("/qvd/list_of_vm")

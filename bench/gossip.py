@@ -1,9 +1,9 @@
-"""Our membership against serf: 20 real processes each, at the same time on one loopback.
+"""Compares qvdnode's membership with serf: 20 real processes each, together on one loopback.
 
-Both are encrypted and have the same values for a local network. In each round both are measured
-idle, lose 10 and 30 % of their packets, one process of each stands still for three seconds and the
-main loop of one of ours is blocked for eight; then some of each are killed, one after another.
-After that the real core runs with 1,000 members in virtual time, of whom some are killed.
+Both are encrypted and use the same timing for a local network. In each round both are measured
+idle, then lose 10 and 30 % of their packets; one process of each is stopped for three seconds, and
+the main loop of one qvdnode member is blocked for eight; then some of each are killed, one by one.
+After that the pure core runs with 1,000 members in virtual time, some of which are killed.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SIMULATED_KILLS: Final = 40
 
 @dataclass(slots=True)
 class Cost:
-    """What one member of a group costs while nothing happens."""
+    """The cost of one member of a group while nothing happens."""
 
     udp_bytes_per_s: float
     udp_packets_per_s: float
@@ -57,16 +57,16 @@ class Round:
 
     cost: Cost
     first_dead_s: list[float] = field(default_factory=list)
-    """From a SIGKILL to the first survivor that says so."""
+    """From a SIGKILL to the first survivor that reports it."""
     last_dead_s: list[float] = field(default_factory=list)
     false_deaths: int = 0
-    """Of members that were not killed, whoever said so; each view counts."""
+    """Reports of members as dead that were not killed; each member's report counts."""
     node_hours: float = 0.0
 
 
 @contextmanager
 def loss(pct: int) -> Iterator[None]:
-    """Have the kernel drop so many of all UDP and TCP packets."""
+    """Make the kernel drop this percentage of all UDP and TCP packets."""
     rule = f"meta l4proto {{ tcp, udp }} numgen random mod 100 < {pct} drop"
     table = f"table inet loss {{ chain in {{ type filter hook input priority 0\n{rule}\n}}\n}}"
     subprocess.run(["nft", "-f", "-"], input=table, text=True, check=True)
@@ -106,7 +106,7 @@ def idle(driver: Driver, meter: Meter, seconds: float) -> dict[str, Cost]:
 
 
 def disturb(driver: Driver, size: float) -> None:
-    """Everything that must cost nobody."""
+    """Run all disturbances that must not make a member look dead."""
     for pct in (10, 30):
         with loss(pct):
             driver.run(LOSS_S * size)
@@ -249,7 +249,7 @@ def main() -> int:
         return 1
     with serf_program() as serf:
         if serf is None:
-            print("serf is neither installed nor to be had from Debian", file=sys.stderr)
+            print("serf is not installed, and Debian's package cannot be fetched", file=sys.stderr)
             return 1
         inside = ["unshare", "-n", sys.executable, "-m", "bench.gossip", "--serf", serf]
         inside += sys.argv[1:]

@@ -1,4 +1,4 @@
-"""Two groups of members as real processes on one loopback: ours and serf's."""
+"""Two groups of members as real processes on one loopback: qvdnode's and serf's."""
 
 import os
 import re
@@ -26,7 +26,7 @@ SERF_SUSPECT: Final = re.compile(r"Suspect n(\d+) has failed")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One member says something of another, at that time of the driver's clock."""
+    """A report of one member about another, with the time by the driver's clock."""
 
     kind: str
     observer: int
@@ -59,7 +59,7 @@ class Group:
         )
 
     def first_and_last_s(self, victim: int, since_s: float) -> tuple[float, float] | None:
-        """When the first and the last survivor said that it is dead; None before all did."""
+        """When the first and the last survivor reported its death; None before all did."""
         times = {
             seen.observer: seen.when_s
             for seen in reversed(self.seen)

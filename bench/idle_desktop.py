@@ -1,8 +1,8 @@
-"""What wakes an idle desktop: each process of its guest, with CPU time, context switches, memory.
+"""Shows what wakes an idle desktop: CPU time, context switches and memory of each process.
 
-`python -m bench.idle_desktop /var/lib/qvdnode/vms/7` looks at the VM 7 that runs on this host, as
-root. A process that waits is switched to whenever something wakes it, so the switches that it asked
-for are its wake-ups. All threads count; processes that end meanwhile do not.
+`python -m bench.idle_desktop /var/lib/qvdnode/vms/7` measures the running VM 7 of this host, as
+root. A waiting process runs when something wakes it, so its voluntary context switches are its
+wake-ups. All threads count; processes that end meanwhile do not.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What the node costs in memory: its process, per session, and per VM outside the guest.
+"""Measures the node's memory: its process, per session, and per VM outside the guest.
 
 Each session is drawn, then shows a terminal that scrolls two thousand lines. RSS of the node's
 process is read 60 s after the last of 100 sessions has had that traffic. The slope per session is

@@ -7,11 +7,11 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     rounds: int
     writes: bool
-    """Whether the figures go to bench/results; they are printed in any case."""
+    """Whether the figures are written to bench/results; they are always printed."""
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Self:
@@ -30,7 +30,7 @@ def parser(
     made.set_defaults(full_rounds=rounds, quick_rounds=quick_rounds)
     made.add_argument("--rounds", type=_rounds, metavar="N", help=f"how many rounds ({rounds})")
     made.add_argument(
-        "--quick", action="store_true", help=f"a look: {quick_rounds} of the rounds; writes nothing"
+        "--quick", action="store_true", help=f"only {quick_rounds} rounds; writes nothing"
     )
     made.add_argument("--dry", action="store_true", help="print the figures, write nothing")
     return made

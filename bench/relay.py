@@ -1,9 +1,9 @@
-"""Our relay against HAProxy with one thread: same certificate and cipher, TLS in front, TCP behind.
+"""Compares the relay with HAProxy with one thread: same certificate and cipher, TLS to plain TCP.
 
-Both run pinned to one core, the load to another, and keep their connections all the while. A round
-asks them in many short turns, the one or the other first, since the machine's speed drifts within
-a second; a figure is the median over all rounds of the round's ratio. Bulk is from display to
-client over 4 streams; round trips are 1 KiB there and back on 100 streams.
+Both run pinned to one core and the load to another; all connections stay open. A round measures
+both in many short turns, in changing order, since the machine's speed drifts within a second. A
+figure is the median of the ratios of all rounds. Bulk goes from display to client over 4 streams;
+round trips are 1 KiB in each direction on 100 streams.
 """
 
 import os

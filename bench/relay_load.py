@@ -1,8 +1,8 @@
 """Load for a TLS relay: many clients on one side, displays on the other, in one thread.
 
-A client decrypts what it has to understand and no more: in the timed part it sends records that it
-encrypted before, and counts ciphertext. So the load costs a fraction of the relay, which is then
-what is measured.
+A client decrypts only the data that it must understand: in the timed part it sends records that it
+encrypted before, and counts ciphertext. So the load costs much less than the relay, and the bench
+measures the relay.
 """
 
 import contextlib

@@ -12,6 +12,7 @@ import uvloop
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.seat import DisplayAddress
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.tls.identity import NodeIdentity
 from tests.fakes.desktops import FakeAuthenticator, FakeDesktops, vm
@@ -28,7 +29,14 @@ async def serve(tls_folder: Path, port: int, display_port: int) -> None:
         vms={number: vm(number) for number in range(1, VMS + 1)},
     )
     settings = BrokerSettings(address="127.0.0.1", port=port)
-    endpoint = Endpoint(desktops, FakeAuthenticator(), identity.context, SystemClock(), settings)
+    endpoint = Endpoint(
+        desktops,
+        FakeAuthenticator(),
+        identity.context,
+        SystemClock(),
+        settings,
+        DisplayDialer(settings.relay),
+    )
     endpoint.listen()
     await endpoint.run()
 

@@ -1,4 +1,4 @@
-"""Runs a bench so that it cleans up after itself however it ends."""
+"""Runs a bench so that it always cleans up, also when it is interrupted."""
 
 import asyncio
 import signal

@@ -44,7 +44,7 @@ def _parse(arriving: list[bytes]) -> tuple[list[RequestHead], int]:
 
 
 def conversation(data: bytes) -> None:
-    """Whatever a client sends, it is answered in turn, and a refusal is the last thing it hears."""
+    """Whatever a client sends, it gets answers in order, and a refusal is the last answer."""
     talk = Conversation()
     try:
         request = talk.receive(data)

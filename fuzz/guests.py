@@ -1,4 +1,4 @@
-"""What guests write where the node reads, and what it writes for them."""
+"""Files that guests write and the node reads, and files that the node writes for guests."""
 
 import contextlib
 from typing import Final
@@ -11,7 +11,7 @@ from qvdnode.wire import session_params
 
 
 def session_parameters(data: bytes) -> None:
-    """What can be read of a parameters file is what would be written."""
+    """A parsed parameters file is written back the same."""
     with contextlib.suppress(Invalid):
         params = session_params.decode(data)
         if session_params.decode(session_params.encode(params)) != params:
@@ -26,7 +26,7 @@ def display_log(data: bytes) -> None:
 
 
 def display_pids(data: bytes) -> None:
-    """No number that a guest writes stands for more than one process."""
+    """No number that a guest writes names more than one process."""
     if (pid := parse_pid(data)) is not None and not 0 < pid < 1 << 24:
         raise AssertionError(pid)
 

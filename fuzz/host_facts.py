@@ -1,6 +1,7 @@
 """What the host says about itself, in files that others write too."""
 
 import contextlib
+import re
 from typing import Final
 
 from fuzz.target import Target
@@ -14,7 +15,11 @@ from qvdnode.net.core.resolvers import usable
 def host_files(data: bytes) -> None:
     """Lines that make no sense are passed over."""
     text = data.decode("utf-8", "replace")
-    if any(address.is_loopback for address in usable(text)):
+    found = usable(text)
+    if any(address.is_loopback for address in found.servers):
+        raise AssertionError(text)
+    # The session script of a guest takes these characters, and no more of them.
+    if re.fullmatch(r"[a-z0-9_. -]{0,256}", " ".join(found.search)) is None:
         raise AssertionError(text)
     parse_ranges(text.splitlines())
     parse_mountinfo(data.decode("latin-1"))
@@ -28,6 +33,7 @@ TARGETS: Final[dict[str, Target]] = {
     "host_files": Target(
         host_files,
         (
+            b"search example.org a.b\ndomain c\n",
             b"nameserver 192.0.2.1\nnameserver 127.0.0.1 # x\n",
             b"root:1879048192:65536\nMemTotal: 1 kB\nMemAvailable: 1 kB\n",
             b"36 35 98:0 / /mnt\\040x rw - ext4 /dev/sda rw\nsome avg10=1.5 avg60=0\n",

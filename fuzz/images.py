@@ -10,7 +10,7 @@ from typing import Final
 
 from fuzz.target import Target
 from qvdnode.image import tar_entries
-from qvdnode.image.core import file_signatures, session_version
+from qvdnode.image.core import file_signatures, locale_archive, session_version
 from qvdnode.image.core.entry import Tally, clean_path
 from qvdnode.model.errors import BadImage
 
@@ -34,6 +34,17 @@ def archives(data: bytes) -> None:
                 raise AssertionError(entry)
             while content is not None and content.read(1 << 16):
                 pass
+
+
+def locale_archives(data: bytes) -> None:
+    """Whatever an image has in the place of its locales, few names are looked for in it."""
+    table = locale_archive.table_of(data)
+    if table is not None:
+        offset, size = table
+        names = locale_archive.name_offsets(data[offset : offset + size])
+        if len(names) > locale_archive.ENTRIES_MAX:
+            raise AssertionError(len(names))
+    locale_archive.filed_as(data.decode("latin-1"))
 
 
 def starts(data: bytes) -> None:
@@ -77,5 +88,8 @@ TARGETS: Final[dict[str, Target]] = {
         weight=4,
     ),
     "image_starts": Target(starts, (_tar(), b"MSWIM\0\0\0", b"QFI\xfb")),
+    "locale_archives": Target(
+        locale_archives, (locale_archive.HEADER.pack(locale_archive.MAGIC, 0, 56, 1, 1, *[0] * 9),)
+    ),
     "session_scripts": Target(session_scripts, (b"#!/bin/sh\n# qvd-session-version: 1\n",)),
 }

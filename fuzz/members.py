@@ -1,15 +1,29 @@
-"""What comes from other nodes of a farm, and from strangers who pretend to."""
+"""What other nodes of a farm send, and hosts that pretend to be nodes."""
 
 import contextlib
 import random
+from datetime import UTC, datetime
 from typing import Final
 
 from fuzz.target import Target
 from qvdnode.cluster.core.swim.machine import Identity, Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.model.ids import FarmId
+from qvdnode.tls.farm_authority import BadCertificate, FarmAuthority, authority_pin, read_node
 from qvdnode.wire.load_record import LoadRecord, decode_load, encode_load
 from qvdnode.wire.member_metadata import MemberMetadata
+from qvdnode.wire.peer_hello import (
+    HEADER_BYTES,
+    Hello,
+    HelloAnswer,
+    HelloError,
+    JoinAnswer,
+    JoinRequest,
+    body_bytes,
+    frame,
+    parse,
+)
 from qvdnode.wire.swim import (
     Accusation,
     Ack,
@@ -49,7 +63,7 @@ MESSAGES: Final = (
 
 
 def swim_packets(data: bytes) -> None:
-    """What can be read is what would be written, and a member takes it without a mistake."""
+    """A decoded packet encodes to the same bytes, and a member handles it without an exception."""
     with contextlib.suppress(SwimError):
         packet = decode(data, TAG)
         again = encode_header(TAG, packet.sender) + b"".join(map(encode, packet.messages))
@@ -69,10 +83,36 @@ def swim_packets(data: bytes) -> None:
 
 
 def swim_datagrams(data: bytes) -> None:
-    """Nothing that strangers make is opened."""
+    """No packet that was made without a key of the farm is decrypted."""
     ring = Keyring(FARM, [b"k" * 32, b"o" * 16])
     with contextlib.suppress(Forged):
         raise AssertionError(ring.open(data))
+
+
+HELLOS: Final = (
+    Hello(1, 1, FARM, "calls", "1.0", 1_700_000_000_000),
+    HelloAnswer(0, "no", "1.0", 1_700_000_000_000),
+    JoinRequest("token", "b", "10.0.0.2", 8445, b"key", 8),
+    JoinAnswer("", farm=FARM, node=2, farm_key=b"k" * 32),
+)
+
+
+def peer_hellos(data: bytes) -> None:
+    """What can be read is what would be written, whichever message it is taken for."""
+    for kind in (Hello, HelloAnswer, JoinRequest, JoinAnswer):
+        with contextlib.suppress(HelloError):
+            message = parse(kind, data[HEADER_BYTES:])
+            if parse(kind, frame(message)[HEADER_BYTES:]) != message:
+                raise AssertionError(message)
+    with contextlib.suppress(HelloError):
+        body_bytes(data[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0"))
+
+
+def node_certificates(data: bytes) -> None:
+    """Bytes that are no node's certificate name nobody."""
+    for read in (read_node, authority_pin, FarmAuthority.check_key):
+        with contextlib.suppress(BadCertificate):
+            read(data)
 
 
 def loads(data: bytes) -> None:
@@ -89,12 +129,19 @@ def member_metadata(data: bytes) -> None:
         raise AssertionError(metadata)
 
 
+CERTIFICATE: Final = FarmAuthority.new(
+    FarmId("0c9a1e0e-5a3b-4c5e-9f0a-2b7d1c3e4f50"), datetime(2026, 1, 1, tzinfo=UTC)
+).certificate_pem
+
+
 TARGETS: Final[dict[str, Target]] = {
     "swim_packets": Target(
         swim_packets,
         (HEADER, *(HEADER + encode(message) for message in MESSAGES)),
         weight=3,
     ),
+    "peer_hellos": Target(peer_hellos, tuple(frame(hello) for hello in HELLOS), weight=2),
+    "node_certificates": Target(node_certificates, (CERTIFICATE,)),
     "loads": Target(loads, (encode_load(TAG, [LoadRecord(*range(1, 21))]),)),
     "member_metadata": Target(member_metadata, (MemberMetadata(7, "1.0").encode(),)),
     "swim_datagrams": Target(

@@ -1,7 +1,7 @@
 """Runs every fuzz target for a while: `python -m fuzz.run [--seconds N] [NAME ...]`.
 
-What reaches new code is kept in fuzz/corpus/, so that each run goes on where the last one ended. An
-input that breaks a promise is kept in fuzz/found/ and named; the run then fails.
+Inputs that reach new code are kept in fuzz/corpus/, so each run continues where the last one ended.
+An input that breaks a promise is kept in fuzz/found/ and printed; the run then fails.
 """
 
 import argparse
@@ -21,7 +21,7 @@ GRACE_S: Final = 300
 
 
 def shares(targets: Mapping[str, Target], seconds: int) -> dict[str, int]:
-    """How many seconds each of these targets gets of so many, by its weight; at least one."""
+    """Divide the seconds among the targets by weight; each gets at least one."""
     whole = sum(target.weight for target in targets.values())
     return {
         name: max(1, round(seconds * target.weight / whole)) for name, target in targets.items()
@@ -29,7 +29,7 @@ def shares(targets: Mapping[str, Target], seconds: int) -> dict[str, int]:
 
 
 def run(name: str, seconds: int) -> bool:
-    """Fuzz one target for so long; whether it kept its promises."""
+    """Fuzz one target for this time; return whether it kept its promise."""
     corpus = CORPUS / name
     for folder in (corpus, FOUND):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What one target of fuzzing is."""
+"""The type of a fuzz target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ class Target:
     """A decoder of outside bytes and the promise it keeps."""
 
     check: Callable[[bytes], None]
-    """Takes any bytes, and raises only when the promise is broken."""
+    """A function that takes any bytes and raises only if the promise is broken."""
     seeds: tuple[bytes, ...]
-    """What it is normally given, to start from."""
+    """Valid inputs to start from."""
     size_max: int = 4096
     """Bytes of the longest input that is tried; above the decoder's own limit."""
     weight: int = 1
-    """Its share of the time: more where strangers write, and where formats are deep."""
+    """Its share of the time: more for input of unauthenticated clients and for nested formats."""
 
 
 def pieces(data: bytes) -> list[bytes]:

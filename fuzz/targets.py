@@ -1,8 +1,8 @@
-"""What is fuzzed: every decoder of bytes that come from outside the node."""
+"""The table of all fuzz targets: every decoder of bytes from outside the node."""
 
 from typing import Final
 
-from fuzz import clients, guests, host_facts, images, members, node_files, rest, servers
+from fuzz import clients, guests, host_facts, images, members, node_files, peers, rest, servers
 from fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -10,6 +10,7 @@ TARGETS: Final[dict[str, Target]] = {
     **servers.TARGETS,
     **guests.TARGETS,
     **members.TARGETS,
+    **peers.TARGETS,
     **images.TARGETS,
     **node_files.TARGETS,
     **rest.TARGETS,

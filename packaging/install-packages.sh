@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages of a list file that are not there yet; does nothing when all are.
+# Installs the missing Debian packages of a list file; does nothing if all are installed.
 set -eu
 list=$1
 names=$(sed 's/#.*//' "$list")
@@ -17,10 +17,10 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# A host that is new often updates itself at this very moment, so the lock is waited for.
+# A new host often runs its first update now, so wait for the lock of apt.
 # shellcheck disable=SC2086  # a list of names
 if ! { apt-get -q update && apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $missing; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
-    echo "setup: apt-get failed; mend what it says and run make again" >&2
+    echo "setup: apt-get failed; fix the error above and run make again" >&2
     exit 1
 fi

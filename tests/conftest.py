@@ -24,7 +24,7 @@ settings.load_profile("quick")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """After each phase of a test, let go of what its time limit may have left locked.
+    """After each phase of a test, release locks that its time limit may have left locked.
 
     A limit that passes while a child is forked keeps the lock of `logging` from being released, and
     every thread that logs or forks afterwards would hang, the whole run with it.

@@ -1,4 +1,4 @@
-"""A process that has used up what it may open."""
+"""Makes this process run out of file descriptors."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def nothing_to_open_with() -> Iterator[None]:
-    """Meanwhile every open of this process fails with EMFILE; what is open stays."""
+    """Make every open of this process fail with EMFILE; open descriptors stay."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.dup(0)
     os.close(lowest)

@@ -87,7 +87,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Guest(Namespace):
-    """A namespace that is attached to the bridge as a container would be; its root is the enemy."""
+    """A namespace that is attached to the bridge like a container; its root is the attacker."""
 
     port: GuestPort
     vm_id: VmId

@@ -19,7 +19,7 @@ from typing import Final
 
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
-from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.nx_proxy import StreamEnd
 from qvdnode.client.target import Target
 from qvdnode.client.trust import Trust
 from qvdnode.model.errors import HostFailed
@@ -38,7 +38,7 @@ DISPLAY: Final = 173
 ROW: Final = b'[{"id": 7, "name": "desk", "state": "running", "blocked": 0}]'
 
 
-async def show(server: FakeQvdServer, display: str) -> Ending:
+async def show(server: FakeQvdServer, display: str) -> StreamEnd:
     """One run of the client; raises HostFailed for a crash of nxproxy, TimeoutError if it hangs."""
     account = Account(Target("127.0.0.1", server.port), Trust(), "alice", "secret")
     visit = Client(account, Wishes(display), lambda _: None, SystemClock(), random.Random(1))

@@ -39,7 +39,8 @@ HOMES: Final = {
 KNOWN: Final = sys.stdlib_module_names | {"qvdnode", "_typeshed"}
 COMPUTING: Final = {
     "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib",
-    "heapq", "ipaddress", "json", "math", "msgpack", "re", "shlex", "struct", "tomllib", "typing",
+    "heapq", "ipaddress", "json", "math", "msgpack", "re", "shlex", "struct", "tomllib", "types",
+    "typing",
     "urllib", "zlib",
 }  # fmt: skip
 """What of the standard library, and of others, does no I/O and knows neither time nor chance."""
@@ -68,7 +69,7 @@ def test_each_library_has_one_home() -> None:
     fail_if(broken, "use the library through its home")
 
 
-def test_what_is_pure_imports_only_what_is() -> None:
+def test_pure_modules_import_only_pure_ones() -> None:
     broken = [
         f"{name(path)} imports {full}"
         for path in MODULES

@@ -14,7 +14,12 @@ TESTED_BY: Final = {
         "vm/drivers/lxc_control.py",
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
+    "attacks/test_kernel_limits.py": ("vm/lock_watch.py",),
     "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
+    "contract/test_desktop_host.py": (
+        "peer/node_links.py",
+        "peer/remote_host.py",
+    ),
     "e2e/test_demo.py": (
         "cli/demo/command.py",
         "cli/demo/farm.py",
@@ -23,6 +28,15 @@ TESTED_BY: Final = {
     "e2e/test_desktop.py": (
         "daemon/build.py",
         "daemon/serve.py",
+    ),
+    "e2e/test_farm.py": (
+        "cli/qvdnode/join.py",
+        "daemon/farm_join.py",
+        "daemon/peers.py",
+    ),
+    "e2e/test_hibernation.py": (
+        "memopt/host_tuning.py",
+        "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
@@ -71,6 +85,7 @@ TESTED_BY: Final = {
         "image/home_backup/store.py",
         "image/home_backup/writing.py",
     ),
+    "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/paced_stream.py",
@@ -90,9 +105,21 @@ TESTED_BY: Final = {
         "net/foreign_firewalls.py",
         "net/host_network.py",
     ),
+    "integration/peer/test_join_farm.py": (
+        "db/farm.py",
+        "peer/admission.py",
+    ),
+    "integration/peer/test_listener.py": (
+        "peer/hello.py",
+        "peer/own_identity.py",
+    ),
+    "integration/peer/test_calls.py": (
+        "peer/calls_client.py",
+        "peer/calls_service.py",
+    ),
+    "integration/peer/test_guest_stream.py": ("tls/stream_pipe.py",),
     "integration/proxy/test_relay.py": ("proxy/guest_end.py",),
     "unit/cli/test_programs.py": ("cli/program.py",),
-    "unit/session/test_desktops.py": ("session/connect.py",),
     "unit/vm/test_fleet.py": (
         "vm/dependencies.py",
         "vm/display/operations.py",
@@ -102,6 +129,7 @@ TESTED_BY: Final = {
         "vm/guest/teardown.py",
         "vm/resources.py",
     ),
-    "unit/vm/test_fleet_redraws.py": ("vm/display/redraw_slot.py",),
+    "unit/vm/test_fleet_hibernation.py": ("vm/guest/hibernation.py",),
+    "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

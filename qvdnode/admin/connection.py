@@ -1,4 +1,4 @@
-"""One connection of the administrators' port: aiohttp's HTTP over tls.server_stream.
+"""One connection of the administrators' port: aiohttp's HTTP over tls.stream.
 
 aiohttp has no time limit for a request head, and measures idleness only after the TLS handshake.
 Here a connection has a deadline from the start, and the port's table of connections can end it.
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class AdminConnection:
-    """Satisfies tls.server_stream.StreamOwner and tls.port_connections.PortConnection."""
+    """Satisfies tls.stream.StreamOwner and tls.port_connections.PortConnection."""
 
     __slots__ = (
         "_admitted",
         "_answering",
+        "_authenticated",
         "_clock",
         "_closing",
         "_connections",
@@ -34,7 +35,6 @@ class AdminConnection:
         "_http",
         "_make_http",
         "_mid_head",
-        "_proven",
         "_settings",
         "_tls",
         "deadline_s",
@@ -62,7 +62,7 @@ class AdminConnection:
         self._answering = False
         self._admitted = False
         """Whether the current request has a valid token."""
-        self._proven = False
+        self._authenticated = False
         self._full = False
         self._closing = False
 
@@ -141,17 +141,17 @@ class AdminConnection:
     def request_admitted(self) -> None:
         """Count the connection as authenticated."""
         self._admitted = True
-        if not self._proven:
-            self._proven = True
+        if not self._authenticated:
+            self._authenticated = True
             self._connections.authenticated(self)
 
     def request_ended(self) -> None:
-        """Its answer is made; after a request without a valid token it is a stranger's again."""
+        """Set the idle deadline; without a valid token, count as unauthenticated again."""
         self._answering = False
         if not self._closing:
             self.deadline_s = self._later_s()
-        if self._proven and not self._admitted:
-            self._proven = False
+        if self._authenticated and not self._admitted:
+            self._authenticated = False
             self._connections.unauthenticated(self)
 
     def time_up(self) -> None:

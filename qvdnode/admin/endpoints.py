@@ -9,6 +9,7 @@ from qvdnode.admin.routes import (
     flavours,
     image_import,
     images,
+    node_memory,
     nodes,
     sessions,
     tenants,
@@ -31,6 +32,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         vm_actions.ENDPOINTS,
         sessions.ENDPOINTS,
         nodes.ENDPOINTS,
+        node_memory.ENDPOINTS,
         audit.ENDPOINTS,
         tokens.ENDPOINTS,
     )

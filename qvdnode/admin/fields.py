@@ -50,11 +50,27 @@ TIMEZONE: Final = Shape(
 WORD: Final = Shape(
     r"^[A-Za-z0-9._@#-]{1,64}$", "1 to 64 letters, digits, dots, dashes, underscores, @ or #"
 )
+NODE_NAME: Final = Shape(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    "1 to 64 letters, digits, dots, dashes or underscores, with a letter or digit first",
+)
 DRIVER: Final = Shape(r"^[a-z][a-z0-9-]{0,31}$", "the name of a driver, such as lxc")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
-    for shape in (NAME, SMALL_NAME, LOGIN, PROGRAM, PATH, LOCALE, TIMEZONE, WORD, DRIVER, NOTE)
+    for shape in (
+        NAME,
+        SMALL_NAME,
+        LOGIN,
+        PROGRAM,
+        PATH,
+        LOCALE,
+        TIMEZONE,
+        WORD,
+        NODE_NAME,
+        DRIVER,
+        NOTE,
+    )
 }
 """The meaning of each pattern, for error messages."""
 
@@ -77,4 +93,5 @@ Locale = Annotated[str, LOCALE.field()]
 Timezone = Annotated[str, TIMEZONE.field()]
 Word = Annotated[str, WORD.field()]
 """A value to look for."""
+NodeName = Annotated[str, NODE_NAME.field()]
 Note = Annotated[str, NOTE.field()]

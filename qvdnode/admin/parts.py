@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from aiohttp import web
 
@@ -19,9 +20,12 @@ from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.memopt.report import MemoryReport
 from qvdnode.model.guest import DriverCheck
+from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -70,6 +74,7 @@ class Catalogue:
     flavours: Flavours
     images: Images
     importer: Importer
+    contents: ImageContents
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,43 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinLine:
+    """What a new host needs to join the farm."""
+
+    url: str
+    token: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """How this node gets on with a node of the farm."""
+
+    here: bool
+    """Whether it is this node."""
+    reached: bool | None
+    """Whether the last attempt to reach it succeeded; None for none, and for this node."""
+    age_s: float | None
+    """How long ago that was."""
+    reason: str | None
+    """Why it could not be reached, or what is wrong with it."""
+    runs_database: bool
+    """Whether the farm's database is embedded in it."""
+
+
+class FarmAccess(Protocol):
+    """The farm as seen from this node."""
+
+    async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
+        """Make an invitation for one host; raises Unavailable, Invalid."""
+        ...
+
+    def facts(self, node_id: NodeId) -> PeerFacts:
+        """How this node gets on with that one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class AdminParts:
     """All objects that the endpoints use."""
 
@@ -90,10 +132,13 @@ class AdminParts:
     records: Records
     vms: Vms
     nodes: Nodes
+    farm: FarmAccess
     hosts: Hosts
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]
+    memory: Callable[[], MemoryReport]
+    """Where the host's memory went."""
     not_ready: Callable[[], str | None]
     """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents

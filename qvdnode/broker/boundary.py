@@ -1,6 +1,6 @@
-"""Where what went wrong becomes an answer that QVD clients know.
+"""Turns errors into answers that QVD clients understand.
 
-One of the two request boundaries, where nothing may pass uncaught.
+This is one of the two request boundaries, which catch every exception.
 """
 
 import logging
@@ -40,14 +40,14 @@ STATUS: Final[dict[type[FarmError], int]] = {
     Unavailable: 503,
     LeaseLost: 503,
     Conflict: 503,
-    # 429 means nothing to old clients; with 503 they show the sentence.
+    # Old clients do not know 429; for 503 they show the sentence.
     Throttled: 503,
 }
-UNEXPECTED: Final = "Something went wrong on the server; its log says what. Try again later."
+UNEXPECTED: Final = "The server failed; its log has the details. Try again later."
 
 
 async def answered(work: Awaitable[T], tell: Callable[[FarmError], None]) -> T | Answer:
-    """What the work gives, or the answer for what it raised; `tell` is told of a refusal."""
+    """Return the result of the work, or the answer for its error; `tell` gets each refusal."""
     try:
         return await work
     except (Unauthenticated, Throttled) as error:
@@ -61,7 +61,7 @@ async def answered(work: Awaitable[T], tell: Callable[[FarmError], None]) -> T |
 
 
 def answer_for(error: FarmError) -> Answer:
-    """The status of that kind of error, and its sentence."""
+    """Return the status for this class of errors, with the error's sentence."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     match error:
         case Unauthenticated():
@@ -72,6 +72,6 @@ def answer_for(error: FarmError) -> Answer:
         case Invalid(field="id"):
             return sentence(422, str(error))
         case BadConfig():
-            return sentence(500, UNEXPECTED)  # its sentence is for administrators: the log has it
+            return sentence(500, UNEXPECTED)  # its own sentence is for administrators, in the log
         case _:
             return sentence(status, str(error))

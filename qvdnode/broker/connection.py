@@ -1,18 +1,19 @@
-"""One client's connection: the shell around wire.qvd_conversation. Requests go to handlers.py."""
+"""One client's connection: the I/O around wire.qvd_conversation. handlers.py answers requests."""
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from qvdnode.broker.boundary import answered
 from qvdnode.broker.handlers import Handlers, Request
 from qvdnode.broker.login import ConnectionLogin
+from qvdnode.broker.ports import Watcher
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import FarmError
-from qvdnode.model.ids import UserId
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.tick_batch import TickBatch
@@ -27,47 +28,7 @@ from qvdnode.wire.qvd_conversation import Conversation, State
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S: Final = 2.0
-"""How often a waiting client hears from us: some give up on a silent connection."""
-
-
-class Watcher(Protocol):
-    """Who keeps the register of connections: the endpoint."""
-
-    def connection_opened(self, connection: "Connection") -> None:
-        """A client has connected."""
-        ...
-
-    def connection_moved(self, connection: "Connection", before: str) -> None:
-        """The client's address is now known; `before` was the load balancer's."""
-        ...
-
-    def connection_proven(self, connection: "Connection") -> None:
-        """It has sent a whole request, which is being answered."""
-        ...
-
-    def connection_unproven(self, connection: "Connection") -> None:
-        """It has been answered, and nobody has logged in on it."""
-        ...
-
-    def connection_rests(self, connection: "Connection", user_id: UserId) -> None:
-        """Its user, who has logged in, may send a request or not."""
-        ...
-
-    def connection_busy(self, connection: "Connection") -> None:
-        """It does not rest any more."""
-        ...
-
-    def connection_lost(self, connection: "Connection") -> None:
-        """It is gone."""
-        ...
-
-    def connection_refused(self, event: str, connection: "Connection", because: str) -> None:
-        """It did what it may not, or too slowly."""
-        ...
-
-    def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run the work of one connection, contained."""
-        ...
+"""How often a waiting client gets a progress line: some clients give up on a silent connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +41,33 @@ class ConnectionParts:
     clock: Clock
     settings: BrokerSettings
     tick_batch: TickBatch
+    dialer: GuestDialer
 
 
 class Connection:
-    """Satisfies tls.server_stream.StreamOwner and session.ports.ClientEnd."""
+    """Satisfies tls.stream.StreamOwner and session.ports.ClientEnd."""
 
-    __slots__ = ("_conversation", "_full", "_login", "_parts", "_relay", "_repeat", "_sentence",
-                 "_stream", "_taken_over", "_task", "_watcher", "deadline_s",
-                 "proven")  # fmt: skip
+    __slots__ = (
+        "_conversation",
+        "_full",
+        "_login",
+        "_parts",
+        "_relay",
+        "_repeat",
+        "_sentence",
+        "_stream",
+        "_taken_over",
+        "_task",
+        "_watcher",
+        "authenticated",
+        "deadline_s",
+    )  # fmt: skip
 
     def __init__(self, parts: ConnectionParts, watcher: Watcher) -> None:
         self.deadline_s = parts.clock.monotonic_s() + parts.settings.head_limit_s
-        """When the endpoint is to call `time_up`, by the monotonic clock."""
-        self.proven = False
-        """Whether somebody has logged in, or a request is being answered that may do so."""
+        """When the endpoint calls `time_up`, by the monotonic clock."""
+        self.authenticated = False
+        """Whether somebody has logged in, or a request that may do so is being answered."""
         self._parts = parts
         self._watcher = watcher
         self._conversation = Conversation()
@@ -124,7 +98,7 @@ class Connection:
         self._watcher.connection_moved(self, before)
 
     def stream_ready(self) -> None:
-        """Its handshake is done; the time for the first head goes on running."""
+        """Do nothing: the time limit for the first head also covers the TLS handshake."""
 
     def stream_data(self, data: bytes) -> None:
         """The client sent this."""
@@ -141,7 +115,7 @@ class Connection:
             self.deadline_s = self._head_deadline_s()
 
     def stream_eof(self) -> None:
-        """The client sends no more. None of the old clients half-closes: it has left."""
+        """Close too: no QVD client half-closes its connection, so this one has left."""
         self._client_left()
         self._hang_up()
 
@@ -163,7 +137,7 @@ class Connection:
             self._rest()
 
     def stream_drained(self) -> None:
-        """The client has caught up."""
+        """Read again: the client has read its answers."""
         self._full = False
         self._tls.resume_reading()
         if self._task is None:
@@ -185,7 +159,7 @@ class Connection:
             self._hang_up()
 
     def evict(self, reason: str) -> None:
-        """End the client's session, because it was taken over, the VM stops, or the node does."""
+        """End the client's session: another client took it over, or the VM or the node stops."""
         if self._relay is not None:
             self._relay.evict(reason)
         elif self._task is not None:
@@ -196,9 +170,9 @@ class Connection:
             self._hang_up()
 
     def cut(self, reason: str) -> None:
-        """End the client's session as a lost link would, so that it comes back for its desktop.
+        """End the client's session like a lost link, so that the client reconnects.
 
-        One that has no desktop yet is told the reason instead.
+        A client that has no desktop yet gets the reason as its answer instead.
         """
         if self._relay is not None:
             self._relay.cut(reason)
@@ -218,16 +192,16 @@ class Connection:
     def _begin(self, head: RequestHead) -> None:
         if self._login is None:
             self._login = self._parts.new_login(self.source)
-        if not self.proven:
-            self.proven = True
-            self._watcher.connection_proven(self)
+        if not self.authenticated:
+            self.authenticated = True
+            self._watcher.connection_authenticated(self)
         self._watcher.connection_busy(self)
         # Off while a request is served: a start may take a minute, and has limits of its own.
         self.deadline_s = math.inf
         self._task = self._watcher.spawn("request", self._converse(head))
 
     async def _converse(self, head: RequestHead) -> None:
-        """Answer this request and those that were sent behind it."""
+        """Answer this request and the pipelined ones behind it."""
         request: RequestHead | None = head
         try:
             while request is not None:
@@ -249,7 +223,7 @@ class Connection:
 
     async def _serve(self, head: RequestHead) -> None:
         if self._login is None:
-            raise RuntimeError("a request is served once the connection is proven")
+            raise RuntimeError("a request is served after `_begin`")
         request = Request(head, self._login, self.source, self._progress, self)
         try:
             outcome = await answered(self._parts.handlers.handle(request), self._refused)
@@ -279,24 +253,25 @@ class Connection:
         return request
 
     def _rest(self) -> None:
-        """Wait for the client: for a head, or for it to take its answers; not for ever."""
+        """Set the deadline for the next head, or for the client to read its answers."""
         if self._conversation.state is not State.READING:
             return
         limit_s = self._parts.settings.idle_limit_s
         if self._conversation.mid_head and not self._full:
             limit_s = self._parts.settings.head_limit_s
         self.deadline_s = self._parts.clock.monotonic_s() + limit_s
-        if self.proven and self._login is not None:
+        if self.authenticated and self._login is not None:
             if self._login.user_id is not None:
                 self._watcher.connection_rests(self, self._login.user_id)
             else:
-                self.proven = False
-                self._watcher.connection_unproven(self)
+                self.authenticated = False
+                self._watcher.connection_unauthenticated(self)
 
     async def _hand_over(self, ticket: SessionTicket) -> None:
-        """Send the 101 and relay to the end; the ticket is given back whatever happens."""
+        """Send the 101 and relay until the end; always give the ticket back."""
         stream = self._tls
-        relay = Relay(stream, self._parts.tick_batch, self._parts.settings.relay)
+        parts = self._parts
+        relay = Relay(stream, parts.tick_batch, parts.settings.relay, parts.dialer)
         self._relay = relay
         try:
             await self._after_progress()
@@ -304,7 +279,7 @@ class Connection:
             log.info("stream_begun", extra={"vm": ticket.seat.vm_id, "source": self.source})
             # What the client sent behind its request is the beginning of its NX stream.
             first = self._conversation.take_stream()
-            await relay.run(ticket.seat.address, first, full=self._full)
+            await relay.run(ticket.seat, ticket.viewer, first, full=self._full)
         finally:
             # Also when the client left before the 101: a seat that nobody gives back would make the
             # next connect of this user evict a client that is not there.
@@ -323,10 +298,10 @@ class Connection:
                 self._hang_up()
 
     def _progress(self, sentence: str) -> None:
-        """Show a sentence to the waiting client, soon if it is new, and again and again.
+        """Send the waiting client a progress sentence: a new one soon, then every 2 s.
 
-        Of several in one turn of the loop the newest is shown: what is written at once is read at
-        once, and some clients look for one head in what they read.
+        Of several in one loop iteration only the newest is sent. A client reads everything written
+        in one iteration at once, and some clients expect a single head in what they read.
         """
         if sentence != self._sentence:
             self._sentence = sentence
@@ -341,7 +316,7 @@ class Connection:
             self._tls.write(self._conversation.progress(self._sentence))
 
     async def _after_progress(self) -> None:
-        """Leave the last 102 to the turn of the loop that wrote it."""
+        """Wait one loop iteration, so that the answer is not read together with the last 102."""
         if self._conversation.state is State.WAITING:
             await asyncio.sleep(0)
 
@@ -352,7 +327,7 @@ class Connection:
             self._repeat = None
 
     def _refused(self, error: FarmError) -> None:
-        """Told as a count: strangers and users alike can be refused as often as they like."""
+        """Count the refusal: anybody can cause refusals without limit, so they share log lines."""
         known = self._login is not None and self._login.good
         event = "user_request_refused" if known else "request_refused"
         self._watcher.connection_refused(event, self, f"{error.code}: {error}")
@@ -374,12 +349,12 @@ class Connection:
             self._task.cancel()
 
     def _end(self) -> None:
-        """Send no more after an answer, and give the client a while to take it and to leave."""
+        """Send close_notify after an answer, and wait a limited time for the client to close."""
         self._tls.finish()
         self._farewell()
 
     def _hang_up(self) -> None:
-        """Close the connection; what was sent before has a while to arrive."""
+        """Close the connection; data that was written before has a limited time to arrive."""
         self._tls.close()
         self._farewell()
 

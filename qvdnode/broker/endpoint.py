@@ -1,6 +1,6 @@
-"""Listens for QVD clients: accepts, counts, watches deadlines. A connection is connection.py's.
+"""Listens for QVD clients: accepts and counts connections and watches their deadlines.
 
-TLS is our own on plain TCP (tls.server_stream), so that a connection counts from its first moment
+TLS is our own on plain TCP (tls.stream), so that a connection counts from its first moment
 and two hundred half-open ones are just two hundred entries of a table.
 """
 
@@ -15,6 +15,7 @@ from qvdnode.broker.handlers import Handlers
 from qvdnode.broker.login import ConnectionLogin
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.ids import UserId
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.runtime.tick_batch import TickBatch
@@ -28,7 +29,7 @@ from qvdnode.tls.server_stream import ServerStream
 
 CONNECTIONS = Gauge("qvdnode_client_connections", "Connections of QVD clients")
 UNAUTHENTICATED = Gauge("qvdnode_client_unauthenticated", "Connections without a login yet")
-DROPPED = Counter("qvdnode_client_dropped_total", "Connections ended for being too many")
+DROPPED = Counter("qvdnode_client_dropped_total", "Client connections closed because of a limit")
 
 STOPPING: Final = "This node is stopping; connect again in a moment."
 
@@ -36,16 +37,17 @@ STOPPING: Final = "This node is stopping; connect again in a moment."
 class Endpoint:
     """The listener for clients of one node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the node that clients need
         self,
         desktops: Desktops,
         authenticator: Authenticator,
         context: Callable[[], ssl.SSLContext],
         clock: Clock,
         settings: BrokerSettings,
+        dialer: GuestDialer,
         trim_memory: Callable[[], None] = lambda: None,
     ) -> None:
-        """`context` returns the TLS context of a new connection."""
+        """`context` returns the TLS context of a new connection, `dialer` connects to displays."""
         self._context = context
         self._clock = clock
         self._settings = settings
@@ -58,6 +60,7 @@ class Endpoint:
             clock=clock,
             settings=settings,
             tick_batch=TickBatch(),
+            dialer=dialer,
         )
         self._connections: PortConnections[Connection] = PortConnections(
             PortLimits(
@@ -77,15 +80,15 @@ class Endpoint:
         self._supervisor: Supervisor | None = None
 
     def listen(self) -> int:
-        """Take the port and return it; clients wait in the kernel for `run`. Raises HostFailed."""
+        """Bind the port and return it; the kernel queues clients until `run`. Raises HostFailed."""
         listener = listen(self._settings.address, self._settings.port, section="clients")
         self._acceptor = Acceptor(listener, self._accept, self._connections.has_room)
         return int(listener.getsockname()[1])
 
     async def run(self, *, guests_stay: bool = True) -> None:
-        """Serve until cancelled; then every stream is ended and its ticket given back.
+        """Serve until cancelled, then end every stream and give its ticket back.
 
-        Where the guests run on without the node, streams are cut: their clients then come back.
+        With `guests_stay` streams end like lost links, so that their clients reconnect.
         """
         if self._acceptor is None:
             raise RuntimeError("listen() comes before run()")
@@ -106,23 +109,23 @@ class Endpoint:
             await self._connections.emptied(self._settings.farewell_limit_s)
 
     def connection_opened(self, connection: Connection) -> None:
-        """Count it; the oldest of too many goes."""
+        """Count the connection; close the oldest one beyond a limit."""
         self._connections.opened(connection)
 
     def connection_moved(self, connection: Connection, before: str) -> None:
         """Count the connection by its client's address instead of its load balancer's."""
         self._connections.moved(connection, before)
 
-    def connection_unproven(self, connection: Connection) -> None:
-        """Nobody has logged in on it yet; the oldest of too many such connections goes."""
+    def connection_unauthenticated(self, connection: Connection) -> None:
+        """Count it as unauthenticated; close the oldest such connection beyond a limit."""
         self._connections.unauthenticated(connection)
 
-    def connection_proven(self, connection: Connection) -> None:
-        """It is a client, or may well be one."""
+    def connection_authenticated(self, connection: Connection) -> None:
+        """Do not count it as unauthenticated while its request is being answered."""
         self._connections.authenticated(connection)
 
     def connection_rests(self, connection: Connection, user_id: UserId) -> None:
-        """Count it among its user's; the oldest of too many goes, so that others have room."""
+        """Count it among its user's idle connections; close the oldest one beyond the limit."""
         self.connection_busy(connection)
         self._rests_for[connection] = user_id
         resting = self._resting.setdefault(user_id, {})
@@ -136,7 +139,7 @@ class Endpoint:
             oldest.drop()
 
     def connection_busy(self, connection: Connection) -> None:
-        """It does not rest any more."""
+        """Do not count it as idle any more."""
         user_id = self._rests_for.pop(connection, None)
         if user_id is not None:
             del self._resting[user_id][connection]
@@ -149,7 +152,7 @@ class Endpoint:
         self._connections.lost(connection)
 
     def connection_refused(self, event: str, connection: Connection, because: str) -> None:
-        """Count and tell what a client did that it may not."""
+        """Count and log a refusal."""
         self._connections.events.note(event, connection.source, because)
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:

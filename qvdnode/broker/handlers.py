@@ -1,7 +1,7 @@
-"""What each path of the QVD protocol does: check, call the use case, give the answer.
+"""Handles each path of the QVD protocol: checks, calls the use case, returns the answer.
 
-The order of the checks is the wire's: 404 for the path, 401, 422 for the id, 404 and 403 for the
-VM, 403 for the parameters, 426; nothing is changed before all have passed.
+QVD clients rely on the order of the checks: 404 for the path, 401, 422 for the id, 404 and 403 for
+the VM, 403 for the parameters, 426. Nothing changes before all checks have passed.
 """
 
 import base64
@@ -33,7 +33,7 @@ UPGRADE_WANTED: Final = sentence(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, and the connection it came on as far as a handler needs it."""
+    """One request, and what a handler needs of its connection."""
 
     head: RequestHead
     login: ConnectionLogin
@@ -48,7 +48,7 @@ UserRoute = Callable[[Request, Principal], Awaitable[Outcome]]
 
 
 class Handlers:
-    """The routes, over the use cases."""
+    """Maps paths to the use cases of `session`."""
 
     def __init__(self, desktops: Desktops) -> None:
         self._desktops = desktops
@@ -63,13 +63,13 @@ class Handlers:
         }
 
     async def handle(self, request: Request) -> Outcome:
-        """The answer, or the ticket of a desktop that is ready; raises FarmError."""
+        """Return the answer, or the ticket for a desktop that is ready; raises FarmError."""
         path = request.head.path
         if path == "/qvd/ping":
             return self._ping()
         route = self._user_routes.get(path)
         if route is None:
-            raise NotFound("There is nothing at this path; a QVD client is to ask here.")
+            raise NotFound("There is nothing at this path; this port is for QVD clients.")
         principal = await request.login.principal(request.head.headers.get("authorization", ""))
         return await route(request, principal)
 
@@ -127,13 +127,13 @@ class Handlers:
     async def _checked(
         self, request: Request, principal: Principal
     ) -> tuple[Permission, DisplayRequest]:
-        """Everything that can be refused before something is changed."""
+        """Run all checks of a VM request; raises FarmError."""
         vm_id = parse_id(request.head.query)
         permission = await self._desktops.authorise(principal, vm_id)
         return permission, parse_display(request.head.query)
 
 
 def asks_for_upgrade(head: RequestHead) -> bool:
-    """Whether the headers ask for the NX stream, by the exact words that clients send."""
+    """Whether the headers ask for the NX stream, with exactly the values that clients send."""
     connection = [word.strip().lower() for word in head.headers.get("connection", "").split(",")]
     return "upgrade" in connection and head.headers.get("upgrade", "").upper() == UPGRADE_TO

@@ -1,8 +1,9 @@
-"""Who speaks on one connection: the check of a login, remembered as long as the connection lives.
+"""Checks the login of one connection and caches the result for that connection.
 
-Clients send their credentials with each request. The same bytes again mean the same principal, for
-a limited time and until somebody is blocked here or gets another password. Any other bytes end
-that, so a connection answers without asking only what it was told itself, and helps no guessing.
+Clients send their credentials with each request. The same bytes mean the same principal, for a
+limited time and until somebody is blocked or gets a new password on this node. Any other bytes
+clear the cache. So only credentials that this connection proved are accepted without a new check,
+and the cache does not help to guess passwords.
 """
 
 from qvdnode.auth.authenticator import Authenticator
@@ -32,7 +33,10 @@ class ConnectionLogin:
         self._principal: Principal | None = None
 
     async def principal(self, header: str) -> Principal:
-        """Who that Authorization header is; raises Unauthenticated, Throttled, Unavailable."""
+        """Return the principal of an Authorization header.
+
+        Raises Unauthenticated, Throttled, Unavailable.
+        """
         now_s = self._clock.monotonic_s()
         changes = self._authenticator.changes
         same = (header, changes) == (self._header, self._changes)
@@ -48,12 +52,12 @@ class ConnectionLogin:
 
     @property
     def good(self) -> bool:
-        """Whether the last request's login was."""
+        """Whether the login of the last request was valid."""
         return self._principal is not None
 
     @property
     def user_id(self) -> UserId | None:
-        """Whose login that was; None when it was none."""
+        """The user of the last valid login; None without one."""
         return None if self._principal is None else self._principal.user_id
 
     async def _check(self, header: str) -> Principal:

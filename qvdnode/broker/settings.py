@@ -1,4 +1,4 @@
-"""Where QVD clients are listened for, and the limits that one client or many may not pass."""
+"""Settings of the clients' port: its address, and limits per client and in total."""
 
 from dataclasses import dataclass, field
 
@@ -8,38 +8,40 @@ from qvdnode.tls.core.trusted_proxies import TrustedProxies
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """The listener for clients."""
+    """The `[clients]` section: the port for QVD clients."""
 
     address: str = "0.0.0.0"
     """Address to listen on; `::` for all of IPv6 and IPv4."""
     port: int = 8443
-    """0 takes any free port."""
+    """TCP port; 0 takes a free one."""
     proxy_protocol_from: tuple[str, ...] = ()
-    """Addresses and networks of load balancers, such as `["10.0.0.0/8"]`, that begin each
-    connection with a PROXY protocol head, version 1 or 2. The client's address in it is believed,
-    logged and counted; a connection from there without a head is closed."""
+    """Addresses and networks of load balancers, such as `["10.0.0.0/8"]`. They must begin each
+    connection with a PROXY protocol head, version 1 or 2; the node trusts the client address in it
+    for limits and logs. A connection from there without a head is closed."""
     head_limit_s: float = 15.0
-    """For TLS and the first whole request head, and for each later head from its first byte."""
+    """Time for the TLS handshake and the first request head, and for each later head from its
+    first byte."""
     idle_limit_s: float = 900.0
-    """Between two requests, and for a client to take its answers: old clients keep the connection
-    while their user chooses a desktop."""
+    """Time between two requests, and for a client to read its answers. Old clients keep the
+    connection open while their user chooses a desktop."""
     farewell_limit_s: float = 5.0
-    """For a client to take its last answer and to close its end."""
+    """Time for a client to read its last answer and to close its side."""
     unauthenticated_per_source: int = 256
-    """Connections of one address on which nobody has logged in. In IPv6 a /64 counts as one
+    """Connections from one address on which nobody has logged in. In IPv6 a /64 counts as one
     address; a /56 may have four times as many and a /48 sixteen times."""
     unauthenticated_total: int = 1024
-    """Such connections in all; one more, and the oldest of the address with most goes."""
+    """Connections from all addresses on which nobody has logged in. Beyond this number the node
+    closes the oldest one of the address that has most."""
     connections_max: int = 20_000
     """Connections at once; one more is closed."""
     idle_per_user: int = 32
-    """Connections of one user that wait for a request; one more, and the oldest of them ends."""
+    """Idle connections of one user. Beyond this number the node closes the oldest of them."""
     login_check_s: float = 60.0
-    """How long a kept connection goes on with a login before it is checked again."""
+    """How long a connection keeps a login before it is checked again."""
     relay: RelaySettings = field(default_factory=RelaySettings)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot serve."""
+        """Raise ValueError for values that contradict each other or are out of range."""
         TrustedProxies(self.proxy_protocol_from)
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be 0..65535")

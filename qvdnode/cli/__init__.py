@@ -1,1 +1,1 @@
-"""Commands for users, admins and operators."""
+"""The command lines: `qvd` for users and administrators, `qvdnode` for operators of a host."""

@@ -24,7 +24,7 @@ NewestFlag = Annotated[bool, typer.Option("--newest", help="Newest first.")]
 PIPE_COLUMNS: Final = 500
 GAP: Final = "  "
 WRAPPED: Final = 16
-"""The least width at which long text is still read with ease."""
+"""The smallest width of a column with long text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Column:
     heading: str
     field: str
     number: str = ""
-    """The field with the thing's number, shown when the name is gone because the thing is."""
+    """The field with the object's id, shown when the name is null because it was deleted."""
     spare: bool = False
-    """Left out where the terminal is too narrow for all columns."""
+    """Left out if the terminal is too narrow for all columns."""
     wraps: bool = False
-    """Long text, which may go over several lines."""
+    """Long text, which may wrap."""
 
     def of(self, row: Mapping[str, Any]) -> str:
-        """What this column shows of a row."""
+        """Return the text of this column for a row."""
         value = row.get(self.field)
         if value is None and self.number and row.get(self.number) is not None:
             return f"{row[self.number]} (deleted)"
@@ -66,7 +66,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, j
 def fitting(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int
 ) -> list[Column]:
-    """The columns that fit beside each other, spare ones given up from the right."""
+    """Return the columns that fit the terminal; spare ones are left out from the right."""
     shown = list(columns)
     needed = {column: _width(rows, column) for column in columns}
     for column in reversed(columns):
@@ -83,7 +83,7 @@ def _width(rows: Sequence[Mapping[str, Any]], column: Column) -> int:
 
 
 def show_fields(item: Mapping[str, Any], *, json: bool) -> None:
-    """Print one thing, a field a line; a number beside which the name stands is left out."""
+    """Print one object, one field per line; leave out an id that has its name beside it."""
     if json:
         show_json(item)
         return
@@ -102,12 +102,12 @@ def _stands_beside_its_name(item: Mapping[str, Any], field: str) -> bool:
 
 
 def show_json(value: object) -> None:
-    """Print JSON as it is, never wrapped or coloured."""
+    """Print JSON without wrapping or colours."""
     print(plain_json(value))
 
 
 def tell(sentence: str, *, json: bool = False) -> None:
-    """Print one sentence for a person; as the one field `done` for a program."""
+    """Print one sentence; as JSON, an object with the sentence in the field `done`."""
     if json:
         show_json({"done": sentence})
     else:
@@ -115,7 +115,7 @@ def tell(sentence: str, *, json: bool = False) -> None:
 
 
 def _print(table: Table) -> None:
-    """As wide as the terminal; in a pipe a row stays one line, without blanks at its end."""
+    """Print a table as wide as the terminal; in a pipe each row is one line."""
     if sys.stdout.isatty():
         Console(highlight=False).print(table)
         return
@@ -127,7 +127,7 @@ def _print(table: Table) -> None:
 
 
 def flat(item: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """The fields of a thing, those of its parts named `part.field`."""
+    """Return the fields of an object; fields of its parts are named `part.field`."""
     found: list[tuple[str, Any]] = []
     for name, value in item.items():
         if isinstance(value, Mapping) and value:

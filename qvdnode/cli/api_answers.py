@@ -1,4 +1,4 @@
-"""What a node's API answers, read from its bytes; what makes no sense is no node's answer."""
+"""Parses the answers of a node's API; invalid bytes mean that no node answered."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Refused(FarmError):
 
 
 def content(status: int, body: bytes) -> Json:
-    """The object in an answer; raises Refused for a problem, Unavailable for what is no answer."""
+    """Return the object in an answer; raises Refused for a problem, Unavailable for other bytes."""
     said = _object(status, body or b"{}")
     if status >= FIRST_BAD_STATUS:
         raise Refused(said)
@@ -28,7 +28,7 @@ def content(status: int, body: bytes) -> Json:
 
 
 def import_line(line: bytes) -> tuple[int | None, Json | None]:
-    """How many bytes have arrived by now, and the version, if it tells; raises as `content`."""
+    """Return the bytes received so far, or the version, of one line; raises like `content`."""
     said = _object(200, line)
     problem, version, progress = (said.get(key) for key in ("problem", "version", "progress"))
     if isinstance(problem, dict):
@@ -46,7 +46,7 @@ def _object(status: int, body: bytes) -> Json:
         said = None
     if not isinstance(said, dict):
         raise Unavailable(
-            f"What answers there ({status}) is no qvdnode's administrators' port, which is"
-            " 8444 unless configured."
+            f"The server there is not a qvdnode's admin port (it answered {status})."
+            " The admin port is 8444 unless configured."
         )
     return said

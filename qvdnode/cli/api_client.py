@@ -1,4 +1,4 @@
-"""Speaks REST with a node: pins its certificate, sends the token, turns problems into errors."""
+"""Calls a node's REST API: pins its certificate, sends the token, turns problems into errors."""
 
 import asyncio
 import ssl
@@ -57,11 +57,11 @@ class ApiClient:
         if self._http is not None:
             await self._http.close()
         if error is not None:
-            # A connection that was given up in the middle is closed behind our back: let it be.
+            # aiohttp closes an interrupted connection in the background; ignore its error.
             await asyncio.sleep(GIVING_UP_S)
 
     async def get(self, path: str, **query: object) -> Json:
-        """What is at the path; raises Refused, Unavailable, Forbidden for a changed pin."""
+        """Return the object at the path; raises Refused, Unavailable, or Forbidden: a new pin."""
         return await self.call("GET", path, query=query)
 
     async def call(
@@ -72,7 +72,7 @@ class ApiClient:
         *,
         query: Mapping[str, object] | None = None,
     ) -> Json:
-        """One request; the JSON answer, {} when it has none. Raises as `get`."""
+        """Send one request; return the JSON answer, {} if it has none. Raises like `get`."""
         asked = _plain(query or {})
         limit_s = WAIT_LIMIT_S if "wait" in asked else ANSWER_LIMIT_S
         try:
@@ -84,7 +84,7 @@ class ApiClient:
             raise _unreachable(error) from error
 
     async def items(self, path: str, *, limit: int | None = None, **query: object) -> list[Json]:
-        """The items of a list, page after page, at most `limit` of them."""
+        """Return the items of a list from all its pages, at most `limit` of them."""
         found: list[Json] = []
         after: int | None = 0
         while after is not None and (limit is None or len(found) < limit):
@@ -95,11 +95,16 @@ class ApiClient:
         return found
 
     async def import_image(
-        self, name: str, tar: AsyncIterator[bytes], *, note: str, progress: Callable[[int], None]
+        self,
+        name: str,
+        tar: AsyncIterator[bytes],
+        *,
+        progress: Callable[[int], None],
+        **query: object,
     ) -> Json:
-        """Stream a tar in as a new version of an image; the version.
+        """Send a tar stream as a new version of an image; return the version.
 
-        Raises as `get`, and what `tar` raises.
+        The query is that of the operation. Raises as `get`, and what `tar` raises.
         """
         failed: FarmError | None = None
 
@@ -116,17 +121,21 @@ class ApiClient:
 
         try:
             async with TimeLimit(None) as scope:
-                return await self._imported(name, body(), note, progress)
+                return await self._imported(name, body(), query, progress)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise failed or _unreachable(error) from error
 
     async def _imported(
-        self, name: str, body: AsyncIterator[bytes], note: str, progress: Callable[[int], None]
+        self,
+        name: str,
+        body: AsyncIterator[bytes],
+        query: Mapping[str, object],
+        progress: Callable[[int], None],
     ) -> Json:
         async with self._session().post(
             self._url + image_path(name) + "/versions",
             data=body,
-            params={"note": note},
+            params=_plain(query),
             headers={"Content-Type": "application/x-tar"},
             timeout=_patience(WAIT_LIMIT_S),
         ) as answer:
@@ -151,12 +160,12 @@ def _patience(silence_s: float) -> aiohttp.ClientTimeout:
 
 
 def image_path(name: str) -> str:
-    """Where an image is; whatever the name, the path leads nowhere else."""
+    """Return the path of an image; no name can change the path otherwise."""
     return f"/images/{quote(name, safe='')}"
 
 
 def _plain(query: Mapping[str, object]) -> dict[str, str]:
-    """The query as text; what is None is not asked for."""
+    """Return the query as text, without the parameters that are None."""
     return {
         key: str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in query.items()
@@ -165,7 +174,7 @@ def _plain(query: Mapping[str, object]) -> dict[str, str]:
 
 
 async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], None]) -> Json:
-    """Read the lines of an import to their end; the one that says how it ended is the last."""
+    """Read all lines of an import; the last line has the result."""
     version: Json | None = None
     while line := await answer.content.readline():
         done, placed = import_line(line)
@@ -173,7 +182,7 @@ async def _outcome(answer: aiohttp.ClientResponse, progress: Callable[[int], Non
         if done is not None:
             progress(done)
     if version is None:
-        raise Unavailable("The node ended the connection before the image was in.")
+        raise Unavailable("The node closed the connection before the import was complete.")
     return version
 
 

@@ -1,4 +1,4 @@
-"""How far the build of an image is, for people: each sentence once."""
+"""Shows the progress of an image build, each sentence once."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from qvdnode.image.builder import BuildProgress
 
 
 def each_once(tell_line: Callable[[str], None]) -> BuildProgress:
-    """Tells how far a build is, each sentence once."""
+    """Return a progress callback that writes each sentence once."""
     last = ""
 
     def told(percent: int, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Which configuration the commands of a node go by: all of them choose alike."""
+"""Chooses the configuration file, by the same rule for all commands of a node."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 DEFAULT: Final = Path("/etc/qvdnode/qvdnode.toml")
-"""Where `qvdnode init` puts it, the service looks for it, and commands do unless told."""
+"""Where `qvdnode init` writes the file, and where the service and all commands look for it."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -18,15 +18,15 @@ ConfigFile = Annotated[
 
 
 def chosen(given: Path | None) -> Path | None:
-    """The file that was given, or the default one; None where there is none: all defaults."""
+    """Return the given file, or the default one; None without a file: all settings default."""
     if given is not None:
         return given
     try:
         return DEFAULT if DEFAULT.exists() else None
     except PermissionError:
-        return DEFAULT  # to be told by whoever reads it, not passed over
+        return DEFAULT  # the reader of the file reports the error
 
 
 def told(file: Path | None) -> str:
-    """A phrase for a person."""
+    """Return a phrase for messages."""
     return "No file, so every setting has its default" if file is None else str(file)

@@ -22,20 +22,20 @@ class ExitCode(IntEnum):
     """The same for every command."""
 
     DONE = 0
-    """Done. A user's session that was ended, by whomever, too."""
+    """Done; also after a user's session was ended by anybody."""
     FAILED = 1
-    """It did not work, or does not fit what is there; or the answer to a question was no."""
+    """The command failed, or conflicts with the current state, or was not confirmed."""
     USAGE = 2
-    """Wrong use or wrong configuration: write something else."""
+    """Wrong usage or wrong configuration: correct the command or the file."""
     NOT_FOUND = 3
-    """There is no such thing."""
+    """The object does not exist."""
     DENIED = 4
     """Not logged in, not allowed, or a certificate that is not the trusted one."""
     UNAVAILABLE = 5
-    """Something is away, full, busy or too slow: the same may work later."""
+    """A part is unavailable, full, busy or too slow: the same command may work later."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C before it was done. What runs until it is ended (`qvdnode serve`,
-    `qvdnode demo`, a session that was shown) is done then: 0."""
+    """Ended by Ctrl-C before it was done. Commands that run until Ctrl-C (`qvdnode serve`,
+    `qvdnode demo`, a session that was shown) exit with 0."""
 
 
 BY_CODE: Final[dict[str, ExitCode]] = {

@@ -1,4 +1,4 @@
-"""Numbers on the command line, refused with a sentence when they do not fit."""
+"""Parsers for numbers on the command line; an invalid one ends the command with a sentence."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,16 +7,16 @@ import typer
 
 
 def whole(least: int, most: int | None = None) -> Callable[[Any], int]:
-    """A parser of whole numbers, for `typer.Option(parser=...)`."""
+    """Return a parser of whole numbers, for `typer.Option(parser=...)`."""
 
-    def number(text: Any) -> int:  # noqa: ANN401 - a default comes as it is, not as text
+    def number(text: Any) -> int:  # noqa: ANN401 - typer passes a default unparsed, not as text
         return int(_within(int, text, least, most, "a whole number"))
 
     return number
 
 
 def at_least(least: float) -> Callable[[Any], float]:
-    """A parser of numbers that may have a fraction."""
+    """Return a parser of numbers that may have a fraction."""
 
     def number(text: Any) -> float:  # noqa: ANN401 - as above
         return _within(float, text, least, None, "a number")

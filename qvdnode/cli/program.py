@@ -1,4 +1,4 @@
-"""What both programs have in common: `--version`, and how a command ends that does not work."""
+"""The common part of both programs: `--version`, and the end of a command that fails."""
 
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any
@@ -14,10 +14,10 @@ from qvdnode.wire.plain_text import printable_lines
 
 
 class TellingGroup(TyperGroup):
-    """The commands of a program; the one place where errors of the farm end them."""
+    """The commands of a program; turns errors of the farm into messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer keeps the type to itself
-        """Run the command that was asked for; what it raises is told and becomes an exit code."""
+        """Run the command; print its error and exit with the error's code."""
         try:
             return super().invoke(ctx)
         except FarmError as error:
@@ -26,7 +26,7 @@ class TellingGroup(TyperGroup):
 
 
 def program(name: str, purpose: str) -> typer.Typer:
-    """A program without commands yet; its help begins with its purpose."""
+    """Create a program without commands; its help begins with its purpose."""
     app = typer.Typer(
         name=name,
         help=purpose,
@@ -39,7 +39,7 @@ def program(name: str, purpose: str) -> typer.Typer:
 
 
 def complain(name: str, sentence: str) -> None:
-    """Tell on stderr which program says what is wrong; a guest's last words may be among it."""
+    """Print an error on stderr, after the program's name; it may contain a guest's log lines."""
     stderr = Console(stderr=True, highlight=False)
     stderr.print(f"[red]{name}:[/red] {escape(printable_lines(sentence))}", soft_wrap=True)
 
@@ -59,4 +59,4 @@ VersionFlag = Annotated[
 
 
 def _options(*, version: VersionFlag = False) -> None:
-    """Take the options that stand before the command."""
+    """Take the options before the command."""

@@ -9,7 +9,7 @@ import sys
 
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
-from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.nx_proxy import StreamEnd
 from qvdnode.client.signals import run_to_signal
 from qvdnode.client.target import parse_target
 from qvdnode.client.trust import Trust
@@ -43,7 +43,7 @@ def main() -> int:
     except FarmError as error:
         _tell(str(error))
         return 1
-    return int(ending is Ending.DROPPED)
+    return int(ending is StreamEnd.DROPPED)
 
 
 def _tell(sentence: str) -> None:

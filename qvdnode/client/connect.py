@@ -10,7 +10,7 @@ from qvdnode.client.core.backoff import Backoff, Outage
 from qvdnode.client.core.choice import choose
 from qvdnode.client.core.refusal import PERMANENT
 from qvdnode.client.display import prepare_display
-from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.nx_proxy import StreamEnd
 from qvdnode.client.target import Target
 from qvdnode.client.trust import ANY, Trust
 from qvdnode.model.desktop import DesktopEntry, SessionEnd
@@ -91,7 +91,7 @@ class Client:
         self.end: SessionEnd | None = None
         """Why the session ended, None if the server does not know."""
 
-    async def run(self, backoff: Backoff) -> Ending:
+    async def run(self, backoff: Backoff) -> StreamEnd:
         """Show the desktop until it ends for good; a dropped link is dialled again.
 
         The ending is DROPPED once `backoff` gives up on a link that comes back and drops again.
@@ -105,7 +105,7 @@ class Client:
             self._tell(f"Warning: nxproxy has all rights of your account on this machine: {why}.")
         ending = await self._once()
         outage: Outage | None = None
-        while ending is Ending.DROPPED:
+        while ending is StreamEnd.DROPPED:
             now_s = self._clock.monotonic_s()
             if outage is None or self._lasted_s >= backoff.settled_s:
                 outage = Outage(backoff, now_s)
@@ -113,7 +113,7 @@ class Client:
                 break
             self._tell("The link dropped; the desktop runs on. Connecting again.")
             ending = await self._come_back(outage)
-        if ending is not Ending.DROPPED:
+        if ending is not StreamEnd.DROPPED:
             self.end = await self._ask_why()
         return ending
 
@@ -134,7 +134,7 @@ class Client:
             return None
         return end if end.is_known else None
 
-    async def _come_back(self, outage: Outage) -> Ending:
+    async def _come_back(self, outage: Outage) -> StreamEnd:
         while True:
             await self._clock.sleep(outage.next_delay_s(self._rng))
             try:
@@ -146,7 +146,7 @@ class Client:
                     raise
                 self._tell(f"{error} Trying again.")
 
-    async def _once(self) -> Ending:
+    async def _once(self) -> StreamEnd:
         account = self._account
         self._tell(f"Connecting to {account.target}")
         async with await qvd_link.dial(account.target, account.trust, self._clock) as link:

@@ -40,13 +40,13 @@ DISPLAY_NUMBER: Final = 40
 """nxproxy wants one behind the last colon; with a unix socket it names nothing."""
 
 
-class Ending(StrEnum):
+class StreamEnd(StrEnum):
     """Why a stream ended."""
 
     CLOSED = "closed"
-    """The server said goodbye: stopped, logged out, or opened by another client."""
+    """The server sent close_notify: the desktop was stopped, left, or opened by another client."""
     DROPPED = "dropped"
-    """The link went away without a goodbye."""
+    """The connection ended without close_notify."""
     LEFT = "left"
     """nxproxy ended: its X display is gone, or the person closed it."""
 
@@ -57,7 +57,7 @@ def must_be_installed() -> None:
         raise HostFailed(f"{PROGRAM} is not installed; it draws the desktop: apt install {PROGRAM}")
 
 
-async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = True) -> Ending:
+async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = True) -> StreamEnd:
     """Show the stream on the display until it ends; no process and no file is left.
 
     `confine` wants a machine that can; see `sandbox.problem`.
@@ -66,14 +66,14 @@ async def show(link: QvdLink, first: bytes, display: str, *, confine: bool = Tru
     """
     async with _nxproxy(display, confine=confine) as (child, output, (reader, writer)):
         writer.write(first)
-        endings: asyncio.Queue[Ending] = asyncio.Queue()
+        endings: asyncio.Queue[StreamEnd] = asyncio.Queue()
         async with Supervisor("nx") as tasks:
             _ = tasks.essential("up", _from_proxy(reader, link, endings))
             _ = tasks.essential("down", _to_proxy(link, writer, endings))
             _ = tasks.essential("exit", _exit(child, endings))
             ending = await endings.get()
             tasks.cancel()
-        if ending is Ending.LEFT:
+        if ending is StreamEnd.LEFT:
             await _demand_good_end(child, output)
         return ending
 
@@ -93,7 +93,7 @@ async def _demand_good_end(child: Child, output: IO[bytes]) -> None:
 
 
 async def _from_proxy(
-    reader: asyncio.StreamReader, link: QvdLink, endings: "asyncio.Queue[Ending]"
+    reader: asyncio.StreamReader, link: QvdLink, endings: "asyncio.Queue[StreamEnd]"
 ) -> None:
     with contextlib.suppress(OSError):
         while piece := await reader.read(PIECE_BYTES):
@@ -101,22 +101,22 @@ async def _from_proxy(
                 link.writer.write(piece)
                 await link.writer.drain()
             except OSError:
-                # The other direction knows whether it was a goodbye.
+                # The other direction knows whether close_notify came.
                 return
-    endings.put_nowait(Ending.LEFT)
+    endings.put_nowait(StreamEnd.LEFT)
 
 
 async def _to_proxy(
-    link: QvdLink, writer: asyncio.StreamWriter, endings: "asyncio.Queue[Ending]"
+    link: QvdLink, writer: asyncio.StreamWriter, endings: "asyncio.Queue[StreamEnd]"
 ) -> None:
     while piece := await _received(link):
         try:
             writer.write(piece)
             await writer.drain()
         except OSError:
-            endings.put_nowait(Ending.LEFT)
+            endings.put_nowait(StreamEnd.LEFT)
             return
-    endings.put_nowait(Ending.CLOSED if link.said_goodbye else Ending.DROPPED)
+    endings.put_nowait(StreamEnd.CLOSED if link.got_close_notify else StreamEnd.DROPPED)
 
 
 async def _received(link: QvdLink) -> bytes:
@@ -127,9 +127,9 @@ async def _received(link: QvdLink) -> bytes:
         return b""
 
 
-async def _exit(child: Child, endings: "asyncio.Queue[Ending]") -> None:
+async def _exit(child: Child, endings: "asyncio.Queue[StreamEnd]") -> None:
     await child.wait()
-    endings.put_nowait(Ending.LEFT)
+    endings.put_nowait(StreamEnd.LEFT)
 
 
 @contextlib.asynccontextmanager

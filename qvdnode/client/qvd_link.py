@@ -55,7 +55,7 @@ KEEPALIVE: Final = (
 class _Streams(asyncio.StreamReaderProtocol):
     """Notes whether the server sent close_notify or the connection just ended."""
 
-    said_goodbye = False
+    got_close_notify = False
     tls: ssl.SSLObject | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -65,7 +65,7 @@ class _Streams(asyncio.StreamReaderProtocol):
     def eof_received(self) -> bool | None:
         # asyncio reports both kinds of end alike; only after close_notify does TLS return EOF.
         with contextlib.suppress(ssl.SSLError):
-            self.said_goodbye = self.tls is not None and self.tls.read(1) == b""
+            self.got_close_notify = self.tls is not None and self.tls.read(1) == b""
         return super().eof_received()
 
 
@@ -89,9 +89,9 @@ class QvdLink:
         return fingerprint_of(der or b"")
 
     @property
-    def said_goodbye(self) -> bool:
+    def got_close_notify(self) -> bool:
         """Whether the server closed the stream on purpose. False for a link that dropped."""
-        return self._protocol.said_goodbye
+        return self._protocol.got_close_notify
 
     async def desktops(self, authorization: str) -> tuple[DesktopEntry, ...]:
         """The user's desktops and applications; raises as `refusal.error_of` and BadAnswer."""

@@ -18,6 +18,7 @@ class Announcement:
     client_port: int
     admin_port: int
     fingerprint: str
+    peer_port: int = 0
 
 
 def publish(state_dir: Path, announcement: Announcement) -> None:
@@ -27,9 +28,9 @@ def publish(state_dir: Path, announcement: Announcement) -> None:
 
 def correct(state_dir: Path, fingerprint: str) -> None:
     """Tell the fingerprint of a certificate that was replaced; a node not announced stays so."""
-    said = read(state_dir)
-    if said is not None:
-        publish(state_dir, replace(said, fingerprint=fingerprint))
+    found = read(state_dir)
+    if found is not None:
+        publish(state_dir, replace(found, fingerprint=fingerprint))
 
 
 def withdraw(state_dir: Path) -> None:
@@ -38,10 +39,10 @@ def withdraw(state_dir: Path) -> None:
 
 
 def read(state_dir: Path) -> Announcement | None:
-    """What a node that serves from this state folder said, or None when none does."""
+    """The announcement of the node that serves from this state folder, or None."""
     try:
-        said = json.loads((state_dir / FILE_NAME).read_text(encoding="utf-8"))
-        announcement = Announcement(**said)
+        fields = json.loads((state_dir / FILE_NAME).read_text(encoding="utf-8"))
+        announcement = Announcement(**fields)
     except (OSError, ValueError, TypeError):
         return None
     return announcement if Path(f"/proc/{announcement.pid}").exists() else None

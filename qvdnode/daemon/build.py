@@ -22,6 +22,7 @@ from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
+from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -30,12 +31,15 @@ from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
+from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
+from qvdnode.host.cgroups import probe
 from qvdnode.host.forwarding import Forwarding
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.inotify import Inotify
@@ -48,10 +52,19 @@ from qvdnode.image.importer import Importer
 from qvdnode.image.layout import Layout
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
+from qvdnode.memopt.core.merging import may_merge
+from qvdnode.memopt.freezer import HostFreezer
 from qvdnode.memopt.host_memory import HostMemoryReader
+from qvdnode.memopt.host_tuning import MemoryTuning
+from qvdnode.memopt.ksm import Ksm
+from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.report import MemoryReporter
+from qvdnode.memopt.zram import Zram
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
+from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
@@ -63,10 +76,12 @@ from qvdnode.session.readiness import Readiness
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
+from qvdnode.vm.core.lxc_config import guests_group
 from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.instance import Instance
+from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
@@ -79,12 +94,15 @@ class NodeInputs:
     clock: Clock
     database: Database
     identity: NodeIdentity
-    nameservers: tuple[str, ...]
+    peers: PeerParts
+    resolvers: Resolvers
+    """What guests resolve names with."""
 
     @property
     def instance(self) -> Instance:
         """What the node's guests have in common."""
-        return self.config.instance(self.nameservers)
+        servers = tuple(map(str, self.resolvers.servers))
+        return self.config.instance(servers, self.resolvers.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,8 @@ class Node:
     membership: Membership
     joining: Joining
     nodes: Nodes
+    farm: FarmPeers
+    peer_desktops: PeerDesktops
     sessions: Sessions
     network: GuestNetwork
     confinement: NftConfinement
@@ -112,25 +132,43 @@ class Node:
     endpoint: Endpoint
     accounts: Accounts
     memory: HostMemoryReader
+    optimiser: MemoryOptimiser
+    memory_tuning: MemoryTuning
+    reporter: MemoryReporter
     inotify: Inotify
     limits: SharedSysctls
+    lock_watch: LockWatch
 
 
 # long: it is the list of the node's parts
-def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Node:
+def build(  # noqa: PLR0915 - as above
+    inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS
+) -> Node:
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
+    farm = FarmPeers(inputs.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image)
-    memory = HostMemoryReader()
+    memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
-    fleet = _fleet(inputs, drivers, membership, confinement, rootfs, memory, inotify, viewers)
+    events = ViewerEvents(membership.node_id, viewers.deliver)
+    freezer = HostFreezer(cgroups.probe(), clock)
+    admission = HostAdmission(memory.memory, config.memory)
+    fleet = _fleet(
+        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, events
+    )
+    admission.show(lambda: fleet.load().promised_mib)
+    ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
+    optimiser = MemoryOptimiser(fleet, freezer, memory, ksm, config.memory, clock)
+    memory.count(optimiser.used_mib)
+    admission.count(optimiser.outlook)
+    peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
@@ -145,7 +183,7 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
             fleet,
             drivers,
             memory,
-            config.memory,
+            admission,
             config.vm,
             Layout(config.node.state_dir).images,
             membership.node_id,
@@ -155,9 +193,9 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         sample=config.cluster.placement_sample,
     )
     starts = LocalPlacement(choice, membership.node_id)
-    # One node to a farm as yet: the table of hosts has this one alone.
-    hosts = Hosts(fleet, membership.node_id, {}, starts, nodes)
-    connections = Connections(hosts, viewers, journal)
+    look = inputs.peers.directory.refresh
+    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, look)
+    connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
     accounts = _accounts(inputs)
@@ -167,20 +205,30 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         inputs.identity.context,
         clock,
         config.clients,
+        peer_desktops.dialer,
         trim_memory,
     )
     return Node(
         inputs=inputs,
         membership=membership,
         joining=Joining(
-            Host(config.node.name, config.clients.address, boot_id(), drivers.offered),
+            Host(
+                config.node.name,
+                advertised(config.peer),
+                inputs.peers.port,
+                boot_id(),
+                drivers.offered,
+            ),
             database,
             membership,
             clock,
             config.cluster,
+            farm=farm.enrolment,
             prepare=lambda: ensure_first_token(accounts.operators, config.node.state_dir),
         ),
         nodes=nodes,
+        farm=farm,
+        peer_desktops=peer_desktops,
         sessions=sessions,
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
@@ -200,8 +248,12 @@ def build(inputs: NodeInputs, makers: Mapping[str, MakeDriver] = DRIVERS) -> Nod
         endpoint=endpoint,
         accounts=accounts,
         memory=memory,
+        optimiser=optimiser,
+        memory_tuning=MemoryTuning(config.memory, ksm, zram),
+        reporter=MemoryReporter(memory, optimiser, ksm, zram, lambda: _database_pid(config)),
         inotify=inotify,
         limits=kernel_limits(),
+        lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
     )
 
 
@@ -231,13 +283,17 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(Flavours(database), Images(database), node.importer),
+        catalogue=Catalogue(
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,
+        farm=node.farm,
         hosts=node.hosts,
         load=node.fleet.load,
         facts=facts,
+        memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
         supervisor=supervisor,
@@ -250,32 +306,36 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
-    memory: HostMemoryReader,
+    admission: HostAdmission,
+    freezer: HostFreezer,
     inotify: Inotify,
-    viewers: Viewers,
+    events: ViewerEvents,
 ) -> Fleet:
     config, instance = inputs.config, inputs.instance
-    admission = HostAdmission(memory.memory, config.memory)
-    fleet = Fleet(
+    mergeable = merging.obstacle() is None
+    return Fleet(
         FleetDependencies(
             drivers=drivers,
             rootfs=rootfs,
+            contents=rootfs.contents,
             confinement=confinement,
             run_folders=TmpfsRunFolders(instance.run_folders, inotify),
             past_starts=StoredPastStarts(instance.past_starts),
             store=membership,
             admission=admission,
+            freezer=freezer,
+            may_merge=lambda tenant, others: (
+                mergeable and may_merge(config.memory.ksm, tenant, others)
+            ),
             clock=inputs.clock,
             settings=config.vm,
             instance=instance,
             boot_id=boot_id(),
             lease_problem=membership.lease_problem,
             node_id=membership.node_id,
-            tell_viewer=viewers.deliver,
+            tell_viewer=events.deliver,
         )
     )
-    admission.show(lambda: fleet.load().promised_mib)
-    return fleet
 
 
 def _accounts(inputs: NodeInputs) -> Accounts:
@@ -306,6 +366,11 @@ def _user_tokens(inputs: NodeInputs) -> UserTokens:
         life=timedelta(seconds=auth.token_life_s),
         per_user_max=auth.tokens_per_user,
     )
+
+
+def _database_pid(config: Config) -> int | None:
+    server = running_server(config.node.state_dir / "pg" / "data")
+    return None if server is None else server.pid
 
 
 def _disk_check(config: Config) -> Callable[[], str | None]:

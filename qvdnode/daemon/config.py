@@ -15,6 +15,7 @@ from qvdnode.db.settings import DatabaseSettings
 from qvdnode.image.settings import ImageSettings
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.net.settings import NetSettings
+from qvdnode.peer.settings import PeerSettings
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.settings import VmSettings
 
@@ -33,6 +34,7 @@ class Config:
     node: NodeSettings = field(default_factory=NodeSettings)
     clients: BrokerSettings = field(default_factory=BrokerSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    peer: PeerSettings = field(default_factory=PeerSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
@@ -43,6 +45,9 @@ class Config:
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
-    def instance(self, nameservers: tuple[str, ...] = ()) -> Instance:
+    def instance(
+        self, nameservers: tuple[str, ...] = (), search_domains: tuple[str, ...] = ()
+    ) -> Instance:
         """What this node's guests have in common."""
-        return Instance(self.node.state_dir, self.node.prefix + GUEST_NAME, nameservers)
+        prefix = self.node.prefix + GUEST_NAME
+        return Instance(self.node.state_dir, prefix, nameservers, search_domains)

@@ -1,4 +1,4 @@
-"""The first admin token: made once for a farm, kept for root alone, so that somebody can log in."""
+"""The first admin token: made once for a farm, readable by root alone."""
 
 import logging
 import secrets
@@ -16,7 +16,7 @@ OWNER: Final = "first-admin"
 
 
 async def ensure_first_token(operators: Operators, state_dir: Path) -> Path | None:
-    """Where the token is, made now if the farm never had one; None when somebody took it away.
+    """The token's file, made now if the farm never had one; None if the file was removed.
 
     Raises Unavailable.
     """
@@ -33,7 +33,7 @@ async def ensure_first_token(operators: Operators, state_dir: Path) -> Path | No
 async def ensure_working_token(operators: Operators, state_dir: Path) -> Path:
     """Where a token is that works, made now if need be; raises Unavailable.
 
-    For `qvdnode init`: whoever is root on a node can get in again, whatever became of the token.
+    For `qvdnode init`: root on a node can log in again, whatever happened to the first token.
     """
     path = state_dir / FILE_NAME
     try:

@@ -8,7 +8,7 @@ start must not be mistaken for a leftover.
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.cluster.settings import ClusterSettings
@@ -18,6 +18,7 @@ from qvdnode.db.nodes import LEASE_TTL_S, NodeMembership, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.db.sessions import Sessions
 from qvdnode.model.errors import Conflict, Unavailable
+from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -31,15 +32,33 @@ class Host:
 
     name: str
     address: str
+    """Where other nodes dial it."""
+    peer_port: int
     boot_id: str
     drivers: Callable[[], Iterable[str]]
     """What it can run guests with, at the moment of joining."""
 
 
+class Farm(Protocol):
+    """What makes the host a node that others trust."""
+
+    def node_id(self) -> NodeId | None:
+        """The number that this host was given when it joined; None before."""
+        ...
+
+    async def ensure_farm(self) -> object:
+        """Have a farm; raises Forbidden for a host that must be invited first, Unavailable."""
+        ...
+
+    async def enter(self, seat: NodeMembership) -> None:
+        """Have a certificate for that node; raises Unavailable, Forbidden, Conflict."""
+        ...
+
+
 class Joining:
     """Joins with all that belongs to it: schema, own rows, lease."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each takes part in a join
         self,
         host: Host,
         database: Database,
@@ -47,9 +66,11 @@ class Joining:
         clock: Clock,
         settings: ClusterSettings,
         *,
+        farm: Farm,
         prepare: Callable[[], Awaitable[object]],
     ) -> None:
         """`prepare` runs after the migration, before the lease is taken."""
+        self._farm = farm
         self._host = host
         self._database = database
         self._nodes = Nodes(database)
@@ -62,7 +83,8 @@ class Joining:
     async def attempt(self) -> LeaseKeeper | None:
         """Join and return the lease to keep, or None while the database is away.
 
-        Raises Conflict when another host has this node's name and serves.
+        Raises Conflict when another host has this node's name and serves, and Forbidden when the
+        host is not, or no longer, of the farm.
         """
         try:
             return await self._join()
@@ -72,11 +94,13 @@ class Joining:
 
     async def _join(self) -> LeaseKeeper:
         await migrate(self._database)
+        await self._farm.ensure_farm()
         row = await self._membership_row()
         if row.rebooted:
             stopped = await self._nodes.reset_after_reboot(row, self._host.boot_id)
             log.info("vms_marked_stopped_after_reboot", extra={"vms": stopped})
         await self._sessions.close_stale(row.node_id)
+        await self._farm.enter(row)
         await self._prepare()
         lease = LeaseKeeper(self._nodes, self._clock, self._settings, row.node_id, row.epoch)
         await lease.renew()
@@ -88,15 +112,21 @@ class Joining:
         host = self._host
         limit_s = max(LEASE_TTL_S, self._settings.lease_ttl_s) + RETRY_S
         deadline_s = self._clock.monotonic_s() + limit_s
-        told = False
+        logged = False
         while True:
             try:
-                drivers = sorted(host.drivers())
-                return await self._nodes.join(host.name, host.boot_id, host.address, drivers)
+                return await self._nodes.join(
+                    host.name,
+                    host.boot_id,
+                    host.address,
+                    sorted(host.drivers()),
+                    peer_port=host.peer_port,
+                    node_id=self._farm.node_id(),
+                )
             except Conflict as error:
                 if self._clock.monotonic_s() > deadline_s:
                     raise
-                if not told:
+                if not logged:
                     log.info("node_name_in_use", extra={"because": str(error), "wait_s": limit_s})
-                told = True
+                logged = True
             await self._clock.sleep(RETRY_S)

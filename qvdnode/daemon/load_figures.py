@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qvdnode.cluster.core.placement import Load, image_bit
-from qvdnode.memopt.core.promise import capacity_mib
+from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
-from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.ids import NodeId
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
@@ -22,7 +21,7 @@ class OwnLoad:
         fleet: Fleet,
         drivers: DriverTable,
         memory: HostMemoryReader,
-        memory_settings: MemorySettings,
+        admission: HostAdmission,
         vm_settings: VmSettings,
         images: Path,
         here: Callable[[], NodeId | None],
@@ -31,7 +30,7 @@ class OwnLoad:
         self._fleet = fleet
         self._drivers = drivers
         self._memory = memory
-        self._memory_settings = memory_settings
+        self._admission = admission
         self._vm_settings = vm_settings
         self._here = here
 
@@ -44,11 +43,7 @@ class OwnLoad:
         return [
             Load(
                 node_id=node_id,
-                capacity_mib=capacity_mib(
-                    self._memory.memory(),
-                    self._memory_settings.host_reserve_mib,
-                    self._memory_settings.overcommit,
-                ),
+                capacity_mib=self._admission.promisable_mib(),
                 promised_mib=fleet.promised_mib,
                 guests=fleet.guests,
                 guests_max=self._vm_settings.id_slots,

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.peers import database_address, database_tunnel, farm_files
 from qvdnode.daemon.settings import TlsSettings
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.pool import Database
@@ -68,13 +69,18 @@ async def open_database(
 ) -> AsyncIterator[Database]:
     """The farm's database, or the node's own, whose server is started if it does not run.
 
+    A node that has joined a farm reaches the database as it was told then, perhaps through another
+    node, unless its configuration names one.
+
     With `tasks`, server and connections are kept alive there. The server is ended afterwards,
     unless it ran already and `visiting` is set. `may_restart` is as for
     EmbeddedPostgres.start. Raises FarmError.
     """
     async with AsyncExitStack() as undone:
-        dsn = config.database.dsn
-        if not dsn:
+        dsn, through = database_address(config, farm_files(config).member())
+        if through is not None:
+            dsn = await undone.enter_async_context(database_tunnel(config, clock, through))
+        elif not dsn:
             server = EmbeddedPostgres(config.database, clock)
             dsn = await server.start(may_restart=may_restart)
             if not (visiting and server.adopted):

@@ -23,6 +23,7 @@ from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.drivers import DRIVERS, MakeDriver
 from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
+from qvdnode.daemon.peers import open_peers
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
 from qvdnode.host import core_dumps, open_files
@@ -30,6 +31,7 @@ from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.id_reservations import reserved
 from qvdnode.model.errors import FarmError, HostFailed, Unavailable
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.host_network import guest_resolvers
 from qvdnode.net.periodic_check import check_once, keep_checking
 from qvdnode.net.settings import NetSettings, Uplink
@@ -72,28 +74,32 @@ async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver])
     await prepare(config)
     with StateLock(state_dir), reserved(config.vm.ids, state_dir):
         identity = open_identity(config, clock)
+        peers = open_peers(config, clock)
         _listen_to_signals(stop, identity, config)
         async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
-            nameservers = await _nameservers(config.network)
-            inputs = NodeInputs(config, clock, database, identity, nameservers)
+            resolvers = await _resolvers(config.network)
+            inputs = NodeInputs(config, clock, database, identity, peers, resolvers)
             node = build(inputs, drivers)
             try:
                 await _serve_node(node, tasks, stop)
             finally:
                 announcement.withdraw(state_dir)
+                peers.listener.close()
 
 
-async def _nameservers(settings: NetSettings) -> tuple[str, ...]:
-    """The DNS servers of guests; a log line if they should have some and there are none."""
+async def _resolvers(settings: NetSettings) -> Resolvers:
+    """What guests resolve names with; a log line if they should have servers and get none."""
     found = await guest_resolvers(settings)
-    if not found and settings.uplink is not Uplink.NONE:
+    if not found.servers and settings.uplink is not Uplink.NONE:
         log.warning("guests_have_no_resolver", extra={"fix": "set network.resolvers"})
-    return tuple(map(str, found))
+    return found
 
 
 async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     await node.network.up()
     await _raise_limits(node)
+    network = node.inputs.config.network
+    await node.memory_tuning.up(network.prefix, network.bridge_name, node.memory.memory())
     try:
         await _serve_guests(node, tasks, stop)
     except FarmError:
@@ -124,6 +130,7 @@ async def _raise_limits(node: Node) -> None:
 async def _restore_host(node: Node) -> None:
     """Remove the network and restore the kernel limits; raises HostFailed while guests run."""
     await node.network.down()
+    await node.memory_tuning.down(node.inputs.config.network.prefix)
     back = await asyncio.to_thread(node.limits.release, node.inputs.config.network.prefix)
     log.info("kernel_limits_restored", extra={"to": back})
 
@@ -131,6 +138,7 @@ async def _restore_host(node: Node) -> None:
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.inputs.config, node.inputs.clock
     await node.importer.sweep()
+    node.farm.start(tasks, node.peer_desktops)
     joined = node.inputs.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
@@ -140,6 +148,9 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
+    _ = tasks.essential("memory", node.optimiser.run())
+    _ = tasks.essential("guest-limits", node.fleet.watch_limits())
+    _ = tasks.essential("locks", node.lock_watch.run())
     count = partial(node.rootfs.count, node.fleet.promised)
     await check_once("disk", count)
     _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))
@@ -156,6 +167,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
             extra={
                 "client_port": announced.client_port,
                 "admin_port": announced.admin_port,
+                "peer_port": announced.peer_port,
                 "fingerprint": announced.fingerprint,
             },
         )
@@ -174,6 +186,7 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
         client_port=node.endpoint.listen(),
         admin_port=people.getsockname()[1],
         fingerprint=inputs.identity.fingerprint(),
+        peer_port=inputs.peers.port,
     )
     guests_end = inputs.config.node.stop_guests
     tasks = await ports.enter_async_context(Supervisor("ports"))
@@ -199,6 +212,8 @@ async def _shut_down(node: Node) -> None:
             log.warning("leave_not_recorded", extra={"because": str(error)})
     if config.node.stop_guests:
         await _restore_host(node)
+    else:
+        node.memory_tuning.rest()
     node.rootfs.close()
     node.inotify.close()
 

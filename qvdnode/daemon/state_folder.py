@@ -1,8 +1,8 @@
 """The state folder: made at first start, checked at every start.
 
-Guests enter it under shifted ids, so every folder above it needs o+x; that is checked and told,
-never changed, since the folders above are not ours. Nor may anybody else control it: whoever can
-replace `tls/` has the node's key, and whoever can replace `lxc/` runs hooks as root.
+Guests enter it under shifted ids, so every folder above it needs o+x. That is checked and never
+changed, since the folders above are not ours. No other user may control the folder: to replace
+`tls/` gives the node's key, and to replace `lxc/` runs hooks as root.
 """
 
 import os
@@ -18,9 +18,11 @@ from qvdnode.model.errors import HostFailed
 
 IDENTITY: Final = "tls"
 """The node's certificate and key."""
-PRIVATE: Final = (IDENTITY, "state", "past-starts")
+FARM: Final = "farm"
+"""What makes this host a node of its farm: keys, certificate, addresses of other nodes."""
+PRIVATE: Final = (IDENTITY, FARM, "state", "past-starts")
 SHARED: Final = ("images", "homes", "vms", "lxc", "run")
-LOOKED_INTO: Final = (IDENTITY, "state", "past-starts", "images", "lxc")
+LOOKED_INTO: Final = (IDENTITY, FARM, "state", "past-starts", "images", "lxc")
 """What is in these is the node's alone; the other folders hold what guests own."""
 DATABASE: Final = "pg"
 """Its account may own it; the embedded server sees to that."""

@@ -19,8 +19,8 @@ from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
-    "tenant", "app_user", "api_token", "image", "image_version", "flavour", "node", "vm",
-    "user_token", "familiar_source", "session", "audit",
+    "tenant", "app_user", "api_token", "image", "image_version", "flavour", "farm", "node",
+    "node_invitation", "vm", "user_token", "familiar_source", "session", "audit",
 )  # fmt: skip
 """Parents before children."""
 LIMIT_S: Final = 3600.0

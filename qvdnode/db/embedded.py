@@ -76,6 +76,20 @@ class EmbeddedPostgres:
         self.adopted = False
         """Whether the server ran already when `start` was called."""
 
+    @property
+    def socket_file(self) -> Path:
+        """Where the server listens."""
+        return self._sockets / ".s.PGSQL.5432"
+
+    def exists(self) -> bool:
+        """Whether a server was ever made here."""
+        return data_version(self._data) is not None
+
+    @staticmethod
+    def dsn_at(folder: Path) -> str:
+        """How a node reaches an embedded server whose socket, or a way to it, is in the folder."""
+        return server_config.dsn(folder)
+
     async def start(self, *, may_restart: bool = True) -> str:
         """Make the server if there is none, start it unless it runs, and return its DSN.
 
@@ -228,7 +242,9 @@ class EmbeddedPostgres:
         remove_stale_pid_file(self._data)
         own_folder(self._sockets, account)
         conf = server_config.postgresql_conf(
-            binaries.major, self._sockets, self._settings.connections_max + EXTRA_CONNECTIONS
+            binaries.major,
+            self._sockets,
+            self._settings.connections_max + self._settings.lent_connections + EXTRA_CONNECTIONS,
         )
         passable_folder(self._config, account)
         for name, content in (

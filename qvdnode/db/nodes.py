@@ -14,7 +14,7 @@ import asyncpg
 from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import found, row_count
-from qvdnode.model.errors import Conflict, Unavailable
+from qvdnode.model.errors import Conflict, Forbidden, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Listing, Page
 
@@ -26,13 +26,24 @@ FENCE_GRACE_S: Final = 10.0
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
 # while the lease of another boot runs, that is either not yet over or another host of this name
 JOIN: Final = """
-INSERT INTO node (name, address, boot_id, epoch, state, lease_until, drivers)
-VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4), $5)
-ON CONFLICT (name) DO UPDATE SET
-    address = $2, epoch = node.epoch + 1, state = 'up', drivers = $5,
+INSERT INTO node (name, address, boot_id, epoch, state, lease_until, drivers, peer_port)
+VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4), $5, $6)
+ON CONFLICT (name) WHERE state <> 'removed' DO UPDATE SET
+    address = $2, epoch = node.epoch + 1, state = 'up', drivers = $5, peer_port = $6,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
 WHERE node.boot_id = $3 OR node.state <> 'up' OR node.lease_until < clock_timestamp()
 RETURNING id, epoch, boot_id <> $3 AS rebooted
+"""
+JOIN_AS: Final = """
+UPDATE node SET name = $1, address = $2, epoch = epoch + 1, state = 'up', drivers = $5,
+    peer_port = $6, boot_id = CASE WHEN boot_id = '' THEN $3 ELSE boot_id END,
+    lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
+WHERE id = $7 AND state <> 'removed'
+  AND (boot_id = $3 OR state <> 'up' OR lease_until < clock_timestamp())
+RETURNING id, epoch, boot_id <> $3 AS rebooted
+"""
+SET_IDENTITY: Final = """
+UPDATE node SET peer_key = $3, program = $4 WHERE id = $1 AND epoch = $2 AND state = 'up'
 """
 RENEW: Final = """
 UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3)
@@ -44,8 +55,14 @@ WHERE id = $1 AND epoch = $2 AND state = 'up'
 """
 FENCE: Final = """
 UPDATE node SET state = 'fenced', epoch = epoch + 1
-WHERE id = $1 AND state <> 'fenced'
+WHERE id = $1 AND state NOT IN ('fenced', 'removed')
   AND lease_until + make_interval(secs => $2) < clock_timestamp()
+"""
+REMOVE: Final = """
+UPDATE node SET state = 'removed', epoch = epoch + 1, peer_key = NULL
+WHERE id = $1 AND state <> 'removed'
+  AND (state IN ('left', 'fenced', 'invited') OR lease_until < clock_timestamp())
+  AND NOT EXISTS (SELECT 1 FROM vm WHERE owner_node = node.id)
 """
 # leave VMs alone that the node acquires in its new epoch
 STOP_ALL: Final = """
@@ -54,16 +71,19 @@ UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
 WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
 OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
-DRIVERS: Final = "SELECT DISTINCT unnest(drivers) FROM node WHERE state <> 'fenced'"
+DRIVERS: Final = (
+    "SELECT DISTINCT unnest(drivers) FROM node WHERE state NOT IN ('fenced', 'removed')"
+)
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
-SELECT id, name, address, boot_id, epoch, state, joined_at, lease_until, drivers,
-       state = 'up' AND lease_until > clock_timestamp() AS alive
+SELECT id, name, address, peer_port, peer_key, program, boot_id, epoch, state, joined_at,
+       lease_until, drivers, state = 'up' AND lease_until > clock_timestamp() AS alive
 FROM node
 """
 GET: Final = SELECT + "WHERE id = $1"
 NAMES: Final = "SELECT id, name FROM node WHERE id = ANY($1::integer[])"
-LIST: Final = SELECT + "WHERE id > $1::bigint ORDER BY id LIMIT $2"
+LIST: Final = SELECT + "WHERE id > $1::bigint AND state <> 'removed' ORDER BY id LIMIT $2"
+PEERS: Final = SELECT + "ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +103,12 @@ class Node:
     id: NodeId
     name: str
     address: str
+    """Where other nodes dial it."""
+    peer_port: int
+    peer_key: bytes | None
+    """Digest of its public key; None for a node that no other node may speak with."""
+    program: str
+    """The version of its program."""
     boot_id: str
     epoch: int
     state: str
@@ -101,21 +127,48 @@ class Nodes:
         self._db = db
 
     async def join(
-        self, name: str, boot_id: str, address: str, drivers: Sequence[str] = ()
+        self,
+        name: str,
+        boot_id: str,
+        address: str,
+        drivers: Sequence[str] = (),
+        *,
+        peer_port: int = 0,
+        node_id: NodeId | None = None,
     ) -> NodeMembership:
         """Join with a new epoch, which fences an older process of this node.
 
-        Raises Conflict while the lease of another host, or of an earlier boot of this one, runs.
+        `node_id` is the number that this host was given when it joined the farm; without one the
+        name decides. Raises Conflict while the lease of another host, or of an earlier boot of this
+        one, runs, and Forbidden when the node was removed.
         """
-        row = await self._db.fetchrow(
-            JOIN, name, address, boot_id, LEASE_TTL_S, list(drivers), idempotent=True
-        )
+        values = (name, address, boot_id, LEASE_TTL_S, list(drivers), peer_port)
+        if node_id is None:
+            row = await self._db.fetchrow(JOIN, *values, idempotent=True)
+        else:
+            row = await self._db.fetchrow(JOIN_AS, *values, node_id, idempotent=True)
         if row is None:
+            await self._refuse_removed(node_id)
             raise Conflict(
                 f"Another host serves this database as the node {name}; two of one name would run "
                 "each other's desktops twice: give this one another [node] name."
             )
         return NodeMembership(NodeId(row["id"]), row["epoch"], row["rebooted"])
+
+    async def _refuse_removed(self, node_id: NodeId | None) -> None:
+        if node_id is not None:
+            row = await self._db.fetchrow(GET, node_id, idempotent=True)
+            if row is None or row["state"] == "removed":
+                raise Forbidden(
+                    "This node was removed from its farm. To join again, run `qvd node invite` on"
+                    " another node, and `qvdnode join` here."
+                )
+
+    async def set_identity(self, membership: NodeMembership, key: bytes, program: str) -> None:
+        """Tell other nodes what to recognise this one by."""
+        await self._db.execute(
+            SET_IDENTITY, membership.node_id, membership.epoch, key, program, idempotent=True
+        )
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
         """Renew the lease; False when another process has joined or the node was fenced."""
@@ -157,6 +210,24 @@ class Nodes:
         raise Conflict(
             f"Node {node.name} is not gone: its lease must have been over for {grace_s:g} s."
         )
+
+    async def remove(self, node_id: NodeId) -> None:
+        """Refuse a node from now on; its name is free for another.
+
+        Raises NotFound, and Conflict while it serves or owns VMs.
+        """
+        node = await self.get(node_id)
+        if row_count(await self._db.execute(REMOVE, node_id, idempotent=True)) == 1:
+            return
+        if (await self.get(node_id)).state != "removed":
+            raise Conflict(
+                f"Node {node.name} serves, or is said to run desktops: stop it with"
+                " node.stop_guests, or, if its host is gone, fence it first."
+            )
+
+    async def peers(self) -> Sequence[Node]:
+        """All nodes, removed ones too."""
+        return [_convert(row) for row in await self._db.fetch(PEERS, idempotent=True)]
 
     async def reset_after_reboot(self, membership: NodeMembership, boot_id: str) -> int:
         """Mark VMs as stopped that this node ran before the host's reboot; returns their number."""

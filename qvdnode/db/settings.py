@@ -13,6 +13,9 @@ class DatabaseSettings:
     the one that takes writes. Empty: the node runs a PostgreSQL of its own in its state folder."""
     connections_max: int = 10
     """Most connections this node opens at once."""
+    lent_connections: int = 40
+    """Connections that the embedded server keeps for other nodes, which reach it through this one;
+    each of them may use its `connections_max`."""
     connect_limit_s: float = 2.0
     """Longest time spent on one host before the next is tried."""
     statement_limit_s: float = 5.0
@@ -29,6 +32,8 @@ class DatabaseSettings:
         """Check the values; raises ValueError."""
         if not 2 <= self.connections_max <= 100:
             raise ValueError("connections_max must be 2..100")
+        if not 0 <= self.lent_connections <= 1000:
+            raise ValueError("lent_connections must be 0..1000")
         if not 0.1 <= self.connect_limit_s <= 30:
             raise ValueError("connect_limit_s must be 0.1..30")
         if not 0.5 <= self.statement_limit_s <= 300:

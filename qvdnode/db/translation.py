@@ -38,6 +38,7 @@ SENTENCES: Final[dict[str, str]] = {
     "vm_name_key": "The user has a VM of that name already.",
     "vm_user_fkey": "The user still has VMs; delete them first.",
     "vm_flavour_fkey": "A VM is still of that flavour; delete it first.",
+    "node_name_key": "Another node of the farm has that name; set another [node] name.",
     "api_token_name_key": "There is a token of that name already.",
 }
 """What a broken constraint means. Rows are inserted by reading their parents in the same

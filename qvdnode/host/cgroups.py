@@ -5,19 +5,27 @@ Everything is a short read or write of the kernel's own files.
 """
 
 import contextlib
+import errno
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host import pidfd
+from qvdnode.host.core import group_files
 from qvdnode.model.errors import HostFailed
+from qvdnode.model.guest import GuestMemory
 from qvdnode.runtime.scarcity import EXHAUSTED
 
 MOUNTED_AT: Final = Path("/sys/fs/cgroup")
+V2_FREEZER: Final = "cgroup.freeze"
+V1_FREEZER: Final = "freezer.state"
+RECLAIM_ALL: Final = "1T"
+"""More than any group has: the kernel pushes what it can, then says that it was not all."""
+GONE: Final = frozenset({errno.ENOENT, errno.ENODEV})
 DEPTH_MAX: Final = 8
 """Guests create groups below their own; groups deeper than this are not read."""
 
@@ -53,9 +61,36 @@ class Cgroups:
         """Whether any hierarchy has that group."""
         return any(True for _ in self._folders(group))
 
+    def freeze(self, group: str) -> None:
+        """Keep the group's processes from running, soon; raises HostFailed."""
+        self._set_frozen(group, frozen=True)
+
+    def thaw(self, group: str) -> None:
+        """Undo `freeze`; a group that is gone is fine. Raises HostFailed."""
+        self._set_frozen(group, frozen=False)
+
+    def is_frozen(self, group: str) -> bool:
+        """Whether `freeze` was called last."""
+        freezer = self._freezer(group)
+        if freezer is None:
+            return False
+        told = freezer.parent / "freezer.self_freezing" if freezer.name == V1_FREEZER else freezer
+        return _number(told) == 1
+
+    def has_frozen(self, group: str) -> bool:
+        """Whether none of the group's processes runs any more; True for one that is gone."""
+        freezer = self._freezer(group)
+        if freezer is None:
+            return True
+        if freezer.name == V1_FREEZER:
+            return _text(freezer) in {"FROZEN", ""}
+        return "frozen 1" in _text(freezer.parent / "cgroup.events").splitlines()
+
     def kill(self, group: str) -> int:
         """Send SIGKILL to each process in that group and below; returns their number."""
         pids = self.processes(group)
+        with contextlib.suppress(HostFailed):
+            self.thaw(group)  # a process that version 1 has frozen dies only then
         for folder in self._folders(group):
             with contextlib.suppress(OSError):
                 (folder / "cgroup.kill").write_text("1", encoding="ascii")
@@ -84,16 +119,26 @@ class Cgroups:
             names |= {entry.name for entry in folder.iterdir() if entry.is_dir()}
         return names
 
-    def memory(self, group: str) -> tuple[int, int]:
-        """Bytes charged to that group and its limit; zeros when it is gone."""
-        for folder in self._folders(group):
-            for used, limit in (
-                ("memory.current", "memory.max"),
-                ("memory.usage_in_bytes", "memory.limit_in_bytes"),
-            ):
-                if (folder / used).exists():
-                    return _number(folder / used), _number(folder / limit)
-        return 0, 0
+    def memory(self, group: str) -> GuestMemory:
+        """What the group uses now and has used of the processor; zeros when it is gone."""
+        folders = list(self._folders(group))
+        stat, cpu = _found(folders, "memory.stat"), _found(folders, "cpu.stat")
+        if self.version is CgroupVersion.V2:
+            used, limit, swap = "memory.current", "memory.max", "memory.swap.current"
+            numbers = [_number(_found(folders, name)) for name in (used, limit, swap)]
+            return group_files.of_version_2(_text(stat), _text(cpu), *numbers)
+        names = ("memory.usage_in_bytes", "memory.limit_in_bytes", "cpuacct.usage")
+        return group_files.of_version_1(
+            _text(stat), *(_number(_found(folders, name)) for name in names)
+        )
+
+    def killed(self, group: str) -> int:
+        """How many programs of that group the kernel has killed for want of memory."""
+        return self._counter(group, ("memory.events", "memory.oom_control"), "oom_kill")
+
+    def forks_refused(self, group: str) -> int:
+        """How many processes or threads of that group were not made, being one too many."""
+        return self._counter(group, ("pids.events",), "max")
 
     def limits_swap(self) -> bool:
         """Whether the swap of a group can be limited; v2 says so in groups below the first."""
@@ -102,6 +147,44 @@ class Cgroups:
             or any(hierarchy.glob("*/memory.swap.max"))
             for hierarchy in self.hierarchies
         )
+
+    def reclaim_file(self, group: str) -> tuple[Path, str] | None:
+        """The file that pushes a group's memory to swap, and what to write; None without one."""
+        folders = list(self._folders(group))
+        if (file := _found(folders, "memory.reclaim")) is not None:
+            return file, RECLAIM_ALL
+        file = _found(folders, "memory.force_empty")
+        return None if file is None else (file, "0")
+
+    def _set_frozen(self, group: str, *, frozen: bool) -> None:
+        freezer = self._freezer(group)
+        if freezer is None:
+            if frozen:
+                raise HostFailed(f"{group} cannot be frozen: the host has no freezer for it")
+            return
+        words = ("THAWED", "FROZEN") if freezer.name == V1_FREEZER else ("0", "1")
+        try:
+            freezer.write_text(words[frozen], encoding="ascii")
+        except OSError as error:
+            if not frozen and error.errno in GONE:
+                return
+            raise HostFailed(f"cannot write {freezer}: {error.strerror}") from error
+
+    def _freezer(self, group: str) -> Path | None:
+        """The file that freezes the group: version 2's where there is one, also beside version 1.
+
+        Version 2 lets a frozen process be killed.
+        """
+        folders = list(self._folders(group))
+        return _found(folders, V2_FREEZER) or _found(folders, V1_FREEZER)
+
+    def _counter(self, group: str, files: tuple[str, ...], key: str) -> int:
+        for folder in self._folders(group):
+            for name in files:
+                found = _keyed(folder / name, key)
+                if found is not None:
+                    return found
+        return 0
 
     def _folders(self, group: str) -> Iterator[Path]:
         return (hierarchy / group for hierarchy in self.hierarchies if (hierarchy / group).is_dir())
@@ -146,9 +229,30 @@ def _gone_is_empty(folder: Path) -> Iterator[None]:
             raise HostFailed(f"cannot read {folder}: {error.strerror}") from error
 
 
-def _number(path: Path) -> int:
+def _keyed(path: Path, key: str) -> int | None:
+    """The number that follows a word at the start of a line; None where there is none."""
     try:
-        text = path.read_text(encoding="ascii").strip()
+        lines = path.read_text(encoding="ascii").splitlines()
     except OSError:
-        return 0
+        return None
+    found = [line.removeprefix(f"{key} ") for line in lines if line.startswith(f"{key} ")]
+    return int(found[0]) if found and found[0].isdigit() else None
+
+
+def _found(folders: Sequence[Path], name: str) -> Path | None:
+    return next((folder / name for folder in folders if (folder / name).exists()), None)
+
+
+def _text(path: Path | None) -> str:
+    """What the file holds; an empty text when there is none, or its group has gone."""
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _number(path: Path | None) -> int:
+    text = _text(path)
     return int(text) if text.isdigit() else 0

@@ -19,6 +19,12 @@ class FreeRoom:
     """None on those that have as many inodes as they have space."""
 
 
+def free_bytes(folder: Path) -> int:
+    """What a program without privileges can still write; 0 where no inode is left."""
+    facts = os.statvfs(folder)
+    return 0 if facts.f_files and not facts.f_favail else facts.f_bavail * facts.f_frsize
+
+
 def free_room(folder: Path) -> FreeRoom:
     """What is free of the file system of `folder`."""
     facts = os.statvfs(folder)

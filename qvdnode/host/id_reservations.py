@@ -52,7 +52,9 @@ def reserved(ids: range, holder: Path, records: Path = RECORDS) -> Iterator[None
                 f"the node that serves from {other} has some of the ids {ids.start} to"
                 f" {ids.stop - 1} for its guests; give one of the two another vm.id_base"
             )
-        _forget_the_dead(records)
+        # Its own record is written anew. To find out whether guests of an earlier process hold it
+        # would read the status of every process, while clients wait for the node to serve.
+        _forget_the_dead(records, but=record)
         fd = os.open(record, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, os.fsencode(holder))
@@ -101,9 +103,9 @@ def holds_any(holder: Path, records: Path = RECORDS) -> bool:
     )
 
 
-def _forget_the_dead(records: Path) -> None:
+def _forget_the_dead(records: Path, *, but: Path) -> None:
     for record in _all(records):
-        if not record.counts:
+        if record.path != but and not record.counts:
             record.path.unlink()
 
 

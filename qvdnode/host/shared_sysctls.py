@@ -43,6 +43,8 @@ class SharedSysctls:
     """What cannot be done, for people: what messages of failures begin with."""
     sysctls: Path = SYSCTLS
     link_exists: Callable[[str], bool] = link_exists
+    steered: tuple[str, ...] = ()
+    """Other numbers, which the instances change as they see fit; put back at the end as well."""
 
     def low(self) -> dict[str, int]:
         """The numbers that are below what is wanted now, by name; those a kernel lacks are not."""
@@ -61,7 +63,9 @@ class SharedSysctls:
         with self._locked():
             (self.records / f"{HOLDER}{prefix}").write_text(f"{bridge}\n", encoding="utf-8")
             low = self.low()
-            before = {**low, **self._before()}
+            read = {name: self._read(name) for name in self.steered}
+            now = {name: value for name, value in read.items() if value is not None}
+            before = {**low, **now, **self._before()}
             record = {"boot": boot_id(), "limits": before}
             self._record.write_text(json.dumps(record), encoding="ascii")
             self._write_all({name: self.wanted[name] for name in low})
@@ -76,11 +80,16 @@ class SharedSysctls:
             back = {
                 name: value
                 for name, value in self._before().items()
-                if self._read(name) == self.wanted.get(name)
+                if name in self.steered or self._read(name) == self.wanted.get(name)
             }
             self._record.unlink(missing_ok=True)
             self._write_all(back)
             return back
+
+    def raised(self, name: str) -> bool:
+        """Whether an instance has raised that number, rather than found it high enough."""
+        with self._locked():
+            return name in self._before()
 
     def settable(self) -> bool:
         """Whether this process can raise them; in some containers of a host root cannot."""

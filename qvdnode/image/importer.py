@@ -17,7 +17,7 @@ from typing import Final
 
 from qvdnode.host import process
 from qvdnode.host.child import Child
-from qvdnode.image import guest_folders
+from qvdnode.image import guest_folders, session_files
 from qvdnode.image.core import file_signatures
 from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.layout import Layout
@@ -77,9 +77,16 @@ class Importer:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def import_tar(
-        self, chunks: AsyncIterator[bytes], name: str, progress: ImportProgress = _unheard
+        self,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        progress: ImportProgress = _unheard,
+        *,
+        add_session: bool = False,
     ) -> Imported:
         """Unpack a tar stream (plain, gzip, xz or zstd) that holds a root file system.
+
+        With `add_session` our session files are put in, in place of any that are there.
 
         Raises BadImage with what is wrong with it, NodeFull, HostFailed, Throttled, TimedOut; then
         nothing is left. A sender that is silent or too slow keeps its turn no longer than
@@ -100,7 +107,7 @@ class Importer:
             async for chunk in chunks:
                 yield chunk
 
-        return await self._import(whole(), options, name, progress)
+        return await self._import(whole(), options, name, progress, add_session=add_session)
 
     async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
         """Rename an imported image into place as a version; raises Conflict if that exists."""
@@ -166,6 +173,8 @@ class Importer:
         options: list[str],
         name: str,
         progress: ImportProgress,
+        *,
+        add_session: bool,
     ) -> Imported:
         staging = self._layout.images / f"{STAGING_PREFIX}{secrets.token_hex(8)}"
         done = False
@@ -173,9 +182,13 @@ class Importer:
             async with self._turn():
                 promised_mib = await self._promised()
                 await asyncio.to_thread(self._stage, staging, promised_mib)
+                if add_session:
+                    guard = await session_files.build_guard(staging)
+                    options = [*options, f"{session_files.OPTION}{guard}"]
                 floor_mib = self._settings.free_floor_mib + promised_mib
                 arguments = [str(floor_mib), *options]
                 size_bytes = await self._unpack(staging / "rootfs", chunks, arguments, progress)
+            await asyncio.to_thread(session_files.remove_guard, staging)
             done = True
         except FarmError as error:
             IMPORTS.labels(error.code).inc()

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import mounts
+from qvdnode.host import disk_space, mounts
 from qvdnode.host.idmap import IdMapper
 from qvdnode.host.linux_calls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from qvdnode.image import guest_folders, size_limit
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import DiskState
 from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.disk_ledger import DiskLedger, Orders
@@ -28,7 +29,7 @@ from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.model.account import account_name
 from qvdnode.model.errors import BadImage, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestRoot, IdRange
+from qvdnode.model.guest import FreeSpace, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.runtime.rollback import Rollback
 from qvdnode.runtime.shield import run_shielded
@@ -53,6 +54,8 @@ class OverlayRootfs:
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self.ledger = DiskLedger(settings)
         """Counts what is promised of the disk."""
+        self.contents = ImageContents(self._layout)
+        """Tells what images lack."""
         self._projects = QuotaProjects(settings.quota_project_base)
         self._homes = Homes(self._layout, self._projects)
         self._ids = IdMapper()
@@ -80,6 +83,13 @@ class OverlayRootfs:
                 made = await run_shielded(self._mount(order, generation, ids))
                 rollback.commit()
         return made
+
+    def free_space(self, root: GuestRoot) -> FreeSpace:
+        """By the limits of the guest's own folders; raises HostFailed. Blocks."""
+        try:
+            return FreeSpace(disk_space.free_bytes(root.root), disk_space.free_bytes(root.home))
+        except OSError as error:
+            raise HostFailed(f"{root.root} cannot be measured: {error.strerror}") from error
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Undo `mount`: delete the root, keep the home. Safe to repeat."""
@@ -165,7 +175,9 @@ class OverlayRootfs:
 
     def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         if not image.is_dir():
-            raise BadImage(f"there is no image at {image}: import it again")
+            raise BadImage(
+                f"there is no image at {image}: copy it from a node that has it, or import it again"
+            )
         # Check again: the disk may have filled up since admission.
         self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)

@@ -14,8 +14,13 @@ from qvdnode.model.errors import Invalid, NotFound
 SUFFIX: Final = ".toml"
 SESSION_FOLDER: Final = "usr/lib/qvd"
 _PACKAGE: Final = files("qvdnode.image")
-_GUARD: Final = f"{SESSION_FOLDER}/nx-guard.so"
-_GUARD_SOURCE: Final = f"{SESSION_FOLDER}/nx-guard.c"
+GUARD: Final = f"{SESSION_FOLDER}/nx-guard.so"
+GUARD_SOURCE: Final = f"{SESSION_FOLDER}/nx-guard.c"
+_LIBRARIES: Final = {
+    GUARD: GUARD_SOURCE,
+    f"{SESSION_FOLDER}/gtk4-input.so": f"{SESSION_FOLDER}/gtk4-input.c",
+}
+"""Preloaded: the one into nxagent, the other into the desktop's programs. Each is one C file."""
 _HOOKS: Final = b"Programs here are run by the session script with its verb as their argument.\n"
 AS_IS: Final = Choice()
 
@@ -91,24 +96,25 @@ def _whole(
     texts = [own]
     while (base := texts[0].base) is not None:
         texts.insert(0, _shipped(base))
-    contents = _session_files()
+    contents = session_files()
     for text in texts:
         contents |= {path: here for path, one in text.files.items() if (here := _inline(one))}
     made = choose(name, texts, {**contents, **beside}, choice)
-    return replace(made, libraries={_GUARD: _GUARD_SOURCE})
+    return replace(made, libraries=_LIBRARIES)
 
 
 def _inline(one: FileText) -> tuple[bytes, int] | None:
     return None if one.text is None else (one.text.encode(), one.mode)
 
 
-def _session_files() -> dict[str, tuple[bytes, int]]:
+def session_files() -> dict[str, tuple[bytes, int]]:
     """What every image has: docs/protocol/session-script.md."""
     guest = _PACKAGE / "guest"
     contents = {f"{SESSION_FOLDER}/hooks.d/README": (_HOOKS, 0o644)}
     contents |= _folder(guest / "qvd", SESSION_FOLDER, 0o755)
     contents |= _folder(guest / "bin", "usr/local/bin", 0o755)
-    contents[_GUARD_SOURCE] = ((guest / "nx-guard.c").read_bytes(), 0o644)
+    for source in _LIBRARIES.values():
+        contents[source] = ((guest / Path(source).name).read_bytes(), 0o644)
     return contents
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import linux_calls
-from qvdnode.image.core import session_version
+from qvdnode.image.contents import ImageRoot
+from qvdnode.image.core import session_needs, session_version
 from qvdnode.model.errors import BadImage
 
 _NEEDED_FOLDERS: Final = {
@@ -16,7 +17,7 @@ _NEEDED_FOLDERS: Final = {
     "tmp": 0o1777,
 }  # fmt: skip
 _NEEDED_FILES: Final = ("etc/passwd", "etc/group", "etc/shadow")
-_PROGRAMS: Final = ("usr/lib/qvd/session", "usr/lib/qvd/init")
+_PROGRAMS: Final = (session_needs.SCRIPT, session_needs.INIT)
 _MACHINES: Final = {"x86_64": 62, "aarch64": 183, "riscv64": 243, "ppc64le": 21, "s390x": 22}
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK
 _SCRIPT_MAX: Final = 1024 * 1024
@@ -27,6 +28,10 @@ def check(root: Path) -> None:
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _check_shell(handle)
+        with ImageRoot(root) as image:
+            missing = session_needs.without_session(image.has)
+        if missing is not None:
+            raise BadImage(missing)
         _check_programs(handle)
         _check_folders(root)
         for name in _NEEDED_FILES:
@@ -49,7 +54,7 @@ def _check_programs(root: int) -> None:
     for name in _PROGRAMS:
         script = _read(
             root, name, _SCRIPT_MAX,
-            f"/{name} is missing: docs/protocol/session-script.md says what an image needs",
+            f"/{name} is no plain file: docs/protocol/session-script.md says what an image needs",
             executable=True,
         )  # fmt: skip
         if name.endswith("session"):

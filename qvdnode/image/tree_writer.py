@@ -41,16 +41,24 @@ class TreeWriter:
         os.close(self._root)
 
     def write(self, path: tuple[str, ...], entry: Entry, content: IO[bytes] | None) -> None:
-        """Write one entry; raises BadImage where it fits nowhere, OSError where the disk fails."""
+        """Write one entry, in place of an earlier one of that name as tar does.
+
+        Raises BadImage where it fits nowhere, OSError where the disk fails.
+        """
         if not path:
             self._finish(self._root, entry)
             self._folder_times[path] = entry.modified
             return
         folder = self._enter(path[:-1])
         try:
-            self._make(folder, path, entry, content)
-        except FileExistsError as error:
-            raise BadImage(f"{entry.name!r} collides with another entry") from error
+            if entry.kind is EntryKind.FOLDER:
+                self._make_folder(folder, path, entry)
+                return
+            try:
+                self._make(folder, path[-1], entry, content)
+            except FileExistsError:
+                self._remove(folder, path, entry)
+                self._make(folder, path[-1], entry, content)
         finally:
             os.close(folder)
 
@@ -79,13 +87,21 @@ class TreeWriter:
                 os.close(outer)
         return handle
 
-    def _make(
-        self, folder: int, path: tuple[str, ...], entry: Entry, content: IO[bytes] | None
-    ) -> None:
-        name = path[-1]
+    def _remove(self, folder: int, path: tuple[str, ...], entry: Entry) -> None:
+        """Remove an earlier entry of that name, if it is no folder with something in it."""
+        try:
+            os.unlink(path[-1], dir_fd=folder)
+        except IsADirectoryError:
+            try:
+                os.rmdir(path[-1], dir_fd=folder)
+            except OSError as error:
+                raise BadImage(
+                    f"{entry.name!r} is a folder with files in it, and a {entry.kind}, too"
+                ) from error
+            self._folder_times.pop(path, None)
+
+    def _make(self, folder: int, name: str, entry: Entry, content: IO[bytes] | None) -> None:
         match entry.kind:
-            case EntryKind.FOLDER:
-                self._make_folder(folder, path, entry)
             case EntryKind.FILE:
                 self._make_file(folder, name, entry, content)
             case EntryKind.SYMLINK:
@@ -96,7 +112,7 @@ class TreeWriter:
             case EntryKind.FIFO:
                 os.mkfifo(name, mode=entry.mode, dir_fd=folder)
                 self._finish_by_name(folder, name, entry)
-            case EntryKind.DEVICE | EntryKind.OTHER:
+            case EntryKind.FOLDER | EntryKind.DEVICE | EntryKind.OTHER:
                 raise BadImage(f"{entry.name!r} is a {entry.kind}")
 
     def _make_folder(self, folder: int, path: tuple[str, ...], entry: Entry) -> None:
@@ -104,8 +120,10 @@ class TreeWriter:
             os.mkdir(path[-1], mode=0o700, dir_fd=folder)
         try:
             handle = os.open(path[-1], _FOLDER, dir_fd=folder)
-        except NotADirectoryError as error:
-            raise BadImage(f"{entry.name!r} collides with another entry") from error
+        except NotADirectoryError:  # an earlier entry of another kind
+            os.unlink(path[-1], dir_fd=folder)
+            os.mkdir(path[-1], mode=0o700, dir_fd=folder)
+            handle = os.open(path[-1], _FOLDER, dir_fd=folder)
         try:
             self._finish(handle, entry)
         finally:
@@ -133,6 +151,8 @@ class TreeWriter:
             facts = os.stat(target[-1], dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(facts.st_mode):
                 raise BadImage(f"{entry.name!r} is a hard link to a folder")
+            if _same_file(folder, name, facts):
+                return
             os.link(target[-1], name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError as error:
             raise BadImage(
@@ -157,6 +177,15 @@ class TreeWriter:
                 if error.errno not in {errno.ENOTSUP, errno.EINVAL}:
                     raise
                 raise BadImage(f"the attribute {name} of {entry.name!r} is not usable") from error
+
+
+def _same_file(folder: int, name: str, facts: os.stat_result) -> bool:
+    """Whether that name is a link to the file already; it would not survive being replaced."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, facts)
 
 
 def _copy_sparse(content: IO[bytes], handle: int) -> int:

@@ -1,6 +1,8 @@
 """The child process that unpacks an image, so that the node's process is not blocked.
 
-    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--zstd]
+    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--zstd] [--guard=FILE]
+
+With `--guard` our session files are put in, that built library among them.
 
 Reads a tar on stdin. Says on stdout, a JSON object a line: `{"bytes": N}` while it goes on, then
 `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
@@ -17,7 +19,7 @@ from typing import IO, Final, cast
 
 from qvdnode.host import disk_space, linux_calls
 from qvdnode.host.descriptors import close_to_children
-from qvdnode.image import tar_entries, tree_check
+from qvdnode.image import session_files, tar_entries, tree_check
 from qvdnode.image.core.entry import Entry, Tally
 from qvdnode.image.tree_writer import TreeWriter
 from qvdnode.model.errors import BadImage, HostFailed
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     tally = Tally(max_entries=int(max_entries), max_bytes=int(max_bytes))
     try:
-        _unpack(Path(root), _source(rest), tally, int(floor_mib))
+        _unpack(Path(root), _source(rest), tally, int(floor_mib), _guard(rest))
     except BadImage as error:
         _tell(refused=str(error))
     except tar_entries.BROKEN as error:
@@ -66,8 +68,14 @@ def _source(rest: list[str]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
     return tar_entries.entries(standard)
 
 
+def _guard(rest: list[str]) -> Path | None:
+    option = session_files.OPTION
+    found = [word.removeprefix(option) for word in rest if word.startswith(option)]
+    return Path(found[0]) if found else None
+
+
 def _unpacked_stdin(rest: list[str]) -> int:
-    if rest != ["--zstd"]:
+    if "--zstd" not in rest:
         return sys.stdin.fileno()
     reading, writing = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
@@ -83,17 +91,22 @@ def _unpack(
     source: Iterator[tuple[Entry, IO[bytes] | None]],
     tally: Tally,
     floor_mib: int,
+    guard: Path | None,
 ) -> None:
     told = checked = 0
     with TreeWriter(root) as writer:
         for entry, content in source:
-            writer.write(tally.take(entry), entry, content)
+            path = tally.take(entry)
+            if path is not None:
+                writer.write(path, entry, content)
             if tally.size_bytes - told >= STEP_BYTES:
                 told = tally.size_bytes
                 _tell(bytes=told)
             if tally.space_bytes - checked >= STEP_BYTES:
                 checked = tally.space_bytes
                 _check_floor(root, floor_mib)
+        if guard is not None:
+            session_files.add(root, writer, guard.read_bytes())
         writer.finish()
     tree_check.check(root)
     _sync(root)

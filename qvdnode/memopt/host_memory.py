@@ -1,5 +1,6 @@
 """Reads what the kernel tells of the host's memory: /proc/meminfo, pressure, KSM."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,13 +21,21 @@ KSM_PAGES = Gauge("qvdnode_host_ksm_pages_sharing", "Pages that KSM saved; 0 whi
 class HostMemoryReader:
     """The host's memory, read anew at each call; the calls take microseconds and do not block."""
 
-    def __init__(self, proc: Path = PROC, ksm: Path = KSM) -> None:
+    def __init__(self, proc: Path = PROC, ksm: Path = KSM, *, limit_mib: int = 0) -> None:
+        """`limit_mib`: of how much of the host's memory this node may tell; 0: of all of it."""
         self._proc = proc
         self._ksm = ksm
+        self._limit_mib = limit_mib
+        self._used_mib: Callable[[], int] = lambda: 0
 
     def memory(self) -> HostMemory:
-        """Total, available and swap."""
-        return parse_meminfo((self._proc / "meminfo").read_text(encoding="ascii"))
+        """Total, available and swap, within the node's limit."""
+        found = parse_meminfo((self._proc / "meminfo").read_text(encoding="ascii"))
+        return found.within(self._limit_mib, self._used_mib()) if self._limit_mib else found
+
+    def count(self, used_mib: Callable[[], int]) -> None:
+        """Have what the node's guests use counted against its limit."""
+        self._used_mib = used_mib
 
     def pressure(self, resource: str) -> Pressure:
         """The pressure on `cpu`, `memory` or `io`; none where the kernel does not measure it."""

@@ -1,8 +1,8 @@
 """The expected errors of the farm.
 
 Each error has a stable `code` (docs/errors.md lists them) and a message that a person can act on.
-They are raised inside, and translated once per border: broker/handlers.py for QVD clients,
-admin/problem.py for REST, cli/exit_codes.py for commands. Bugs stay built-in exceptions.
+Each interface translates them in one place: broker/boundary.py for QVD clients, admin/problem.py
+for REST, cli/exit_codes.py for commands. Bugs stay built-in exceptions.
 """
 
 from typing import ClassVar
@@ -11,7 +11,7 @@ from qvdnode.model.ids import Generation
 
 
 class FarmError(Exception):
-    """Base of all expected errors; never raised itself."""
+    """Base of all expected errors; only its subclasses are raised."""
 
     code: ClassVar[str] = "error"
 
@@ -23,19 +23,19 @@ class Unauthenticated(FarmError):
 
 
 class Forbidden(FarmError):
-    """Known, but not allowed to do this."""
+    """The caller is authenticated, but may not do this."""
 
     code = "forbidden"
 
 
 class NotFound(FarmError):
-    """No such thing, or none that the caller may see."""
+    """The object does not exist, or the caller may not see it."""
 
     code = "not_found"
 
 
 class Invalid(FarmError):
-    """The request makes no sense as it is; `field` names the part to change."""
+    """The request has an invalid value; `field` names the part to change."""
 
     code = "invalid"
 
@@ -45,7 +45,7 @@ class Invalid(FarmError):
 
 
 class Conflict(FarmError):
-    """The thing exists already, is in use, or changed meanwhile."""
+    """The object exists already, is in use, or has changed meanwhile."""
 
     code = "conflict"
 
@@ -67,7 +67,7 @@ class NodeFull(FarmError):
 
 
 class Unavailable(FarmError):
-    """A part that is needed is away for now (database, network, node); try again later."""
+    """The database, the network or a node is not available now; try again later."""
 
     code = "unavailable"
 
@@ -84,19 +84,19 @@ class AcquireUnknown(Unavailable):
 
 
 class TimedOut(FarmError):
-    """It did not happen within its limit; what was begun has been undone."""
+    """The operation exceeded its time limit; it has been undone."""
 
     code = "timed_out"
 
 
 class LeaseLost(FarmError):
-    """This node may not own the VM any more (another generation, or its lease ran out)."""
+    """This node does not own the VM any more (another generation, or its lease expired)."""
 
     code = "lease_lost"
 
 
 class GuestFailed(FarmError):
-    """The guest or its desktop did not come up, or died; `step` names where."""
+    """The guest or its desktop did not start, or died; `step` names the step that failed."""
 
     code = "guest_failed"
 
@@ -106,13 +106,13 @@ class GuestFailed(FarmError):
 
 
 class HostFailed(FarmError):
-    """The host refused an operation of the node (mount, link, rule, disk)."""
+    """An operation on the host failed (mount, link, rule, disk)."""
 
     code = "host_failed"
 
 
 class PartGone(HostFailed):
-    """A part of a guest is gone for good; unlike other failures of the host it will not recover."""
+    """A part of a guest is lost; unlike other failures of the host, trying again cannot help."""
 
 
 class BadImage(FarmError):

@@ -16,6 +16,7 @@ from qvdnode.model.ids import (
 from qvdnode.model.vm_state import VmState
 
 DEFAULT_DRIVER: Final = "lxc"
+DEFAULT_HIBERNATE_AFTER_S: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,13 @@ class FlavourDraft:
     timezone: str
     egress: bool
     """Whether guests may open connections to the world behind the uplink."""
+    hibernate_after_s: int
+    """How long nobody must have used a desktop until it may be hibernated; 0: never."""
+    idle_minutes: int
+    """After so many minutes without a key or the pointer the client is disconnected, as by a lock;
+    0 for never."""
+    nesting: bool
+    """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,10 @@ class GuestSpec:
     memory_mib: int
     cpu_pct: int
     pids_max: int
+    nesting: bool = False
+    """Whether programs may mount in namespaces of their own."""
+    merges: bool = False
+    """Whether the kernel may merge its memory with that of others that allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,24 @@ class GuestProcess:
     """In the host's numbering: the guest's PID 1, or the hypervisor of a virtual machine."""
     started_ticks: int
     """Field 22 of /proc/PID/stat."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEvents:
+    """How often a guest met its limits since it started, as the kernel counts it."""
+
+    killed: int
+    """Programs killed for want of memory."""
+    forks_refused: int
+    """Processes and threads that were one too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """What a guest can still write; 0 where no inode is left."""
+
+    root_bytes: int
+    home_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +111,15 @@ class DriverCheck:
 
 @dataclass(frozen=True, slots=True)
 class GuestMemory:
-    """What the guest's cgroup is charged with."""
+    """What the guest's control group is charged with; 0 for what the host does not tell."""
 
     used_bytes: int
     limit_bytes: int
+    anon_bytes: int = 0
+    """Memory that only swap can take: of programs, and of tmpfs."""
+    cache_bytes: int = 0
+    """Files in memory, which can be read again."""
+    swapped_bytes: int = 0
+    """What is in swap, before compression."""
+    cpu_us: int = 0
+    """Processor time since the guest's start."""

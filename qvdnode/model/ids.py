@@ -8,6 +8,8 @@ FlavourId = NewType("FlavourId", int)
 ImageId = NewType("ImageId", int)
 VmId = NewType("VmId", int)
 NodeId = NewType("NodeId", int)
+FarmId = NewType("FarmId", str)
+"""A random UUID, so that two farms never take each other's nodes."""
 Generation = NewType("Generation", int)
 """The fencing token of one start of a VM; grows by one with every acquisition."""
 

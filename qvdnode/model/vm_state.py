@@ -11,10 +11,16 @@ class VmState(StrEnum):
     PREPARING = "preparing"
     BOOTING = "booting"
     RUNNING = "running"
+    HIBERNATED = "hibernated"
+    """Running, but frozen while nobody uses it: it needs no processor and little memory."""
     STOPPING = "stopping"
     KILLING = "killing"
     CLEANING = "cleaning"
     FAILED = "failed"
+
+
+UP: Final = frozenset({VmState.RUNNING, VmState.HIBERNATED})
+"""The desktop is there: its programs live, and a client reaches it without a start."""
 
 
 class DisplayState(StrEnum):
@@ -43,6 +49,7 @@ ON_THE_WIRE: Final[dict[VmState, WireState]] = {
     VmState.PREPARING: WireState.STARTING,
     VmState.BOOTING: WireState.STARTING,
     VmState.RUNNING: WireState.RUNNING,
+    VmState.HIBERNATED: WireState.RUNNING,
     VmState.STOPPING: WireState.RUNNING,
     VmState.KILLING: WireState.RUNNING,
     VmState.CLEANING: WireState.RUNNING,

@@ -1,7 +1,7 @@
 """Reads the host's routes and resolvers, which the guests' network depends on."""
 
 import asyncio
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import DISPLAY_PORT
 from qvdnode.net.core import resolvers, subnets
 from qvdnode.net.core.packet_rules import Perimeter
+from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.settings import NetSettings, Uplink
 
 RESOLV_CONFS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
@@ -28,11 +29,10 @@ async def unused_subnet(*, prefixlen: int, seed: int) -> IPv4Network:
     return found
 
 
-async def guest_resolvers(settings: NetSettings) -> tuple[IPv4Address, ...]:
-    """The DNS resolvers to write into guests: those of the config, else the host's."""
-    if settings.resolvers:
-        return settings.resolvers
-    return await asyncio.to_thread(_host_resolvers)
+async def guest_resolvers(settings: NetSettings) -> Resolvers:
+    """What to tell guests of name resolution: what the config says, else what the host has."""
+    found = await asyncio.to_thread(_host_resolvers)
+    return Resolvers(settings.resolvers or found.servers, settings.search_domains or found.search)
 
 
 async def perimeter(settings: NetSettings) -> Perimeter:
@@ -51,19 +51,20 @@ async def perimeter(settings: NetSettings) -> Perimeter:
         node_uid=settings.node_uid,
         masquerade=settings.uplink is Uplink.NAT,
         uplinks=uplinks if connected else (),
-        resolvers=await guest_resolvers(settings) if connected else (),
+        resolvers=(await guest_resolvers(settings)).servers if connected else (),
         allowed=settings.allowed_networks if connected else (),
         denied=(*host_networks, *settings.denied_networks),
         connections_max=settings.connections_max,
     )
 
 
-def _host_resolvers() -> tuple[IPv4Address, ...]:
+def _host_resolvers() -> Resolvers:
+    """The first usable servers, and the first domains, that a file names."""
+    found = Resolvers()
     for path in RESOLV_CONFS:
         try:
-            found = resolvers.usable(path.read_text(encoding="utf-8", errors="replace"))
+            said = resolvers.usable(path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             continue
-        if found:
-            return found
-    return ()
+        found = Resolvers(found.servers or said.servers, found.search or said.search)
+    return found

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from qvdnode.net.core import names
+from qvdnode.net.core.resolvers import DOMAINS_LENGTH_MAX, DOMAINS_MAX, search_domains
 
 LINK_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 SMALLEST_PREFIX: Final = 16
@@ -53,6 +54,9 @@ class NetSettings:
     resolvers: tuple[IPv4Address, ...] = ()
     """DNS resolvers of the guests; reachable even inside a denied network. Without any, guests
     get those of the host that are not on the host itself."""
+    search_domains: tuple[str, ...] = ()
+    """Domains in which guests look up names without a dot, at most six. Without any, guests get
+    those of the host's resolv.conf."""
     allowed_networks: tuple[IPv4Network, ...] = ()
     """Networks that guests may reach although they would be denied otherwise (file servers,
     printers)."""
@@ -77,6 +81,11 @@ class NetSettings:
             raise ValueError("bridge must not look like the link of a guest")
         if not SMALLEST_PREFIX <= self.subnet.prefixlen <= LARGEST_PREFIX:
             raise ValueError(f"subnet must be between /{SMALLEST_PREFIX} and /{LARGEST_PREFIX}")
+        if search_domains(self.search_domains) != self.search_domains:
+            raise ValueError(
+                f"search_domains must be at most {DOMAINS_MAX} different names of domains in small"
+                f" letters, {DOMAINS_LENGTH_MAX} characters in all"
+            )
         if self.connections_max < SMALLEST_CONNECTIONS_MAX:
             raise ValueError(f"connections_max must be at least {SMALLEST_CONNECTIONS_MAX}")
         if self.node_uid < 0:

@@ -2,38 +2,16 @@
 
 import asyncio
 import socket
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-from qvdnode.model.seat import DisplayAddress
+from qvdnode.model.errors import TimedOut, Unavailable
+from qvdnode.model.seat import Seat, Viewer
+from qvdnode.proxy.ports import GuestOwner
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.time_limit import TimeLimit
 
 WRITE_HIGH_BYTES: Final = 128 * 1024
 """More waiting than this towards the guest, and the client is not read from."""
-
-
-class GuestOwner(Protocol):
-    """Who the guest's bytes are for. Calls come from the loop and must not block or raise."""
-
-    def guest_data(self, data: bytes) -> None:
-        """The guest sent this."""
-        ...
-
-    def guest_eof(self) -> None:
-        """The guest will send no more."""
-        ...
-
-    def guest_lost(self) -> None:
-        """The connection is gone; the last call."""
-        ...
-
-    def guest_full(self) -> None:
-        """More waits for the guest than should."""
-        ...
-
-    def guest_drained(self) -> None:
-        """There is room again."""
-        ...
 
 
 class GuestEnd(asyncio.Protocol):
@@ -87,14 +65,25 @@ def keep_alive(transport: asyncio.BaseTransport, silence_limit_s: float) -> None
         connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-async def dial(
-    address: DisplayAddress, owner: GuestOwner, settings: RelaySettings
-) -> asyncio.Transport:
-    """A connection to the display; raises OSError or TimeoutError."""
-    loop = asyncio.get_running_loop()
-    async with TimeLimit(settings.dial_limit_s):
-        transport, _ = await loop.create_connection(
-            lambda: GuestEnd(owner), address.host, address.port
-        )
-    keep_alive(transport, settings.silence_limit_s)
-    return transport
+class DisplayDialer:
+    """Satisfies proxy.ports.GuestDialer for displays of this node."""
+
+    def __init__(self, settings: RelaySettings) -> None:
+        self._settings = settings
+
+    async def dial(self, seat: Seat, _viewer: Viewer, owner: GuestOwner) -> asyncio.Transport:
+        """As GuestDialer."""
+        address = seat.address
+        place = f"{address.host}:{address.port}"
+        loop = asyncio.get_running_loop()
+        try:
+            async with TimeLimit(self._settings.dial_limit_s):
+                transport, _ = await loop.create_connection(
+                    lambda: GuestEnd(owner), address.host, address.port
+                )
+        except TimeoutError as error:
+            raise TimedOut(f"The display at {place} did not answer in time.") from error
+        except OSError as error:
+            raise Unavailable(f"The display at {place} cannot be reached: {error}.") from error
+        keep_alive(transport, self._settings.silence_limit_s)
+        return transport

@@ -7,13 +7,15 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 import asyncio
 import logging
 
-from qvdnode.model.seat import DisplayAddress
+from qvdnode.model.errors import FarmError, TimedOut
+from qvdnode.model.seat import Seat, Viewer
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
-from qvdnode.proxy.guest_end import dial, keep_alive
+from qvdnode.proxy.guest_end import keep_alive
+from qvdnode.proxy.ports import GuestDialer, GuestLink
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
-from qvdnode.tls.server_stream import ServerStream
+from qvdnode.tls.stream import TlsStream
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
 
 log = logging.getLogger(__name__)
@@ -25,12 +27,14 @@ BYTES = Counter("qvdnode_relay_bytes_total", "Bytes of ended NX streams", ["dire
 class Relay:
     """One stream, from the 101 to its end. `reason`, `bytes_in` and `bytes_out` tell how it went.
 
-    It becomes the owner of the client's stream while it runs (tls.server_stream.StreamOwner).
+    It becomes the owner of the client's stream while it runs (tls.stream.StreamOwner).
     """
 
     __slots__ = (
         "_copying",
+        "_dialer",
         "_early",
+        "_early_drawn",
         "_ended",
         "_full",
         "_greeted",
@@ -48,8 +52,15 @@ class Relay:
     )  # fmt: skip
 
     def __init__(
-        self, stream: ServerStream, tick_batch: TickBatch, settings: RelaySettings
+        self,
+        stream: TlsStream,
+        tick_batch: TickBatch,
+        settings: RelaySettings,
+        dialer: GuestDialer,
+        *,
+        greeted: bool = False,
     ) -> None:
+        """`greeted` says that another node has read the client's greeting, and sends it later."""
         self.reason = ""
         self.bytes_in = 0
         """From the client to the guest."""
@@ -59,38 +70,54 @@ class Relay:
         self._stream = stream
         self._tick_batch = tick_batch
         self._settings = settings
-        self._state = RelayState.GREETING
+        self._dialer = dialer
+        self._state = RelayState.DIALLING if greeted else RelayState.GREETING
         self._copying = False
         """Whether the state is that of bytes going both ways."""
         self._waiting: list[bytes] = []
         """For the guest, at the end of the loop's turn."""
         self._early = bytearray()
+        """Of the client, before the guest was connected."""
+        self._early_drawn = bytearray()
+        """Of the guest, before the dialer has returned."""
         self._full = False
         """Whether the client has yet to take much of what it was sent."""
-        self._guest: asyncio.Transport | None = None
+        self._guest: GuestLink | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._greeted = asyncio.Event()
+        if greeted:
+            self._greeted.set()
         self._ended = asyncio.Event()
 
-    async def run(self, address: DisplayAddress, first: bytes, *, full: bool) -> None:
+    async def run(
+        self,
+        seat: Seat,
+        viewer: Viewer,
+        first: bytes = b"",
+        *,
+        full: bool = False,
+        accepted: bytes = b"",
+    ) -> None:
         """Relay until the stream ends; `first` is what the client sent before it saw the 101.
 
-        `full` says that it has yet to take much of what it was told until then. Its connection is
-        left closing, the guest's is gone; no expected error is raised.
+        `full` says that it has yet to take much of what it was told until then; `accepted` is sent
+        to it once the guest is connected. Its connection is left closing, the guest's is gone; no
+        expected error is raised.
         """
         # From here on the stream reports to this object instead of the connection.
         self._stream.owner = self
-        self._full = full
+        self._full = self._full or full
         if self._stream.transport is not None:
             keep_alive(self._stream.transport, self._settings.silence_limit_s)
         self._stream.resume_reading()  # its last owner may have paused it for being full
         with STREAMS.track_inprogress():
             try:
-                self._limit(self._settings.greeting_limit_s)
+                if self._state is RelayState.GREETING:
+                    self._limit(self._settings.greeting_limit_s)
                 self.stream_data(first)
                 await self._greeted.wait()
                 if self._state is RelayState.DIALLING:
-                    await self._dial(address)
+                    await self._dial(seat, viewer, accepted)
                 await self._ended.wait()
             finally:
                 self._happened(RelayEvent.EVICTED)  # nothing, unless this task was cancelled
@@ -108,28 +135,32 @@ class Relay:
         self._stream.abort()
         self.evict(reason)
 
-    async def _dial(self, address: DisplayAddress) -> None:
-        # Paused: there is no guest yet that could hold the client back. `dial` has its own limit.
+    async def _dial(self, seat: Seat, viewer: Viewer, accepted: bytes) -> None:
+        # Paused: there is no guest yet that could hold the client back. Dialers have limits.
         self._limit(None)
         self._stream.pause_reading()
         try:
-            guest = await dial(address, self, self._settings)
-        except (OSError, TimeoutError) as error:
-            place = f"{address.host}:{address.port}"
-            log.warning("display_unreachable", extra={"address": place, "because": str(error)})
-            timed_out = isinstance(error, TimeoutError)
+            guest = await self._dialer.dial(seat, viewer, self)
+        except FarmError as error:
+            log.warning("display_unreachable", extra={"vm": seat.vm_id, "because": str(error)})
+            timed_out = isinstance(error, TimedOut)
             self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
             return
-        if self._state is not RelayState.DIALLING:  # evicted, or the client has left
+        if self._state is not RelayState.DIALLING:  # evicted, or one of the ends has left
             guest.abort()
             return
         self._guest = guest
         if self._full:
             guest.pause_reading()
+        if accepted:
+            self._stream.write(accepted)
         self._happened(RelayEvent.DIALLED)
         self._stream.resume_reading()  # first: what was sent early may be too much for the guest
         self.stream_data(bytes(self._early))
+        if self._early_drawn:
+            self.guest_data(bytes(self._early_drawn))
         self._early.clear()
+        self._early_drawn.clear()
 
     def stream_data(self, data: bytes) -> None:
         """The client sent this."""
@@ -148,6 +179,9 @@ class Relay:
 
     def guest_data(self, data: bytes) -> None:
         """The guest sent this."""
+        if self._state is RelayState.DIALLING:
+            self._early_drawn += data
+            return
         self.bytes_out += len(data)
         self._stream.write_soon(data)
 

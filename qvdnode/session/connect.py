@@ -3,16 +3,28 @@
 Whether the user may is settled before (access.py); what carries the bytes is the proxy's.
 """
 
+import logging
+import secrets
+import string
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.errors import Conflict, FarmError
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Progress, Seat, Viewer
 from qvdnode.session.access import Permission
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
-from qvdnode.session.ports import ClientEnd
-from qvdnode.session.slave_key import new_slave_key
+from qvdnode.session.ports import ClientEnd, DesktopHost
 from qvdnode.session.viewers import Viewers
+
+log = logging.getLogger(__name__)
+
+SLAVE_KEY_LENGTH: Final = 64
+SLAVE_KEY_ALPHABET: Final = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +35,21 @@ class SessionTicket:
     viewer: Viewer
     journal_key: int
     slave_key: str
+    """Key of the session's slave channel, as clients of QVD expect it in the 101."""
 
 
 class Connections:
     """Users and the displays they are attached to."""
 
-    def __init__(self, hosts: Hosts, viewers: Viewers, journal: SessionJournal) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        viewers: Viewers,
+        journal: SessionJournal,
+        order_of: Callable[[VmId], Awaitable[DesktopOrder]],
+    ) -> None:
+        """`order_of` reads a VM's order; raises NotFound, Unavailable."""
+        self._order_of = order_of
         self._hosts = hosts
         self._viewers = viewers
         self._journal = journal
@@ -50,7 +71,7 @@ class Connections:
         host = await self._hosts.starting(order)
         viewer = self._viewers.enter(client, progress)
         try:
-            seat = await host.attach(order, params, viewer)
+            seat = await self._attach(host, order, params, viewer)
         except BaseException:
             self._viewers.leave(viewer)
             raise
@@ -62,6 +83,35 @@ class Connections:
         )
         return SessionTicket(seat, viewer, key, new_slave_key())
 
+    async def _attach(
+        self, host: DesktopHost, order: DesktopOrder, params: DisplayParams, viewer: Viewer
+    ) -> Seat:
+        """A seat at that host, or at the one that has begun to run the VM since `order` was read.
+
+        A host does not pass a request on, so the row is read once more when it says Conflict.
+        """
+        try:
+            return await host.attach(order, params, viewer)
+        except Conflict as error:
+            newer = await self._moved_to(host, order.vm.id)
+            if newer is None:
+                raise
+            log.info("host_changed", extra={"vm": order.vm.id, "because": str(error)})
+            moved_to, newer_order = newer
+        return await moved_to.attach(newer_order, params, viewer)
+
+    async def _moved_to(
+        self, host: DesktopHost, vm_id: VmId
+    ) -> tuple[DesktopHost, DesktopOrder] | None:
+        """The host that runs the VM by its row, with its order; None if it is the one known."""
+        try:
+            order = await self._order_of(vm_id)
+            moved_to = await self._hosts.starting(order)
+        except FarmError:
+            return None
+        known = moved_to is host or order.vm.owner_node is None
+        return None if known else (moved_to, order)
+
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Give a ticket back once its stream has ended; the display suspends itself."""
         self._viewers.leave(ticket.viewer)
@@ -69,3 +119,8 @@ class Connections:
         self._journal.close(
             ticket.journal_key, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out
         )
+
+
+def new_slave_key() -> str:
+    """64 characters of [A-Za-z0-9], about 380 bits from the system's generator."""
+    return "".join(secrets.choice(SLAVE_KEY_ALPHABET) for _ in range(SLAVE_KEY_LENGTH))

@@ -1,6 +1,7 @@
 """Adopts or ends the guests that an earlier process of the node left.
 
-State files say what there was, the kernel what there is, the database whom it belongs to.
+State files list the guests of earlier processes, the kernel those that still run, and the
+database their owners.
 core/recovery.py decides; this module carries that out. It works while the database is away.
 
 A guest is ended for what is known of it, never because a check failed. A failed check is retried;
@@ -9,7 +10,7 @@ in the end the guest is adopted unchecked, since the node notices its end.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -145,25 +146,28 @@ async def sweep(dependencies: FleetDependencies, kept: Sequence[GuestRecord]) ->
     prefix = dependencies.instance.prefix
     vms = [record.order.vm.id for record in kept]
     generations = [(record.order.vm.id, record.generation) for record in kept]
-    swept: list[str] = []
+    guests = [(record.driver, f"{prefix}-{record.order.vm.id}") for record in kept]
     # Guests first: nothing is taken from under one that still runs.
-    for work in (
-        dependencies.drivers.sweep(
-            [(record.driver, f"{prefix}-{record.order.vm.id}") for record in kept]
-        ),
-        dependencies.confinement.reconcile([record.port for record in kept]),
-        dependencies.rootfs.sweep(generations),
-        dependencies.run_folders.sweep(vms),
-    ):
-        # One leftover must not keep the node from starting.
-        with contained("sweep_failed"):
-            try:
-                swept += await work
-            except FarmError as error:
-                log.warning("sweep_failed", extra={"because": str(error)})
+    swept = await _swept(dependencies.drivers.sweep(guests))
+    others = await asyncio.gather(
+        _swept(dependencies.confinement.reconcile([record.port for record in kept])),
+        _swept(dependencies.rootfs.sweep(generations)),
+        _swept(dependencies.run_folders.sweep(vms)),
+    )
+    swept += [name for names in others for name in names]
     for name in swept:
         log.warning("leftover_removed", extra={"what": name})
     return swept
+
+
+async def _swept(work: Awaitable[Sequence[str]]) -> list[str]:
+    """What one sweep removed. One that fails must not keep the node from starting."""
+    with contained("sweep_failed"):
+        try:
+            return list(await work)
+        except FarmError as error:
+            log.warning("sweep_failed", extra={"because": str(error)})
+    return []
 
 
 async def release_unknown(
@@ -207,19 +211,18 @@ async def _is_alive(dependencies: FleetDependencies, record: GuestRecord, until_
     if record.boot_id != dependencies.boot_id or record.process is None:
         return False
     vm_id = record.order.vm.id
-    spec = from_record(record).spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(vm_id)
-    )
+    guest = from_record(record)
+    spec = dependencies.spec(guest)
     if spec is None:
         return False
     if (problem := dependencies.drivers.absence(record.driver)) is not None:
-        # Only its driver could tell. It keeps what it has until a node is started with that driver.
+        # Only that driver can find it. Until a node has it, the guest keeps its address and mounts.
         log.warning("guest_assumed_alive", extra={"vm": vm_id, "because": problem})
         return True
     try:
         process = await retry.retry(
             dependencies.clock,
-            lambda: dependencies.drivers.get(record.driver).find(spec),
+            lambda: dependencies.driver(guest).find(spec),
             what="find",
             vm_id=vm_id,
             until_s=until_s,

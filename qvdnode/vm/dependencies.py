@@ -1,24 +1,29 @@
 """What the fleet is built from (joined in daemon/build.py), and what all its VMs share."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.ids import NodeId
+from qvdnode.model.guest import GuestSpec
+from qvdnode.model.ids import NodeId, TenantId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
+    GuestFreezer,
+    ImageContents,
     PastStarts,
     RootfsProvider,
     RunFolders,
     VmStore,
 )
+from qvdnode.vm.resources import GuestResources
 from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
@@ -30,11 +35,15 @@ class FleetDependencies:
 
     drivers: DriverTable
     rootfs: RootfsProvider
+    contents: ImageContents
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts
     store: VmStore
     admission: Admission
+    freezer: GuestFreezer
+    may_merge: Callable[[TenantId, Collection[TenantId]], bool]
+    """Whether the kernel may merge the memory of a new guest of that tenant with that of theirs."""
     clock: Clock
     settings: VmSettings
     instance: Instance
@@ -45,6 +54,21 @@ class FleetDependencies:
     """This node; None before it has joined the farm."""
     tell_viewer: Callable[[ViewerEvent], None]
     """Sends an event to the node that its viewer is connected to; must not block."""
+
+    def driver(self, guest: GuestResources) -> GuestDriver:
+        """The driver that runs the guest; raises HostFailed when this node lacks it."""
+        return self.drivers.get(guest.driver)
+
+    def spec(self, guest: GuestResources) -> GuestSpec | None:
+        """What the driver needs to know of the guest, once everything for it is there."""
+        return guest.spec(self.instance.prefix, self.run_folders.path(guest.order.vm.id))
+
+    def control_group(self, guest: GuestResources | None) -> str | None:
+        """The control group by which the guest can be frozen; None when there is none."""
+        spec = None if guest is None else self.spec(guest)
+        if guest is None or spec is None:
+            return None
+        return self.driver(guest).control_group(spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +81,10 @@ class FleetState:
     slots: IdSlots
     state_files: StateFiles
     promised: Callable[[], Sequence[DesktopOrder]]
-    """The orders of all guests that run or come up."""
+    """The orders of all guests that start or run."""
+    merging: Callable[[], Collection[TenantId]]
+    """The tenants of all guests whose memory the kernel may merge."""
 
     def promised_mib(self) -> int:
-        """Memory of the flavours of all guests that run or come up."""
+        """Memory of the flavours of all guests that start or run."""
         return sum(order.flavour.memory_mib for order in self.promised())

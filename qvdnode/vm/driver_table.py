@@ -14,7 +14,7 @@ from qvdnode.vm.guest_driver import GuestDriver
 log = logging.getLogger(__name__)
 
 UNCHECKED = DriverCheck()
-"""Until the first check a driver is taken to work: a start would tell otherwise."""
+"""Before its first check a driver counts as working; a start that fails reports the problem."""
 
 
 class DriverTable:

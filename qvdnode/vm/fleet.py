@@ -6,19 +6,20 @@ Meets session.ports.DesktopHost for this node.
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
-from qvdnode.model.ids import VmId
+from qvdnode.model.ids import TenantId, VmId
 from qvdnode.model.seat import Seat, Viewer
-from qvdnode.model.vm_state import VmState
+from qvdnode.model.vm_state import UP, VmState
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.vm import adoption
 from qvdnode.vm.adoption import AdoptionReport
 from qvdnode.vm.core import messages as m
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
@@ -42,10 +43,13 @@ class Fleet:
             slots=IdSlots(settings.id_base, settings.id_slots),
             state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
+            merging=self.merging,
         )
         self._actors: dict[VmId, GuestActor] = {}
-        self._numbers = itertools.count(1)
-        """Of requests; a client's is also the ticket of its seat."""
+        started_us = int(dependencies.clock.now().timestamp() * 1_000_000)
+        self._numbers = itertools.count(started_us)
+        """Of requests; a client's is also the ticket of its seat. They begin at the time of the
+        start: another node may still have tickets of an earlier process."""
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
@@ -125,6 +129,19 @@ class Fleet:
         actor.ask(number, Request(answer), m.DisconnectAsked(number))
         return await answer
 
+    async def hibernate(self, vm_id: VmId) -> bool:
+        """Freeze a desktop that nobody uses, its memory to go to swap; False if it is in use.
+
+        The next client, start or stop thaws it.
+        """
+        actor = self._known(vm_id)
+        if actor is None:
+            return False
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        number = next(self._numbers)
+        actor.ask(number, Request(answer), m.HibernateAsked(number))
+        return await answer
+
     async def status(self, vm_id: VmId) -> GuestStatus | None:
         """Status of the VM, or None when nothing of it is on this node."""
         actor = self._known(vm_id)
@@ -139,9 +156,14 @@ class Fleet:
         return [actor.status() for actor in self._actors.values() if not actor.closed]
 
     def promised(self) -> Sequence[DesktopOrder]:
-        """The orders with which all guests were admitted that run or come up."""
+        """The orders of all guests that start or run, each as it was admitted."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
+
+    def merging(self) -> Collection[TenantId]:
+        """The tenants of all guests whose memory the kernel may merge."""
+        tenants = {actor.merging for actor in self._actors.values()}
+        return {tenant for tenant in tenants if tenant is not None}
 
     def load(self) -> FleetLoad:
         """What all of them use together."""
@@ -164,7 +186,7 @@ class Fleet:
         """
         past = await self.past_starts(vm_id)
         status = await self.status(vm_id)
-        runs = status is not None and status.state in {VmState.BOOTING, VmState.RUNNING}
+        runs = status is not None and status.state in {VmState.BOOTING, *UP}
         now = self._dependencies.run_folders.log_tail(vm_id) if runs else None
         if not past and now is None:
             raise NotFound("This VM was not started here yet, so it has no log.")
@@ -173,6 +195,15 @@ class Fleet:
     async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
         """The VM's last starts on this node whose guest is gone, oldest first."""
         return await self._dependencies.past_starts.of(vm_id)
+
+    async def watch_limits(self) -> None:
+        """Measure which guests have reached their limits, until cancelled."""
+        while True:
+            await self._dependencies.clock.sleep(self._dependencies.settings.limits_every_s)
+            actors = [actor for actor in self._actors.values() if not actor.closed]
+            for actor, measured in await asyncio.to_thread(_measured, actors):
+                if measured is not None and not actor.closed:
+                    actor.count_limits(measured)
 
     async def adopt(self) -> AdoptionReport:
         """Adopt the guests of an earlier process; remove what belongs to no VM of this node."""
@@ -190,9 +221,7 @@ class Fleet:
         # First: a client that was evicted by a stop would otherwise start its VM again at once.
         self._closing = True
         going = [
-            status.order.vm.id
-            for status in self.guests()
-            if stop_guests or status.state is not VmState.RUNNING
+            status.order.vm.id for status in self.guests() if stop_guests or status.state not in UP
         ]
         async with asyncio.TaskGroup() as group:
             for vm_id in going:
@@ -230,3 +259,7 @@ class Fleet:
             # A new actor may have taken its place already.
             if self._actors.get(actor.vm_id) is actor:
                 del self._actors[actor.vm_id]
+
+
+def _measured(actors: Sequence[GuestActor]) -> list[tuple[GuestActor, Measured | None]]:
+    return [(actor, actor.measure_limits()) for actor in actors]

@@ -27,7 +27,9 @@ wait_exit       for as long as the guest runs
 power_off, kill power_off asks; kill comes after the time limit, or at once. Both may come again
 find            at the start of the node, for each state file that names this driver
 sweep           at the start of the node, and at its end if guests are to end with it
-memory          when somebody looks
+memory          every few seconds, for as long as the guest runs
+control_group   when the node freezes or thaws a guest that nobody uses
+limit_events    every few seconds, for as long as the guest runs
 check           at the start of the node, then periodically; and by `qvdnode doctor`
 =============== =================================================================================
 
@@ -47,6 +49,8 @@ network         `spec.port` has the link's name on the host, the MAC and the add
                 and gateway; what it says itself of either is not believed.
 limits          `memory_mib`, `cpu_pct` (100 is one core) and `pids_max` hold for everything that
                 runs in the guest; what the driver itself needs beside it is the host's.
+merging         with `merges` the kernel may merge equal memory of the guest (KSM) with that of all
+                others that have it; without, it must not.
 confinement     is complete before the first program of the guest runs. No open file of the node
                 reaches the guest (host/process.py sees to it for children that it starts).
 lifetime        guests outlive the node's process. They are no children of it, belong to no control
@@ -73,7 +77,7 @@ undoes what it began or leaves what `kill` removes.
 from collections.abc import Sequence
 from typing import Protocol
 
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 
 
 class GuestDriver(Protocol):
@@ -145,6 +149,22 @@ class GuestDriver(Protocol):
 
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """What the guest uses now."""
+        ...
+
+    def control_group(self, spec: GuestSpec) -> str | None:
+        """The control group of all processes of the guest; None if it must not be frozen.
+
+        Of all hierarchies of the host it is the same name below the mount point. A frozen guest
+        answers no other method but `find`, `memory`, `wait_exit` and `kill`, which thaws it.
+        """
+        ...
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """How often the guest met its limits since it started; zeros for one that is gone.
+
+        Zero as well for a limit that the driver cannot count. Blocks, for two short reads at most:
+        a driver that must ask an engine or an agent keeps what it was told last.
+        """
         ...
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:

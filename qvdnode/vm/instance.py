@@ -1,4 +1,4 @@
-"""What the guests of one instance of the node have in common and nobody sets."""
+"""Names and folders that all guests of one instance share; none of them is a setting."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ class Instance:
     """Every name that this instance gives on the host begins with it."""
     nameservers: tuple[str, ...] = ()
     """DNS servers of the guests."""
+    search_domains: tuple[str, ...] = ()
+    """Domains in which the guests look up names without a dot."""
 
     @property
     def state_files(self) -> Path:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestPort, GuestRoot, IdRange
+from qvdnode.model.guest import FreeSpace, GuestPort, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.image_lack import Lacking
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.start_record import StartRecord
@@ -39,8 +40,12 @@ class RunFolders(Protocol):
         """Replace the parameters of the session script; raises HostFailed."""
         ...
 
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Replace the sentence that the session script's `notify` shows; raises HostFailed."""
+        ...
+
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Report what the display's log holds, once before this returns and whenever it grows.
 
@@ -97,6 +102,10 @@ class RootfsProvider(Protocol):
         """
         ...
 
+    def free_space(self, root: GuestRoot) -> FreeSpace:
+        """What the guest can still write to its root and its home; raises HostFailed. Blocks."""
+        ...
+
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Undo `mount`, throw the root away and keep the home; safe to repeat."""
         ...
@@ -107,6 +116,14 @@ class RootfsProvider(Protocol):
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this instance that belong to none of `keep`; name them."""
+        ...
+
+
+class ImageContents(Protocol):
+    """What images have."""
+
+    async def lacking_of(self, order: DesktopOrder) -> Lacking:
+        """What the desktop's image lacks of what its flavour wants; raises HostFailed."""
         ...
 
 
@@ -159,6 +176,30 @@ class VmStore(Protocol):
 
     async def owned(self) -> Sequence[tuple[VmId, Generation, VmState]]:
         """The VMs whose rows say that this node owns them."""
+        ...
+
+
+class GuestFreezer(Protocol):
+    """Freezes guests by their control group, and pushes what is frozen to swap."""
+
+    def freeze(self, group: str) -> None:
+        """Keep the group's processes from running; raises HostFailed. Does not wait."""
+        ...
+
+    def thaw(self, group: str) -> None:
+        """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
+        ...
+
+    def is_frozen(self, group: str) -> bool:
+        """Whether `freeze` was called last, even by an earlier process."""
+        ...
+
+    async def reclaim(self, group: str) -> None:
+        """Wait until the group is frozen, then push its memory to swap; cancel it before a thaw.
+
+        Raises HostFailed or TimedOut when it does not freeze. What cannot be pushed stays where it
+        is.
+        """
         ...
 
 

@@ -1,8 +1,8 @@
 """What one start of one VM has on the host.
 
 The bring-up fills it step by step, the teardown empties it step by step; the two never run at the
-same time. The session script's runs note how long they took and which resume still holds. Nobody
-else writes it.
+same time. The session script's runs note how long they took and which resume still holds, the check
+of its limits what it has reached. Nobody else writes it.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +12,8 @@ from qvdnode.model.account import account_name
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestPort, GuestProcess, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation
+from qvdnode.model.image_lack import Lacking
+from qvdnode.vm.core.guest_limits import LimitCounts, Notices
 from qvdnode.vm.core.guest_record import GuestRecord
 from qvdnode.vm.core.session_facts import host_name
 
@@ -28,10 +30,18 @@ class GuestResources:
     port: GuestPort | None = None
     root: GuestRoot | None = None
     process: GuestProcess | None = None
+    merges: bool = False
+    """Whether the kernel may merge its memory: it was started like that."""
     resume_digest: str | None = None
     """See GuestRecord."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds that each step took."""
+    lacking: Lacking = field(default_factory=Lacking)
+    """What its image lacks of what its flavour wants."""
+    limits: LimitCounts = field(default_factory=LimitCounts)
+    """Which limits it has reached."""
+    notices: Notices = field(default_factory=Notices)
+    """What its user is to be shown."""
 
     @property
     def driver(self) -> str:
@@ -56,6 +66,8 @@ class GuestResources:
             memory_mib=flavour.memory_mib,
             cpu_pct=flavour.cpu_pct,
             pids_max=flavour.pids_max,
+            nesting=flavour.nesting,
+            merges=self.merges,
         )
 
     def record(self, boot_id: str) -> GuestRecord | None:
@@ -72,6 +84,7 @@ class GuestResources:
             home=str(self.root.home),
             process=self.process,
             resume_digest=self.resume_digest,
+            merges=self.merges,
         )
 
 
@@ -86,4 +99,6 @@ def from_record(record: GuestRecord) -> GuestResources:
         root=GuestRoot(Path(record.root), Path(record.home)),
         process=record.process,
         resume_digest=record.resume_digest,
+        merges=record.merges,
+        limits=LimitCounts(adopted=True),
     )

@@ -1,6 +1,6 @@
 """Retries checks of guests that fail for a reason of the node's own: no descriptor, memory, disk.
 
-Such a failure tells nothing about the guest, so it never ends one.
+Such a failure says nothing about the guest, so it is no reason to end it.
 """
 
 import logging
@@ -25,7 +25,7 @@ REPEATED = Counter(
 PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 10.0
 OWN_FAILURES: Final = (FarmError, OSError, MemoryError)
-"""Of these, Conflict and PartGone do tell something about the guest."""
+"""Except Conflict and PartGone, which do say something about the guest."""
 
 
 def note(what: str, vm_id: VmId | None, error: BaseException) -> None:

@@ -37,11 +37,12 @@ SCRIPT_LOG: Final = "session.log"
 PID: Final = "nxagent.pid"
 EXIT: Final = "desktop.exit"
 PARAMS: Final = "params"
+NOTICE: Final = "notice"
 READ_MAX: Final = 64 * 1024
 """Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
 EVENTS_MAX: Final = 16
-"""Events of one read that are told, the last ones; nxagent writes some five in a whole resume.
-A guest can write a thousand, and what they ask of the node would keep it from all others."""
+"""How many events of one read are reported, the last ones. nxagent writes some five in a whole
+resume; a guest can write a thousand, and to handle them would delay all other guests."""
 HISTORY_MAX: Final = SIZE_KIB * 1024
 TAIL: Final = 16 * 1024
 UNREAD_S: Final = 0.5
@@ -85,7 +86,7 @@ class TmpfsRunFolders:
         return True
 
     async def sweep(self, keep: Sequence[VmId]) -> Sequence[str]:
-        """Remove folders of VMs that nobody knows."""
+        """Remove the folders of all other VMs."""
         return await asyncio.to_thread(self._sweep, {str(vm_id) for vm_id in keep})
 
     def write_params(self, vm_id: VmId, content: bytes) -> None:
@@ -94,11 +95,17 @@ class TmpfsRunFolders:
         with GuestFolder(path) as folder:
             folder.replace(PARAMS, content, mode=0o400, owner=path.stat().st_uid)
 
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """A new file, readable by all of the guest."""
+        path = self.path(vm_id)
+        with GuestFolder(path) as folder:
+            folder.replace(NOTICE, content + b"\n", mode=0o444, owner=path.stat().st_uid)
+
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Read on whenever inotify says that the folder changed."""
-        reader = _LogReader(self.path(vm_id), heard)
+        reader = _LogReader(self.path(vm_id), report)
         with contextlib.ExitStack() as undo:
             undo.callback(reader.close)  # an open file would keep the folder mounted
             undo.callback(self._inotify.watch(self.path(vm_id), reader.read_on))
@@ -134,18 +141,18 @@ class TmpfsRunFolders:
     def _sweep(self, keep: set[str]) -> list[str]:
         if not self._folder.is_dir():
             return []
-        strangers = sorted(path for path in self._folder.iterdir() if path.name not in keep)
-        for path in strangers:
+        leftovers = sorted(path for path in self._folder.iterdir() if path.name not in keep)
+        for path in leftovers:
             _remove(path)
-        return [str(path) for path in strangers]
+        return [str(path) for path in leftovers]
 
 
 class _LogReader:
     """Follows one log through growth, cuts and replacement."""
 
-    def __init__(self, path: Path, heard: Callable[[Sequence[DisplayEvent]], None]) -> None:
+    def __init__(self, path: Path, report: Callable[[Sequence[DisplayEvent]], None]) -> None:
         self._folder = GuestFolder(path)
-        self._heard = heard
+        self._report = report
         self._parser = LogParser()
         self._inode: int | None = None
         self._offset = 0
@@ -179,7 +186,7 @@ class _LogReader:
             self._soon = asyncio.get_running_loop().call_later(REST_S, self.read_on)
         events = self._parser.feed(piece.content)[-events_max:]
         if events:
-            self._heard(events)
+            self._report(events)
 
     def close(self) -> None:
         """Close the folder and stop reading."""

@@ -39,6 +39,8 @@ class VmSettings:
     """For a guest to end by itself."""
     display_tries: int = 3
     """How often a display is started that ends before it ever had a client."""
+    limits_every_s: float = 5.0
+    """How often it is measured whether guests have used up their memory, processes or disk."""
     retry_s: float = 1.0
     """First pause after a failed clean-up or write to the database; doubles up to 30 s."""
 
@@ -53,7 +55,7 @@ class VmSettings:
         if self.queue_max < 0:
             raise ValueError("queue_max must not be negative")
         limits = (self.boot_limit_s, self.session_limit_s, self.attach_limit_s, self.stop_limit_s)
-        if min(*limits, self.retry_s) <= 0:
+        if min(*limits, self.limits_every_s, self.retry_s) <= 0:
             raise ValueError("limits must be over 0 seconds")
 
     @property

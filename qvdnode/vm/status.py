@@ -1,12 +1,13 @@
 """State of this node's VMs, as values for other packages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.vm.core.guest_limits import LimitReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class FleetLoad:
 
 @dataclass(frozen=True, slots=True)
 class GuestStatus:
-    """A VM that runs here, comes up or goes away."""
+    """A VM that runs, starts or stops on this node."""
 
     order: DesktopOrder
     state: VmState
@@ -38,10 +39,14 @@ class GuestStatus:
     error: str | None
     """Why the last start failed, or the desktop ended unexpectedly."""
     end_reason: str | None
-    """Why the guest ended or ends, for its user; None while it runs or comes up."""
+    """Why the guest ended or is being ended, for its user; None while it starts or runs."""
     driver: str | None
     """The driver that runs the guest; None while there is none."""
     address: str | None
     """The guest's IPv4 address."""
     steps: Mapping[str, float]
     """Seconds that each step of the start took."""
+    unused_since: datetime | None = None
+    """Since when its desktop is suspended and nobody wants it; None while somebody does."""
+    limits: Sequence[LimitReached] = ()
+    """Which of its limits this start has reached."""

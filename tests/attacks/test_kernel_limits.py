@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import process
-from qvdnode.vm.core.lxc_config import TERMINALS
+from qvdnode.host.cgroups import probe
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.vm.core.lxc_config import TERMINALS, guests_group
+from qvdnode.vm.lock_watch import LOCKS_MAX, LockWatch
 from tests.attacks.attacker import PROGRAMS, Attacker
 from tests.attacks.conftest import Invade
 from tests.fixtures_guest import RealGuests
+from tests.waiting import until
 
 pytestmark = [pytest.mark.lxc, pytest.mark.alone]
 
@@ -94,6 +98,33 @@ async def test_the_hosts_asynchronous_io_is_not_for_guests(attacker: Attacker) -
         await attacker.as_user(f"{program} events"), await attacker.as_root(f"{program} events"),
     ):  # fmt: skip
         assert answer == f"0 {errno.ENOSYS}"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", ["locks", "open-file-locks", "orphan-locks"])
+async def test_whoever_takes_locks_without_end_is_ended_and_no_other_guest(
+    invade: Invade, kind: str
+) -> None:
+    greedy, other = await invade(1), await invade(2)
+    program = await greedy.build("hoard")
+    await other.build("hoard")
+    driver = greedy.guests.driver
+    watch = LockWatch(probe(), guests_group(greedy.guests.prefix), SystemClock())
+    some, many = LOCKS_MAX // 4, LOCKS_MAX + LOCKS_MAX // 4
+    assert await other.as_user(f"{program} {kind} {some}", limit_s=ROOM_S) == f"{some} 0"
+    await watch.check()
+    assert await driver.find(greedy.spec) is not None
+    assert await greedy.as_user(f"{program} {kind} {many}", limit_s=ROOM_S) == f"{many} 0"
+    used = await driver.memory(greedy.spec)
+    assert used.used_bytes < many * 100, "they are charged to it, so it needs no watch"
+    await watch.check()
+
+    async def gone() -> bool:
+        return await driver.find(greedy.spec) is None
+
+    await until(gone, what="the end of the guest with too many locks")
+    assert await driver.find(other.spec) is not None
+    assert await other.as_user("echo fine") == "fine"
 
 
 MANY = 400

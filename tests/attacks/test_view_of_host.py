@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import loop_files, mounts
-from tests.attacks.attacker import Attacker
+from tests.attacks.attacker import LIMIT_S, Attacker
 from tests.attacks.conftest import Invade
 from tests.fixtures_guest import RealGuests
 
@@ -47,10 +47,10 @@ def device_of(point: Path) -> str:
 async def seen_by(attacker: Attacker, *, root: bool) -> str:
     """All names and contents that a guest finds there."""
     shell = attacker.as_root if root else attacker.as_user
-    return await shell(WALK, limit_s=60)
+    return await shell(WALK, limit_s=4 * LIMIT_S)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(8 * LIMIT_S)
 @pytest.mark.parametrize("root", [False, True], ids=["user", "root"])
 async def test_no_disk_of_another_guest_is_named(
     invade: Invade, disk: Path, real_guests: RealGuests, root: bool

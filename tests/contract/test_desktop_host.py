@@ -1,6 +1,8 @@
-"""What a DesktopHost promises: on the fleet of this node, and on one behind a wire."""
+"""What a DesktopHost promises: on the fleet of this node, and on one of another node."""
 
 import asyncio
+import contextlib
+import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +22,23 @@ from qvdnode.model.errors import (
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent, ViewerId
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.peer.calls_service import CallsService
+from qvdnode.peer.given_seats import GivenSeats
+from qvdnode.peer.limits import LinkLimits
+from qvdnode.peer.node_links import NodeLinks
+from qvdnode.peer.ports import Purpose
+from qvdnode.peer.viewer_events import ViewerEvents
+from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.ports import DesktopHost
 from tests.fakes.linked_host import LinkedHost, crossing
 from tests.fakes.orders import desktop_order
+from tests.fakes.peer_network import PeerNetwork
 from tests.unit.vm.fleet_world import NODE, World, settle
 
 VM, OTHER, NO_VM = VmId(7), VmId(8), VmId(99)
+ENTRY = NodeId(2)
+"""The node that the clients are connected to."""
 A_MINUTE_S = 60
 LONGER_THAN_A_BOOT_S = 200
 
@@ -37,6 +50,22 @@ class Place:
     host: DesktopHost
     world: World
     events: list[ViewerEvent] = field(default_factory=list)
+    is_remote: bool = False
+
+    async def settle(self) -> None:
+        """Let everything happen that does not need time, at both ends of a wire."""
+        await settle()
+        if self.is_remote:
+            for _ in range(3):
+                assert await self.host.memory(NO_VM) is None  # there and back, behind what was sent
+                await settle()
+
+    async def turns(self, count: int) -> None:
+        """Let that many iterations of the loop pass."""
+        if not self.is_remote:
+            await settle(count)
+        for _ in range(count if self.is_remote else 0):
+            await asyncio.sleep(0)
 
     async def attach(self, viewer: Viewer, vm_id: int = VM) -> Seat:
         return await self.host.attach(desktop_order(vm_id, user_id=vm_id), DisplayParams(), viewer)
@@ -48,7 +77,7 @@ class Place:
         """The seat of a client whose greeting has reached the display."""
         seat = await self.attach(viewer)
         assert self.world.host.display(VM).connect()
-        await settle()
+        await self.settle()
         return seat
 
     def told(self, viewer: Viewer) -> list[str]:
@@ -60,19 +89,50 @@ class Place:
         return [event.reason for event in mine if isinstance(event, Evicted)]
 
 
-@pytest.fixture(params=["fleet", "wire"])
+@pytest.fixture(params=["fleet", "pickled", "node"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     world = World(tmp_path, at_once=1)
     world.farm.add(VM, OTHER)
     events: list[ViewerEvent] = []
-    wire = request.param == "wire"
-    world.tell_viewer = crossing(events.append) if wire else events.append
+    match request.param:
+        case "fleet":
+            world.tell_viewer = events.append
+            async with world.node() as fleet:
+                yield Place(fleet, world, events)
+        case "pickled":
+            world.tell_viewer = crossing(events.append)
+            async with world.node() as fleet:
+                yield Place(LinkedHost(fleet), world, events)
+        case _:
+            async with remote(world, events.append) as host:
+                yield Place(host, world, events, is_remote=True)
+
+
+@contextlib.asynccontextmanager
+async def remote(
+    world: World, deliver: Callable[[ViewerEvent], None]
+) -> AsyncIterator[DesktopHost]:
+    """The world's fleet as another node has it, over TLS."""
+    network, clock, limits = PeerNetwork(world.folder), SystemClock(), LinkLimits()
+    events = ViewerEvents(lambda: NODE, _refuse)
+    world.tell_viewer = events.deliver
     async with world.node() as fleet:
-        yield Place(LinkedHost(fleet) if wire else fleet, world, events)
+        seats = GivenSeats(fleet, limits)
+        service = CallsService(fleet, seats, clock, limits)
+        events.to_node = service.tell
+        links = NodeLinks(network.dialer(ENTRY), deliver, clock, limits, random.Random(1))
+        links.follow([NODE])
+        async with network.node(NODE, {Purpose.CALLS: service}), Supervisor("entry") as tasks:
+            _ = tasks.essential("links", links.run())
+            yield links[NODE]
+
+
+def _refuse(event: ViewerEvent) -> None:
+    raise AssertionError(f"{event} is not for a client of the desktop's node")
 
 
 def viewer(name: str = "alice") -> Viewer:
-    return Viewer(ViewerId(name), NODE)
+    return Viewer(ViewerId(name), ENTRY)
 
 
 async def test_a_seat_names_the_node_and_the_vm(place: Place) -> None:
@@ -83,7 +143,7 @@ async def test_a_seat_names_the_node_and_the_vm(place: Place) -> None:
 async def test_progress_comes_in_order_and_before_the_answer(place: Place) -> None:
     held = place.world.host.held["launch"] = asyncio.Event()
     first, second = place.attaching(viewer("alice")), place.attaching(viewer("bob"), OTHER)
-    await settle()
+    await place.settle()
     assert place.told(viewer("bob"))[-1] == "You are number 1 in the queue"
     held.set()
     await first
@@ -91,14 +151,14 @@ async def test_progress_comes_in_order_and_before_the_answer(place: Place) -> No
     assert heard[0] == "Starting virtual machine"
     assert len(heard) == len(set(heard)) > 1
     await second
-    await settle()
+    await place.settle()
     assert place.told(viewer("alice")) == heard
 
 
 async def test_a_newer_client_evicts_the_older_one(place: Place) -> None:
     first = await place.connected(viewer("alice"))
     taking_over = place.attaching(viewer("bob"))
-    await settle()
+    await place.settle()
     assert place.evictions(viewer("alice")) == ["a newer connection took over"]
     place.world.host.display(VM).drop()
     place.host.detach(first)
@@ -121,7 +181,7 @@ async def test_a_seat_that_was_given_back_is_told_nothing(place: Place) -> None:
     place.world.host.display(VM).drop()
     place.host.detach(seat)
     place.host.detach(seat)
-    await settle()
+    await place.settle()
     before = list(place.events)
     await place.host.stop(VM)
     assert place.events == before
@@ -130,7 +190,7 @@ async def test_a_seat_that_was_given_back_is_told_nothing(place: Place) -> None:
 async def test_a_client_that_never_dialled_gives_its_seat_back(place: Place) -> None:
     seat = await place.attach(viewer("alice"))
     place.host.detach(seat)
-    await settle()
+    await place.settle()
     status = await place.host.status(VM)
     assert status is not None
     assert not status.viewer
@@ -139,13 +199,14 @@ async def test_a_client_that_never_dialled_gives_its_seat_back(place: Place) -> 
 async def test_a_cancelled_attach_withdraws_the_client(place: Place) -> None:
     held = place.world.host.held["launch"] = asyncio.Event()
     waiting = place.attaching(viewer())
-    await settle()
+    await place.settle()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    await place.settle()
     before = list(place.events)
     held.set()
-    await settle()
+    await place.settle()
     status = await place.host.status(VM)
     assert status is None or not status.viewer
     assert place.events == before
@@ -154,10 +215,10 @@ async def test_a_cancelled_attach_withdraws_the_client(place: Place) -> None:
 async def test_an_attach_that_is_cancelled_with_its_answer_holds_no_seat(place: Place) -> None:
     for turns in range(100):
         waiting = place.attaching(viewer(f"client {turns}"))
-        await settle(turns)
+        await place.turns(turns)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        await settle()
+        await place.settle()
         status = await place.host.status(VM)
         if not waiting.cancelled():
             break
@@ -179,7 +240,7 @@ async def test_a_stop_evicts_and_leaves_nothing(place: Place) -> None:
     await place.host.stop(VM)
     await place.connected(viewer())
     await place.host.stop(VM)
-    await settle()
+    await place.settle()
     assert place.evictions(viewer()) == ["the desktop is being stopped"]
     assert await place.host.status(VM) is None
     assert place.world.leaks() == []
@@ -200,9 +261,9 @@ async def test_what_can_be_read_of_a_desktop(place: Place) -> None:
 
 async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> None:
     assert await place.host.status(VM) is None
-    assert await place.host.statuses() == []
+    assert not await place.host.statuses()
     assert await place.host.memory(VM) is None
-    assert await place.host.past_starts(VM) == []
+    assert not await place.host.past_starts(VM)
     with pytest.raises(NotFound):
         await place.host.log_tail(VM)
 
@@ -247,7 +308,7 @@ async def test_each_kind_of_error_comes_through(
     with pytest.raises(kind):
         await waiting
     before = list(place.events)
-    await settle()
+    await place.settle()
     assert place.events == before
     status = await place.host.status(VM)
     assert status is None or not status.viewer
@@ -256,9 +317,9 @@ async def test_each_kind_of_error_comes_through(
 async def test_a_client_whose_place_is_taken_while_it_waits_is_refused(place: Place) -> None:
     held = place.world.host.held["launch"] = asyncio.Event()
     first = place.attaching(viewer("alice"))
-    await settle()
+    await place.settle()
     second = place.attaching(viewer("bob"))
-    await settle()
+    await place.settle()
     with pytest.raises(Conflict, match="newer connection"):
         await first
     held.set()

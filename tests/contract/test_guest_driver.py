@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from qvdnode.daemon.drivers import DRIVERS
-from qvdnode.model.guest import GuestSpec, IdRange
+from qvdnode.model.guest import GuestSpec, IdRange, LimitEvents
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.guest_driver import GuestDriver
@@ -206,6 +206,13 @@ async def test_its_memory_is_told(kit: Kit) -> None:
     await kit.driver.launch(spec)
     memory = await kit.driver.memory(spec)
     assert 0 < memory.used_bytes < memory.limit_bytes == 512 * 1024 * 1024
+
+
+async def test_a_guest_at_rest_has_met_no_limit(kit: Kit) -> None:
+    spec = await kit.new_spec(1)
+    assert kit.driver.limit_events(spec) == LimitEvents(0, 0)
+    await kit.driver.launch(spec)
+    assert kit.driver.limit_events(spec) == LimitEvents(0, 0)
 
 
 async def test_a_sweep_ends_those_that_nobody_knows(kit: Kit) -> None:

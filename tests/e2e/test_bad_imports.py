@@ -28,7 +28,7 @@ BAD = {
         tar(complete(Piece("out", kind=tarfile.SYMTYPE, link="/etc"), Piece("out/evil", b"x"))),
         "through a link",
     ),
-    "device": (tar(complete(Piece("./dev/sda", kind=tarfile.BLKTYPE))), "device"),
+    "device": (tar(complete(Piece("./srv/sda", kind=tarfile.BLKTYPE))), "device"),
     "windows": (tar(WINDOWS), "only linux"),
     "disk image": (b"QFI\xfb" + bytes(PIECE), "only linux"),
     "no session script": (tar(without("usr/lib/qvd/session")), "session"),

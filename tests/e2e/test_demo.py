@@ -228,7 +228,7 @@ async def what_it_says_to_try_next_works(state_dir: Path, home: Path) -> None:
         rest = await demo.stdout.read()
         await demo.wait()
     assert demo.returncode == 0
-    assert b"All that ran is gone" in rest
+    assert b"Everything that the demo started has ended" in rest
     await nothing_left(state_dir)
 
 

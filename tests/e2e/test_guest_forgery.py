@@ -75,7 +75,7 @@ async def test_no_option_of_a_client_adds_anything_to_the_display(
     plain = await connect_with(desk)
     assert plain.status == 101
     options, argv = nx_options(desk), display_argv(desk)
-    assert options == "nx/nx,client=windows,link=adsl,listen=4100:100"
+    assert options == "nx/nx,client=windows,tolerancechecks=risky,link=adsl,listen=4100:100"
     for value in HOSTILE:
         answer = await connect_with(desk, **dict.fromkeys(OPTIONS, value))
         assert answer.status in {101, 503}, answer  # 503: the one before is only just leaving
@@ -90,7 +90,9 @@ async def test_hostile_options_at_the_very_start_start_a_plain_desktop(make: Mak
     desk = await make()
     answer = await connect_with(desk, **dict.fromkeys(OPTIONS, HOSTILE[0]))
     assert answer.status == 101
-    assert nx_options(desk) == "nx/nx,client=windows,link=adsl,listen=4100:100"
+    assert (
+        nx_options(desk) == "nx/nx,client=windows,tolerancechecks=risky,link=adsl,listen=4100:100"
+    )
     assert display_argv(desk)[-1] == ":100"
 
 
@@ -101,7 +103,7 @@ async def test_good_options_reach_the_display(make: MakeDesk) -> None:
     )
     assert answer.status == 101
     assert nx_options(desk) == (
-        "nx/nx,keyboard=pc105/de,client=windows,link=lan,geometry=1024x700+0+0,listen=4100:100"
+        "nx/nx,keyboard=pc105/de,client=windows,tolerancechecks=risky,link=lan,geometry=1024x700+0+0,listen=4100:100"
     )
 
 
@@ -135,7 +137,10 @@ async def test_custom_parameters_reach_the_hooks_of_the_guest_and_mean_nothing_e
         assert noted == (
             'resume|B 12 "$(touch /tmp/owned)"LINK=6c616e|`touch /tmp/owned`,listen=1|3\n'
         )
-        assert nx_options(desk) == "nx/nx,client=windows,xinerama=0,link=adsl,listen=4100:100"
+        assert (
+            nx_options(desk)
+            == "nx/nx,client=windows,tolerancechecks=risky,xinerama=0,link=adsl,listen=4100:100"
+        )
     assert in_guest(desk, "ls /tmp/owned 2>/dev/null; true") == ""
 
 

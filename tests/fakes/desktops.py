@@ -1,7 +1,7 @@
 """Desktops without a farm: the use cases of session.desktops over a dictionary."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from qvdnode.auth.authenticator import Authenticator
@@ -9,7 +9,7 @@ from qvdnode.model.desktop import DesktopEntry, SessionEnd
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, Forbidden, NotFound, Unauthenticated
 from qvdnode.model.farm import Vm
-from qvdnode.model.ids import FlavourId, Generation, TenantId, UserId, VmId
+from qvdnode.model.ids import FlavourId, Generation, NodeId, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
 from qvdnode.model.seat import DisplayAddress, Progress, Seat, Viewer, ViewerId
 from qvdnode.model.vm_state import DisplayState, VmState, WireState
@@ -57,6 +57,12 @@ class FakeDesktops(Desktops):
     """Hands out seats at one address; the newest viewer of a VM evicts the one before."""
 
     address: DisplayAddress
+    node_id: NodeId | None = None
+    """The node that runs the desktops."""
+    here: NodeId | None = None
+    """The node that the clients are connected to."""
+    give_seat: Callable[[Viewer, Seat], None] = lambda _viewer, _seat: None
+    """Called for each seat, before its client gets it."""
     vms: dict[int, Vm] = field(default_factory=dict)
     failure: Exception | None = None
     """What `connect` and `stop` raise after their progress sentences."""
@@ -115,10 +121,10 @@ class FakeDesktops(Desktops):
             before[1].evict("Another client took this desktop over.")
         self.tickets += 1
         self.clients[vm_id] = (self.tickets, client)
-        seat = Seat(None, vm_id, Generation(1), self.address, self.tickets)
-        return SessionTicket(
-            seat, Viewer(ViewerId(str(self.tickets)), None), self.tickets, SLAVE_KEY
-        )
+        seat = Seat(self.node_id, vm_id, Generation(1), self.address, self.tickets)
+        viewer = Viewer(ViewerId(str(self.tickets)), self.here)
+        self.give_seat(viewer, seat)
+        return SessionTicket(seat, viewer, self.tickets, SLAVE_KEY)
 
     def ended(self, ticket: SessionTicket, *, reason: str, bytes_in: int, bytes_out: int) -> None:
         """Remember it."""

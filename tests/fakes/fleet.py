@@ -28,6 +28,7 @@ class FakeFleet:
         self._gate = asyncio.Event()
         self._gate.set()
         self._refusals: list[FarmError] = []
+        self.detached: list[Seat] = []
         self.log = LOG
         self.past: list[StartRecord] = []
 
@@ -95,7 +96,8 @@ class FakeFleet:
         raise GuestFailed("This guest has no display.", step="display")
 
     def detach(self, seat: Seat) -> None:
-        """Nobody is attached."""
+        """Remember it."""
+        self.detached.append(seat)
 
     async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
         """Preparing, then running; or the refusal."""

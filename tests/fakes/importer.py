@@ -6,6 +6,7 @@ from pathlib import Path
 from qvdnode.image.importer import Imported
 from qvdnode.model.errors import BadImage, Conflict
 from qvdnode.model.ids import ImageId
+from tests.fakes.image_contents import FakeImageContents
 
 BROKEN = b"this is no tar"
 
@@ -19,8 +20,11 @@ class FakeImporter:
         """Images that guests run on."""
         self.marked: set[ImageId] = set()
         self.placed: dict[tuple[ImageId, int], int] = {}
+        self.contents = FakeImageContents()
 
-    async def import_tar(self, chunks: AsyncIterator[bytes], name: str) -> Imported:
+    async def import_tar(
+        self, chunks: AsyncIterator[bytes], name: str, *, add_session: bool = False
+    ) -> Imported:
         """Take everything in; raises BadImage for BROKEN."""
         size = 0
         async for chunk in chunks:

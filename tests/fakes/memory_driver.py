@@ -20,6 +20,7 @@ from qvdnode.model.guest import (
     GuestRoot,
     GuestSpec,
     IdRange,
+    LimitEvents,
 )
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
@@ -40,6 +41,7 @@ class MemoryFolder:
     options: bytes = b""
     """What the session script told the display: the parameters."""
     log: str = ""
+    notice: bytes = b""
     display_pid: int | None = None
     desktop_exit: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
@@ -60,6 +62,7 @@ class MemoryGuest:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     display: SimulatedNxagent | None = None
     display_gone: asyncio.Event = field(default_factory=asyncio.Event)
+    limit_events: LimitEvents = field(default_factory=lambda: LimitEvents(0, 0))
 
 
 @dataclass(eq=False, slots=True)
@@ -82,6 +85,10 @@ class MemoryHost:
     """VMs that do not end by themselves."""
     check: DriverCheck = WORKS
     """What the driver finds when it checks the host."""
+    frozen: set[str] = field(default_factory=set)
+    """Control groups whose processes are kept from running."""
+    reclaims: list[str] = field(default_factory=list)
+    """Control groups whose memory was pushed to swap, in order."""
     pids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 
     def guest(self, vm_id: int) -> MemoryGuest:
@@ -101,6 +108,7 @@ class MemoryHost:
 
     def _bury(self, name: str) -> None:
         guest = self.guests.pop(name, None)
+        self.frozen.discard(name)
         if guest is not None:
             guest.display_gone.set()
             guest.gone.set()
@@ -130,6 +138,7 @@ class MemoryDriver:
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """What the session script would do and answer."""
         await self._begin("run_session")
+        self._require_thawed(spec)
         self._host.sessions.setdefault(spec.vm_id, []).append(verb)
         guest = self._guest(spec)
         folder = self._host.folders.get(spec.vm_id)
@@ -141,7 +150,7 @@ class MemoryDriver:
                 return SessionExit.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
-            case "resume" | "suspend" if not running:
+            case "resume" | "suspend" | "notify" if not running:
                 return SessionExit.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
@@ -149,7 +158,7 @@ class MemoryDriver:
             case "resume":
                 folder.options = folder.params
                 return SessionExit.OPTIONS_HOLD
-            case "suspend":
+            case "suspend" | "notify":
                 pass
             case _:
                 return SessionExit.UNKNOWN_VERB
@@ -158,6 +167,7 @@ class MemoryDriver:
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Hand the signal to the display, then wait if the method is held."""
         self._fail("signal_display")
+        self._require_thawed(spec)
         guest = self._guest(spec)
         if guest is None or guest.display is None or guest.display.pid != pid:
             return False
@@ -168,6 +178,7 @@ class MemoryDriver:
     async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
         """A client comes and goes."""
         await self._begin("dismiss_display")
+        self._require_thawed(spec)
         guest = self._guest(spec)
         display = None if guest is None else guest.display
         if display is not None and display.reach():
@@ -188,12 +199,14 @@ class MemoryDriver:
     async def power_off(self, spec: GuestSpec) -> None:
         """End by itself, unless it is stubborn."""
         await self._begin("power_off")
+        self._require_thawed(spec)
         if self._guest(spec) is not None and spec.vm_id not in self._host.stubborn:
             self._host.exit(spec.vm_id)
 
     async def kill(self, spec: GuestSpec) -> None:
         """End."""
         await self._begin("kill")
+        self._host.frozen.discard(spec.name)
         if self._guest(spec) is not None:
             self._host.exit(spec.vm_id)
 
@@ -206,6 +219,20 @@ class MemoryDriver:
         """A tenth of what it may have."""
         limit = spec.memory_mib * 1024 * 1024 if self._guest(spec) is not None else 0
         return GuestMemory(limit // 10, limit)
+
+    def control_group(self, spec: GuestSpec) -> str | None:
+        """Its name."""
+        return spec.name
+
+    def _require_thawed(self, spec: GuestSpec) -> None:
+        if spec.name in self._host.frozen:
+            raise AssertionError(f"{spec.name} is frozen and cannot do anything")
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """As the test set it."""
+        self._fail("limit_events")
+        guest = self._guest(spec)
+        return LimitEvents(0, 0) if guest is None else guest.limit_events
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End guests that nobody knows."""
@@ -283,8 +310,12 @@ class MemoryRunFolders:
             raise error
         self._folder(vm_id).params = content
 
+    def write_notice(self, vm_id: VmId, content: bytes) -> None:
+        """Keep it."""
+        self._folder(vm_id).notice = content
+
     def follow(
-        self, vm_id: VmId, heard: Callable[[Sequence[DisplayEvent]], None]
+        self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:
         """Parse each line as it comes."""
         folder, parser = self._folder(vm_id), LogParser()
@@ -292,7 +323,7 @@ class MemoryRunFolders:
         def read(piece: str) -> None:
             events = parser.feed(piece.encode())
             if events:
-                heard(events)
+                report(events)
 
         folder.readers.append(read)
         read(folder.log)

@@ -25,6 +25,9 @@ FLAVOUR = Flavour(
     locale="de_DE.UTF-8",
     timezone="Europe/Berlin",
     egress=True,
+    hibernate_after_s=300,
+    idle_minutes=0,
+    nesting=False,
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestRoot, IdRange
+from qvdnode.model.guest import FreeSpace, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
 
 LOOP_TURNS = 20
@@ -26,6 +26,8 @@ class FakeRootfs:
         """Whether the disk is."""
         self.fills_up = False
         """Whether the disk is full by the time of a mount."""
+        self.free = FreeSpace(1 << 30, 1 << 30)
+        """Of every guest."""
 
     async def require_room(
         self, order: DesktopOrder, promised: Callable[[], Sequence[DesktopOrder]]
@@ -45,6 +47,10 @@ class FakeRootfs:
         self._refuse()
         self.mounted.add((order.vm.id, generation))
         return GuestRoot(Path(f"/roots/{order.vm.id}"), Path(f"/homes/{order.user.id}"))
+
+    def free_space(self, root: GuestRoot) -> FreeSpace:
+        """As the test set it."""
+        return self.free
 
     async def unmount(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         """Forget it."""

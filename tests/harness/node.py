@@ -50,6 +50,10 @@ class NodeProcess:
     """What Python runs; it takes the arguments of `qvdnode`."""
     files_max: int | None = None
     """The limit of open files that it is started with; None is the test's own."""
+    netns: str = ""
+    """The network namespace that it runs in; empty for the test's own."""
+    host: str = "127.0.0.1"
+    """The address that it is dialled at."""
     process: asyncio.subprocess.Process | None = None
     said: Announcement | None = None
 
@@ -68,8 +72,11 @@ class NodeProcess:
             },
             "clients": {"address": "127.0.0.1", "port": 0},
             "admin": {"address": "127.0.0.1", "port": 0},
+            "peer": {"address": "127.0.0.1", "port": 0},
             "network": {"subnet": self.subnet},
             "vm": {"id_base": self.id_base, "id_slots": ID_SLOTS},
+            # KSM is the whole host's: other tests run beside this one.
+            "memory": {"ksm": "off"},
             "log": {"format": "json", "level": "info"},
         }
         for name, table in self.settings.items():
@@ -90,12 +97,7 @@ class NodeProcess:
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *limit,
-                *fewer_rights(),
-                sys.executable,
-                *self.program,
-                "serve",
-                "--config",
-                str(config),
+                *self.command("serve", "--config", str(config)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -104,6 +106,11 @@ class NodeProcess:
             )
         if wait:
             await self.serving()
+
+    def command(self, *arguments: str) -> list[str]:
+        """A command of `qvdnode` on the node's host, with the rights that the service has."""
+        where = ["nsenter", f"--net=/run/netns/{self.netns}"] if self.netns else []
+        return [*where, *fewer_rights(), sys.executable, *self.program, *arguments]
 
     async def serving(self) -> Announcement:
         """Wait for the node to announce itself."""
@@ -161,7 +168,7 @@ class NodeProcess:
     def rest(self) -> Rest:
         """A client of the node's REST, to be used as a context."""
         assert self.said is not None
-        return Rest(f"https://127.0.0.1:{self.said.admin_port}", self.admin_token)
+        return Rest(f"https://{self.host}:{self.said.admin_port}", self.admin_token)
 
     async def sigkill(self) -> None:
         """End the process as a crash would; its guests run on."""

@@ -15,6 +15,7 @@ from typing import Final, Self
 
 LIMIT_S: Final = 120.0
 PIECE: Final = 65_536
+LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass
@@ -36,10 +37,13 @@ def insecure_tls() -> ssl.SSLContext:
 
 
 class QvdConnection:
-    """One TLS connection to a node's client port, from a loopback address of one's choice."""
+    """One TLS connection to a node's client port, from an address of one's choice."""
 
-    def __init__(self, port: int, login: str, password: str, *, source: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, login: str, password: str, *, source: str = "", host: str = LOOPBACK
+    ) -> None:
         self._port = port
+        self._host = host
         self._source = source
         self.authorization = ""
         self.log_in_as(login, password)
@@ -49,8 +53,9 @@ class QvdConnection:
 
     async def __aenter__(self) -> Self:
         """Dial."""
+        source = (self._source, 0) if self._source else None
         self._reader, self._writer = await asyncio.open_connection(
-            "127.0.0.1", self._port, ssl=insecure_tls(), local_addr=(self._source, 0)
+            self._host, self._port, ssl=insecure_tls(), local_addr=source
         )
         return self
 

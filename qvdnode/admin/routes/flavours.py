@@ -1,5 +1,6 @@
 """/flavours: the kinds of desktops. A flavour has an image, limits and settings."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Final
@@ -20,13 +21,21 @@ from qvdnode.admin.fields import (
 )
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, NotFound
-from qvdnode.model.farm import DEFAULT_DRIVER, Flavour, FlavourDraft
+from qvdnode.model.errors import Conflict, HostFailed, NotFound
+from qvdnode.model.farm import DEFAULT_DRIVER, DEFAULT_HIBERNATE_AFTER_S, Flavour, FlavourDraft
 from qvdnode.model.ids import FlavourId, TenantId
+from qvdnode.model.image_lack import Lacking, sentences, wishes_of
+
+log = logging.getLogger(__name__)
 
 MemoryMib = Annotated[int, Field(ge=64, le=1_048_576)]
 CpuPct = Annotated[int, Field(ge=5, le=25_600)]
 PidsMax = Annotated[int, Field(ge=32, le=1_000_000)]
+HibernateAfter = Annotated[int, Field(ge=0, le=31_536_000)]
+IdleMinutes = Annotated[int, Field(ge=0, le=10_080)]
+IDLE: Final = (
+    "Minutes without a key or the pointer after which the client is disconnected; 0 for never."
+)
 DiskMib = Annotated[int, Field(ge=64, le=16_777_216)]
 
 
@@ -50,6 +59,15 @@ class FlavourFields(BaseModel):
     locale: Locale = "C.UTF-8"
     timezone: Timezone = "Etc/UTC"
     egress: bool = Field(default=True, description="Whether guests reach the world outside.")
+    hibernate_after_s: HibernateAfter = Field(
+        default=DEFAULT_HIBERNATE_AFTER_S,
+        description="Seconds without a user after which a desktop may hibernate; 0: never.",
+    )
+    idle_minutes: IdleMinutes = Field(default=0, description=IDLE)
+    nesting: bool = Field(
+        default=False,
+        description="Whether bubblewrap, flatpak and podman run; docs/security.md tells the price.",
+    )
 
 
 class NewFlavour(RequestBody, FlavourFields):
@@ -69,6 +87,13 @@ class FlavourView(FieldsAnswer, FlavourFields):
     tenant_id: int
     tenant: str
     image_id: int
+
+
+class FlavourDetail(FlavourView):
+    """One flavour with what a look at its image tells."""
+
+    warnings: list[str]
+    """What the image lacks of what the flavour names, and what desktops get instead."""
 
 
 class FlavourList(AnswerModel):
@@ -99,8 +124,23 @@ async def view(parts: AdminParts, flavour: Flavour) -> FlavourView:
     return (await views(parts, (flavour,)))[0]
 
 
+async def detail(parts: AdminParts, flavour: Flavour) -> FlavourDetail:
+    """One flavour with what its image lacks, as far as this node has the image."""
+    shown = await view(parts, flavour)
+    catalogue, wishes = parts.catalogue, wishes_of(flavour)
+    version = (await catalogue.images.by_name(flavour.image)).head_version
+    lacking = Lacking()
+    if version is not None:
+        try:
+            lacking = await catalogue.contents.lacking(flavour.image_id, version, wishes)
+        except HostFailed as error:
+            because = {"image": flavour.image, "because": str(error)}
+            log.warning("image_not_looked_at", extra=because)
+    return FlavourDetail(**shown.model_dump(), warnings=sentences(wishes, lacking))
+
+
 async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
-    """Return one page of flavours."""
+    """One page of flavours."""
     query = call.query
     listing = await call.parts.catalogue.flavours.list(
         query.page(),
@@ -111,7 +151,7 @@ async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
     return FlavourList(items=items, next_after=listing.next_after)
 
 
-async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourView:
+async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourDetail:
     """Make a flavour; raises Conflict for its name, NotFound for tenant, image or driver.
 
     A driver that no node offers counts as unknown: the desktops could never start.
@@ -123,16 +163,16 @@ async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourView:
     draft = FlavourDraft(tenant_id=TenantId(call.body.tenant_id), image_id=image.id, **wanted)
     flavour = await catalogue.flavours.create(draft)
     call.changed("flavour", flavour.id, name=flavour.name, image=flavour.image)
-    return await view(call.parts, flavour)
+    return await detail(call.parts, flavour)
 
 
-async def show_flavour(call: ApiCall[NoBody, NoQuery]) -> FlavourView:
-    """Return one flavour."""
+async def show_flavour(call: ApiCall[NoBody, NoQuery]) -> FlavourDetail:
+    """One flavour."""
     parts = call.parts
-    return await view(parts, await parts.catalogue.flavours.get(FlavourId(call.id())))
+    return await detail(parts, await parts.catalogue.flavours.get(FlavourId(call.id())))
 
 
-async def change_flavour(call: ApiCall[FlavourChange, NoQuery]) -> FlavourView:
+async def change_flavour(call: ApiCall[FlavourChange, NoQuery]) -> FlavourDetail:
     """Change what the body names; raises as `create_flavour`."""
     catalogue = call.parts.catalogue
     flavour = await catalogue.flavours.get(FlavourId(call.id()))
@@ -146,7 +186,7 @@ async def change_flavour(call: ApiCall[FlavourChange, NoQuery]) -> FlavourView:
     changed = await catalogue.flavours.update(flavour.id, draft)
     changed_to = call.body.model_dump(exclude_unset=True)
     call.changed("flavour", flavour.id, **{"name": flavour.name, **changed_to})
-    return await view(call.parts, changed)
+    return await detail(call.parts, changed)
 
 
 async def _require_driver(parts: AdminParts, driver: str) -> None:
@@ -187,7 +227,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         tag="flavours",
         body=NewFlavour,
         query=NoQuery,
-        answer=FlavourView,
+        answer=FlavourDetail,
         status=201,
         errors=(NotFound, Conflict),
         action="flavour.create",
@@ -200,7 +240,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         tag="flavours",
         body=NoBody,
         query=NoQuery,
-        answer=FlavourView,
+        answer=FlavourDetail,
     ),
     Endpoint(
         method="PATCH",
@@ -210,7 +250,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         tag="flavours",
         body=FlavourChange,
         query=NoQuery,
-        answer=FlavourView,
+        answer=FlavourDetail,
         errors=(Conflict,),
         action="flavour.change",
     ),

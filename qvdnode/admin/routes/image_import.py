@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from aiohttp import ClientError, web
+from pydantic import Field
 
 from qvdnode.admin.endpoint import BYTES, NDJSON, TAR, AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Note
@@ -40,6 +41,10 @@ class ImportQuery(Query):
     """A note to store with the version."""
 
     note: Note = ""
+    add_session: bool = Field(
+        default=False,
+        description="Put the node's own session script in, in place of one that is there.",
+    )
 
 
 class ImportLine(AnswerModel):
@@ -108,7 +113,9 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
     images, importer = call.parts.catalogue.images, call.parts.catalogue.importer
     async with Rollback() as rollback:
         image = await _image(images, name, rollback)
-        imported = await importer.import_tar(body.chunks(), image.name)
+        imported = await importer.import_tar(
+            body.chunks(), image.name, add_session=call.query.add_session
+        )
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(
             image.id,

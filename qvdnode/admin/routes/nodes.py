@@ -3,13 +3,19 @@
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
-from qvdnode.admin.reading import NoBody, NoQuery, PageQuery
+from qvdnode.admin.fields import NodeName
+from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.db.nodes import Node
 from qvdnode.model.errors import Conflict
 from qvdnode.model.ids import NodeId
 from qvdnode.model.vm_state import VmState
+
+WEEK_S: Final = 604_800
 
 
 class NodeLoad(AnswerModel):
@@ -77,12 +83,25 @@ class NodeView(AnswerModel):
     id: int
     name: str
     address: str
+    peer_port: int
+    program: str
+    """The version of its program."""
     state: str
     alive: bool
     """Whether its lease is valid, by the database's clock."""
     joined_at: datetime
     drivers: list[str]
     """What flavours can name to be run here."""
+    here: bool
+    """Whether it is the node that answers."""
+    reached: bool | None
+    """Whether the node that answers reached it when it last tried; null for none of both."""
+    age_s: float | None
+    """How long ago that was."""
+    reason: str | None
+    """Why it could not be reached, or what is wrong with it."""
+    runs_database: bool
+    """Whether the farm's database is embedded in it: the farm stands still without this node."""
 
 
 class NodeList(AnswerModel):
@@ -90,6 +109,25 @@ class NodeList(AnswerModel):
 
     items: list[NodeView]
     next_after: int | None
+
+
+class InvitationDraft(RequestBody):
+    """Who is invited."""
+
+    name: NodeName | None = None
+    """The one name that may join; null for any."""
+    life_s: Annotated[int, Field(ge=60, le=WEEK_S)] | None = None
+    """How long the token is good for; null for what the node is configured for."""
+
+
+class InvitationView(AnswerModel):
+    """What a new host needs to join. The token is good once, and is not shown again."""
+
+    url: str
+    token: str
+    command: str
+    """What to type on the new host."""
+    expires_at: datetime
 
 
 class FencedNode(AnswerModel):
@@ -139,19 +177,53 @@ async def _load(call: ApiCall[NoBody, NoQuery]) -> NodeLoad:
 async def list_nodes(call: ApiCall[NoBody, PageQuery]) -> NodeList:
     """Return one page of the farm's nodes."""
     listing = await call.parts.nodes.list(call.query.page())
-    items = [
-        NodeView(
-            id=node.id,
-            name=node.name,
-            address=node.address,
-            state=node.state,
-            alive=node.alive,
-            joined_at=node.joined_at,
-            drivers=list(node.drivers),
-        )
-        for node in listing.items
-    ]
+    items = [_view(call, node) for node in listing.items]
     return NodeList(items=items, next_after=listing.next_after)
+
+
+async def show_one(call: ApiCall[NoBody, NoQuery]) -> NodeView:
+    """Return one node of the farm."""
+    return _view(call, await call.parts.nodes.get(NodeId(call.id())))
+
+
+def _view(call: ApiCall[Any, Any], node: Node) -> NodeView:
+    facts = call.parts.farm.facts(node.id)
+    return NodeView(
+        id=node.id,
+        name=node.name,
+        address=node.address,
+        peer_port=node.peer_port,
+        program=node.program,
+        state=node.state,
+        alive=node.alive,
+        joined_at=node.joined_at,
+        drivers=list(node.drivers),
+        here=facts.here,
+        reached=facts.reached,
+        age_s=facts.age_s,
+        reason=facts.reason,
+        runs_database=facts.runs_database,
+    )
+
+
+async def invite_node(call: ApiCall[InvitationDraft, NoQuery]) -> InvitationView:
+    """Invite one host; it joins with the command of the answer."""
+    body = call.body
+    made = await call.parts.farm.invite(name=body.name, life_s=body.life_s)
+    call.changed("node", body.name or "any", expires_at=made.expires_at.isoformat())
+    return InvitationView(
+        url=made.url,
+        token=made.token,
+        command=f"qvdnode join {made.url} --token {made.token}",
+        expires_at=made.expires_at,
+    )
+
+
+async def remove_node(call: ApiCall[NoBody, NoQuery]) -> None:
+    """Remove a node that does not serve: no other node speaks with it any more."""
+    node = await call.parts.nodes.get(NodeId(call.id()))
+    await call.parts.nodes.remove(node.id)
+    call.changed("node", node.id, name=node.name)
 
 
 async def fence_node(call: ApiCall[NoBody, NoQuery]) -> FencedNode:
@@ -182,6 +254,40 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         body=NoBody,
         query=PageQuery,
         answer=NodeList,
+    ),
+    Endpoint(
+        method="GET",
+        path="/nodes/{id}",
+        handler=show_one,
+        summary="Show one node",
+        tag="nodes",
+        body=NoBody,
+        query=NoQuery,
+        answer=NodeView,
+    ),
+    Endpoint(
+        method="POST",
+        path="/nodes/invite",
+        handler=invite_node,
+        summary="Invite a host to join the farm",
+        tag="nodes",
+        body=InvitationDraft,
+        query=NoQuery,
+        answer=InvitationView,
+        status=201,
+        action="node.invite",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/nodes/{id}",
+        handler=remove_node,
+        summary="Remove a node that does not serve",
+        tag="nodes",
+        body=NoBody,
+        query=NoQuery,
+        status=204,
+        errors=(Conflict,),
+        action="node.remove",
     ),
     Endpoint(
         method="POST",

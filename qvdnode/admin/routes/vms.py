@@ -1,7 +1,7 @@
 """/vms: create, list, show, block and delete VMs. vm_actions.py starts and stops them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Final
 
@@ -9,10 +9,13 @@ from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id, Name
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.model.errors import Conflict, NotFound, Unavailable
+from qvdnode.model.errors import Conflict, HostFailed, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
+from qvdnode.model.image_lack import sentences, wishes_of
 from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.session.hosts import Statuses
+from qvdnode.vm.core.guest_limits import GuestLimit
 from qvdnode.vm.status import GuestStatus
 
 
@@ -62,6 +65,16 @@ class VmView(AnswerModel):
     """Why the last start failed."""
 
 
+class LimitView(AnswerModel):
+    """A limit of its flavour that a guest has reached."""
+
+    limit: GuestLimit
+    count: int
+    """How often: programs killed for want of memory, processes refused, times that it was full."""
+    at: datetime | None
+    """The last time; null when it was before the node was restarted."""
+
+
 class VmDetail(VmView):
     """One VM with facts that are read from its guest."""
 
@@ -75,6 +88,10 @@ class VmDetail(VmView):
     """Why that guest ended."""
     last_lines: list[str]
     """The last lines of that guest's logs; the whole is in the VM's log."""
+    limits_reached: list[LimitView]
+    """Limits that its guest, or the last one if none runs, has reached."""
+    lacking: list[str]
+    """What its image lacks of what its flavour names, while it runs."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -101,7 +118,20 @@ async def views(parts: AdminParts, vms: Sequence[Vm]) -> list[VmView]:
     tenants = await parts.accounts.tenants.names(vm.tenant_id for vm in vms)
     nodes = await parts.nodes.names(vm.owner_node for vm in vms if vm.owner_node is not None)
     # A running VM is shown in the state that its host reports, the others as in the database.
-    return [_view(vm, await parts.hosts.status(vm), tenants, nodes) for vm in vms]
+    statuses = await parts.hosts.statuses(vms)
+    shown = [_view(vm, statuses.known.get(vm.id), tenants, nodes) for vm in vms]
+    return [
+        item if problem is None else item.model_copy(update={"error": item.error or problem})
+        for item in shown
+        for problem in [_problem(item, statuses)]
+    ]
+
+
+def _problem(item: VmView, statuses: Statuses) -> str | None:
+    """Why the VM's node could not be asked, if it could not."""
+    if item.id in statuses.known or item.node_id is None:
+        return None
+    return statuses.problems.get(NodeId(item.node_id))
 
 
 async def view(parts: AdminParts, vm: Vm) -> VmView:
@@ -157,10 +187,14 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
     """Return the VM with facts that are read from its guest."""
     vm_id = VmId(shown.id)
     owner = None if shown.node_id is None else NodeId(shown.node_id)
-    host = await parts.hosts.running(vm_id, owner)
-    memory, status = await host.memory(vm_id), await host.status(vm_id)
-    past = await host.past_starts(vm_id)
+    try:
+        host = await parts.hosts.running(vm_id, owner)
+        memory, status = await host.memory(vm_id), await host.status(vm_id)
+        past = await host.past_starts(vm_id)
+    except (Conflict, Unavailable):  # its node cannot be asked, as its `error` says
+        memory, status, past = None, None, ()
     last = past[-1] if past else None
+    limits = status.limits if status is not None else last.limits if last is not None else ()
     return VmDetail(
         **shown.model_dump(),
         since=None if status is None else status.since,
@@ -168,13 +202,23 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
         last_end_at=None if last is None else last.ended_at,
         last_end=None if last is None else last.reason,
         last_lines=[] if last is None else last.last_lines,
+        lacking=[] if status is None else await _lacking(parts, status.order),
+        limits_reached=[LimitView(**asdict(limit)) for limit in limits],
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )
 
 
+async def _lacking(parts: AdminParts, order: DesktopOrder) -> list[str]:
+    try:
+        lacking = await parts.catalogue.contents.lacking_of(order)
+    except HostFailed:
+        return []  # it was logged at the start
+    return sentences(wishes_of(order.flavour), lacking)
+
+
 async def list_vms(call: ApiCall[NoBody, VmQuery]) -> VmList:
-    """Return one page of VMs; while the database is away, those of the given name that run here."""
+    """One page of VMs; while the database is away, those of one name that run here."""
     try:
         return await _listed(call)
     except Unavailable:

@@ -7,9 +7,9 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """Waiters by source, the source that has waited longest for a turn first.
+    """Waiters by source; the source that has waited longest for a turn is first.
 
-    However many wait at one source, a waiter of another waits for one turn of each other source.
+    A waiter waits for at most one turn of each other source, however many waiters that source has.
     """
 
     def __init__(self, *, at_once: int) -> None:
@@ -19,7 +19,7 @@ class FairQueue(Generic[T]):
         self._running: set[str] = set()
 
     def enter(self, source: str, waiter: T) -> None:
-        """Wait behind the others of this source."""
+        """Add a waiter behind the others of this source."""
         self._waiting.setdefault(source, deque()).append(waiter)
 
     def withdraw(self, source: str, waiter: T) -> None:

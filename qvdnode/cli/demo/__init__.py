@@ -1,1 +1,1 @@
-"""`qvdnode demo`: a farm and its desktop in one command."""
+"""`qvdnode demo`: starts a farm and a desktop with one command."""

@@ -1,4 +1,4 @@
-"""The demo's administrator token: made anew if somebody has revoked it or taken it away."""
+"""The demo's API token: issued again if it was revoked or its file was removed."""
 
 from qvdnode.auth.operators import Operators
 from qvdnode.cli.demo.plan import DemoPlan
@@ -10,7 +10,7 @@ from qvdnode.runtime.clock import Clock
 
 
 async def working_token(plan: DemoPlan, clock: Clock) -> str:
-    """A token that the demo's node accepts, while it serves; raises Unavailable, HostFailed."""
+    """Return a token that the running demo node accepts; raises Unavailable, HostFailed."""
     config = load(plan.config_file, {})
     async with open_database(config, clock, visiting=True, may_restart=False) as db:
         operators = Operators(ApiTokens(db), clock, config.auth)

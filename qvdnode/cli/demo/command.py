@@ -28,7 +28,7 @@ EXAMPLES: Final = examples(
     "qvdnode demo", "qvdnode demo --desktop icewm", "qvdnode demo --once --json"
 )
 ENDED_EARLY: Final = 130
-"""What shells say of Ctrl-C; after the window it is the way to end a demo, and no failure."""
+"""The exit code of shells for Ctrl-C. After the window was shown, Ctrl-C is no failure."""
 Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help="0: any free.")]
 
 
@@ -69,7 +69,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
 
 
 def _run(plan: DemoPlan, report: Report) -> None:
-    """The demo, and a look at what it left; raises what went wrong."""
+    """Run the demo, then report what it left behind; raises its error."""
     clock = SystemClock()
     try:
         run_to_signal(run(plan, report, clock, os.environ.get("DISPLAY")))
@@ -80,7 +80,7 @@ def _run(plan: DemoPlan, report: Report) -> None:
             report.say(f"Left on the running system: {thing}")
     if left:
         raise HostFailed(f"The demo could not remove all that it made; see {plan.log_file}")
-    report.doing("All that ran is gone")
+    report.doing("Everything that the demo started has ended")
     if "window" not in report.steps:
         raise typer.Exit(ENDED_EARLY)
 
@@ -94,9 +94,9 @@ def _without_links(state_dir: Path) -> Path:
 
 @contextlib.contextmanager
 def _only_one(plan: DemoPlan) -> Iterator[None]:
-    """Make the folder and hold it; raises BadConfig and HostFailed when it cannot be one.
+    """Create the state folder and lock it.
 
-    Raises Conflict when another demo has it.
+    Raises BadConfig or HostFailed if it cannot be used, Conflict if another demo has locked it.
     """
     try:
         NodeSettings(state_dir=plan.state_dir)

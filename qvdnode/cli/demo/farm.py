@@ -1,4 +1,4 @@
-"""Furnishes the demo's node through REST: image, flavour, user, VM; what is there is used again."""
+"""Creates image, flavour, user and VM on the demo's node through REST; existing ones are reused."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ RESOURCES: Final[dict[str, object]] = {
 
 
 async def furnish(api: ApiClient, plan: DemoPlan, password: str, report: Report) -> int:
-    """Make what is missing; the id of the user's VM. Raises the API's errors and HostFailed."""
+    """Create what is missing; return the VM's id. Raises the API's errors and HostFailed."""
     await _image(api, plan, report)
     tenant = await name_lookup.tenant_id(api, name_lookup.DEFAULT_TENANT)
     flavour = await _made(
@@ -83,7 +83,7 @@ async def _made(api: ApiClient, path: str, key: dict[str, Any], rest: dict[str, 
 
 
 def _each_so_much(report: Report) -> Callable[[int], None]:
-    """Tells an import's progress, a sentence for so many bytes."""
+    """Return a callback that reports an import's progress once per so many bytes."""
     next_bytes = TOLD_EVERY_BYTES
 
     def told(size_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The demo's node: a child process that ends with us, however we end."""
+"""The demo's node: a child process that ends when the demo ends, even if the demo is killed."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,17 @@ STOP_LIMIT_S: Final = 90.0
 LOOK_AGAIN_S: Final = 0.02
 LAST_LINES: Final = 12
 TIED: Final = ("setpriv", "--pdeathsig", "TERM", "--")
-"""Before a command: the kernel ends it when this process dies, even by SIGKILL."""
+"""The prefix of a command that the kernel kills when this process dies, even by SIGKILL."""
 
 
 @contextlib.asynccontextmanager
 async def running_node(
     plan: DemoPlan, python: str, clock: Clock
 ) -> AsyncIterator[tuple[Announcement, Child]]:
-    """A node that serves, stopped with its guests at the end; raises HostFailed with its log."""
+    """Start a node and wait until it serves; stop it with its guests at the end.
+
+    Raises HostFailed with the end of the node's log.
+    """
     await _end_orphan(plan)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
     ids = await asyncio.to_thread(
@@ -47,12 +50,12 @@ async def running_node(
     try:
         yield await _serving(plan, child, clock), child
     finally:
-        # Guests get time to end in good order, so the limit is a long one.
+        # The node gives its guests time to shut down, so the limit is long.
         await process.end(child, grace_s=STOP_LIMIT_S)
 
 
-def last_words(log_file: Path) -> str:
-    """The end of a log, for a message to a person."""
+def log_tail(log_file: Path) -> str:
+    """Return the last lines of a log, for an error message."""
     try:
         lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -60,14 +63,14 @@ def last_words(log_file: Path) -> str:
     return "\n".join(lines[-LAST_LINES:])
 
 
-async def died(plan: DemoPlan, child: Child) -> None:
-    """Wait for the node's end, which nobody asked for, and raise HostFailed with its log."""
+async def watch_for_exit(plan: DemoPlan, child: Child) -> None:
+    """Wait until the node exits unexpectedly; then raise HostFailed with the end of its log."""
     code = await child.wait()
-    raise HostFailed(f"The node ended ({code}). Its last words:\n{last_words(plan.log_file)}")
+    raise HostFailed(f"The node ended ({code}). The end of its log:\n{log_tail(plan.log_file)}")
 
 
 def _environment() -> dict[str, str]:
-    """Proxies and the like stay out: only what programs need to find their files."""
+    """Return only the variables that programs need to find their files, for example no proxies."""
     return {name: os.environ[name] for name in ("HOME", "TZ") if name in os.environ}
 
 
@@ -78,14 +81,14 @@ async def _serving(plan: DemoPlan, child: Child, clock: Clock) -> Announcement:
         if said is not None and said.pid == child.pid:
             return said
         if child.returncode is not None:
-            await died(plan, child)
+            await watch_for_exit(plan, child)
         if clock.monotonic_s() > deadline_s:
-            raise TimedOut(f"The node does not serve. Its log:\n{last_words(plan.log_file)}")
+            raise TimedOut(f"The node does not serve. Its log:\n{log_tail(plan.log_file)}")
         await clock.sleep(LOOK_AGAIN_S)
 
 
 async def _end_orphan(plan: DemoPlan) -> None:
-    """End a node that serves from this folder although its demo is gone (we hold its lock)."""
+    """End a node that still serves from this folder: its demo is gone, since we hold the lock."""
     said = announcement.read(plan.state_dir)
     if said is None or not await asyncio.to_thread(_is_node, said.pid, plan):
         return
@@ -101,7 +104,7 @@ async def _end_orphan(plan: DemoPlan) -> None:
 
 
 def _is_node(pid: int, plan: DemoPlan) -> bool:
-    """Whether it still is that node: an old announcement may name a pid that others have now."""
+    """Whether the process is that node: the pid in an old announcement may be reused."""
     try:
         return plan.is_node(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:

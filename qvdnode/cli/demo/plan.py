@@ -1,7 +1,7 @@
-"""What a demo is called and where it keeps its things, derived from its state folder; pure.
+"""Derives a demo's names and paths from its state folder; pure.
 
-Two demos on one host never meet, and the same folder gives the same names each time, so that what
-a killed demo left is found again by the next one.
+Two demos on one host have different names. The same folder gives the same names each time, so the
+next demo finds what a killed one left behind.
 """
 
 import hashlib
@@ -17,32 +17,32 @@ LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
 ID_SLOTS = 1024
 STATE_DIR = Path("/var/lib/qvdnode-demo")
-"""Where demos keep their things unless told; `make purge` removes this one."""
+"""The default state folder of demos; `make purge` removes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """One demo, as asked for."""
+    """The options of one demo."""
 
     state_dir: Path
     user: str
     password: str | None
-    """None makes one up at the first run and keeps it."""
+    """None: draw one at the first run and keep it."""
     client_port: int
     admin_port: int
     screenshot: Path | None
     once: bool
     desktop: str = "xfce"
-    """A recipe that comes with the program; its image, flavour and VM are called like it."""
+    """A recipe that comes with the program; its image, flavour and VM get the same name."""
 
     @property
     def prefix(self) -> str:
-        """The instance's prefix: before names of links, tables and containers."""
+        """The prefix of the names of network links, nftables tables and containers."""
         return "d" + self._digest[:3]
 
     @property
     def seed(self) -> int:
-        """Where the search for a free subnet and free ids starts."""
+        """The number at which the search for a free subnet and free ids starts."""
         return int(self._digest[:8], 16)
 
     @property
@@ -52,7 +52,7 @@ class DemoPlan:
 
     @property
     def build_folder(self) -> Path:
-        """Where an image is built that is not there yet; nothing else is ever in it."""
+        """The folder in which a missing image is built; it holds nothing else."""
         return self.folder / "build"
 
     @property
@@ -62,21 +62,21 @@ class DemoPlan:
 
     @property
     def node_words(self) -> tuple[str, ...]:
-        """What the node's Python is started with; no other node has the same."""
+        """The arguments of the node's Python; no other node has the same."""
         return ("-m", "qvdnode", "serve", "--config", str(self.config_file))
 
     def is_node(self, line: bytes) -> bool:
-        """Whether a command line, as the kernel keeps it, is of this demo's node."""
+        """Whether a command line from /proc belongs to this demo's node."""
         return os.fsencode("".join(f"\0{word}" for word in self.node_words)) + b"\0" in line
 
     @property
     def log_file(self) -> Path:
-        """What the node writes."""
+        """The node's log."""
         return self.folder / "node.log"
 
     @property
     def password_file(self) -> Path:
-        """The user's password, for the owner's eyes."""
+        """The user's password; only the owner can read it."""
         return self.folder / "password"
 
     @property
@@ -85,7 +85,7 @@ class DemoPlan:
         return self.state_dir / "admin.token"
 
     def what_stays(self, programs: str, account: str) -> str:
-        """What is still there after the end, why, and how to get rid of it."""
+        """Return a sentence about what stays after the end, why, and how to remove it."""
         return (
             f"What stays, so that the next run is quick: {self.state_dir} with image and homes,"
             f" .venv, the Debian packages, and the account {account} that the database runs as;"
@@ -93,7 +93,7 @@ class DemoPlan:
         )
 
     def how_to_remove(self, programs: str) -> str:
-        """What to type to get rid of what the demo keeps."""
+        """Return the command that removes what the demo keeps."""
         if self.state_dir == STATE_DIR:
             return "make purge removes the folder and .venv"
         folder = shlex.quote(str(self.state_dir))
@@ -105,7 +105,7 @@ class DemoPlan:
 
 
 def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
-    """The node's configuration: loopback only, and nothing runs on when it stops."""
+    """Return the node's configuration: it listens on loopback only and stops its guests at exit."""
     sections: dict[str, dict[str, object]] = {
         "node": {
             "name": f"demo-{plan.prefix}",
@@ -115,6 +115,7 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
         },
         "clients": {"address": LOOPBACK, "port": plan.client_port},
         "admin": {"address": LOOPBACK, "port": plan.admin_port},
+        "peer": {"address": LOOPBACK, "port": 0},
         "network": {"subnet": str(subnet)},
         "vm": {"id_base": id_base, "id_slots": ID_SLOTS},
     }
@@ -122,5 +123,5 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
 
 
 def _lines(table: Mapping[str, object]) -> str:
-    # Plain values of JSON are plain values of TOML, but for escapes beyond 16 bits.
+    # JSON's simple values are valid TOML, except escapes of characters beyond 16 bits.
     return "".join(f"{key} = {json.dumps(it, ensure_ascii=False)}\n" for key, it in table.items())

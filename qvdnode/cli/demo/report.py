@@ -1,4 +1,4 @@
-"""What a demo tells: sentences for a person, or one JSON object a line for a program."""
+"""Writes a demo's progress: sentences for people, or one JSON object per line for programs."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from qvdnode.wire.plain_text import printable, printable_lines
 
 
 class Report:
-    """Tells the steps of a demo and how long each took."""
+    """Reports the steps of a demo and the duration of each."""
 
     def __init__(self, clock: Clock, *, as_json: bool) -> None:
         self._clock = clock
@@ -23,18 +23,18 @@ class Report:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the demo was asked for."""
+        """Seconds since the demo began."""
         return self._clock.monotonic_s() - self._began_s
 
     def doing(self, sentence: str) -> None:
-        """Something goes on."""
+        """Report what is being done."""
         if self._json:
             self.event("progress", text=sentence)
         else:
             self._show(f"[dim]{self.elapsed_s:7.2f} s  {escape(printable(sentence))}[/dim]")
 
     def done(self, step: str, sentence: str) -> None:
-        """A step is finished; its time counts from the end of the one before."""
+        """Report a finished step; its duration counts from the end of the step before."""
         now_s = self._clock.monotonic_s()
         self.steps[step] = round(now_s - self._step_s, 3)
         self._step_s = now_s
@@ -45,7 +45,7 @@ class Report:
             self._show(f"{self.elapsed_s:7.2f} s  {escape(printable(sentence))} {took}")
 
     def event(self, name: str, **fields: object) -> None:
-        """A fact for programs; people are not told."""
+        """Report a fact to programs; people do not see it."""
         if self._json:
             sys.stdout.write(json.dumps({"event": name, **fields}) + "\n")
             sys.stdout.flush()

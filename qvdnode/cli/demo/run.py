@@ -17,7 +17,7 @@ from typing import Final
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.demo.admin_token import working_token
 from qvdnode.cli.demo.farm import furnish
-from qvdnode.cli.demo.node import TIED, died, running_node
+from qvdnode.cli.demo.node import TIED, running_node, watch_for_exit
 from qvdnode.cli.demo.plan import LOOPBACK, DemoPlan
 from qvdnode.cli.demo.report import Report
 from qvdnode.cli.demo.screen import DemoScreen, must_be_usable, must_take_a_file, screen
@@ -50,7 +50,7 @@ async def run(plan: DemoPlan, report: Report, clock: Clock, display: str | None)
             Supervisor("demo") as tasks,
         ):
             report.done("node", f"Node serves on {LOOPBACK}:{said.client_port}")
-            _ = tasks.essential("node", died(plan, node))
+            _ = tasks.essential("node", watch_for_exit(plan, node))
             await _show(plan, report, clock, said, display)
             tasks.cancel()
     except BaseExceptionGroup as group:

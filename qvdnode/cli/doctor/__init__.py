@@ -1,1 +1,1 @@
-"""`qvdnode doctor`: what a host can do, and how to mend it."""
+"""`qvdnode doctor`: checks a host and says how to fix what it finds."""

@@ -1,4 +1,4 @@
-"""Judges the certificate that clients are shown; pure."""
+"""Checks the certificate that the node shows to clients; pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """The pair that a node would serve, and what clients may call the host."""
+    """The certificate and key that a node would serve, and the names of the host."""
 
     own: bool
-    """Whether the node makes it itself."""
+    """Whether the node issues the certificate itself."""
     found: FileFacts | None
-    """None when there is none yet, or none that can be read."""
+    """None if there is none yet, or it cannot be read."""
     names: Sequence[str]
     addresses: Sequence[Address]
     refusal: str | None = None
@@ -43,13 +43,13 @@ class CertificateFacts:
 
 
 def judge(facts: CertificateFacts, now: datetime) -> list[Finding]:
-    """All about the certificate."""
+    """Return all findings about the certificate."""
     found = facts.found
     if facts.refusal is not None:
-        mend = ANEW if facts.own else "Mend what tls.certificate and tls.key name."
-        return [error(SUBJECT, printable(facts.refusal), mend)]
+        fix = ANEW if facts.own else "Fix the files that tls.certificate and tls.key name."
+        return [error(SUBJECT, printable(facts.refusal), fix)]
     if facts.closed:
-        return [warning(SUBJECT, "Not looked at: another user's", "Run the doctor as root.")]
+        return [warning(SUBJECT, "Not checked: another user owns it", "Run the doctor as root.")]
     if found is None:
         return [ok(SUBJECT, "None yet; a node makes its own at its first start")]
     return [
@@ -62,25 +62,25 @@ def judge(facts: CertificateFacts, now: datetime) -> list[Finding]:
 
 
 def validity(found: FileFacts, now: datetime, *, own: bool) -> Finding:
-    """Whether clients take it for valid now, and for how long."""
+    """Whether it is valid now, and until when."""
     begin, end = found.pair.valid_from, found.pair.valid_until
-    mend = "Start the node again, which makes a new one." if own else "Install a new one."
+    fix = "Start the node again, which makes a new one." if own else "Install a new one."
     if now < begin:
         return error(SUBJECT, f"Valid only from {begin:%Y-%m-%d}", "Look at the host's clock.")
     if now >= end:
-        return error(SUBJECT, f"Expired on {end:%Y-%m-%d}", mend)
+        return error(SUBJECT, f"Expired on {end:%Y-%m-%d}", fix)
     if end - now < SOON:
         left = (end - now).days
-        return warning(SUBJECT, f"Expires on {end:%Y-%m-%d}, in {left} days", mend)
+        return warning(SUBJECT, f"Expires on {end:%Y-%m-%d}, in {left} days", fix)
     return ok(SUBJECT, f"{'Made by the node' if own else 'Yours'}, until {end:%Y-%m-%d}")
 
 
 def names(facts: CertificateFacts, found: FileFacts) -> Finding:
-    """Whether clients find the name or address in it by which they call the host."""
+    """Whether it has the names and addresses under which clients reach the host."""
     called = [*found.pair.names, *map(str, found.pair.addresses)]
     if not called:
-        mend = "Have one made with names."
-        return error(NAMES, "It has none, so that no client can check it", mend)
+        fix = "Get a certificate with names."
+        return error(NAMES, "It has none, so that no client can check it", fix)
     lacking = [one for one in facts.names if not _any_covers(called, one)]
     hosts = list(map(str, facts.addresses))
     reached = any(_any_covers(called, one) for one in hosts)
@@ -91,7 +91,7 @@ def names(facts: CertificateFacts, found: FileFacts) -> Finding:
         return warning(
             NAMES,
             f"It is for {shown}; this host is {printable(', '.join([*facts.names, *hosts]))}",
-            "Fine where clients reach it by such a name; else have one made for this host.",
+            "This works if clients use such a name; otherwise get a certificate for this host.",
         )
     if hosts and not reached:  # one will do: bridges and tunnels come and go
         lacking += hosts
@@ -106,7 +106,7 @@ def _any_covers(called: Sequence[str], name: str) -> bool:
 
 
 def covers(pattern: str, name: str) -> bool:
-    """Whether a name of a certificate stands for a host's; a short host name for its long one."""
+    """Whether a certificate's name matches a host name; a short host name may match a long one."""
     pattern, name = pattern.lower(), name.lower()
     if pattern.startswith("*."):
         return name.partition(".")[2] == pattern[2:]
@@ -114,7 +114,7 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def chain(found: FileFacts, *, own: bool) -> Finding:
-    """Whether clients can follow it from the node's certificate to an authority."""
+    """Whether the file has all certificates from the node's to an authority that clients trust."""
     pair = found.pair
     if pair.gap is not None:
         return error(
@@ -137,7 +137,7 @@ def chain(found: FileFacts, *, own: bool) -> Finding:
 
 
 def key_file(found: FileFacts) -> Finding:
-    """Whether the key is the node's secret; that it belongs to the certificate is known by now."""
+    """Whether only the node can read the key, which is known to match the certificate."""
     if found.key_mode & OTHERS:
         return warning(
             KEY,
@@ -148,7 +148,7 @@ def key_file(found: FileFacts) -> Finding:
 
 
 def key_kind(found: FileFacts, *, own: bool) -> Finding:
-    """Whether QVD's own clients take the keys of the chain."""
+    """Whether QVD's own clients accept the keys of the chain."""
     weak = [
         f"{printable(who)} ({bits} bits)" for who, bits in found.pair.keys if 0 < bits <= WEAK_BITS
     ]

@@ -27,7 +27,7 @@ def doctor_command(
     config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
 ) -> None:
-    """Say what this host can and cannot do, and how to mend it."""
+    """Check whether this host can run desktops, and say how to fix what it finds."""
     file = chosen(config)
     settings = load(file, os.environ)
     findings = [
@@ -47,5 +47,5 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         mark = f"[{COLOURS[finding.level]}]{finding.level:<8}[/]"
         console.print(f"{mark}{finding.subject:<18} {escape(finding.text)}", soft_wrap=True)
-        if finding.mend:
-            console.print(f"{'':27}[dim]{escape(finding.mend)}[/dim]", soft_wrap=True)
+        if finding.fix:
+            console.print(f"{'':27}[dim]{escape(finding.fix)}[/dim]", soft_wrap=True)

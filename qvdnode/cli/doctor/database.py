@@ -1,4 +1,4 @@
-"""Judges the PostgreSQL that a node would use; pure."""
+"""Checks the PostgreSQL that a node would use; pure."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,26 @@ class PostgresFacts:
     own: bool
     """Whether a DSN is set."""
     version: str | None
-    """None when there is none, or none that can be used."""
+    """None if there is none, or it cannot be used."""
     refusal: str | None = None
-    """What each host of the DSN said."""
+    """The error of each host of the DSN."""
     superuser: bool = False
-    """Whether the role of the DSN is one."""
+    """Whether the role of the DSN is a superuser."""
+    through: str = ""
+    """The node that runs the farm's database, if this host reaches it through that node."""
+    serves_farm: bool = False
+    """Whether other nodes use the embedded one."""
 
 
 def postgres(facts: PostgresFacts) -> Finding:
-    """Whether there is one, and whether the node may do more in it than it needs to."""
+    """Whether there is a PostgreSQL, and whether the node's role has more rights than needed."""
+    if facts.through or facts.serves_farm:
+        return warning(
+            SUBJECT,
+            f"Embedded in {facts.through or 'this node'}, and the whole farm uses it: without that"
+            " node no desktop can start",
+            "Where that matters, give the farm a database of its own (database.dsn).",
+        )
     if facts.superuser:
         return warning(
             SUBJECT,
@@ -36,6 +47,6 @@ def postgres(facts: PostgresFacts) -> Finding:
         return error(
             SUBJECT,
             f"No host of database.dsn can be written to: {facts.refusal}",
-            "Start the database, or mend database.dsn.",
+            "Start the database, or correct database.dsn.",
         )
     return error(SUBJECT, "The embedded one is not installed", "Run: make setup")

@@ -19,6 +19,7 @@ from qvdnode.daemon import announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.descriptors import needs
 from qvdnode.daemon.drivers import driver_table
+from qvdnode.daemon.peers import database_address, farm_files, has_others
 from qvdnode.db.hosts import server_facts
 from qvdnode.db.postgres_binaries import find_binaries
 from qvdnode.host import (
@@ -166,12 +167,17 @@ async def _programs() -> ProgramFacts:
 
 
 async def _postgres(config: Config) -> PostgresFacts:
-    if not config.database.dsn:
+    dsn, node = database_address(config, farm_files(config).member())
+    if node is not None:
+        through = f"node {node.node_id} at {node.host} port {node.port}"
+        return PostgresFacts(own=False, version=None, through=through)
+    if not dsn:
         with contextlib.suppress(FarmError):
-            return PostgresFacts(own=False, version=(await find_binaries(None)).version)
+            version = (await find_binaries(None)).version
+            return PostgresFacts(own=False, version=version, serves_farm=has_others(config))
         return PostgresFacts(own=False, version=None)
     try:
-        server = await server_facts(config.database)
+        server = await server_facts(replace(config.database, dsn=dsn))
         return PostgresFacts(own=True, version=server.version, superuser=server.superuser)
     except Unavailable as error:
         return PostgresFacts(own=True, version=None, refusal=str(error.__cause__))
@@ -188,8 +194,8 @@ async def _network(config: Config) -> NetworkFacts:
         if network.prefixlen > 0 and network.overlaps(config.network.subnet) and link != bridge
     ]
     said = await asyncio.to_thread(announcement.read, config.node.state_dir)
-    taken = set() if said is None else {said.client_port, said.admin_port}
-    listeners = (("clients", config.clients), ("admin", config.admin))
+    taken = set() if said is None else {said.client_port, said.admin_port, said.peer_port}
+    listeners = (("clients", config.clients), ("admin", config.admin), ("peer", config.peer))
     return NetworkFacts(
         rules_refusal=refusal,
         forwarding=await asyncio.to_thread(forwarding.enabled),
@@ -199,7 +205,9 @@ async def _network(config: Config) -> NetworkFacts:
         connections_guest=config.network.connections_max,
         guests=min(config.vm.id_slots, memory.total_mib // SMALLEST_DESKTOP_MIB),
         subnet_clash=clashes[0] if clashes else None,
-        resolvers=None if config.network.uplink is Uplink.NONE else await _resolvers(config),
+        resolvers=None
+        if config.network.uplink is Uplink.NONE
+        else await guest_resolvers(config.network),
         ports=[
             PortFacts(
                 section=section,
@@ -211,10 +219,6 @@ async def _network(config: Config) -> NetworkFacts:
             for section, listener in listeners
         ],
     )
-
-
-async def _resolvers(config: Config) -> list[str]:
-    return [str(address) for address in await guest_resolvers(config.network)]
 
 
 async def _rules_refusal() -> str | None:

@@ -1,11 +1,11 @@
-"""One line of `qvdnode doctor`."""
+"""A finding of `qvdnode doctor`, which is one line of its output."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -16,12 +16,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is so, and what to do about it."""
+    """A fact about the host, and how to fix it if it is a problem."""
 
     subject: str
     level: Level
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok(subject: str, text: str) -> Finding:
@@ -29,11 +29,11 @@ def ok(subject: str, text: str) -> Finding:
     return Finding(subject, Level.OK, text)
 
 
-def warning(subject: str, text: str, mend: str) -> Finding:
+def warning(subject: str, text: str, fix: str) -> Finding:
     """It will do."""
-    return Finding(subject, Level.WARNING, text, mend)
+    return Finding(subject, Level.WARNING, text, fix)
 
 
-def error(subject: str, text: str, mend: str) -> Finding:
-    """It will not do."""
-    return Finding(subject, Level.ERROR, text, mend)
+def error(subject: str, text: str, fix: str) -> Finding:
+    """Return a finding that keeps desktops from running."""
+    return Finding(subject, Level.ERROR, text, fix)

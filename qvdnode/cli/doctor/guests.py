@@ -213,7 +213,7 @@ def program(item: Program, version: str | None) -> Finding:
     """Whether it is installed."""
     if version is not None:
         return ok(item.name, f"Version {version}")
-    mend = f"Run: apt-get install {item.package}"
+    fix = f"Run: apt-get install {item.package}"
     if item.purpose is None:
-        return error(item.name, "It is not installed", mend)
-    return warning(item.name, f"It is not installed; a node does without, but {item.purpose}", mend)
+        return error(item.name, "It is not installed", fix)
+    return warning(item.name, f"It is not installed; a node does without, but {item.purpose}", fix)

@@ -1,4 +1,4 @@
-"""Judges the host itself: kernel, cgroups, memory, clock, devices; pure."""
+"""Checks the host itself: kernel, cgroups, memory, clock, devices; pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,15 +8,15 @@ from qvdnode.cli.doctor.finding import Finding, error, ok, warning
 from qvdnode.host.probes.system import Kvm, SystemFacts
 
 KERNEL_MIN: Final = (5, 19)
-"""Idmapped lowers of overlays came with it."""
+"""The first Linux with idmapped lower layers of overlayfs."""
 CONTROLLERS: Final = frozenset({"cpu", "memory", "pids"})
-"""What a flavour's limits are set with."""
+"""The controllers that set a flavour's limits."""
 MEMORY_MIN_MIB: Final = 2_048
 PLAUSIBLE_YEARS: Final = range(2024, 2100)
 
 
 def judge(facts: SystemFacts, now: datetime) -> list[Finding]:
-    """All about the host itself."""
+    """Return all findings about the host itself."""
     return [
         kernel(facts.release),
         control_groups(facts.cgroup_layout, facts.cgroup_controllers),
@@ -36,14 +36,14 @@ def kernel(release: str) -> Finding:
     major, _, rest = release.partition(".")
     minor = rest.partition(".")[0]
     if not (major.isdigit() and minor.isdigit()):
-        return warning("kernel", f"Linux {release} has a version of its own kind", "Check by hand.")
+        return warning("kernel", f"Linux {release} has an unknown version", "Check it by hand.")
     if (int(major), int(minor)) < KERNEL_MIN:
         return error("kernel", f"Linux {release} is too old", "Install Linux 5.19 or newer.")
     return ok("kernel", f"Linux {release}")
 
 
 def control_groups(layout: str, controllers: frozenset[str]) -> Finding:
-    """How controllers are mounted, and whether those are there that hold a desktop's limits."""
+    """How controllers are mounted, and whether those for a desktop's limits are present."""
     if layout == "none":
         return error("cgroups", "No controllers are mounted", "Mount cgroup2 at /sys/fs/cgroup.")
     if missing := CONTROLLERS - controllers:
@@ -62,39 +62,39 @@ def control_groups(layout: str, controllers: frozenset[str]) -> Finding:
 
 
 def open_files(limit: int, needed: int, least: int) -> Finding:
-    """How many files a node started from here could open; connections are files."""
-    mend = f"Set LimitNOFILE={needed} in the unit, or run: ulimit -n {needed}"
+    """Whether a node that is started here can open enough file descriptors."""
+    fix = f"Set LimitNOFILE={needed} in the unit, or run: ulimit -n {needed}"
     if limit < least:
-        return error("open files", f"{limit} at most, and a node needs {least}", mend)
+        return error("open files", f"{limit} at most, and a node needs {least}", fix)
     if limit < needed:
         text = (
             f"{limit} at most; this configuration needs {needed}, so ports take fewer connections"
         )
-        return warning("open files", text, mend)
+        return warning("open files", text, fix)
     return ok("open files", f"{limit} at most; {needed} are needed")
 
 
 def user_namespaces(allowed: int, *, nest: bool) -> Finding:
-    """Whether guests can have users of their own, in a namespace within another one."""
+    """Whether nested user namespaces work, which guests need."""
     if not nest:
         return error(
             "user namespaces",
-            "This host lets only its root make them, and each guest needs one within another",
+            "On this host only root can create them, and each guest needs a nested one",
             "Run: sysctl -w kernel.unprivileged_userns_clone=1",
         )
     if allowed > 0:
         return ok("user namespaces", f"Up to {allowed}")
     return error(
         "user namespaces",
-        "This host allows none",
+        "The host's limit is 0",
         "Run: sysctl -w user.max_user_namespaces=10000",
     )
 
 
 def kernel_limits(low: Sequence[str], *, settable: bool) -> Finding:
-    """Whether what the kernel counts for all desktops together is enough."""
+    """Whether the kernel limits that all desktops share are high enough."""
     if not low:
-        return ok("kernel limits", "What all desktops share is high enough")
+        return ok("kernel limits", "The limits that all desktops share are high enough")
     names = ", ".join(low)
     if settable:
         return ok(
@@ -109,22 +109,26 @@ def kernel_limits(low: Sequence[str], *, settable: bool) -> Finding:
 
 
 def memory(mib: int) -> Finding:
-    """How much there is for desktops."""
+    """Whether there is enough memory for desktops."""
     if mib >= MEMORY_MIN_MIB:
         return ok("memory", f"{mib} MiB")
     return warning("memory", f"{mib} MiB is enough for one or two desktops", "Add memory.")
 
 
 def swap(mib: int, *, zram: bool) -> Finding:
-    """Where idle desktops' memory can go."""
+    """Whether there is swap for the memory of idle desktops."""
     if mib > 0:
         return ok("swap", f"{mib} MiB")
-    mend = "Switch zram on, or add a swap file." if zram else "Add a swap file."
-    return warning("swap", "There is none: idle desktops keep all their memory", mend)
+    fix = "Add a swap file, or let the node make compressed swap in memory: memory.zram_pct = 100."
+    return warning(
+        "swap",
+        "There is none: desktops that nobody uses cannot hibernate and keep all their memory",
+        fix if zram else "Add a swap file.",
+    )
 
 
 def same_page_merging(*, running: bool | None) -> Finding:
-    """Whether equal pages of desktops are kept once."""
+    """Whether KSM merges equal memory pages of desktops."""
     if running is None:
         return warning("KSM", "This kernel cannot merge equal pages", "Use a kernel with KSM.")
     if running:
@@ -138,22 +142,22 @@ def kvm(found: Kvm) -> Finding:
         case Kvm.ANSWERS:
             return ok("KVM", "/dev/kvm answers")
         case Kvm.REFUSED:
-            return warning("KVM", "/dev/kvm is there but refuses", "Containers do not need it.")
+            return warning("KVM", "/dev/kvm exists but does not work", "Containers do not need it.")
         case Kvm.ABSENT:
             return ok("KVM", "Not there; containers do not need it")
 
 
 def docker(*, running: bool) -> Finding:
-    """Whether a Docker engine shares the host, whose firewall would matter."""
+    """Whether Docker runs on the host; its firewall rules can block guests."""
     if running:
-        return ok("Docker", "An engine runs beside us; see foreign firewalls")
-    return ok("Docker", "No engine runs")
+        return ok("Docker", "Runs on this host; see foreign firewalls")
+    return ok("Docker", "Does not run")
 
 
 def clock(now: datetime, *, synchronised: bool | None) -> Finding:
-    """Certificates and records need the right time."""
+    """Whether the clock is right, which certificates and records need."""
     if now.year not in PLAUSIBLE_YEARS:
-        return error("clock", f"It says {now:%Y-%m-%d}", "Set the clock: timedatectl set-ntp true")
+        return error("clock", f"Shows {now:%Y-%m-%d}", "Set the clock: timedatectl set-ntp true")
     if not synchronised:
         return warning(
             "clock",

@@ -7,6 +7,7 @@ from typing import Final
 from qvdnode.cli.doctor.finding import Finding, error, ok, warning
 from qvdnode.host.probes.ports import PortRefusal
 from qvdnode.model.plurals import verb
+from qvdnode.net.core.resolvers import Resolvers
 
 USUAL_CONNECTIONS: Final = 64
 """Of a desktop on average: a browser in use has hundreds, but most are not in use."""
@@ -48,7 +49,7 @@ class NetworkFacts:
     subnet_clash: str | None
     """Link whose route meets the guests' subnet, None when there is none."""
     ports: Sequence[PortFacts]
-    resolvers: Sequence[str] | None = None
+    resolvers: Resolvers | None = None
     """DNS servers that guests are given; None where guests reach nothing outside."""
 
 
@@ -123,12 +124,13 @@ def subnet(clash: str | None) -> Finding:
     )  # fmt: skip
 
 
-def resolvers(usable: Sequence[str] | None) -> Finding:
+def resolvers(usable: Resolvers | None) -> Finding:
     """Whether desktops can resolve names."""
     if usable is None:
         return ok("resolvers", "Desktops have no uplink and need none")
-    if usable:
-        return ok("resolvers", f"Desktops get {', '.join(usable)}")
+    if usable.servers:
+        search = f", and look names up in {', '.join(usable.search)}" if usable.search else ""
+        return ok("resolvers", f"Desktops get {', '.join(map(str, usable.servers))}{search}")
     return warning(
         "resolvers",
         "Desktops resolve no names: the host's resolver is on the host itself, or has no IPv4",
@@ -145,9 +147,9 @@ def port(facts: PortFacts) -> Finding:
         return ok(subject, "Our node listens there")
     if facts.refusal is None:
         return ok(subject, "Free")
-    mend = (
+    fix = (
         f"Set {facts.section}.address to an address of this host."
         if facts.refusal.of_address
         else f"Set another {facts.section}.port."
     )
-    return error(subject, f"{facts.address}:{facts.port}: {facts.refusal.text}", mend)
+    return error(subject, f"{facts.address}:{facts.port}: {facts.refusal.text}", fix)

@@ -1,4 +1,4 @@
-"""Asks the person at the terminal; before something is lost, nobody there means --yes is needed."""
+"""Asks for confirmation at the terminal; a script has to pass --yes instead."""
 
 import sys
 from typing import Annotated, Final
@@ -17,7 +17,8 @@ NO: Final = frozenset({"", "n", "no"})
 def confirmed(question: str) -> bool:
     """Whether the answer is yes; raises Abort when nobody answers.
 
-    ApiCall on stderr to the last sign: typer's own puts a blank on stdout, into what is asked for.
+    The question goes to stderr completely. typer's own question writes a blank to stdout, which
+    would get into the command's output.
     """
     while True:
         typer.echo(f"{printable_lines(question)} [y/N]: ", err=True, nl=False)
@@ -31,7 +32,7 @@ def confirmed(question: str) -> bool:
 
 
 def ask_first(question: str, *, yes: bool) -> None:
-    """Return if the answer is yes; end the command if it is no, or if nobody answers."""
+    """Return if the answer is yes; end the command if it is no or nobody answers."""
     if yes:
         return
     try:

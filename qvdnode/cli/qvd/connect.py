@@ -27,7 +27,7 @@ from qvdnode.client import pins
 from qvdnode.client.connect import Account, Client, Wishes
 from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.core.certificate_refusal import Untrusted
-from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.nx_proxy import StreamEnd
 from qvdnode.client.pins import PinStore
 from qvdnode.client.signals import run_to_signal
 from qvdnode.client.target import Target, parse_target
@@ -79,8 +79,8 @@ CONNECT_EXAMPLES: Final = examples(
     "qvd connect desktops.example.org --user alice --link adsl --geometry 1280x800",
 )
 SAID: Final = {
-    Ending.CLOSED: "The session ended: the desktop was stopped, left or opened from elsewhere.",
-    Ending.LEFT: "The window was closed; the desktop runs on.",
+    StreamEnd.CLOSED: "The session ended: the desktop was stopped, left or opened from elsewhere.",
+    StreamEnd.LEFT: "The window was closed; the desktop runs on.",
 }
 
 ELSEWHERE: Final = "The session ended: the desktop was opened from elsewhere."
@@ -143,7 +143,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     account = _account(host, user, Wanted(pin, insecure, ca), password_file)
     shown = Client(account, wishes, Line(), SystemClock(), random.Random())
     ending = run_to_signal(shown.run(Backoff(give_up_s=reconnect_for)))
-    if ending is Ending.DROPPED:
+    if ending is StreamEnd.DROPPED:
         raise Unavailable("The link dropped; the desktop runs on. Connect again to see it.")
     if ending is not None:
         _tell_end(ending, shown.end)
@@ -151,7 +151,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-def _tell_end(ending: Ending, end: SessionEnd | None) -> None:
+def _tell_end(ending: StreamEnd, end: SessionEnd | None) -> None:
     """Say why the session ended; raises GuestFailed where nobody wanted that."""
     if end is None:
         tell(SAID[ending])
@@ -162,7 +162,7 @@ def _tell_end(ending: Ending, end: SessionEnd | None) -> None:
     elif end.viewer:
         tell(ELSEWHERE)
     else:
-        tell(SAID[Ending.LEFT])
+        tell(SAID[StreamEnd.LEFT])
 
 
 class Line:

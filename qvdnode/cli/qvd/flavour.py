@@ -65,8 +65,31 @@ FIELDS: Final[dict[str, Any]] = {
         str | None, typer.Option(help="Language of a desktop, such as es_ES.UTF-8.")
     ],
     "timezone": Annotated[str | None, typer.Option(help="Such as Europe/Madrid.")],
+    "hibernate_after_s": Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="S",
+            help="Seconds without a user until it may hibernate; 0: never.",
+        ),
+    ],
     "egress": Annotated[
         bool | None, typer.Option("--egress/--no-egress", help="May desktops reach the world?")
+    ],
+    "idle_minutes": Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="N",
+            help="Disconnect after so many minutes without a key or the pointer; 0 for never.",
+        ),
+    ],
+    "nesting": Annotated[
+        bool | None,
+        typer.Option(
+            "--nesting/--no-nesting",
+            help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
+        ),
     ],
 }
 """Of a flavour, as REST names them."""

@@ -19,7 +19,7 @@ from qvdnode.cli.answer_tables import (
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient, image_path
 from qvdnode.cli.examples import examples
-from qvdnode.cli.image_tar import size_of, tar_of
+from qvdnode.cli.image_tar import require_session, size_of, tar_of
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
@@ -68,6 +68,7 @@ def show(image: Image, *, as_json: JsonFlag = False) -> None:
     epilog=examples(
         "qvd image import icewm ./icewm.tar --note 'security updates of May'",
         "qvd image import icewm ./rootfs",
+        "qvd image import debian ./debian-13.tar.zst --add-session",
     ),
 )
 def import_image(
@@ -75,6 +76,12 @@ def import_image(
     path: Annotated[Path, typer.Argument(help="A tar file, or a folder with a root file system.")],
     *,
     note: Annotated[str, typer.Option(help="What to remember about this version.")] = "",
+    add_session: Annotated[
+        bool,
+        typer.Option(
+            "--add-session", help="Put the node's session script into a system that has none."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Bring a root file system in as a new version, with owners, xattrs and capabilities."""
@@ -91,10 +98,13 @@ def import_image(
         task = bar.add_task(f"importing {image}", total=total)
 
         async def work(api: ApiClient) -> Json:
+            content = tar_of(path)
+            await require_session(path, add=add_session)
             return await api.import_image(
                 image,
-                tar_of(path),
+                content,
                 note=note,
+                add_session=add_session,
                 progress=lambda taken: bar.update(task, completed=taken),
             )
 

@@ -5,12 +5,21 @@ from typing import Annotated, Final
 import typer
 
 from qvdnode.cli import name_lookup
-from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, show_fields, show_rows
+from qvdnode.cli.answer_tables import (
+    Column,
+    JsonFlag,
+    LimitOption,
+    show_fields,
+    show_rows,
+    tell,
+)
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
+from qvdnode.cli.number_options import whole
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.cli.qvd.node_memory import show_memory
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
 
@@ -20,35 +29,95 @@ COLUMNS: Final = (
     Column("ADDRESS", "address"),
     Column("STATE", "state"),
     Column("ALIVE", "alive"),
-    Column("DRIVERS", "drivers"),
-    Column("SINCE", "joined_at"),
+    Column("DRIVERS", "drivers", spare=True),
+    Column("HERE", "here"),
+    Column("REACHED", "reached"),
+    Column("AGE", "age_s", spare=True),
+    Column("DATABASE", "runs_database", spare=True),
+    Column("SINCE", "joined_at", spare=True),
+    Column("REASON", "reason", wraps=True),
 )
+SINGLE_POINT: Final = (
+    "The farm's database is embedded in node {name}: without that node no desktop can start."
+)
+Node = Annotated[str, typer.Argument(help="Name or number of the node.")]
 
 
 @app.command("list", epilog=examples("qvd node list", "qvd node list --json"))
 def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
-    """List all nodes of the farm."""
-    show_rows(with_api(lambda api: api.items("/nodes", limit=limit)), COLUMNS, json=as_json)
+    """List all nodes of the farm, as the node that you are logged in to sees them."""
+    nodes = with_api(lambda api: api.items("/nodes", limit=limit))
+    show_rows(nodes, COLUMNS, json=as_json)
+    database = [node for node in nodes if node.get("runs_database")]
+    if len(nodes) > 1 and database and not as_json:
+        tell(SINGLE_POINT.format(name=database[0]["name"]))
 
 
-@app.command(epilog=examples("qvd node show", "qvd node show --json"))
-def show(*, as_json: JsonFlag = False) -> None:
-    """Show the node you are logged in to: what it is, carries and can carry."""
-    show_fields(with_api(lambda api: api.get("/node")), json=as_json)
+@app.command(epilog=examples("qvd node show", "qvd node show desk2 --json"))
+def show(
+    node: Annotated[str | None, typer.Argument(help="Name or number of another node.")] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the node you are logged in to: what it is, carries and can carry; or another one."""
+    if node is None:
+        show_fields(with_api(lambda api: api.get("/node")), json=as_json)
+    else:
+        show_fields(with_api(lambda api: _call(api, "GET", node)), json=as_json)
+
+
+@app.command(
+    epilog=examples(
+        "qvd node invite", "qvd node invite --name desk2 --life-s 600", "qvd node invite --json"
+    )
+)
+def invite(
+    name: Annotated[
+        str | None, typer.Option("--name", help="Let only a host of this name join.")
+    ] = None,
+    life: Annotated[
+        int | None,
+        typer.Option("--life-s", parser=whole(60), metavar="SECONDS", help="Good for so long."),
+    ] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Invite one host: prints what to type on it. The token is good once and for a short time."""
+    body = {"name": name, "life_s": life}
+    made = with_api(lambda api: api.call("POST", "/nodes/invite", body))
+    if as_json:
+        show_fields(made, json=True)
+        return
+    tell(f"On the new host, as root, before {made['expires_at']}:")
+    tell(str(made["command"]))
+
+
+@app.command(epilog=examples("qvd node remove desk2", "qvd node remove desk2 --yes"))
+def remove(node: Node, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
+    """Remove a node that does not serve: the others refuse it from then on."""
+    ask_first(f"Remove node {node} from the farm? Its homes stay on its host.", yes=yes)
+    with_api(lambda api: _call(api, "DELETE", node))
+    tell(f"Node {node} is removed.", json=as_json)
+
+
+@app.command(epilog=examples("qvd node memory", "qvd node memory --json"))
+def memory(*, as_json: JsonFlag = False) -> None:
+    """Show where the memory of the node's host went, per desktop, and what was done about it."""
+    show_memory(with_api(lambda api: api.get("/node/memory")), json=as_json)
 
 
 @app.command(epilog=examples("qvd node fence desk2", "qvd node fence desk2 --yes"))
 def fence(
-    node: Annotated[str, typer.Argument(help="Name or number of the node.")],
+    node: Node,
     *,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Give up a node that is gone for good: what it ran may be started elsewhere."""
     ask_first(f"Is the host of {node} surely off, and shall its desktops be given up?", yes=yes)
-    show_fields(with_api(lambda api: _fence(api, node)), json=as_json)
+    show_fields(with_api(lambda api: _call(api, "POST", node, "/fence")), json=as_json)
 
 
-async def _fence(api: ApiClient, node: str) -> Json:
+async def _call(api: ApiClient, method: str, node: str, path: str = "") -> Json:
     number = await name_lookup.node_id(api, node)
-    return await api.call("POST", f"/nodes/{number}/fence")
+    return await api.call(method, f"/nodes/{number}{path}")

@@ -19,6 +19,7 @@ from qvdnode.daemon.config import Config
 from qvdnode.daemon.first_token import ensure_working_token
 from qvdnode.daemon.load import load
 from qvdnode.daemon.opening import open_database
+from qvdnode.daemon.peers import database_address, farm_files, forget_other_farm
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.backup import backup
@@ -146,6 +147,7 @@ def _restore_database(source: Path, config: Path | None, *, force: bool, identit
         with StateLock(settings.node.state_dir):
             async with open_database(settings, clock, visiting=True) as db:
                 _report("restored", await restore(db, source, force=force), source)
+                await forget_other_farm(settings, db)
                 operators = Operators(ApiTokens(db), clock, settings.auth)
                 token = await ensure_working_token(operators, settings.node.state_dir)
                 typer.echo(f"admin token    kept in {token}, for root alone")
@@ -168,7 +170,8 @@ def _run(config: Path | None, work: Callable[[Config, Clock], Awaitable[None]]) 
 def _refuse_nothing(config: Config) -> None:
     """Raise NotFound where no node ever was: an empty backup would look like a good one."""
     data = config.node.state_dir / "pg" / "data"
-    if not config.database.dsn and not data.is_dir():
+    dsn, node = database_address(config, farm_files(config).member())
+    if not dsn and node is None and not data.is_dir():
         raise NotFound(f"There is no database in {data}; name the node's file with --config.")
 
 

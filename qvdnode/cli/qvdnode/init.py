@@ -31,6 +31,10 @@ TEMPLATE: Final = """\
 [admin]
 # port = 8444
 
+[peer]
+# The port for other nodes of a farm; `qvd node invite` and `qvdnode join` make one.
+# port = 8445
+
 [database]
 # One node needs nothing here: it runs a PostgreSQL of its own. A farm names its servers:
 # dsn = "postgresql://qvdnode:SECRET@db1:5432,db2:5432/qvdnode"
@@ -43,18 +47,23 @@ def init_command(
     ] = DEFAULT,
 ) -> None:
     """Make configuration, state folder, certificate, database and the first admin token."""
-    try:
-        if not config.exists():
-            _write_for_root_alone(config)
-            typer.echo(f"configuration  {config} (new)")
-    except OSError as error:
-        raise HostFailed(f"{config} cannot be written: {error.strerror}") from error
+    ensure_config(config)
     made = asyncio.run(initialise(load(config, os.environ), SystemClock()))
     typer.echo(f"certificate    {made.fingerprint}")
     typer.echo(f"database       schema version {made.schema_version}")
     typer.echo(f"admin token    {made.token_file.read_text().strip()}")
     typer.echo(f"               kept in {made.token_file}, for root alone")
     typer.echo(f"next           qvdnode serve --config {config}")
+
+
+def ensure_config(config: Path) -> None:
+    """Write a configuration of comments if there is none, and tell; raises HostFailed."""
+    try:
+        if not config.exists():
+            _write_for_root_alone(config)
+            typer.echo(f"configuration  {config} (new)")
+    except OSError as error:
+        raise HostFailed(f"{config} cannot be written: {error.strerror}") from error
 
 
 def _write_for_root_alone(config: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from qvdnode.cli.demo import command as demo_command
 from qvdnode.cli.doctor import command as doctor_command
 from qvdnode.cli.program import program
-from qvdnode.cli.qvdnode import backup, image, init, purge, serve
+from qvdnode.cli.qvdnode import backup, image, init, join, purge, serve
 
 UMASK: Final = 0o022
 """Guests and helpers with accounts of their own read much of what root makes here. What is not for
@@ -16,6 +16,7 @@ app = program("qvdnode", "A node of a Linux virtual desktop farm.")
 for name, command, epilog in (
     ("serve", serve.serve_command, serve.EXAMPLES),
     ("init", init.init_command, init.EXAMPLES),
+    ("join", join.join_command, join.EXAMPLES),
     ("demo", demo_command.demo_command, demo_command.EXAMPLES),
     ("doctor", doctor_command.doctor_command, doctor_command.EXAMPLES),
     ("backup", backup.backup_command, backup.BACKUP_EXAMPLES),

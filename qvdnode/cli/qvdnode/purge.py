@@ -33,8 +33,8 @@ EXAMPLES: Final = examples(
 MARKS: Final = frozenset({"node.lock", "images", "demo"})
 """A folder with none of these was never anybody's state folder."""
 OURS: Final = (
-    "admin.token", "demo", "homes", "images", "lxc", "node.json", "node.lock", "past-starts", "pg",
-    "run", "state", "tls", "vms", "node.toml", "*.log", "build-*", "image-*",
+    "admin.token", "demo", "farm", "homes", "images", "lxc", "node.json", "node.lock",
+    "past-starts", "pg", "run", "state", "tls", "vms", "node.toml", "*.log", "build-*", "image-*",
 )  # fmt: skip
 """All that nodes, demos and tests put right into theirs; anything else belongs to somebody."""
 
@@ -55,7 +55,7 @@ def purge_command(
         raise Forbidden("Purge removes what root made: run it as root.")
     removed = False
     for folder in state_dir:
-        if not folder.is_dir():
+        if not os.path.lexists(folder):  # not by following a link that may be somebody else's
             typer.echo(f"nothing to remove at {folder}")
             continue
         asyncio.run(_purge(without_links(folder), yes=yes))

@@ -16,7 +16,7 @@ class Backoff:
     give_up_s: float = 600.0
     """How long after the drop the client stops trying; 0 never tries."""
     settled_s: float = 20.0
-    """A stream that lasted so long has mended the link: the next drop is a new one."""
+    """After a stream of this length the link counts as good again: the next drop is a new one."""
 
     def __post_init__(self) -> None:
         """Refuse what would never wait or never grow."""

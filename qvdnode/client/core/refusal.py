@@ -30,7 +30,7 @@ KINDS: Final[dict[int, type[FarmError]]] = {
 SENTENCE_BYTES: Final = 1_000
 """Of an answer's body, for a person; a hostile server may send millions."""
 PERMANENT: Final = (Forbidden, Invalid, NotFound, Unauthenticated)
-"""Errors that dialling again cannot mend."""
+"""Errors that another attempt to connect cannot solve."""
 
 
 def error_of(answer: Answered) -> FarmError:

@@ -7,6 +7,8 @@ from typing import Final
 
 from qvdnode.model.errors import BadImage
 
+DEVICES: Final = "dev"
+"""The folder of a root that nothing is taken from."""
 IDS_OF_A_GUEST: Final = 65_536
 NAME_MAX: Final = 255
 PATH_MAX: Final = 4_095
@@ -58,15 +60,20 @@ class Tally:
     space_bytes: int = 0
     """What it may take of the disk: many small files are little content and much space."""
     seen: set[str] = field(default_factory=set)
-    """As text, which takes a third of what the parts would."""
+    """Folders that have an entry. As text, which takes a third of what the parts would."""
     implied: set[str] = field(default_factory=set)
     """Folders that are made for what is in them, without an entry of their own so far."""
 
-    def take(self, entry: Entry) -> tuple[str, ...]:
-        """Count one entry and give its path in parts, () for the root; raises BadImage."""
+    def take(self, entry: Entry) -> tuple[str, ...] | None:
+        """Count one entry and give its path in parts, () for the root; raises BadImage.
+
+        None for what lies in /dev: a guest gets its devices from the driver.
+        """
         path = clean_path(entry.name)
-        _check_kind(entry)
-        made = 1 + self._imply(path)
+        left_out = len(path) > 1 and path[0] == DEVICES
+        if not left_out:
+            _check_kind(entry)
+        made = 1 if left_out else 1 + self._imply(path)
         content = entry.size if entry.kind is EntryKind.FILE else 0
         self.entries += made
         self.size_bytes += content
@@ -77,10 +84,10 @@ class Tally:
             )
         if self.size_bytes > self.max_bytes:
             raise BadImage(f"more than {self.max_bytes // _MIB} MiB (image.import_max_mib)")
-        whole = "/".join(path)
-        if whole in self.seen and entry.kind is not EntryKind.FOLDER:
-            raise BadImage(f"{entry.name!r} is there twice")
-        self.seen.add(whole)
+        if left_out:
+            return None
+        if entry.kind is EntryKind.FOLDER:
+            self.seen.add("/".join(path))
         return path
 
     def _imply(self, path: tuple[str, ...]) -> int:

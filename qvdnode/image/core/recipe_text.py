@@ -1,4 +1,4 @@
-"""Reads a recipe's file: what an image is made of, in TOML; pure.
+"""Parses a recipe, the TOML file that says what an image contains; pure.
 
 docs/desktops.md explains the keys. A file holds only the differences from its base.
 """
@@ -23,7 +23,7 @@ Packages = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Packages, and those that a language needs besides, by language or by locale."""
+    """Packages, and additional packages for each language or locale."""
 
     packages: Packages = ()
     languages: Mapping[str, Packages] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class RecipeText:
     files: Mapping[str, FileText] = field(default_factory=dict)
     """Path in the image, without a leading slash -> file."""
     commands: tuple[str, ...] = ()
-    """Shell commands run in the image when all else is in place."""
+    """Shell commands that run in the image after everything else is installed."""
     session: str | None = None
     """The command of the desktop."""
     window_manager: str | None = None
@@ -76,7 +76,7 @@ class _Refused(Exception):
 
 
 def parse(text: str, where: str) -> RecipeText:
-    """The recipe in `text`; raises Invalid, naming `where` and the line of what is wrong."""
+    """Parse a recipe; raises Invalid with `where` and the line of the error."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

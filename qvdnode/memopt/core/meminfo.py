@@ -1,6 +1,6 @@
 """Reads the kernel's tables of memory. Pure: text in, numbers out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 KIB_PER_MIB = 1024
 
@@ -13,6 +13,18 @@ class HostMemory:
     available_mib: int
     """What could be given to a program without swapping, by the kernel's own estimate."""
     swap_free_mib: int
+    swap_total_mib: int = 0
+    cached_mib: int = 0
+    """Files in memory."""
+
+    def within(self, limit_mib: int, used_mib: int) -> "HostMemory":
+        """The share of a node that may use `limit_mib` of it, and uses `used_mib`."""
+        left_mib = max(limit_mib - used_mib, 0)
+        return replace(
+            self,
+            total_mib=min(self.total_mib, limit_mib),
+            available_mib=min(self.available_mib, left_mib),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,8 @@ def parse_meminfo(text: str) -> HostMemory:
         total_mib=kib["MemTotal"] // KIB_PER_MIB,
         available_mib=kib["MemAvailable"] // KIB_PER_MIB,
         swap_free_mib=kib.get("SwapFree", 0) // KIB_PER_MIB,
+        swap_total_mib=kib.get("SwapTotal", 0) // KIB_PER_MIB,
+        cached_mib=kib.get("Cached", 0) // KIB_PER_MIB,
     )
 
 

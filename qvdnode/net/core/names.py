@@ -17,11 +17,11 @@ MAX_NAME: Final = 15
 """What Linux allows for the name of a network link."""
 BRIDGE_MAC_START: Final = 0x06
 GUEST_MAC_START: Final = 0x02
-"""Both are locally administered; different, so that no guest is ever given the bridge's address."""
+"""Both mark locally administered addresses; they differ, so no guest gets the bridge's address."""
 
 
 def base36(number: int) -> str:
-    """A number that is not negative, in base 36."""
+    """Write a number that is not negative in base 36."""
     text = ""
     while True:
         number, digit = divmod(number, 36)
@@ -36,12 +36,12 @@ def link_name(prefix: str, vm_id: VmId) -> str:
 
 
 def link_pattern(prefix: str) -> str:
-    """How the rules name all links of an instance, with the wildcard of nftables."""
+    """Pattern of nftables that matches all guest links of an instance."""
     return f"{prefix}{LINK_MARK}*"
 
 
 def is_guest_link(prefix: str, name: str) -> bool:
-    """Whether a link bears a name that only guests of this instance have."""
+    """Whether the name is that of a guest link of this instance."""
     return re.fullmatch(re.escape(prefix + LINK_MARK) + "[0-9A-Z]{1,6}", name) is not None
 
 
@@ -56,7 +56,7 @@ def table_name(prefix: str) -> str:
 
 
 def guest_mac(prefix: str, vm_id: VmId) -> str:
-    """A VM's MAC address: the same at every start, and of no other VM of the instance."""
+    """A VM's MAC address: the same at every start, and unique in the instance."""
     return _mac(
         bytes([GUEST_MAC_START, zlib.crc32(prefix.encode()) & 0xFF]) + vm_id.to_bytes(4, "big")
     )

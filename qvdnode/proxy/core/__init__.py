@@ -1,1 +1,1 @@
-"""What the relay decides, pure."""
+"""The relay's decisions, pure."""

@@ -1,4 +1,4 @@
-"""How one relayed stream lives: one table, no I/O.
+"""The states of a relayed stream: one table, no I/O.
 
 Rule 1: every change of the state is a row of TRANSITIONS; an event that is not there changes
 nothing.
@@ -10,23 +10,23 @@ from typing import Final
 
 
 class RelayState(StrEnum):
-    """How far the stream has come."""
+    """The state of a stream."""
 
     GREETING = auto()
-    """The client has still to send its whole NX greeting."""
+    """The client has not yet sent its complete NX greeting."""
     DIALLING = auto()
     """The guest is being dialled; the client's bytes wait."""
     COPYING = auto()
-    """Bytes go both ways."""
+    """Bytes are copied in both directions."""
     CLIENT_DONE = auto()
-    """The client sends no more; what the guest still says is delivered."""
+    """The client has closed its side; the guest's last bytes are delivered."""
     GUEST_DONE = auto()
-    """The guest sends no more; what it said is being delivered."""
+    """The guest has closed its side; its last bytes are delivered."""
     ENDED = auto()
 
 
 class RelayEvent(StrEnum):
-    """What can happen to it."""
+    """An event of a stream."""
 
     GREETED = auto()
     BAD_GREETING = auto()
@@ -38,7 +38,7 @@ class RelayEvent(StrEnum):
     GUEST_LOST = auto()
     EVICTED = auto()
     TIME_UP = auto()
-    """The limit of the state has passed: greeting, dialling or delivering the rest."""
+    """The time limit of the state is over: greeting, dialling or delivering the last bytes."""
 
 
 S = RelayState
@@ -59,6 +59,7 @@ TRANSITIONS: Final[dict[RelayState, dict[RelayEvent, RelayState]]] = {
         E.DIALLED: S.COPYING,
         E.DIAL_FAILED: S.ENDED,
         E.CLIENT_EOF: S.ENDED,
+        E.GUEST_EOF: S.ENDED,
         E.TIME_UP: S.ENDED,
     },
     S.COPYING: {**_ANY_TIME, E.CLIENT_EOF: S.CLIENT_DONE, E.GUEST_EOF: S.GUEST_DONE},
@@ -75,6 +76,7 @@ REASONS: Final[dict[RelayState, dict[RelayEvent, str]]] = {
     S.DIALLING: {
         E.DIAL_FAILED: "the desktop's display could not be reached",
         E.TIME_UP: "the desktop's display did not answer in time",
+        E.GUEST_EOF: "the desktop closed its display",
     },
     S.GUEST_DONE: {
         E.CLIENT_EOF: "the desktop closed its display",
@@ -83,7 +85,7 @@ REASONS: Final[dict[RelayState, dict[RelayEvent, str]]] = {
         E.TIME_UP: "the desktop closed its display",
     },
 }
-"""Where the state says more about the cause than the event alone."""
+"""Reasons that depend on the state and the event."""
 
 REASON_OF: Final[dict[RelayEvent, str]] = {
     E.CLIENT_EOF: "the client disconnected",
@@ -96,10 +98,10 @@ REASON_OF: Final[dict[RelayEvent, str]] = {
 
 
 def step(state: RelayState, event: RelayEvent) -> RelayState | None:
-    """The next state, or None when the event means nothing any more."""
+    """Return the next state, or None when the event changes nothing."""
     return TRANSITIONS[state].get(event)
 
 
 def reason(state: RelayState, event: RelayEvent) -> str:
-    """Why a stream that was in `state` ended by `event`, for the session's record."""
+    """Return why a stream in `state` ended by `event`, for the session's record."""
     return REASONS.get(state, {}).get(event) or REASON_OF[event]

@@ -1,7 +1,7 @@
 """Session entries that wait to be written: in order, bounded, each end behind its beginning. Pure.
 
 Rule 1: an end is written only to the row of its beginning. If that was dropped or refused, the end
-is nobody's and is skipped.
+is skipped.
 Rule 2: what does not fit is dropped, never what waits already. The row of an end that was dropped
 stays open; the next start of the node closes it.
 """

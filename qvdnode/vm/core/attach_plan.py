@@ -15,6 +15,8 @@ class Move(StrEnum):
     WAIT = "wait"
     START = "start"
     """Start the VM."""
+    WAKE = "wake"
+    """Thaw the guest."""
     START_DISPLAY = "start_display"
     """Start the display of a prepared guest."""
     EVICT = "evict"
@@ -35,6 +37,14 @@ BY_DISPLAY: Final = {
 """Where the display does not listen; in every other state its log brings the next one."""
 
 
+BY_GUEST: Final = {
+    VmState.STOPPED: Move.START,
+    VmState.FAILED: Move.START,
+    VmState.HIBERNATED: Move.WAKE,
+}
+"""Where the guest does not run; one that comes up or ends is waited for."""
+
+
 def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, fits: bool) -> Move:
     """The next move while somebody waits.
 
@@ -42,10 +52,8 @@ def next_move(vm: VmState, display: DisplayState, *, seated: bool, busy: bool, f
     dismissed. `fits`: it has the parameters of the client that waits, and nobody can have dialled
     it since.
     """
-    if vm in {VmState.STOPPED, VmState.FAILED}:
-        return Move.START
     if vm is not VmState.RUNNING:
-        return Move.WAIT
+        return BY_GUEST.get(vm, Move.WAIT)
     if seated:
         return Move.EVICT
     if busy:

@@ -1,8 +1,7 @@
 """The core of one VM: takes one message, changes its state, returns effects. Pure.
 
-It joins the guest's table (lifecycle.py), its display (display_machine.py) and whoever wants
-something of the VM (clients.py). `handle` is the only way in; qvdnode/vm/__init__.py tells what is
-around it.
+It joins the guest's table (lifecycle.py), its display (display_machine.py) and the open requests
+(clients.py). Only `handle` changes the state; qvdnode/vm/__init__.py describes the package.
 """
 
 # long: the one writer of a VM's state reads as a whole; its parts have files of their own
@@ -16,7 +15,7 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Conflict, FarmError, GuestFailed, TimedOut
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.model.vm_state import UP, DisplayState, VmState
 from qvdnode.vm.core import effects as e
 from qvdnode.vm.core import lifecycle, sentences
 from qvdnode.vm.core import messages as m
@@ -72,7 +71,7 @@ class Desktop:
     params: DisplayParams = field(default_factory=DisplayParams)
     """Display parameters of the client that waits or was attached last."""
     error: FarmError | None = None
-    """Why the last start failed, or why the desktop ended when nobody wanted it to."""
+    """Why the last start failed, or why the desktop ended unexpectedly."""
     end_reason: str | None = None
     """Why the last guest ended or ends; None while one is wanted."""
     place: int | None = None
@@ -86,8 +85,8 @@ class Desktop:
     display: Display | None = None
     clients: Clients = field(default_factory=Clients)
     timers: Timers = field(default_factory=Timers)
-    brought_up: bool = False
-    """Whether this process started the guest; otherwise it was adopted."""
+    unused_since: datetime | None = None
+    """Since when the guest is up, its display suspended, and nobody wants anything of it."""
     begun_s: float = 0.0
     launched_s: float = 0.0
     last_event: GuestEvent = GuestEvent.START_ASKED
@@ -108,11 +107,12 @@ class Desktop:
         self._now, self._out = now, []
         self._take(message)
         self._advance()
+        self._note_use()
         return self._out
 
     @property
     def idle(self) -> bool:
-        """Whether the VM is at rest and nobody waits for anything."""
+        """Whether the VM is stopped or failed, all is written, and no request is open."""
         return self.state in AT_REST and self.written == self.writes and self.clients.idle
 
     @property
@@ -143,7 +143,8 @@ class Desktop:
                 self._do(left := self.clients.leave(client))
                 self._invalidate_display(left)
             case m.StartAsked(request=request, order=order):
-                if self.state is VmState.RUNNING:
+                if self.state in UP:
+                    self._wake()
                     self._do([e.Answer(request)])
                 else:
                     self.order = order
@@ -154,6 +155,9 @@ class Desktop:
                 was_seated = self.clients.seated is not None
                 self._evict("disconnected by an administrator")
                 self._do([e.Answer(request, was_seated)])
+            case m.HibernateAsked(request=request):
+                may = self.unused_since is not None
+                self._do([e.Answer(request, may and self._step(GuestEvent.HIBERNATE_ASKED))])
             case m.DiskFilled(reason=reason, at_once=at_once):
                 event = GuestEvent.FILLED_DISK if at_once else GuestEvent.FILLS_DISK
                 self._step(event, GuestFailed(reason, step="disk"))
@@ -175,7 +179,7 @@ class Desktop:
             case _:
                 assert_never(message)
 
-    def _take_of_guest(self, message: m.OfGuest) -> None:
+    def _take_of_guest(self, message: m.OfGuest) -> None:  # noqa: C901, PLR0912 - as above
         match message:
             case m.Queued(place=place):
                 self.place = place
@@ -194,6 +198,9 @@ class Desktop:
                 self._bring_up_failed(error)
             case m.GuestExited():
                 self._exited()
+            case m.FreezeFailed(error=error):
+                self._log(Level.WARNING, "not_hibernated", because=str(error))
+                self._step(GuestEvent.FREEZE_FAILED)
             case m.NothingLeft():
                 self._step(GuestEvent.NOTHING_LEFT)
             case m.Cleaned():
@@ -263,7 +270,7 @@ class Desktop:
         self._step(GuestEvent.STOP_ASKED)
 
     def _refuse(self, error: FarmError) -> None:
-        # Whoever waits hears of it once what was begun is undone, or after the limit.
+        # The error is sent once what was begun is undone, or after the time limit.
         if self.clients.refuse(error):
             self._arm_attach()
 
@@ -285,11 +292,11 @@ class Desktop:
     # -- the next thing for who waits ----------------------------------------------------------
 
     def _advance(self) -> None:
-        if self.state in {VmState.RUNNING, *AT_REST}:
+        if self.state in {*UP, *AT_REST}:
             self._do(self.clients.send_deferred())
         if self.clients.starters and self.state in AT_REST:
             self._step(GuestEvent.START_ASKED)
-        # Each move changes what the next one is, so this ends after two at most.
+        # Each move changes what the next one is, so this ends after three at most.
         while self.clients.waiting is not None and self._move():
             pass
 
@@ -307,6 +314,8 @@ class Desktop:
         if move is Move.START:
             self._do(self.timers.disarm(Timer.ATTACH))
             return self._step(GuestEvent.START_ASKED)
+        if move is Move.WAKE:
+            return self._wake()
         if move is Move.EVICT:
             self._do(self.clients.tell(sentences.TAKEOVER))
             self._evict("a newer connection took over")
@@ -324,6 +333,21 @@ class Desktop:
         else:
             self._act_on(display.dismiss(self._situation))
         return True
+
+    def _wake(self) -> bool:
+        self.unused_since = None  # wanted again, even if by nobody who looks at it
+        return self._step(GuestEvent.WAKE_ASKED)
+
+    def _note_use(self) -> None:
+        display = self.display
+        if display is None or display.phase is not DisplayPhase.SUSPENDED or display.unfinished:
+            rests = False
+        else:
+            rests = self.state in UP
+        if not rests or self.clients.seated is not None or not self.clients.idle:
+            self.unused_since = None
+        elif self.unused_since is None:
+            self.unused_since = self._now.wall
 
     # -- timers --------------------------------------------------------------------------------
 
@@ -383,7 +407,7 @@ class Desktop:
             case Action.BRING_UP:
                 self.error, self.end_reason, self.acquired = None, None, None
                 self.start += 1
-                self.has_guest = self.brought_up = True
+                self.has_guest = True
                 self._do([e.BringUp(self.start, self.order)])
             case Action.START_DISPLAY:
                 self.launched_s = self._now.monotonic_s
@@ -398,6 +422,10 @@ class Desktop:
             case Action.SHUT_DOWN:
                 self._do([self.timers.arm(Timer.STOP, self.limits.stop_limit_s)])
                 self._do([e.ShutDown(self.params)])
+            case Action.FREEZE:
+                self._do([e.Freeze(self.start)])
+            case Action.THAW:
+                self._do([e.Thaw()])
             case Action.KILL:
                 self._do(self.timers.disarm(Timer.STOP))
                 self._close_display()
@@ -428,9 +456,9 @@ class Desktop:
 
     def _finish_bring_up(self) -> None:
         self._do(self.timers.disarm(Timer.BOOT))
-        if self.brought_up:
+        shown = self.last_event is GuestEvent.DISPLAY_LISTENS
+        if shown or self.last_event is GuestEvent.PREPARED:  # neither adopted nor woken
             now_s = self._now.monotonic_s
-            shown = self.last_event is GuestEvent.DISPLAY_LISTENS
             listen_s = now_s - self.launched_s if shown else None
             self._do([e.FinishBringUp(listen_s, now_s - self.begun_s)])
 
@@ -446,7 +474,7 @@ class Desktop:
         error: FarmError | None = None
         if self.state is VmState.BOOTING:
             error = GuestFailed(sentences.DIED_BOOTING, step="boot")
-        elif self.state is VmState.RUNNING:
+        elif self.state in UP:
             error = GuestFailed(sentences.DIED, step="guest")
         self._step(GuestEvent.EXITED, error)
 
@@ -466,11 +494,10 @@ class Desktop:
     def _adopt(self, found: m.Found) -> None:
         self.order, self.acquired, self.has_guest = found.order, found.acquired, True
         self.start += 1
-        self.brought_up = False
         if not found.whole:
             self._step(GuestEvent.BROKEN, found.error)
             return
-        self._step(GuestEvent.FOUND_RUNNING)
+        self._step(GuestEvent.FOUND_FROZEN if found.frozen else GuestEvent.FOUND_RUNNING)
         self._open_display(DisplayPhase.UNREAD)
 
     # -- the display ---------------------------------------------------------------------------

@@ -13,9 +13,10 @@ would take the session from its client. So it is sent in two places only:
    every log event that came before has been handled. Nothing is awaited between that check and the
    signal.
 2. again while the state is still TOGGLED. nxagent ignores SIGHUP for 50 ms after any activity, so
-   the first one may be lost. As long as the log does not say BEGINS, none was heard. One more than
-   that would suspend the display again, so pauses start above 50 ms and double, and retries end.
-   No client gets its seat before LISTENS, so up to there a SIGHUP can suspend no client.
+   the first one may be lost. As long as the log does not say BEGINS, nxagent has ignored all of
+   them. One more than that would suspend the display again, so pauses start above 50 ms and double,
+   and retries end. No client gets its seat before LISTENS, so up to there a SIGHUP can suspend no
+   client.
 
 A resume also needs a redraw slot. When more displays redraw than the host has cores, nxagent now
 and then holds its last requests back until a pause of 5 s is over, so displays take turns: QUEUED
@@ -64,7 +65,7 @@ class DisplayPhase(StrEnum):
     PREPARING = "preparing"
     """Suspended; it has the slot, and the parameters of its client are written."""
     TOGGLED = "toggled"
-    """SIGHUP was sent and not heard yet."""
+    """SIGHUP was sent; nxagent has not reacted yet."""
     STOPPING = "stopping"
     """nxagent ends."""
     GIVEN_UP = "given_up"
@@ -223,7 +224,7 @@ def step(phase: DisplayPhase, event: DisplayEvent) -> DisplayPhase | None:
 def replay(events: tuple[DisplayEvent, ...]) -> tuple[DisplayPhase, bool]:
     """The phase of a display whose log holds these events, and whether it ever had a client.
 
-    Used to adopt a display: whoever started it is gone, so its first sign of life counts as its
+    Used to adopt a display: the process that started it is gone, so its first event counts as its
     start. A log that was trimmed begins with SUSPENDED, so its display had a client.
     """
     phase, ever_connected = P.OFF, False

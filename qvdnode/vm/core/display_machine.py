@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
-from qvdnode.model.vm_state import DisplayState, VmState
+from qvdnode.model.vm_state import UP, DisplayState, VmState
 from qvdnode.vm.core import display, sentences
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop_end import CANNOT_RUN, program_failure
@@ -112,7 +112,7 @@ class Display:
     def handle(  # noqa: C901, PLR0911, PLR0912 - one case a message
         self, message: m.OfDisplayTask, now: Situation
     ) -> Results:
-        """Take a message of a task that worked for the display; see `hear` for its log."""
+        """Handle a message of one of the display's tasks; `hear` handles its log."""
         match message:
             case m.LogFollowed(history=history):
                 return self._followed(history, now)
@@ -121,7 +121,7 @@ class Display:
             case m.HangUpMissed():
                 return self.hear(E.GONE, now)
             case m.DisplayProcessGone(pid=pid, desktop_exit=desktop_exit):
-                # Another pid is watched, or none, where the log told of the end before.
+                # Another process is watched by now, or none because the log reported the end.
                 if pid != self.watched:
                     return []
                 self.desktop_exit = desktop_exit
@@ -188,7 +188,7 @@ class Display:
         return [NoteRetry("display", error), self.timers.arm(Timer.FOLLOW, pause_s)]
 
     def hear(self, event: DisplayEvent, now: Situation) -> Results:
-        """Take an event of the log, or the end of the process, and say what follows from it."""
+        """Handle an event of the log, or the end of the process."""
         was, results = self.phase, self._take(event, now.now_s)
         if self.phase is was:
             return results
@@ -196,7 +196,7 @@ class Display:
             return [*results, Listens()]
         if self.phase is P.SUSPENDED:
             return [*results, Suspended()]
-        if self.phase is P.OFF and now.guest in {VmState.BOOTING, VmState.RUNNING}:
+        if self.phase is P.OFF and now.guest in {VmState.BOOTING, *UP}:
             return [*results, *self._gone(now)]
         return results
 
@@ -215,7 +215,7 @@ class Display:
     def _failure(self, now: Situation) -> str | None:
         """Why the desktop is lost; None after a logout, or where its display starts again."""
         if not self.ever_connected:
-            # A missing program takes the display with it before that tells of its client.
+            # If the program is missing, the display ends before it logs its first client.
             if self.desktop_exit in CANNOT_RUN:
                 return program_failure(self.desktop_exit, 0.0)
             return None if now.unvisited or self.tries < self.tries_max else sentences.NEVER_SHOWN
@@ -251,7 +251,7 @@ class Display:
         listens = {P.LISTENING, P.DISMISSING}
         if was in listens and self.phase not in listens:
             if now_s - self.listening_since_s > PATIENCE_S:
-                # It gave up because nobody came, not because something is wrong with it.
+                # It ended because no client came: that is no failed try.
                 self.tries = 0
         elif was not in listens and self.phase is P.LISTENING:
             self.listening_since_s = now_s
@@ -292,7 +292,7 @@ class Display:
     # -- start ---------------------------------------------------------------------------------
 
     def start(self, now: Situation) -> Results:
-        """Run the session script's `start`; the log tells the rest."""
+        """Run the session script's `start`; the log reports the effect."""
         self.tries += 1
         self.run += 1
         self.unfinished += 1

@@ -27,7 +27,7 @@ class Timer(StrEnum):
     REDRAW = "redraw"
     """Limit: how long a display may hold its redraw slot."""
     HANGUP = "hangup"
-    """Repeat SIGHUP, which nxagent may not have heard."""
+    """Repeat SIGHUP, which nxagent may have ignored."""
     PROCESS = "process"
     """Repeat: read the pid of a display that starts."""
     FOLLOW = "follow"
@@ -85,6 +85,18 @@ class ShutDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """Keep the guest's processes from running at once; then push its memory to swap."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """Let the guest's processes run at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End every process of the guest once its bring-up has ended. Retry until none is left."""
 
@@ -99,7 +111,7 @@ class Clean:
     reason: str
     """Why the guest ended; kept with its logs."""
     failed: bool
-    """Whether nobody wanted that end."""
+    """Whether that end was not requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Show one sentence to whoever made that request."""
+    """Show one sentence to the client that made the request."""
 
     request: int
     sentence: str
@@ -244,7 +256,7 @@ class HangUp:
     """Send SIGHUP to the display at once. The only effect for which a turn waits."""
 
     again: bool
-    """Whether an earlier one may not have been heard."""
+    """Whether it repeats one that nxagent may have ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +318,16 @@ class CountFailure:
 
 
 GuestEffect = (
-    BringUp | CancelBringUp | FinishBringUp | WatchGuest | ShutDown | Kill | Clean | ForgetGuest
+    BringUp
+    | CancelBringUp
+    | FinishBringUp
+    | WatchGuest
+    | ShutDown
+    | Freeze
+    | Thaw
+    | Kill
+    | Clean
+    | ForgetGuest
 )
 RowEffect = Record | Release
 ClientEffect = Tell | SeatClient | Answer | Refuse | Evict | DropClient

@@ -16,6 +16,8 @@ from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
+ADDED_SINCE: Final = {"hibernate_after_s": 0, "idle_minutes": 0, "nesting": False}
+"""Fields of flavours that files of earlier releases lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class GuestRecord:
     """None until the guest was launched."""
     resume_digest: str | None = None
     """Digest of the parameters for which a resume of its display needs no script."""
+    merges: bool = False
+    """Whether the kernel may merge its memory with that of others."""
 
     @property
     def driver(self) -> str:
@@ -66,7 +70,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**order["flavour"]),
+            flavour=Flavour(**{**ADDED_SINCE, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),
@@ -85,6 +89,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         if process is None
         else GuestProcess(int(process["pid"]), int(process["started_ticks"])),
         resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
+        merges=bool(body.get("merges", False)),
     )
 
 

@@ -13,7 +13,7 @@ class IdSlots:
         self._taken: set[int] = set()
 
     def take(self) -> IdRange:
-        """A range nobody has; raises NodeFull when there is none."""
+        """A range that no guest has; raises NodeFull when there is none."""
         for slot in range(self._slots):
             if slot not in self._taken:
                 self._taken.add(slot)

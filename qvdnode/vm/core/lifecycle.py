@@ -2,7 +2,8 @@
 
 Rule 1: every change of a guest's state is a row of TRANSITIONS.
 Rule 2: CLEANING is entered only from KILLING, so nothing is unmounted under a running process.
-Rule 3: this file does not know which driver runs the guest.
+Rule 3: a guest is thawed before anything else is done with it: see ON_EXIT.
+Rule 4: this file does not know which driver runs the guest.
 """
 
 from enum import StrEnum
@@ -44,6 +45,14 @@ class GuestEvent(StrEnum):
     """Nothing of it is left on the host."""
     CLEANED_AFTER_FAILURE = "cleaned_after_failure"
     """The same, but it ended because something failed."""
+    HIBERNATE_ASKED = "hibernate_asked"
+    """Nobody uses it, and its memory is to go to swap."""
+    WAKE_ASKED = "wake_asked"
+    """Somebody wants to use it."""
+    FREEZE_FAILED = "freeze_failed"
+    """The kernel could not freeze it."""
+    FOUND_FROZEN = "found_frozen"
+    """An earlier process of this node left it hibernated, whole."""
     FOUND_RUNNING = "found_running"
     """An earlier process of this node left it running, whole."""
     BROKEN = "broken"
@@ -71,6 +80,10 @@ class Action(StrEnum):
     """Write the state to the VM's row, now or when the database is back."""
     RELEASE = "release"
     """Give the row up: no owner, final state."""
+    FREEZE = "freeze"
+    """Keep its processes from running, then push its memory to swap."""
+    THAW = "thaw"
+    """Let its processes run."""
     HAND_OVER = "hand_over"
     """The desktop is up, or prepared: give the start slot to the next VM."""
     ANSWER = "answer"
@@ -83,6 +96,7 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
     S.STOPPED: {
         E.START_ASKED: S.PREPARING,
         E.FOUND_RUNNING: S.RUNNING,
+        E.FOUND_FROZEN: S.HIBERNATED,
         E.BROKEN: S.KILLING,
     },
     S.PREPARING: {
@@ -107,8 +121,20 @@ TRANSITIONS: Final[dict[S, dict[GuestEvent, S]]] = {
         E.BROKEN: S.KILLING,
     },
     S.RUNNING: {
+        E.HIBERNATE_ASKED: S.HIBERNATED,
         E.STOP_ASKED: S.STOPPING,
         E.DISPLAY_DIED: S.STOPPING,
+        E.EXITED: S.KILLING,
+        E.FILLS_DISK: S.STOPPING,
+        E.FILLED_DISK: S.KILLING,
+        E.LEASE_LOST: S.KILLING,
+        E.BROKEN: S.KILLING,
+    },
+    S.HIBERNATED: {
+        E.WAKE_ASKED: S.RUNNING,
+        E.FREEZE_FAILED: S.RUNNING,
+        E.STOP_ASKED: S.STOPPING,
+        E.DISPLAY_DIED: S.STOPPING,  # its last log lines came late
         E.EXITED: S.KILLING,
         E.FILLS_DISK: S.STOPPING,
         E.FILLED_DISK: S.KILLING,
@@ -140,6 +166,7 @@ ON_ENTRY: Final[dict[S, tuple[Action, ...]]] = {
     S.PREPARING: (Action.BRING_UP,),
     S.BOOTING: (Action.RECORD, Action.START_DISPLAY),
     S.RUNNING: (Action.RECORD, Action.HAND_OVER, Action.ANSWER),
+    S.HIBERNATED: (Action.FREEZE, Action.RECORD),
     S.STOPPING: (
         Action.CANCEL_BRING_UP,
         Action.EVICT_VIEWER,
@@ -151,8 +178,13 @@ ON_ENTRY: Final[dict[S, tuple[Action, ...]]] = {
     S.FAILED: (Action.RELEASE, Action.ANSWER),
 }
 
+ON_EXIT: Final[dict[S, tuple[Action, ...]]] = {
+    # A frozen process cannot end, answer or be waited for.
+    S.HIBERNATED: (Action.THAW,),
+}
+
 
 def step(state: S, event: GuestEvent) -> tuple[S, tuple[Action, ...]] | None:
-    """The next state and what to do on entering it, or None where the event means nothing."""
+    """The next state and what to do on the way, or None where the event means nothing."""
     target = TRANSITIONS[state].get(event)
-    return None if target is None else (target, ON_ENTRY[target])
+    return None if target is None else (target, ON_EXIT.get(state, ()) + ON_ENTRY[target])

@@ -71,6 +71,13 @@ class DisconnectAsked:
     request: int
 
 
+@dataclass(frozen=True, slots=True)
+class HibernateAsked:
+    """The node would like to have the memory of a desktop that nobody uses."""
+
+    request: int
+
+
 # -- the node --------------------------------------------------------------------------------------
 
 
@@ -94,6 +101,8 @@ class Found:
     """Whether it can run on; otherwise it must be ended."""
     error: FarmError | None
     """Why it must be ended, where that was not to be expected."""
+    frozen: bool = False
+    """Whether its processes are kept from running: it is hibernated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,13 @@ class GuestExited(StartMessage):
 
 
 @dataclass(frozen=True, slots=True)
+class FreezeFailed(StartMessage):
+    """The guest could not be frozen, and must not be taken for hibernated."""
+
+    error: FarmError
+
+
+@dataclass(frozen=True, slots=True)
 class NothingLeft(StartMessage):
     """No process of the guest is left, and no step of its bring-up runs."""
 
@@ -236,7 +252,7 @@ class ResumePrepared(DisplayMessage):
 
 @dataclass(frozen=True, slots=True)
 class DisplayDismissed(DisplayMessage):
-    """The connection that dismisses the display was made; its log tells the rest."""
+    """The connection that dismisses the display was made; its log reports the effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +308,7 @@ Request = (
     | StartAsked
     | StopAsked
     | DisconnectAsked
+    | HibernateAsked
     | DiskFilled
     | Found
     | LeaseLost
@@ -301,7 +318,15 @@ Request = (
     | NodeStops
 )
 OfGuest = (
-    Queued | SlotGiven | Acquired | Launched | BringUpFailed | GuestExited | NothingLeft | Cleaned
+    Queued
+    | SlotGiven
+    | Acquired
+    | Launched
+    | BringUpFailed
+    | GuestExited
+    | FreezeFailed
+    | NothingLeft
+    | Cleaned
 )
 OfDisplayTask = (
     LogFollowed

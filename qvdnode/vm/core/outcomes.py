@@ -22,7 +22,7 @@ class Situation:
 
     @property
     def unvisited(self) -> bool:
-        """Whether the guest runs and nobody wants its display."""
+        """Whether the guest runs and no client wants its display."""
         return self.guest is VmState.RUNNING and not self.wanted
 
 

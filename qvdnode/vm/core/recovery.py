@@ -2,7 +2,7 @@
 
 Rule 1: the row says who owns a VM, the host says what runs; every decision has a reason, which is
 logged.
-Rule 2: a guest whose generation is not the row's belongs to nobody and is ended.
+Rule 2: a guest whose generation is not the row's is ended.
 Rule 3: while the database is away no running guest is ended: its row may agree.
 Rule 4: ends come before releases, so that a row is never free while its guest still runs.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.model.vm_state import VmState
+from qvdnode.model.vm_state import UP, VmState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class OwnedRow:
 
 @dataclass(frozen=True, slots=True)
 class FoundGuest:
-    """A guest that this node's state files tell of."""
+    """A guest that has a state file on this node."""
 
     vm_id: VmId
     generation: Generation
@@ -54,8 +54,8 @@ class EndGuest:
     generation: Generation
     reason: str
     died: bool = False
-    """Whether it died while no node watched: a crash, which its user is told. Starts and stops that
-    were interrupted are none, nor is a reboot of the host."""
+    """Whether it crashed while no node ran, which its user must learn. An interrupted start or stop
+    is no crash, nor is a reboot of the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _died(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:
     row = owned.get(guest.vm_id)
     is_own = row is not None and row.generation == guest.generation
     was = row.state if row is not None and is_own else VmState.RUNNING
-    return guest.launched_here and was is VmState.RUNNING
+    return guest.launched_here and was in UP
 
 
 def _is_ours(guest: FoundGuest, owned: dict[VmId, OwnedRow]) -> bool:

@@ -11,7 +11,7 @@ EVICTION_REASONS: Final = {
     GuestEvent.LEASE_LOST: "this node may not run the desktop any more",
     GuestEvent.BROKEN: "the node made a mistake",
 }
-"""What the attached client's session ends with, where nobody asked for the end."""
+"""Why the attached client's session ends, where the end was not requested."""
 DIED: Final = "The guest ended unexpectedly, out of memory perhaps. A connect starts it afresh."
 DIED_BOOTING: Final = "The guest ended while it was coming up."
 MISTAKE: Final = "The node made a mistake and ended the desktop; see its log."

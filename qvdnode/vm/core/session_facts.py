@@ -12,9 +12,11 @@ from typing import Final
 from qvdnode.model.account import account_name
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.image_lack import OWN_LOCALE, Lacking
 from qvdnode.wire.session_params import CUSTOM_VALUE_MAX, custom_key
 
 GUEST_UID: Final = 1000
+ALL_THERE: Final = Lacking()
 CUSTOM_MAX: Final = 64
 CLIENT_KINDS: Final = {"windows": "windows", "winnt": "windows", "darwin": "macosx"}
 """nxagent's word for the client's system; every other one speaks to it as linux does."""
@@ -32,11 +34,17 @@ def machine_id(prefix: str, vm_id: int) -> str:
 
 
 def session_params(
-    order: DesktopOrder, display: DisplayParams, *, prefix: str, nameservers: Sequence[str] = ()
+    order: DesktopOrder,
+    display: DisplayParams,
+    *,
+    prefix: str,
+    nameservers: Sequence[str] = (),
+    search_domains: Sequence[str] = (),
+    lacking: Lacking = ALL_THERE,
 ) -> dict[str, str]:
     """The parameters of a start or resume, for a client that asked for `display`.
 
-    What nobody said is left out.
+    Values that are empty are left out.
     """
     account = account_name(order.user.login)
     stated = {
@@ -46,15 +54,18 @@ def session_params(
         "SHELL": order.flavour.shell,
         "HOSTNAME": host_name(order.vm.name, order.vm.id),
         "MACHINE_ID": machine_id(prefix, order.vm.id),
-        "LOCALE": order.flavour.locale,
+        # Programs that ask for a locale which is not there behave as in "C", without any accents.
+        "LOCALE": OWN_LOCALE if lacking.locale else order.flavour.locale,
         "TIMEZONE": display.timezone or order.flavour.timezone,
         "NAMESERVERS": " ".join(nameservers),
+        "SEARCH": " ".join(search_domains),
         "KEYBOARD": display.keyboard or "",
         "LINK": display.link,
         "GEOMETRY": display.geometry or "",
         "FULLSCREEN": "1" if display.fullscreen else "",
         "CLIENT": CLIENT_KINDS.get((display.os or "linux").lower(), "linux"),
         "APPLICATION": order.flavour.application or "",
+        "IDLE": str(order.flavour.idle_minutes or ""),
     }
     known = {key: _printable(value) for key, value in stated.items() if value}
     return {**_custom(display.custom), **known}

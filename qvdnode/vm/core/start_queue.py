@@ -1,7 +1,7 @@
 """Which VMs may be brought up now: so many at once, the others in order of their requests. Pure.
 
-Rule 1: nobody overtakes; a free slot goes to whoever waits for longest.
-Rule 2: one who leaves gives back what it has, a slot or a place, whichever that is by then.
+Rule 1: a free slot goes to the ticket that has waited longest.
+Rule 2: `leave` gives back a slot or a place in the queue, whichever the ticket has by then.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from qvdnode.model.plurals import counted, verb
 
 @dataclass(slots=True)
 class StartQueue:
-    """Slots and the queue for them. Whoever enters has a ticket."""
+    """Slots and the queue for them. Each request gets a ticket."""
 
     at_once: int
     queue_max: int

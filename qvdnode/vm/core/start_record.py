@@ -8,6 +8,7 @@ from typing import Final
 
 from qvdnode.model.errors import Invalid
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.vm.core.guest_limits import GuestLimit, LimitReached
 
 VERSION: Final = 1
 LAST_LINES: Final = 5
@@ -23,9 +24,11 @@ class StartRecord:
     reason: str
     """Why it ended, for a person."""
     failed: bool
-    """Whether nobody wanted that end."""
+    """Whether that end was not requested."""
     log: str
     """The ends of the guest's logs. The guest wrote them, so they may hold anything."""
+    limits: tuple[LimitReached, ...] = ()
+    """Which of its limits it had reached."""
 
     @property
     def last_lines(self) -> list[str]:
@@ -35,8 +38,8 @@ class StartRecord:
 
 def encode(record: StartRecord) -> bytes:
     """The content of the record's file."""
-    body = {**asdict(record), "version": VERSION, "ended_at": record.ended_at.isoformat()}
-    return json.dumps(body).encode() + b"\n"
+    body = {**asdict(record), "version": VERSION}
+    return json.dumps(body, default=datetime.isoformat).encode() + b"\n"
 
 
 def decode(content: bytes) -> StartRecord:
@@ -52,9 +55,20 @@ def decode(content: bytes) -> StartRecord:
             reason=str(body["reason"]),
             failed=bool(body["failed"]),
             log=str(body["log"]),
+            # Records of earlier releases have none.
+            limits=tuple(_limit(one) for one in body.get("limits", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid(f"not a record of a start: {error}") from error
+
+
+def _limit(body: dict[str, object]) -> LimitReached:
+    at = body["at"]
+    return LimitReached(
+        GuestLimit(str(body["limit"])),
+        int(str(body["count"])),
+        None if at is None else datetime.fromisoformat(str(at)),
+    )
 
 
 def text_of(records: Sequence[StartRecord], now: str | None) -> str:

@@ -3,11 +3,12 @@
 It decides nothing and keeps no state of the display: core/display_machine.py does.
 """
 
+import asyncio
 import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, PartGone
@@ -19,12 +20,8 @@ from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display import session_script
-from qvdnode.vm.display.redraw_slot import RedrawSlot
 from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.resources import GuestResources
-
-if TYPE_CHECKING:
-    import asyncio
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +29,25 @@ LAST_LINES_S: Final = 0.1
 """Longer than the log may stay unread, see host.inotify.REST_S."""
 LOG_TAIL_MAX: Final = 2000
 """Characters of its logs that are kept when a display is lost; the logs go with the guest."""
+
+
+class RedrawSlot:
+    """One place among the displays that may redraw at the same time, taken and given back once."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._held = False
+
+    async def take(self) -> None:
+        """Return when the place is this one's."""
+        await self._places.acquire()
+        self._held = True
+
+    def end(self) -> None:
+        """Let the next one have it; safe to repeat."""
+        if self._held:
+            self._held = False
+            self._places.release()
 
 
 class DisplayOperations:
@@ -107,7 +123,7 @@ class DisplayOperations:
         if not found:
             self._post(m.HangUpMissed(self._start))
 
-    def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._tasks.isolated(f"{what}-display", work)
 
     # -- the log -------------------------------------------------------------------------------
@@ -237,7 +253,7 @@ class DisplayOperations:
         self._queueing = self._slot = None
 
     def _driver(self) -> GuestDriver:
-        return self._dependencies.drivers.get(self._guest.driver)
+        return self._dependencies.driver(self._guest)
 
     def _spec(self) -> GuestSpec:
         return session_script.spec_of(self._dependencies, self._guest)

@@ -3,9 +3,11 @@
 import hashlib
 import logging
 
+from qvdnode.model import image_lack
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed
 from qvdnode.model.guest import GuestSpec
+from qvdnode.model.image_lack import wishes_of
 from qvdnode.vm.core.session_facts import session_params
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.resources import GuestResources
@@ -17,9 +19,7 @@ log = logging.getLogger(__name__)
 
 def spec_of(dependencies: FleetDependencies, guest: GuestResources) -> GuestSpec:
     """The spec that the driver has for the guest; raises GuestFailed once the guest is gone."""
-    spec = guest.spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
-    )
+    spec = dependencies.spec(guest)
     if spec is None:
         raise GuestFailed("The guest is gone.", step="session")
     return spec
@@ -34,7 +34,12 @@ def write_params(
     """
     instance = dependencies.instance
     facts = session_params(
-        guest.order, params, prefix=instance.prefix, nameservers=instance.nameservers
+        guest.order,
+        params,
+        prefix=instance.prefix,
+        nameservers=instance.nameservers,
+        search_domains=instance.search_domains,
+        lacking=guest.lacking,
     )
     content = session_file.encode(facts)
     dependencies.run_folders.write_params(guest.order.vm.id, content)
@@ -44,9 +49,8 @@ def write_params(
 async def run(dependencies: FleetDependencies, guest: GuestResources, verb: str) -> int:
     """Run the verb and return its exit code; raises GuestFailed, HostFailed, TimedOut."""
     limit_s = dependencies.settings.session_limit_s
-    return await dependencies.drivers.get(guest.driver).run_session(
-        spec_of(dependencies, guest), verb, limit_s=limit_s
-    )
+    spec = spec_of(dependencies, guest)
+    return await dependencies.driver(guest).run_session(spec, verb, limit_s=limit_s)
 
 
 async def start(
@@ -62,6 +66,7 @@ async def start(
     clock = dependencies.clock
     began_s = clock.monotonic_s()
     try:
+        await _look_what_lacks(dependencies, guest)
         write_params(dependencies, guest, params)
         # A new display has options of its own, so what the last resume wrote does not hold.
         _note_digest(dependencies, state, guest, None)
@@ -94,6 +99,18 @@ async def prepare_resume(
         raise _failed("resume", code)
     if code == SessionExit.OPTIONS_HOLD:
         _note_digest(dependencies, state, guest, digest)
+
+
+async def _look_what_lacks(dependencies: FleetDependencies, guest: GuestResources) -> None:
+    """Find what the image lacks of the flavour's wishes, and log it; the desktop starts without."""
+    vm_id, flavour = guest.order.vm.id, guest.order.flavour
+    try:
+        guest.lacking = await dependencies.contents.lacking_of(guest.order)
+    except FarmError as error:
+        log.warning("image_not_looked_at", extra={"vm": vm_id, "because": str(error)})
+        return
+    for sentence in image_lack.sentences(wishes_of(flavour), guest.lacking):
+        log.warning("image_lacks", extra={"vm": vm_id, "image": flavour.image, "what": sentence})
 
 
 def _note_digest(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, links, pidfd, process
+from qvdnode.host import apparmor, links, merging, pidfd, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, CgroupVersion, probe
 from qvdnode.host.idmap import Namespaces, guest_namespace
@@ -23,7 +23,7 @@ from qvdnode.host.lxc_locks import remove_locks
 from qvdnode.host.network_namespaces import NetworkNamespace, of_process
 from qvdnode.host.probes import programs
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec
+from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
@@ -73,7 +73,7 @@ class LxcSettings:
     @property
     def group(self) -> str:
         """The control group below which this instance's guests live."""
-        return f"{self.prefix}guests"
+        return lxc_config.guests_group(self.prefix)
 
 
 class LxcDriver:
@@ -133,7 +133,7 @@ class LxcDriver:
         write_private(config, text)
         # "-d" makes the monitor a daemon: a child of init, which outlives this process.
         code = await self._run(
-            network, LXC_START, spec.name, "-d", "-f", str(config), "-o", str(errors),
+            network, spec, LXC_START, "-d", "-f", str(config), "-o", str(errors),
             "-l", "WARN", limit_s=START_LIMIT_S,
         )  # fmt: skip
         # LXC's exit code does not tell whether the guest's init still runs.
@@ -163,7 +163,7 @@ class LxcDriver:
         found = network_of_monitor(spec.name, lambda: self._cgroups.processes(group))
         with contextlib.closing(found) as network:
             return await self._run(
-                network, "lxc-attach", spec.name, "-f", str(self._settings.folder / ATTACH_CONFIG),
+                network, spec, "lxc-attach", "-f", str(self._settings.folder / ATTACH_CONFIG),
                 "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s,
             )  # fmt: skip
 
@@ -217,10 +217,19 @@ class LxcDriver:
 
     async def memory(self, spec: GuestSpec) -> GuestMemory:
         """The group's charge and limit."""
-        return GuestMemory(*self._cgroups.memory(self._group(spec.name)))
+        return self._cgroups.memory(self._group(spec.name))
+
+    def control_group(self, spec: GuestSpec) -> str | None:
+        """That of the container, not of its monitor, which goes on."""
+        return self._group(spec.name)
+
+    def limit_events(self, spec: GuestSpec) -> LimitEvents:
+        """The kernel's counters of the guest's group."""
+        group = self._group(spec.name)
+        return LimitEvents(self._cgroups.killed(group), self._cgroups.forks_refused(group))
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
-        """End containers of this instance that nobody knows."""
+        """End all other containers of this instance."""
         names = {
             name.removeprefix("monitor-") for name in self._cgroups.children(self._host.group)
         } | {path.stem for path in self._settings.folder.glob(f"{self._settings.prefix}*.conf")}
@@ -239,13 +248,17 @@ class LxcDriver:
     def _put_files(self) -> None:
         if not self._has_files:
             self._settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-            profile = self._settings.folder / SECCOMP_PROFILE
-            staging = profile.with_name(f"{SECCOMP_PROFILE}.new")
             text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
-            write_private(staging, text)
-            staging.replace(profile)
+            nesting = f"{SECCOMP_PROFILE}{lxc_config.NESTING_SUFFIX}"
+            self._put(SECCOMP_PROFILE, text)
+            self._put(nesting, lxc_config.nesting_filter(text))
             write_private(self._settings.folder / ATTACH_CONFIG, f"{lxc_config.FILTER_ON_FILTER}\n")
             self._has_files = True
+
+    def _put(self, name: str, text: str) -> None:
+        staging = self._settings.folder / f"{name}.new"
+        write_private(staging, text)
+        staging.replace(self._settings.folder / name)
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
@@ -272,10 +285,17 @@ class LxcDriver:
                 await self._clock.sleep(KILL_PAUSE_S)
 
     async def _run(
-        self, network: NetworkNamespace, program: str, name: str, *options: str, limit_s: float
+        self,
+        network: NetworkNamespace,
+        spec: GuestSpec,
+        program: str,
+        *options: str,
+        limit_s: float,
     ) -> int:
+        place = self._settings.folder
+        argv: list[str | Path] = [PROGRAMS / program, "-n", spec.name, "-P", place, *options]
         return await process.exit_code(
-            [PROGRAMS / program, "-n", name, "-P", self._settings.folder, *options],
+            merging.argv(argv) if spec.merges else argv,
             env={"PATH": SEARCH_PATH},
             limit_s=limit_s,
             enter=Confined(network).enter,

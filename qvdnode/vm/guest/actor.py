@@ -15,18 +15,21 @@ from typing import Any, Final
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
-from qvdnode.model.ids import Generation
+from qvdnode.model.ids import Generation, TenantId
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
+from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.telemetry.metrics import Counter, Histogram
 from qvdnode.vm import retry
 from qvdnode.vm.core import effects as e
 from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop import Desktop, Limits
+from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import teardown
+from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
+from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
 from qvdnode.vm.resources import GuestResources
 from qvdnode.vm.settings import VmSettings
@@ -52,7 +55,7 @@ class Request:
 
     answer: asyncio.Future[Any]
     viewer: Viewer | None = None
-    """Who is told of progress and, once attached, of an eviction."""
+    """Gets progress and, once attached, a notice of its eviction."""
 
 
 class GuestActor:
@@ -82,6 +85,7 @@ class GuestActor:
         self._guest: GuestResources | None = None
         self._bring_up: BringUp | None = None
         self._display: DisplayOperations | None = None
+        self._hibernation = Hibernation(dependencies.freezer, self._begin, self.post)
 
     # -- the mailbox ---------------------------------------------------------------------------
 
@@ -105,10 +109,13 @@ class GuestActor:
         """Take over a guest that an earlier process left, before anything else is posted."""
         # Effects that follow from `Found` need the resources at once.
         self._guest = guest
-        self.post(m.Found(guest.order, acquired, whole, error))
+        known = self._dependencies.drivers.absence(guest.driver) is None
+        group = self._dependencies.control_group(guest) if known else None
+        frozen = group is not None and self._dependencies.freezer.is_frozen(group)
+        self.post(m.Found(guest.order, acquired, whole, error, frozen))
 
     async def run(self) -> None:
-        """Handle messages until the VM is at rest and nobody wants anything of it."""
+        """Handle messages until the VM is stopped or failed, and no request is open."""
         try:
             async with self._tasks:
                 _ = self._tasks.isolated("row", self._row.run())
@@ -125,7 +132,7 @@ class GuestActor:
 
     async def _turn(self, message: m.Message) -> None:
         if not await self._carry_out(message):
-            # An actor that ended by a mistake would leave its guest running, known to nobody.
+            # If the actor ended, its guest would run on without anything to manage it.
             await self._carry_out(m.TurnFailed())
 
     async def _carry_out(self, message: m.Message) -> bool:
@@ -178,6 +185,8 @@ class GuestActor:
             driver=None if guest is None else guest.driver,
             address=None if guest is None or guest.port is None else str(guest.port.address.ip),
             steps={} if guest is None else dict(guest.steps),
+            unused_since=core.unused_since,
+            limits=() if guest is None else guest.limits.reached,
         )
 
     async def memory(self) -> GuestMemory | None:
@@ -185,17 +194,37 @@ class GuestActor:
         guest = self._guest
         if guest is None or guest.process is None:
             return None
-        folder = self._dependencies.run_folders.path(self.vm_id)
-        spec = guest.spec(self._dependencies.instance.prefix, folder)
-        if spec is None:
-            return None
-        return await self._dependencies.drivers.get(guest.driver).memory(spec)
+        spec = self._dependencies.spec(guest)
+        return None if spec is None else await self._dependencies.driver(guest).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
-        """With which order the guest was admitted that runs or comes up."""
+        """The order with which the guest was admitted that starts or runs; None without one."""
         guest = self._guest
         return guest.order if guest is not None and guest.admitted else None
+
+    @property
+    def merging(self) -> TenantId | None:
+        """The tenant of the guest, if the kernel may merge its memory."""
+        guest = self._guest
+        return guest.order.user.tenant_id if guest is not None and guest.merges else None
+
+    # -- its limits ----------------------------------------------------------------------------
+
+    def measure_limits(self) -> Measured | None:
+        """What the guest has used up; None when none runs. Blocks shortly; any thread may call."""
+        guest = self._guest
+        return None if guest is None else limit_check.measure(self._dependencies, guest)
+
+    def count_limits(self, measured: Measured) -> None:
+        """Count what was measured, and show its user what waits to be shown."""
+        guest = self._guest
+        if guest is None or guest.process is None:
+            return
+        limit_check.count(self._dependencies, guest, measured)
+        # A frozen guest can show nothing; its user sees the notice after the next connect.
+        if guest.notices.waiting and self._core.state is not VmState.HIBERNATED:
+            _ = self._begin("notice", limit_check.show_notice(self._dependencies, guest))
 
     # -- effects -------------------------------------------------------------------------------
 
@@ -264,7 +293,9 @@ class GuestActor:
             case e.CountFailure(code=code):
                 FAILURES.labels(code).inc()
 
-    def _perform_on_guest(self, effect: e.GuestEffect) -> None:  # noqa: C901 - one case an effect
+    def _perform_on_guest(  # noqa: C901, PLR0912 - one case an effect
+        self, effect: e.GuestEffect
+    ) -> None:
         match effect:
             case e.BringUp(start=start, order=order):
                 self._start_bring_up(start, GuestResources(order))
@@ -279,6 +310,10 @@ class GuestActor:
                 if self._guest is not None:
                     work = teardown.shut_down(self._dependencies, self._guest, params)
                     _ = self._begin("shut-down", work)
+            case e.Freeze(start=start):
+                self._hibernation.begin(start, self._dependencies.control_group(self._guest))
+            case e.Thaw():
+                self._hibernation.end(self._dependencies.control_group(self._guest))
             case e.Kill(start=start):
                 _ = self._begin("kill", self._kill(start))
             case e.Clean():
@@ -320,12 +355,12 @@ class GuestActor:
             self._dependencies, self._state, guest, start, self._tasks, self.post
         )
         if guest.process is not None:
-            _ = self._begin("watch-guest", self._until_exit(start, guest.driver, guest.process))
+            _ = self._begin("watch-guest", self._until_exit(start, guest, guest.process))
 
-    async def _until_exit(self, start: int, driver: str, process: GuestProcess) -> None:
+    async def _until_exit(self, start: int, guest: GuestResources, process: GuestProcess) -> None:
         await retry.retry(
             self._dependencies.clock,
-            lambda: self._dependencies.drivers.get(driver).wait_exit(process),
+            lambda: self._dependencies.driver(guest).wait_exit(process),
             what="exit",
             vm_id=self.vm_id,
         )

@@ -110,15 +110,15 @@ class BringUp:
         guest.root = await self._step("mount", lambda: root.mount(guest.order, generation, ids))
         await self._step("run_folder", lambda: dependencies.run_folders.create(vm.id, ids))
         await self._step("confine", lambda: rules.confine(port))
-        spec = guest.spec(dependencies.instance.prefix, dependencies.run_folders.path(vm.id))
+        spec = dependencies.spec(guest)
         if spec is None:
             raise HostFailed("a step of the start made nothing")
         # Written before the launch: a node that dies in between must know what to remove.
         self._remember()
         self._require_lease()
-        driver = dependencies.drivers.get(guest.driver)
+        driver = dependencies.driver(guest)
         guest.process = await self._step("launch", lambda: driver.launch(spec))
-        # Again, with the process: by it the next node tells this guest from another of its name.
+        # Again, with the process: adoption identifies the guest by it.
         self._remember()
         self._post(m.Launched(self._start))
 
@@ -134,6 +134,9 @@ class BringUp:
             raise NodeFull(refusal)
         # No await between check and reservation: two starts could share the last memory.
         self._guest.admitted = True
+        # Likewise: two tenants could both be told to be the only one.
+        tenant, merging = order.user.tenant_id, self._state.merging()
+        self._guest.merges = self._dependencies.may_merge(tenant, merging)
 
     async def _acquire(self) -> Generation:
         try:

@@ -1,7 +1,7 @@
 """Ends a guest's processes, then undoes what its bring-up made, newest first.
 
-Nothing here gives up: a step that fails is logged and retried with growing pauses, because what is
-left would be somebody's memory, address or disk for ever.
+A step that fails is logged and retried with growing pauses until it succeeds: otherwise memory,
+address or disk space of the guest would never be freed.
 """
 
 import logging
@@ -41,21 +41,17 @@ async def shut_down(
     except FarmError as error:
         log.warning("shut_down_failed", extra={"vm": vm_id, "because": str(error)})
     try:
-        driver = dependencies.drivers.get(guest.driver)
-        await driver.power_off(session_script.spec_of(dependencies, guest))
+        spec = session_script.spec_of(dependencies, guest)
+        await dependencies.driver(guest).power_off(spec)
     except FarmError as error:
         log.warning("power_off_failed", extra={"vm": vm_id, "because": str(error)})
 
 
 async def kill(dependencies: FleetDependencies, guest: GuestResources) -> None:
     """Return once no process of the guest is left."""
-    spec = guest.spec(
-        dependencies.instance.prefix, dependencies.run_folders.path(guest.order.vm.id)
-    )
+    spec = dependencies.spec(guest)
     if spec is not None:
-        await _retry(
-            dependencies, guest, "kill", lambda: dependencies.drivers.get(guest.driver).kill(spec)
-        )
+        await _retry(dependencies, guest, "kill", lambda: dependencies.driver(guest).kill(spec))
     guest.process = None
 
 
@@ -72,14 +68,22 @@ async def keep_logs(
         except FarmError:
             tail = ""  # it ended before it had a folder
         home = None if guest.root is None else guest.root.home
-        record = StartRecord(vm_id, generation, dependencies.clock.now(), reason, failed, tail)
+        record = StartRecord(
+            vm_id,
+            generation,
+            dependencies.clock.now(),
+            reason,
+            failed,
+            tail,
+            guest.limits.reached,
+        )
         await dependencies.past_starts.keep(record, home)
 
 
 async def clean(dependencies: FleetDependencies, state: FleetState, guest: GuestResources) -> None:
     """Return once nothing of the guest is left on the host."""
     vm, port, generation = guest.order.vm, guest.port, guest.generation
-    # Processes are gone, so the address can be given to somebody else at once.
+    # All processes are gone, so another guest can get the address at once.
     if port is not None:
         await _retry(
             dependencies, guest, "network", lambda: dependencies.confinement.release(vm.id, port)

@@ -81,6 +81,31 @@ static int take_terminal(void)
     return posix_openpt(O_RDWR | O_NOCTTY);
 }
 
+/* Locks on files in memory. The list of a file is walked for each, so there are many files. */
+static int take_lock_of(int command)
+{
+    static int file = -1;
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+    if (taken % 2000 == 0) {
+        char name[64];
+        snprintf(name, sizeof name, "/dev/shm/hoard-%d-%ld", getpid(), taken);
+        file = open(name, O_CREAT | O_RDWR, 0600);
+        unlink(name);
+    }
+    lock.l_start = 2 * (taken % 2000);
+    return fcntl(file, command, &lock);
+}
+
+static int take_lock(void)
+{
+    return take_lock_of(F_SETLK);
+}
+
+static int take_open_file_lock(void)
+{
+    return take_lock_of(F_OFD_SETLK);
+}
+
 static int take_all(int (*take)(void))
 {
     while (taken < wanted) {
@@ -117,8 +142,24 @@ static int take_namespaces(int kind, const char *path)
     return 0;
 }
 
+/* They outlive the process that made them, with another that has the same open files. */
+static int take_orphan_locks(void)
+{
+    if (syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0) == 0) {
+        sleep(HOLD_S);
+        _exit(0);
+    }
+    return take_all(take_lock);
+}
+
 static int hoard(const char *kind)
 {
+    if (!strcmp(kind, "locks"))
+        return take_all(take_lock);
+    if (!strcmp(kind, "open-file-locks"))
+        return take_all(take_open_file_lock);
+    if (!strcmp(kind, "orphan-locks"))
+        return take_orphan_locks();
     if (!strcmp(kind, "instances"))
         return take_all(take_instance);
     if (!strcmp(kind, "watches"))
@@ -155,6 +196,8 @@ int main(int count, char **words)
     if (child == 0) {
         int error = hoard(words[1]);
         dprintf(answer[1], "%ld %d\n", taken, error);
+        if (!strcmp(words[1], "orphan-locks"))
+            _exit(0);
         for (int open = 0; open < 3; open++)
             close(open);
         close(answer[1]);

@@ -17,8 +17,8 @@ from qvdnode.telemetry.logs import JsonFormatter
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.importer import FakeImporter
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import Furniture, furnish
 from tests.integration.admin.parts_for_tests import NotReady, make_parts
+from tests.integration.admin.sample_farm import SampleFarm, make_sample_farm
 
 pytestmark = pytest.mark.postgres
 
@@ -65,9 +65,9 @@ async def api(client: TestClient[Any, Any], parts: AdminParts) -> CheckedApi:
 
 
 @pytest.fixture
-async def furniture(api: CheckedApi) -> Furniture:
+async def farm(api: CheckedApi) -> SampleFarm:
     """An image, a flavour, a user and a VM."""
-    return await furnish(api)
+    return await make_sample_farm(api)
 
 
 @pytest.fixture

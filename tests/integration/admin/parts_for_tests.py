@@ -2,10 +2,19 @@
 
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 from qvdnode.admin.audit_trail import AuditTrail
-from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
+from qvdnode.admin.parts import (
+    Accounts,
+    AdminParts,
+    Catalogue,
+    JoinLine,
+    NodeFacts,
+    PeerFacts,
+    Records,
+)
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
@@ -25,6 +34,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.guest import DriverCheck
@@ -37,6 +47,7 @@ from qvdnode.telemetry.repeated_events import RepeatedEvents
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
+from tests.fakes.memory_report import MEMORY
 
 FACTS = NodeFacts(
     name="node1",
@@ -57,6 +68,20 @@ FACTS = NodeFacts(
     disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
+
+
+class SmallFarm:
+    """Satisfies admin.parts.FarmAccess: this node, and others that were never dialled."""
+
+    async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
+        """An invitation of no farm."""
+        expires_at = SINCE + timedelta(seconds=3600 if life_s is None else life_s)
+        return JoinLine("qvdnode://192.0.2.1:8445", f"{name or 'any'}.pin", expires_at)
+
+    def facts(self, node_id: NodeId) -> PeerFacts:
+        """What there is to tell."""
+        here = node_id == HERE
+        return PeerFacts(here, None, None, None, runs_database=here)
 
 
 class OneNode:
@@ -128,13 +153,20 @@ def make_parts(
             operators=Operators(api_tokens, clock, settings),
             api_tokens=api_tokens,
         ),
-        catalogue=Catalogue(Flavours(database), Images(database), cast(Importer, importer)),
+        catalogue=Catalogue(
+            Flavours(database),
+            Images(database),
+            cast(Importer, importer),
+            cast(ImageContents, importer.contents),
+        ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),
         nodes=nodes,
+        farm=SmallFarm(),
         hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
         load=fleet.load,
         facts=lambda: FACTS,
+        memory=lambda: MEMORY,
         not_ready=not_ready,
         port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,

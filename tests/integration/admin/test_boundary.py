@@ -14,7 +14,7 @@ from qvdnode.runtime.clock import SystemClock
 from tests.integration.admin.checked_api import CheckedApi
 
 
-async def test_what_is_not_there_is_a_problem_too(api: CheckedApi) -> None:
+async def test_an_unknown_path_is_answered_with_a_problem(api: CheckedApi) -> None:
     for path in ("/nothing", "/vms/1/nothing", "/"):
         assert (await api.get(path, 404))["code"] == "not_found"
 

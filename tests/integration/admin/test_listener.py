@@ -174,7 +174,7 @@ async def test_a_caller_behind_a_balancer_is_logged_by_its_own_address(
 
 
 @pytest.mark.parametrize("kind", STALLED)
-async def test_who_stalls_is_closed_at_every_stage(open_port: OpenPort, kind: str) -> None:
+async def test_a_silent_client_is_closed_at_every_stage(open_port: OpenPort, kind: str) -> None:
     port = await open_port(QUICK)
     tls, said = STALLED[kind]
     caller = await port.call(tls=tls, said=said)
@@ -183,7 +183,7 @@ async def test_who_stalls_is_closed_at_every_stage(open_port: OpenPort, kind: st
     assert 0.5 < asyncio.get_running_loop().time() - begun_s < 5
 
 
-async def test_who_trickles_a_head_is_closed_too(open_port: OpenPort) -> None:
+async def test_a_client_that_trickles_a_head_is_closed_too(open_port: OpenPort) -> None:
     port = await open_port(QUICK)
     caller = await port.call()
     loop = asyncio.get_running_loop()
@@ -199,7 +199,9 @@ async def test_a_kept_connection_answers_request_after_request(open_port: OpenPo
         assert (await caller.ask(port.signed()))[0] == 200
 
 
-async def test_an_operator_gets_in_while_strangers_fill_the_port(open_port: OpenPort) -> None:
+async def test_an_operator_gets_in_while_unauthenticated_clients_fill_the_port(
+    open_port: OpenPort,
+) -> None:
     port = await open_port(CROWD)
     known = await port.call()
     assert (await known.ask(port.signed()))[0] == 200
@@ -243,7 +245,7 @@ async def test_answers_that_nobody_reads_are_not_kept_for_ever(open_port: OpenPo
         (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
     ],
 )
-async def test_every_answer_has_the_headers_that_browsers_heed(
+async def test_every_answer_has_the_security_headers_for_browsers(
     open_port: OpenPort, asked: bytes, status: int
 ) -> None:
     caller = await (await open_port(PATIENT)).call()
@@ -269,7 +271,7 @@ async def test_a_streamed_answer_has_them_too(open_port: OpenPort) -> None:
     assert {name: headers.get(name.lower()) for name in HEADERS} == HEADERS
 
 
-async def test_strangers_make_a_few_lines_however_many_they_are(
+async def test_unauthenticated_requests_share_a_few_log_lines(
     open_port: OpenPort, caplog: pytest.LogCaptureFixture
 ) -> None:
     port, begun_s = await open_port(CROWD), asyncio.get_running_loop().time()
@@ -355,7 +357,7 @@ async def test_nothing_is_unpacked(open_port: OpenPort) -> None:
         assert said[0] == status
 
 
-async def test_who_leaves_within_the_handshake_is_no_fault(
+async def test_a_client_that_leaves_during_the_handshake_is_no_fault(
     open_port: OpenPort, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = await open_port(PATIENT)

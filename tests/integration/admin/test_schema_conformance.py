@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 from qvdnode.admin.endpoint import BYTES, NDJSON, TAR
 from qvdnode.admin.openapi import document
 from tests.integration.admin.checked_api import CheckedApi, check, endpoint_of
-from tests.integration.admin.furniture import Furniture
+from tests.integration.admin.sample_farm import SampleFarm
 
 CHECKS = [
     not_a_server_error,
@@ -72,7 +72,7 @@ def as_it_is(context: SerializationContext, value: object) -> bytes:
 class Caller:
     """Sends cases with a token, and judges the answers."""
 
-    def __init__(self, api: CheckedApi, session: requests.Session, known: Furniture) -> None:
+    def __init__(self, api: CheckedApi, session: requests.Session, known: SampleFarm) -> None:
         self._url = str(api.client.make_url("")).rstrip("/")
         self._session = session
         self._known = known
@@ -114,8 +114,8 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def caller(api: CheckedApi, session: requests.Session, furniture: Furniture) -> Caller:
-    return Caller(api, session, furniture)
+def caller(api: CheckedApi, session: requests.Session, farm: SampleFarm) -> Caller:
+    return Caller(api, session, farm)
 
 
 @pytest.mark.timeout(600)

@@ -12,6 +12,8 @@ from pathlib import Path
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.seat import DisplayAddress
+from qvdnode.proxy.guest_end import DisplayDialer
+from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.desktops import FakeAuthenticator, FakeDesktops, vm
@@ -145,8 +147,12 @@ async def place(
     *,
     guests_stay: bool = True,
     address: str = "127.0.0.1",
+    dialer: GuestDialer | None = None,
 ) -> AsyncIterator[Place]:
-    """An endpoint that serves until the end of the scope, or until `serving` is cancelled."""
+    """An endpoint that serves until the end of the scope, or until `serving` is cancelled.
+
+    `dialer` connects to displays in place of the node's own.
+    """
     display = Display()
     server = await asyncio.start_server(display.accept, "127.0.0.1", 0)
     display.port = server.sockets[0].getsockname()[1]
@@ -156,7 +162,14 @@ async def place(
     authenticator = FakeAuthenticator()
     chosen = replace(settings or quick(), address=address, port=0)
     context = context_for_tests(folder)
-    endpoint = Endpoint(desktops, authenticator, lambda: context, SystemClock(), chosen)
+    endpoint = Endpoint(
+        desktops,
+        authenticator,
+        lambda: context,
+        SystemClock(),
+        chosen,
+        dialer or DisplayDialer(chosen.relay),
+    )
     port = endpoint.listen()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(endpoint.run(guests_stay=guests_stay))

@@ -12,6 +12,7 @@ import pytest
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.broker.settings import BrokerSettings
 from qvdnode.model.errors import HostFailed, Throttled
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import SystemClock
 from tests.fakes.desktops import SLAVE_KEY, FakeAuthenticator
 from tests.integration.broker.clients import CONNECT, Client, Place, patient, place, request
@@ -131,7 +132,7 @@ async def test_a_client_that_stalls_in_tls_is_closed(quick_place: Place, said: b
     writer.close()
 
 
-async def test_an_idle_connection_is_closed_with_a_goodbye(quick_place: Place) -> None:
+async def test_an_idle_connection_is_closed_with_close_notify(quick_place: Place) -> None:
     client = await quick_place.client()
     assert (await client.answer(LIST))[0] == 200
     assert await client.ended() == b""
@@ -181,7 +182,7 @@ async def test_an_ipv4_client_of_an_ipv6_listener_has_its_ipv4_address(tmp_path:
         assert connection.source == "127.0.0.1"
 
 
-async def test_a_stranger_cannot_fill_the_log(
+async def test_unauthenticated_clients_cannot_fill_the_log(
     quiet_place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = await quiet_place.client()
@@ -271,12 +272,14 @@ async def test_a_client_evicted_while_it_waits_is_told(quiet_place: Place) -> No
 
 
 async def test_a_taken_port_is_explained(tmp_path: Path, quiet_place: Place) -> None:
+    settings = BrokerSettings(address="127.0.0.1", port=quiet_place.port)
     endpoint = Endpoint(
         quiet_place.desktops,
         FakeAuthenticator(),
         lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
         SystemClock(),
-        BrokerSettings(address="127.0.0.1", port=quiet_place.port),
+        settings,
+        DisplayDialer(settings.relay),
     )
     with pytest.raises(HostFailed, match="in use"):
         endpoint.listen()

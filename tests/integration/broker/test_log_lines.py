@@ -12,7 +12,7 @@ from tests.integration.broker.clients import place, request
 from tests.waiting import until
 
 
-async def test_strangers_make_a_few_lines_however_many_they_are(
+async def test_unauthenticated_requests_share_a_few_log_lines(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -18,7 +18,7 @@ from tests.integration.broker.clients import (
 from tests.waiting import until
 
 
-async def said_goodbye(client: Client) -> bool:
+async def got_close_notify(client: Client) -> bool:
     """Whether the connection ends with TLS's goodbye; without one, the link seems lost."""
     await client.ended()
     tls: ssl.SSLObject = client.writer.get_extra_info("ssl_object")
@@ -47,7 +47,7 @@ async def test_streams_are_cut_where_the_guests_run_on(
     async with place(tmp_path, patient(), guests_stay=guests_stay) as here:
         client = await watching(here)
         here.serving.cancel()
-        assert await said_goodbye(client) is not guests_stay
+        assert await got_close_notify(client) is not guests_stay
         await until(here.serving.done, limit_s=LIMIT_S)
         ended = here.desktops.ended_tickets
         assert [(one.reason, one.bytes_out) for one in ended] == [(STOPPING, 7)]
@@ -58,21 +58,21 @@ async def test_a_stream_that_has_not_greeted_is_cut_too(tmp_path: Path) -> None:
         client = await here.client()
         assert (await client.answer(CONNECT))[0] == 101
         here.serving.cancel()
-        assert not await said_goodbye(client)
+        assert not await got_close_notify(client)
         await until(here.serving.done, limit_s=LIMIT_S)
         assert [one.reason for one in here.desktops.ended_tickets] == [STOPPING]
         assert here.display.dialled == 0
 
 
-async def test_who_only_lists_is_told_goodbye(tmp_path: Path) -> None:
+async def test_a_client_that_only_lists_gets_close_notify(tmp_path: Path) -> None:
     async with place(tmp_path, patient()) as here:
         client = await here.client()
         assert (await client.answer(request("list_of_vm?")))[0] == 200
         here.serving.cancel()
-        assert await said_goodbye(client)
+        assert await got_close_notify(client)
 
 
-async def test_who_does_not_react_holds_nothing_up(tmp_path: Path) -> None:
+async def test_a_host_that_does_not_answer_delays_nothing(tmp_path: Path) -> None:
     async with place(tmp_path, patient()) as here:
         client = await here.client()
         assert (await client.answer(request("list_of_vm?")))[0] == 200

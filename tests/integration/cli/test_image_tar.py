@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.cli.image_tar import size_of, tar_of
-from qvdnode.model.errors import HostFailed, Invalid
+from qvdnode.cli.image_tar import require_session, size_of, tar_of
+from qvdnode.host import process
+from qvdnode.image.core.session_needs import NEEDS
+from qvdnode.model.errors import BadImage, HostFailed, Invalid
+from tests.integration.image.tiny_root import Piece, complete, tar, without
 
 
 async def packed(path: Path) -> bytes:
@@ -59,3 +62,32 @@ async def test_a_folder_that_goes_away_is_no_image(tmp_path: Path) -> None:
     root.rmdir()
     with pytest.raises(HostFailed, match="tar failed"):
         _ = [chunk async for chunk in stream]
+
+
+@pytest.mark.parametrize("packing", [None, ("cat",), ("gzip", "-c"), ("zstd", "-qc")])
+async def test_what_an_image_lacks_is_known_before_it_is_sent(
+    tmp_path: Path, packing: tuple[str, ...] | None
+) -> None:
+    async def placed(content: bytes) -> Path:
+        path = tmp_path / "root"
+        if packing is None:
+            path.mkdir(exist_ok=True)
+            await process.run(["tar", "-xf-", "--directory", path], stdin=content)
+        else:
+            path.write_bytes((await process.run(packing, stdin=content)).stdout)
+        return path
+
+    with pytest.raises(BadImage, match=r"session is missing: --add-session .* nxagent"):
+        await require_session(await placed(tar(without("session"))), add=False)
+    whole = await placed(tar(complete()))
+    await require_session(whole, add=False)
+    with pytest.raises(BadImage, match=r"apt-get install .* nxagent .* in it"):
+        await require_session(whole, add=True)
+    needed = [Piece(f"./{need.paths[0]}", b"x") for need in NEEDS]
+    await require_session(await placed(tar(complete(*needed))), add=True)
+
+
+async def test_what_cannot_be_listed_is_for_the_node_to_refuse(tmp_path: Path) -> None:
+    (tmp_path / "root.tar").write_bytes(b"x" * 100_000)
+    await require_session(tmp_path / "root.tar", add=False)
+    await require_session(tmp_path / "root.tar", add=True)

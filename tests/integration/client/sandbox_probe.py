@@ -1,4 +1,4 @@
-"""Stands in for nxproxy that a guest has taken over: tries what it must not, reports what it could.
+"""Acts as an nxproxy that a guest has taken over: tries forbidden actions, reports the results.
 
 sandbox_probe.py NX-OPTIONS HOME PORT PID
 """
@@ -80,7 +80,7 @@ def main(options: str, home: str, port: str, client: str) -> None:
     report: dict[str, object] = {
         name: outcome(attempt) for name, attempt in attempts(home, int(port), int(client)).items()
     }
-    if not Path(home).exists():  # in the sandbox; elsewhere these would succeed, and hurt
+    if not Path(home).exists():  # only in the sandbox: outside they would succeed and do damage
         report["trace the client"] = outcome(lambda: trace(int(client)))
         report["fill the folder"] = outcome(lambda: fill(os.environ["HOME"]))
     report["no new privileges"] = LIBC.prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)

@@ -10,7 +10,7 @@ import pytest
 from qvdnode.cli.demo.screen import screen
 from qvdnode.client.connect import Wishes, desktops_at, fingerprint_at
 from qvdnode.client.core.backoff import Backoff
-from qvdnode.client.nx_proxy import DIAL_LIMIT_S, Ending
+from qvdnode.client.nx_proxy import DIAL_LIMIT_S, StreamEnd
 from qvdnode.client.target import Target
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.model.errors import Forbidden, HostFailed, NotFound, Unauthenticated, Unavailable
@@ -89,7 +89,7 @@ async def test_a_desktop_is_shown_and_ends_with_the_server(
             assert await watcher.windows() == (window,)
             assert (await watcher.screenshot()).startswith(b"\x89PNG")
             over.set()
-            assert await showing is Ending.CLOSED
+            assert await showing is StreamEnd.CLOSED
     assert "Starting virtual machine" in said
     head = next(head for head in server.heads if "connect_to_vm" in head)
     assert "qvd.client.geometry=1064x666" in head
@@ -109,7 +109,7 @@ async def test_a_desktop_is_shown_where_the_display_asks_for_a_cookie(
             showing = asyncio.create_task(client(server, shown.display, Said()).run(QUICK))
             assert await watcher.wait_new(10)
             over.set()
-            assert await showing is Ending.CLOSED
+            assert await showing is StreamEnd.CLOSED
 
 
 @pytest.mark.nx
@@ -122,7 +122,7 @@ async def test_what_is_wished_goes_before_what_is_guessed(server: FakeQvdServer)
         wishes = Wishes(
             display, "desk", fullscreen=True, geometry="640x480", keyboard="pc104/es", link="modem"
         )
-        assert await client(server, display, Said(), wishes).run(QUICK) is Ending.CLOSED
+        assert await client(server, display, Said(), wishes).run(QUICK) is StreamEnd.CLOSED
     head = next(head for head in server.heads if "connect_to_vm" in head)
     for asked in ("geometry=640x480", "fullscreen=1", "keyboard=pc104/es", "link=modem"):
         assert f"qvd.client.{asked}" in head
@@ -154,7 +154,7 @@ async def test_a_dropped_link_is_dialled_again_and_a_takeover_is_not(
 
         server.stream = goodbye
         server.answers["/qvd/connect_to_vm"] = SWITCH
-        assert await showing is Ending.CLOSED
+        assert await showing is StreamEnd.CLOSED
     assert sum("link dropped" in sentence for sentence in said) == 2
 
 
@@ -175,7 +175,7 @@ async def test_zero_seconds_of_trying_are_none(server: FakeQvdServer) -> None:
     said = Said()
     async with xvfb() as display:
         ending = await client(server, display, said).run(Backoff(give_up_s=0.0))
-    assert (ending, server.connections) == (Ending.DROPPED, 1)
+    assert (ending, server.connections) == (StreamEnd.DROPPED, 1)
     assert said[-1] == "Connected"
 
 
@@ -185,7 +185,7 @@ async def test_a_link_that_drops_again_and_again_is_given_up(server: FakeQvdServ
     rising = Backoff(first_s=0.1, longest_s=5.0, give_up_s=2.0)
     async with xvfb() as display:
         ending = await client(server, display, Said()).run(rising)
-    assert ending is Ending.DROPPED
+    assert ending is StreamEnd.DROPPED
     # Pauses of at least 0.05, 0.1, 0.2, 0.4, 0.8... seconds; ever the first would allow dozens.
     assert 3 <= server.connections <= 8
 
@@ -199,11 +199,11 @@ async def test_a_stream_that_lasted_begins_anew(server: FakeQvdServer) -> None:
         await until(lambda: server.connections > 20 or showing.done(), limit_s=15)
         assert not showing.done()
         server.stream = say_goodbye
-        assert await showing is Ending.CLOSED
+        assert await showing is StreamEnd.CLOSED
 
 
 @pytest.mark.nx
-async def test_what_cannot_be_mended_ends_the_waiting(server: FakeQvdServer) -> None:
+async def test_an_error_that_cannot_be_repaired_ends_the_waiting(server: FakeQvdServer) -> None:
     async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b" ")
         server.answers["/qvd/connect_to_vm"] = answer(404, b"There is no desktop 7.")
@@ -282,7 +282,7 @@ async def test_an_nxproxy_that_takes_nothing_more_is_no_dropped_link(
     (tmp_path / "deaf.py").write_text(DEAF)
     stand_in(f'exec python3 {tmp_path}/deaf.py "$@"')
     async with bare_xvfb() as display:
-        assert await client(server, display, Said()).run(QUICK) is Ending.LEFT
+        assert await client(server, display, Said()).run(QUICK) is StreamEnd.LEFT
     assert sum("/qvd/connect_to_vm" in head for head in server.heads) == 1
     assert "/qvd/session_end" in server.heads[-1]
     await until(lambda: server.ended == 2)

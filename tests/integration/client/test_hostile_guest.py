@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.client.nx_proxy import Ending
+from qvdnode.client.nx_proxy import StreamEnd
 from qvdnode.model.errors import HostFailed
 from tests.fakes.qvd_server import FakeQvdServer
 from tests.harness import nx_peer
@@ -48,7 +48,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-async def speak(server: FakeQvdServer, said: bytes, answer: bytes = b"") -> tuple[bytes, Ending]:
+async def speak(server: FakeQvdServer, said: bytes, answer: bytes = b"") -> tuple[bytes, StreamEnd]:
     """Say that to nxproxy; what it said until `answer` or the limit, and how the client ended."""
     heard = bytearray()
 
@@ -96,7 +96,7 @@ async def test_no_channel_but_the_displays_is_opened(
     refusal = control(DROP, CHANNEL)
     heard, ending = await speak(server, GREETING + control(CHANNELS[kind], CHANNEL), refusal)
     assert heard.endswith(refusal)
-    assert ending is Ending.CLOSED
+    assert ending is StreamEnd.CLOSED
     await nothing_is_left(temporary)
 
 

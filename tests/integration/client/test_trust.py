@@ -101,7 +101,7 @@ async def test_a_changed_certificate_of_ones_own_is_refused(tmp_path: Path, vouc
         (Pair.self_signed(), "signed by itself"),
     ],
 )
-async def test_what_an_authority_does_not_vouch_for_is_told_apart(
+async def test_a_certificate_of_an_unknown_authority_is_recognised(
     tmp_path: Path, pair: Pair, sentence: str
 ) -> None:
     for host in ("127.0.0.1", "localhost"):

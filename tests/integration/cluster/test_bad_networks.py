@@ -81,7 +81,7 @@ def whole(nodes: list[Node]) -> bool:
 
 
 @pytest.mark.timeout(60)
-async def test_a_quarter_of_all_packets_lost_costs_nobody(
+async def test_losing_a_quarter_of_all_packets_makes_no_member_look_dead(
     namespace: Namespace, make_node: MakeNode
 ) -> None:
     nodes = await four(make_node, QUICK)
@@ -92,7 +92,7 @@ async def test_a_quarter_of_all_packets_lost_costs_nobody(
 
 
 @pytest.mark.timeout(60)
-async def test_a_member_without_udp_stays_and_is_told(
+async def test_a_member_without_udp_stays_and_is_reported(
     namespace: Namespace, make_node: MakeNode
 ) -> None:
     nodes = await four(make_node)
@@ -106,7 +106,9 @@ async def test_a_member_without_udp_stays_and_is_told(
 
 
 @pytest.mark.timeout(90)
-async def test_two_halves_find_back_together(namespace: Namespace, make_node: MakeNode) -> None:
+async def test_two_halves_of_a_partition_join_again(
+    namespace: Namespace, make_node: MakeNode
+) -> None:
     nodes = await four(make_node, QUICK)
     left = ", ".join(node.address.host for node in nodes[:2])
     right = ", ".join(node.address.host for node in nodes[2:])

@@ -69,7 +69,9 @@ async def test_a_member_that_leaves_is_not_declared_dead(make_node: MakeNode) ->
 
 
 @pytest.mark.timeout(40)
-async def test_who_is_gone_without_a_word_has_died_and_may_come_back(make_node: MakeNode) -> None:
+async def test_a_member_that_vanishes_is_declared_dead_and_may_come_back(
+    make_node: MakeNode,
+) -> None:
     first, second, third = await three(make_node)
     await third.membership.stop(announce_leave=False)
     await until(lambda: first.deaths() == second.deaths() == ["c"], limit_s=20)
@@ -79,7 +81,7 @@ async def test_who_is_gone_without_a_word_has_died_and_may_come_back(make_node: 
     assert first.changes("c")[-1] is E.JOINED
 
 
-async def test_a_new_process_is_told_apart_before_anybody_missed_the_old_one(
+async def test_a_restart_is_noticed_before_the_old_process_is_missed(
     make_node: MakeNode,
 ) -> None:
     first, _, third = await three(make_node)
@@ -89,7 +91,7 @@ async def test_a_new_process_is_told_apart_before_anybody_missed_the_old_one(
 
 
 @pytest.mark.timeout(40)
-async def test_a_main_loop_that_stands_still_costs_nobody(make_node: MakeNode) -> None:
+async def test_a_blocked_main_loop_makes_no_member_look_dead(make_node: MakeNode) -> None:
     first, second, third = await three(make_node)
     # Held by no timer of this loop: it is this loop that is blocked, with the members' threads on.
     threading.Event().wait(8.0)
@@ -97,7 +99,7 @@ async def test_a_main_loop_that_stands_still_costs_nobody(make_node: MakeNode) -
     assert all(E.SUSPECTED not in node.changes(name) for node in (first, second) for name in "abc")
 
 
-async def test_a_farm_takes_nobody_of_another_farm_or_key(make_node: MakeNode) -> None:
+async def test_a_member_of_another_farm_or_key_is_refused(make_node: MakeNode) -> None:
     first, _, _ = await three(make_node)
     before = counted("forged")
     other_farm = await make_node("d", [first], farm="another")
@@ -191,7 +193,7 @@ async def test_an_exchange_is_answered_in_pieces_too(make_node: MakeNode) -> Non
 
 
 @pytest.mark.timeout(40)
-async def test_two_nodes_of_one_name_are_told(make_node: MakeNode) -> None:
+async def test_two_nodes_with_one_name_are_reported(make_node: MakeNode) -> None:
     first, second, third = await three(make_node)
     rival = await make_node("c", [first], epoch=2)
     nodes = (first, second, third, rival)
@@ -202,7 +204,7 @@ async def test_two_nodes_of_one_name_are_told(make_node: MakeNode) -> None:
     await until(told, limit_s=20)
 
 
-async def test_a_taken_port_is_told_in_a_sentence(make_node: MakeNode) -> None:
+async def test_a_port_in_use_is_reported_in_a_sentence(make_node: MakeNode) -> None:
     first = await make_node("a")
     with pytest.raises(HostFailed, match="cannot listen on"):
         await make_node("b", address=first.address)
@@ -226,7 +228,7 @@ async def test_members_may_have_ipv6_addresses(make_node: MakeNode) -> None:
     await until(lambda: first.membership.known["b"].metadata == b"over UDP")
 
 
-async def test_what_the_kernel_does_not_take_is_dropped_and_counted(make_node: MakeNode) -> None:
+async def test_packets_beyond_the_send_buffer_are_dropped_and_counted(make_node: MakeNode) -> None:
     first, second, _ = await three(make_node)
     running = first.membership._running
     assert running is not None

@@ -7,11 +7,12 @@ import pytest
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.membership import Membership
-from qvdnode.db.nodes import Nodes
+from qvdnode.db.nodes import NodeMembership, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.vms import Vms
 from qvdnode.model.errors import Conflict, Unavailable
+from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Page
 from qvdnode.model.vm_state import VmState
 from tests.fakes.clock import ManualClock
@@ -19,6 +20,20 @@ from tests.integration.db.sample import make_sample
 from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
+
+
+class NoFarm:
+    """A host that needs no certificate."""
+
+    def node_id(self) -> NodeId | None:
+        """As daemon.joining.Farm."""
+        return None
+
+    async def ensure_farm(self) -> None:
+        """As daemon.joining.Farm."""
+
+    async def enter(self, seat: NodeMembership) -> None:
+        """As daemon.joining.Farm."""
 
 
 class Joiner:
@@ -31,8 +46,8 @@ class Joiner:
         self.step_done = asyncio.Event()
         self.away = False
         self.joining = Joining(
-            Host("one", "::1", boot_id, lambda: {"lxc", "kvm"}), database, self.membership,
-            self.clock, ClusterSettings(), prepare=self._step,
+            Host("one", "::1", 8445, boot_id, lambda: {"lxc", "kvm"}), database, self.membership,
+            self.clock, ClusterSettings(), farm=NoFarm(), prepare=self._step,
         )  # fmt: skip
 
     async def _step(self) -> None:

@@ -10,6 +10,7 @@ from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit, AuditEntry
 from qvdnode.db.backup import TABLES, backup
 from qvdnode.db.familiar_sources import FamiliarSources
+from qvdnode.db.farm import Farm, FarmRow
 from qvdnode.db.migrate import steps
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
@@ -22,6 +23,7 @@ from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.model.errors import BadConfig, Conflict, HostFailed, Invalid, Unavailable
+from qvdnode.model.ids import FarmId
 from qvdnode.model.listing import Page
 from qvdnode.model.principal import Principal
 from qvdnode.model.vm_state import VmState
@@ -55,6 +57,9 @@ async def fill(db: Database) -> None:
     await UserTokens(db).issue(principal, only_vm=sample.vm.id)
     entry = AuditEntry("robot", "x", "vm", None, {"odd": "tab\t, line\n, \\N, \u20ac"}, "c")
     await Audit(db).write(entry)
+    farm = Farm(db)
+    await farm.create(FarmRow(FarmId("farm"), "-----BEGIN", b"\x00\xffsealed\n"))
+    await farm.invite("secret", name=None, life_s=600)
 
 
 def left_in(folder: Path) -> list[Path]:

@@ -194,7 +194,7 @@ async def test_ending_asks_before_it_kills() -> None:
     assert child.returncode == -signal.SIGTERM
 
 
-async def test_ending_kills_who_does_not_listen(tmp_path: Path) -> None:
+async def test_ending_kills_a_process_that_ignores_sigterm(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     child = await process.launch(["sh", "-c", f"trap '' TERM; : > {ready}; sleep 60"])
     await until(ready.exists)
@@ -268,7 +268,7 @@ STUBBORN = ["sh", "-c", "trap 'echo no' TERM; echo ready; while :; do sleep 0.1;
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_a_cancelled_task_ends_the_child_that_does_not_heed_it(again: bool) -> None:
+async def test_cancelling_a_task_kills_a_child_that_ignores_sigterm(again: bool) -> None:
     """Its limit holds while it unwinds, and a second cancellation does not cut it short."""
     child = await process.spawn_piped(STUBBORN)
     begun = asyncio.Event()

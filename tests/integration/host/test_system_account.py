@@ -65,7 +65,7 @@ def test_a_closed_folder_on_the_way_is_named(
 
 
 @pytest.mark.parametrize(("mode", "closed"), [(0o770, True), (0o001, False)])
-def test_a_folder_is_closed_to_strangers_whoever_owns_it(
+def test_a_folder_is_closed_to_other_users_whoever_owns_it(
     folder: Path, mode: int, *, closed: bool
 ) -> None:
     folder.chmod(mode)

@@ -9,11 +9,26 @@ from pathlib import Path
 from qvdnode.host import mounts, process
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
-from qvdnode.model.guest import GuestRoot
+from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation
 from tests.fakes.orders import FLAVOUR, desktop_order
-from tests.integration.image.conftest import IDS
 
+IDS = IdRange(0x7F00_0000)
+"""Far from what nodes on this host give to their guests."""
+USUAL = {
+    "LOGIN": "alice",
+    "HOSTNAME": "desk-7",
+    "MACHINE_ID": "0123456789abcdef0123456789abcdef",
+    "LOCALE": "es_ES.UTF-8",
+    "TIMEZONE": "Europe/Madrid",
+    "KEYBOARD": "pc105/es",
+    "LINK": "lan",
+    "GEOMETRY": "800x600",
+    "CLIENT": "linux",
+    "NAMESERVERS": "10.0.0.1 10.0.0.2",
+    "SEARCH": "one.example two.example",
+}
+LISTENS = "Waiting for connection from any host on socket 'tcp:*:4100'"
 # Without /usr/bin on it LXC, being root, writes the id map itself and needs no line in subuid.
 SEARCH_PATH = {"PATH": "/usr/sbin:/sbin"}
 ORDER = desktop_order(7, flavour=FLAVOUR)
@@ -102,3 +117,13 @@ class BareGuest:
             *(f"lxc.cgroup.devices.allow = {device} rwm" for device in DEVICES),
         ]
         return "\n".join(lines) + "\n"
+
+
+async def users_processes(guest: BareGuest) -> str:
+    done = await guest.run("ps", "-u", "1000", "-o", "args=")
+    return done.stdout.decode()
+
+
+async def asked(guest: BareGuest, *command: str) -> str:
+    """What a command in the guest says."""
+    return (await guest.run(*command)).stdout.decode().strip()

@@ -12,13 +12,13 @@ from qvdnode.host import mounts
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
-from qvdnode.model.guest import IdRange
+from qvdnode.wire.session_exit import SessionExit
 from tests.fakes.orders import FLAVOUR, desktop_order
 from tests.fixtures_image import STATE
+from tests.integration.image.bare_guest import LISTENS, USUAL, BareGuest
 from tests.integration.image.tiny_root import Piece, complete, stream, tar
+from tests.waiting import until
 
-IDS = IdRange(0x7F00_0000)
-"""Far from what nodes on this host give to their guests."""
 SMALL = replace(FLAVOUR, disk_mib=32, home_mib=32)
 ORDER = desktop_order(7, flavour=SMALL)
 
@@ -57,3 +57,22 @@ async def rootfs(ready: ImageSettings) -> AsyncIterator[OverlayRootfs]:
     provider = OverlayRootfs(ready)
     yield provider
     provider.close()
+
+
+@pytest.fixture
+async def guest(settings: ImageSettings, icewm_root: Path) -> AsyncIterator[BareGuest]:
+    bare = BareGuest(settings, icewm_root)
+    try:
+        await bare.start()
+        yield bare
+    finally:
+        await bare.stop()
+
+
+@pytest.fixture
+async def listening(guest: BareGuest) -> BareGuest:
+    """A guest whose display waits for its first client."""
+    guest.params(**USUAL)
+    assert await guest.session("start") == SessionExit.DONE
+    await until(lambda: LISTENS in guest.log(), what="the display to listen")
+    return guest

@@ -103,7 +103,7 @@ async def test_a_folder_that_is_sent_arrives_as_it_is(settings: ImageSettings) -
 
 
 REFUSED = {
-    "device": (tar(complete(Piece("./dev/sda", kind=tarfile.BLKTYPE))), "device node"),
+    "device": (tar(complete(Piece("./srv/sda", kind=tarfile.BLKTYPE))), "device node"),
     "whiteout": (tar(complete(Piece("./etc/x", kind=tarfile.CHRTYPE))), "device node"),
     "up": (tar(complete(Piece("../../etc/cron.d/evil", b"x"))), "leads out"),
     "absolute": (tar(complete(Piece("/etc/cron.d/evil", b"x"))), "absolute path"),
@@ -128,7 +128,10 @@ REFUSED = {
         tar(complete(Piece("a", kind=tarfile.LNKTYPE, link="nowhere"))),
         "not there",
     ),
-    "twice": (tar(complete(Piece("./etc/passwd", b"x"))), "twice"),
+    "folder and file": (
+        tar(complete(Piece("./srv/x", b"x"), Piece("./srv", b"x"))),
+        "a folder with files in it, and a file, too",
+    ),
     "file as folder": (tar(complete(Piece("./etc/passwd/x", b"x"))), "through a link"),
     "foreign owner": (tar(complete(Piece("./x", b"", uid=100_000))), "100000"),
     "long name": (tar(complete(Piece("./" + "x" * 300, b""))), "too long"),

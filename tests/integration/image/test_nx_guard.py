@@ -72,7 +72,7 @@ async def test_a_head_that_is_not_read_is_neither_reply_nor_error_nor_event(tmp_
     assert more == (-1, bytes(8) + b"\xaa" * 32)
 
 
-async def test_what_comes_is_handed_on(tmp_path: Path) -> None:
+async def test_received_bytes_are_handed_on(tmp_path: Path) -> None:
     read, reply = await told(tmp_path, ALIVE, ("_XRead", 32), ("_XReply", 2, 1))
     assert read == (0, bytes([32]) + bytes(31) + b"\xaa" * 8)
     assert reply == (1, bytes([1, 2, 1]) + bytes(37))

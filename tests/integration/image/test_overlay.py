@@ -17,7 +17,8 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
 from tests.fakes.orders import desktop_order
-from tests.integration.image.conftest import IDS, ORDER, SMALL
+from tests.integration.image.bare_guest import IDS
+from tests.integration.image.conftest import ORDER, SMALL
 from tests.waiting import until
 
 pytestmark = pytest.mark.mounts

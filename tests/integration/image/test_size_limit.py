@@ -14,7 +14,8 @@ from qvdnode.image.size_limit import LimitedFolder, LoopLimit
 from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.ids import Generation, UserId, VmId
 from tests.fakes.orders import FLAVOUR, desktop_order
-from tests.integration.image.conftest import IDS, ORDER
+from tests.integration.image.bare_guest import IDS
+from tests.integration.image.conftest import ORDER
 from tests.integration.image.test_overlay import ONE, USER, VM, as_guest, write_letter
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ from qvdnode.net import foreign_firewalls, host_network
 from qvdnode.net.core import names
 from qvdnode.net.settings import ForeignForward, Uplink
 from tests.fixtures_netns import WORLD, Lab, ip_batch, with_settings
-from tests.integration.net.senses import send_datagram, udp_ear
+from tests.integration.net.sockets import send_datagram, udp_listener
 from tests.waiting import until
 
 pytestmark = pytest.mark.nftables
@@ -155,14 +155,14 @@ async def test_foreign_firewall_that_drops_is_told(lab: Lab) -> None:
 async def test_foreign_firewall_is_opened_where_the_config_allows(lab: Lab) -> None:
     load_firewall(lab)
     guest = await lab.plug(1)
-    with udp_ear(lab.outside, 5353) as ear:
+    with udp_listener(lab.outside, 5353) as listener:
         await lab.network.up()
         send_datagram(guest, WORLD, 5353, b"first")
         with_settings(lab, foreign_forward=ForeignForward.ACCEPT)
         await lab.network.up()
         send_datagram(guest, WORLD, 5353, b"second")
-        await until(lambda: ear.heard(b"second"))
-        assert not ear.heard(b"first")
+        await until(lambda: listener.heard(b"second"))
+        assert not listener.heard(b"first")
     # The other firewall's own rules stand, and ours are judged besides them.
     assert 'iifname "docker0" accept' in ruleset(lab)
     assert (await lab.confinement.dropped())["drop_to_guest"] == 0
@@ -173,13 +173,13 @@ async def test_a_firewall_that_comes_after_the_node_is_opened_too(bare_lab: Lab)
     with_settings(bare_lab, foreign_forward=ForeignForward.ACCEPT)
     await bare_lab.begin()
     guest = await bare_lab.plug(1)
-    with udp_ear(bare_lab.outside, 5353) as ear:
+    with udp_listener(bare_lab.outside, 5353) as listener:
         load_firewall(bare_lab)
         send_datagram(guest, WORLD, 5353, b"first")
         await bare_lab.network.check()
         send_datagram(guest, WORLD, 5353, b"second")
-        await until(lambda: ear.heard(b"second"))
-        assert not ear.heard(b"first")
+        await until(lambda: listener.heard(b"second"))
+        assert not listener.heard(b"first")
     opened = ruleset(bare_lab)
     await bare_lab.network.check()
     assert ruleset(bare_lab) == opened
@@ -190,12 +190,12 @@ async def test_a_firewall_that_rejects_at_its_end_is_opened_too(bare_lab: Lab) -
     await bare_lab.begin()
     guest = await bare_lab.plug(1)
     load_firewall(bare_lab, FIREWALLD)
-    with udp_ear(bare_lab.outside, 5353) as ear:
+    with udp_listener(bare_lab.outside, 5353) as listener:
         send_datagram(guest, WORLD, 5353, b"first")
         await bare_lab.network.check()
         send_datagram(guest, WORLD, 5353, b"second")
-        await until(lambda: ear.heard(b"second"))
-        assert not ear.heard(b"first")
+        await until(lambda: listener.heard(b"second"))
+        assert not listener.heard(b"first")
 
 
 async def test_a_firewall_that_comes_after_the_node_is_told_once(

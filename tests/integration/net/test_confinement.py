@@ -14,7 +14,7 @@ from qvdnode.model.ids import VmId
 from qvdnode.net.core.expressions import Json
 from qvdnode.net.nft import MissingRules, Nft
 from tests.fixtures_netns import Lab, ip_batch, with_settings
-from tests.integration.net.senses import Dialling, received, tcp_listener
+from tests.integration.net.sockets import Dialling, received, tcp_listener
 from tests.integration.net.test_bridge import ruleset
 from tests.waiting import until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures_netns import METADATA, SUBNET, WORLD, Guest, Lab, Namespace, with_settings
-from tests.integration.net.senses import Dialling, received, tcp_listener
+from tests.integration.net.sockets import Dialling, received, tcp_listener
 from tests.waiting import until
 
 pytestmark = pytest.mark.nftables

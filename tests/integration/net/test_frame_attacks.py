@@ -15,12 +15,12 @@ from qvdnode.net.core import names
 from tests.fixtures_netns import SUBNET, Guest, Lab, ip_batch
 from tests.integration.net import frames
 from tests.integration.net.frames import BROADCAST, arp, ethernet, icmp6, ipv4, ipv6, udp, vlan
-from tests.integration.net.senses import (
+from tests.integration.net.sockets import (
     Dialling,
     assert_stopped,
-    frame_ear,
+    frame_listener,
     send_frame,
-    udp_ear,
+    udp_listener,
 )
 from tests.waiting import until
 
@@ -222,11 +222,11 @@ async def test_forged_frames_do_not_reach_the_node(
     lab: Lab, stage: Stage, forge: Callable[[Stage], bytes], reason: str
 ) -> None:
     frame = forge(stage)
-    with frame_ear(lab.node, lab.settings.bridge_name) as ear:
+    with frame_listener(lab.node, lab.settings.bridge_name) as listener:
         await assert_stopped(
             lab,
             lambda: send_frame(stage.attacker, "eth0", frame),
-            lambda: ear.heard_anew(stage.mark),
+            lambda: listener.heard_anew(stage.mark),
             reason=reason,
         )
 
@@ -238,11 +238,11 @@ async def test_guests_do_not_reach_each_other_by_frames(
     packet = stage.datagram(stage.address, stage.victim.port.address.ip)
     to = stage.victim.port.mac if target == "unicast" else BROADCAST
     frame = ethernet(to, stage.mac, frames.IPV4, packet)
-    with frame_ear(stage.victim, "eth0") as ear:
+    with frame_listener(stage.victim, "eth0") as listener:
         await assert_stopped(
             lab,
             lambda: send_frame(stage.attacker, "eth0", frame),
-            lambda: ear.heard_anew(stage.mark),
+            lambda: listener.heard_anew(stage.mark),
             reason="drop_neighbour",
         )
 
@@ -276,11 +276,11 @@ async def test_no_datagram_reaches_the_node_in_a_reserved_frame(
 ) -> None:
     """Some of them go up as if they had come by the guest's link and no bridge were there."""
     frame = to_bridges(stage, group)
-    with udp_ear(lab.node, 4000) as ear:
+    with udp_listener(lab.node, 4000) as listener:
         await assert_stopped(
             lab,
             lambda: send_frame(stage.attacker, "eth0", frame),
-            lambda: ear.heard_anew(stage.mark),
+            lambda: listener.heard_anew(stage.mark),
             reason="drop_reserved",
         )
 
@@ -288,7 +288,7 @@ async def test_no_datagram_reaches_the_node_in_a_reserved_frame(
 async def test_the_packet_rules_alone_would_stop_it_too(lab: Lab, stage: Stage) -> None:
     table = {"family": "bridge", "name": names.table_name(lab.settings.prefix)}
     await lab.nft.change([{"delete": {"table": table}}])
-    with udp_ear(lab.node, 4000) as ear:
+    with udp_listener(lab.node, 4000) as listener:
         send_frame(stage.attacker, "eth0", to_bridges(stage, 0x02))
 
         async def counted() -> bool:
@@ -297,7 +297,7 @@ async def test_the_packet_rules_alone_would_stop_it_too(lab: Lab, stage: Stage) 
             return bool(found["drop_to_node"])
 
         await until(counted, what="the packet to be dropped")
-        assert not ear.heard(stage.mark)
+        assert not listener.heard(stage.mark)
 
 
 async def test_no_guest_overhears_what_the_bridge_floods(lab: Lab, stage: Stage) -> None:
@@ -307,14 +307,14 @@ async def test_no_guest_overhears_what_the_bridge_floods(lab: Lab, stage: Stage)
         f"neigh replace {address} lladdr {mac} dev {lab.settings.bridge_name} nud permanent",
         netns=lab.node.name,
     )
-    with frame_ear(stage.attacker, "eth0") as ear, ExitStack() as dialled:
+    with frame_listener(stage.attacker, "eth0") as listener, ExitStack() as dialled:
 
         def dial() -> None:
             flush_learned(lab)
             dialled.enter_context(Dialling(lab.node, address, 4100))
 
         await assert_stopped(
-            lab, dial, lambda: ear.heard_anew(frames.mac(mac)), reason="drop_overheard"
+            lab, dial, lambda: listener.heard_anew(frames.mac(mac)), reason="drop_overheard"
         )
 
 
@@ -324,17 +324,17 @@ async def test_a_guest_that_nobody_confined_can_send_nothing(lab: Lab) -> None:
     bridge_mac = names.bridge_mac(lab.settings.prefix, lab.settings.bridge_name)
     packet = ipv4(guest.port.address.ip, GATEWAY, frames.UDP, udp(1, 1, mark))
     frame = ethernet(bridge_mac, guest.port.mac, frames.IPV4, packet)
-    with frame_ear(lab.node, lab.settings.bridge_name) as ear:
+    with frame_listener(lab.node, lab.settings.bridge_name) as listener:
         send_frame(guest, "eth0", frame)
 
         async def dropped() -> int:
             return (await lab.confinement.dropped())["drop_mac"]
 
         await until(dropped)
-        assert not ear.heard(mark)
+        assert not listener.heard(mark)
         await lab.confinement.confine(guest.port)
         send_frame(guest, "eth0", frame)
-        await until(lambda: ear.heard(mark), what="the frame of a confined guest")
+        await until(lambda: listener.heard(mark), what="the frame of a confined guest")
 
 
 def learned_ports(lab: Lab, mac: str) -> list[str]:

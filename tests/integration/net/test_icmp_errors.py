@@ -10,7 +10,7 @@ import pytest
 
 from tests.fixtures_netns import NODE_UPLINK, SUBNET, WORLD, Lab, Namespace, ip_batch
 from tests.integration.net import frames
-from tests.integration.net.senses import Ear, assert_stopped
+from tests.integration.net.sockets import Listener, assert_stopped
 from tests.waiting import until
 
 pytestmark = pytest.mark.nftables
@@ -55,10 +55,10 @@ def mtu_is_small(where: Namespace) -> bool:
 
 
 @contextmanager
-def icmp_ear(where: Namespace) -> Iterator[Ear]:
+def icmp_ear(where: Namespace) -> Iterator[Listener]:
     """Hears ICMP messages that arrive in a namespace."""
     with where.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as listening:
-        yield Ear(listening)
+        yield Listener(listening)
 
 
 @pytest.mark.parametrize("address", [NODE_UPLINK, GATEWAY])
@@ -78,24 +78,24 @@ async def test_a_guest_cannot_shrink_the_hosts_packets_to_others(
 @pytest.mark.parametrize("port", [OWN_PORT, 1], ids=["a connection of the host's", "none"])
 async def test_a_guest_sends_no_errors_to_the_world(lab: Lab, port: int) -> None:
     guest = await lab.plug(1)
-    with flow(lab.node), icmp_ear(lab.outside) as ear:
+    with flow(lab.node), icmp_ear(lab.outside) as listener:
         await assert_stopped(
             lab,
             lambda: complain(guest, WORLD, (WORLD, PORT), (NODE_UPLINK, port)),
-            lambda: ear.heard_anew(MARK),
+            lambda: listener.heard_anew(MARK),
             reason="drop_icmp_error",
         )
 
 
 async def test_errors_about_others_do_not_reach_a_guest(lab: Lab) -> None:
     guest = await lab.plug(1)
-    with flow(lab.node), icmp_ear(guest) as ear:
+    with flow(lab.node), icmp_ear(guest) as listener:
         await assert_stopped(
             lab,
             lambda: complain(
                 lab.outside, guest.port.address.ip, (NODE_UPLINK, OWN_PORT), (WORLD, PORT)
             ),
-            lambda: ear.heard_anew(MARK),
+            lambda: listener.heard_anew(MARK),
             reason="drop_to_guest",
         )
 

@@ -28,15 +28,15 @@ from tests.fixtures_netns import (
     with_settings,
 )
 from tests.integration.net import frames
-from tests.integration.net.senses import (
+from tests.integration.net.sockets import (
     Dialling,
-    Ear,
+    Listener,
     assert_stopped,
     received,
     send_datagram,
     send_frame,
     tcp_listener,
-    udp_ear,
+    udp_listener,
 )
 from tests.waiting import until
 
@@ -82,11 +82,11 @@ async def test_guest_does_not_reach_the_nodes_udp_ports(
     lab: Lab, mark: bytes, target: IPv4Address
 ) -> None:
     guest = await lab.plug(1)
-    with udp_ear(lab.node, PORT) as ear:
+    with udp_listener(lab.node, PORT) as listener:
         await assert_stopped(
             lab,
             lambda: send_datagram(guest, target, PORT, mark),
-            lambda: ear.heard_anew(mark),
+            lambda: listener.heard_anew(mark),
             reason="drop_to_node",
         )
 
@@ -118,8 +118,8 @@ async def test_guest_does_not_reach_the_node_by_fragments(lab: Lab, mark: bytes)
                 guest, "eth0", frames.ethernet(bridge_mac, guest.port.mac, frames.IPV4, packet)
             )
 
-    with udp_ear(lab.node, PORT) as ear:
-        await assert_stopped(lab, attack, lambda: ear.heard_anew(mark), reason="drop_to_node")
+    with udp_listener(lab.node, PORT) as listener:
+        await assert_stopped(lab, attack, lambda: listener.heard_anew(mark), reason="drop_to_node")
 
 
 async def test_guest_does_not_reach_the_node_by_ipv6(lab: Lab, mark: bytes) -> None:
@@ -136,11 +136,11 @@ async def test_guest_does_not_reach_the_node_by_ipv6(lab: Lab, mark: bytes) -> N
         frames.ipv6(source, target, frames.ICMP6, message),
     )
     with lab.node.socket(socket.AF_INET6, socket.SOCK_RAW, frames.ICMP6) as listening:
-        ear = Ear(listening)
+        listener = Listener(listening)
         await assert_stopped(
             lab,
             lambda: send_frame(guest, "eth0", frame),
-            lambda: ear.heard_anew(mark),
+            lambda: listener.heard_anew(mark),
             reason="drop_to_node",
         )
 
@@ -160,11 +160,11 @@ async def test_guest_does_not_reach_networks_of_the_host(
     lab: Lab, mark: bytes, target: IPv4Address, reason: str
 ) -> None:
     guest = await lab.plug(1)
-    with udp_ear(lab.outside, PORT) as ear:
+    with udp_listener(lab.outside, PORT) as listener:
         await assert_stopped(
             lab,
             lambda: send_datagram(guest, target, PORT, mark),
-            lambda: ear.heard_anew(mark),
+            lambda: listener.heard_anew(mark),
             reason=reason,
         )
 
@@ -174,11 +174,11 @@ async def test_guest_without_egress_reaches_nothing(
     lab: Lab, mark: bytes, target: IPv4Address
 ) -> None:
     guest = await lab.plug(1, egress=False)
-    with udp_ear(lab.outside, 53) as ear:
+    with udp_listener(lab.outside, 53) as listener:
         await assert_stopped(
             lab,
             lambda: send_datagram(guest, target, 53, mark),
-            lambda: ear.heard_anew(mark),
+            lambda: listener.heard_anew(mark),
             reason="drop_no_egress",
         )
 
@@ -193,11 +193,11 @@ async def test_guests_do_not_reach_each_other_through_the_node(lab: Lab, mark: b
         frames.udp(PORT, PORT, mark),
     )
     frame = frames.ethernet(bridge_mac, attacker.port.mac, frames.IPV4, packet)
-    with udp_ear(victim, PORT) as ear:
+    with udp_listener(victim, PORT) as listener:
         await assert_stopped(
             lab,
             lambda: send_frame(attacker, "eth0", frame),
-            lambda: ear.heard_anew(mark),
+            lambda: listener.heard_anew(mark),
             reason="drop_between_guests",
         )
 
@@ -293,12 +293,12 @@ async def test_allowed_network_is_reached_and_its_neighbours_are_not(
     with_settings(bare_lab, allowed_networks=(IPv4Network(f"{STORAGE}/32"),))
     await bare_lab.begin()
     guest = await bare_lab.plug(1)
-    with udp_ear(bare_lab.outside, PORT) as ear:
+    with udp_listener(bare_lab.outside, PORT) as listener:
         send_datagram(guest, STORAGE, PORT, mark)
-        await until(lambda: ear.heard_anew(mark))
+        await until(lambda: listener.heard_anew(mark))
         send_datagram(guest, OUTSIDE, PORT, mark)
         await until(lambda: denied(bare_lab))
-        assert not ear.heard_anew(mark)
+        assert not listener.heard_anew(mark)
 
 
 async def test_a_providers_resolver_is_reached_for_names_and_nothing_else(
@@ -309,10 +309,10 @@ async def test_a_providers_resolver_is_reached_for_names_and_nothing_else(
     await bare_lab.begin()
     guest = await bare_lab.plug(1)
     assert await asker_at(bare_lab, guest, (str(AZURE_WIRESERVER), 53), mark) == str(NODE_UPLINK)
-    with udp_ear(bare_lab.outside, PORT) as ear:
+    with udp_listener(bare_lab.outside, PORT) as listener:
         send_datagram(guest, AZURE_WIRESERVER, PORT, mark)
         await until(lambda: denied(bare_lab))
-        assert not ear.heard_anew(mark)
+        assert not listener.heard_anew(mark)
 
 
 async def denied(lab: Lab) -> int:

@@ -17,18 +17,18 @@ import pytest
 from qvdnode.model.guest import GuestPort
 from qvdnode.model.ids import VmId
 from tests.fixtures_netns import NODE_UPLINK, WORLD, Lab, ip_batch
-from tests.integration.net.senses import tcp_listener, udp_ear
+from tests.integration.net.sockets import tcp_listener, udp_listener
 
 pytestmark = [pytest.mark.nftables, pytest.mark.lxc]
 
-ENEMY = Path(__file__).with_name("enemy.py")
+ENEMY = Path(__file__).with_name("hostile_guest.py")
 PORT = 5353
 BASE_ID = 0x7FFF0000
 """The topmost slot of the range for guests, far from those a node gives out first."""
 SEARCH_PATH = "/usr/sbin:/sbin"
 """Without newuidmap in it, LXC writes the id map itself and asks no file for leave."""
 CONFIG = """
-lxc.uts.name = enemy
+lxc.uts.name = hostile_guest
 lxc.rootfs.path = dir:{root}
 lxc.init.cmd = /usr/bin/sleep infinity
 lxc.idmap = u 0 {base} 65536
@@ -63,9 +63,9 @@ class Container:
         ip_batch(f"link set {port.link} master {bridge} up")
 
     def attack(self, *arguments: object) -> dict[str, object]:
-        """Run enemy.py as its root and read what it achieved."""
+        """Run hostile_guest.py as its root and read what it achieved."""
         words = [str(argument) for argument in arguments]
-        outcome = self.lxc("attach", "--", "/usr/bin/python3", "-I", "/enemy.py", *words)
+        outcome = self.lxc("attach", "--", "/usr/bin/python3", "-I", "/hostile_guest.py", *words)
         found: dict[str, object] = json.loads(outcome)
         return found
 
@@ -91,7 +91,7 @@ def container() -> Iterator[Container]:
         (folder / "root" / part).mkdir(parents=True)
     for link in ("bin", "sbin", "lib", "lib64"):
         (folder / "root" / link).symlink_to(f"usr/{link}")
-    shutil.copy(ENEMY, folder / "root" / "enemy.py")
+    shutil.copy(ENEMY, folder / "root" / "hostile_guest.py")
     for path in (folder / "root", *(folder / "root").iterdir()):
         os.lchown(path, BASE_ID, BASE_ID)
     folder.chmod(0o755)
@@ -107,7 +107,7 @@ def container() -> Iterator[Container]:
 
 @dataclass(frozen=True)
 class Rampage:
-    """What an enemy achieved."""
+    """What an hostile_guest achieved."""
 
     reached: dict[str, object]
     heard_outside: list[bytes]
@@ -186,8 +186,8 @@ async def test_release_cuts_a_guest_that_still_runs(lab: Lab, container: Contain
     await lab.confinement.confine(port)
     container.start(port, lab.settings.bridge_name)
     await lab.confinement.release(VmId(1), port)
-    with udp_ear(lab.outside, PORT) as ear:
+    with udp_listener(lab.outside, PORT) as listener:
         code = f"import socket; socket.socket(2, 2).sendto(b'q', ('{WORLD}', {PORT}))"
         with pytest.raises(AssertionError, match="unreachable"):
             container.lxc("attach", "--", "/usr/bin/python3", "-I", "-c", code)
-        assert not ear.heard(b"q")
+        assert not listener.heard(b"q")

@@ -74,7 +74,7 @@ async def test_what_apt_says_of_a_failure_is_shown(programs: Path) -> None:
     assert b"run make again" in said.stderr
 
 
-async def test_who_is_not_root_is_told_what_to_type(programs: Path) -> None:
+async def test_a_user_without_root_is_told_what_to_type(programs: Path) -> None:
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     said, asked = await install(programs, "there\ngone\n", *nobody)
     assert said.returncode == 1

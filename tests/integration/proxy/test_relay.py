@@ -6,35 +6,47 @@ import hashlib
 import socket
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from qvdnode.model.seat import DisplayAddress
+from qvdnode.broker.settings import BrokerSettings
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.seat import DisplayAddress, Seat, Viewer, ViewerId
+from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
-from qvdnode.tls.server_stream import ServerStream, StreamOwner
+from qvdnode.tls.server_stream import ServerStream
+from qvdnode.tls.stream import StreamOwner
 from tests.fakes.desktops import Ended
 from tests.fakes.qvd_server import context_for_tests
 from tests.fixtures_netns import NODE_UPLINK, Lab
 from tests.integration.broker.clients import CONNECT, GREETING, Place, patient, place, quick
+from tests.integration.peer.hop import place_over_a_hop
 from tests.waiting import until
 
+VIEWER = Viewer(ViewerId("alice"), None)
 BULK = bytes(range(256)) * 4 * 1024 * 8  # 8 MiB
 
 
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place(tmp_path, patient()) as made:
+def placed(way: str, folder: Path, settings: BrokerSettings) -> AbstractAsyncContextManager[Place]:
+    """Clients of one node, and the displays of it or of another one."""
+    return place(folder, settings) if way == "local" else place_over_a_hop(folder, settings)
+
+
+@pytest.fixture(params=["local", "hop"])
+async def here(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    async with placed(request.param, tmp_path, patient()) as made:
         yield made
 
 
-@pytest.fixture
-async def quick_place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place(tmp_path) as made:
+@pytest.fixture(params=["local", "hop"])
+async def quick_place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    async with placed(request.param, tmp_path, quick()) as made:
         yield made
 
 
@@ -255,10 +267,12 @@ async def bare_relay(
     """A relay to the display, with nobody behind its client's stream."""
     context = context_for_tests(here.folder)
     stream = ServerStream(context, TickBatch(), cast(StreamOwner, None))
-    stream.owner = relay = Relay(stream, TickBatch(), RelaySettings())
+    dialer = DisplayDialer(RelaySettings())
+    stream.owner = relay = Relay(stream, TickBatch(), RelaySettings(), dialer)
     stream.connection_made(tcp := TcpSide(reading=not full))
+    seat = Seat(None, VmId(1), Generation(1), here.desktops.address, ticket=1)
     async with asyncio.TaskGroup() as group:
-        group.create_task(relay.run(here.desktops.address, first, full=full))
+        group.create_task(relay.run(seat, VIEWER, first, full=full))
         yield relay, tcp
         relay.evict("the test is over")
 

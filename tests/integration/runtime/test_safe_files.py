@@ -137,7 +137,7 @@ def test_a_file_that_was_not_finished_is_not_there(public: Path) -> None:
 
 
 @pytest.mark.usefixtures("kind_of_draft")
-def test_the_mode_is_the_one_that_was_asked_for(public: Path) -> None:
+def test_the_mode_is_the_requested_one(public: Path) -> None:
     before = os.umask(0)
     try:
         with new_file(public / "private"):

@@ -10,7 +10,7 @@ from qvdnode.tls.server_stream import ServerStream
 
 
 class Echo:
-    """Satisfies tls.server_stream.StreamOwner."""
+    """Satisfies tls.stream.StreamOwner."""
 
     def __init__(self, stream_ended: Callable[["Echo"], None]) -> None:
         self._stream_ended = stream_ended

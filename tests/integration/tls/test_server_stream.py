@@ -7,7 +7,7 @@ import pytest
 
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.tls.identity import NodeIdentity
-from qvdnode.tls.server_stream import UNREAD_BYTES_MAX
+from qvdnode.tls.stream import UNREAD_BYTES_MAX
 from tests.harness.tls_attacker import TlsAttacker
 from tests.integration.tls.echo import Echo, echoing
 from tests.waiting import until

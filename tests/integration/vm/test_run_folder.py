@@ -235,7 +235,7 @@ async def test_of_a_flood_of_states_the_last_few_are_heard(folders: TmpfsRunFold
     end()
 
 
-async def test_a_sweep_removes_only_strangers(folders: TmpfsRunFolders) -> None:
+async def test_a_sweep_removes_only_entries_without_an_owner(folders: TmpfsRunFolders) -> None:
     await folders.create(VmId(8), OWNER)
     assert [Path(name).name for name in await folders.sweep([VM])] == ["8"]
     assert await folders.adopt(VM)

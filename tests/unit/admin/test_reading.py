@@ -95,7 +95,7 @@ def test_a_refusal_never_repeats_a_value() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"login": "\\ud800"}', b"[" * 10_000])
-def test_what_is_no_json_is_malformed(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         read_body(Body, body)
 

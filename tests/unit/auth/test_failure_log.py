@@ -1,4 +1,4 @@
-"""What the log says of failed logins."""
+"""The log lines of failed logins."""
 
 import logging
 
@@ -25,7 +25,7 @@ def test_a_line_has_login_source_and_reason(caplog: pytest.LogCaptureFixture) ->
     }
 
 
-def test_nobody_fills_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_failures_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
     failures = FailureLog(clock)
     with caplog.at_level(logging.INFO):
@@ -38,7 +38,7 @@ def test_nobody_fills_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert vars(caplog.records[-1])["left_out"] == 1_000 - PER_SOURCE
 
 
-def test_refusals_without_a_check_leave_the_lines_of_guesses(
+def test_unchecked_refusals_do_not_use_the_lines_of_checked_ones(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failures = FailureLog(ManualClock())
@@ -52,5 +52,5 @@ def test_refusals_without_a_check_leave_the_lines_of_guesses(
 @pytest.mark.parametrize(
     ("login", "shown"), [("", "..."), ("ab", "..."), ("abc", "a..."), ("hunter2@default", "hu...")]
 )
-def test_what_may_be_a_password_is_not_written(login: str, shown: str) -> None:
+def test_a_login_that_may_be_a_password_is_shortened(login: str, shown: str) -> None:
     assert shortened(login) == shown

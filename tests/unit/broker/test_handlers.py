@@ -130,7 +130,7 @@ async def test_a_client_is_told_how_its_session_ended() -> None:
 
 @pytest.mark.parametrize("headers", ["Connection: Upgrade\n", "Upgrade: QVD/1.0\n",
                                      "Connection: Upgrade\nUpgrade: QVD/2.0\n"])  # fmt: skip
-async def test_the_stream_must_be_asked_for_in_full(headers: str) -> None:
+async def test_the_stream_needs_all_upgrade_headers(headers: str) -> None:
     assert await Asker().status("/qvd/connect_to_vm?id=1", headers) == 426
 
 

@@ -19,8 +19,8 @@ def test_a_problem_is_told_in_its_own_words() -> None:
 
 @pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"7", b"\xff", b"[" * 100_000])
-def test_what_is_no_answer_of_a_node_is_said_to_be_none(status: int, body: bytes) -> None:
-    with pytest.raises(Unavailable, match="is no qvdnode"):
+def test_an_answer_of_another_server_is_reported(status: int, body: bytes) -> None:
+    with pytest.raises(Unavailable, match="not a qvdnode's admin port"):
         content(status, body)
 
 

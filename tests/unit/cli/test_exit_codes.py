@@ -37,7 +37,7 @@ def test_errors_end_commands_with_their_code(error: FarmError, code: int) -> Non
 
 
 @pytest.mark.parametrize(("code", "exits"), [("invalid", 2), ("not_found", 3), ("conflict", 1)])
-def test_what_a_node_refuses_ends_commands_like_our_own_errors(code: str, exits: int) -> None:
+def test_problems_of_the_node_end_commands_like_local_errors(code: str, exits: int) -> None:
     refused = Refused({"code": code, "detail": "Say it otherwise."})
     assert (exit_code_of(refused), str(refused)) == (exits, "Say it otherwise.")
 

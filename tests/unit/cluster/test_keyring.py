@@ -12,7 +12,7 @@ NONCE = bytes(12)
 
 
 @given(st.binary(max_size=1400), st.sampled_from([16, 24, 32]))
-def test_what_is_sealed_is_opened(plain: bytes, size: int) -> None:
+def test_an_encrypted_packet_is_decrypted(plain: bytes, size: int) -> None:
     ring = Keyring("farm", [b"k" * size])
     sealed = ring.seal(plain, NONCE)
     assert len(sealed) == len(plain) + OVERHEAD_BYTES

@@ -103,7 +103,7 @@ async def test_a_refusal_ends_the_lease_at_once(keeper: LeaseKeeper, leases: Lea
     assert not keeper.valid()
 
 
-async def test_who_has_left_renews_no_more(keeper: LeaseKeeper, leases: Leases) -> None:
+async def test_a_released_lease_is_not_renewed(keeper: LeaseKeeper, leases: Leases) -> None:
     await keeper.renew()
     await keeper.leave(guests_stay=True)
     assert leases.left == (NodeId(1), 4, True)

@@ -26,6 +26,6 @@ def test_space_is_limited_in_kib_and_inodes_by_their_number() -> None:
     assert struct.unpack("=8QI4x", project_quota.quota_block(1024))[3:5] == (65_536, 65_536)
 
 
-def test_what_a_project_has_is_told_in_mib() -> None:
+def test_usage_of_a_project_is_in_mib() -> None:
     block = struct.pack("=8QI4x", 3072, 3072, 5 << 20, 100, 100, 42, 0, 0, 0)
     assert project_quota.usage_in(block) == project_quota.Usage(3, 5, 42)

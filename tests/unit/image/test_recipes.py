@@ -64,7 +64,7 @@ def test_a_recipe_is_known_by_its_name() -> None:
         recipes.by_name("common")  # a base alone makes no desktop
 
 
-def test_a_choice_is_heeded() -> None:
+def test_a_choice_is_followed() -> None:
     recipe = recipes.by_name("xfce", Choice("trixie", ("office",), ("es_ES.UTF-8",)))
     assert recipe.suite == "trixie"
     assert {"libreoffice-writer", "libreoffice-l10n-es", "hunspell-es"} <= set(recipe.packages)

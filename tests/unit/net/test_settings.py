@@ -24,10 +24,13 @@ def test_defaults_are_fine_and_the_bridge_carries_the_prefix() -> None:
         ({"bridge": "qvD0"}, "bridge"),
         ({"subnet": IPv4Network("10.0.0.0/15")}, "subnet"),
         ({"subnet": IPv4Network("10.0.0.0/30")}, "subnet"),
+        ({"search_domains": ("no domain",)}, "search_domains"),
+        ({"search_domains": ("Example.org",)}, "search_domains"),
+        ({"search_domains": tuple("abcdefg")}, "search_domains"),
         ({"connections_max": 15}, "connections_max"),
         ({"node_uid": -1}, "node_uid"),
     ],
 )
-def test_what_could_not_work_is_refused(changes: dict[str, Any], reason: str) -> None:
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         NetSettings(**changes)

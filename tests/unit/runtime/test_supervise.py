@@ -117,7 +117,7 @@ async def test_tasks_are_named_after_their_scope() -> None:
         assert task.get_name() == "node/guest"
 
 
-def test_what_is_contained_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_contained_error_is_logged_and_reported(caplog: pytest.LogCaptureFixture) -> None:
     with contained("sweep_failed", vm=7) as failing:
         int("busy")
     with contained("sweep_failed", vm=8) as fine:

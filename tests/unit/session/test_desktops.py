@@ -1,7 +1,7 @@
 """The use cases of a user's desktops, with the database there and away."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,7 +10,15 @@ import pytest
 
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import Forbidden, GuestFailed, NodeFull, NotFound, TimedOut, Unavailable
+from qvdnode.model.errors import (
+    Conflict,
+    Forbidden,
+    GuestFailed,
+    NodeFull,
+    NotFound,
+    TimedOut,
+    Unavailable,
+)
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation, NodeId, TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
     from qvdnode.session.ports import DesktopHost
 
 ALICE = Principal(UserId(5), TenantId(1), "alice", "default")
+LINKED = NodeId(2)
+"""A node that this one has a link to."""
 SEAT = Seat(NodeId(1), VmId(7), Generation(1), DisplayAddress("10.117.0.7", 4100), ticket=1)
 
 
@@ -80,6 +90,9 @@ class Guests:
     def __init__(self) -> None:
         self.running: dict[VmId, Status] = {}
         self.fails = False
+        self.conflict = ""
+        """Why the VM does not run here, if it does not."""
+        self.on_attach: Callable[[], None] = lambda: None
         self.attached: list[VmId] = []
         self.detached: list[Seat] = []
         self.stopped: list[VmId] = []
@@ -93,6 +106,9 @@ class Guests:
         return list(self.running.values())
 
     async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
+        self.on_attach()
+        if self.conflict:
+            raise Conflict(self.conflict)
         if self.fails:
             raise GuestFailed("The desktop did not come up.", step="display")
         self.attached.append(order.vm.id)
@@ -151,6 +167,7 @@ class World:
     """The use cases over fakes."""
 
     def __init__(self, *orders: DesktopOrder) -> None:
+        self.linked = Guests()
         self.rows, self.guests, self.places = Rows(*orders), Guests(), Places()
         self.journal = SessionJournal(SessionTable(), lambda: NodeId(1), ManualClock())
         self.viewers, self.readiness = Viewers(here), Readiness()
@@ -160,12 +177,13 @@ class World:
     def use(self, host: "DesktopHost") -> None:
         """Put the use cases over that host."""
         starts = cast("LocalPlacement", self.places)
-        hosts = Hosts(host, here, {}, starts, cast("Nodes", None))
+        others = {LINKED: cast("DesktopHost", self.linked)}
+        hosts = Hosts(host, here, others, starts, cast("Nodes", None))
         self.desktops = Desktops(
             cast("Vms", self.rows),
             cast("UserTokens", None),
             hosts,
-            Connections(hosts, self.viewers, self.journal),
+            Connections(hosts, self.viewers, self.journal, self.rows.order),
             self.readiness,
             stop_limit_s=0.05,
         )
@@ -330,3 +348,43 @@ def test_the_node_tells_whether_it_serves() -> None:
     assert not world.desktops.alive()
     world.readiness.serving = True
     assert world.desktops.alive()
+
+
+@pytest.mark.parametrize("owner", [None, LINKED])
+async def test_a_desktop_that_has_moved_is_looked_for_once_more(owner: NodeId | None) -> None:
+    world = World(desktop_order(7, owner=owner))
+    asked, other = (world.guests, world.linked) if owner is None else (world.linked, world.guests)
+    asked.conflict = "VM 7 runs on another node."
+    moved = desktop_order(7, owner=NodeId(1) if owner else LINKED)
+    asked.on_attach = lambda: world.rows.orders.update({VmId(7): moved})
+    await world.connect()
+    assert other.attached == [7]
+
+
+async def test_a_desktop_is_not_looked_for_twice() -> None:
+    world = World(desktop_order(7))
+    moved = desktop_order(7, owner=LINKED)
+    world.guests.conflict = world.linked.conflict = "VM 7 runs on another node."
+    world.guests.on_attach = lambda: world.rows.orders.update({VmId(7): moved})
+    with pytest.raises(Conflict, match="another node"):
+        await world.connect()
+    assert world.rows.asked == 2
+    assert world.viewers._clients == {}
+
+
+async def test_a_client_that_lost_its_place_does_not_take_it_back() -> None:
+    world = World(desktop_order(7))
+    world.guests.conflict = "A newer connection to this desktop took the place of this one."
+    here_now = desktop_order(7, owner=NodeId(1))
+    world.guests.on_attach = lambda: world.rows.orders.update({VmId(7): here_now})
+    with pytest.raises(Conflict, match="newer connection"):
+        await world.connect()
+    assert world.guests.attached == []
+
+
+async def test_a_conflict_stays_one_while_the_database_is_away() -> None:
+    world = World(desktop_order(7))
+    world.guests.conflict = "VM 7 runs on another node."
+    world.guests.on_attach = lambda: setattr(world.rows, "away", True)
+    with pytest.raises(Conflict):
+        await world.connect()

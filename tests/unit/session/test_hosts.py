@@ -39,13 +39,19 @@ class World:
         self.full = False
         self.alive = True
         self.asked = 0
+        self.links = {LINKED: self.linked}
+        self.joined: dict[NodeId, FakeFleet] = {}
         self.hosts = Hosts(
             self.here,
             lambda: self.node_id,
-            {LINKED: self.linked},
+            self.links,
             cast("LocalPlacement", self),
             cast("Nodes", self),
+            self.look,
         )
+
+    async def look(self) -> None:
+        self.links |= self.joined
 
     def choose(self, order: DesktopOrder) -> NodeId:
         self.asked += 1
@@ -90,13 +96,61 @@ async def test_what_an_unlinked_node_runs_is_refused_as_its_claim_would_be() -> 
 async def test_what_runs_is_asked_where_it_runs() -> None:
     world = World()
     assert await world.hosts.running(VmId(7), LINKED) is world.linked
-    assert await world.hosts.running(VmId(7), AWAY) is world.here
     assert await world.hosts.running(VmId(7), None) is world.here
     world.linked.put(desktop_order(7), VmState.RUNNING)
     status = await world.hosts.status(desktop_order(7, owner=LINKED).vm)
     assert status is not None
     assert status.state is VmState.RUNNING
     assert await world.hosts.status(desktop_order(8, owner=LINKED).vm) is None
+
+
+async def test_what_runs_out_of_reach_is_not_asked_here() -> None:
+    """A node that knows nothing of it would say that it is stopped."""
+    world = World()
+    with pytest.raises(Conflict, match="VM 7 runs on node node3"):
+        await world.hosts.running(VmId(7), AWAY)
+    world.here.put(desktop_order(7), VmState.RUNNING)
+    assert await world.hosts.running(VmId(7), AWAY) is world.here
+
+
+async def test_a_node_that_has_just_joined_is_found() -> None:
+    """Its row is there before this node has read it."""
+    world = World()
+    world.joined[AWAY] = FakeFleet()
+    world.joined[AWAY].put(desktop_order(7), VmState.RUNNING)
+    assert await world.hosts.running(VmId(7), AWAY) is world.joined[AWAY]
+    del world.links[AWAY]
+    told = await world.hosts.statuses([desktop_order(7, owner=AWAY).vm])
+    assert list(told.known) == [7]
+
+
+async def test_each_host_tells_of_its_vms_and_the_rest_is_explained() -> None:
+    world = World()
+    vms = [desktop_order(number, owner=owner).vm for number, owner in
+           ((7, LINKED), (8, LINKED), (9, None), (10, AWAY), (11, HERE))]  # fmt: skip
+    world.linked.put(desktop_order(7), VmState.RUNNING)
+    world.here.put(desktop_order(11), VmState.BOOTING)
+    told = await world.hosts.statuses(vms)
+    assert {vm_id: status.state for vm_id, status in told.known.items()} == {
+        7: VmState.RUNNING,
+        11: VmState.BOOTING,
+    }
+    assert list(told.problems) == [AWAY]
+    assert "cannot be reached" in told.problems[AWAY]
+
+
+async def test_a_host_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+
+    async def away() -> None:
+        raise Unavailable("Node 2 cannot be reached: No route to host.")
+
+    monkeypatch.setattr(world.linked, "statuses", away)
+    world.here.put(desktop_order(11), VmState.RUNNING)
+    vms = [desktop_order(7, owner=LINKED).vm, desktop_order(11, owner=HERE).vm]
+    told = await world.hosts.statuses(vms)
+    assert list(told.known) == [11]
+    assert told.problems[LINKED].startswith("Node 2 cannot be reached: No route to host.")
 
 
 @pytest.mark.parametrize(("node_id", "is_linked"), [(None, False), (HERE, False), (LINKED, True)])

@@ -1,7 +1,7 @@
 from qvdnode.telemetry.metrics import CONTENT_TYPE, Counter, exposition
 
 
-def test_what_is_declared_is_exposed() -> None:
+def test_declared_metrics_are_exposed() -> None:
     moved = Counter("qvdnode_test_exposed_total", "Counts in this test only")
     moved.inc(3)
     assert b"qvdnode_test_exposed_total 3.0" in exposition()

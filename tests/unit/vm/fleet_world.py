@@ -30,7 +30,9 @@ from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
+from tests.fakes.image_contents import FakeImageContents
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
+from tests.fakes.memory_freezer import MemoryFreezer
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore
@@ -89,6 +91,7 @@ class World:
     farm: FakeFarm = field(default_factory=FakeFarm)
     clock: ManualClock = field(default_factory=ManualClock)
     rootfs: FakeRootfs = field(default_factory=FakeRootfs)
+    contents: FakeImageContents = field(default_factory=FakeImageContents)
     confinement: FakeConfinement = field(default_factory=FakeConfinement)
     admission: Admission = field(default_factory=Admission)
     boot_id: str = "boot-1"
@@ -115,11 +118,14 @@ class World:
         return FleetDependencies(
             drivers=DriverTable(self.drivers),
             rootfs=self.rootfs,
+            contents=self.contents,
             confinement=self.confinement,
             run_folders=MemoryRunFolders(self.host),
             past_starts=self.past_starts,
             store=FakeVmStore(self.farm),
             admission=self.admission,
+            freezer=MemoryFreezer(self.host),
+            may_merge=lambda tenant, merging: set(merging) <= {tenant},
             clock=self.clock,
             settings=settings,
             instance=Instance(self.folder),

@@ -84,6 +84,10 @@ class FleetMachine(RuleBasedStateMachine):
     def disconnect(self, vm_id: int) -> None:
         self.ask(lambda: self.world.fleet.disconnect(VmId(vm_id)))
 
+    @rule(vm_id=VMS)
+    def hibernate(self, vm_id: int) -> None:
+        self.ask(lambda: self.world.fleet.hibernate(VmId(vm_id)))
+
     @precondition(lambda self: self.clients)
     @rule(number=st.integers(min_value=0, max_value=99))
     def dial(self, number: int) -> None:
@@ -132,7 +136,7 @@ class FleetMachine(RuleBasedStateMachine):
     def database_goes_or_comes(self) -> None:
         self.world.farm.away = not self.world.farm.away
 
-    @rule(method=st.sampled_from(["launch", "run_session", "kill", "signal_display"]))
+    @rule(method=st.sampled_from(["launch", "run_session", "kill", "signal_display", "freeze"]))
     def driver_fails_or_mends(self, method: str) -> None:
         failing = self.world.host.failing
         if method in failing:
@@ -140,7 +144,7 @@ class FleetMachine(RuleBasedStateMachine):
         else:
             failing[method] = HostFailed("the host refuses")
 
-    @rule(method=st.sampled_from(["launch", "run_session", "kill"]))
+    @rule(method=st.sampled_from(["launch", "run_session", "kill", "reclaim"]))
     def driver_stalls_or_goes_on(self, method: str) -> None:
         held = self.world.host.held.pop(method, None)
         if held is None:
@@ -178,6 +182,20 @@ class FleetMachine(RuleBasedStateMachine):
         for status in self.world.fleet.guests():
             assert not (status.viewer and status.display is DisplayState.SUSPENDED)
             assert not (status.viewer and status.state is not VmState.RUNNING)
+
+    @invariant()
+    def nobody_connected_is_frozen(self) -> None:
+        host = self.world.host
+        for guest in host.guests.values():
+            connected = guest.display and guest.display.state is DisplayState.CONNECTED
+            assert not (connected and guest.spec.name in host.frozen)
+        if self.settled:
+            hibernated = {
+                f"qvd-{status.order.vm.id}"
+                for status in self.world.fleet.guests()
+                if status.state is VmState.HIBERNATED
+            }
+            assert host.frozen == hibernated
 
     @invariant()
     def only_one_client_of_a_vm_is_attached(self) -> None:

@@ -67,12 +67,12 @@ def test_a_newer_program_may_add_kinds_and_fields() -> None:
     assert decode(data, TAG).messages == (Ack(5),)
 
 
-def test_a_program_that_is_too_new_is_told_apart() -> None:
+def test_a_program_that_is_too_new_is_recognised() -> None:
     assert refusal(msgpack.packb([9, 2, TAG, "a", *LIFE])) is Refusal.OTHER_VERSION
     assert refusal(msgpack.packb([9, "2", TAG, "a", *LIFE])) is Refusal.OTHER_VERSION
 
 
-def test_another_farm_is_told_apart() -> None:
+def test_another_farm_is_recognised() -> None:
     assert refusal(encode_header(farm_tag("there"), SENDER)) is Refusal.FOREIGN_FARM
     assert farm_tag("here") == TAG
     assert len(TAG) == 8

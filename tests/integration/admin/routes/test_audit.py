@@ -10,7 +10,7 @@ from qvdnode.model.listing import Page
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import Furniture
+from tests.integration.admin.sample_farm import SampleFarm
 from tests.waiting import until
 
 
@@ -19,19 +19,17 @@ async def entries(api: CheckedApi, **query: Any) -> list[tuple[str, str]]:
     return [(item["action"], item["object_id"]) for item in items]
 
 
-async def test_every_change_is_recorded_and_nothing_else(
-    api: CheckedApi, furniture: Furniture
-) -> None:
-    vm = str(furniture.vm_id)
+async def test_every_change_is_recorded_and_nothing_else(api: CheckedApi, farm: SampleFarm) -> None:
+    vm = str(farm.vm_id)
     made = [
         ("image.import", "1"),
-        ("flavour.create", str(furniture.flavour_id)),
-        ("user.create", str(furniture.user_id)),
+        ("flavour.create", str(farm.flavour_id)),
+        ("user.create", str(farm.user_id)),
         ("vm.create", vm),
     ]
     assert await entries(api) == made
     await api.get("/vms")
-    await api.call("DELETE", f"/users/{furniture.user_id}", status=409)
+    await api.call("DELETE", f"/users/{farm.user_id}", status=409)
     assert await entries(api) == made
     path = f"/vms/{vm}"
     await api.call("PATCH", path, {"blocked": True}, status=200)
@@ -50,11 +48,11 @@ async def test_every_change_is_recorded_and_nothing_else(
 
 
 async def test_what_is_deleted_is_still_called_by_its_name(
-    api: CheckedApi, furniture: Furniture
+    api: CheckedApi, farm: SampleFarm
 ) -> None:
-    await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
-    await api.call("DELETE", f"/flavours/{furniture.flavour_id}", status=204)
-    await api.call("DELETE", f"/users/{furniture.user_id}", status=204)
+    await api.call("DELETE", f"/vms/{farm.vm_id}", status=204)
+    await api.call("DELETE", f"/flavours/{farm.flavour_id}", status=204)
+    await api.call("DELETE", f"/users/{farm.user_id}", status=204)
     items = (await api.get("/audit", newest="true", limit=3))["items"]
     assert [(item["action"], item["detail"]) for item in items] == [
         ("user.delete", {"login": "alice", "tenant": "default"}),
@@ -63,9 +61,7 @@ async def test_what_is_deleted_is_still_called_by_its_name(
     ]
 
 
-async def test_the_newest_changes_come_first_when_asked(
-    api: CheckedApi, furniture: Furniture
-) -> None:
+async def test_the_newest_changes_come_first_when_asked(api: CheckedApi, farm: SampleFarm) -> None:
     page = await api.get("/audit", newest="true", limit=3)
     assert page["items"][0]["action"] == "vm.create"
     rest = await api.get("/audit", newest="true", limit=3, after=page["next_after"])
@@ -73,7 +69,7 @@ async def test_the_newest_changes_come_first_when_asked(
     assert rest["next_after"] is None
 
 
-async def test_an_entry_says_who_what_and_under_which_id(api: CheckedApi) -> None:
+async def test_an_entry_has_the_actor_the_change_and_the_correlation_id(api: CheckedApi) -> None:
     headers = {"X-Correlation-ID": "ticket-4711"}
     await api.call("POST", "/tenants", {"name": "acme"}, headers=headers, status=201)
     entry = (await api.get("/audit", actor="tests"))["items"][0]

@@ -1,7 +1,7 @@
 from qvdnode.model.ids import ImageId
 from tests.fakes.importer import FakeImporter
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import Furniture
+from tests.integration.admin.sample_farm import SampleFarm
 
 
 async def test_an_image_is_shown_with_its_versions(api: CheckedApi) -> None:
@@ -24,12 +24,12 @@ async def test_an_older_version_can_be_the_one_that_starts(api: CheckedApi) -> N
 
 
 async def test_an_image_in_use_stays(
-    api: CheckedApi, furniture: Furniture, importer: FakeImporter
+    api: CheckedApi, farm: SampleFarm, importer: FakeImporter
 ) -> None:
     await api.call("DELETE", "/images/icewm", status=409)
     assert importer.marked == set()
-    await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
-    await api.call("DELETE", f"/flavours/{furniture.flavour_id}", status=204)
+    await api.call("DELETE", f"/vms/{farm.vm_id}", status=204)
+    await api.call("DELETE", f"/flavours/{farm.flavour_id}", status=204)
     await api.call("DELETE", "/images/icewm", status=204)
     await api.get("/images/icewm", 404)
 

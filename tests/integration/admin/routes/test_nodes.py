@@ -5,8 +5,8 @@ from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.fleet import FakeFleet
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import Furniture, order_of
 from tests.integration.admin.parts_for_tests import NotReady
+from tests.integration.admin.sample_farm import SampleFarm, order_of
 
 
 async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
@@ -27,11 +27,11 @@ async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
 async def test_a_node_is_shown_with_what_it_carries(
     parts: AdminParts,
     api: CheckedApi,
-    furniture: Furniture,
+    farm: SampleFarm,
     fleet: FakeFleet,
     not_ready: NotReady,
 ) -> None:
-    order = await order_of(parts, furniture)
+    order = await order_of(parts, farm)
     fleet.put(order, VmState.RUNNING, DisplayState.CONNECTED, viewer=True, queue_place=1)
     not_ready.reason = "The disk is full."
     node = (await api.get("/node")).body
@@ -53,18 +53,51 @@ async def test_all_nodes_of_the_farm_are_listed(api: CheckedApi, parts: AdminPar
 
 
 async def test_a_node_that_is_gone_is_given_up_and_its_desktops_are_free(
-    api: CheckedApi, parts: AdminParts, furniture: Furniture, database: Database
+    api: CheckedApi, parts: AdminParts, farm: SampleFarm, database: Database
 ) -> None:
     seat = await parts.nodes.join("gone", "boot-1", "10.0.0.2")
-    await Ownership(database, seat).acquire(VmId(furniture.vm_id))
+    await Ownership(database, seat).acquire(VmId(farm.vm_id))
     path = f"/nodes/{seat.node_id}/fence"
     refused = await api.call("POST", path, status=409)
     assert "gone is not gone" in refused["detail"]
     await parts.nodes.renew(seat.node_id, seat.epoch, -60)
     assert (await api.call("POST", path, status=200)).body == {"vms_stopped": 1}
-    assert (await api.get(f"/vms/{furniture.vm_id}"))["state"] == "stopped"
+    assert (await api.get(f"/vms/{farm.vm_id}"))["state"] == "stopped"
     states = {item["name"]: item["state"] for item in (await api.get("/nodes"))["items"]}
     assert states["gone"] == "fenced"
     audited = (await api.get("/audit"))["items"]
     assert "node.fence" in {entry["action"] for entry in audited}
     await api.call("POST", "/nodes/999/fence", status=404)
+
+
+async def test_a_node_is_shown_as_this_one_sees_it(api: CheckedApi, parts: AdminParts) -> None:
+    here = await parts.nodes.join("node1", "boot-1", "10.0.0.1", peer_port=8445)
+    other = await parts.nodes.join("node2", "boot-1", "10.0.0.2", peer_port=8445)
+    seen = (await api.get(f"/nodes/{here.node_id}")).body
+    assert (seen["name"], seen["peer_port"], seen["here"]) == ("node1", 8445, True)
+    assert seen["runs_database"]
+    seen = (await api.get(f"/nodes/{other.node_id}")).body
+    assert (seen["here"], seen["reached"], seen["reason"]) == (False, None, None)
+    await api.call("GET", "/nodes/999", status=404)
+
+
+async def test_a_host_is_invited_with_what_to_type(api: CheckedApi) -> None:
+    made = (await api.call("POST", "/nodes/invite", {"name": "desk2"}, status=201)).body
+    assert made["command"] == f"qvdnode join {made['url']} --token {made['token']}"
+    audited = (await api.get("/audit"))["items"]
+    assert "node.invite" in {entry["action"] for entry in audited}
+    assert made["token"] not in str(audited)
+    for odd in ({"name": "two words"}, {"life_s": 59}, {"life_s": 604_801}):
+        await api.call("POST", "/nodes/invite", odd, status=422)
+
+
+async def test_a_node_that_is_stopped_is_removed(api: CheckedApi, parts: AdminParts) -> None:
+    """Its name is free again; while it serves it stays."""
+    seat = await parts.nodes.join("old", "boot-1", "10.0.0.2")
+    refused = await api.call("DELETE", f"/nodes/{seat.node_id}", status=409)
+    assert "stop it" in refused["detail"]
+    await parts.nodes.leave(seat.node_id, seat.epoch, guests_stay=False)
+    await api.call("DELETE", f"/nodes/{seat.node_id}", status=204)
+    assert (await api.get("/nodes"))["items"] == []
+    again = await parts.nodes.join("old", "boot-1", "10.0.0.2")
+    assert again.node_id != seat.node_id

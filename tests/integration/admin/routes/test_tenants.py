@@ -1,5 +1,5 @@
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import Furniture
+from tests.integration.admin.sample_farm import SampleFarm
 
 
 async def test_a_tenant_is_made_shown_blocked_and_deleted(api: CheckedApi) -> None:
@@ -34,6 +34,6 @@ async def test_a_name_that_would_break_logins_is_refused(api: CheckedApi) -> Non
         assert (await api.post("/tenants", {"name": name}, 422))["field"] == "name"
 
 
-async def test_a_tenant_with_users_stays(api: CheckedApi, furniture: Furniture) -> None:
-    refused = await api.call("DELETE", f"/tenants/{furniture.tenant_id}", status=409)
+async def test_a_tenant_with_users_stays(api: CheckedApi, farm: SampleFarm) -> None:
+    refused = await api.call("DELETE", f"/tenants/{farm.tenant_id}", status=409)
     assert refused["code"] == "conflict"

@@ -7,7 +7,7 @@ from qvdnode.db.pool import Database
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.model.errors import Unauthenticated
 from tests.integration.admin.checked_api import CheckedApi
-from tests.integration.admin.furniture import PASSWORD, Furniture
+from tests.integration.admin.sample_farm import PASSWORD, SampleFarm
 
 
 async def logs_in(parts: AdminParts, password: str) -> bool:
@@ -19,10 +19,10 @@ async def logs_in(parts: AdminParts, password: str) -> bool:
 
 
 async def test_a_user_logs_in_with_the_password_given_here(
-    api: CheckedApi, furniture: Furniture, parts: AdminParts
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts
 ) -> None:
     assert await logs_in(parts, PASSWORD)
-    shown = await api.get(f"/users/{furniture.user_id}")
+    shown = await api.get(f"/users/{farm.user_id}")
     assert set(shown.body) == {
         "id",
         "tenant_id",
@@ -35,20 +35,20 @@ async def test_a_user_logs_in_with_the_password_given_here(
 
 
 async def test_a_new_password_works_at_once_and_the_old_one_no_more(
-    api: CheckedApi, furniture: Furniture, parts: AdminParts
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts
 ) -> None:
     assert await logs_in(parts, PASSWORD)
-    path = f"/users/{furniture.user_id}/password"
+    path = f"/users/{farm.user_id}/password"
     await api.call("PUT", path, {"password": "another one"}, status=204)
     assert await logs_in(parts, "another one")
     assert not await logs_in(parts, PASSWORD)
 
 
 async def test_a_blocked_user_is_out_at_once(
-    api: CheckedApi, furniture: Furniture, parts: AdminParts
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts
 ) -> None:
     assert await logs_in(parts, PASSWORD)
-    path = f"/users/{furniture.user_id}"
+    path = f"/users/{farm.user_id}"
     assert (await api.call("PATCH", path, {"blocked": True}, status=200))["blocked"]
     assert not await logs_in(parts, PASSWORD)
     await api.call("PATCH", path, {"blocked": False}, status=200)
@@ -56,21 +56,21 @@ async def test_a_blocked_user_is_out_at_once(
 
 
 async def test_users_of_a_blocked_tenant_are_out_at_once(
-    api: CheckedApi, furniture: Furniture, parts: AdminParts
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts
 ) -> None:
     assert await logs_in(parts, PASSWORD)
-    await api.call("PATCH", f"/tenants/{furniture.tenant_id}", {"blocked": True}, status=200)
+    await api.call("PATCH", f"/tenants/{farm.tenant_id}", {"blocked": True}, status=200)
     assert not await logs_in(parts, PASSWORD)
 
 
 async def test_the_tokens_of_a_user_are_revoked_and_the_password_goes_on_working(
-    api: CheckedApi, furniture: Furniture, parts: AdminParts, database: Database
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts, database: Database
 ) -> None:
     authenticator = parts.accounts.authenticator
     principal = await authenticator.basic("alice", PASSWORD, source="10.0.0.9")
     _, token = await UserTokens(database).issue(principal)
     await authenticator.bearer(token, source="10.0.0.9")
-    await api.call("DELETE", f"/users/{furniture.user_id}/tokens", status=204)
+    await api.call("DELETE", f"/users/{farm.user_id}/tokens", status=204)
     with pytest.raises(Unauthenticated):
         await authenticator.bearer(token, source="10.0.0.9")
     assert await logs_in(parts, PASSWORD)
@@ -79,14 +79,14 @@ async def test_the_tokens_of_a_user_are_revoked_and_the_password_goes_on_working
     assert "user.tokens" in [item["action"] for item in audit["items"]]
 
 
-async def test_users_are_found_by_tenant_and_login(api: CheckedApi, furniture: Furniture) -> None:
-    found = await api.get("/users", tenant_id=furniture.tenant_id, login="alice")
-    assert [item["id"] for item in found["items"]] == [furniture.user_id]
+async def test_users_are_found_by_tenant_and_login(api: CheckedApi, farm: SampleFarm) -> None:
+    found = await api.get("/users", tenant_id=farm.tenant_id, login="alice")
+    assert [item["id"] for item in found["items"]] == [farm.user_id]
     assert (await api.get("/users", login="bob"))["items"] == []
 
 
-async def test_a_login_is_taken_once_per_tenant(api: CheckedApi, furniture: Furniture) -> None:
-    alice = {"tenant_id": furniture.tenant_id, "login": "alice", "password": "x"}
+async def test_a_login_is_taken_once_per_tenant(api: CheckedApi, farm: SampleFarm) -> None:
+    alice = {"tenant_id": farm.tenant_id, "login": "alice", "password": "x"}
     await api.post("/users", alice, 409)
     acme = await api.post("/tenants", {"name": "acme"})
     await api.post("/users", {**alice, "tenant_id": acme["id"]})
@@ -97,10 +97,10 @@ async def test_a_user_of_no_tenant_is_not_made(api: CheckedApi) -> None:
     assert (await api.post("/users", body, 404))["code"] == "not_found"
 
 
-async def test_a_user_with_a_vm_stays(api: CheckedApi, furniture: Furniture) -> None:
-    await api.call("DELETE", f"/users/{furniture.user_id}", status=409)
-    await api.call("DELETE", f"/vms/{furniture.vm_id}", status=204)
-    await api.call("DELETE", f"/users/{furniture.user_id}", status=204)
+async def test_a_user_with_a_vm_stays(api: CheckedApi, farm: SampleFarm) -> None:
+    await api.call("DELETE", f"/users/{farm.user_id}", status=409)
+    await api.call("DELETE", f"/vms/{farm.vm_id}", status=204)
+    await api.call("DELETE", f"/users/{farm.user_id}", status=204)
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ async def test_a_login_of_a_domain_is_kept_in_small_letters_and_shows_its_accoun
 
 
 async def test_no_password_is_ever_answered_or_logged(
-    api: CheckedApi, furniture: Furniture, log_text: Callable[[], str]
+    api: CheckedApi, farm: SampleFarm, log_text: Callable[[], str]
 ) -> None:
     secret = "s3cret-that-must-not-appear"
-    path = f"/users/{furniture.user_id}/password"
+    path = f"/users/{farm.user_id}/password"
     await api.call("PUT", path, {"password": secret}, status=204)
-    body = {"tenant_id": furniture.tenant_id, "login": "bob", "password": secret}
+    body = {"tenant_id": farm.tenant_id, "login": "bob", "password": secret}
     bob = await api.post("/users", body)
     await api.post("/users", body, 409)
     for odd in (

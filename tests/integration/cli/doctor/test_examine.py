@@ -60,7 +60,7 @@ async def test_it_finds_what_this_host_can_do_and_leaves_nothing(tmp_path: Path)
     findings = {item["subject"]: item for item in json.loads(said.stdout)}
     assert set(findings) >= ASKED_OF_IT
     assert findings["configuration"]["text"] == str(config)
-    assert all(item["mend"] for item in findings.values() if item["level"] != "ok")
+    assert all(item["fix"] for item in findings.values() if item["level"] != "ok")
     for subject in ("kernel", "overlay", "shifted mounts", "nftables", "nxproxy", "driver lxc"):
         assert findings[subject]["level"] == "ok", findings[subject]
     assert said.returncode == any(item["level"] == "error" for item in findings.values())
@@ -113,9 +113,9 @@ async def test_ports_are_tried(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         config.write_text(f'[clients]\naddress = "127.0.0.1"\nport = {port}\n')
         found = await finding(f"port {port}", config)
-    assert (found["level"], found["mend"]) == ("error", "Set another clients.port.")
+    assert (found["level"], found["fix"]) == ("error", "Set another clients.port.")
     config.write_text('[admin]\naddress = "192.0.2.7"\nport = 9\n')
-    assert "admin.address" in (await finding("port 9", config))["mend"]
+    assert "admin.address" in (await finding("port 9", config))["fix"]
 
 
 async def finding(subject: str, config: Path) -> dict[str, str]:

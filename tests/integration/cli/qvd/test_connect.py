@@ -163,7 +163,7 @@ def connect(server: FakeQvdServer, display: str, *more: str) -> list[str]:
 
 
 @pytest.mark.nx
-async def test_a_desktop_is_shown_as_it_was_asked_for(
+async def test_a_desktop_is_shown_with_the_requested_parameters(
     server: FakeQvdServer, tmp_path: Path
 ) -> None:
     server.answers["/qvd/connect_to_vm"] = SWITCH
@@ -294,7 +294,7 @@ def test_a_question_does_not_steer_the_terminal(
     assert steers_nothing(capsys.readouterr().err.encode())
 
 
-async def test_what_an_authority_vouches_for_asks_nobody(tmp_path: Path) -> None:
+async def test_a_certificate_of_a_trusted_authority_needs_no_confirmation(tmp_path: Path) -> None:
     """Neither at first nor after a renewal, nor where the certificate was pinned before."""
     root = Authority()
     file = root.write(tmp_path)

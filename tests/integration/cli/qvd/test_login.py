@@ -141,7 +141,7 @@ async def test_a_node_that_says_nothing_is_given_up(
     assert (result.exit_code, "did not answer in time" in result.stderr) == (5, True)
 
 
-async def test_what_is_no_administrators_port_is_told(qvd: Qvd, tmp_path: Path) -> None:
+async def test_a_server_that_is_no_admin_port_is_reported(qvd: Qvd, tmp_path: Path) -> None:
     identity = NodeIdentity(tmp_path / "tls", SystemClock())
     identity.ensure(["localhost"])
 

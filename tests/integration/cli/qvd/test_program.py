@@ -105,11 +105,28 @@ async def test_a_flavour_speaks_its_peoples_language(logged_in: Qvd, tmp_path: P
     assert (changed["locale"], changed["timezone"]) == ("de_DE.UTF-8", "Europe/Madrid")
 
 
+def with_session(folder: Path) -> None:
+    """What `qvd image import` looks for in a folder before it sends it."""
+    (folder / "usr/lib/qvd").mkdir(parents=True)
+    for name in ("session", "init"):
+        (folder / "usr/lib/qvd" / name).write_text("#!/bin/sh\n")
+
+
+async def test_an_image_without_a_session_script_is_not_even_sent(
+    logged_in: Qvd, tmp_path: Path
+) -> None:
+    refused = await logged_in("image", "import", "icewm", str(tmp_path))
+    assert refused.exit_code == 1
+    assert "/usr/lib/qvd/session is missing: --add-session puts ours in" in refused.stderr
+    lacking = await logged_in("image", "import", "icewm", str(tmp_path), "--add-session")
+    assert "apt-get install" in lacking.stderr
+    assert (await logged_in("image", "show", "icewm")).exit_code == 3
+
+
 async def test_images_have_versions(logged_in: Qvd, tmp_path: Path) -> None:
     await furnish(logged_in, tmp_path)
     folder = tmp_path / "root"
-    (folder / "etc").mkdir(parents=True)
-    (folder / "etc" / "os-release").write_text("ID=debian\n")
+    with_session(folder)
     imported = await logged_in("image", "import", "icewm", str(folder))
     assert "version 2" in imported.stdout
     shown = await done(logged_in, "image", "show", "icewm")
@@ -145,6 +162,7 @@ async def test_a_root_that_cannot_be_read_is_not_the_nodes_fault(
     )
     programs = tmp_path / "bin"
     programs.mkdir()
+    with_session(tmp_path)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     # Before anything was answered, and when the node has begun to tell how it goes.
     for work in ("echo half an image", "head -c 5000000 /dev/zero; sleep 0.5"):
@@ -222,7 +240,7 @@ async def test_tokens_are_made_and_revoked(logged_in: Qvd) -> None:
     assert (await logged_in("token", "revoke", "other", "--yes")).exit_code == 3
 
 
-async def test_wrong_usage_is_told_apart(logged_in: Qvd) -> None:
+async def test_wrong_usage_has_its_own_exit_code(logged_in: Qvd) -> None:
     assert (await logged_in("vm", "fly")).exit_code == 2
     odd = await logged_in("tenant", "create", "Not A Name")
     assert odd.exit_code == 2

@@ -46,5 +46,5 @@ def test_what_the_demo_starts_is_its_own(words: tuple[str, ...]) -> None:
         ("/usr/lib/postgresql/bin/postgres", "-D", "/srv/demo2/pg/data"),
     ],
 )
-def test_what_only_names_the_folder_is_somebody_elses(words: tuple[str, ...]) -> None:
+def test_a_process_that_only_names_the_folder_is_not_the_node(words: tuple[str, ...]) -> None:
     assert not is_ours(line(*words), PLAN)

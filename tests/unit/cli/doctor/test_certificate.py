@@ -31,7 +31,7 @@ YOURS = replace(OWN, own=False, found=replace(FILES, pair=ISSUED))
 
 def about(facts: CertificateFacts) -> dict[str, Finding]:
     found = {one.subject: one for one in judge(facts, NOW)}
-    assert all(one.mend for one in found.values() if one.level is not Level.OK)
+    assert all(one.fix for one in found.values() if one.level is not Level.OK)
     return found
 
 
@@ -50,7 +50,7 @@ def test_none_yet_is_fine_and_what_cannot_serve_is_not() -> None:
     refused = about(replace(OWN, found=None, refusal="the key does not belong"))["certificate"]
     assert (refused.level, refused.text) == (Level.ERROR, "the key does not belong")
     closed = about(replace(OWN, found=None, closed=True))["certificate"]
-    assert (closed.level, closed.mend) == (Level.WARNING, "Run the doctor as root.")
+    assert (closed.level, closed.fix) == (Level.WARNING, "Run the doctor as root.")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_end_is_told_two_weeks_before(left: timedelta, level: Level) -> None
 
 def test_one_of_the_future_is_told() -> None:
     early = about(with_pair(YOURS, valid_from=NOW + timedelta(days=1)))["certificate"]
-    assert (early.level, "clock" in early.mend) == (Level.ERROR, True)
+    assert (early.level, "clock" in early.fix) == (Level.ERROR, True)
 
 
 def test_names_of_the_host_are_looked_for() -> None:

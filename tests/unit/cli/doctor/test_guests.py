@@ -54,7 +54,7 @@ def test_ids_of_another_node_of_the_host_are_an_error() -> None:
     found = guests.ids(AccountFacts((), (), ()), START, COUNT, "/srv/other")
     assert found.level is Level.ERROR
     assert "/srv/other" in found.text
-    assert "vm.id_base" in found.mend
+    assert "vm.id_base" in found.fix
 
 
 def test_a_good_disk_has_nothing_to_mend() -> None:
@@ -127,15 +127,15 @@ def test_each_driver_is_told_and_one_that_works_is_enough(
 ) -> None:
     found = guests.drivers(checks)
     assert {finding.subject: finding.level for finding in found} == levels
-    mends = {finding.mend for finding in found if finding.level is not Level.OK}
-    assert mends <= {BROKEN.fix}
+    fixes = {finding.fix for finding in found if finding.level is not Level.OK}
+    assert fixes <= {BROKEN.fix}
 
 
 @pytest.mark.parametrize("item", guests.PROGRAMS)
-def test_the_mend_names_a_package_of_the_list(item: Program) -> None:
+def test_the_fix_names_a_package_of_the_list(item: Program) -> None:
     found = guests.program(item, None)
     packages = parse_package_list(PACKAGE_LIST.read_text(encoding="utf-8"))
-    assert found.mend.removeprefix("Run: apt-get install ") in packages
+    assert found.fix.removeprefix("Run: apt-get install ") in packages
 
 
 def test_an_old_python_is_an_error() -> None:

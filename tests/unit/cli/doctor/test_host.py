@@ -34,7 +34,7 @@ def worst(facts: SystemFacts, now: datetime = NOW) -> list[tuple[str, Level]]:
 def test_a_good_host_has_nothing_to_mend() -> None:
     findings = host.judge(GOOD, NOW)
     assert {item.level for item in findings} == {Level.OK}
-    assert not any(item.mend for item in findings)
+    assert not any(item.fix for item in findings)
 
 
 def test_limits_that_the_node_raises_are_told_and_fine() -> None:
@@ -70,7 +70,7 @@ def test_limits_that_the_node_raises_are_told_and_fine() -> None:
 )
 def test_each_lack_is_told(facts: SystemFacts, subject: str, level: Level) -> None:
     assert worst(facts) == [(subject, level)]
-    assert all(item.mend for item in host.judge(facts, NOW) if item.level is not Level.OK)
+    assert all(item.fix for item in host.judge(facts, NOW) if item.level is not Level.OK)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_an_absurd_year_is_an_error(year: int) -> None:
 def test_a_low_limit_of_open_files_is_told_with_the_number_to_set(limit: int, level: Level) -> None:
     finding = host.open_files(limit, 57_096, 400)
     assert finding.level is level
-    assert ("57096" in finding.mend) == (level is not Level.OK)
+    assert ("57096" in finding.fix) == (level is not Level.OK)

@@ -49,7 +49,7 @@ def test_a_silent_refusal_still_says_something() -> None:
     assert "418" in str(error_of(Answered(418, {}, b"")))
 
 
-def test_what_waiting_cannot_mend_is_permanent() -> None:
+def test_an_error_that_waiting_cannot_repair_is_permanent() -> None:
     assert isinstance(error_of(Answered(401, {}, b"")), PERMANENT)
     assert isinstance(error_of(Answered(403, {}, b"")), PERMANENT)
     assert not isinstance(error_of(Answered(503, {}, b"")), PERMANENT)

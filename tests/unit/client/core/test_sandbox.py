@@ -4,7 +4,7 @@ PROGRAM = SandboxNeeds("/usr/bin/nxproxy", ("/tmp/qvd-1/nx", "/tmp/.X11-unix/X0"
 
 
 def binds(argv: list[str]) -> set[str]:
-    """What of the file system is shown."""
+    """Return the paths that are mounted into the sandbox."""
     return {
         argv[at + 1] for at, word in enumerate(argv) if word in {"--ro-bind", "--ro-bind-try"}
     }  # fmt: skip

@@ -6,7 +6,7 @@ from qvdnode.cluster.core.lease import granted
 TIMES = st.floats(0, 1e6)
 
 
-def test_a_lease_counts_from_before_it_was_asked_for() -> None:
+def test_a_lease_counts_from_before_the_request_was_sent() -> None:
     lease = granted(asked_s=100.0, ttl_s=15.0, margin_s=2.0)
     assert lease.valid(112.9)
     assert not lease.valid(113.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.cluster.core.placement import Candidate, Load, Wish, place, rank, refusal
+from qvdnode.cluster.core.placement import Candidate, Load, Wish, image_bit, place, rank, refusal
 from qvdnode.model.ids import NodeId
 
 IDLE = Load(
@@ -62,6 +62,13 @@ def test_a_node_that_cannot_is_refused_with_the_reason(
 
 def test_a_queue_with_a_free_token_is_no_reason_to_refuse() -> None:
     assert refusal(WISH, node(1, starts_waiting=100, start_tokens_free=1)) is None
+
+
+def test_a_version_of_an_image_has_a_bit_that_a_node_has_or_has_not() -> None:
+    bit = image_bit(7, 2)
+    assert 0 <= bit < 64
+    assert node(1, images=1 << bit).may_have(bit)
+    assert not node(1, images=1 << image_bit(7, 3)).may_have(bit)
 
 
 def test_one_node_is_its_own_best() -> None:
@@ -133,7 +140,9 @@ CANDIDATES = st.lists(
 
 
 @given(CANDIDATES, st.integers(1, 4), st.integers())
-def test_whoever_is_ranked_can_take_it(candidates: list[Candidate], sample: int, seed: int) -> None:
+def test_every_ranked_node_can_take_the_vm(
+    candidates: list[Candidate], sample: int, seed: int
+) -> None:
     placement = place(WISH, candidates, random.Random(seed), sample=sample)
     loads = {c.load.node_id: c.load for c in candidates}
     ranked = [r.node_id for r in placement.ranked]

@@ -19,7 +19,7 @@ def test_with_a_thousand_each_has_a_third_of_what_is_not_set_aside() -> None:
     assert divide(1_000, FIXED, WISHES) == {"guests": 267, "clients": 267, "admin": 266}
 
 
-def test_a_small_wish_is_granted_whole_and_the_rest_is_shared() -> None:
+def test_a_small_request_is_granted_in_full_and_the_rest_is_shared() -> None:
     assert divide(4_000, FIXED, WISHES) == {"guests": 1_644, "clients": 1_644, "admin": 512}
 
 
@@ -29,7 +29,7 @@ def test_below_the_least_there_is_nothing_to_share() -> None:
     assert divide(100, FIXED, WISHES) == {"guests": 0, "clients": 0, "admin": 0}
 
 
-def test_a_port_with_fewer_connections_keeps_half_of_them_from_strangers() -> None:
+def test_a_port_with_fewer_connections_keeps_half_of_them_for_logins() -> None:
     assert connections(256, 1_024, 20_000, 20_000) == (256, 1_024, 20_000)
     assert connections(256, 1_024, 20_000, 133) == (66, 66, 133)
     assert connections(16, 1_024, 20_000, 133) == (16, 66, 133)

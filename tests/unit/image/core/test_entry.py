@@ -108,14 +108,22 @@ def test_sizes_add_up_but_only_those_of_files() -> None:
     assert counting.size_bytes == 10
 
 
-def test_a_file_may_not_be_there_twice_but_a_folder_may() -> None:
+@pytest.mark.parametrize("name", ["dev/sda", "./dev/pts/0", "dev//console"])
+@pytest.mark.parametrize("kind", EntryKind)
+def test_what_lies_in_dev_is_counted_and_left_out(name: str, kind: EntryKind) -> None:
     counting = tally()
-    folder = replace(FILE, name="etc", kind=EntryKind.FOLDER, size=0)
-    counting.take(folder)
-    counting.take(folder)
-    counting.take(FILE)
-    with pytest.raises(BadImage, match="twice"):
-        counting.take(replace(FILE, name="./etc//passwd"))
+    assert counting.take(replace(FILE, name=name, kind=kind)) is None
+    assert counting.entries == 1
+
+
+@pytest.mark.parametrize("name", ["dev", "./dev/", "device/x", "usr/dev/x"])
+def test_other_folders_of_such_a_name_are_taken(name: str) -> None:
+    assert tally().take(replace(FILE, name=name, kind=EntryKind.FOLDER)) is not None
+
+
+def test_nothing_leads_out_of_the_image_by_way_of_dev() -> None:
+    with pytest.raises(BadImage, match="leads out"):
+        tally().take(replace(FILE, name="dev/../../etc/passwd"))
 
 
 @pytest.mark.parametrize(

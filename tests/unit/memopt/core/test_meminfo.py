@@ -16,7 +16,7 @@ Words: no number
 
 
 def test_the_kernels_table_is_read_in_mib() -> None:
-    assert parse_meminfo(MEMINFO) == HostMemory(24111, 20480, 1024)
+    assert parse_meminfo(MEMINFO) == HostMemory(24111, 20480, 1024, 2048, 0)
 
 
 def test_a_host_without_swap_has_none() -> None:
@@ -54,3 +54,10 @@ def test_odd_lines_of_the_table_are_passed_over(text: str) -> None:
 @given(st.floats())
 def test_pressure_is_a_percentage(value: float) -> None:
     assert 0 <= parse_pressure(f"some avg10={value}\n").some_pct <= 100
+
+
+def test_a_node_with_a_limit_sees_no_more_than_its_share() -> None:
+    host = HostMemory(24_000, 20_000, 0)
+    assert host.within(8_000, 3_000) == HostMemory(8_000, 5_000, 0)
+    assert host.within(8_000, 9_000).available_mib == 0
+    assert host.within(50_000, 1_000) == host

@@ -51,7 +51,7 @@ def test_hooked_chains_judge_only_what_concerns_the_bridge_or_its_ports() -> Non
             assert {rule[0]["match"]["right"] for rule in chain.rules} <= {"xqvd0", "xqv*"}
 
 
-def test_addresses_are_translated_only_when_asked_for() -> None:
+def test_addresses_are_translated_only_if_configured() -> None:
     rules = packet_table(PERIMETER, []).chains[-1].rules
     assert rules[0][-1] == MASQUERADE
     assert packet_table(replace(PERIMETER, masquerade=False), []).chains[-1].rules == []

@@ -13,7 +13,7 @@ def test_a_client_of_its_own_begins_with_tls() -> None:
 
 
 @pytest.mark.parametrize("head", [HEAD, b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"])
-def test_a_head_of_a_stranger_is_named(head: bytes) -> None:
+def test_a_proxy_head_from_an_unlisted_address_is_reported(head: bytes) -> None:
     with pytest.raises(BadStart, match="proxy_protocol_from") as refused:
         FirstBytes(behind_proxy=False).receive(head)
     assert refused.value.event == UNEXPECTED

@@ -10,7 +10,7 @@ def test_a_vm_that_rests_is_started(state: S) -> None:
     assert next_move(state, D.OFF, seated=False, busy=False, fits=True) is Move.START
 
 
-@pytest.mark.parametrize("state", sorted(set(S) - {S.STOPPED, S.FAILED, S.RUNNING}))
+@pytest.mark.parametrize("state", sorted(set(S) - {S.STOPPED, S.FAILED, S.RUNNING, S.HIBERNATED}))
 @pytest.mark.parametrize("seated", [True, False])
 def test_a_vm_on_its_way_is_waited_for(state: S, seated: bool) -> None:
     assert next_move(state, D.SUSPENDED, seated=seated, busy=False, fits=True) is Move.WAIT
@@ -47,3 +47,9 @@ def test_only_a_listening_display_matters_that_fits_somebody_else(display: D) ->
     fitting = next_move(S.RUNNING, display, seated=False, busy=False, fits=True)
     move = next_move(S.RUNNING, display, seated=False, busy=False, fits=False)
     assert move is (Move.DISMISS if fitting is Move.SEAT else fitting)
+
+
+@pytest.mark.parametrize("display", D)
+def test_a_hibernated_guest_is_woken_whatever_its_display_did(display: D) -> None:
+    move = next_move(S.HIBERNATED, display, seated=False, busy=False, fits=False)
+    assert move is Move.WAKE

@@ -555,3 +555,82 @@ def test_the_kinds_of_refusals(vm: Vm) -> None:
     stopped.take(m.StartAsked(1, ORDER), m.NodeStops())
     [let_go] = stopped.did(e.Refuse)
     assert isinstance(let_go.error, GuestFailed)
+
+
+# -- hibernation -----------------------------------------------------------------------------------
+
+
+def sleep(vm: Vm) -> Vm:
+    """A hibernated desktop."""
+    leave(vm).take(m.HibernateAsked(9))
+    assert vm.state() is VmState.HIBERNATED
+    return vm
+
+
+def test_a_desktop_without_a_client_is_frozen_and_recorded(vm: Vm) -> None:
+    sleep(vm)
+    assert vm.did(e.Freeze) == [e.Freeze(1)]
+    assert [record.state for record in vm.did(e.Record)] == [VmState.HIBERNATED]
+    assert vm.did(e.Answer) == [e.Answer(9, True)]
+    assert not vm.core.idle
+
+
+@pytest.mark.parametrize("make", [prepare, boot, run])
+def test_one_that_is_wanted_is_not_frozen(vm: Vm, make: Callable[[Vm], Vm]) -> None:
+    make(vm).take(m.HibernateAsked(9))
+    assert not vm.did(e.Freeze)
+    assert vm.did(e.Answer) == [e.Answer(9, False)]
+
+
+def test_a_client_thaws_it_before_its_display_is_asked_for_anything(vm: Vm) -> None:
+    sleep(vm).take(m.AttachAsked(2, ORDER, PARAMS))
+    kinds = [type(effect) for effect in vm.effects]
+    assert kinds.index(e.Thaw) < kinds.index(e.QueueRedraw)
+    assert vm.state() is VmState.RUNNING
+    assert not vm.did(e.FinishBringUp), "it does not come up again"
+    assert vm.core.unused_since is None
+
+
+def test_a_start_wakes_it_and_counts_as_use(vm: Vm) -> None:
+    sleep(vm).take(m.StartAsked(3, ORDER))
+    assert vm.did(e.Thaw) == [e.Thaw()]
+    assert vm.did(e.Answer) == [e.Answer(3)]
+    assert vm.core.unused_since == BEGAN + timedelta(seconds=vm.seconds)
+
+
+def test_a_failed_freeze_is_told_and_undone(vm: Vm) -> None:
+    sleep(vm).take(m.FreezeFailed(1, ERROR))
+    assert vm.state() is VmState.RUNNING
+    assert vm.did(e.Thaw) == [e.Thaw()]
+    [told] = vm.did(e.Log)[:1]
+    assert (told.event, told.facts) == ("not_hibernated", {"because": "no way"})
+    vm.take(m.FreezeFailed(1, ERROR))
+    assert vm.state() is VmState.RUNNING
+
+
+def test_a_stop_thaws_before_the_desktop_is_asked_to_end(vm: Vm) -> None:
+    sleep(vm).take(m.StopAsked(4))
+    kinds = [type(effect) for effect in vm.effects]
+    assert kinds.index(e.Thaw) < kinds.index(e.ShutDown)
+
+
+def test_a_guest_that_dies_hibernated_is_told_to_have_died(vm: Vm) -> None:
+    sleep(vm).take(m.GuestExited(1))
+    assert vm.state() is VmState.KILLING
+    assert vm.core.error is not None
+
+
+def test_a_hibernated_guest_is_adopted_as_such(vm: Vm) -> None:
+    vm.take(m.Found(ORDER, GENERATION, whole=True, error=None, frozen=True))
+    assert vm.state() is VmState.HIBERNATED
+    assert vm.did(e.Freeze) == [e.Freeze(1)]
+    vm.take(m.LogFollowed(1, (E.BEGINS, E.LISTENS, E.CONNECTED, E.SUSPENDS, E.SUSPENDED)))
+    assert vm.core.shown_display is DisplayState.SUSPENDED
+    vm.take(m.AttachAsked(2, ORDER, PARAMS))
+    assert vm.did(e.Thaw) == [e.Thaw()]
+
+
+def test_the_end_of_its_display_is_heard_late(vm: Vm) -> None:
+    sleep(vm).hear(E.ENDS, E.GONE)
+    assert vm.did(e.Thaw) == [e.Thaw()]
+    assert vm.state() is VmState.STOPPING

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.model.vm_state import VmState as S
-from qvdnode.vm.core.lifecycle import ON_ENTRY, TRANSITIONS, Action, step
+from qvdnode.vm.core.lifecycle import ON_ENTRY, ON_EXIT, TRANSITIONS, Action, step
 from qvdnode.vm.core.lifecycle import GuestEvent as E
 
 RESTING = {S.STOPPED, S.FAILED}
@@ -46,7 +46,8 @@ def test_every_event_means_something_somewhere(event: E) -> None:
 
 @pytest.mark.parametrize("effect", Action)
 def test_every_action_is_taken_somewhere(effect: Action) -> None:
-    assert any(effect in effects for effects in ON_ENTRY.values())
+    taken = (*ON_ENTRY.values(), *ON_EXIT.values())
+    assert any(effect in effects for effects in taken)
 
 
 def test_nothing_is_cleaned_while_a_process_may_run() -> None:
@@ -68,12 +69,23 @@ def test_a_lost_lease_kills_wherever_a_guest_may_run(state: S) -> None:
     assert moved[0] is S.KILLING
 
 
-@pytest.mark.parametrize("state", [S.PREPARING, S.BOOTING, S.RUNNING])
+@pytest.mark.parametrize("state", [S.PREPARING, S.BOOTING, S.RUNNING, S.HIBERNATED])
 def test_a_stop_is_heard_in_every_state_of_a_live_guest(state: S) -> None:
     moved = step(state, E.STOP_ASKED)
     assert moved is not None
     assert moved[0] in {S.STOPPING, S.KILLING}
     assert Action.CANCEL_BRING_UP in moved[1]
+
+
+@pytest.mark.parametrize("event", TRANSITIONS[S.HIBERNATED])
+def test_whatever_ends_a_hibernation_thaws_the_guest_first(event: E) -> None:
+    moved = step(S.HIBERNATED, event)
+    assert moved is not None
+    assert moved[1][0] is Action.THAW
+
+
+def test_every_event_of_a_running_guest_is_heard_by_a_hibernated_one() -> None:
+    assert set(TRANSITIONS[S.RUNNING]) - set(TRANSITIONS[S.HIBERNATED]) == {E.HIBERNATE_ASKED}
 
 
 def test_the_life_of_a_desktop() -> None:

@@ -40,6 +40,18 @@ def test_the_client_goes_before_the_flavour() -> None:
     assert params(DisplayParams(timezone="Asia/Tokyo"))["TIMEZONE"] == "Asia/Tokyo"
 
 
+def test_name_servers_and_search_domains_are_lists_of_words() -> None:
+    told = session_params(
+        desktop_order(),
+        DisplayParams(),
+        prefix="t1",
+        nameservers=("192.0.2.1", "192.0.2.2"),
+        search_domains=("a.example", "b.example"),
+    )
+    assert told["NAMESERVERS"] == "192.0.2.1 192.0.2.2"
+    assert told["SEARCH"] == "a.example b.example"
+
+
 def test_what_nobody_said_is_left_out() -> None:
     told = params(DisplayParams())
     assert "GEOMETRY" not in told

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from qvdnode.model.errors import Invalid
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.vm.core.guest_limits import GuestLimit, LimitReached
 from qvdnode.vm.core.start_record import StartRecord, decode, encode, text_of
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -17,6 +19,18 @@ RECORD = StartRecord(VmId(7), Generation(3), AT, "You logged out.", failed=False
 def test_a_record_is_read_as_it_was_written(log: str) -> None:
     record = replace(RECORD, log=log.encode(errors="replace").decode())
     assert decode(encode(record)) == record
+
+
+def test_it_tells_which_limits_were_reached() -> None:
+    limits = (LimitReached(GuestLimit.MEMORY, 2, AT), LimitReached(GuestLimit.PIDS, 9, None))
+    record = replace(RECORD, limits=limits)
+    assert decode(encode(record)) == record
+
+
+def test_a_record_of_an_earlier_release_has_no_limits() -> None:
+    body = json.loads(encode(RECORD))
+    del body["limits"]
+    assert decode(json.dumps(body).encode()) == RECORD
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 2}', b'{"version": 1}'])

@@ -32,7 +32,7 @@ def test_only_a_newer_incarnation_leads_back() -> None:
             assert target > state or evidence.startswith("newer")
 
 
-def test_what_is_older_changes_nothing() -> None:
+def test_an_older_incarnation_changes_nothing() -> None:
     for state, said in itertools.product(S, S):
         assert step(state, LIVES[2], said, LIVES[1]) is None
 

@@ -24,7 +24,7 @@ def test_rounds_go_on_while_there_is_something_to_tell() -> None:
     assert rig.sent().delay_s(GossipDue)
 
 
-def test_what_nobody_can_hear_waits_for_the_next_member() -> None:
+def test_rumours_wait_while_there_is_no_other_member() -> None:
     rig = Rig()
     rig.gossip.spread("m", Alive(record("m")))
     rig.sent()

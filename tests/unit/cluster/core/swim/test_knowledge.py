@@ -33,7 +33,7 @@ def test_a_new_member_is_told_and_passed_on() -> None:
     assert rig.sent().changes == []
 
 
-def test_what_the_joining_hear_they_keep_to_themselves() -> None:
+def test_records_heard_while_joining_are_not_spread() -> None:
     rig = Rig()
     rig.knowledge.merge((record("a"), record("m")), source="b", spread=False)
     assert rig.sent().changes == [("a", E.JOINED)]
@@ -43,7 +43,7 @@ def test_what_the_joining_hear_they_keep_to_themselves() -> None:
     assert waiting(rig) == []
 
 
-def test_an_accusation_of_a_stranger_is_ignored() -> None:
+def test_an_accusation_of_an_unknown_member_is_ignored() -> None:
     rig = Rig()
     rig.knowledge.hear_accusation(accusation("a"))
     assert rig.sent().events == []
@@ -63,7 +63,7 @@ def test_a_suspicion_ends_by_a_refutation() -> None:
     assert rig.state("a") is S.ALIVE
 
 
-def test_a_suspicion_that_lasts_is_a_death() -> None:
+def test_a_suspicion_that_lasts_declares_the_member_dead() -> None:
     rig = Rig(*"abcdef")
     rig.knowledge.hear_accusation(accusation("a"))
     sent = rig.sent()
@@ -123,7 +123,7 @@ def test_a_probe_accuses_only_the_incarnation_that_it_probed() -> None:
     assert rig.state("a") is S.SUSPECT
 
 
-def test_who_stood_still_accuses_nobody_for_a_while() -> None:
+def test_a_member_that_was_blocked_accuses_nobody_for_a_while() -> None:
     rig = Rig(*"abcd")
     rig.knowledge.hear_accusation(accusation("b"))
     rig.knowledge.now_s = 100.0
@@ -172,7 +172,7 @@ def test_a_rival_for_the_own_name_is_told_once() -> None:
     assert rig.sent().events == []
 
 
-def test_two_processes_of_one_epoch_are_a_conflict_for_all_who_see_it() -> None:
+def test_two_processes_of_one_epoch_are_a_conflict_for_every_member() -> None:
     rig = Rig("a")
     rival = record("a")._replace(address=ELSEWHERE, incarnation=Incarnation(1, b"zzzzzzzz", 0))
     rig.knowledge.hear_alive(rival, source="a")
@@ -181,7 +181,7 @@ def test_two_processes_of_one_epoch_are_a_conflict_for_all_who_see_it() -> None:
     assert sent.changes == [("a", E.RESTARTED)]
 
 
-def test_what_was_told_is_forgotten_before_it_fills_memory(
+def test_remembered_conflicts_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "CONFLICTS_MAX", 2)
@@ -219,7 +219,7 @@ def test_a_conflict_of_addresses_is_told_once() -> None:
     assert told == [AddressConflict("c", "a", address("a"))]
 
 
-def test_an_address_may_be_taken_over_from_who_is_gone() -> None:
+def test_the_address_of_a_dead_member_may_be_reused() -> None:
     rig = Rig(*"ab")
     rig.knowledge.hear_accusation(accusation("a", S.DEAD))
     rig.quiet()
@@ -230,7 +230,7 @@ def test_an_address_may_be_taken_over_from_who_is_gone() -> None:
     assert rig.sent().events == []
 
 
-def test_who_is_dead_to_another_is_suspect_here() -> None:
+def test_a_member_dead_to_another_becomes_suspect_here() -> None:
     rig = Rig(*"abcd")
     records = (record("a", state=S.DEAD), record("b", state=S.LEFT), record("c", state=S.SUSPECT))
     rig.knowledge.merge(records, source="d", spread=True)
@@ -254,7 +254,7 @@ def test_a_full_table_takes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rig.sent().events == []
 
 
-def test_who_is_behind_is_told_what_others_say_of_it() -> None:
+def test_a_sender_with_old_news_of_itself_gets_the_newer_report() -> None:
     rig = Rig("a")
     told = rig.knowledge.hear_sender
     assert told(Sender("stranger", life("s")), ELSEWHERE) is None
@@ -266,7 +266,7 @@ def test_who_is_behind_is_told_what_others_say_of_it() -> None:
     assert told(Sender("a", life("a", 5)), address("a")) == accusation("a", S.DEAD, "m", 4)
 
 
-def test_who_repeats_what_was_refuted_is_corrected() -> None:
+def test_a_repeated_refuted_report_is_corrected() -> None:
     rig = Rig("a")
     correction = rig.knowledge.correction
     assert correction(accusation("m")) is None  # to be refuted, not corrected
@@ -279,7 +279,7 @@ def test_who_repeats_what_was_refuted_is_corrected() -> None:
     assert correction(accusation("m")) is None
 
 
-def test_who_leaves_accuses_nobody_and_says_so() -> None:
+def test_a_leaving_member_accuses_nobody() -> None:
     rig = Rig("a")
     rig.own.leave()
     rig.knowledge.spread_own()
@@ -303,5 +303,5 @@ def test_who_leaves_accuses_nobody_and_says_so() -> None:
         (S.SUSPECT, S.SUSPECT, None),
     ],
 )
-def test_what_a_change_means(before: S, after: S, event: E | None) -> None:
+def test_each_change_of_a_record_has_its_event(before: S, after: S, event: E | None) -> None:
     assert event_of(record("a", 0, before), record("a", 1, after)) is event

@@ -79,14 +79,14 @@ def test_a_ping_is_answered_for_the_own_name_alone() -> None:
     assert hear(swim, "a", Ping(5, "x")).messages == []
 
 
-def test_who_is_thought_dead_hears_of_it_with_the_answer() -> None:
+def test_a_member_believed_dead_learns_it_with_the_answer() -> None:
     swim = member("a")
     hear(swim, "b", accusation("a", S.DEAD))
     ((_, messages),) = hear(swim, "a", Ping(5, "m")).messages
     assert messages[:2] == (Ack(5), accusation("a", S.DEAD, "m"))
 
 
-def test_who_missed_a_refutation_gets_it_in_answer() -> None:
+def test_a_member_that_missed_a_refutation_gets_it_in_answer() -> None:
     swim = member("a")
     hear(swim, "b", accusation("m"))
     answers = hear(swim, "a", accusation("m"), Ping(5, "m")).messages
@@ -175,7 +175,7 @@ def test_an_exchange_is_answered_with_what_was_known_before() -> None:
     assert opened(answer).messages == (Exchange(False, (record("m"), record("a"))),)
 
 
-def test_a_ping_over_tcp_is_answered_and_tells_who_is_behind() -> None:
+def test_a_ping_over_tcp_is_answered_and_updates_an_outdated_sender() -> None:
     swim = member("a")
     _, answer = swim.handle_stream_request(packet("a", Ping(3, "m")), address("a"), 100.0)
     assert answer is not None

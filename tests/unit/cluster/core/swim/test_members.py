@@ -30,7 +30,7 @@ def test_members_are_found_by_name_and_address() -> None:
     assert members.size == 3
 
 
-def test_who_is_down_is_counted_apart() -> None:
+def test_dead_members_are_listed_apart() -> None:
     members = some("a", "b", "c")
     assert members.learn(record("a", state=S.DEAD), 5.0) == record("a")
     assert members.learn(record("b", state=S.LEFT), 5.0) == record("b")
@@ -54,14 +54,14 @@ def test_a_member_that_moves_is_found_at_its_new_address_alone() -> None:
     assert members.at(record("a").address) is None
 
 
-def test_an_address_stays_with_who_announced_it_last() -> None:
+def test_an_address_belongs_to_the_member_that_announced_it_last() -> None:
     members = some("a")
     members.put(record("b")._replace(address=record("a").address), 0.0)
     members.learn(record("a", 1)._replace(address=Address("10.9.9.9", 1)), 1.0)
     assert members.at(record("a").address) is members.get("b")
 
 
-def test_who_left_is_forgotten_after_a_time() -> None:
+def test_a_member_that_left_is_forgotten_after_a_time() -> None:
     members = some("a", "b")
     members.learn(record("a", state=S.LEFT), 10.0)
     members.forget_left(10.0)
@@ -111,7 +111,18 @@ def test_some_are_picked_fairly_and_without_the_one_that_is_left_out() -> None:
     assert len(members.some_up(9)) == 5
 
 
-def test_what_is_known_of_a_member_is_a_message() -> None:
+def test_suspects_are_picked_at_random() -> None:
+    members = some(*"abcd")
+    assert members.some_suspects(3) == []
+    for name in "abc":
+        members.learn(record(name, state=S.SUSPECT), 1.0)
+    members.check()
+    assert {member.record.name for member in members.some_suspects(3)} == {"a", "b", "c"}
+    picked = {members.some_suspects(1)[0].record.name for _ in range(50)}
+    assert picked == {"a", "b", "c"}
+
+
+def test_a_record_becomes_a_message() -> None:
     members = some("a")
     member = members.get("a")
     assert member is not None

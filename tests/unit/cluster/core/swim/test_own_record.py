@@ -19,7 +19,7 @@ def test_an_accusation_is_refuted_by_the_next_incarnation() -> None:
     assert mine.record.incarnation.counter == 10
 
 
-def test_what_is_older_or_true_is_ignored() -> None:
+def test_outdated_and_true_reports_are_ignored() -> None:
     mine = own()
     assert mine.answer(S.SUSPECT, LIFE._replace(counter=2), None) is Answer.NOTHING
     assert mine.answer(S.ALIVE, LIFE, HERE) is Answer.NOTHING
@@ -37,7 +37,7 @@ def test_another_process_of_the_same_epoch_is_a_conflict_elsewhere() -> None:
     assert own().answer(S.DEAD, Incarnation(5, b"aaaaaaaa", 0), None) is Answer.NOTHING
 
 
-def test_the_own_former_process_is_overtaken() -> None:
+def test_the_epoch_rises_above_that_of_the_own_earlier_process() -> None:
     for life in (Incarnation(9, b"formerly", 2), Incarnation(5, b"zzzzzzzz", 2)):
         mine = own()
         assert mine.answer(S.ALIVE, life, HERE) is Answer.RAISE_EPOCH
@@ -59,7 +59,7 @@ def test_an_epoch_has_a_bound() -> None:
     assert mine.answer(S.DEAD, last, None) is Answer.NOTHING
 
 
-def test_who_leaves_answers_no_more() -> None:
+def test_a_member_that_left_refutes_nothing() -> None:
     mine = own()
     mine.leave()
     assert mine.leaving

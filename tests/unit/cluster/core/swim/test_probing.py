@@ -30,7 +30,7 @@ def time_out(rig: Rig, ping: Ping) -> Sent:
     return rig.sent()
 
 
-def test_who_answers_is_well() -> None:
+def test_an_answered_probe_keeps_the_health_score_low() -> None:
     rig = Rig("a")
     rig.knowledge.health.worsen()
     ping = begin(rig)
@@ -69,7 +69,7 @@ def test_a_silent_member_is_asked_through_others_and_over_tcp() -> None:
 
 
 @pytest.mark.parametrize(("nacks", "score"), [(0, 3), (1, 2), (3, 0)])
-def test_missing_nacks_are_blamed_on_this_side(nacks: int, score: int) -> None:
+def test_missing_nacks_worsen_the_own_health_score(nacks: int, score: int) -> None:
     rig = Rig(*"abcdef")
     ping = begin(rig)
     helpers = [target for target, _ in time_out(rig, ping).messages]
@@ -91,7 +91,7 @@ def test_an_answer_through_a_helper_counts() -> None:
     assert rig.state(ping.target) is S.ALIVE
 
 
-def test_who_answers_over_tcp_alone_stays_and_is_told() -> None:
+def test_a_member_that_answers_over_tcp_only_stays_and_is_reported() -> None:
     rig = Rig("a")
     ping = begin(rig)
     (stream,) = time_out(rig, ping).streams
@@ -143,7 +143,23 @@ def test_a_suspect_hears_what_it_is_accused_of_with_the_ping() -> None:
     assert isinstance(messages[1], Ping)
 
 
-def test_who_is_not_well_probes_less_often() -> None:
+def test_suspects_are_reminded_in_every_tick_also_when_nobody_is_probed() -> None:
+    rig = Rig("a", "b")
+    for name in "ab":
+        rig.knowledge.hear_accusation(accusation(name))
+    rig.knowledge.health.worsen(2)
+    rig.quiet()
+    for _ in range(2):
+        rig.prober.tick()
+        sent = rig.sent().messages
+        assert {target for target, _ in sent} == {address("a"), address("b")}
+        assert {messages[0] for _, messages in sent} == {
+            accusation("a", accuser="m"),
+            accusation("b", accuser="m"),
+        }
+
+
+def test_a_member_with_a_bad_health_score_probes_less_often() -> None:
     rig = Rig(*"abc")
     rig.knowledge.health.worsen(2)
     pings = []

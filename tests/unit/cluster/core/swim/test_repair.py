@@ -104,7 +104,7 @@ def test_attempts_that_hang_have_a_bound() -> None:
 
 
 @pytest.mark.parametrize("joining", [True, False])
-def test_an_answer_is_taken_once_and_only_if_it_was_asked_for(joining: bool) -> None:
+def test_an_answer_is_merged_once_and_only_if_expected(joining: bool) -> None:
     rig = Rig() if joining else Rig("b")
     rig.repair.set_seeds(SEEDS)
     if joining:

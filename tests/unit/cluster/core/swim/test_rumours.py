@@ -20,7 +20,7 @@ def test_each_is_sent_so_often_and_forgotten() -> None:
     assert len(rumours) == 0
 
 
-def test_who_was_sent_least_goes_first_and_what_does_not_fit_waits() -> None:
+def test_the_rumour_sent_least_often_goes_first_and_one_that_does_not_fit_waits() -> None:
     rumours = Rumours()
     rumours.add("a", b"aaaa")
     assert rumours.take(4, 4) == [b"aaaa"]

@@ -12,7 +12,7 @@ SEEDS = random.Random().sample(range(10**6), 2)
 
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_must_hold_holds(name: str, seed: int) -> None:
+def test_the_invariants_hold(name: str, seed: int) -> None:
     for size in (4, 5):
         try:
             play(name, size, seed)

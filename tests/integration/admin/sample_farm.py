@@ -1,4 +1,4 @@
-"""What tests of REST find in the farm: an image, a flavour, a user and a VM."""
+"""A small farm for the tests of REST: one image, flavour, user and VM."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ PASSWORD = "correct horse"
 
 
 @dataclass(frozen=True)
-class Furniture:
-    """Numbers of things that are there."""
+class SampleFarm:
+    """The ids of the objects in the farm."""
 
     tenant_id: int
     flavour_id: int
@@ -20,8 +20,8 @@ class Furniture:
     vm_id: int
 
 
-async def furnish(api: CheckedApi) -> Furniture:
-    """Make the things, through REST itself."""
+async def make_sample_farm(api: CheckedApi) -> SampleFarm:
+    """Create the objects through REST."""
     tenant = (await api.get("/tenants", name="default"))["items"][0]["id"]
     await api.import_image("icewm")
     flavour = await api.post(
@@ -31,9 +31,9 @@ async def furnish(api: CheckedApi) -> Furniture:
     vm = await api.post(
         "/vms", {"user_id": user["id"], "flavour_id": flavour["id"], "name": "desk"}
     )
-    return Furniture(tenant, flavour["id"], user["id"], vm["id"])
+    return SampleFarm(tenant, flavour["id"], user["id"], vm["id"])
 
 
-async def order_of(parts: AdminParts, furniture: Furniture) -> DesktopOrder:
-    """All that a start of the VM needs."""
-    return await parts.vms.order(VmId(furniture.vm_id))
+async def order_of(parts: AdminParts, farm: SampleFarm) -> DesktopOrder:
+    """Return the order to start the VM."""
+    return await parts.vms.order(VmId(farm.vm_id))

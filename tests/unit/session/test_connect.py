@@ -1,8 +1,8 @@
-"""The slave key of a session."""
+"""What a session is given at its beginning; test_desktops.py connects."""
 
 import re
 
-from qvdnode.session.slave_key import new_slave_key
+from qvdnode.session.connect import new_slave_key
 
 
 def test_it_is_what_clients_expect() -> None:

@@ -1,4 +1,4 @@
-"""How a test speaks in one namespace and listens in another."""
+"""Sends and receives packets in network namespaces of a test."""
 
 import contextlib
 import errno
@@ -11,47 +11,47 @@ from tests.integration.net import frames
 from tests.waiting import until
 
 
-class Ear:
-    """Hears what arrives at a socket."""
+class Listener:
+    """Collects the packets that arrive at a socket."""
 
     def __init__(self, listening: socket.socket) -> None:
         self._socket = listening
         self._heard: list[bytes] = []
 
     def heard(self, mark: bytes) -> bool:
-        """Whether something with this mark has arrived until now."""
+        """Whether a packet with this mark has arrived."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._heard.append(self._socket.recv(65_535))
         return any(mark in data for data in self._heard)
 
     def heard_anew(self, mark: bytes) -> bool:
-        """Whether something with this mark has arrived since this was last asked."""
+        """Whether a packet with this mark has arrived since the last call."""
         found = self.heard(mark)
         self._heard.clear()
         return found
 
 
 @contextlib.contextmanager
-def frame_ear(where: Namespace, link: str) -> Iterator[Ear]:
-    """Hears every frame that arrives at a link."""
+def frame_listener(where: Namespace, link: str) -> Iterator[Listener]:
+    """Receive every frame that arrives at a link."""
     with where.socket(
         socket.AF_PACKET, socket.SOCK_RAW, frames.packet_socket_protocol()
     ) as listening:
         listening.bind((link, 3))
-        yield Ear(listening)
+        yield Listener(listening)
 
 
 @contextlib.contextmanager
-def udp_ear(where: Namespace, port: int) -> Iterator[Ear]:
-    """Hears datagrams on any address of a namespace."""
+def udp_listener(where: Namespace, port: int) -> Iterator[Listener]:
+    """Receive datagrams on any address of a namespace."""
     with where.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("0.0.0.0", port))
-        yield Ear(listening)
+        yield Listener(listening)
 
 
 def send_frame(where: Namespace, link: str, frame: bytes) -> None:
-    """Put a frame on a link as it is."""
+    """Send a raw frame on a link."""
     with where.socket(socket.AF_PACKET, socket.SOCK_RAW) as speaking:
         speaking.bind((link, 0))
         speaking.send(frame)

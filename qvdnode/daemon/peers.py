@@ -1,0 +1,240 @@
+"""Puts together what this node needs to speak with the other nodes of its farm.
+
+It is there before the database, which may be another node's, and is joined with it afterwards.
+"""
+
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Final
+
+from qvdnode.admin.parts import JoinLine, PeerFacts
+from qvdnode.daemon import state_folder
+from qvdnode.daemon.config import Config
+from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.farm import Farm
+from qvdnode.db.migrate import steps
+from qvdnode.db.nodes import Nodes
+from qvdnode.db.pool import Database
+from qvdnode.host.free_memory import trim_memory
+from qvdnode.host.own_address import own_address
+from qvdnode.model.ids import NodeId
+from qvdnode.peer.admission import Admission, FarmDatabase
+from qvdnode.peer.calls_service import CallsService
+from qvdnode.peer.database_tunnel import DatabaseService, DatabaseTunnel
+from qvdnode.peer.dialer import Dialer
+from qvdnode.peer.directory import FILE_NAME, Directory
+from qvdnode.peer.enrolment import Enrolment
+from qvdnode.peer.farm_files import FarmFiles, FarmMember, NodeAddress
+from qvdnode.peer.given_seats import GivenSeats
+from qvdnode.peer.guest_stream import SeatDialer, StreamService
+from qvdnode.peer.limits import LinkLimits
+from qvdnode.peer.listener import Listener, Services
+from qvdnode.peer.node_links import NodeLinks
+from qvdnode.peer.own_identity import OwnIdentity
+from qvdnode.peer.ports import PeerService, Purpose
+from qvdnode.peer.settings import PeerSettings
+from qvdnode.peer.viewer_events import ViewerEvents
+from qvdnode.proxy.guest_end import DisplayDialer
+from qvdnode.runtime.clock import Clock, SystemClock
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.tick_batch import TickBatch
+from qvdnode.vm.fleet import Fleet
+
+READY_POLL_S: Final = 0.1
+WILDCARDS: Final = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerParts:
+    """The parts that need no database."""
+
+    own: OwnIdentity
+    directory: Directory
+    dialer: Dialer
+    listener: Listener
+    port: int
+    """Where this node listens for others."""
+
+
+def open_peers(config: Config, clock: Clock) -> PeerParts:
+    """Take the peer port and read what is known of the farm; raises HostFailed."""
+    own = OwnIdentity(farm_files(config))
+    _ = own.load()
+    directory = open_directory(config, own, clock)
+    listener = Listener(own, directory, config.peer, clock, trim_memory)
+    return PeerParts(own, directory, Dialer(own, directory, clock), listener, listener.listen())
+
+
+def farm_files(config: Config) -> FarmFiles:
+    """The files of this host's membership."""
+    return FarmFiles(config.node.state_dir / state_folder.FARM)
+
+
+def open_directory(config: Config, own: OwnIdentity, clock: Clock) -> Directory:
+    """The nodes that this one knows without the database."""
+    member = own.member if own.ready else None
+    known = [] if member is None or member.database_node is None else [member.database_node]
+    return Directory(config.node.state_dir / state_folder.FARM / FILE_NAME, clock, known)
+
+
+def has_others(config: Config) -> bool:
+    """Whether this host's farm has other nodes, as far as this host knows; raises HostFailed."""
+    own = OwnIdentity(farm_files(config))
+    return own.load() and len(open_directory(config, own, SystemClock()).all()) > 1
+
+
+def advertised(settings: PeerSettings) -> str:
+    """Where other nodes are to dial this one."""
+    if settings.advertise:
+        return settings.advertise
+    return own_address() if settings.address in WILDCARDS else str(ip_address(settings.address))
+
+
+def database_address(config: Config, member: FarmMember | None) -> tuple[str, NodeAddress | None]:
+    """The DSN of the farm's database, or the node that runs it; neither for an embedded one."""
+    if config.database.dsn or member is None:
+        return config.database.dsn, None
+    return member.dsn, member.database_node
+
+
+async def forget_other_farm(config: Config, database: Database) -> None:
+    """After a restore: this host is no node of the farm that it was, if the database has another.
+
+    It becomes one of the restored farm at its next start. Raises Unavailable, HostFailed.
+    """
+    files, row = farm_files(config), await Farm(database).get()
+    member = files.member()
+    if member is not None and row is not None and row.farm_id != member.farm_id:
+        files.forget()
+
+
+@asynccontextmanager
+async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> AsyncIterator[str]:
+    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed."""
+    own = OwnIdentity(farm_files(config))
+    _ = own.load()
+    dialer = Dialer(own, open_directory(config, own, clock), clock)
+    tunnel = DatabaseTunnel(config.node.state_dir, os.getpid(), dialer, node.node_id)
+    async with Supervisor("database-tunnel") as tasks:
+        try:
+            await tunnel.open(tasks)
+            yield EmbeddedPostgres.dsn_at(tunnel.folder)
+        finally:
+            tunnel.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDesktops:
+    """The desktops of other nodes for this one, and this one's for others."""
+
+    links: NodeLinks
+    calls: CallsService
+    streams: StreamService
+    dialer: SeatDialer
+
+
+def build_desktops(
+    around: PeerParts, config: Config, clock: Clock, fleet: Fleet, events: ViewerEvents
+) -> PeerDesktops:
+    """The parts that carry desktops between nodes; `events` gets the way to other nodes."""
+    limits, relay = LinkLimits(), config.clients.relay
+    displays = DisplayDialer(relay)
+    seats = GivenSeats(fleet, limits)
+    calls = CallsService(fleet, seats, clock, limits)
+    events.to_node = calls.tell
+    rng = random.Random(secrets.randbits(64))
+    return PeerDesktops(
+        links=NodeLinks(around.dialer, events.to_client, clock, limits, rng),
+        calls=calls,
+        streams=StreamService(seats, displays, TickBatch(), relay, limits),
+        dialer=SeatDialer(events.here, displays, around.dialer, relay, limits),
+    )
+
+
+class FarmPeers:
+    """What needs the database as well: enrolment, admission, and what administrators are told."""
+
+    def __init__(self, parts: PeerParts, config: Config, database: Database, clock: Clock) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._config = config
+        own = parts.own
+        dsn, node = database_address(config, own.files.member())
+        self.runs_database = not dsn and node is None
+        """Whether the farm's database is this node's embedded one."""
+        self._database_node = node
+        parts.directory.follow(Nodes(database))
+        self.enrolment = Enrolment(
+            own, Farm(database), Nodes(database), clock, name=config.node.name
+        )
+        self.admission = Admission(
+            self.enrolment,
+            FarmDatabase(dsn, node, len(steps())),
+            config.cluster,
+            clock,
+            lambda: (advertised(config.peer), parts.port),
+        )
+
+    def start(self, tasks: Supervisor, desktops: PeerDesktops) -> None:
+        """Serve other nodes and link to them; all waits for this node's certificate."""
+        services: dict[Purpose, PeerService] = {
+            Purpose.CALLS: desktops.calls,
+            Purpose.STREAM: desktops.streams,
+        }
+        if self.runs_database:
+            server = EmbeddedPostgres(self._config.database, self._clock)
+            services[Purpose.DATABASE] = DatabaseService(server.socket_file)
+        join = Services(self.admission, services)
+        _ = tasks.essential("peer-port", self._parts.listener.run(join))
+        _ = tasks.essential("peer-rows", self._parts.directory.run())
+        _ = tasks.essential("peer-certificate", self.enrolment.run())
+        _ = tasks.essential("peer-links", self._keep_links(desktops.links))
+
+    async def _keep_links(self, links: NodeLinks) -> None:
+        """Link to every other node that serves, once this one knows which it is itself."""
+        own, directory = self._parts.own, self._parts.directory
+        while not own.ready:
+            await self._clock.sleep(READY_POLL_S)
+
+        def follow() -> None:
+            ids = {peer.address.node_id for peer in directory.all() if peer.serves}
+            links.follow(ids - {own.node_id})
+
+        directory.on_change(follow)
+        follow()
+        await links.run()
+
+    async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
+        """As admin.parts.FarmAccess."""
+        life = self._config.peer.invitation_life_s if life_s is None else life_s
+        made = await self.admission.invite(name=name, life_s=life)
+        return JoinLine(made.url, made.token, _whole_seconds(made.expires_at))
+
+    def facts(self, node_id: NodeId) -> PeerFacts:
+        """As admin.parts.FarmAccess."""
+        own = self._parts.own
+        here = own.ready and own.node_id == node_id
+        database = self._database_node
+        runs = (here and self.runs_database) or (
+            database is not None and database.node_id == node_id
+        )
+        contact = self._parts.dialer.contact(node_id)
+        if here or contact is None:
+            return PeerFacts(here=here, reached=None, age_s=None, reason=None, runs_database=runs)
+        return PeerFacts(
+            here=False,
+            reached=contact.problem is None,
+            age_s=round(self._clock.monotonic_s() - contact.at_s, 1),
+            reason=contact.problem or contact.warning,
+            runs_database=runs,
+        )
+
+
+def _whole_seconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

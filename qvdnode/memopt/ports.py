@@ -1,0 +1,64 @@
+"""What memopt/ needs from the part that runs desktops."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestMemory
+from qvdnode.model.ids import VmId
+from qvdnode.model.vm_state import VmState
+
+
+class DesktopStatus(Protocol):
+    """The status of one desktop of this node."""
+
+    @property
+    def order(self) -> DesktopOrder:
+        """What it was started with."""
+        ...
+
+    @property
+    def state(self) -> VmState:
+        """Its state now."""
+        ...
+
+    @property
+    def since(self) -> datetime:
+        """When it entered `state`."""
+        ...
+
+    @property
+    def viewer(self) -> bool:
+        """Whether a client is attached."""
+        ...
+
+    @property
+    def unused_since(self) -> datetime | None:
+        """Since when nobody wants it; None while somebody does."""
+        ...
+
+
+class Desktops(Protocol):
+    """The desktops of this node."""
+
+    def guests(self) -> Sequence[DesktopStatus]:
+        """Return the status of each."""
+        ...
+
+    async def memory(self, vm_id: VmId) -> GuestMemory | None:
+        """What the guest uses now, or None when it does not run."""
+        ...
+
+    async def hibernate(self, vm_id: VmId) -> bool:
+        """Freeze a desktop that nobody uses, its memory to go to swap; False if it is in use."""
+        ...
+
+
+class ReclaimQueue(Protocol):
+    """Guests whose memory is on its way to swap."""
+
+    @property
+    def pending(self) -> int:
+        """How many there are."""
+        ...

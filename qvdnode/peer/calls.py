@@ -1,0 +1,122 @@
+"""What one node can ask of another: the port to a desktop's host, as values.
+
+Each call is a name, its arguments and its answer (docs/peer-protocol.md). A new version may add
+calls, and fields with defaults; it never changes what is there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestMemory
+from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.seat import Seat, Viewer
+from qvdnode.vm.core.start_record import StartRecord
+from qvdnode.vm.status import GuestStatus
+
+Arguments = TypeVar("Arguments")
+Value = TypeVar("Value")
+
+QUICK_S: Final = 10.0
+"""For what the other node only reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfVm:
+    """A VM by its id."""
+
+    vm_id: VmId
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """See DesktopHost.attach."""
+
+    order: DesktopOrder
+    params: DisplayParams
+    viewer: Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """See DesktopHost.start."""
+
+    order: DesktopOrder
+    viewer: Viewer | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeatKey:
+    """A seat that a node was given."""
+
+    vm_id: VmId
+    generation: Generation
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeats:
+    """All seats that the sender of the notice has: it was given others in vain."""
+
+    seats: Sequence[SeatKey]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Connect the stream to the display of a seat that this viewer was given."""
+
+    seat: SeatKey
+    viewer: Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class CallKind(Generic[Arguments, Value]):
+    """One kind of call."""
+
+    name: str
+    arguments: type[Arguments]
+    value: Any
+    """The type of the answer, as wire.typed_values reads it."""
+    limit_s: float
+    """After which its caller gives it up. The host's own limits are shorter."""
+
+
+ATTACH: Final[CallKind[Attach, Seat]] = CallKind("attach", Attach, Seat, 900.0)
+START: Final[CallKind[Start, None]] = CallKind("start", Start, None, 900.0)
+STOP: Final[CallKind[OfVm, None]] = CallKind("stop", OfVm, None, 600.0)
+DISCONNECT: Final[CallKind[OfVm, bool]] = CallKind("disconnect", OfVm, bool, QUICK_S)
+STATUS: Final[CallKind[OfVm, GuestStatus | None]] = CallKind(
+    "status", OfVm, GuestStatus | None, QUICK_S
+)
+STATUSES: Final[CallKind[Nothing, Sequence[GuestStatus]]] = CallKind(
+    "statuses", Nothing, Sequence[GuestStatus], QUICK_S
+)
+MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
+    "memory", OfVm, GuestMemory | None, QUICK_S
+)
+LOG_TAIL: Final[CallKind[OfVm, str]] = CallKind("log_tail", OfVm, str, QUICK_S)
+PAST_STARTS: Final[CallKind[OfVm, Sequence[StartRecord]]] = CallKind(
+    "past_starts", OfVm, Sequence[StartRecord], QUICK_S
+)
+OPEN_STREAM: Final[CallKind[OpenStream, None]] = CallKind("open_stream", OpenStream, None, QUICK_S)
+"""The only call on a connection for a stream, and its first frame."""
+
+HELD: Final = "held"
+"""The notice of HeldSeats, first on each connection for calls."""
+DETACHED: Final = "detached"
+"""The notice that the stream of a SeatKey has ended."""
+PROGRESSED: Final = "progressed"
+EVICTED: Final = "evicted"
+"""Notices of model.seat's events, from the host of a desktop."""
+
+
+def key_of(seat: Seat) -> SeatKey:
+    """What names the seat between two nodes."""
+    return SeatKey(seat.vm_id, seat.generation, seat.ticket)

@@ -1,0 +1,154 @@
+"""Who the nodes of the farm are: the node rows, cached, with a copy on disk.
+
+The rows are the truth. The copy lets a node that is started while the database is away know whom to
+let in and where to dial, and is the only way there when the database is another node's.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from qvdnode.db.nodes import Node, Nodes
+from qvdnode.model.errors import Unavailable
+from qvdnode.model.ids import NodeId
+from qvdnode.peer.farm_files import NodeAddress, parse_address, render_address
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.safe_files import replace_file
+from qvdnode.tls.farm_authority import PeerIdentity
+
+log = logging.getLogger(__name__)
+
+FILE_NAME: Final = "peers.json"
+REFRESH_EVERY_S: Final = 1.0
+"""So long may a removed node still be let in."""
+ASK_AGAIN_S: Final = 0.2
+"""Rows are read at most this often for the sake of nodes that are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A node as this one knows it."""
+
+    address: NodeAddress
+    name: str
+    serves: bool
+    """Whether its lease ran when its row was read."""
+
+
+class Directory:
+    """The nodes of the farm, without those that were removed."""
+
+    def __init__(self, path: Path, clock: Clock, known: Iterable[NodeAddress] = ()) -> None:
+        """`known` are added to those of the copy at `path`."""
+        self._path = path
+        self._clock = clock
+        self._peers = {a.node_id: Peer(a, "", serves=True) for a in (*_kept(path), *known)}
+        self._nodes: Nodes | None = None
+        self._asked_s = -ASK_AGAIN_S
+        self._one_at_a_time = asyncio.Lock()
+        self._changed: list[Callable[[], None]] = []
+
+    def follow(self, nodes: Nodes) -> None:
+        """Read the rows there from now on."""
+        self._nodes = nodes
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call it after each change."""
+        self._changed.append(call)
+
+    def all(self) -> tuple[Peer, ...]:
+        """Every node, this one included."""
+        return tuple(self._peers.values())
+
+    def get(self, node_id: NodeId) -> Peer:
+        """One node; raises Unavailable for one that is not of the farm."""
+        peer = self._peers.get(node_id)
+        if peer is None:
+            raise Unavailable(f"node {node_id} is not in this farm, or was removed")
+        return peer
+
+    def refusal(self, identity: PeerIdentity) -> str | None:
+        """Why a node with this certificate is not let in, or None."""
+        peer = self._peers.get(identity.node_id)
+        if peer is None:
+            return f"node {identity.node_id} is not in this farm, or was removed from it"
+        if peer.address.key != identity.key_digest:
+            return f"node {identity.node_id} has another key: this certificate was replaced"
+        return None
+
+    async def admit(self, identity: PeerIdentity) -> str | None:
+        """As `refusal`, but reads the rows first when the node is not known: it may be new.
+
+        Those that wait for it share one look.
+        """
+        began_s = self._clock.monotonic_s()
+        async with self._one_at_a_time:
+            if self.refusal(identity) is not None and self._asked_s < began_s:
+                await self._clock.sleep(max(0.0, self._asked_s + ASK_AGAIN_S - began_s))
+                await self.refresh()
+        return self.refusal(identity)
+
+    async def run(self) -> None:
+        """Read the rows until cancelled."""
+        while True:
+            await self._clock.sleep(REFRESH_EVERY_S)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the rows; while the database is away what is known stays."""
+        if self._nodes is None:
+            return
+        self._asked_s = self._clock.monotonic_s()
+        try:
+            rows = await self._nodes.peers()
+        except Unavailable as error:
+            log.debug("peers_not_read", extra={"because": str(error)})
+            return
+        self.learn(rows)
+
+    def learn(self, rows: Iterable[Node]) -> None:
+        """Take over the rows."""
+        peers = {row.id: peer for row in rows if (peer := _peer(row)) is not None}
+        if peers == self._peers:
+            return
+        self._peers = peers
+        self._keep()
+        for call in self._changed:
+            call()
+
+    def _keep(self) -> None:
+        plain = [render_address(peer.address) for peer in self._peers.values()]
+        try:
+            replace_file(self._path, json.dumps(plain).encode())
+        except OSError as error:
+            log.warning("peers_not_kept", extra={"because": str(error)})
+
+
+def _peer(row: Node) -> Peer | None:
+    if row.state == "removed" or row.peer_key is None:
+        return None
+    address = NodeAddress(row.id, row.address, row.peer_port, row.peer_key)
+    return Peer(address, row.name, serves=row.alive)
+
+
+def _kept(path: Path) -> list[NodeAddress]:
+    try:
+        return parse_kept(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        log.warning("peers_file_damaged", extra={"file": str(path), "because": str(error)})
+        return []
+
+
+def parse_kept(content: bytes) -> list[NodeAddress]:
+    """The addresses in the copy; raises ValueError."""
+    plain: Any = json.loads(content)
+    try:
+        return [parse_address(item) for item in plain]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a field is missing or wrong: {error}") from error

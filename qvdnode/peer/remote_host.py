@@ -1,0 +1,113 @@
+"""The desktops of another node: the port to a desktop's host, over calls."""
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+from qvdnode.model.display_params import DisplayParams
+from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.guest import GuestMemory
+from qvdnode.model.ids import NodeId, VmId
+from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent
+from qvdnode.peer import calls
+from qvdnode.peer.calls import Attach, HeldSeats, Nothing, OfVm, SeatKey, Start, key_of
+from qvdnode.peer.calls_client import CallsClient
+from qvdnode.peer.limits import LinkLimits
+from qvdnode.peer.ports import PeerDialer
+from qvdnode.runtime.clock import Clock
+from qvdnode.vm.core.start_record import StartRecord
+from qvdnode.vm.status import GuestStatus
+from qvdnode.wire.peer_frames import Notice
+from qvdnode.wire.typed_values import from_plain, to_plain
+
+log = logging.getLogger(__name__)
+
+
+class RemoteHost:
+    """Satisfies session.ports.DesktopHost for another node; `run` must be running."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        dialer: PeerDialer,
+        deliver: Callable[[ViewerEvent], None],
+        clock: Clock,
+        limits: LinkLimits,
+        rng: random.Random,
+    ) -> None:
+        """`deliver` takes events for clients of this node."""
+        self._client = CallsClient(node_id, dialer, self, clock, limits, rng)
+        self._deliver = deliver
+        self._held: set[SeatKey] = set()
+        """The seats that clients of this node have there."""
+
+    async def run(self) -> None:
+        """Keep a connection to the node, until cancelled."""
+        await self._client.run()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the node cannot be asked now; None when it can."""
+        return self._client.problem
+
+    async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
+        """As DesktopHost."""
+        arguments = Attach(order, params, viewer)
+        seat = await self._client.call(calls.ATTACH, arguments, unwanted=self._leave)
+        self._held.add(key_of(seat))
+        return seat
+
+    def detach(self, seat: Seat) -> None:
+        """As DesktopHost. What cannot be said now is said by the next connection's HeldSeats."""
+        if key_of(seat) in self._held:
+            self._held.discard(key_of(seat))
+            self._leave(seat)
+
+    async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
+        """As DesktopHost."""
+        await self._client.call(calls.START, Start(order, viewer))
+
+    async def stop(self, vm_id: VmId) -> None:
+        """As DesktopHost."""
+        await self._client.call(calls.STOP, OfVm(vm_id))
+
+    async def disconnect(self, vm_id: VmId) -> bool:
+        """As DesktopHost."""
+        return await self._client.call(calls.DISCONNECT, OfVm(vm_id))
+
+    async def status(self, vm_id: VmId) -> GuestStatus | None:
+        """As DesktopHost."""
+        return await self._client.call(calls.STATUS, OfVm(vm_id))
+
+    async def statuses(self) -> Sequence[GuestStatus]:
+        """As DesktopHost."""
+        return await self._client.call(calls.STATUSES, Nothing())
+
+    async def memory(self, vm_id: VmId) -> GuestMemory | None:
+        """As DesktopHost."""
+        return await self._client.call(calls.MEMORY, OfVm(vm_id))
+
+    async def log_tail(self, vm_id: VmId) -> str:
+        """As DesktopHost."""
+        return await self._client.call(calls.LOG_TAIL, OfVm(vm_id))
+
+    async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
+        """As DesktopHost."""
+        return await self._client.call(calls.PAST_STARTS, OfVm(vm_id))
+
+    def connected(self) -> Notice:
+        """As calls_client.ClientOwner: the other node frees the seats that are not named."""
+        return Notice(calls.HELD, to_plain(HeldSeats(tuple(self._held))))
+
+    def noticed(self, notice: Notice) -> None:
+        """As calls_client.ClientOwner: events for clients. Those of a newer node are ignored."""
+        match notice.name:
+            case calls.PROGRESSED:
+                self._deliver(from_plain(Progressed, notice.facts))
+            case calls.EVICTED:
+                self._deliver(from_plain(Evicted, notice.facts))
+            case _:
+                pass
+
+    def _leave(self, seat: Seat) -> None:
+        self._client.notice(Notice(calls.DETACHED, to_plain(key_of(seat))))

@@ -1,0 +1,132 @@
+"""Desktops that nobody uses hibernate in a compressed swap device, and come back at once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from qvdnode.host.cgroups import probe
+from qvdnode.host.merging import merges
+from tests.e2e.conftest import Screen
+from tests.e2e.guest_processes import guest_pids
+from tests.e2e.test_desktop import viewing
+from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
+from tests.harness.node import NodeProcess, running_node
+from tests.harness.node import test_root as state_root
+from tests.harness.rest import Rest
+from tests.waiting import until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
+LIMIT_S = 40.0
+MEMORY = {"ksm": "tenant", "zram_pct": 10, "warm_pct": 100, "busy_pct": 100}
+"""Everybody hibernates as soon as nobody uses the desktop."""
+
+
+@dataclass
+class Farm:
+    """A node whose desktops hibernate after a second, and one desk."""
+
+    node: NodeProcess
+    desk: Desk
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def farm(icewm_root: Path) -> AsyncIterator[Farm]:
+    async with running_node(state_root(), memory=dict(MEMORY)) as node:
+        async with node.rest() as rest:
+            await import_image(rest, "icewm", icewm_root)
+            flavour = await make_flavour(rest, "office", "icewm", hibernate_after_s=1)
+            desk = await make_desk(node, rest, "hiber", flavour)
+        yield Farm(node, desk)
+    swaps = Path("/proc/swaps").read_text(encoding="ascii")
+    assert "zram" not in swaps, "the node has left its swap device"
+
+
+def group(farm: Farm) -> str:
+    return f"{farm.node.prefix}qvdguests/{farm.node.prefix}qvd-{farm.desk.vm_id}"
+
+
+async def hibernated(farm: Farm, rest: Rest, screen: Screen, folder: Path) -> None:
+    """The desk after its user has looked at it and left."""
+    async with viewing(farm.desk, screen, folder):
+        pass
+    await until_vm(rest, farm.desk.vm_id, LIMIT_S, state="hibernated")
+
+    def asleep() -> bool:
+        memory = probe().memory(group(farm))
+        return memory.swapped_bytes > memory.used_bytes
+
+    await until(asleep, limit_s=LIMIT_S, what="its memory to be in swap")
+
+
+async def test_it_hibernates_and_comes_back_with_its_programs(
+    farm: Farm, screen: Screen, tmp_path: Path
+) -> None:
+    async with farm.node.rest() as rest:
+        await hibernated(farm, rest, screen, tmp_path)
+        before = guest_pids(farm.desk)
+        assert all(merges(pid) for pid in before), "KSM cannot merge this desktop"
+        async with viewing(farm.desk, screen, tmp_path):
+            view = await until_vm(rest, farm.desk.vm_id, state="running", display="connected")
+            assert view["generation"] == 1
+            assert set(before) <= set(guest_pids(farm.desk)), "a program was lost"
+
+
+async def test_a_killed_node_finds_it_hibernated_and_thaws_it(
+    farm: Farm, screen: Screen, tmp_path: Path
+) -> None:
+    async with farm.node.rest() as rest:
+        await hibernated(farm, rest, screen, tmp_path)
+    await farm.node.sigkill()
+    assert probe().is_frozen(group(farm))
+    await farm.node.start()
+    assert probe().is_frozen(group(farm))
+    async with farm.node.rest() as rest:
+        await until_vm(rest, farm.desk.vm_id, state="hibernated", display="suspended")
+        async with viewing(farm.desk, screen, tmp_path):
+            view = await until_vm(rest, farm.desk.vm_id, state="running", display="connected")
+            assert view["generation"] == 1
+
+
+async def test_a_hibernated_desktop_stops_in_order(
+    farm: Farm, screen: Screen, tmp_path: Path
+) -> None:
+    async with farm.node.rest() as rest:
+        await hibernated(farm, rest, screen, tmp_path)
+        stopped = await rest.post(f"/vms/{farm.desk.vm_id}/stop?wait=true")
+        assert stopped["state"] == "stopped"
+        assert guest_pids(farm.desk) == []
+
+
+SQUEEZED = {
+    "ksm": "off", "zram_pct": 100, "limit_mib": 600, "warm_pct": 95, "squeeze_pct": 95,
+    "overcommit": 16.0, "host_reserve_mib": 0, "available_floor_mib": 0,
+}  # fmt: skip
+"""A node that is short of memory with three desktops."""
+
+
+async def test_a_squeeze_hibernates_who_left_first_and_hurts_nobody_connected(
+    icewm_root: Path, screen: Screen, tmp_path: Path
+) -> None:
+    async with running_node(state_root(), memory=SQUEEZED) as node, node.rest() as rest:
+        await import_image(rest, "icewm", icewm_root)
+        # An hour would have to pass, were there memory.
+        flavour = await make_flavour(
+            rest, "office", "icewm", hibernate_after_s=3600, memory_mib=256
+        )
+        names = ("first", "second", "stays")
+        first, second, stays = [await make_desk(node, rest, name, flavour) for name in names]
+        async with viewing(stays, screen, tmp_path / "stays") as (_, viewer):
+            for desk in (first, second):
+                async with viewing(desk, screen, tmp_path / desk.login):
+                    pass
+            await until_vm(rest, first.vm_id, LIMIT_S, state="hibernated")
+            order = [event["vm"] for event in node.events("desktop_hibernated")]
+            assert order[0] == first.vm_id
+            view = await until_vm(rest, stays.vm_id, state="running", display="connected")
+            assert view["generation"] == 1
+            assert not viewer.over.is_set()
+            told = await rest.get("/node/memory")
+            assert "short of memory" in told["actions"][0]["reason"]

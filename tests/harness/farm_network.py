@@ -1,0 +1,125 @@
+"""A network of several nodes on this machine, each in a network namespace of its own.
+
+    this process 198.18.N.254 ---- bridge ---- 198.18.N.1, 198.18.N.2, ... one per node
+
+A node has the default ports on its address, and shares files and control groups with this process.
+"""
+
+import asyncio
+import secrets
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from tests.fixtures_netns import ip_batch
+from tests.harness.node import NodeProcess, new_node, test_root
+
+JOIN_LIMIT_S = 60.0
+CLIENT_PORT, ADMIN_PORT, PEER_PORT = 8443, 8444, 8445
+
+
+class FarmNetwork:
+    """The bridge and the namespaces behind it."""
+
+    def __init__(self) -> None:
+        self._tag = secrets.token_hex(2)
+        self._net = f"198.18.{int(self._tag[:2], 16)}"
+        self._bridge = f"qf{self._tag}"
+        self._namespaces: list[str] = []
+
+    @contextmanager
+    def up(self) -> Iterator["FarmNetwork"]:
+        """The bridge, for the time of the scope; the namespaces go with it."""
+        ip_batch(
+            f"link add {self._bridge} type bridge",
+            f"addr add {self._net}.254/24 dev {self._bridge}",
+            f"link set {self._bridge} up",
+        )
+        try:
+            yield self
+        finally:
+            for name in self._namespaces:
+                subprocess.run(["ip", "netns", "del", name], check=False)
+            subprocess.run(["ip", "link", "del", self._bridge], check=False)
+
+    def add(self, **settings: dict[str, Any]) -> NodeProcess:
+        """A node in a namespace of its own, which is not started yet."""
+        number = len(self._namespaces) + 1
+        name = f"qf{self._tag}-{number}"
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        self._namespaces.append(name)
+        address, link = f"{self._net}.{number}", f"qf{self._tag}{number}"
+        ip_batch(
+            f"link add {link} type veth peer name eth0 netns {name}",
+            f"link set {link} master {self._bridge} up",
+        )
+        ip_batch(
+            "link set lo up",
+            f"addr add {address}/24 dev eth0",
+            "link set eth0 up",
+            f"route add default via {self._net}.254",
+            netns=name,
+        )
+        node = new_node(test_root(), **settings)
+        node.netns, node.host = name, address
+        for section, port in (("clients", CLIENT_PORT), ("admin", ADMIN_PORT), ("peer", PEER_PORT)):
+            node.settings[section] = {"address": address, "port": port, **settings.get(section, {})}
+        return node
+
+
+async def invite(node: NodeProcess) -> list[str]:
+    """The arguments of the command that the node prints for a new host."""
+    async with node.rest() as rest:
+        made = await rest.post("/nodes/invite", {})
+    program, *arguments = made["command"].split()
+    assert program == "qvdnode"
+    return list(arguments)
+
+
+async def join(node: NodeProcess, arguments: list[str]) -> tuple[int, str]:
+    """Run the command on the new host: its exit code and what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *node.command(*arguments, "--config", str(node.write_config())),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(JOIN_LIMIT_S):
+        said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+@asynccontextmanager
+async def running_farm(
+    count: int, *, dsn: str = "", **settings: dict[str, Any]
+) -> AsyncIterator[list[NodeProcess]]:
+    """So many nodes of one farm that serve, removed at the end; the first one made it.
+
+    Without a DSN the database is embedded in the first node.
+    """
+    with FarmNetwork().up() as network:
+        nodes: list[NodeProcess] = []
+        try:
+            for number in range(count):
+                node = network.add(**{name: dict(table) for name, table in settings.items()})
+                nodes.append(node)
+                if number == 0:
+                    node.settings["database"] = {"dsn": dsn}
+                else:
+                    code, said = await join(node, await invite(nodes[0]))
+                    assert code == 0, said
+                await node.start()
+                # An administrator's token is the farm's; the harness looks for it at each node.
+                (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
+            yield nodes
+        finally:
+            for node in reversed(nodes):
+                await node.remove()
+
+
+def copy_images(source: NodeProcess, target: NodeProcess) -> None:
+    """Give a node the images of another one."""
+    for folder in (source.state_dir / "images").iterdir():
+        place = target.state_dir / "images" / folder.name
+        subprocess.run(["cp", "-a", "--reflink=auto", str(folder), str(place)], check=True)

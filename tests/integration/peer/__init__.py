@@ -1,0 +1,1 @@
+"""Nodes that speak with each other, over real sockets."""
