@@ -79,14 +79,15 @@ class Prober:
 
     def tick(self) -> None:
         """Conclude the current probe and begin the next; a bad health score skips ticks."""
+        probed = None
         self._ticks_left -= 1
         if self._ticks_left <= 0:
             self._conclude()
             self._ticks_left = self._knowledge.health.score + 1
-            member = self._members.next_to_probe()
-            if member is not None:
-                self._begin(member)
-        self._remind_suspects()
+            probed = self._members.next_to_probe()
+            if probed is not None:
+                self._begin(probed)
+        self._remind_suspects(probed)
 
     def abandon(self) -> None:
         """Drop the current probe: this process was blocked and may have missed the answer."""
@@ -159,13 +160,12 @@ class Prober:
             accusation = member.as_message(self._knowledge.own_name)
             self._send(member.record.address, accusation, ping)
 
-    def _remind_suspects(self) -> None:
+    def _remind_suspects(self, probed: Member | None) -> None:
         # A suspect that was cut off for a moment may have missed every rumour of the suspicion, and
         # in a small farm nobody may happen to probe it before the suspicion is over.
         for member in self._members.some_suspects(SUSPECTS_REMINDED):
-            if self._probe is not None and member.record.name == self._probe.target:
-                continue  # it heard that with the ping
-            self._send(member.record.address, member.as_message(self._knowledge.own_name))
+            if member is not probed:  # which hears it with the ping
+                self._send(member.record.address, member.as_message(self._knowledge.own_name))
 
     def _conclude(self) -> None:
         probe, self._probe = self._probe, None
