@@ -10,7 +10,8 @@ LISTED = b"""1: POSIX  ADVISORY  WRITE 123 08:02:1234 0 EOF
 2: OFDLCK ADVISORY  READ  -1 07:0a:12 2 2
 3: POSIX  ADVISORY  READ  777 07:0a:12 4 4
 4: FLOCK  ADVISORY  WRITE 9 <none>:0 0 EOF
-5: POSIX  ADVISORY  READ  1 08:02"""
+5: POSIX  ADVISORY  READ  1 08:02
+6: POSIX"""
 HOST, OWN = (8, 2), (7, 10)
 MOUNTINFO = """22 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw
 31 22 7:10 / /home rw - ext4 /dev/loop10 rw
@@ -20,7 +21,7 @@ broken
 
 def test_locks_are_counted_by_process_and_device() -> None:
     counts = counted(LISTED)
-    assert counts.total == 4  # one has no file, one is no whole line
+    assert counts.total == 4  # one has no file, two are no whole lines
     assert counts.by_place == {(123, HOST): 1, (124, HOST): 1, (-1, OWN): 1, (777, OWN): 1}
 
 
