@@ -10,8 +10,8 @@ LISTED = b"""1: POSIX  ADVISORY  WRITE 123 08:02:1234 0 EOF
 2: OFDLCK ADVISORY  READ  -1 07:0a:12 2 2
 3: POSIX  ADVISORY  READ  777 07:0a:12 4 4
 4: FLOCK  ADVISORY  WRITE 9 <none>:0 0 EOF
-5: POSIX  ADVISORY  READ  1 08:02
-6: POSIX"""
+5: POSIX
+6: POSIX  ADVISORY  READ  1 08:02"""
 HOST, OWN = (8, 2), (7, 10)
 MOUNTINFO = """22 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw
 31 22 7:10 / /home rw - ext4 /dev/loop10 rw
