@@ -69,7 +69,7 @@ class BareHost:
     async def prepare(self) -> None:
         """Make the folders, the bridge, and the tables of rules without guests."""
         layout = Layout(self.folder)
-        for made in (layout.vms, layout.homes):
+        for made in (layout.vms, layout.homes, self.lxc):
             made.mkdir(mode=0o711)
         profile = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE)
         shutil.copy(profile, self.lxc / SECCOMP_PROFILE)

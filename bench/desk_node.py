@@ -1,4 +1,4 @@
-"""A real node with an IceWM image and users, for the benches that show desktops."""
+"""A real node with an image and users, for the benches that show desktops."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qvdnode.client.x11_watch import WindowWatcher
+from qvdnode.image.core.recipe import Recipe
 from qvdnode.runtime.clock import SystemClock
 from tests.fixtures_image import build_if_missing
 from tests.harness.farm import Desk, furnish
@@ -40,14 +41,18 @@ async def new_screen() -> AsyncIterator[tuple[str, WindowWatcher]]:
 
 
 @contextlib.asynccontextmanager
-async def stage(users: int, **settings: dict[str, Any]) -> AsyncIterator[Stage]:
-    """Everything that a bench of desktops needs, gone afterwards."""
-    root = await asyncio.to_thread(build_if_missing)
+async def stage(
+    users: int, *, recipe: Recipe | None = None, memory_mib: int = 512, **settings: dict[str, Any]
+) -> AsyncIterator[Stage]:
+    """Everything that a bench of desktops needs, gone afterwards; of IceWM if none is named."""
+    root = await asyncio.to_thread(build_if_missing, recipe)
     async with (
         running_node(test_root(), **settings) as node,
         new_screen() as (display, watcher),
     ):
-        yield Stage(node, await furnish(node, root, users), display, watcher, root)
+        yield Stage(
+            node, await furnish(node, root, users, memory_mib=memory_mib), display, watcher, root
+        )
 
 
 @contextlib.asynccontextmanager

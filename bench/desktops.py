@@ -116,7 +116,9 @@ async def shown(name: str, root: Path) -> tuple[float, list[idle_desktop.Load], 
                 return drawn_s, loads, small(picture)
 
 
-async def last_change(watcher: WindowWatcher, window: int, began: float) -> tuple[float, Picture]:
+async def last_change(
+    watcher: WindowWatcher, window: int, began: float, limit_s: float = WINDOW_LIMIT_S
+) -> tuple[float, Picture]:
     """When the window was last drawn on, in seconds since `began`, and what it shows."""
     last: Picture | None = None
     at = time.monotonic()
@@ -124,7 +126,7 @@ async def last_change(watcher: WindowWatcher, window: int, began: float) -> tupl
         now = await watcher.picture(window)
         if now is not None and now.shows_something() and now != last:
             last, at = now, time.monotonic()
-        if time.monotonic() - began > WINDOW_LIMIT_S:
+        if time.monotonic() - began > limit_s:
             break
         await asyncio.sleep(0.05)
     if last is None:

@@ -8,6 +8,9 @@ an earlier sample cannot be taken for a new one: the screen is empty before.
 
 The floor of each is the same by a script without a node (floor.py). The two take turns, so that a
 machine that becomes slower makes both slower.
+
+The same is told of XFCE, without a floor: `xfce_cold` as above, and `xfce_drawn`, until its panel
+has its look (xfce_startup.py).
 """
 
 import time
@@ -15,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from bench import options, results_file
+from bench import options, results_file, xfce_startup
 from bench.desk_node import Stage, percentile, shown_on, stage
 from bench.floor import BareDesktop, floor
 from bench.options import Options
@@ -141,12 +144,15 @@ async def measure(wanted: Options) -> None:
             colds.append(await cold(on, rest, bare, COLD_SAMPLES))
             reconnects.append(await reconnect(on, rest, bare, RECONNECT_SAMPLES))
         steps = on.node.events("desktop_ready")
+    xfce = await xfce_startup.rounds(wanted.rounds)
     raw = {
         "cold": [asdict(one) for one in colds],
         "reconnect": [asdict(one) for one in reconnects],
+        "xfce": [asdict(one) for one in xfce],
         "steps": steps,
     }
     found = {**figures("cold", colds), **figures("reconnect", reconnects)}
+    found |= xfce_startup.figures(xfce)
     results_file.report("startup", found, raw, wanted)
 
 

@@ -68,8 +68,11 @@ class Storm:
 
 async def storm() -> Storm:
     """One storm on a new node."""
-    settings = {"memory": {"overcommit": 4.0}}
-    async with stage(USERS, **settings) as on, on.node.rest() as rest, AsyncExitStack() as keep:
+    async with (
+        stage(USERS, memory={"overcommit": 4.0}) as on,
+        on.node.rest() as rest,
+        AsyncExitStack() as keep,
+    ):
         errors: list[str] = []
         shown_s: list[float] = []
         began = time.monotonic()

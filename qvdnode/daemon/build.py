@@ -178,7 +178,7 @@ def build(  # noqa: PLR0915 - as above
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
     choice = Scheduler(
-        OwnLoad(fleet, drivers, memory, config.memory, config.vm, membership.node_id),
+        OwnLoad(fleet, drivers, memory, admission, config.vm, membership.node_id),
         random.Random(secrets.randbits(64)),
         sample=config.cluster.placement_sample,
     )

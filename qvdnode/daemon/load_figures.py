@@ -4,9 +4,8 @@ import os
 from collections.abc import Callable
 
 from qvdnode.cluster.core.placement import Load
-from qvdnode.memopt.core.promise import capacity_mib
+from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
-from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.ids import NodeId
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
@@ -21,14 +20,14 @@ class OwnLoad:
         fleet: Fleet,
         drivers: DriverTable,
         memory: HostMemoryReader,
-        memory_settings: MemorySettings,
+        admission: HostAdmission,
         vm_settings: VmSettings,
         here: Callable[[], NodeId | None],
     ) -> None:
         self._fleet = fleet
         self._drivers = drivers
         self._memory = memory
-        self._memory_settings = memory_settings
+        self._admission = admission
         self._vm_settings = vm_settings
         self._here = here
 
@@ -38,8 +37,7 @@ class OwnLoad:
         if node_id is None:
             return []
         fleet = self._fleet.load()
-        memory, reserve_mib = self._memory.memory(), self._memory_settings.host_reserve_mib
-        promisable_mib = capacity_mib(memory, reserve_mib, self._memory_settings.overcommit)
+        reserve_mib, promisable_mib = self._admission.reserve_mib, self._admission.promisable_mib()
         return [
             Load(
                 node_id=node_id,

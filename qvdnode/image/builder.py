@@ -20,6 +20,7 @@ from qvdnode.image.core.recipe import (
     Recipe,
     build_argv,
     command_argv,
+    is_complaint,
     library_argv,
     stage,
 )
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 APT: Final = Path("/etc/apt")
 BUILD_LIMIT_S: Final = 1_800.0
 COMMAND_LIMIT_S: Final = 300.0
+COMPLAINTS: Final = 3
+"""The first of them are told: the last only say that something failed."""
+COMPLAINT_LENGTH: Final = 200
 STAGING_SUFFIX: Final = ".building"
 _PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy")
 _EMPTIED: Final = ("etc/machine-id", "etc/hostname", "etc/resolv.conf")
@@ -105,7 +109,11 @@ async def _mmdebstrap(
 ) -> None:
     progress(0, f"building the image {recipe.name}")
 
+    complaints: list[str] = []
+
     def heard(line: str) -> None:
+        if is_complaint(line):
+            complaints.append(line.strip()[:COMPLAINT_LENGTH])
         told = stage(line)
         if told is not None:
             progress(*told)
@@ -113,19 +121,24 @@ async def _mmdebstrap(
     # It mounts the host's /proc, /sys and /dev/shm into the image and leaves them there when it is
     # killed, so it gets mounts of its own, which go with its last process. What the host unmounts
     # meanwhile, such as the home of a guest that ends, goes there, too: its disk would stay in use.
-    await process.follow(
-        [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "slave",
-            "--",
-            *build_argv(recipe, str(target), sources=sources),
-        ],
-        on_line=heard,
-        env={name: os.environ[name] for name in _PROXIES if name in os.environ},
-        limit_s=BUILD_LIMIT_S,
-    )
+    try:
+        await process.follow(
+            [
+                "unshare",
+                "--mount",
+                "--propagation",
+                "slave",
+                "--",
+                *build_argv(recipe, str(target), sources=sources),
+            ],
+            on_line=heard,
+            env={name: os.environ[name] for name in _PROXIES if name in os.environ},
+            limit_s=BUILD_LIMIT_S,
+        )
+    except HostFailed as error:
+        raise HostFailed(
+            f"mmdebstrap failed: {' / '.join(complaints[:COMPLAINTS]) or error}"
+        ) from error
 
 
 def _host_sources(suite: str) -> tuple[str, ...]:

@@ -16,6 +16,11 @@ SESSION_FOLDER: Final = "usr/lib/qvd"
 _PACKAGE: Final = files("qvdnode.image")
 GUARD: Final = f"{SESSION_FOLDER}/nx-guard.so"
 GUARD_SOURCE: Final = f"{SESSION_FOLDER}/nx-guard.c"
+_LIBRARIES: Final = {
+    GUARD: GUARD_SOURCE,
+    f"{SESSION_FOLDER}/gtk4-input.so": f"{SESSION_FOLDER}/gtk4-input.c",
+}
+"""Preloaded: the one into nxagent, the other into the desktop's programs. Each is one C file."""
 _HOOKS: Final = b"Programs here are run by the session script with its verb as their argument.\n"
 AS_IS: Final = Choice()
 
@@ -95,7 +100,7 @@ def _whole(
     for text in texts:
         contents |= {path: here for path, one in text.files.items() if (here := _inline(one))}
     made = choose(name, texts, {**contents, **beside}, choice)
-    return replace(made, libraries={GUARD: GUARD_SOURCE})
+    return replace(made, libraries=_LIBRARIES)
 
 
 def _inline(one: FileText) -> tuple[bytes, int] | None:
@@ -108,7 +113,8 @@ def session_files() -> dict[str, tuple[bytes, int]]:
     contents = {f"{SESSION_FOLDER}/hooks.d/README": (_HOOKS, 0o644)}
     contents |= _folder(guest / "qvd", SESSION_FOLDER, 0o755)
     contents |= _folder(guest / "bin", "usr/local/bin", 0o755)
-    contents[GUARD_SOURCE] = ((guest / "nx-guard.c").read_bytes(), 0o644)
+    for source in _LIBRARIES.values():
+        contents[source] = ((guest / Path(source).name).read_bytes(), 0o644)
     return contents
 
 

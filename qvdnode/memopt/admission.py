@@ -35,6 +35,15 @@ class HostAdmission:
             log.warning("start_refused", extra={"because": because, "promised_mib": promised_mib})
         return because
 
+    @property
+    def reserve_mib(self) -> int:
+        """Kept back for the host, the node and the database."""
+        return self._settings.host_reserve_mib
+
+    def promisable_mib(self) -> int:
+        """How much may be promised altogether, with what is measured to be saved."""
+        return self._capacity_mib(self._read()) + self._outlook().credit_mib
+
     def count(self, outlook: Callable[[], Outlook]) -> None:
         """Have what is measured of guests counted as well."""
         self._outlook = outlook

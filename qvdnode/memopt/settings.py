@@ -49,6 +49,8 @@ class MemorySettings:
         for name in shares:
             if not 0 <= getattr(self, name) <= WHOLE_PCT:
                 raise ValueError(f"{name} must be 0 to {WHOLE_PCT}")
+        if self.squeeze_pct > self.warm_pct:
+            raise ValueError("squeeze_pct must not be greater than warm_pct")
         if not 0 <= self.zram_pct <= MAX_ZRAM_PCT:
             raise ValueError(f"zram_pct must be 0 to {MAX_ZRAM_PCT}")
         if not 1 <= self.ksm_cpu_pct <= WHOLE_PCT:

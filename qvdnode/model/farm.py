@@ -78,6 +78,8 @@ class FlavourDraft:
     idle_minutes: int
     """After so many minutes without a key or the pointer the client is disconnected, as by a lock;
     0 for never."""
+    nesting: bool
+    """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
 
 
 @dataclass(frozen=True, slots=True)

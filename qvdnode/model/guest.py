@@ -63,6 +63,8 @@ class GuestSpec:
     memory_mib: int
     cpu_pct: int
     pids_max: int
+    nesting: bool = False
+    """Whether programs may mount in namespaces of their own."""
     merges: bool = False
     """Whether the kernel may merge its memory with that of others that allow it."""
 

@@ -66,6 +66,7 @@ class GuestResources:
             memory_mib=flavour.memory_mib,
             cpu_pct=flavour.cpu_pct,
             pids_max=flavour.pids_max,
+            nesting=flavour.nesting,
             merges=self.merges,
         )
 

@@ -107,3 +107,36 @@ async def test_parameters_of_a_client_that_never_came_are_dropped(
     await until_vm(rest, desk.vm_id, viewer=False)
     async with shown(desk, screen.display, tmp_path, geometry="640x480"):
         await is_shown_as(screen.display, "640x480")
+
+
+MORE_DEPTHS = ("-pixdepths", "1", "4", "8", "12", "15", "16", "24", "32")
+"""Xvfb has six of them by itself; other X servers have others."""
+
+
+async def test_a_desktop_goes_on_on_an_x_server_with_more_depths_or_fewer(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with xvfb("1280x800x24", 512, *MORE_DEPTHS) as other:
+        for display in (screen.display, other, screen.display):
+            async with shown(desk, display, tmp_path, geometry="800x600"):
+                await is_shown_as(display, "800x600")
+                await until_vm(rest, desk.vm_id, display="connected", generation=1)
+            await until_vm(rest, desk.vm_id, display="suspended")
+
+
+async def test_a_desktop_that_began_on_a_large_screen_takes_large_sizes_again(
+    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with xvfb("3840x2160x24") as large:
+        for display, size in (
+            (large, "3840x2160"),
+            (screen.display, "800x600"),
+            (large, "2560x1440"),
+            (large, "3840x2160"),
+        ):
+            async with shown(desk, display, tmp_path, geometry=size):
+                await is_shown_as(display, size)
+                await until_vm(rest, desk.vm_id, display="connected", generation=1)
+            await until_vm(rest, desk.vm_id, display="suspended")

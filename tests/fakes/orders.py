@@ -27,6 +27,7 @@ FLAVOUR = Flavour(
     egress=True,
     hibernate_after_s=300,
     idle_minutes=0,
+    nesting=False,
 )
 
 

@@ -85,11 +85,11 @@ async def make_desk(
     return Desk(node, login, int(user["id"]), int(vm["id"]))
 
 
-async def furnish(node: NodeProcess, image_root: Path, users: int) -> list[Desk]:
-    """Image, flavour and `users` desks on an empty node."""
+async def furnish(node: NodeProcess, image_root: Path, users: int, **changes: Any) -> list[Desk]:
+    """Image, flavour with these changes, and `users` desks on an empty node."""
     async with node.rest() as rest:
         await import_image(rest, "icewm", image_root)
-        flavour = await make_flavour(rest, "office", "icewm")
+        flavour = await make_flavour(rest, "office", "icewm", **changes)
         tag = hashlib.sha256(str(node.state_dir).encode()).hexdigest()[:4]
         return [
             await make_desk(node, rest, f"user{tag}{number}", flavour) for number in range(users)

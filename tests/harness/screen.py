@@ -14,16 +14,18 @@ from qvdnode.cli.demo import xvfb as server
 
 
 def bare_xvfb(
-    size: str = "1280x800x24", max_clients: int = 512
+    size: str = "1280x800x24", max_clients: int = 512, *options: str
 ) -> AbstractAsyncContextManager[str]:
     """The display of a new Xvfb without a window manager, for one desktop or for plain windows."""
-    return server.xvfb(size, "-maxclients", str(max_clients), "-ac")
+    return server.xvfb(size, "-maxclients", str(max_clients), "-ac", *options)
 
 
 @contextlib.asynccontextmanager
-async def xvfb(size: str = "1280x800x24", max_clients: int = 512) -> AsyncIterator[str]:
+async def xvfb(
+    size: str = "1280x800x24", max_clients: int = 512, *options: str
+) -> AsyncIterator[str]:
     """The display of a new Xvfb, for clients of any user; ended at the end."""
-    async with bare_xvfb(size, max_clients) as display:
+    async with bare_xvfb(size, max_clients, *options) as display:
         manager = await asyncio.create_subprocess_exec(
             "evilwm", "-display", display, "-fn", "fixed",
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},

@@ -64,6 +64,10 @@ class FlavourFields(BaseModel):
         description="Seconds without a user after which a desktop may hibernate; 0: never.",
     )
     idle_minutes: IdleMinutes = Field(default=0, description=IDLE)
+    nesting: bool = Field(
+        default=False,
+        description="Whether bubblewrap, flatpak and podman run; docs/security.md tells the price.",
+    )
 
 
 class NewFlavour(RequestBody, FlavourFields):

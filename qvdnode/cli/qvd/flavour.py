@@ -84,6 +84,13 @@ FIELDS: Final[dict[str, Any]] = {
             help="Disconnect after so many minutes without a key or the pointer; 0 for never.",
         ),
     ],
+    "nesting": Annotated[
+        bool | None,
+        typer.Option(
+            "--nesting/--no-nesting",
+            help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 

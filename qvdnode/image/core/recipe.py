@@ -1,6 +1,7 @@
 """The recipe of an image, and the commands that build it; pure."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,7 +13,7 @@ NEUTRAL_SOURCES: Final = """\
 # deb MIRROR {suite} main
 """
 
-REVISION: Final = 4
+REVISION: Final = 5
 """Increased when the builder makes a different image from the same recipe."""
 
 _LEFT_OUT: Final = (
@@ -28,6 +29,10 @@ _LEFT_OUT: Final = (
 _KEPT: Final = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
 
 
+_COMPLAINT: Final = re.compile(r"^(E|dpkg|[a-z-]+): (E: |error|.*\berror\b|Unable|Failed)")
+
+# Packages of Java put links beside their manual pages, and fail where there is no folder for them.
+_MANUALS: Final = 'mkdir -p "$1"/usr/share/man/man1'
 # Each takes a second or two, and they share one archive, which each locks while it writes.
 _LOCALEDEF: Final = (
     "printf '%s\\n' {names} | xargs -P 2 -I NAME chroot \"$1\" localedef -i NAME -c -f UTF-8"
@@ -68,6 +73,7 @@ def build_argv(recipe: Recipe, target: str, *, sources: Sequence[str]) -> list[s
     words.append(f"--include={','.join(recipe.packages)}")
     words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     words += [f"--dpkgopt=path-include={pattern}" for pattern in _KEPT]
+    words.append(f"--essential-hook={_MANUALS}")
     for locale in recipe.locales:
         if not LOCALE.fullmatch(locale):
             raise ValueError(f"{locale!r} is not a locale")
@@ -110,6 +116,11 @@ _STAGES: Final = (
     ("running --customize-hook", 85, "generating locales"),
     ("cleaning package lists", 95, "cleaning up"),
 )
+
+
+def is_complaint(line: str) -> bool:
+    """Whether a line of mmdebstrap's output is one of apt, dpkg or a package that says why not."""
+    return _COMPLAINT.search(line) is not None
 
 
 def stage(line: str) -> tuple[int, str] | None:

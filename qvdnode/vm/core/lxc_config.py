@@ -35,6 +35,11 @@ LINK: Final = "eth0"
 INIT: Final = "/usr/lib/qvd/init"
 FILTER_ON_FILTER: Final = "lxc.seccomp.allow_nesting = 1"
 """LXC is under a filter itself (socket_filter.py), and would leave out its own."""
+NESTING_SUFFIX: Final = ".nesting"
+"""Of the system call filter for guests with nesting, beside the other."""
+NESTING_CALLS: Final = frozenset({"mount", "pivot_root"})
+NESTING_APPARMOR: Final = "unconfined"
+"""LXC's profiles forbid the mounts that bubblewrap makes."""
 CPU_PERIOD_US: Final = 100_000
 TERMINALS: Final = 256
 MIB: Final = 1024 * 1024
@@ -98,10 +103,11 @@ def config_text(spec: GuestSpec, host: LxcHost, user_namespace: str) -> str:
             raise ValueError(f"{str(path)!r} cannot stand in a container's configuration")
     parts = (
         _identity(spec, user_namespace),
-        _cage(host),
+        _cage(spec, host),
         _network(),
         _mounts(spec),
         _view_of_host(),
+        _nesting(spec),
         _limits(spec, host),
     )
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -120,16 +126,22 @@ def _identity(spec: GuestSpec, user_namespace: str) -> Iterator[str]:
     yield f"lxc.pty.max = {TERMINALS}"
 
 
-def _cage(host: LxcHost) -> Iterator[str]:
+def nesting_filter(text: str) -> str:
+    """The system call filter for guests with nesting, made of that for all others."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if line.split(" ")[0] not in NESTING_CALLS)
+
+
+def _cage(spec: GuestSpec, host: LxcHost) -> Iterator[str]:
     yield f"lxc.cap.keep = {CAPABILITIES}"
-    yield f"lxc.seccomp.profile = {host.seccomp_profile}"
+    yield f"lxc.seccomp.profile = {host.seccomp_profile}{NESTING_SUFFIX if spec.nesting else ''}"
     yield FILTER_ON_FILTER
     # Set-user-id programs stay of use (su, a browser's sandbox): they reach the guest's own root
     # at most, which is nobody on the host.
     yield "lxc.no_new_privs = 0"
     if host.apparmor is not None:
         # Never "generated": LXC would compile one for each guest and leave it in the kernel.
-        yield f"lxc.apparmor.profile = {host.apparmor}"
+        yield f"lxc.apparmor.profile = {NESTING_APPARMOR if spec.nesting else host.apparmor}"
     family = "cgroup2" if host.unified else "cgroup"
     yield f"lxc.{family}.devices.deny = a"
     yield from (f"lxc.{family}.devices.allow = {device}" for device in DEVICES)
@@ -175,6 +187,13 @@ def _view_of_host() -> Iterator[str]:
         shown = f"bind,ro,{none},create=dir,optional"
         yield f"lxc.mount.entry = /sys/{name} sys/{name} none {shown} 0 0"
     yield f"lxc.mount.entry = tmpfs sys/dev/block tmpfs ro,{none},size=4k,create=dir 0 0"
+
+
+def _nesting(spec: GuestSpec) -> Iterator[str]:
+    if spec.nesting:
+        # The kernel lets a user mount a /proc only where another is seen whole, and that of the
+        # guest has covered parts.
+        yield "lxc.mount.entry = proc dev/.lxc/proc proc nosuid,nodev,noexec,create=dir 0 0"
 
 
 def _limits(spec: GuestSpec, host: LxcHost) -> Iterator[str]:

@@ -248,13 +248,17 @@ class LxcDriver:
     def _put_files(self) -> None:
         if not self._has_files:
             self._settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-            profile = self._settings.folder / SECCOMP_PROFILE
-            staging = profile.with_name(f"{SECCOMP_PROFILE}.new")
             text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
-            write_private(staging, text)
-            staging.replace(profile)
+            nesting = f"{SECCOMP_PROFILE}{lxc_config.NESTING_SUFFIX}"
+            self._put(SECCOMP_PROFILE, text)
+            self._put(nesting, lxc_config.nesting_filter(text))
             write_private(self._settings.folder / ATTACH_CONFIG, f"{lxc_config.FILTER_ON_FILTER}\n")
             self._has_files = True
+
+    def _put(self, name: str, text: str) -> None:
+        staging = self._settings.folder / f"{name}.new"
+        write_private(staging, text)
+        staging.replace(self._settings.folder / name)
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)

@@ -21,7 +21,7 @@ def draft(sample: Sample) -> FlavourDraft:
         tenant_id=sample.tenant.id, name="big", image_id=sample.image.id, driver="lxc",
         memory_mib=2048, cpu_pct=200, pids_max=99, disk_mib=11, home_mib=12,
         application="xterm -e top", shell="/bin/sh", locale="de_DE.UTF-8",
-        timezone="Europe/Berlin", egress=False, hibernate_after_s=77, idle_minutes=15,
+        timezone="Europe/Berlin", egress=False, hibernate_after_s=77, idle_minutes=15, nesting=True,
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def own_load(tmp_path: Path, promised_mib: int, node: int | None = 1) -> list[Lo
         fleet,
         DriverTable({"lxc": MemoryDriver(MemoryHost())}),
         reader,
-        MEMORY,
+        HostAdmission(reader.memory, MEMORY),
         SETTINGS,
         lambda: here,
     ).loads()

@@ -35,3 +35,10 @@ def test_what_is_measured_to_be_saved_is_promised_again_but_the_floor_holds() ->
     assert admission.refusal(512, 3072) is None
     outlook = Outlook(credit_mib=10_000, growth_mib=3900)
     assert "only 196 MiB are available" in str(admission.refusal(512, 3072))
+
+
+def test_placement_may_count_on_what_is_saved() -> None:
+    admission = HostAdmission(lambda: HostMemory(4096, 4096, 0), MemorySettings())
+    assert (admission.reserve_mib, admission.promisable_mib()) == (1024, 3072)
+    admission.count(lambda: Outlook(credit_mib=500))
+    assert admission.promisable_mib() == 3572

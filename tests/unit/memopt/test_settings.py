@@ -13,6 +13,7 @@ from qvdnode.memopt.settings import MemorySettings
         ({"limit_mib": -1}, "negative"),
         ({"warm_pct": 101}, "warm_pct must be 0 to 100"),
         ({"credit_pct": -1}, "credit_pct"),
+        ({"warm_pct": 20, "squeeze_pct": 21}, "must not be greater than warm_pct"),
         ({"zram_pct": 401}, "zram_pct must be 0 to 400"),
         ({"ksm_cpu_pct": 0}, "ksm_cpu_pct must be 1 to 100"),
     ],

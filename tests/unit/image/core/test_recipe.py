@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from qvdnode.image.core.recipe import Recipe, build_argv, command_argv, stage
+from qvdnode.image.core.recipe import Recipe, build_argv, command_argv, is_complaint, stage
 
 RECIPE = Recipe("small", "bookworm", ("icewm", "nxagent"), ("es_ES",), {"etc/x": (b"x", 0o644)})
 
@@ -62,3 +62,24 @@ def test_progress_only_grows() -> None:
     assert len(percents) == len(lines)
     assert percents == sorted(percents)
     assert stage("dpkg: warning") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("E: Unable to locate package gimpp", True),
+        ("E: Failed to fetch http://mirror.example/x.deb  404  Not Found", True),
+        ("dpkg: error processing package jre (--configure):", True),
+        ("update-alternatives: error: error creating symbolic link", True),
+        ("E: apt-get --yes install a b c failed", False),
+        ("I: installing remaining packages inside the chroot...", False),
+        ("Get:1 http://mirror.example bookworm/main libgpg-error0", False),
+    ],
+)
+def test_what_says_why_a_build_failed_is_found(line: str, is_one: bool) -> None:
+    assert is_complaint(line) is is_one
+
+
+def test_packages_that_link_beside_their_manuals_find_a_folder() -> None:
+    argv = build_argv(RECIPE, "/target", sources=())
+    assert '--essential-hook=mkdir -p "$1"/usr/share/man/man1' in argv

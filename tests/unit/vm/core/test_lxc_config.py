@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from qvdnode.model.account import account_name
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
-from qvdnode.vm.core.lxc_config import LxcHost, config_text, guest_group, guests_group
+from qvdnode.vm.core import lxc_config
+from qvdnode.vm.core.lxc_config import (
+    LxcHost,
+    config_text,
+    guest_group,
+    guests_group,
+    nesting_filter,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 SPEC = GuestSpec(
@@ -86,6 +93,27 @@ def test_the_limits_are_those_of_the_flavour() -> None:
     assert unified["lxc.cgroup2.memory.swap.max"] == str(512 * 1024 * 1024)
     assert unified["lxc.cgroup2.cpu.max"] == "150000 100000"
     assert unified["lxc.cgroup2.pids.max"] == "400"
+
+
+@pytest.mark.parametrize(("host", "profile"), [(HYBRID, None), (UNIFIED, "unconfined")])
+def test_nesting_changes_the_filter_the_profile_and_adds_a_proc(
+    host: LxcHost, profile: str | None
+) -> None:
+    usual = config_text(SPEC, host, NAMESPACE).splitlines()
+    nesting = config_text(replace(SPEC, nesting=True), host, NAMESPACE).splitlines()
+    wanted = [
+        "lxc.seccomp.profile = /opt/qvdnode/guest.seccomp.nesting",
+        *([] if profile is None else [f"lxc.apparmor.profile = {profile}"]),
+        "lxc.mount.entry = proc dev/.lxc/proc proc nosuid,nodev,noexec,create=dir 0 0",
+    ]
+    assert [line for line in nesting if line not in usual] == wanted
+
+
+def test_the_filter_for_nesting_lacks_two_lines_of_the_other() -> None:
+    text = Path(lxc_config.__file__).with_name("guest.seccomp").read_text(encoding="utf-8")
+    lines, kept = text.splitlines(), nesting_filter(text).splitlines()
+    assert [line for line in lines if line not in kept] == ["mount errno 1", "pivot_root errno 1"]
+    assert len(kept) == len(lines) - 2
 
 
 @pytest.mark.parametrize("host", [HYBRID, UNIFIED])

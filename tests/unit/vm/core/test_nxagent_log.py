@@ -1,9 +1,13 @@
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qvdnode.vm.core.display import DisplayEvent as E
 from qvdnode.vm.core.nxagent_log import KEPT_MAX, LogParser
 
+LOGS = Path(__file__).parent / "nxagent_logs"
 LOG = b"""\
 NXAGENT - Version 3.5.99.26
 Loading keyboard map.
@@ -35,6 +39,15 @@ def test_a_whole_log_is_understood() -> None:
 def test_a_log_split_at_any_byte_is_the_same() -> None:
     for cut in range(len(LOG) + 1):
         assert fed(LOG[:cut], LOG[cut:]) == EVENTS
+
+
+@pytest.mark.parametrize("log", sorted(LOGS.glob("*.log")), ids=lambda path: path.stem)
+def test_the_logs_of_all_versions_that_debian_has_are_understood(log: Path) -> None:
+    """Each is of a display that was shown, left and shown again twice, then ended."""
+    shown, left = [E.BEGINS, E.LISTENS, E.CONNECTED], [E.SUSPENDS, E.SUSPENDED]
+    content = log.read_bytes()
+    assert fed(content) == [*(shown + left) * 3, E.ENDS, E.GONE]
+    assert fed(*(content[at : at + 7] for at in range(0, len(content), 7))) == fed(content)
 
 
 def test_an_abort_is_an_end() -> None:
