@@ -167,6 +167,11 @@ def small(picture: Picture) -> bytes:
     return png.encode_rgb(width, height, b"".join(rows))
 
 
+def cell(value: object) -> str:
+    """A figure as the table shows it; empty if it was not measured."""
+    return "" if value is None else str(value)
+
+
 def table(found: dict[str, dict[str, Any]]) -> str:
     """The page's table."""
     head = (
@@ -175,7 +180,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     )
     keys = ("suite", "size_mib", "build_cpu_s", "drawn_s", "pss_mib", "cpu_pct", "wakeups_per_s")
     rows = [
-        f"| {key.partition('-')[0]} | {' | '.join(str(entry[name]) for name in keys)} |\n"
+        f"| {key.partition('-')[0]} | {' | '.join(cell(entry[name]) for name in keys)} |\n"
         for key, entry in sorted(found.items())
     ]
     return head + "".join(rows)

@@ -1,6 +1,7 @@
 """A farm of real nodes, each in a network namespace of its own, with real guests."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,3 +146,40 @@ async def test_a_farm_begins_on_the_first_nodes_database(
                 assert [item["runs_database"] for item in items] == [True, False]
         async with farm.there.rest() as rest:
             await rest.post(f"/vms/{farm.desk.vm_id}/stop?wait=true")
+
+
+async def test_three_nodes_and_one_that_is_removed(
+    postgres_server: PostgresServer, icewm_root: Path
+) -> None:
+    """Any of them relays to any other; a node that was removed does not start again."""
+    async with (
+        fresh_database(postgres_server) as dsn,
+        running_farm(3, dsn=dsn) as nodes,
+    ):
+        first, second, third = nodes
+        farm = await furnished([first, third], icewm_root, "eva")
+        await start_there(farm)
+        for node in nodes:
+            async with farm.desk.dial(at=node) as connection:
+                assert (await connection.connect(farm.desk.vm_id)).status == 101
+        async with second.rest() as rest:
+            view = await until_vm(rest, farm.desk.vm_id, state="running")
+            assert view["node"] == f"test-{third.prefix}"
+            await rest.post(f"/vms/{farm.desk.vm_id}/stop?wait=true")
+            items = {item["name"]: item for item in (await rest.get("/nodes"))["items"]}
+            path = f"/nodes/{items[view['node']]['id']}"
+            with pytest.raises(Refused, match="stop it with"):
+                await rest.call("DELETE", path)
+            third.settings.setdefault("node", {})["stop_guests"] = True
+            await third.stop()
+            await third.start()
+            await third.stop()
+            await rest.call("DELETE", path)
+            assert view["node"] not in str(await rest.get("/nodes"))
+        await third.start(wait=False)
+        assert third.process is not None
+        async with asyncio.timeout(30):
+            assert await third.process.wait() != 0
+        assert "was removed from its farm" in third.last_words()
+        # Nothing of it runs, and it cannot be started to be cleaned up.
+        shutil.rmtree(third.state_dir / "state")

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from tests.fixtures_netns import ip_batch
@@ -98,24 +98,22 @@ async def running_farm(
 
     Without a DSN the database is embedded in the first node.
     """
-    with FarmNetwork().up() as network:
-        nodes: list[NodeProcess] = []
-        try:
-            for number in range(count):
-                node = network.add(**{name: dict(table) for name, table in settings.items()})
-                nodes.append(node)
-                if number == 0:
-                    node.settings["database"] = {"dsn": dsn}
-                else:
-                    code, said = await join(node, await invite(nodes[0]))
-                    assert code == 0, said
-                await node.start()
-                # An administrator's token is the farm's; the harness looks for it at each node.
-                (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
-            yield nodes
-        finally:
-            for node in reversed(nodes):
-                await node.remove()
+    nodes: list[NodeProcess] = []
+    async with AsyncExitStack() as made:
+        network = made.enter_context(FarmNetwork().up())
+        for number in range(count):
+            node = network.add(**{name: dict(table) for name, table in settings.items()})
+            nodes.append(node)
+            made.push_async_callback(node.remove)  # each, even when another cannot be removed
+            if number == 0:
+                node.settings["database"] = {"dsn": dsn}
+            else:
+                code, said = await join(node, await invite(nodes[0]))
+                assert code == 0, said
+            await node.start()
+            # An administrator's token is the farm's; the harness looks for it at each node.
+            (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
+        yield nodes
 
 
 def copy_images(source: NodeProcess, target: NodeProcess) -> None:
