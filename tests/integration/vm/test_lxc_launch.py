@@ -12,6 +12,7 @@ from qvdnode.host import links, mounts, pidfd
 from qvdnode.model.errors import GuestFailed, HostFailed
 from qvdnode.model.guest import GuestProcess
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.vm.core.lxc_config import NESTING_SUFFIX
 from qvdnode.vm.drivers import lxc
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG, SECCOMP_PROFILE, LxcDriver, LxcSettings
 from tests.fixtures_guest import RealGuests
@@ -31,12 +32,13 @@ async def test_a_bridge_that_is_missing_is_named(real_guests: RealGuests) -> Non
         await driver.launch(spec)
     assert await driver.find(spec) is None
     left = {path.name for path in (real_guests.folder / "lxc").iterdir()}
-    assert left == {SECCOMP_PROFILE, ATTACH_CONFIG}
+    assert left == {SECCOMP_PROFILE, f"{SECCOMP_PROFILE}{NESTING_SUFFIX}", ATTACH_CONFIG}
 
 
 async def test_a_full_disk_is_told(real_guests: RealGuests) -> None:
     spec = await real_guests.spec()
     folder = real_guests.folder / "lxc"
+    folder.mkdir(exist_ok=True)
     mounts.tmpfs(folder, size_kib=4, inodes=1, owner=0, mode=0o700)
     try:
         with pytest.raises(HostFailed, match="No space left"):
