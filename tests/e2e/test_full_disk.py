@@ -22,7 +22,7 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.mounts]
 
-SIZE_MIB = 1_560
+SIZE_MIB = 1_400
 IMAGE = {"free_floor_mib": 128, "free_alarm_mib": 320, "disk_overcommit": 4.0}
 """Promised more often than there is space, as a farm does that trusts its users."""
 FILL = "dd if=/dev/zero of=big bs=1M >/dev/null 2>&1 &"

@@ -72,7 +72,7 @@ async def until_told(desk: Desk, rest: Rest, limit: str, sentence: str) -> None:
 
 def told(desk: Desk, sentence: str) -> bool:
     """Whether the desktop shows that sentence."""
-    pid = pids_by_name(desk, {"xmessage"}).get("xmessage")
+    pid = pids_by_name(desk, {"xterm"}).get("xterm")
     if pid is None:
         return False
     try:

@@ -17,8 +17,7 @@ from qvdnode.image.core.recipe import NEUTRAL_SOURCES
 from qvdnode.model.errors import Conflict, HostFailed
 from tests.fixtures_image import STATE
 
-SIZE_MAX_MIB = 620
-"""A fifth of it is Mesa, on which x11-utils depends; xmessage shows the node's notices."""
+SIZE_MAX_MIB = 450
 TEXT_MAX = 4 << 20
 
 

@@ -64,7 +64,7 @@ async def test_a_notice_is_shown_on_the_desktop(listening: BareGuest) -> None:
 
         async def shown(number: int = number) -> bool:
             listed = await users_processes(guest)
-            told = [line for line in listed.splitlines() if "xmessage" in line]
+            told = [line for line in listed.splitlines() if line.startswith("xterm ")]
             return len(told) == 1 and told[0].endswith(f"Your home is full, {number}.")
 
         await until(shown, what="one window with the notice")
