@@ -3,13 +3,16 @@
 It shares no code with qvdnode, so that what the node forgets to remove is not overlooked here too.
 """
 
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
 RECORDS: Final = Path("/run/qvdnode")
+GROUP_DEPTH: Final = 3
 LOCKS: Final = Path("/run/lxc/lock")
 FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 
@@ -32,7 +35,7 @@ def traces(node: Named) -> set[str]:
         | {line for line in _said("nft", "list", "tables") if line.endswith(f"_{node.prefix}")}
         | {f"group {path}" for path in _groups(CGROUPS, node.prefix)}
         | {f"lock {path}" for path in LOCKS.glob(str(node.state_dir).lstrip("/"))}
-        | {f"record {path}" for path in RECORDS.rglob(f"*{node.prefix}*")}
+        | {f"record {path}" for path in _below(RECORDS) if node.prefix in path.name}
         | {f"process {words}" for words in _processes(f"{node.state_dir}/")}
     )
 
@@ -90,8 +93,17 @@ def _said(*command: str) -> list[str]:
 def _groups(folder: Path, prefix: str) -> list[Path]:
     """Control groups of the instance, which all stand near the top of their hierarchy."""
     ours = re.compile(rf"{prefix}(qvd|guests)")
-    near = (path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
-    return [path for path in near if ours.search(str(path)) and path.is_dir()]
+    return [
+        path for path in _below(folder, GROUP_DEPTH) if ours.search(str(path)) and path.is_dir()
+    ]
+
+
+def _below(folder: Path, depth: int | None = None) -> Iterator[Path]:
+    """Folders and files down to that depth; a folder that vanishes meanwhile is passed over."""
+    for at, folders, files in os.walk(folder):
+        yield from (Path(at, name) for name in (*folders, *files))
+        if depth is not None and len(Path(at).relative_to(folder).parts) + 1 >= depth:
+            folders.clear()
 
 
 def _processes(word: str) -> list[str]:

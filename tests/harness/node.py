@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from qvdnode.daemon.announcement import Announcement, read
-from qvdnode.host.id_reservations import unused
+from qvdnode.host.id_reservations import SPARE, unused
+from qvdnode.host.record_folder import locked
 from qvdnode.model.guest import IDS_PER_GUEST
 from tests.harness.rest import Rest
 
@@ -23,6 +24,8 @@ ID_SLOTS: Final = 1024
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
 LAST_LOG: Final = "last-node.log"
+IDS_FILE: Final = "test-ids"
+"""In a state folder: the first id of the node's guests."""
 UNIT: Final = Path(__file__).parents[2] / "packaging" / "qvdnode.service"
 HARSH_UMASK: Final = 0o077
 """Some roots have it; guests must get at what is theirs all the same."""
@@ -213,17 +216,36 @@ class NodeProcess:
 
 
 def new_node(root: Path, **settings: dict[str, Any]) -> NodeProcess:
-    """A node that is not started yet, with names nobody else on this host has."""
-    tag = secrets.token_hex(2)
-    while any(root.glob(f"node-{tag[:3]}*")):
+    """A node that is not started yet, with names nobody else on this host has.
+
+    Its ids are its own while its state folder exists: a node that is stopped has reserved none.
+    """
+    with locked(root, "test nodes cannot be made"):
         tag = secrets.token_hex(2)
-    state_dir = root / f"node-{tag}"
-    state_dir.mkdir(parents=True)
-    state_dir.chmod(0o755)
-    number = int(tag[:3], 16)
+        while any(root.glob(f"node-{tag[:3]}*")):
+            tag = secrets.token_hex(2)
+        number = int(tag[:3], 16)
+        ids = _ids_of_nobody(root, seed=number)
+        state_dir = root / f"node-{tag}"
+        state_dir.mkdir()
+        state_dir.chmod(0o755)
+        (state_dir / IDS_FILE).write_text(str(ids.start))
     subnet = f"10.{200 + number % 50}.{(number // 50 % 125) * 2}.0/23"
-    ids = unused(ID_SLOTS * IDS_PER_GUEST, seed=number)
     return NodeProcess(state_dir, f"t{tag[:3]}", subnet, ids.start, dict(settings))
+
+
+def _ids_of_nobody(root: Path, *, seed: int) -> range:
+    """Ids that neither a node of the host nor a test node that is stopped has."""
+    taken = set()
+    for file in root.glob(f"node-*/{IDS_FILE}"):
+        with contextlib.suppress(FileNotFoundError):  # its node was removed just now
+            taken.add(int(file.read_text()))
+    count = ID_SLOTS * IDS_PER_GUEST
+    for step in range(len(SPARE) // count):
+        ids = unused(count, seed=seed + step)
+        if ids.start not in taken:
+            return ids
+    raise AssertionError(f"the nodes in {root} have all ids; remove those of earlier runs")
 
 
 @contextlib.asynccontextmanager
