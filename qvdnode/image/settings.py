@@ -24,7 +24,9 @@ class ImageSettings:
     """Where images, homes and running guests are kept; taken from the node's own setting.
     Without links in it, because the kernel lists mounts so."""
     free_floor_mib: int = 2_048
-    """Free space in the state folder below which no desktop starts and no import goes on."""
+    """Free space in the state folder below which no desktop starts and no import goes on. With
+    `disk_overcommit` above 1 it must be more than the disk takes in a second, or a desktop can fill
+    the disk between two checks, and others lose what they write."""
     free_alarm_mib: int = 0
     """Free space below which a desktop that would soon take the rest is stopped, the greatest
     writer first; 0 is twice `free_floor_mib`. Below the floor every desktop that goes on writing to

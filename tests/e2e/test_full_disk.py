@@ -22,9 +22,10 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.mounts]
 
-SIZE_MIB = 1_400
-IMAGE = {"free_floor_mib": 128, "free_alarm_mib": 320, "disk_overcommit": 4.0}
-"""Promised more often than there is space, as a farm does that trusts its users."""
+SIZE_MIB = 2_100
+IMAGE = {"free_floor_mib": 768, "free_alarm_mib": 1_024, "disk_overcommit": 4.0}
+"""The floor is more than a fast disk takes between two checks (660 MiB in a second were seen).
+Promised more often than there is space, as a farm does that trusts its users."""
 FILL = "dd if=/dev/zero of=big bs=1M >/dev/null 2>&1 &"
 CAREFUL = """cd ~ && mkdir work && for i in 1 2 3 4 5 6 7 8; do
     dd if=/dev/urandom of=work/$i bs=64k count=4 conv=fsync 2>/dev/null || echo $i >>failed

@@ -24,8 +24,8 @@ ID_SLOTS: Final = 1024
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 90.0
 LAST_LOG: Final = "last-node.log"
-IDS_FILE: Final = "test-ids"
-"""In a state folder: the first id of the node's guests."""
+CLAIMS: Final = "ids"
+"""Beside the state folders: a file a node, with the first id of its guests."""
 UNIT: Final = Path(__file__).parents[2] / "packaging" / "qvdnode.service"
 HARSH_UMASK: Final = 0o077
 """Some roots have it; guests must get at what is theirs all the same."""
@@ -229,17 +229,24 @@ def new_node(root: Path, **settings: dict[str, Any]) -> NodeProcess:
         state_dir = root / f"node-{tag}"
         state_dir.mkdir()
         state_dir.chmod(0o755)
-        (state_dir / IDS_FILE).write_text(str(ids.start))
+        _claim(root, state_dir).write_text(str(ids.start))
     subnet = f"10.{200 + number % 50}.{(number // 50 % 125) * 2}.0/23"
     return NodeProcess(state_dir, f"t{tag[:3]}", subnet, ids.start, dict(settings))
+
+
+def _claim(root: Path, state_dir: Path) -> Path:
+    """The file that claims the node's ids; it counts while the state folder exists."""
+    folder = root / CLAIMS
+    folder.mkdir(exist_ok=True)
+    return folder / state_dir.name
 
 
 def _ids_of_nobody(root: Path, *, seed: int) -> range:
     """Ids that neither a node of the host nor a test node that is stopped has."""
     taken = set()
-    for file in root.glob(f"node-*/{IDS_FILE}"):
-        with contextlib.suppress(FileNotFoundError):  # its node was removed just now
-            taken.add(int(file.read_text()))
+    for state_dir in root.glob("node-????"):
+        with contextlib.suppress(FileNotFoundError):  # it was removed just now
+            taken.add(int(_claim(root, state_dir).read_text()))
     count = ID_SLOTS * IDS_PER_GUEST
     for step in range(len(SPARE) // count):
         ids = unused(count, seed=seed + step)
