@@ -13,6 +13,7 @@ from typing import Final
 
 from qvdnode.cluster.core.swim.effects import Event, MemberChanged
 from qvdnode.cluster.core.swim.machine import Identity
+from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.runtime.clock import SystemClock
@@ -40,7 +41,8 @@ def block(seconds: float) -> None:
 async def run(name: str, host: str, port: int, seed_host: str) -> None:
     """Be a member until the input ends."""
     identity = Identity(FARM, name, Address(host, port), 1, new_instance())
-    membership = Membership(identity, Keyring(FARM, [KEY]), SystemClock(), tell)
+    sockets = GossipPort.open(host, port)
+    membership = Membership(identity, sockets, Keyring(FARM, [KEY]), SystemClock(), tell)
     await membership.start([Address(seed_host, port)])
     while line := await asyncio.to_thread(sys.stdin.readline):
         block(float(line.split()[1]))

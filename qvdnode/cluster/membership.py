@@ -19,6 +19,7 @@ from qvdnode.cluster.core.load_table import KnownLoad, LoadTable
 from qvdnode.cluster.core.swim.effects import EpochRaised, Event, MemberChanged, MemberEvent
 from qvdnode.cluster.core.swim.machine import Identity, Swim
 from qvdnode.cluster.core.swim.timing import Timing
+from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.load_exchange import LoadExchange
 from qvdnode.cluster.swim_shell import SwimShell
@@ -58,13 +59,18 @@ class Membership:
     def __init__(
         self,
         identity: Identity,
+        port: GossipPort,
         keyring: Keyring,
         clock: Clock,
         told: Callable[[Event], None],
         timing: Timing | None = None,
     ) -> None:
-        """`told` is called with each event in the membership's thread, and must not block."""
+        """`told` is called with each event in the membership's thread, and must not block.
+
+        The port is the membership's from now on: it closes it at its end.
+        """
         self._identity = identity
+        self._port = port
         self._keyring = keyring
         self._clock = clock
         self._told = told
@@ -86,8 +92,12 @@ class Membership:
         """The newest load of each node that is up, by node id; this node's own included."""
         return self._loads.known
 
+    def suspects(self) -> frozenset[int]:
+        """The nodes that do not answer and are not given up yet, by node id."""
+        return frozenset(self._nodes_in(MemberState.SUSPECT))
+
     async def start(self, seeds: Sequence[Address]) -> None:
-        """Bind the port, then join in the background; raises HostFailed."""
+        """Begin to listen, then join in the background."""
         self._done = self._executor.submit(self._run, tuple(seeds))
         self._done.add_done_callback(lambda _: self._began.set())
         await asyncio.to_thread(self._began.wait)
@@ -155,7 +165,7 @@ class Membership:
         try:
             # The machine runs until this scope ends it: cancelling the task is the normal stop.
             async with Supervisor("membership") as scope:
-                _ = scope.essential("shell", shell.run(seeds, self._began.set))
+                _ = scope.essential("shell", shell.run(self._port, seeds, self._began.set))
                 await running.stop.wait()
                 if running.announce_leave:
                     await self._announce_leave(shell)
@@ -174,7 +184,7 @@ class Membership:
         if isinstance(event, MemberChanged):
             member = event.member
             self._known = {**self._known, member.name: member}
-            self._loads.keep(self._nodes_up())
+            self._loads.keep(self._nodes_in(MemberState.ALIVE, MemberState.SUSPECT))
             facts = {"change": event.event, "member": member.name, "source": event.source}
             log.log(
                 logging.DEBUG if event.event in OFTEN else logging.INFO,
@@ -187,9 +197,7 @@ class Membership:
             log.warning("membership_notice", extra={"notice": repr(event)})
         self._told(event)
 
-    def _nodes_up(self) -> set[int]:
-        up = (
-            m for m in self._known.values() if m.state in (MemberState.ALIVE, MemberState.SUSPECT)
-        )
-        metadata = (MemberMetadata.decode(member.metadata) for member in up)
+    def _nodes_in(self, *states: MemberState) -> set[int]:
+        members = (member for member in self._known.values() if member.state in states)
+        metadata = (MemberMetadata.decode(member.metadata) for member in members)
         return {known.node_id for known in metadata if known is not None}

@@ -7,7 +7,7 @@ from collections.abc import Container
 from qvdnode.cluster.core.placement import Candidate, Placement, Wish, place
 from qvdnode.cluster.core.recent_starts import RecentStarts
 from qvdnode.cluster.ports import LoadSource
-from qvdnode.model.errors import NodeFull
+from qvdnode.model.errors import NodeFull, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Counter
@@ -34,15 +34,24 @@ class Scheduler:
     ) -> NodeId:
         """The best node for it, not one of `without`, which have refused it just now.
 
-        Raises NodeFull, with the reasons, when none can take it.
+        Raises NodeFull, with the reasons, when none can take it, and Unavailable while the node
+        with the user's home is away.
         """
         now_s = self._clock.monotonic_s()
         loads = [load for load in self._source.loads() if load.node_id not in without]
+        home = wish.home_node
+        if home is not None and home not in without and all(n.node_id != home for n in loads):
+            PLACED.labels("refused").inc()
+            raise Unavailable(
+                f"The files of this desktop's user are on node {home}, which is away; it starts"
+                " when that node is back."
+            )
         candidates = [
             Candidate(
                 self._recent.counted(load, now_s),
                 ran_last=load.node_id == ran_last,
                 has_image=wish.image_bit is not None and load.may_have(wish.image_bit),
+                has_home=wish.home_node == load.node_id,
             )
             for load in loads
         ]

@@ -1,6 +1,7 @@
 """Settings of the node's place in the farm."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,20 @@ class ClusterSettings:
             )
         if self.placement_sample < 1:
             raise ValueError("placement_sample must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class GossipSettings:
+    """The `[gossip]` section: the port at which nodes tell each other who is up, and their load."""
+
+    address: str = "0.0.0.0"
+    """Address to listen on; `::` for IPv6. All nodes of a farm use one of the two."""
+    port: int = 8446
+    """Port, the same number for UDP and TCP; 0 takes any that is free. Other nodes reach it at the
+    host of `peer.advertise`."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot be listened on."""
+        _ = ip_address(self.address)
+        if not 0 <= self.port <= 65_535:
+            raise ValueError("port must be 0..65535")

@@ -20,6 +20,7 @@ from qvdnode.cluster.core.swim.effects import (
 )
 from qvdnode.cluster.core.swim.machine import Swim
 from qvdnode.cluster.core.swim.timing import Timing
+from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Forged, Keyring
 from qvdnode.cluster.load_exchange import LoadExchange
 from qvdnode.cluster.swim_stream import (
@@ -33,7 +34,7 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor, contained
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Counter, Gauge
-from qvdnode.tls.acceptor import Acceptor, listen
+from qvdnode.tls.acceptor import Acceptor
 from qvdnode.wire.load_record import is_load
 from qvdnode.wire.swim import Address, SwimError
 
@@ -78,21 +79,18 @@ class SwimShell(asyncio.DatagramProtocol):
         self._paused = False
         """Whether the transport's send buffer is full (64 KiB)."""
 
-    async def run(self, seeds: Sequence[Address], began: Callable[[], None]) -> None:
-        """Bind the port, call `began`, and be a member until cancelled.
+    async def run(
+        self, port: GossipPort, seeds: Sequence[Address], began: Callable[[], None]
+    ) -> None:
+        """Call `began` and be a member on that port, which is closed then, until cancelled.
 
-        Raises HostFailed when the port cannot be bound, RuntimeError when the machine failed.
+        Raises RuntimeError when the machine failed.
         """
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
-        host, port = self._swim.own.address
-        # One number for UDP and TCP: a member announces one address for packets and streams.
-        listener = listen(host, port, section="gossip")
         try:
-            self._udp, _ = await loop.create_datagram_endpoint(
-                lambda: self, local_addr=(host, port)
-            )
-            acceptor = Acceptor(listener, self._accept, lambda: len(self._inbound) < INBOUND_MAX)
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: self, sock=port.udp)
+            acceptor = Acceptor(port.tcp, self._accept, lambda: len(self._inbound) < INBOUND_MAX)
             async with self._scope as scope:
                 _ = scope.essential("accept", acceptor.run())
                 _ = scope.essential("load", self._exchange_load())
@@ -100,7 +98,7 @@ class SwimShell(asyncio.DatagramProtocol):
                 began()
                 await self._failed
         finally:
-            listener.close()
+            port.tcp.close()
             self._close()
 
     def announce(self, metadata: bytes) -> None:

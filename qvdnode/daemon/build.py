@@ -15,10 +15,12 @@ from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
+from qvdnode.daemon import state_folder
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.first_token import ensure_first_token
+from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
@@ -28,7 +30,7 @@ from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
-from qvdnode.db.nodes import Nodes
+from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
@@ -115,6 +117,7 @@ class Node:
     nodes: Nodes
     farm: FarmPeers
     peer_desktops: PeerDesktops
+    gossip: Gossip
     sessions: Sessions
     network: GuestNetwork
     confinement: NftConfinement
@@ -178,7 +181,9 @@ def build(  # noqa: PLR0915 - as above
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
-    choice = Scheduler(
+    gossip = _gossip(
+        inputs,
+        farm,
         OwnLoad(
             fleet,
             drivers,
@@ -188,6 +193,9 @@ def build(  # noqa: PLR0915 - as above
             Layout(config.node.state_dir).images,
             membership.node_id,
         ),
+    )
+    choice = Scheduler(
+        gossip,
         random.Random(secrets.randbits(64)),
         clock,
         sample=config.cluster.placement_sample,
@@ -215,7 +223,7 @@ def build(  # noqa: PLR0915 - as above
             Host(
                 config.node.name,
                 advertised(config.peer),
-                inputs.peers.port,
+                NodePorts(inputs.peers.port, inputs.peers.gossip.number),
                 boot_id(),
                 drivers.offered,
             ),
@@ -229,6 +237,7 @@ def build(  # noqa: PLR0915 - as above
         nodes=nodes,
         farm=farm,
         peer_desktops=peer_desktops,
+        gossip=gossip,
         sessions=sessions,
         network=GuestNetwork(config.network, nft, Forwarding()),
         confinement=confinement,
@@ -335,6 +344,20 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             node_id=membership.node_id,
             tell_viewer=events.deliver,
         )
+    )
+
+
+def _gossip(inputs: NodeInputs, farm: FarmPeers, own_load: OwnLoad) -> Gossip:
+    config, peers = inputs.config, inputs.peers
+    return Gossip(
+        peers.gossip,
+        advertised(config.peer),
+        config.node.state_dir / state_folder.FARM,
+        peers.own,
+        farm.enrolment.secrets,
+        peers.directory,
+        own_load,
+        inputs.clock,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from qvdnode.admin.settings import AdminSettings
 from qvdnode.auth.settings import AuthSettings
 from qvdnode.broker.settings import BrokerSettings
-from qvdnode.cluster.settings import ClusterSettings
+from qvdnode.cluster.settings import ClusterSettings, GossipSettings
 from qvdnode.daemon.settings import LogSettings, NodeSettings, TlsSettings
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.image.settings import ImageSettings
@@ -43,6 +43,7 @@ class Config:
     network: NetSettings = field(default_factory=NetSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    gossip: GossipSettings = field(default_factory=GossipSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     def instance(

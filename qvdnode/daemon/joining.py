@@ -14,7 +14,7 @@ from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.migrate import migrate
-from qvdnode.db.nodes import LEASE_TTL_S, NodeMembership, Nodes
+from qvdnode.db.nodes import LEASE_TTL_S, NodeMembership, NodePorts, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.db.sessions import Sessions
 from qvdnode.model.errors import Conflict, Unavailable
@@ -33,7 +33,7 @@ class Host:
     name: str
     address: str
     """Where other nodes dial it."""
-    peer_port: int
+    ports: NodePorts
     boot_id: str
     drivers: Callable[[], Iterable[str]]
     """What it can run guests with, at the moment of joining."""
@@ -120,7 +120,7 @@ class Joining:
                     host.boot_id,
                     host.address,
                     sorted(host.drivers()),
-                    peer_port=host.peer_port,
+                    ports=host.ports,
                     node_id=self._farm.node_id(),
                 )
             except Conflict as error:

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from qvdnode.admin.parts import JoinLine, PeerFacts
+from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
 from qvdnode.db.embedded import EmbeddedPostgres
@@ -23,6 +24,7 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
+from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
 from qvdnode.peer.calls_service import CallsService
@@ -60,15 +62,22 @@ class PeerParts:
     listener: Listener
     port: int
     """Where this node listens for others."""
+    gossip: GossipPort
 
 
 def open_peers(config: Config, clock: Clock) -> PeerParts:
-    """Take the peer port and read what is known of the farm; raises HostFailed."""
+    """Take the ports for nodes and read what is known of the farm; raises HostFailed."""
     own = OwnIdentity(farm_files(config))
     _ = own.load()
     directory = open_directory(config, own, clock)
     listener = Listener(own, directory, config.peer, clock, trim_memory)
-    return PeerParts(own, directory, Dialer(own, directory, clock), listener, listener.listen())
+    gossip = GossipPort.open(config.gossip.address, config.gossip.port)
+    try:
+        port = listener.listen()
+    except HostFailed:
+        gossip.close()
+        raise
+    return PeerParts(own, directory, Dialer(own, directory, clock), listener, port, gossip)
 
 
 def farm_files(config: Config) -> FarmFiles:

@@ -85,6 +85,7 @@ async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver])
             finally:
                 announcement.withdraw(state_dir)
                 peers.listener.close()
+                peers.gossip.close()
 
 
 async def _resolvers(settings: NetSettings) -> Resolvers:
@@ -139,6 +140,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     config, clock = node.inputs.config, node.inputs.clock
     await node.importer.sweep()
     node.farm.start(tasks, node.peer_desktops)
+    _ = tasks.essential("gossip", node.gossip.run())
     joined = node.inputs.database.available and await _join(node, tasks)
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()

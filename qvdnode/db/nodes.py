@@ -26,19 +26,22 @@ FENCE_GRACE_S: Final = 10.0
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
 # while the lease of another boot runs, that is either not yet over or another host of this name
 JOIN: Final = """
-INSERT INTO node (name, address, boot_id, epoch, state, lease_until, drivers, peer_port)
-VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4), $5, $6)
+INSERT INTO node
+    (name, address, boot_id, epoch, state, lease_until, drivers, peer_port, gossip_port)
+VALUES ($1, $2, $3, 1, 'up', clock_timestamp() + make_interval(secs => $4), $5, $6, $7)
 ON CONFLICT (name) WHERE state <> 'removed' DO UPDATE SET
     address = $2, epoch = node.epoch + 1, state = 'up', drivers = $5, peer_port = $6,
+    gossip_port = $7,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
 WHERE node.boot_id = $3 OR node.state <> 'up' OR node.lease_until < clock_timestamp()
 RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
 JOIN_AS: Final = """
 UPDATE node SET name = $1, address = $2, epoch = epoch + 1, state = 'up', drivers = $5,
-    peer_port = $6, boot_id = CASE WHEN boot_id = '' THEN $3 ELSE boot_id END,
+    peer_port = $6, gossip_port = $7,
+    boot_id = CASE WHEN boot_id = '' THEN $3 ELSE boot_id END,
     lease_until = clock_timestamp() + make_interval(secs => $4), joined_at = clock_timestamp()
-WHERE id = $7 AND state <> 'removed'
+WHERE id = $8 AND state <> 'removed'
   AND (boot_id = $3 OR state <> 'up' OR lease_until < clock_timestamp())
 RETURNING id, epoch, boot_id <> $3 AS rebooted
 """
@@ -76,14 +79,27 @@ DRIVERS: Final = (
 )
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
-SELECT id, name, address, peer_port, peer_key, program, boot_id, epoch, state, joined_at,
-       lease_until, drivers, state = 'up' AND lease_until > clock_timestamp() AS alive
+SELECT id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
+       joined_at, lease_until, drivers, state = 'up' AND lease_until > clock_timestamp() AS alive
 FROM node
 """
 GET: Final = SELECT + "WHERE id = $1"
 NAMES: Final = "SELECT id, name FROM node WHERE id = ANY($1::integer[])"
 LIST: Final = SELECT + "WHERE id > $1::bigint AND state <> 'removed' ORDER BY id LIMIT $2"
 PEERS: Final = SELECT + "ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePorts:
+    """Where a node listens for others, at its address; 0 while that is not known."""
+
+    peer: int = 0
+    """For calls and streams."""
+    gossip: int = 0
+    """For the membership."""
+
+
+NO_PORTS: Final = NodePorts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +121,8 @@ class Node:
     address: str
     """Where other nodes dial it."""
     peer_port: int
+    gossip_port: int
+    """0 while it is not known."""
     peer_key: bytes | None
     """Digest of its public key; None for a node that no other node may speak with."""
     program: str
@@ -133,7 +151,7 @@ class Nodes:
         address: str,
         drivers: Sequence[str] = (),
         *,
-        peer_port: int = 0,
+        ports: NodePorts = NO_PORTS,
         node_id: NodeId | None = None,
     ) -> NodeMembership:
         """Join with a new epoch, which fences an older process of this node.
@@ -142,7 +160,7 @@ class Nodes:
         name decides. Raises Conflict while the lease of another host, or of an earlier boot of this
         one, runs, and Forbidden when the node was removed.
         """
-        values = (name, address, boot_id, LEASE_TTL_S, list(drivers), peer_port)
+        values = (name, address, boot_id, LEASE_TTL_S, list(drivers), ports.peer, ports.gossip)
         if node_id is None:
             row = await self._db.fetchrow(JOIN, *values, idempotent=True)
         else:

@@ -24,11 +24,23 @@ HOLD_NODE: Final = """
 SELECT lease_until > clock_timestamp() AS alive FROM node
 WHERE id = $1 AND epoch = $2 AND state = 'up' FOR SHARE
 """
-# also a VM that this node owns: its release may have been lost, and it must stay startable
+# also a VM that this node owns: its release may have been lost, and it must stay startable. The
+# first start decides where the user's home is. Of two on different nodes at once the later one
+# waits for the row, changes nothing, and still sees no home: it finds itself refused.
 ACQUIRE: Final = """
+WITH home AS (
+    UPDATE app_user u SET home_node = $2 FROM vm v
+    WHERE v.id = $1 AND u.id = v.user_id AND u.home_node IS NULL
+      AND (v.owner_node IS NULL OR v.owner_node = $2)
+    RETURNING u.id
+)
 UPDATE vm SET owner_node = $2, owner_epoch = $3, gen = gen + 1, state = 'preparing',
     error = NULL, state_since = clock_timestamp()
 WHERE id = $1 AND (owner_node IS NULL OR owner_node = $2)
+AND (
+    EXISTS (SELECT 1 FROM home)
+    OR EXISTS (SELECT 1 FROM app_user u WHERE u.id = vm.user_id AND u.home_node = $2)
+)
 AND EXISTS (
     SELECT 1 FROM node n WHERE n.id = $2 AND n.epoch = $3 AND n.lease_until > clock_timestamp()
 )
@@ -36,8 +48,11 @@ RETURNING gen
 """
 READ: Final = "SELECT gen, owner_node, owner_epoch FROM vm WHERE id = $1"
 OWNER: Final = """
-SELECT vm.owner_node, n.name, n.state = 'up' AND n.lease_until > clock_timestamp() AS alive
-FROM vm LEFT JOIN node n ON n.id = vm.owner_node WHERE vm.id = $1
+SELECT vm.owner_node, n.name, n.state = 'up' AND n.lease_until > clock_timestamp() AS alive,
+       u.home_node, h.name AS home
+FROM vm LEFT JOIN node n ON n.id = vm.owner_node JOIN app_user u ON u.id = vm.user_id
+    LEFT JOIN node h ON h.id = u.home_node
+WHERE vm.id = $1
 """
 RECORD: Final = """
 UPDATE vm SET state = $4, error = $5, owner_epoch = $6, state_since = clock_timestamp()
@@ -132,6 +147,8 @@ class Ownership:
             return NotFound(f"There is no VM {vm_id}.")
         owner: NodeId | None = row["owner_node"]
         if owner is None or owner == self._node.node_id:
+            if row["home_node"] not in (None, self._node.node_id):
+                return Conflict(f"The files of this desktop's user are on node {row['home']}.")
             return LeaseLost("This node's lease ran out just now.")
         return runs_elsewhere(vm_id, row["name"], alive=row["alive"])
 

@@ -68,7 +68,7 @@ ORDER BY v.id
 OF_FLAVOUR: Final = "flavour_"
 ORDER: Final = f"""
 SELECT {COLUMNS},
-       t.name AS tenant, u.blocked AS user_blocked, u.created_at, i.head_version,
+       t.name AS tenant, u.blocked AS user_blocked, u.created_at, u.home_node, i.head_version,
        {flavours.selected(OF_FLAVOUR)}
 {FROM} JOIN tenant t ON t.id = u.tenant_id JOIN image i ON i.id = f.image_id
 WHERE v.id = $1
@@ -126,7 +126,8 @@ class Vms:
         flavour = flavours.convert(row, OF_FLAVOUR)
         if row["head_version"] is None:
             raise Conflict(f"Image {flavour.image} has no version yet; import one first.")
-        return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"])
+        home_node = None if row["home_node"] is None else NodeId(row["home_node"])
+        return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"], home_node)
 
     async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
         """Block or unblock the VM; raises NotFound."""

@@ -119,3 +119,5 @@ class DesktopOrder:
     user: User
     flavour: Flavour
     image_version: int
+    home_node: NodeId | None = None
+    """The node that has the user's home; None before the first start of any of their VMs."""

@@ -37,6 +37,8 @@ class Peer:
     name: str
     serves: bool
     """Whether its lease ran when its row was read."""
+    gossip_port: int = 0
+    """Of the membership, at the same host; 0 while it is not known."""
 
 
 class Directory:
@@ -132,7 +134,7 @@ def _peer(row: Node) -> Peer | None:
     if row.state == "removed" or row.peer_key is None:
         return None
     address = NodeAddress(row.id, row.address, row.peer_port, row.peer_key)
-    return Peer(address, row.name, serves=row.alive)
+    return Peer(address, row.name, serves=row.alive, gossip_port=row.gossip_port)
 
 
 def _kept(path: Path) -> list[NodeAddress]:

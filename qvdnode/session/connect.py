@@ -19,6 +19,7 @@ from qvdnode.session.access import Permission
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.ports import ClientEnd, DesktopHost
+from qvdnode.session.starting import ask_a_host
 from qvdnode.session.viewers import Viewers
 
 log = logging.getLogger(__name__)
@@ -68,10 +69,11 @@ class Connections:
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; nothing is attached then.
         """
         order = permission.order
-        host = await self._hosts.starting(order)
         viewer = self._viewers.enter(client, progress)
         try:
-            seat = await self._attach(host, order, params, viewer)
+            seat = await ask_a_host(
+                self._hosts, order, lambda host: self._attach(host, order, params, viewer)
+            )
         except BaseException:
             self._viewers.leave(viewer)
             raise
@@ -106,7 +108,7 @@ class Connections:
         """The host that runs the VM by its row, with its order; None if it is the one known."""
         try:
             order = await self._order_of(vm_id)
-            moved_to = await self._hosts.starting(order)
+            moved_to = (await self._hosts.starting(order)).host
         except FarmError:
             return None
         known = moved_to is host or order.vm.owner_node is None

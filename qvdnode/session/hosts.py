@@ -1,7 +1,7 @@
 """Finds the host of a desktop: this node, or another one that this node has a link to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -24,6 +24,15 @@ class Statuses:
     known: Mapping[VmId, GuestStatus]
     problems: Mapping[NodeId, str]
     """Why nodes could not be asked, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The host of a desktop."""
+
+    host: DesktopHost
+    chosen: NodeId | None = None
+    """The node, if placement chose it for a start; None for the one that runs the desktop."""
 
 
 async def _nobody_new() -> None:
@@ -62,23 +71,23 @@ class Hosts:
             raise await self._refusal(vm_id, way.node_id)
         return self._others[way.node_id] if isinstance(way, There) else self.local
 
-    async def starting(self, order: DesktopOrder) -> DesktopHost:
-        """The host that runs the VM, or is to start it.
+    async def starting(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> Place:
+        """The host that runs the VM, or is to start it, then not one of `without`.
 
-        Raises NodeFull when no node can take it, Conflict or Unavailable when it runs or is to
-        start on a node that this one has no link to, and Unavailable while this node has not
-        joined the farm.
+        Raises NodeFull when no node can take it, Conflict or Unavailable when it runs on a node
+        that this one has no link to, and Unavailable while the node with its user's home is away
+        or this one has not joined the farm.
         """
         way = await self._route(order.vm.id, order.vm.owner_node)
         match way:
             case Here():
-                return self.local
+                return Place(self.local)
             case There():
-                return self._others[way.node_id]
+                return Place(self._others[way.node_id])
             case Unlinked():
                 raise await self._refusal(order.vm.id, way.node_id)
             case Unplaced():
-                return self._chosen(order)
+                return self._chosen(order, without)
             case _:
                 assert_never(way)
 
@@ -126,19 +135,20 @@ class Hosts:
             way = route(owner, self._here(), self._others, runs_here=runs_here)
         return way
 
-    def _chosen(self, order: DesktopOrder) -> DesktopHost:
-        way = to_node(self._starts.choose(order), self._here(), self._others)
-        match way:
-            case Here():
-                return self.local
-            case There():
-                return self._others[way.node_id]
-            case Unlinked():
-                raise Unavailable(
-                    f"This desktop starts on node {way.node_id}; connect to that node."
-                )
-            case _:
-                assert_never(way)
+    def _chosen(self, order: DesktopOrder, without: Collection[NodeId]) -> Place:
+        refused = set(without)
+        while True:
+            node_id = self._starts.choose(order, refused)
+            way = to_node(node_id, self._here(), self._others)
+            match way:
+                case Here():
+                    return Place(self.local, node_id)
+                case There():
+                    return Place(self._others[node_id], node_id)
+                case Unlinked():  # known by its load, and not by its row yet
+                    refused.add(node_id)
+                case _:
+                    assert_never(way)
 
     async def _refusal(self, vm_id: VmId, owner: NodeId) -> Conflict | Unavailable:
         node = await self._nodes.get(owner)

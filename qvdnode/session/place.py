@@ -19,7 +19,8 @@ class LocalPlacement:
     def choose(self, order: DesktopOrder, without: Container[NodeId] = ()) -> NodeId:
         """The node that is to start the desktop, not one of `without`, which have refused it.
 
-        Raises NodeFull when none can take it, Unavailable while this one has not joined the farm.
+        Raises NodeFull when none can take it, Unavailable while the node with the user's home is
+        away, or this one has not joined the farm.
         """
         if self._here() is None:
             raise Unavailable(
@@ -30,5 +31,6 @@ class LocalPlacement:
             memory_mib=flavour.memory_mib,
             driver=flavour.driver,
             image_bit=image_bit(flavour.image_id, order.image_version),
+            home_node=order.home_node,
         )
         return self._choice.choose(wish, ran_last=order.vm.owner_node, without=without)

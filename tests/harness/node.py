@@ -76,6 +76,7 @@ class NodeProcess:
             "clients": {"address": "127.0.0.1", "port": 0},
             "admin": {"address": "127.0.0.1", "port": 0},
             "peer": {"address": "127.0.0.1", "port": 0},
+            "gossip": {"address": "127.0.0.1", "port": 0},
             "network": {"subnet": self.subnet},
             "vm": {"id_base": self.id_base, "id_slots": ID_SLOTS},
             # KSM is the whole host's: other tests run beside this one.

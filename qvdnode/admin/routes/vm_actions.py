@@ -25,6 +25,7 @@ from qvdnode.model.errors import (
 from qvdnode.model.farm import Vm
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
+from qvdnode.session.starting import ask_a_host
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ async def start_vm(call: ApiCall[NoBody, WaitQuery]) -> VmView:
     order = await parts.vms.order(VmId(call.id()))
     if await _state(call, order.vm) is VmState.RUNNING:
         return await view(parts, order.vm)
-    work = (await parts.hosts.starting(order)).start(order)
+    place = await parts.hosts.starting(order)
+    work = ask_a_host(parts.hosts, order, lambda host: host.start(order), first=place)
     _note(call, order.vm)
     return await _do(call, order.vm.id, "start", work)
 

@@ -101,6 +101,8 @@ class Wish:
     driver: str
     image_bit: int | None = None
     """The bit of its image and version (`image_bit`)."""
+    home_node: NodeId | None = None
+    """The one node that has the user's home; None before there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,19 @@ def refusal(wish: Wish, load: Load) -> str | None:
     """Return why this node cannot take the VM, or None; the hard filters."""
     waiting = counted(load.starts_waiting, "desktop")
     filters = (
+        (
+            wish.home_node is not None and wish.home_node != load.node_id,
+            "the user's home is on another node",
+        ),
         (load.suspect, "it does not answer"),
         (load.age_s > SILENT_S, f"it has told nothing for {load.age_s:.0f} s"),
         (load.loop_lag_s > HANGS_S, f"its process is {load.loop_lag_s:.1f} s late"),
         (load.draining, "it is being emptied"),
         (wish.driver not in load.drivers, f"it has no driver {wish.driver}"),
+        (
+            wish.image_bit is not None and not load.may_have(wish.image_bit),
+            "it does not have the image",
+        ),
         (
             load.free_mib < wish.memory_mib,
             f"{max(load.free_mib, 0)} MiB of memory are left, {wish.memory_mib} are needed",

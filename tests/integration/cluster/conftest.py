@@ -10,6 +10,7 @@ import pytest
 from qvdnode.cluster.core.swim.effects import Event, MemberChanged, MemberEvent
 from qvdnode.cluster.core.swim.machine import Identity
 from qvdnode.cluster.core.swim.timing import Timing
+from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.runtime.clock import SystemClock
@@ -85,10 +86,16 @@ async def make_node(where: AbstractContextManager[object]) -> AsyncIterator[Make
             told = name.encode() if metadata is None else metadata
             identity = Identity(farm, name, address, epoch, new_instance(), told)
             events: list[Event] = []
-            membership = Membership(identity, Keyring(farm, keys), SystemClock(), events.append)
-            node = Node(membership, address, events)
             with where:
+                membership = Membership(
+                    identity,
+                    GossipPort.open(*address),
+                    Keyring(farm, keys),
+                    SystemClock(),
+                    events.append,
+                )
                 await membership.start([seed.address for seed in seeds])
+            node = Node(membership, address, events)
             stack.push_async_callback(membership.stop, announce_leave=False)
             return node
 

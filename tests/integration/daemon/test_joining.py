@@ -7,7 +7,7 @@ import pytest
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.membership import Membership
-from qvdnode.db.nodes import NodeMembership, Nodes
+from qvdnode.db.nodes import NodeMembership, NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.vms import Vms
@@ -46,7 +46,8 @@ class Joiner:
         self.step_done = asyncio.Event()
         self.away = False
         self.joining = Joining(
-            Host("one", "::1", 8445, boot_id, lambda: {"lxc", "kvm"}), database, self.membership,
+            Host("one", "::1", NodePorts(8445, 8446), boot_id, lambda: {"lxc", "kvm"}), database,
+            self.membership,
             self.clock, ClusterSettings(), farm=NoFarm(), prepare=self._step,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.db.farm import Farm
 from qvdnode.db.migrate import steps
-from qvdnode.db.nodes import NodeMembership, Nodes
+from qvdnode.db.nodes import NodeMembership, NodePorts, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
@@ -90,7 +90,11 @@ class PeerNode:
         """Take the node's place, as a node does at its start."""
         await self.enrolment.ensure_farm()
         self.seat = await self.nodes.join(
-            self.name, BOOT, LOOPBACK, peer_port=self.port, node_id=self.enrolment.node_id()
+            self.name,
+            BOOT,
+            LOOPBACK,
+            ports=NodePorts(peer=self.port),
+            node_id=self.enrolment.node_id(),
         )
         await self.enrolment.enter(self.seat)
         await self.directory.refresh()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qvdnode.db.nodes import NodePorts
 from qvdnode.model.errors import Unavailable
 from qvdnode.peer.dialer import PAUSE_MOST_S, Contact
 from qvdnode.peer.ports import Purpose
@@ -24,7 +25,7 @@ async def test_a_node_that_is_away_is_not_tried_by_everybody(
 ) -> None:
     """Others get the reason at once, until the pause is over; then it is reached again."""
     there = second.seat.node_id
-    await first.nodes.join("two", "boot-1", LOOPBACK, peer_port=1, node_id=there)
+    await first.nodes.join("two", "boot-1", LOOPBACK, ports=NodePorts(peer=1), node_id=there)
     await first.directory.refresh()
     for _ in range(3):
         with pytest.raises(Unavailable, match="cannot be reached: Connection refused"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.db.nodes import NodePorts
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import FarmId, NodeId
 from qvdnode.peer import hello
@@ -194,7 +195,7 @@ async def test_two_nodes_with_one_address_are_told_apart(
     await third.invited_by(first)
     await third.enter()
     await first.nodes.join(
-        "three", "boot-1", LOOPBACK, peer_port=second.port, node_id=third.seat.node_id
+        "three", "boot-1", LOOPBACK, ports=NodePorts(peer=second.port), node_id=third.seat.node_id
     )
     await first.directory.refresh()
     with pytest.raises(Unavailable, match="two nodes have one address"):
@@ -210,7 +211,9 @@ async def test_a_garbled_answer_is_told(first: PeerNode, second: PeerNode) -> No
 
     server = await asyncio.start_server(talk, LOOPBACK, 0)
     port = server.sockets[0].getsockname()[1]
-    await first.nodes.join("two", "boot-1", LOOPBACK, peer_port=port, node_id=second.seat.node_id)
+    await first.nodes.join(
+        "two", "boot-1", LOOPBACK, ports=NodePorts(peer=port), node_id=second.seat.node_id
+    )
     await first.directory.refresh()
     with pytest.raises(Unavailable, match="is that the peer port"):
         await first.dialer.dial(second.seat.node_id, Purpose.CALLS)

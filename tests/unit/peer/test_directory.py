@@ -16,7 +16,20 @@ from tests.fakes.clock import ManualClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = Node(
-    NodeId(2), "two", "192.0.2.2", 8445, b"key", "1.0", "boot", 1, "up", NOW, NOW, (), alive=True
+    NodeId(2),
+    "two",
+    "192.0.2.2",
+    8445,
+    8446,
+    b"key",
+    "1.0",
+    "boot",
+    1,
+    "up",
+    NOW,
+    NOW,
+    (),
+    alive=True,
 )
 TWO = PeerIdentity(FarmId("farm"), NodeId(2), b"key", NOW)
 

@@ -1,5 +1,6 @@
 """The way to the host of a desktop, in a farm of one node and of several."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -10,7 +11,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation, NodeId, VmId
 from qvdnode.model.seat import DisplayAddress, Seat
 from qvdnode.model.vm_state import VmState
-from qvdnode.session.hosts import Hosts
+from qvdnode.session.hosts import Hosts, Place
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.orders import desktop_order
 
@@ -53,9 +54,9 @@ class World:
     async def look(self) -> None:
         self.links |= self.joined
 
-    def choose(self, order: DesktopOrder) -> NodeId:
+    def choose(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> NodeId:
         self.asked += 1
-        if self.full:
+        if self.full or self.chosen in without:
             raise NodeFull("This node is full.")
         return self.chosen
 
@@ -65,22 +66,28 @@ class World:
 
 async def test_what_nobody_runs_is_placed() -> None:
     world = World()
-    assert await world.hosts.starting(desktop_order()) is world.here
+    assert await world.hosts.starting(desktop_order()) == Place(world.here, HERE)
     world.chosen = LINKED
-    assert await world.hosts.starting(desktop_order()) is world.linked
-    world.chosen = AWAY
-    with pytest.raises(Unavailable, match="starts on node 3; connect to that node"):
-        await world.hosts.starting(desktop_order())
+    assert await world.hosts.starting(desktop_order()) == Place(world.linked, LINKED)
     world.full = True
     with pytest.raises(NodeFull):
         await world.hosts.starting(desktop_order())
 
 
+async def test_a_node_without_a_link_is_not_chosen() -> None:
+    """Its load may be known before its row."""
+    world = World()
+    world.chosen = AWAY
+    with pytest.raises(NodeFull):
+        await world.hosts.starting(desktop_order())
+    assert world.asked == 2
+
+
 async def test_what_runs_needs_no_place() -> None:
     world = World()
     world.here.put(desktop_order(7), VmState.RUNNING)
-    assert await world.hosts.starting(desktop_order(7)) is world.here
-    assert await world.hosts.starting(desktop_order(8, owner=LINKED)) is world.linked
+    assert await world.hosts.starting(desktop_order(7)) == Place(world.here)
+    assert await world.hosts.starting(desktop_order(8, owner=LINKED)) == Place(world.linked)
     assert world.asked == 0
 
 

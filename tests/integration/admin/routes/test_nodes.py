@@ -1,4 +1,5 @@
 from qvdnode.admin.parts import AdminParts
+from qvdnode.db.nodes import NodePorts
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.model.ids import VmId
@@ -71,8 +72,8 @@ async def test_a_node_that_is_gone_is_given_up_and_its_desktops_are_free(
 
 
 async def test_a_node_is_shown_as_this_one_sees_it(api: CheckedApi, parts: AdminParts) -> None:
-    here = await parts.nodes.join("node1", "boot-1", "10.0.0.1", peer_port=8445)
-    other = await parts.nodes.join("node2", "boot-1", "10.0.0.2", peer_port=8445)
+    here = await parts.nodes.join("node1", "boot-1", "10.0.0.1", ports=NodePorts(peer=8445))
+    other = await parts.nodes.join("node2", "boot-1", "10.0.0.2", ports=NodePorts(peer=8445))
     seen = (await api.get(f"/nodes/{here.node_id}")).body
     assert (seen["name"], seen["peer_port"], seen["here"]) == ("node1", 8445, True)
     assert seen["runs_database"]

@@ -1,0 +1,187 @@
+"""Takes this node into its farm's membership, and the load of the farm's nodes to its placement.
+
+It begins once the node has joined: the keys are in the database, sealed for the farm's nodes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from qvdnode.cluster.core.load_figures import to_load, to_record
+from qvdnode.cluster.core.placement import Load
+from qvdnode.cluster.core.swim.effects import EpochRaised, Event
+from qvdnode.cluster.core.swim.machine import Identity
+from qvdnode.cluster.gossip_port import GossipPort
+from qvdnode.cluster.keyring import Keyring
+from qvdnode.cluster.membership import Membership, new_instance
+from qvdnode.cluster.ports import LoadSource
+from qvdnode.cluster.start_epoch import keep_epoch, next_epoch
+from qvdnode.model.errors import FarmError, HostFailed
+from qvdnode.peer.directory import Directory
+from qvdnode.peer.enrolment import FarmSecrets
+from qvdnode.peer.own_identity import OwnIdentity
+from qvdnode.runtime.clock import Clock
+from qvdnode.runtime.supervise import Supervisor
+from qvdnode.wire.member_metadata import MemberMetadata
+from qvdnode.wire.swim import Address
+
+log = logging.getLogger(__name__)
+
+EPOCH_FILE: Final = "epoch"
+READY_POLL_S: Final = 0.1
+RETRY_S: Final = 2.0
+PUBLISH_EVERY_S: Final = 1.0
+
+
+class Gossip:
+    """The membership while it runs; before, and in a farm of one node, this node's own load."""
+
+    def __init__(  # noqa: PLR0913 - each is a part of the node that the membership needs
+        self,
+        port: GossipPort,
+        host: str,
+        folder: Path,
+        own: OwnIdentity,
+        secrets: Callable[[], Awaitable[FarmSecrets]],
+        directory: Directory,
+        own_load: LoadSource,
+        clock: Clock,
+    ) -> None:
+        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start."""
+        self._port = port
+        self._host = host
+        self._epoch_file = folder / EPOCH_FILE
+        self._own = own
+        self._secrets = secrets
+        self._directory = directory
+        self._own_load = own_load
+        self._clock = clock
+        self._membership: Membership | None = None
+
+    def loads(self) -> list[Load]:
+        """The newest load of each node that is up and of the farm; this node's is current."""
+        own = self._own_load.loads()
+        membership = self._membership
+        if membership is None:
+            return own
+        here = {load.node_id for load in own}
+        of_farm = {peer.address.node_id for peer in self._directory.all()}
+        now_s, suspects = self._clock.monotonic_s(), membership.suspects()
+        others = (
+            to_load(known.record, age_s=known.age_s(now_s), suspect=node in suspects)
+            for node, known in membership.loads.items()
+        )
+        return own + [load for load in others if load.node_id in of_farm - here]
+
+    async def run(self) -> None:
+        """Be a member until cancelled; then tell the others that this node leaves."""
+        membership = await self._begin()
+        self._membership = membership
+        try:
+            async with Supervisor("gossip") as tasks:
+                _ = tasks.essential("membership", membership.wait())
+                _ = tasks.essential("own-load", self._publish(membership))
+                await self._follow(membership)
+        finally:
+            self._membership = None
+            await membership.stop()
+
+    async def _begin(self) -> Membership:
+        while not self._own.ready:
+            await self._clock.sleep(READY_POLL_S)
+        keys = await self._keys()
+        loop = asyncio.get_running_loop()
+
+        def told(event: Event) -> None:
+            if isinstance(event, EpochRaised):
+                loop.call_soon_threadsafe(self._keep, event.epoch)
+
+        member = self._own.member
+        metadata = MemberMetadata(self._own.node_id, version("qvdnode")).encode()
+        identity = Identity(
+            farm=member.farm_id,
+            name=f"node-{self._own.node_id}",
+            address=await self._address(),
+            epoch=self._next_epoch(),
+            instance=new_instance(),
+            metadata=metadata,
+        )
+        keyring = Keyring(member.farm_id, keys)
+        membership = Membership(identity, self._port, keyring, self._clock, told)
+        await membership.start(await self._seeds())
+        return membership
+
+    async def _keys(self) -> tuple[bytes, ...]:
+        while True:
+            try:
+                return (await self._secrets()).gossip_keys
+            except FarmError as error:
+                log.warning("gossip_waits", extra={"because": str(error)})
+            await self._clock.sleep(RETRY_S)
+
+    async def _address(self) -> Address:
+        """Where other nodes reach this one; a name is looked up until it leads somewhere."""
+        while True:
+            found = await _resolved(self._host)
+            if found is not None:
+                return Address(found, self._port.number)
+            log.warning("gossip_waits", extra={"because": f"no address is known of {self._host}"})
+            await self._clock.sleep(RETRY_S)
+
+    def _next_epoch(self) -> int:
+        try:
+            return next_epoch(self._epoch_file)
+        except OSError as error:
+            raise HostFailed(f"{self._epoch_file} cannot be written: {error.strerror}") from error
+
+    def _keep(self, epoch: int) -> None:
+        try:
+            keep_epoch(self._epoch_file, epoch)
+        except OSError as error:
+            log.warning("gossip_epoch_not_kept", extra={"because": str(error)})
+
+    async def _publish(self, membership: Membership) -> None:
+        while True:
+            for load in self._own_load.loads():
+                membership.publish(to_record(load))
+            await self._clock.sleep(PUBLISH_EVERY_S)
+
+    async def _follow(self, membership: Membership) -> None:
+        """Look for members where the rows of the nodes say, as they change."""
+        changed = asyncio.Event()
+        self._directory.on_change(changed.set)
+        while True:
+            membership.set_seeds(await self._seeds())
+            await changed.wait()
+            changed.clear()
+
+    async def _seeds(self) -> list[Address]:
+        others = [
+            peer
+            for peer in self._directory.all()
+            if peer.gossip_port and peer.address.node_id != self._own.node_id
+        ]
+        hosts = await asyncio.gather(*(_resolved(peer.address.host) for peer in others))
+        return _known(zip(hosts, (peer.gossip_port for peer in others), strict=True))
+
+
+def _known(found: Iterable[tuple[str | None, int]]) -> list[Address]:
+    return [Address(host, port) for host, port in found if host is not None]
+
+
+async def _resolved(host: str) -> str | None:
+    """The first address of the host, or None."""
+    with contextlib.suppress(ValueError):
+        return str(ip_address(host))
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        return None
+    return str(ip_address(found[0][4][0])) if found else None
