@@ -15,16 +15,15 @@ from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
-from qvdnode.daemon import state_folder
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
-from qvdnode.daemon.first_token import ensure_first_token
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
+from qvdnode.daemon.preparation import Preparation
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.familiar_sources import FamiliarSources
@@ -181,9 +180,7 @@ def build(  # noqa: PLR0915 - as above
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
-    gossip = _gossip(
-        inputs,
-        farm,
+    gossip = farm.gossip(
         OwnLoad(
             fleet,
             drivers,
@@ -232,7 +229,7 @@ def build(  # noqa: PLR0915 - as above
             clock,
             config.cluster,
             farm=farm.enrolment,
-            prepare=lambda: ensure_first_token(accounts.operators, config.node.state_dir),
+            prepare=Preparation(accounts, config.node.state_dir).run,
         ),
         nodes=nodes,
         farm=farm,
@@ -344,20 +341,6 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             node_id=membership.node_id,
             tell_viewer=events.deliver,
         )
-    )
-
-
-def _gossip(inputs: NodeInputs, farm: FarmPeers, own_load: OwnLoad) -> Gossip:
-    config, peers = inputs.config, inputs.peers
-    return Gossip(
-        peers.gossip,
-        advertised(config.peer),
-        config.node.state_dir / state_folder.FARM,
-        peers.own,
-        farm.enrolment.secrets,
-        peers.directory,
-        own_load,
-        inputs.clock,
     )
 
 

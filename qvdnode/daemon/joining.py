@@ -67,9 +67,9 @@ class Joining:
         settings: ClusterSettings,
         *,
         farm: Farm,
-        prepare: Callable[[], Awaitable[object]],
+        prepare: Callable[[NodeId], Awaitable[object]],
     ) -> None:
-        """`prepare` runs after the migration, before the lease is taken."""
+        """`prepare` runs with the node's number after the migration, before the lease is taken."""
         self._farm = farm
         self._host = host
         self._database = database
@@ -101,7 +101,7 @@ class Joining:
             log.info("vms_marked_stopped_after_reboot", extra={"vms": stopped})
         await self._sessions.close_stale(row.node_id)
         await self._farm.enter(row)
-        await self._prepare()
+        await self._prepare(row.node_id)
         lease = LeaseKeeper(self._nodes, self._clock, self._settings, row.node_id, row.epoch)
         await lease.renew()
         self._membership.enter(row, lease)

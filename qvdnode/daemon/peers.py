@@ -15,8 +15,10 @@ from typing import Final
 
 from qvdnode.admin.parts import JoinLine, PeerFacts
 from qvdnode.cluster.gossip_port import GossipPort
+from qvdnode.cluster.ports import LoadSource
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.gossip import Gossip
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.farm import Farm
 from qvdnode.db.migrate import steps
@@ -204,6 +206,19 @@ class FarmPeers:
         _ = tasks.essential("peer-rows", self._parts.directory.run())
         _ = tasks.essential("peer-certificate", self.enrolment.run())
         _ = tasks.essential("peer-links", self._keep_links(desktops.links))
+
+    def gossip(self, own_load: LoadSource) -> Gossip:
+        """The membership that tells the others this node's load."""
+        return Gossip(
+            self._parts.gossip,
+            advertised(self._config.peer),
+            self._config.node.state_dir / state_folder.FARM,
+            self._parts.own,
+            self.enrolment.secrets,
+            self._parts.directory,
+            own_load,
+            self._clock,
+        )
 
     async def _keep_links(self, links: NodeLinks) -> None:
         """Link to every other node that serves, once this one knows which it is itself."""

@@ -19,7 +19,7 @@ from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
-    "tenant", "app_user", "api_token", "image", "image_version", "flavour", "farm", "node",
+    "tenant", "node", "app_user", "api_token", "image", "image_version", "flavour", "farm",
     "node_invitation", "vm", "user_token", "familiar_source", "session", "audit",
 )  # fmt: skip
 """Parents before children."""

@@ -53,6 +53,9 @@ SET_AHEAD: Final = (
     WHERE closed_at IS NULL""",
 )
 
+FORGET_HOMES: Final = "UPDATE app_user SET home_node = NULL"
+"""Each node says at its next start which homes it has: they may have been restored elsewhere."""
+
 
 async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
     """Replace the database's content by a backup's, and bring the schema up to date.
@@ -79,6 +82,7 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
             for statement in SET_AHEAD:
                 await tx.execute(statement)
         await migrate(db)
+        await db.execute(FORGET_HOMES, idempotent=True)
         return archive.manifest
 
 

@@ -1,14 +1,16 @@
 """Users and their credentials. Only `credentials` returns password hashes."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import asyncpg
 
 from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
-from qvdnode.db.rows import changed, found
+from qvdnode.db.rows import changed, found, row_count
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import User
-from qvdnode.model.ids import TenantId, UserId
+from qvdnode.model.ids import NodeId, TenantId, UserId
 from qvdnode.model.listing import Listing, Page
 from qvdnode.model.principal import Credentials, Principal
 
@@ -21,7 +23,7 @@ SELECT t.id, $2, $3 FROM tenant t WHERE t.id = $1
 RETURNING id
 """
 SELECT: Final = """
-SELECT u.id, u.tenant_id, t.name AS tenant, u.login, u.blocked, u.created_at
+SELECT u.id, u.tenant_id, t.name AS tenant, u.login, u.blocked, u.created_at, u.home_node
 FROM app_user u JOIN tenant t ON t.id = u.tenant_id
 """
 GET: Final = SELECT + "WHERE u.id = $1"
@@ -48,6 +50,16 @@ UPDATE app_user SET password_hash = $2, epoch = epoch + 1 WHERE id = $1
 REVOKE_TOKENS: Final = """
 WITH gone AS (DELETE FROM user_token WHERE user_id = $1)
 UPDATE app_user SET epoch = epoch + 1 WHERE id = $1
+"""
+# a VM that runs uses the home where it is
+SET_HOME_NODE: Final = """
+UPDATE app_user u SET home_node = $2
+WHERE id = $1 AND NOT EXISTS (
+    SELECT 1 FROM vm WHERE vm.user_id = u.id AND vm.owner_node IS NOT NULL
+)
+"""
+CLAIM_HOMES: Final = """
+UPDATE app_user SET home_node = $1 WHERE id = ANY($2::integer[]) AND home_node IS NULL
 """
 DELETE: Final = "DELETE FROM app_user WHERE id = $1"
 CREDENTIALS: Final = """
@@ -99,6 +111,24 @@ class Users:
         """End the user's tokens; raises NotFound."""
         changed(await self._db.execute(REVOKE_TOKENS, user_id, idempotent=True), KIND, user_id)
 
+    async def set_home_node(self, user_id: UserId, node_id: NodeId | None) -> None:
+        """Say which node has the user's home; with None the next start makes a new one.
+
+        Raises NotFound, for the node too, and Conflict while a VM of the user runs.
+        """
+        tag = await self._db.execute(SET_HOME_NODE, user_id, node_id, idempotent=True)
+        if row_count(tag) == 0:
+            user = await self.get(user_id)
+            raise Conflict(f"VMs of {user.login} run, with their home; stop them first.")
+
+    async def claim_homes(self, node_id: NodeId, users: Iterable[UserId]) -> int:
+        """Say that the node has the homes of these users, but those that another one has.
+
+        Returns how many of them no node had before.
+        """
+        tag = await self._db.execute(CLAIM_HOMES, node_id, list(users), idempotent=True)
+        return row_count(tag)
+
     async def delete(self, user_id: UserId) -> None:
         """Delete a user; raises Conflict while they have VMs, NotFound."""
         changed(await self._db.execute(DELETE, user_id), KIND, user_id)
@@ -127,4 +157,5 @@ def _convert(row: asyncpg.Record) -> User:
         login=row["login"],
         blocked=row["blocked"],
         created_at=row["created_at"],
+        home_node=row["home_node"],
     )

@@ -126,8 +126,7 @@ class Vms:
         flavour = flavours.convert(row, OF_FLAVOUR)
         if row["head_version"] is None:
             raise Conflict(f"Image {flavour.image} has no version yet; import one first.")
-        home_node = None if row["home_node"] is None else NodeId(row["home_node"])
-        return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"], home_node)
+        return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"])
 
     async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
         """Block or unblock the VM; raises NotFound."""
@@ -178,4 +177,5 @@ def _user(row: asyncpg.Record) -> User:
         login=row["login"],
         blocked=row["user_blocked"],
         created_at=row["created_at"],
+        home_node=row["home_node"],
     )

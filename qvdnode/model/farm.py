@@ -38,6 +38,8 @@ class User:
     login: str
     blocked: bool
     created_at: datetime
+    home_node: NodeId | None = None
+    """The node that has the user's home; None before the first start of any of their VMs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +121,3 @@ class DesktopOrder:
     user: User
     flavour: Flavour
     image_version: int
-    home_node: NodeId | None = None
-    """The node that has the user's home; None before the first start of any of their VMs."""

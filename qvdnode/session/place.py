@@ -31,6 +31,6 @@ class LocalPlacement:
             memory_mib=flavour.memory_mib,
             driver=flavour.driver,
             image_bit=image_bit(flavour.image_id, order.image_version),
-            home_node=order.home_node,
+            home_node=order.user.home_node,
         )
         return self._choice.choose(wish, ran_last=order.vm.owner_node, without=without)

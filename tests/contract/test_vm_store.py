@@ -32,6 +32,8 @@ class Farm:
     vm: VmId
     missing: VmId
     fence_ours: Callable[[], Awaitable[None]]
+    lose_home: Callable[[], Awaitable[None]]
+    """An administrator says that the home of the VM's user is on no node any more."""
 
 
 @pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -54,7 +56,11 @@ def fake_farm() -> Farm:
     async def fence() -> None:
         rows.fenced.add(NodeId(1))
 
-    return Farm(FakeVmStore(rows, 1), FakeVmStore(rows, 2), VmId(7), VmId(999), fence)
+    async def lose_home() -> None:
+        rows.vms[VmId(7)].home = None
+
+    ours, theirs = FakeVmStore(rows, 1), FakeVmStore(rows, 2)
+    return Farm(ours, theirs, VmId(7), VmId(999), fence, lose_home)
 
 
 async def postgres_farm(db: Database) -> Farm:
@@ -72,7 +78,11 @@ async def postgres_farm(db: Database) -> Farm:
         await nodes.fence(seat.node_id, grace_s=0)
 
     ours, theirs = (Ownership(db, seat) for seat in seats)
-    return Farm(ours, theirs, vm.id, VmId(999), fence)
+
+    async def lose_home() -> None:
+        await Users(db).set_home_node(user.id, None)
+
+    return Farm(ours, theirs, vm.id, VmId(999), fence, lose_home)
 
 
 async def test_an_acquired_vm_is_owned_and_preparing(farm: Farm) -> None:
@@ -97,8 +107,18 @@ async def test_a_released_vm_can_be_acquired_by_another_node_with_a_higher_gener
 ) -> None:
     first = await farm.ours.acquire(farm.vm)
     await farm.ours.release(farm.vm, first, VmState.STOPPED)
+    await farm.lose_home()
     second = await farm.theirs.acquire(farm.vm)
     assert second > first
+
+
+async def test_a_vm_starts_only_where_its_users_home_is(farm: Farm) -> None:
+    """Anywhere else the user would find an empty home."""
+    generation = await farm.ours.acquire(farm.vm)
+    await farm.ours.release(farm.vm, generation, VmState.STOPPED)
+    with pytest.raises(Conflict, match="files of this desktop's user are on node"):
+        await farm.theirs.acquire(farm.vm)
+    assert await farm.ours.acquire(farm.vm) > generation
 
 
 async def test_the_owner_may_acquire_again_after_a_release_that_was_lost(farm: Farm) -> None:
@@ -149,6 +169,9 @@ async def test_a_fenced_node_acquires_nothing_and_loses_what_it_had(farm: Farm) 
     await farm.fence_ours()
     with pytest.raises(LeaseLost):
         await farm.ours.acquire(farm.vm)
+    with pytest.raises(Conflict):
+        await farm.theirs.acquire(farm.vm)
+    await farm.lose_home()
     taken = await farm.theirs.acquire(farm.vm)
     assert taken > old
     with pytest.raises(LeaseLost):

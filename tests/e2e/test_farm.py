@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,7 +16,7 @@ from tests.harness.farm import Desk, import_image, make_desk, make_flavour, unti
 from tests.harness.farm_network import copy_images, running_farm
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
-from tests.harness.rest import Refused
+from tests.harness.rest import Refused, Rest
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -101,6 +102,42 @@ async def test_every_node_tells_of_the_others(farm: TwoNodes) -> None:
             assert seen["alive"]
             assert seen["reason"] is None
             assert (seen["address"], seen["peer_port"]) == (other.host, 8445)
+
+
+async def test_a_desktop_starts_again_where_its_users_home_is(farm: TwoNodes) -> None:
+    """Whichever node is asked, once that node's load is known there."""
+    await start_there(farm)
+    path = f"/vms/{farm.desk.vm_id}"
+    async with farm.here.rest() as rest:
+        await rest.post(f"{path}/stop?wait=true")
+        view = await started(rest, path)
+        assert view["node"] == f"test-{farm.there.prefix}"
+        await rest.post(f"{path}/stop?wait=true")
+
+
+async def test_a_node_without_the_image_passes_a_start_on(farm: TwoNodes) -> None:
+    shutil.rmtree(farm.there.state_dir / "images")
+    (farm.there.state_dir / "images").mkdir(mode=0o711)
+    path = f"/vms/{farm.desk.vm_id}"
+    async with farm.there.rest() as rest:
+        view = await started(rest, path)
+        assert view["node"] == f"test-{farm.here.prefix}"
+        await rest.post(f"{path}/stop?wait=true")
+
+
+async def started(rest: Rest, path: str) -> dict[str, Any]:
+    """Start a VM by a node that may not know the load of the others yet."""
+
+    async def start() -> Any:
+        try:
+            return await rest.post(f"{path}/start?wait=true")
+        except Refused as refused:
+            if refused.status != 503:
+                raise
+            return None
+
+    view: dict[str, Any] = await until(start, limit_s=10)
+    return view
 
 
 async def test_a_node_that_died_is_told_of(farm: TwoNodes) -> None:

@@ -16,6 +16,8 @@ class VmRow:
 
     generation: Generation = NEVER_STARTED
     owner: NodeId | None = None
+    home: NodeId | None = None
+    """Where the home of its user is, who has no other VM."""
     state: VmState = VmState.STOPPED
     error: str | None = None
 
@@ -52,6 +54,9 @@ class FakeVmStore:
             raise LeaseLost("This node's lease has run out.")
         if row.owner not in (None, self.node_id) and row.owner not in self.farm.fenced:
             raise Conflict(f"VM {vm_id} runs on node {row.owner}.")
+        if row.home not in (None, self.node_id):
+            raise Conflict(f"The files of this desktop's user are on node {row.home}.")
+        row.home = self.node_id
         row.generation = Generation(row.generation + 1)
         row.owner, row.state, row.error = self.node_id, VmState.PREPARING, None
         if self.farm.away_with_next_acquire:

@@ -16,7 +16,7 @@ from tests.fixtures_netns import ip_batch
 from tests.harness.node import NodeProcess, new_node, test_root
 
 JOIN_LIMIT_S = 60.0
-CLIENT_PORT, ADMIN_PORT, PEER_PORT = 8443, 8444, 8445
+PORTS = {"clients": 8443, "admin": 8444, "peer": 8445, "gossip": 8446}
 
 
 class FarmNetwork:
@@ -63,7 +63,7 @@ class FarmNetwork:
         )
         node = new_node(test_root(), **settings)
         node.netns, node.host = name, address
-        for section, port in (("clients", CLIENT_PORT), ("admin", ADMIN_PORT), ("peer", PEER_PORT)):
+        for section, port in PORTS.items():
             node.settings[section] = {"address": address, "port": port, **settings.get(section, {})}
         return node
 

@@ -10,7 +10,7 @@ from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestB
 from qvdnode.model.account import account_name
 from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import User
-from qvdnode.model.ids import TenantId, UserId
+from qvdnode.model.ids import NodeId, TenantId, UserId
 
 
 class UserDraft(RequestBody):
@@ -34,6 +34,13 @@ class NewPassword(RequestBody):
     password: Password
 
 
+class HomePlace(RequestBody):
+    """Where the user's home is."""
+
+    node_id: Id | None
+    """The node that has it; null if it is lost, or was never made: the next start makes one."""
+
+
 class UserView(AnswerModel):
     """A user, without password or hash."""
 
@@ -45,6 +52,9 @@ class UserView(AnswerModel):
     """The name of the user's account in desktops, and of the home folder there."""
     blocked: bool
     created_at: datetime
+    home_node: int | None
+    """The node that has the user's home, and so runs the user's VMs; null before the first
+    start."""
 
 
 class UserList(AnswerModel):
@@ -71,6 +81,7 @@ def view(user: User) -> UserView:
         account=account_name(user.login),
         blocked=user.blocked,
         created_at=user.created_at,
+        home_node=user.home_node,
     )
 
 
@@ -119,6 +130,21 @@ async def set_password(call: ApiCall[NewPassword, NoQuery]) -> None:
     await accounts.users.set_password_hash(user.id, password_hash)
     accounts.authenticator.forget(user.id)
     call.changed("user", user.id, login=user.login, tenant=user.tenant)
+
+
+async def set_home(call: ApiCall[HomePlace, NoQuery]) -> UserView:
+    """Say which node has a user's home, after it was moved or lost. No file is moved.
+
+    Raises NotFound for the node, and Conflict while a VM of the user runs.
+    """
+    users = call.parts.accounts.users
+    user = await users.get(UserId(call.id()))
+    chosen = call.body.node_id
+    node = None if chosen is None else await call.parts.nodes.get(NodeId(chosen))
+    await users.set_home_node(user.id, None if node is None else node.id)
+    name = None if node is None else node.name
+    call.changed("user", user.id, login=user.login, tenant=user.tenant, home_node=name)
+    return view(await users.get(user.id))
 
 
 async def revoke_tokens(call: ApiCall[NoBody, NoQuery]) -> None:
@@ -194,6 +220,18 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         query=NoQuery,
         status=204,
         action="user.password",
+    ),
+    Endpoint(
+        method="PUT",
+        path="/users/{id}/home",
+        handler=set_home,
+        summary="Say which node has a user's home",
+        tag="users",
+        body=HomePlace,
+        query=NoQuery,
+        answer=UserView,
+        errors=(Conflict,),
+        action="user.home",
     ),
     Endpoint(
         method="DELETE",

@@ -104,6 +104,29 @@ def unblock(user: User, *, as_json: JsonFlag = False) -> None:
     show_fields(with_api(lambda api: _call(api, "PATCH", user, blocked=False)), json=as_json)
 
 
+@app.command(epilog=examples("qvd user home alice --node desk2", "qvd user home alice --lost"))
+def home(
+    user: User,
+    *,
+    node: Annotated[
+        str | None, typer.Option(help="NAME or number of the node that has it.")
+    ] = None,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="It is on no node: the next start makes a new one.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which node has a user's home, once you have put it there. Moves no file."""
+    if (node is None) != lost:
+        raise typer.BadParameter("Give either --node or --lost.")
+
+    async def work(api: ApiClient) -> Json:
+        number = None if node is None else await name_lookup.node_id(api, node)
+        return await _call(api, "PUT", user, "/home", node_id=number)
+
+    show_fields(with_api(work), json=as_json)
+
+
 @app.command("revoke-tokens", epilog=examples("qvd user revoke-tokens alice"))
 def revoke_tokens(user: User, *, as_json: JsonFlag = False) -> None:
     """End all tokens of a user; sessions that are open stay, the password goes on working."""

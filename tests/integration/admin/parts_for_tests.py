@@ -20,7 +20,7 @@ from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
 from qvdnode.auth.settings import AuthSettings
-from qvdnode.cluster.core.placement import Load
+from qvdnode.cluster.core.placement import IMAGE_BITS, Load
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
@@ -107,6 +107,7 @@ class OneNode:
                 cores=4,
                 run_queue=0.0,
                 drivers=frozenset({"lxc"}),
+                images=2**IMAGE_BITS - 1,
             )
         ]
 

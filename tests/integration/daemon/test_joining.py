@@ -51,7 +51,7 @@ class Joiner:
             self.clock, ClusterSettings(), farm=NoFarm(), prepare=self._step,
         )  # fmt: skip
 
-    async def _step(self) -> None:
+    async def _step(self, node_id: NodeId) -> None:
         if self.away:
             raise Unavailable("The database is away.")
         self.at_step.set()

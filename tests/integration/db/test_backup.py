@@ -80,6 +80,8 @@ async def test_a_round_trip_keeps_every_row(
     saved = await backup(database, tmp_path / "b.tar", {})
     assert [table.name for table in saved.tables if not table.rows] == ["image_version"]
     await restore(other, tmp_path / "b.tar", force=False)
+    # Where homes are is found out anew: they may be restored on another host.
+    await database.execute("UPDATE app_user SET home_node = NULL")
     assert await rows(other, SAME) == await rows(database, SAME)
 
 

@@ -13,6 +13,7 @@ from qvdnode.db.nodes import NodeMembership, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.settings import DatabaseSettings
+from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.model.errors import AcquireUnknown, Conflict, LeaseLost, Unavailable
 from qvdnode.model.ids import Generation
@@ -37,6 +38,18 @@ async def test_of_many_nodes_at_once_exactly_one_gets_the_vm(database: Database)
     )
     assert outcomes.count(Generation(1)) == 1
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == NODES - 1
+
+
+async def test_two_desktops_of_a_new_user_begin_one_home(database: Database) -> None:
+    """Started on different nodes at the same time, one of them is refused."""
+    sample = await make_sample(database)
+    second = await Vms(database).create(sample.vm.user_id, sample.vm.flavour_id, "second")
+    owners = [Ownership(database, seat) for seat in await seats(database, 2)]
+    starts = zip(owners, (sample.vm.id, second.id), strict=True)
+    outcomes = await asyncio.gather(
+        *(owner.acquire(vm_id) for owner, vm_id in starts), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes if outcome != 1] == [Conflict]
 
 
 async def test_a_fencer_that_comes_first_makes_the_claim_fail(database: Database) -> None:
@@ -82,6 +95,9 @@ async def test_the_vm_of_a_node_that_is_away_waits_for_it_or_for_a_fencer(
     assert (await Vms(database).get(vm.id)).state is VmState.STOPPED
     with pytest.raises(LeaseLost):
         await Ownership(database, gone).record(vm.id, old, VmState.RUNNING)
+    with pytest.raises(Conflict, match="files of this desktop's user are on node node0"):
+        await ours.acquire(vm.id)
+    await Users(database).set_home_node(vm.user_id, here.node_id)
     assert await ours.acquire(vm.id) > old
 
 

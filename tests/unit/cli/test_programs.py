@@ -107,6 +107,7 @@ SERVED_BY = {
     "GET /users/{id}": "user show",
     "PATCH /users/{id}": "user block",
     "PUT /users/{id}/password": "user password",
+    "PUT /users/{id}/home": "user home",
     "DELETE /users/{id}/tokens": "user revoke-tokens",
     "DELETE /users/{id}": "user delete",
     "GET /flavours": "flavour list",

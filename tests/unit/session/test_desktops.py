@@ -1,7 +1,7 @@
 """The use cases of a user's desktops, with the database there and away."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -145,9 +145,9 @@ class Places:
         self.full = False
         self.asked: list[VmId] = []
 
-    def choose(self, order: DesktopOrder) -> NodeId:
+    def choose(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> NodeId:
         self.asked.append(order.vm.id)
-        if self.full:
+        if self.full or NodeId(1) in without:
             raise NodeFull("This node is full.")
         return NodeId(1)
 

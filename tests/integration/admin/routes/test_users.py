@@ -3,9 +3,11 @@ from collections.abc import Callable
 import pytest
 
 from qvdnode.admin.parts import AdminParts
+from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.model.errors import Unauthenticated
+from qvdnode.model.ids import VmId
 from tests.integration.admin.checked_api import CheckedApi
 from tests.integration.admin.sample_farm import PASSWORD, SampleFarm
 
@@ -31,6 +33,7 @@ async def test_a_user_logs_in_with_the_password_given_here(
         "account",
         "blocked",
         "created_at",
+        "home_node",
     }
 
 
@@ -161,3 +164,22 @@ async def test_no_password_is_ever_answered_or_logged(
     assert "admin_request" in said
     assert secret not in said
     assert "argon2" not in said
+
+
+async def test_a_users_home_is_said_to_be_on_another_node(
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts
+) -> None:
+    path = f"/users/{farm.user_id}/home"
+    other = await parts.nodes.join("node2", "boot-1", "10.0.0.2")
+    assert (await api.call("PUT", path, {"node_id": other.node_id}))["home_node"] == other.node_id
+    assert (await api.call("PUT", path, {"node_id": 99}, status=404))["code"] == "not_found"
+    assert (await api.call("PUT", path, {"node_id": None}))["home_node"] is None
+
+
+async def test_a_home_in_use_stays_where_it_is(
+    api: CheckedApi, farm: SampleFarm, parts: AdminParts, database: Database
+) -> None:
+    seat = await parts.nodes.join("node2", "boot-1", "10.0.0.2")
+    await Ownership(database, seat).acquire(VmId(farm.vm_id))
+    refused = await api.call("PUT", f"/users/{farm.user_id}/home", {"node_id": None}, status=409)
+    assert "stop them first" in refused["detail"]

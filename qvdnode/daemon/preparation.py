@@ -1,0 +1,33 @@
+"""What a node does between its place in the farm and its lease: before anybody uses it."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from qvdnode.admin.parts import Accounts
+from qvdnode.daemon.first_token import ensure_first_token
+from qvdnode.image.home_backup.access import users_with_homes
+from qvdnode.image.layout import Layout
+from qvdnode.model.ids import NodeId
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Of the node with that state folder."""
+
+    accounts: Accounts
+    state_dir: Path
+
+    async def run(self, node_id: NodeId) -> None:
+        """Have a first administrator, and tell the farm which homes are here.
+
+        Raises Unavailable, HostFailed.
+        """
+        await ensure_first_token(self.accounts.operators, self.state_dir)
+        homes = await asyncio.to_thread(users_with_homes, Layout(self.state_dir))
+        claimed = await self.accounts.users.claim_homes(node_id, homes) if homes else 0
+        if claimed:
+            log.info("homes_claimed", extra={"homes": claimed})

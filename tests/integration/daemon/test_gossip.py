@@ -1,0 +1,181 @@
+"""The membership of nodes, as the daemon runs it: on loopback, with directories in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from qvdnode.cluster.core.placement import Load
+from qvdnode.cluster.gossip_port import GossipPort
+from qvdnode.daemon.gossip import EPOCH_FILE, Gossip
+from qvdnode.model.errors import Unavailable
+from qvdnode.model.ids import FarmId, NodeId
+from qvdnode.peer.directory import Directory, Peer
+from qvdnode.peer.enrolment import FarmSecrets
+from qvdnode.peer.farm_files import NodeAddress
+from qvdnode.runtime.clock import SystemClock
+from tests.unit.cluster.core.test_placement import node
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qvdnode.peer.own_identity import OwnIdentity
+
+LOOPBACK = "127.0.0.1"
+KEYS = (bytes(32),)
+FARM = FarmId("farm")
+
+
+@dataclass
+class Member:
+    """As much of peer.farm_files.FarmMember as the membership reads."""
+
+    farm_id: FarmId = field(default=FARM)
+
+
+@dataclass
+class Own:
+    """As much of peer.own_identity.OwnIdentity."""
+
+    node_id: NodeId
+    ready: bool = True
+    member: Member = field(default_factory=Member)
+
+
+class Rows:
+    """As much of peer.directory.Directory: what the nodes of one farm read."""
+
+    def __init__(self) -> None:
+        self.peers: dict[NodeId, Peer] = {}
+        self._changed: list[Callable[[], None]] = []
+
+    def all(self) -> tuple[Peer, ...]:
+        return tuple(self.peers.values())
+
+    def on_change(self, call: "Callable[[], None]") -> None:
+        self._changed.append(call)
+
+    def put(self, node_id: NodeId, port: int) -> None:
+        address = NodeAddress(node_id, LOOPBACK, 1, b"key")
+        self.peers[node_id] = Peer(address, f"n{node_id}", serves=True, gossip_port=port)
+        for call in self._changed:
+            call()
+
+
+@dataclass
+class Figures:
+    """The node's own load."""
+
+    load: Load
+
+    def loads(self) -> list[Load]:
+        return [self.load]
+
+
+class Farm:
+    """Nodes on one machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rows = Rows()
+        self.folder = folder
+        self.away = False
+
+    async def secrets(self) -> FarmSecrets:
+        if self.away:
+            raise Unavailable("The database is away.")
+        return FarmSecrets(b"", KEYS)
+
+    def make(self, number: int) -> tuple[Gossip, Figures, Own]:
+        """A node, not started, and its row."""
+        port = GossipPort.open(LOOPBACK, 0)
+        own, figures = Own(NodeId(number)), Figures(node(number, guests=number))
+        folder = self.folder / str(number)
+        folder.mkdir(exist_ok=True)
+        gossip = Gossip(
+            port, LOOPBACK, folder, cast("OwnIdentity", own), self.secrets,
+            cast("Directory", self.rows), figures, SystemClock(),
+        )  # fmt: skip
+        self.rows.put(NodeId(number), port.number)
+        return gossip, figures, own
+
+
+@asynccontextmanager
+async def running(gossip: Gossip) -> AsyncIterator[Gossip]:
+    task = asyncio.ensure_future(gossip.run())
+    try:
+        yield gossip
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def guests(gossip: Gossip) -> dict[int, int]:
+    return {load.node_id: load.guests for load in gossip.loads()}
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Farm:
+    return Farm(tmp_path)
+
+
+async def test_nodes_know_the_load_of_each_other(farm: Farm) -> None:
+    (one, figures, _), (two, _, _) = farm.make(1), farm.make(2)
+    assert guests(one) == {1: 1}
+    async with running(one), running(two):
+        await until(lambda: guests(one) == guests(two) == {1: 1, 2: 2}, limit_s=10)
+        figures.load = replace(figures.load, guests=7)
+        await until(lambda: guests(two) == {1: 7, 2: 2}, limit_s=10)
+        assert all(load.age_s < 10 and not load.suspect for load in two.loads())
+
+
+async def test_a_node_that_leaves_is_forgotten_at_once(farm: Farm) -> None:
+    (one, _, _), (two, _, _) = farm.make(1), farm.make(2)
+    async with running(one):
+        async with running(two):
+            await until(lambda: guests(one) == {1: 1, 2: 2}, limit_s=10)
+        await until(lambda: guests(one) == {1: 1}, limit_s=5)
+
+
+async def test_a_node_that_joins_later_is_looked_for(farm: Farm) -> None:
+    one, _, _ = farm.make(1)
+    async with running(one):
+        await until((farm.folder / "1" / EPOCH_FILE).exists)
+        two, _, _ = farm.make(2)
+        async with running(two):
+            await until(lambda: guests(one) == {1: 1, 2: 2}, limit_s=10)
+
+
+async def test_a_removed_node_gets_no_starts(farm: Farm) -> None:
+    """It may still know the key, and speak."""
+    (one, _, _), (two, _, _) = farm.make(1), farm.make(2)
+    async with running(one), running(two):
+        await until(lambda: guests(one) == {1: 1, 2: 2}, limit_s=10)
+        del farm.rows.peers[NodeId(2)]
+        assert guests(one) == {1: 1}
+
+
+async def test_it_waits_for_the_certificate_and_the_keys(farm: Farm) -> None:
+    (one, _, own), (two, _, _) = farm.make(1), farm.make(2)
+    own.ready, farm.away = False, True
+    async with running(one), running(two):
+        assert guests(one) == {1: 1}
+        own.ready, farm.away = True, False
+        await until(lambda: guests(one) == {1: 1, 2: 2}, limit_s=10)
+
+
+async def test_each_start_has_a_higher_epoch(farm: Farm) -> None:
+    file = farm.folder / "1" / EPOCH_FILE
+    for epoch in ("1", "2"):
+        one, _, _ = farm.make(1)
+        async with running(one):
+            await until(partial(has, file, epoch))
+
+
+def has(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text().strip() == text

@@ -1,0 +1,92 @@
+"""A desktop is asked for at one node after another until one takes it."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from qvdnode.model.errors import GuestFailed, NodeFull, Unavailable
+from qvdnode.model.ids import NodeId
+from qvdnode.session.hosts import Hosts, Place
+from qvdnode.session.starting import REDIRECTS_MAX, ask_a_host
+from tests.fakes.orders import desktop_order
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from qvdnode.model.farm import DesktopOrder
+    from qvdnode.session.ports import DesktopHost
+
+
+@dataclass
+class Farm:
+    """Nodes that are chosen in order; those below `first_free` are full."""
+
+    nodes: int
+    first_free: int
+    runs: bool = False
+    """Whether the desktop runs already, on the first one."""
+    asked: list[int] = field(default_factory=list)
+
+    async def starting(self, order: "DesktopOrder", without: "Collection[NodeId]" = ()) -> Place:
+        for number in range(1, self.nodes + 1):
+            if number not in without:
+                host = cast("DesktopHost", number)
+                return Place(host, None if self.runs else NodeId(number))
+        raise NodeFull("The farm is full.")
+
+    async def ask(self, host: "DesktopHost") -> int:
+        number = cast("int", host)
+        self.asked.append(number)
+        if number < self.first_free:
+            raise NodeFull(f"Node {number} is full.")
+        return number
+
+    async def run(self) -> int:
+        return await ask_a_host(cast("Hosts", self), desktop_order(), self.ask)
+
+
+async def test_the_chosen_node_takes_it() -> None:
+    assert await Farm(nodes=3, first_free=1).run() == 1
+
+
+async def test_a_full_node_is_passed_over() -> None:
+    farm = Farm(nodes=3, first_free=3)
+    assert await farm.run() == 3
+    assert farm.asked == [1, 2, 3]
+
+
+async def test_a_farm_that_is_full_says_what_the_last_node_said() -> None:
+    farm = Farm(nodes=2, first_free=9)
+    with pytest.raises(NodeFull, match="Node 2 is full"):
+        await farm.run()
+
+
+async def test_so_many_refusals_are_enough() -> None:
+    farm = Farm(nodes=99, first_free=99)
+    with pytest.raises(NodeFull):
+        await farm.run()
+    assert len(farm.asked) == 1 + REDIRECTS_MAX
+
+
+async def test_the_node_that_runs_it_is_the_only_one_asked() -> None:
+    farm = Farm(nodes=2, first_free=9, runs=True)
+    with pytest.raises(NodeFull):
+        await farm.run()
+    assert farm.asked == [1]
+
+
+@pytest.mark.parametrize(
+    "error", [GuestFailed("It died.", step="boot"), Unavailable("It is away.")]
+)
+async def test_what_else_goes_wrong_asks_nobody_else(error: Exception) -> None:
+    """The guest may have been begun there."""
+    farm = Farm(nodes=2, first_free=1)
+
+    async def ask(host: "DesktopHost") -> int:
+        farm.asked.append(cast("int", host))
+        raise error
+
+    with pytest.raises(type(error)):
+        await ask_a_host(cast("Hosts", farm), desktop_order(), ask)
+    assert farm.asked == [1]
