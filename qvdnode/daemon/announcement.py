@@ -19,6 +19,7 @@ class Announcement:
     admin_port: int
     fingerprint: str
     peer_port: int = 0
+    gossip_port: int = 0
 
 
 def publish(state_dir: Path, announcement: Announcement) -> None:

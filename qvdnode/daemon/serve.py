@@ -170,6 +170,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
                 "client_port": announced.client_port,
                 "admin_port": announced.admin_port,
                 "peer_port": announced.peer_port,
+                "gossip_port": announced.gossip_port,
                 "fingerprint": announced.fingerprint,
             },
         )
@@ -189,6 +190,7 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
         admin_port=people.getsockname()[1],
         fingerprint=inputs.identity.fingerprint(),
         peer_port=inputs.peers.port,
+        gossip_port=inputs.peers.gossip.number,
     )
     guests_end = inputs.config.node.stop_guests
     tasks = await ports.enter_async_context(Supervisor("ports"))

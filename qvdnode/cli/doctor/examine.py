@@ -194,8 +194,17 @@ async def _network(config: Config) -> NetworkFacts:
         if network.prefixlen > 0 and network.overlaps(config.network.subnet) and link != bridge
     ]
     said = await asyncio.to_thread(announcement.read, config.node.state_dir)
-    taken = set() if said is None else {said.client_port, said.admin_port, said.peer_port}
-    listeners = (("clients", config.clients), ("admin", config.admin), ("peer", config.peer))
+    taken = (
+        set[int]()
+        if said is None
+        else {said.client_port, said.admin_port, said.peer_port, said.gossip_port}
+    )
+    listeners = (
+        ("clients", config.clients),
+        ("admin", config.admin),
+        ("peer", config.peer),
+        ("gossip", config.gossip),
+    )
     return NetworkFacts(
         rules_refusal=refusal,
         forwarding=await asyncio.to_thread(forwarding.enabled),
