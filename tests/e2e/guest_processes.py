@@ -32,11 +32,14 @@ def root_mount(process: Path) -> str:
 
 
 def pids_by_name(desk: Desk, names: Set[str]) -> dict[str, int]:
-    """The processes of the guest that have one of these names."""
-    found = {}
+    """The first process of the guest with each of these names.
+
+    A program that starts another one has a child of its own name for a moment.
+    """
+    found: dict[str, int] = {}
     for pid in guest_pids(desk):
         with contextlib.suppress(OSError):
-            found[Path(f"/proc/{pid}/comm").read_text().strip()] = pid
+            found.setdefault(Path(f"/proc/{pid}/comm").read_text().strip(), pid)
     return {name: found[name] for name in names & found.keys()}
 
 

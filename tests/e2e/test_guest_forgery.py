@@ -203,7 +203,8 @@ async def test_forged_run_folders_hurt_their_own_guests_only(
 
 
 NAMES_PROCESSES = """
-cd /run/qvd && read -r display <nxagent.pid && read -r desktop <desktop.pid || exit 1
+cd /run/qvd && while ! [ -s desktop.pid ]; do sleep 0.1; done
+read -r display <nxagent.pid && read -r desktop <desktop.pid || exit 1
 for turn in $(seq 60); do
     for pid in $desktop $display; do
         echo $pid >nxagent.pid
