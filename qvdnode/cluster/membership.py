@@ -117,6 +117,8 @@ class Membership:
 
         Raises the error that had ended the membership before.
         """
+        if self._done is not None:  # a start that was cancelled goes on in the thread
+            await asyncio.to_thread(self._began.wait)
         running = self._running
         if running is not None:
             running.announce_leave = announce_leave

@@ -81,9 +81,10 @@ class Gossip:
 
     async def run(self) -> None:
         """Be a member until cancelled; then tell the others that this node leaves."""
-        membership = await self._begin()
-        self._membership = membership
+        membership = await self._make()
         try:
+            await membership.start(await self._seeds())
+            self._membership = membership
             async with Supervisor("gossip") as tasks:
                 _ = tasks.essential("membership", membership.wait())
                 _ = tasks.essential("own-load", self._publish(membership))
@@ -92,7 +93,7 @@ class Gossip:
             self._membership = None
             await membership.stop()
 
-    async def _begin(self) -> Membership:
+    async def _make(self) -> Membership:
         while not self._own.ready:
             await self._clock.sleep(READY_POLL_S)
         keys = await self._keys()
@@ -113,9 +114,7 @@ class Gossip:
             metadata=metadata,
         )
         keyring = Keyring(member.farm_id, keys)
-        membership = Membership(identity, self._port, keyring, self._clock, told)
-        await membership.start(await self._seeds())
-        return membership
+        return Membership(identity, self._port, keyring, self._clock, told)
 
     async def _keys(self) -> tuple[bytes, ...]:
         while True:

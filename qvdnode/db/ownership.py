@@ -25,8 +25,8 @@ SELECT lease_until > clock_timestamp() AS alive FROM node
 WHERE id = $1 AND epoch = $2 AND state = 'up' FOR SHARE
 """
 # also a VM that this node owns: its release may have been lost, and it must stay startable. The
-# first start decides where the user's home is. Of two on different nodes at once the later one
-# waits for the row, changes nothing, and still sees no home: it finds itself refused.
+# first start decides where the user's home is. If two nodes start VMs of one user at the same time,
+# the second waits for the user's row, does not change it, and updates no VM: its snapshot is older.
 ACQUIRE: Final = """
 WITH home AS (
     UPDATE app_user u SET home_node = $2 FROM vm v

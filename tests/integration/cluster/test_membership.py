@@ -7,10 +7,14 @@ import threading
 import pytest
 
 from qvdnode.cluster.core.swim.effects import MemberEvent, NameConflict
+from qvdnode.cluster.core.swim.machine import Identity
+from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
+from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.cluster.swim_shell import DROPPED, REFUSED
 from qvdnode.cluster.swim_stream import HEADER_BYTES, MESSAGE_MAX_BYTES, seal_datagram
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire.swim import (
     Address,
     Exchange,
@@ -66,6 +70,21 @@ async def test_a_member_that_leaves_is_not_declared_dead(make_node: MakeNode) ->
     await until(lambda: first.up() == {"b"} and second.up() == {"a"})
     assert first.changes("c") == [E.JOINED, E.LEFT]
     assert second.changes("c") == [E.JOINED, E.LEFT]
+
+
+@pytest.mark.timeout(20)
+async def test_a_start_that_is_cancelled_can_be_stopped() -> None:
+    """As when a node is told to stop while it starts: its thread must not stay behind."""
+    port = GossipPort.open("127.0.0.1", 0)
+    identity = Identity(FARM, "a", Address("127.0.0.1", port.number), 1, new_instance())
+    membership = Membership(identity, port, Keyring(FARM, [KEY]), SystemClock(), print)
+    start = asyncio.ensure_future(membership.start([]))
+    await asyncio.sleep(0)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    await membership.stop()
+    assert port.tcp.fileno() == -1
 
 
 @pytest.mark.timeout(40)
