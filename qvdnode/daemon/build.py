@@ -39,6 +39,7 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
 from qvdnode.host.cgroups import probe
@@ -134,6 +135,7 @@ class Node:
     readiness: Readiness
     desktops: Desktops
     endpoint: Endpoint
+    desks: Desks
     accounts: Accounts
     memory: HostMemoryReader
     optimiser: MemoryOptimiser
@@ -254,6 +256,7 @@ def build(  # noqa: PLR0915 - as above
         readiness=readiness,
         desktops=desktops,
         endpoint=endpoint,
+        desks=_desks(inputs, desktops, peer_desktops),
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
@@ -299,6 +302,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
+        desktops=node.desktops,
+        desks=node.desks,
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,
@@ -307,6 +312,20 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         pages=Pages(),
         web=config.web,
         supervisor=supervisor,
+    )
+
+
+def _desks(inputs: NodeInputs, desktops: Desktops, peers: PeerDesktops) -> Desks:
+    config = inputs.config
+    return Desks(
+        desktops,
+        peers.dialer,
+        config.clients.relay,
+        config.browser,
+        inputs.clock,
+        cgroups.probe(),
+        inputs.instance.prefix,
+        config.vm.ids,
     )
 
 

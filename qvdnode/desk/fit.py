@@ -58,7 +58,7 @@ async def _dial(folder: int, name: str, uid: int) -> socket.socket:
         if not stat.S_ISSOCK(found.st_mode) or found.st_uid != uid:
             raise HostFailed("the display's socket is not its own")
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
+        connection.settimeout(0)
         try:
             await asyncio.get_running_loop().sock_connect(connection, f"/proc/self/fd/{held}")
         except OSError as error:

@@ -139,7 +139,7 @@ async def opened(spec: DeskSpec, cgroups: Cgroups) -> AsyncIterator[Desk]:
         undone.push_async_callback(process.end_all, child, grace_s=0)
         theirs.close()
         group.enter(child.pid)
-        ours.setblocking(False)
+        ours.settimeout(0)
         desk = Desk(child, ours, nx, folder)
         if child.stdin is None:
             raise AssertionError("the sandbox is started with pipes")
@@ -183,7 +183,7 @@ def _listen_at(nx: socket.socket, folder: Path, uid: int) -> None:
         os.chown(path, uid, uid)
         path.chmod(0o600)
         nx.listen(1)
-        nx.setblocking(False)
+        nx.settimeout(0)
         x11 = folder / "x11"
         x11.mkdir(mode=0o700)
         os.chown(x11, uid, uid)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from qvdnode.desk.ports import Browser
 from qvdnode.desk.sandbox import Desk, DeskSpec
 from qvdnode.desk.settings import BrowserSettings
 from qvdnode.host.cgroups import Cgroups
-from qvdnode.model.errors import FarmError, HostFailed, Invalid
+from qvdnode.model.errors import FarmError, HostFailed, Invalid, NotFound
 from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
@@ -75,6 +75,7 @@ class Viewing:
         self._size = flags.within(seating.wishes.width, seating.wishes.height)
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._relay: Relay | None = None
+        self._seated: asyncio.Future[SessionTicket] = asyncio.get_running_loop().create_future()
         self._rfb_open: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
         self._told = asyncio.Queue[str](maxsize=64)
 
@@ -83,6 +84,7 @@ class Viewing:
         async with Supervisor("browser") as tasks:
             _ = tasks.isolated("up", self._step(self._up()))
             _ = tasks.isolated("tell", self._step(self._tell()))
+            _ = tasks.isolated("attach", self._step(self._attach()))
             _ = tasks.isolated("show", self._step(self._show(tasks)))
             return await self._over
 
@@ -142,7 +144,9 @@ class Viewing:
 
     async def _type(self, text: str) -> None:
         try:
-            await self._parts.desktops.type_text(self._seating.permission, text)
+            if not self._seated.done():
+                raise NotFound("The desktop is not open yet.")
+            await self._parts.desktops.type_text(self._seated.result(), text)
         except FarmError as error:
             self._note(messages.typed(done=False, sentence=str(error)))
         else:
@@ -155,29 +159,37 @@ class Viewing:
             await self._browser.send(data)
 
     async def _show(self, tasks: Supervisor) -> None:
-        """Make the display and attach it to the desktop, both at once; then relay."""
-        attaching = asyncio.create_task(self._attach(), name="browser/attach")
-        reason = "the browser left"
-        try:
-            async with self._display() as desk:
-                self._rfb_open.set_result(desk)
-                _ = tasks.isolated("down", self._step(self._down(desk)))
-                _ = tasks.isolated("fit", self._step(self._fit(desk)))
-                _ = tasks.isolated("watch", self._step(desk.ended()))
-                ticket = await attaching
-                reason = await self._relayed(desk, ticket)
-                self._end(endings.of_stream(reason))
-        finally:
-            attaching.cancel()
-            await asyncio.wait([attaching])
-            if not attaching.cancelled() and attaching.exception() is None:
-                self._give_back(attaching.result(), reason)
+        """Make the display while the desktop is attached; then relay."""
+        async with self._display() as desk:
+            self._rfb_open.set_result(desk)
+            _ = tasks.isolated("down", self._step(self._down(desk)))
+            _ = tasks.isolated("fit", self._step(self._fit(desk)))
+            _ = tasks.isolated("watch", self._step(desk.ended()))
+            ticket = await self._seated
+            self._end(endings.of_stream(await self._relayed(desk, ticket)))
 
-    def _give_back(self, ticket: SessionTicket, reason: str) -> None:
-        relay = self._relay
+    async def _attach(self) -> None:
+        """Hold a seat of the desktop until the session is over; give it back then."""
+        permission, wishes = self._seating.permission, self._seating.wishes
+        self.progress(f"Preparing desktop {permission.order.vm.id}")
+        ticket = await self._parts.desktops.connect(
+            permission,
+            messages.display_params(wishes, *self._size),
+            self,
+            self.progress,
+            source=self._seating.source,
+        )
+        try:
+            self._seated.set_result(ticket)
+            await asyncio.Event().wait()
+        finally:
+            self._give_back(ticket)
+
+    def _give_back(self, ticket: SessionTicket) -> None:
+        relay, reason = self._relay, "the browser left"
         if relay is not None:
-            relay.evict(reason)  # nothing, unless this task was cancelled
-            reason = relay.reason or reason
+            relay.evict(reason)  # nothing, if it has ended
+            reason = relay.reason
         self._parts.desktops.ended(
             ticket,
             reason=reason,
@@ -186,7 +198,7 @@ class Viewing:
         )
 
     @contextlib.asynccontextmanager
-    async def _display(self) -> "contextlib.AsyncGenerator[Desk, None]":
+    async def _display(self) -> AsyncIterator[Desk]:
         parts, seating = self._parts, self._seating
         name = str(seating.slot)
         width, height = self._size
@@ -212,17 +224,6 @@ class Viewing:
             async with parts.starts:
                 desk = await stack.enter_async_context(sandbox.opened(spec, parts.cgroups))
             yield desk
-
-    async def _attach(self) -> SessionTicket:
-        permission, wishes = self._seating.permission, self._seating.wishes
-        self.progress(f"Preparing desktop {permission.order.vm.id}")
-        return await self._parts.desktops.connect(
-            permission,
-            messages.display_params(wishes, *self._size),
-            self,
-            self.progress,
-            source=self._seating.source,
-        )
 
     async def _relayed(self, desk: Desk, ticket: SessionTicket) -> str:
         """Relay NX until the stream ends; why it did."""

@@ -26,6 +26,7 @@ from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop import Desktop, Limits
 from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.display import text_input
 from qvdnode.vm.display.operations import DisplayOperations
 from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
@@ -191,11 +192,15 @@ class GuestActor:
 
     async def memory(self) -> GuestMemory | None:
         """What the guest uses now; None when none runs."""
-        guest = self._guest
-        if guest is None or guest.process is None:
+        guest = self._guest if self._guest is not None and self._guest.process else None
+        spec = None if guest is None else self._dependencies.spec(guest)
+        if guest is None or spec is None:
             return None
-        spec = self._dependencies.spec(guest)
-        return None if spec is None else await self._dependencies.driver(guest).memory(spec)
+        return await self._dependencies.driver(guest).memory(spec)
+
+    async def type_text(self, text: str) -> None:
+        """Type a text on the guest's display; raises as `text_input.type_text`."""
+        await text_input.type_text(self._dependencies, self._guest, text)
 
     @property
     def promised(self) -> DesktopOrder | None:

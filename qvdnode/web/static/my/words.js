@@ -1,0 +1,61 @@
+// What users read, one table a language. A missing word is an error that tests/web finds.
+
+/** @type {Record<string, Record<string, string>>} */
+export const WORDS = {
+  en: {
+    title: "My desktops",
+    login: "User name", password: "Password", tenant: "Organisation (if you were given one)", log_in: "Log in",
+    log_out: "Log out", logged_in_as: "Logged in as {name}", none: "You have no desktops yet. Ask your administrator for one.",
+    open: "Open", start: "Start", stop: "Stop", restart: "Restart", application: "Application",
+    more: "More", state_running: "Running", state_starting: "Starting", state_stopping: "Stopping", state_stopped: "Stopped",
+    state_failed: "Failed", blocked: "Offline for maintenance",
+    native: "With the native client", copy: "Copy", copied: "Copied",
+    native_help: "On a Linux machine with qvdnode's client, run:",
+    sure_stop: "Stop “{name}”? Programs in it are closed, and work that is not saved is lost.",
+    sure_restart: "Restart “{name}”? Programs in it are closed, and work that is not saved is lost.",
+    busy_start: "Starting…", busy_stop: "Stopping…", busy_restart: "Restarting…",
+    no_server: "The server cannot be reached. Check your network; this page tries again by itself.",
+    opening: "Opening the desktop…", try_again: "Try again", to_list: "My desktops", open_here: "Open it here",
+    reconnecting: "The connection was lost. Opening the desktop again…",
+    gave_up: "The desktop cannot be reached. Check your network and try again.",
+    ctrl_alt_del: "Ctrl+Alt+Del", super_key: "Super key", full_screen: "Full screen", clipboard: "Clipboard",
+    text_mode: "Type with the phone's keyboard or an input method", keyboard: "Keyboard layout", bar: "Menu of the desktop",
+    clipboard_help: "Text to paste in the desktop, or what was copied there:", to_desktop: "Send to the desktop", close: "Close",
+    copied_there: "Copied in the desktop. Click to have it here.", too_long: "A text of more than {kib} KiB cannot be pasted.",
+    not_typed: "This text cannot be typed in the desktop: {reason}", typing_field: "Keyboard of the desktop",
+  },
+  es: {
+    title: "Mis escritorios",
+    login: "Usuario", password: "Contraseña", tenant: "Organización (si le han dado una)", log_in: "Entrar",
+    log_out: "Salir", logged_in_as: "Sesión de {name}", none: "Todavía no tiene escritorios. Pida uno a su administrador.",
+    open: "Abrir", start: "Arrancar", stop: "Parar", restart: "Reiniciar", application: "Aplicación",
+    more: "Más", state_running: "En marcha", state_starting: "Arrancando", state_stopping: "Parando", state_stopped: "Parado",
+    state_failed: "Ha fallado", blocked: "Fuera de servicio por mantenimiento",
+    native: "Con el cliente nativo", copy: "Copiar", copied: "Copiado",
+    native_help: "En un equipo Linux con el cliente de qvdnode, ejecute:",
+    sure_stop: "¿Parar «{name}»? Se cierran sus programas y se pierde el trabajo sin guardar.",
+    sure_restart: "¿Reiniciar «{name}»? Se cierran sus programas y se pierde el trabajo sin guardar.",
+    busy_start: "Arrancando…", busy_stop: "Parando…", busy_restart: "Reiniciando…",
+    no_server: "No se puede contactar con el servidor. Compruebe su red; esta página lo intenta sola de nuevo.",
+    opening: "Abriendo el escritorio…", try_again: "Intentar de nuevo", to_list: "Mis escritorios", open_here: "Abrirlo aquí",
+    reconnecting: "Se ha perdido la conexión. Abriendo el escritorio de nuevo…",
+    gave_up: "No se puede contactar con el escritorio. Compruebe su red e inténtelo de nuevo.",
+    ctrl_alt_del: "Ctrl+Alt+Supr", super_key: "Tecla Súper", full_screen: "Pantalla completa", clipboard: "Portapapeles",
+    text_mode: "Escribir con el teclado del teléfono o un método de entrada", keyboard: "Distribución del teclado", bar: "Menú del escritorio",
+    clipboard_help: "Texto para pegar en el escritorio, o el que se ha copiado en él:", to_desktop: "Enviar al escritorio", close: "Cerrar",
+    copied_there: "Copiado en el escritorio. Pulse para tenerlo aquí.", too_long: "No se puede pegar un texto de más de {kib} KiB.",
+    not_typed: "Este texto no se puede escribir en el escritorio: {reason}", typing_field: "Teclado del escritorio",
+  },
+};
+
+/** The language of WORDS to use. @param {readonly string[]} wanted the browser's, best first */
+export function choose(wanted) {
+  return wanted.map((tag) => tag.split("-")[0]).find((base) => base in WORDS) ?? "en";
+}
+
+/** A text with its gaps filled. @param {string} language @param {string} key @param {Record<string, string | number>} [gaps] */
+export function word(language, key, gaps = {}) {
+  const text = WORDS[language][key];
+  if (text === undefined) throw new Error(`no word for ${key}`);
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(gaps[name]));
+}
