@@ -35,7 +35,7 @@ async def shown(
             yield viewer
 
 
-async def over(viewer: Viewer, limit_s: float = 10.0) -> None:
+async def over(viewer: Viewer, limit_s: float = 30.0) -> None:
     """Return once the client's stream has ended."""
     async with asyncio.timeout(limit_s):
         await viewer.over.wait()
