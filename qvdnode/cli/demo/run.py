@@ -180,7 +180,7 @@ Administration in a browser, logged in (the link works once; `qvd web link` prin
   {page}
       the browser warns of the certificate, which the demo made itself
 What to try next, in another terminal:
-  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desktop} --pin {said.fingerprint}{secret}
+  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desk} --pin {said.fingerprint}{secret}
       the same desktop from a second client: it takes the first one's place{asks}
   {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {token}
   {PROGRAMS}/qvd vm list
