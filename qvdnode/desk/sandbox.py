@@ -34,6 +34,8 @@ WORDS_MAX: Final = 2_000
 """Of what its programs print, which the node keeps."""
 GROUP_PROCESSES: Final = 32
 MIB: Final = 1 << 20
+CLEAR_LIMIT_S: Final = 10.0
+CLEAR_AGAIN_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ async def opened(spec: DeskSpec, cgroups: Cgroups) -> AsyncIterator[Desk]:
         await asyncio.to_thread(
             group.make, memory_bytes=spec.memory_mib * MIB, processes=GROUP_PROCESSES
         )
-        undone.push_async_callback(asyncio.to_thread, group.remove)
+        undone.push_async_callback(_cleared, group)
         child = await process.spawn_piped(
             flags.held_back(flags.sandboxed(wanted)), pass_fds=(theirs.fileno(),)
         )
@@ -146,6 +148,14 @@ async def opened(spec: DeskSpec, cgroups: Cgroups) -> AsyncIterator[Desk]:
         child.stdin.write(b"\n")
         await desk.ready()
         yield desk
+
+
+async def _cleared(group: LimitedGroup) -> None:
+    """Remove the group once its last process has gone: what is killed takes a moment to die."""
+    with contextlib.suppress(TimeoutError):
+        async with TimeLimit(CLEAR_LIMIT_S):
+            while not await asyncio.to_thread(group.remove):
+                await asyncio.sleep(CLEAR_AGAIN_S)
 
 
 def missing_programs() -> list[str]:

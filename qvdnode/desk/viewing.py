@@ -36,6 +36,8 @@ from qvdnode.session.desktops import Desktops
 log = logging.getLogger(__name__)
 
 PIECE_BYTES: Final = 64 * 1024
+REASON_WAIT_S: Final = 1.0
+"""Why a display has ended is known a moment later: it ends with its stream, or before it."""
 NO_DISPLAY: Final = "The display for the browser could not be started. Tell your administrator."
 
 
@@ -157,6 +159,7 @@ class Viewing:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(desk.rfb, PIECE_BYTES):
             await self._browser.send(data)
+        await self._display_ended()
 
     async def _show(self, tasks: Supervisor) -> None:
         """Make the display while the desktop is attached; then relay."""
@@ -164,9 +167,20 @@ class Viewing:
             self._rfb_open.set_result(desk)
             _ = tasks.isolated("down", self._step(self._down(desk)))
             _ = tasks.isolated("fit", self._step(self._fit(desk)))
-            _ = tasks.isolated("watch", self._step(desk.ended()))
+            _ = tasks.isolated("watch", self._step(self._watch(desk)))
             ticket = await self._seated
             self._end(endings.of_stream(await self._relayed(desk, ticket)))
+
+    async def _watch(self, desk: Desk) -> None:
+        await desk.ended()
+        await self._display_ended(desk.last_words())
+
+    async def _display_ended(self, words: str = "") -> None:
+        """End the session, for the reason of the NX stream if that ends as well."""
+        await asyncio.wait([self._over], timeout=REASON_WAIT_S)
+        if not self._over.done():
+            log.warning("browser_display_ended", extra={"because": words})
+            self._end(endings.DISPLAY_LOST)
 
     async def _attach(self) -> None:
         """Hold a seat of the desktop until the session is over; give it back then."""

@@ -39,11 +39,15 @@ class LimitedGroup:
         except OSError as error:
             raise HostFailed(f"process {pid} cannot enter {self.name}: {error}") from error
 
-    def remove(self) -> None:
-        """Kill what is left in the group, and remove it; safe to repeat."""
+    def remove(self) -> bool:
+        """Kill what is left in the group and remove it, with those below; whether it is gone.
+
+        Safe to repeat: what was killed may take a moment to die.
+        """
         with contextlib.suppress(HostFailed):
             self._cgroups.kill(self.name)
         self._cgroups.remove(self.name)
+        return not self._cgroups.exists(self.name)
 
     def _make_in(self, hierarchy: Path, memory_bytes: int, processes: int) -> None:
         group = hierarchy / self.name

@@ -23,6 +23,10 @@ ENDED: Final = "ended"
 LOST: Final = "lost"
 STOPPING: Final = "stopping"
 
+DISPLAY_LOST: Final = Ending(
+    LOST, "The display of this page has ended; the desktop runs on.", again=True
+)
+
 _TAKEN: Final = "a newer connection took over"
 _NODE_STOPS: Final = ("the node is stopping", "This node is stopping")
 _LOST: Final = frozenset({

@@ -11,7 +11,7 @@ from typing import Final
 BUBBLEWRAP: Final = "bwrap"
 XVNC: Final = "Xvnc"
 NXPROXY: Final = "nxproxy"
-PROGRAMS: Final = (BUBBLEWRAP, XVNC, NXPROXY, "setpriv", "prlimit")
+PROGRAMS: Final = (BUBBLEWRAP, XVNC, NXPROXY)
 
 DISPLAY: Final = 1
 X_SOCKETS: Final = "/tmp/.X11-unix"
@@ -73,6 +73,8 @@ def sandboxed(flags: DeskFlags) -> list[str]:
         "--inh-caps=-all", "--",
         "prlimit", "--core=0:0", f"--fsize={FILE_BYTES}", f"--nofile={DESCRIPTORS}",
         f"--nproc={PROCESSES}",
+        # bubblewrap writes ids over 2^31 as negative numbers, so it gets to see another one.
+        "unshare", "--user", "--map-root-user", "--",
         BUBBLEWRAP, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
         "--new-session", "--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534",
         "--hostname", "desk",
@@ -86,12 +88,12 @@ def sandboxed(flags: DeskFlags) -> list[str]:
         "--ro-bind", f"{flags.folder}/{NX_SOCKET}", f"{IO}/{NX_SOCKET}",
         "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp",
         "--setenv", "NX_CLIENT", "/bin/false", "--setenv", "DISPLAY", f":{DISPLAY}",
-        "--", "/bin/sh", "-c", script(flags),
+        "--", "/bin/bash", "-c", script(flags),
     ]  # fmt: skip
 
 
 def script(flags: DeskFlags) -> str:
-    """The two programs, as a shell of POSIX runs them; all words are ours."""
+    """The two programs, for bash, since a shell of POSIX takes descriptors of one digit only."""
     xvnc = " ".join(xvnc_words(flags))
     nxproxy = f"{NXPROXY} -S nx/nx,connect=unix:{IO}/{NX_SOCKET},root=/tmp/nx:{DISPLAY}"
     # What nxproxy is to read is the node's word to begin, and no more.
