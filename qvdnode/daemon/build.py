@@ -16,6 +16,7 @@ from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.announcement import Announcement
+from qvdnode.daemon.browser_desks import browser_desks
 from qvdnode.daemon.browser_logins import browser_logins, browser_sessions
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
@@ -256,7 +257,7 @@ def build(  # noqa: PLR0915 - as above
         readiness=readiness,
         desktops=desktops,
         endpoint=endpoint,
-        desks=_desks(inputs, desktops, peer_desktops),
+        desks=browser_desks(config, clock, desktops, peer_desktops.dialer),
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
@@ -312,20 +313,6 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         pages=Pages(),
         web=config.web,
         supervisor=supervisor,
-    )
-
-
-def _desks(inputs: NodeInputs, desktops: Desktops, peers: PeerDesktops) -> Desks:
-    config = inputs.config
-    return Desks(
-        desktops,
-        peers.dialer,
-        config.clients.relay,
-        config.browser,
-        inputs.clock,
-        cgroups.probe(),
-        inputs.instance.prefix,
-        config.vm.ids,
     )
 
 

@@ -160,7 +160,6 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("network", keep_checking("network", node.network.check, clock))
     if not joined:
         _ = tasks.essential("join", _join_later(node, tasks))
-    await node.desks.prepare()
     async with AsyncExitStack() as ports:
         announced = await _open_ports(node, ports)
         node.readiness.serving = True
@@ -200,6 +199,7 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     await ports.enter_async_context(
         serving(parts, inputs.clock, people, context, settings, trim_memory)
     )
+    await node.desks.prepare()
     ports.callback(node.desks.stop)
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced

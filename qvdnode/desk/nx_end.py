@@ -1,4 +1,4 @@
-"""The end of an NX stream at a sandbox's nxproxy: what the relay takes for a client's connection."""
+"""The end of an NX stream at a sandbox's nxproxy, which the relay takes for a client's."""
 
 import asyncio
 from typing import Final, cast

@@ -1,50 +1,215 @@
 """A desktop in real Chromium, as its user meets it."""
 
 import asyncio
+import os
+import re
+import signal
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.conftest import MakeDesk
-from tests.harness.chromium import Browser, Tab, chromium
-from tests.harness.farm import PASSWORD, Desk
+from qvdnode.desk.sandbox import FOLDERS, group_of
+from qvdnode.host.cgroups import probe
+from tests.e2e.conftest import MakeDesk, Screen
+from tests.e2e.guest_processes import in_guest, pids_by_name
+from tests.harness.chromium import Browser, chromium
+from tests.harness.farm import PASSWORD, Desk, until_vm
+from tests.harness.qvd import Viewer
+from tests.harness.rest import Rest
+from tests.harness.web_desktop import base_of, web_desktop
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-OPEN_S = 90.0
+SENTENCE = "¿Qué tal, señor Ñandú? €"
+TEXT = "日本語 😀 §½"
+LIMIT_S = 60.0
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """A Chromium that takes the node's own certificate."""
+    """A Spanish Chromium that takes the node's own certificate."""
     profile = tmp_path_factory.mktemp("chromium")
-    flags = ("--ignore-certificate-errors", "--lang=es", "--window-size=1000,700")
-    async with chromium(profile, *flags, environment={"LANGUAGE": "es"}) as running:
+    flags = ("--ignore-certificate-errors", "--accept-lang=es-ES", "--window-size=1000,700")
+    async with chromium(profile, *flags) as running:
         yield running
 
 
-async def log_in(browser: Browser, desk: Desk) -> Tab:
-    assert desk.node.said is not None
-    base = f"https://localhost:{desk.node.said.admin_port}"
-    tab = await browser.tab(f"{base}/my/")
-    await tab.fill("#login", desk.login)
-    await tab.fill("#password", PASSWORD)
-    await tab.click("button.main")
-    await tab.until("document.querySelector('.desktop')")
-    return tab
+def desk_group(desk: Desk) -> str:
+    return group_of(f"{desk.node.prefix}qvd")
 
 
-async def test_opens(make: MakeDesk, browser: Browser, tmp_path: Path) -> None:
+def displays(desk: Desk) -> set[int]:
+    """The processes of all browsers' displays of the desk's node."""
+    return probe().processes(desk_group(desk))
+
+
+def asked(desk: Desk, *program: str) -> str:
+    """What a program of the host says that asks the guest's display."""
+    pid = pids_by_name(desk, {"nxagent"})["nxagent"]
+    return subprocess.run(
+        [*program, "-display", f"/proc/{pid}/root/tmp/.X11-unix/X100"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    ).stdout
+
+
+def windows(desk: Desk) -> list[str]:
+    """The windows that the guest's display has, by their numbers."""
+    tree = asked(desk, "xwininfo", "-root", "-tree")
+    return sorted(re.findall(r'(0x[0-9a-f]+) "[^"]+"', tree))
+
+
+async def open_terminal(desk: Desk) -> None:
+    """A terminal that writes what is typed in it to a file."""
+    writes = "stty raw -echo; exec cat > ~/typed"
+    in_guest(
+        desk, f"DISPLAY=:100 LANG=C.UTF-8 setsid xterm -u8 -e sh -c '{writes}' >/dev/null 2>&1 &"
+    )
+    await until(lambda: "xterm" in asked(desk, "xwininfo", "-root", "-tree"), limit_s=LIMIT_S)
+
+
+def typed(desk: Desk) -> str:
+    return in_guest(desk, "cat ~/typed 2>/dev/null || true")
+
+
+async def test_a_user_opens_a_desktop_types_and_resizes(
+    make: MakeDesk, rest: Rest, browser: Browser, tmp_path: Path
+) -> None:
     desk = await make()
-    tab = await log_in(browser, desk)
-    await tab.screenshot(Path("/tmp/bd/my.png"))
-    await tab.click(f"#open-{desk.vm_id}")
-    try:
-        await tab.until("document.documentElement.dataset.shown", limit_s=OPEN_S)
-        await asyncio.sleep(3)
-    finally:
-        await tab.screenshot(Path("/tmp/bd/desk.png"))
-        print(tab.complaints())
-        print(desk.node.last_words()[-3000:])
+    async with web_desktop(browser, desk) as opened:
+        tab = opened.tab
+        await until_vm(rest, desk.vm_id, display="connected")
+        await open_terminal(desk)
+        await opened.click(200, 150)
+        await opened.type(SENTENCE)
+        await until(
+            lambda: typed(desk) == SENTENCE, limit_s=LIMIT_S, what=f"{SENTENCE}: {typed(desk)}"
+        )
+        await tab.click("#text-mode")
+        await tab.command("Input.insertText", text=TEXT)
+        await until(
+            lambda: typed(desk) == SENTENCE + TEXT, limit_s=LIMIT_S, what=f"{TEXT}: {typed(desk)}"
+        )
+        await tab.size(840, 560)
+        await until(
+            lambda: "840x560" in asked(desk, "xdpyinfo"),
+            limit_s=LIMIT_S,
+            what="the size of the page",
+        )
+        await tab.screenshot(tmp_path / "desktop.png")
+        assert tab.complaints() == []
+    await until_vm(rest, desk.vm_id, state="running", display="suspended", viewer=False)
+    await until(lambda: not displays(desk), limit_s=LIMIT_S, what="nothing left of the display")
+    assert not list(FOLDERS.glob(f"{desk.node.prefix}qvd-*"))
+    journal = (await rest.get(f"/sessions?vm_id={desk.vm_id}"))["items"]
+    assert [entry["client"] for entry in journal] == ["browser"]
+
+
+async def test_native_client_and_browser_take_over_from_each_other(
+    make: MakeDesk, rest: Rest, browser: Browser, screen: Screen, tmp_path: Path
+) -> None:
+    desk = await make()
+    async with desk.dial() as connection:
+        assert (await connection.connect(desk.vm_id, link="lan", geometry="800x600")).status == 101
+        async with Viewer(connection, screen.display, tmp_path / "first") as viewer:
+            await screen.watcher.wait_new(LIMIT_S)
+            await open_terminal(desk)
+            before = windows(desk)
+            async with web_desktop(browser, desk) as opened:
+                await asyncio.wait_for(viewer.over.wait(), LIMIT_S)
+                assert set(before) <= set(windows(desk))
+                async with desk.dial() as back:
+                    answer = await back.connect(desk.vm_id, link="lan", geometry="800x600")
+                    assert answer.status == 101
+                    async with Viewer(back, screen.display, tmp_path / "second"):
+                        assert await opened.ended() == "taken_over"
+                        await screen.watcher.wait_new(LIMIT_S)
+                        assert set(before) <= set(windows(desk))
+                        assert "Abrirlo aquí" in await opened.says()
+
+
+async def test_a_display_that_dies_is_opened_again_by_itself(
+    make: MakeDesk, rest: Rest, browser: Browser
+) -> None:
+    desk = await make()
+    async with web_desktop(browser, desk) as opened:
+        await open_terminal(desk)
+        before = windows(desk)
+        first = await opened.tab.run("document.documentElement.dataset.shown")
+        os.kill(max(displays(desk)), signal.SIGKILL)
+        await opened.tab.until(
+            f"(document.documentElement.dataset.shown ?? '{first}') !== '{first}'"
+        )
+        await opened.shown()
+        assert set(before) <= set(windows(desk))
+        await until_vm(rest, desk.vm_id, display="connected", viewer=True)
+
+
+async def test_only_its_own_page_with_a_fresh_ticket_opens_a_desktop(
+    make: MakeDesk, browser: Browser
+) -> None:
+    desk, other = await make(), await make()
+    base = base_of(desk)
+    address = base.replace("https", "wss") + "/my/screen"
+    own = {"Origin": base}
+
+    async def ticket(http: aiohttp.ClientSession) -> str:
+        path = f"{base}/my/desktops/{desk.vm_id}/ticket"
+        async with http.post(path, headers=own, ssl=False) as answer:
+            return str((await answer.json())["ticket"])
+
+    async def outcome(http: aiohttp.ClientSession, key: str) -> str:
+        async with http.ws_connect(address, headers=own, ssl=False) as socket:
+            await socket.send_json({"type": "open", "ticket": key, "width": 800, "height": 600})
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT and message.json()["type"] != "progress":
+                    return str(message.json().get("code", message.json()["type"]))
+        return "closed"
+
+    async with logged_in(desk) as ana, logged_in(other) as ben:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await ana.ws_connect(address, headers={"Origin": "https://evil.example"}, ssl=False)
+        assert refused.value.status == 403
+        async with aiohttp.ClientSession() as nobody:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await nobody.ws_connect(address, headers=own, ssl=False)
+            assert refused.value.status == 401
+        key = await ticket(ana)
+        assert await outcome(ben, key) == "forbidden"  # stolen
+        key = await ticket(ana)
+        assert await outcome(ana, key) == "shown"
+        assert await outcome(ana, key) == "forbidden"  # replayed
+        path = f"{base}/my/desktops/{desk.vm_id}/ticket"
+        async with ben.post(path, headers=own, ssl=False) as answer:
+            assert answer.status == 403
+
+
+def logged_in(desk: Desk) -> "Login":
+    return Login(desk)
+
+
+class Login:
+    """A program with the user's cookie."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def __aenter__(self) -> aiohttp.ClientSession:
+        base = base_of(self._desk)
+        body = {"login": self._desk.login, "password": PASSWORD}
+        async with self._http.post(
+            f"{base}/my/session", json=body, headers={"Origin": base}, ssl=False
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+        return self._http
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()

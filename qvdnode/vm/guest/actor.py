@@ -205,14 +205,12 @@ class GuestActor:
     @property
     def promised(self) -> DesktopOrder | None:
         """The order with which the guest was admitted that starts or runs; None without one."""
-        guest = self._guest
-        return guest.order if guest is not None and guest.admitted else None
+        return self._guest.order if self._guest is not None and self._guest.admitted else None
 
     @property
     def merging(self) -> TenantId | None:
         """The tenant of the guest, if the kernel may merge its memory."""
-        guest = self._guest
-        return guest.order.user.tenant_id if guest is not None and guest.merges else None
+        return self._guest.order.user.tenant_id if self._guest and self._guest.merges else None
 
     # -- its limits ----------------------------------------------------------------------------
 
@@ -223,8 +221,7 @@ class GuestActor:
 
     def count_limits(self, measured: Measured) -> None:
         """Count what was measured, and show its user what waits to be shown."""
-        guest = self._guest
-        if guest is None or guest.process is None:
+        if (guest := self._guest) is None or guest.process is None:
             return
         limit_check.count(self._dependencies, guest, measured)
         # A frozen guest can show nothing; its user sees the notice after the next connect.

@@ -37,15 +37,25 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
+from qvdnode.desk.settings import BrowserSettings
+from qvdnode.host.cgroups import probe
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
+from qvdnode.proxy.guest_end import DisplayDialer
+from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.connect import Connections
+from qvdnode.session.desktops import Desktops
 from qvdnode.session.hosts import Hosts
+from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
+from qvdnode.session.readiness import Readiness
+from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.web.assets import Pages
 from qvdnode.web.settings import WebSettings
@@ -144,6 +154,8 @@ def make_parts(
     starts = LocalPlacement(
         Scheduler(OneNode(fleet), random.Random(1), ManualClock()), lambda: HERE
     )
+    vms, hosts = Vms(database), Hosts(fleet, lambda: HERE, {}, starts, nodes)
+    desktops = make_desktops(database, vms, hosts, clock)
     return AdminParts(
         accounts=make_accounts(database, clock),
         catalogue=Catalogue(
@@ -153,10 +165,22 @@ def make_parts(
             cast(ImageContents, importer.contents),
         ),
         records=Records(Sessions(database), Audit(database), trail),
-        vms=Vms(database),
+        vms=vms,
         nodes=nodes,
         farm=SmallFarm(),
-        hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
+        hosts=hosts,
+        desktops=desktops,
+        desks=Desks(
+            desktops,
+            DisplayDialer(RelaySettings()),
+            RelaySettings(),
+            BrowserSettings(),
+            clock,
+            probe(),
+            "none",
+            range(1),
+            missing=list,
+        ),
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,
@@ -166,6 +190,13 @@ def make_parts(
         port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,
     )
+
+
+def make_desktops(database: Database, vms: Vms, hosts: Hosts, clock: Clock) -> Desktops:
+    """What users do with their desktops."""
+    journal = SessionJournal(Sessions(database), lambda: HERE, clock)
+    connections = Connections(hosts, Viewers(lambda: HERE), journal, vms.order)
+    return Desktops(vms, UserTokens(database), hosts, connections, Readiness(checks=[]), 10.0)
 
 
 def make_accounts(database: Database, clock: Clock) -> Accounts:

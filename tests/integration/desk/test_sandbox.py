@@ -72,8 +72,8 @@ async def test_it_has_no_rights_on_the_host() -> None:
             inner = max(processes())
             assert int(status(inner, "CapBnd"), 16) == 0
             for kind in ("net", "pid", "ipc", "mnt", "user", "uts"):
-                outside = os.readlink(f"/proc/self/ns/{kind}")
-                assert os.readlink(f"/proc/{inner}/ns/{kind}") != outside
+                outside = Path(f"/proc/self/ns/{kind}").readlink()
+                assert Path(f"/proc/{inner}/ns/{kind}").readlink() != outside
             links = Path(f"/proc/{inner}/net/dev").read_text().splitlines()[2:]
             assert [line.split(":")[0].strip() for line in links] == ["lo"]
 
