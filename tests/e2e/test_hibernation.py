@@ -12,7 +12,7 @@ from qvdnode.host.merging import merges
 from tests.e2e.conftest import Screen
 from tests.e2e.guest_processes import guest_pids
 from tests.e2e.test_desktop import viewing
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
+from tests.harness.farm import Desk, lend_image, make_desk, make_flavour, until_vm
 from tests.harness.node import NodeProcess, running_node
 from tests.harness.node import test_root as state_root
 from tests.harness.rest import Rest
@@ -36,7 +36,7 @@ class Farm:
 async def farm(icewm_root: Path) -> AsyncIterator[Farm]:
     async with running_node(state_root(), memory=dict(MEMORY)) as node:
         async with node.rest() as rest:
-            await import_image(rest, "icewm", icewm_root)
+            await lend_image(node, rest, "icewm", icewm_root)
             flavour = await make_flavour(rest, "office", "icewm", hibernate_after_s=1)
             desk = await make_desk(node, rest, "hiber", flavour)
         yield Farm(node, desk)
@@ -111,7 +111,7 @@ async def test_a_squeeze_hibernates_who_left_first_and_hurts_nobody_connected(
     icewm_root: Path, screen: Screen, tmp_path: Path
 ) -> None:
     async with running_node(state_root(), memory=SQUEEZED) as node, node.rest() as rest:
-        await import_image(rest, "icewm", icewm_root)
+        await lend_image(node, rest, "icewm", icewm_root)
         # An hour would have to pass, were there memory.
         flavour = await make_flavour(
             rest, "office", "icewm", hibernate_after_s=3600, memory_mib=256
