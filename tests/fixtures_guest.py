@@ -96,7 +96,7 @@ class RealGuests:
     async def inside(self, spec: GuestSpec, command: str) -> str:
         """What a shell of the guest's root prints."""
         lxc = attach_argv(self.prefix, spec.name, self.folder / "lxc")
-        done = await process.run([*lxc, "--", "sh", "-c", command], limit_s=20, check=False)
+        done = await process.run([*lxc, "--", "sh", "-c", command], limit_s=60, check=False)
         return (done.stdout + done.stderr).decode(errors="replace").strip()
 
     async def remove(self) -> None:
