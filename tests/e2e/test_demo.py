@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import re
 import secrets
 import shutil
@@ -265,7 +264,7 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, and that the kernel gives to nobody who asks for any."""
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     found: list[int] = []
-    for port in random.sample(range(first - 10_000, first), 1_000):
+    for port in secrets.SystemRandom().sample(range(first - 10_000, first), 1_000):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             found.append(port)
         if len(found) == count:
