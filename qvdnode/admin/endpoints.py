@@ -16,6 +16,7 @@ from qvdnode.admin.routes import (
     tokens,
     users,
     vm_actions,
+    vm_placement,
     vms,
 )
 
@@ -30,6 +31,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         image_import.ENDPOINTS,
         vms.ENDPOINTS,
         vm_actions.ENDPOINTS,
+        vm_placement.ENDPOINTS,
         sessions.ENDPOINTS,
         nodes.ENDPOINTS,
         node_memory.ENDPOINTS,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from qvdnode.admin.audit_trail import AuditTrail
-from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
+from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, PlacementParts, Records
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
@@ -17,6 +17,7 @@ from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.joining import Host, Joining
@@ -31,6 +32,7 @@ from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
+from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
@@ -84,6 +86,7 @@ from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
+from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
 
 
@@ -124,9 +127,11 @@ class Node:
     disk_watch: DiskWatch
     importer: Importer
     drivers: DriverTable
+    draining: Draining
     driver_offer: DriverOffer
     fleet: Fleet
     hosts: Hosts
+    starts: LocalPlacement
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -162,8 +167,10 @@ def build(  # noqa: PLR0915 - as above
     events = ViewerEvents(membership.node_id, viewers.deliver)
     freezer = HostFreezer(cgroups.probe(), clock)
     admission = HostAdmission(memory.memory, config.memory)
+    directory = inputs.peers.directory
+    draining = Draining(directory.drain, membership.node_id, admission, clock)
     fleet = _fleet(
-        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, events
+        inputs, drivers, membership, confinement, rootfs, draining, freezer, inotify, events
     )
     admission.show(lambda: fleet.load().promised_mib)
     ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
@@ -189,17 +196,18 @@ def build(  # noqa: PLR0915 - as above
             config.vm,
             Layout(config.node.state_dir).images,
             membership.node_id,
+            draining.wanted,
         ),
     )
     choice = Scheduler(
         gossip,
+        inputs.peers.directory,
         random.Random(secrets.randbits(64)),
         clock,
         sample=config.cluster.placement_sample,
     )
-    starts = LocalPlacement(choice, membership.node_id)
-    look = inputs.peers.directory.refresh
-    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, look)
+    starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
+    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
     connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
@@ -244,9 +252,11 @@ def build(  # noqa: PLR0915 - as above
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
         drivers=drivers,
+        draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
         fleet=fleet,
         hosts=hosts,
+        starts=starts,
         journal=journal,
         trail=AuditTrail(Audit(database), clock),
         readiness=readiness,
@@ -297,6 +307,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
+        placement=PlacementParts(node.starts, Placements(database), node.gossip.loads),
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,
@@ -312,7 +323,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
-    admission: HostAdmission,
+    admission: Admission,
     freezer: HostFreezer,
     inotify: Inotify,
     events: ViewerEvents,

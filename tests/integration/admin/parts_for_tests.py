@@ -13,6 +13,7 @@ from qvdnode.admin.parts import (
     JoinLine,
     NodeFacts,
     PeerFacts,
+    PlacementParts,
     Records,
 )
 from qvdnode.auth.authenticator import Authenticator
@@ -28,6 +29,7 @@ from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
+from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
@@ -48,6 +50,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
 from tests.fakes.memory_report import MEMORY
+from tests.fakes.node_names import NAMES
 
 FACTS = NodeFacts(
     name="node1",
@@ -136,8 +139,12 @@ def make_parts(
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
     users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
+    placements = Placements(database)
     starts = LocalPlacement(
-        Scheduler(OneNode(fleet), random.Random(1), ManualClock()), lambda: HERE
+        Scheduler(OneNode(fleet), NAMES, random.Random(1), ManualClock()),
+        lambda: HERE,
+        placements,
+        NAMES,
     )
     return AdminParts(
         accounts=Accounts(
@@ -165,6 +172,7 @@ def make_parts(
         nodes=nodes,
         farm=SmallFarm(),
         hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
+        placement=PlacementParts(starts, placements, OneNode(fleet).loads),
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,

@@ -78,7 +78,7 @@ async def test_a_node_is_shown_as_this_one_sees_it(api: CheckedApi, parts: Admin
     assert (seen["name"], seen["peer_port"], seen["here"]) == ("node1", 8445, True)
     assert seen["runs_database"]
     seen = (await api.get(f"/nodes/{other.node_id}")).body
-    assert (seen["here"], seen["reached"], seen["reason"]) == (False, None, None)
+    assert (seen["here"], seen["reached"]) == (False, None)
     await api.call("GET", "/nodes/999", status=404)
 
 
@@ -102,3 +102,38 @@ async def test_a_node_that_is_stopped_is_removed(api: CheckedApi, parts: AdminPa
     assert (await api.get("/nodes"))["items"] == []
     again = await parts.nodes.join("old", "boot-1", "10.0.0.2")
     assert again.node_id != seat.node_id
+
+
+async def test_a_node_is_emptied_and_filled_again(api: CheckedApi, parts: AdminParts) -> None:
+    """It stays so when its process starts again."""
+    seat = await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    path = f"/nodes/{seat.node_id}"
+    assert (await api.get(path))["reason"] is None
+    answer = await api.call("POST", f"{path}/drain", {"move": True}, status=200)
+    assert answer.body == {"drain": "move", "homes": 0}
+    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    seen = (await api.get(path)).body
+    assert (seen["drain"], seen["reason"]) == ("move", "an administrator empties it")
+    await api.call("POST", f"{path}/drain", {}, status=200)
+    assert (await api.get(path))["drain"] == "stay"
+    await api.call("POST", f"{path}/undrain", status=200)
+    seen = (await api.get(path)).body
+    assert (seen["drain"], seen["reason"]) == ("no", None)
+    audited = {entry["action"] for entry in (await api.get("/audit"))["items"]}
+    assert {"node.drain", "node.undrain"} <= audited
+    await api.call("POST", "/nodes/999/drain", {}, status=404)
+
+
+async def test_a_node_is_shown_with_its_load_and_what_is_wrong(
+    api: CheckedApi, parts: AdminParts
+) -> None:
+    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    silent = await parts.nodes.join("node2", "boot-1", "10.0.0.2")
+    one, two = (await api.get("/nodes"))["items"]
+    assert one["load"]["guests"] == 0
+    assert one["load"]["memory_capacity_mib"] == 15_360
+    assert (two["load"], two["reason"]) == (None, "it has not told its load yet")
+    await parts.nodes.renew(silent.node_id, silent.epoch, -60)
+    assert "not renewed its lease" in (await api.get("/nodes"))["items"][1]["reason"]
+    await parts.nodes.fence(silent.node_id)
+    assert "given up" in (await api.get("/nodes"))["items"][1]["reason"]

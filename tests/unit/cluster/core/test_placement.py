@@ -39,7 +39,7 @@ def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:
     [
         ({"suspect": True}, "does not answer"),
         ({"loop_lag_s": 2.5}, "its process is 2.5 s late"),
-        ({"draining": True}, "being emptied"),
+        ({"draining": True}, "administrator empties it"),
         ({"drivers": frozenset({"kvm"})}, "no driver lxc"),
         ({"promised_mib": 64_000}, "512 MiB of memory are left, 1024 are needed"),
         ({"promised_mib": 70_000}, "0 MiB of memory are left"),
