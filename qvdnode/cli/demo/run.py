@@ -175,7 +175,7 @@ def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin) -> str:
     asks = " (it asks for the password you gave)" if plan.password else ""
     return f"""
 What to try next, in another terminal:
-  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desktop} --pin {said.fingerprint}{secret}
+  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desk} --pin {said.fingerprint}{secret}
       the same desktop from a second client: it takes the first one's place{asks}
   {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {token}
   {PROGRAMS}/qvd vm list
