@@ -126,6 +126,12 @@ class NotReady:
         return self.reason
 
 
+def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
+    source, past = OneNode(fleet), Placements(database)
+    choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
+    return PlacementParts(LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads)
+
+
 def make_parts(
     database: Database,
     fleet: FakeFleet,
@@ -139,13 +145,7 @@ def make_parts(
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
     users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
-    placements = Placements(database)
-    starts = LocalPlacement(
-        Scheduler(OneNode(fleet), NAMES, random.Random(1), ManualClock()),
-        lambda: HERE,
-        placements,
-        NAMES,
-    )
+    placement = _placement(database, fleet)
     return AdminParts(
         accounts=Accounts(
             tenants=Tenants(database),
@@ -171,8 +171,8 @@ def make_parts(
         vms=Vms(database),
         nodes=nodes,
         farm=SmallFarm(),
-        hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
-        placement=PlacementParts(starts, placements, OneNode(fleet).loads),
+        hosts=Hosts(fleet, lambda: HERE, {}, placement.now, nodes),
+        placement=placement,
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,

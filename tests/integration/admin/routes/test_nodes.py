@@ -104,26 +104,6 @@ async def test_a_node_that_is_stopped_is_removed(api: CheckedApi, parts: AdminPa
     assert again.node_id != seat.node_id
 
 
-async def test_a_node_is_emptied_and_filled_again(api: CheckedApi, parts: AdminParts) -> None:
-    """It stays so when its process starts again."""
-    seat = await parts.nodes.join("node1", "boot-1", "10.0.0.1")
-    path = f"/nodes/{seat.node_id}"
-    assert (await api.get(path))["reason"] is None
-    answer = await api.call("POST", f"{path}/drain", {"move": True}, status=200)
-    assert answer.body == {"drain": "move", "homes": 0}
-    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
-    seen = (await api.get(path)).body
-    assert (seen["drain"], seen["reason"]) == ("move", "an administrator empties it")
-    await api.call("POST", f"{path}/drain", {}, status=200)
-    assert (await api.get(path))["drain"] == "stay"
-    await api.call("POST", f"{path}/undrain", status=200)
-    seen = (await api.get(path)).body
-    assert (seen["drain"], seen["reason"]) == ("no", None)
-    audited = {entry["action"] for entry in (await api.get("/audit"))["items"]}
-    assert {"node.drain", "node.undrain"} <= audited
-    await api.call("POST", "/nodes/999/drain", {}, status=404)
-
-
 async def test_a_node_is_shown_with_its_load_and_what_is_wrong(
     api: CheckedApi, parts: AdminParts
 ) -> None:
