@@ -26,6 +26,7 @@ TESTED_BY: Final = {
         "cli/demo/run.py",
     ),
     "e2e/test_desktop.py": (
+        "daemon/accounts.py",
         "daemon/build.py",
         "daemon/serve.py",
     ),
@@ -46,6 +47,7 @@ TESTED_BY: Final = {
         "admin/http_protocol.py",
     ),
     "integration/admin/test_openapi.py": ("admin/app.py",),
+    "integration/admin/test_pages.py": ("admin/headers.py",),
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
@@ -64,6 +66,7 @@ TESTED_BY: Final = {
         "cli/qvd/token.py",
         "cli/qvd/user.py",
         "cli/qvd/vm.py",
+        "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
     "integration/cluster/test_membership.py": (

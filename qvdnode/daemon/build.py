@@ -4,17 +4,13 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib.metadata import version
 
 from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, PlacementParts, Records
-from qvdnode.auth.authenticator import Authenticator
-from qvdnode.auth.operators import Operators
-from qvdnode.auth.passwords import PasswordHasher
-from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
+from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.draining import Draining
@@ -25,9 +21,7 @@ from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
-from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
-from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
@@ -36,9 +30,6 @@ from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
-from qvdnode.db.tenants import Tenants
-from qvdnode.db.user_tokens import UserTokens
-from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
@@ -88,6 +79,7 @@ from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.web.assets import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +202,10 @@ def build(  # noqa: PLR0915 - as above
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
     connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
-    accounts = _accounts(inputs)
+    desktops = Desktops(
+        vms, user_tokens(config, database), hosts, connections, readiness, stop_limit_s
+    )
+    accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
@@ -313,6 +307,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
+        pages=Pages(),
+        web=config.web,
         supervisor=supervisor,
     )
 
@@ -352,36 +348,6 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             node_id=membership.node_id,
             tell_viewer=events.deliver,
         )
-    )
-
-
-def _accounts(inputs: NodeInputs) -> Accounts:
-    config, database, clock = inputs.config, inputs.database, inputs.clock
-    hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
-    users = Users(database)
-    api_tokens = ApiTokens(database)
-    return Accounts(
-        tenants=Tenants(database),
-        users=users,
-        authenticator=Authenticator(
-            LoginStores(users, _user_tokens(inputs), FamiliarSources(database)),
-            hasher,
-            clock,
-            config.auth,
-            random.Random(secrets.randbits(64)),
-        ),
-        hasher=hasher,
-        operators=Operators(api_tokens, clock, config.auth),
-        api_tokens=api_tokens,
-    )
-
-
-def _user_tokens(inputs: NodeInputs) -> UserTokens:
-    auth = inputs.config.auth
-    return UserTokens(
-        inputs.database,
-        life=timedelta(seconds=auth.token_life_s),
-        per_user_max=auth.tokens_per_user,
     )
 
 
