@@ -26,7 +26,6 @@ TESTED_BY: Final = {
         "cli/demo/run.py",
     ),
     "e2e/test_desktop.py": (
-        "daemon/accounts.py",
         "daemon/build.py",
         "daemon/serve.py",
     ),
