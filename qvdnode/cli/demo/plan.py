@@ -127,6 +127,8 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
         "peer": {"address": LOOPBACK, "port": 0},
         "network": {"subnet": str(subnet)},
         "vm": {"id_base": id_base, "id_slots": ID_SLOTS},
+        # The name without the prefix is for the node of this host, which has files of its own.
+        "drivers.docker": {"runtime": f"qvdnode-{plan.prefix}"},
     }
     return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in sections.items())
 
