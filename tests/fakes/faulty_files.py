@@ -1,4 +1,4 @@
-"""A disk that fails, or stops the program, at one step; after a crash it keeps only what was synced.
+"""A disk that fails, or stops the program, at one step; a crash leaves only what was synced.
 
 `unsynced` and `unsynced_names` follow what a power loss may take: content that no sync wrote out,
 and names given since the last sync of their folder.
@@ -18,7 +18,7 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class FaultyFiles:
-    """Satisfies image.store.files.Files; step number `fails_at`, counted from 0, does not happen."""
+    """Satisfies image.store.files.Files; the step `fails_at`, counted from 0, does not happen."""
 
     fails_at: int | None = None
     crashes: bool = False

@@ -1,7 +1,6 @@
 """Stores and trees for the tests of the store."""
 
 import os
-import socket
 from pathlib import Path
 
 from qvdnode.image.store.branches import Branches
@@ -53,7 +52,18 @@ def small_tree(root: Path, word: str) -> Path:
 def odd_tree(root: Path) -> Path:
     """A folder with everything that a root file system can have, and odd names."""
     root.mkdir()
-    folder = os.fsencode(root)
+    _odd_names(root)
+    _odd_files(root)
+    _links_and_nodes(root)
+    deep = root
+    for _ in range(40):
+        deep /= "deep"
+        deep.mkdir()
+    _odd_times(root)
+    return root
+
+
+def _odd_names(root: Path) -> None:
     for name in (
         b"\xff\xfe",
         b"a b",
@@ -64,10 +74,13 @@ def odd_tree(root: Path) -> Path:
         b"x" * 255,
         b"\xc3\xa4",
     ):
-        Path(os.fsdecode(folder + b"/" + name)).write_bytes(name)
+        (root / os.fsdecode(name)).write_bytes(name)
     (root / "many").mkdir()
     for number in range(400):
         (root / "many" / f"file-{number:04}-with-a-long-name").write_bytes(b"%d" % number)
+
+
+def _odd_files(root: Path) -> None:
     (root / "set").write_bytes(BIG)
     os.chown(root / "set", 0, 42)
     (root / "set").chmod(0o6755)
@@ -84,29 +97,28 @@ def odd_tree(root: Path) -> Path:
     (root / "empty").touch()
     (root / "edge").write_bytes(b"x" * 64)
     (root / "over").write_bytes(b"x" * 65)
+
+
+def _links_and_nodes(root: Path) -> None:
     (root / "short").symlink_to("set")
     (root / "dangling").symlink_to("/no/where")
     (root / "long").symlink_to("x" * 4_000)
-    Path(os.fsdecode(folder + b"/raw")).symlink_to(os.fsdecode(b"\xff"))
+    (root / "raw").symlink_to(os.fsdecode(b"\xff"))
     os.link(root / "short", root / "short-too", follow_symlinks=False)
     os.mkfifo(root / "pipe", 0o622)
     os.mknod(root / "null", 0o020666, os.makedev(1, 3))
     os.mknod(root / "disk", 0o060660, os.makedev(259, 70_000))
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(root / "socket"))
-    deep = root
-    for _ in range(40):
-        deep /= "deep"
-        deep.mkdir()
+    os.mknod(root / "socket", 0o140600)
     os.chown(root / "dangling", 1000, 1000, follow_symlinks=False)
-    paths = [
-        folder + b"/" + name
-        for folder, *names in os.walk(os.fsencode(root), topdown=False)
-        for name in sorted(names[0] + names[1])
-    ]
-    for number, path in enumerate(paths):
-        moment = (number - 30) * 10**9 + number
-        os.utime(path, ns=(moment, moment), follow_symlinks=False)
+
+
+def _odd_times(root: Path) -> None:
+    """Times with nanoseconds, from before 1970 on."""
+    number = -30
+    for folder, folders, files in os.walk(os.fsencode(root), topdown=False):
+        for name in sorted(folders + files):
+            number += 1
+            moment = number * 10**9 + abs(number)
+            os.utime(folder + b"/" + name, ns=(moment, moment), follow_symlinks=False)
     root.chmod(0o1711)
     os.utime(root, ns=(5, 10**18 + 7))
-    return root
