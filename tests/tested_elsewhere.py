@@ -88,6 +88,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
+        "image/import_commit.py",
         "image/paced_stream.py",
         "image/tar_entries.py",
         "image/tree_check.py",
@@ -99,6 +100,15 @@ TESTED_BY: Final = {
         "image/free_space.py",
         "image/guest_folders.py",
         "image/homes.py",
+    ),
+    "integration/image/store/test_mounting.py": (
+        "image/store/checkouts.py",
+        "image/store/mount_probe.py",
+        "image/store/tree_reader.py",
+    ),
+    "integration/image/store/test_repository.py": (
+        "image/store/files.py",
+        "image/store/places.py",
     ),
     "integration/net/test_bridge.py": (
         "host/links.py",

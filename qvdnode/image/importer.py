@@ -18,6 +18,7 @@ from typing import Final
 from qvdnode.host import process
 from qvdnode.host.child import Child
 from qvdnode.image import guest_folders, session_files
+from qvdnode.image.collector import StoreCollector
 from qvdnode.image.core import file_signatures
 from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.layout import STAGING_PREFIX, Layout
@@ -74,6 +75,8 @@ class Importer:
         self._clock = clock or SystemClock()
         self._layout = Layout(settings.state_dir)
         self._versions = ImageVersions(settings, self._clock)
+        self.collector = StoreCollector(self._versions, self._clock)
+        """Frees the space of what was removed; the node runs it."""
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -131,6 +134,7 @@ class Importer:
     async def discard(self, imported: Imported) -> None:
         """Delete an imported image that was not placed; does nothing if it was."""
         await self._delete(imported.version_folder)
+        self.collector.request()
 
     async def mark_removal(self, image_id: ImageId) -> None:
         """Mark an image for removal, so that it is finished after a crash.
@@ -160,6 +164,7 @@ class Importer:
         with suppress(FileNotFoundError):
             await asyncio.to_thread(folder.rename, aside)
         await self._delete_unused(aside)
+        self.collector.request()
 
     async def finish_removals(self, exists: Callable[[ImageId], Awaitable[bool]]) -> None:
         """Remove marked images whose row is gone, and unmark the others."""
@@ -208,6 +213,7 @@ class Importer:
         finally:
             if not done:
                 await self._delete(staging)
+                self.collector.request()
         IMPORTS.labels("done").inc()
         log.info("image_imported", extra={"image": name, "size_bytes": size_bytes})
         return Imported(staging, size_bytes)

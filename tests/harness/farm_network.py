@@ -120,4 +120,4 @@ def copy_images(source: NodeProcess, target: NodeProcess) -> None:
     """Give a node the images of another one."""
     for folder in (source.state_dir / "images").iterdir():
         place = target.state_dir / "images" / folder.name
-        subprocess.run(["cp", "-a", "--reflink=auto", str(folder), str(place)], check=True)
+        subprocess.run(["cp", "-aT", "--reflink=auto", str(folder), str(place)], check=True)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -36,9 +36,10 @@ class Collected:
     deleted: int = 0
     deleted_bytes: int = 0
     """Objects deleted after their time in quarantine."""
+    waiting: int = 0
+    """Objects that stay in quarantine."""
     kept_commits: int = 0
     kept_objects: int = 0
-    problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ def _delete_old(store: Repository, plan: Plan, found: Collected) -> None:
                 found.deleted += 1
                 found.deleted_bytes += facts.st_blocks * 512
                 store.files.unlink(path)
+            else:
+                found.waiting += 1
     for path in list(store.places.tmp.iterdir()):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime <= plan.now - STALE_S:

@@ -296,7 +296,8 @@ async def test_a_plain_folder_that_a_guest_runs_on_outlives_its_removal(
     """As nodes kept images before there was a store."""
     images = ready.state_dir / "images"
     with ImageVersions(ready).view(ORDER.flavour.image_id, ORDER.image_version) as root:
-        await process.run(["cp", "-a", f"{root}/.", make_folder(images / "9/1/rootfs")])
+        (images / "9/1").mkdir(parents=True)
+        await process.run(["cp", "-a", f"{root}", images / "9/1/rootfs"])
     plain = replace(ORDER, flavour=replace(SMALL, image_id=ImageId(9)), image_version=1)
     made = await rootfs.mount(plain, ONE, IDS)
     later = Importer(ready)
@@ -308,11 +309,6 @@ async def test_a_plain_folder_that_a_guest_runs_on_outlives_its_removal(
     await rootfs.unmount(VM, USER, ONE)
     assert len(await later.sweep()) == 1
     assert sorted(path.name for path in images.iterdir()) == ["2", "store"]
-
-
-def make_folder(path: Path) -> Path:
-    path.mkdir(parents=True)
-    return path
 
 
 async def test_a_new_process_adopts_what_is_whole_and_sweeps_the_rest(
