@@ -68,6 +68,14 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_store.py": (
+        "cli/qvdnode/image_care.py",
+        "cli/qvdnode/image_history.py",
+        "cli/qvdnode/image_refs.py",
+        "image/store/folder_commit.py",
+        "image/store/history.py",
+        "image/store/usage.py",
+    ),
     "integration/cluster/test_membership.py": (
         "cluster/swim_shell.py",
         "cluster/swim_stream.py",

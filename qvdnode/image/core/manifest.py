@@ -187,6 +187,14 @@ def lines(text: bytes) -> Iterator[bytes]:
     return iter(body.split(b"\n") if body else ())
 
 
+def find(text: bytes, path: bytes) -> Node | None:
+    """The node of one path of a manifest, without parsing the others; raises BadImage."""
+    start = text.find(b"\n" + _escape(path) + b" ")
+    if start < 0:
+        return None
+    return parse_line(text[start + 1 : text.index(b"\n", start + 1)])[1]
+
+
 def _line(path: bytes, node: Node) -> bytes:
     if node.kind == Kind.HARDLINK:
         return b"%s h %s\n" % (_escape(path), _escape(node.payload))

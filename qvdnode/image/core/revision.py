@@ -63,6 +63,11 @@ def parse_branch(text: str) -> Ref:
     return found.ref
 
 
+def parse_ref(text: str) -> Ref:
+    """The branch or tag IMAGE, IMAGE/BRANCH or IMAGE:TAG; raises Invalid."""
+    return parse_tag(text) if ":" in text else parse_branch(text)
+
+
 def parse_tag(text: str) -> Ref:
     """The tag IMAGE:TAG; raises Invalid."""
     found = parse(text)

@@ -21,7 +21,8 @@ class Branches:
 
     def __init__(self, store: Repository, now: Now) -> None:
         self._store = store
-        self._now = now
+        self.now = now
+        """The time."""
 
     def get(self, ref: Ref) -> str | None:
         """The commit a ref points to, or None; raises BadImage when its file is damaged."""
@@ -61,14 +62,14 @@ class Branches:
         with told(f"{ref.path} cannot be changed"):
             self._store.prepare()
             with self._lock():
-                self._move(ref, Move(ref.path, old, new, who, why, self._now()))
+                self._move(ref, Move(ref.path, old, new, who, why, self.now()))
 
     def advance(self, ref: Ref, new: str, *, who: str, why: str) -> None:
         """Point a ref to `new`, wherever it points now."""
         with told(f"{ref.path} cannot be changed"):
             self._store.prepare()
             with self._lock():
-                self._move(ref, Move(ref.path, self.get(ref), new, who, why, self._now()))
+                self._move(ref, Move(ref.path, self.get(ref), new, who, why, self.now()))
 
     def drop_image(self, image: str, *, who: str, why: str) -> None:
         """Delete all refs of an image."""
@@ -110,6 +111,8 @@ class Branches:
 
     def _move(self, ref: Ref, move: Move) -> None:
         current = self.get(ref)
+        if move.old is None and current is not None:
+            raise Conflict(f"{ref.short} exists already, at {current[:SHORT]}.")
         if current != move.old:
             now = "does not exist" if current is None else f"points to {current[:SHORT]}"
             raise Conflict(f"{ref.short} {now} by now: somebody else moved it; look again.")

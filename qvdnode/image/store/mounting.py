@@ -9,6 +9,7 @@ can take it away; the leases of guests are in their own folders (image/versions.
 overlay holds its layers by itself: it lives on when this process ends.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from qvdnode.model.errors import Conflict, FarmError, HostFailed, Invalid, NotFo
 from qvdnode.runtime.safe_files import replace_file
 
 LEASES: Final = "leases"
+VIEW: Final = "view-"
+"""Starts the names of uses that end with a scope, and with the process whose number follows."""
 _LEASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -77,7 +80,7 @@ class CommitMounts:
     @contextmanager
     def view(self, commit: str) -> Iterator[Path]:
         """The whole tree of a commit, read-only, for as long as the scope lasts."""
-        name = f"view-{secrets.token_hex(8)}"
+        name = f"{VIEW}{os.getpid()}-{secrets.token_hex(8)}"
         try:
             yield self.keep(name, commit)
         finally:
@@ -136,6 +139,7 @@ class CommitMounts:
         if not self._root.exists():
             return
         with told("mounts of images cannot be removed"), self._lock():
+            self._drop_views_of_the_dead()
             used = set()
             for commit in self.leased():
                 with suppress(NotFound):
@@ -143,6 +147,12 @@ class CommitMounts:
             for folder in self._root.iterdir():
                 if is_name(folder.name) and folder.name not in used:
                     self._unmount(folder)
+
+    def _drop_views_of_the_dead(self) -> None:
+        for name in self.kept():
+            pid = name.removeprefix(VIEW).partition("-")[0]
+            if name.startswith(VIEW) and not Path("/proc", pid).exists():
+                (self._root / LEASES / name).unlink(missing_ok=True)
 
     def _tree(self, commit: str) -> Path:
         lower = self.lower(commit)

@@ -60,6 +60,8 @@ def test_a_branch_moves_only_from_where_it_is(branches: Branches, history: list[
     assert len(branches.moves(HEAD)) == 4
     with pytest.raises(NotFound):
         branches.move(HEAD, old=one, new="0" * 64, who="eva", why="nowhere")
+    with pytest.raises(Conflict, match="exists already"):
+        branches.move(TAG, old=None, new=two, who="eva", why="x")
     with pytest.raises(Conflict, match="does not exist"):
         branches.move(Ref("icewm", "test"), old=one, new=two, who="eva", why="x")
 

@@ -130,6 +130,17 @@ def test_a_lease_that_nobody_took_back_outlives_its_process(store: Repository, p
     assert mounts.under(place) == []
 
 
+def test_a_look_ends_with_the_process_that_took_it(store: Repository, place: Path) -> None:
+    commit = committed(store, small_tree(place / "one", "one"))
+    mounts_of(store, place).keep("view-999999999-x", commit)
+    mounted = mounts_of(store, place)
+    with mounted.view(commit):
+        mounted.tidy()
+        assert len(mounted.kept()) == 1
+    assert mounted.kept() == {}
+    assert mounts.under(place) == []
+
+
 def test_names_and_commits_are_checked(store: Repository, place: Path) -> None:
     commit = committed(store, small_tree(place / "one", "one"))
     mounted = mounts_of(store, place)
