@@ -31,6 +31,19 @@ def test_equal_trees_give_equal_bytes() -> None:
     assert erofs.image_of(tree) == erofs.image_of(dict(tree))
 
 
+def test_folders_and_devices_have_a_place() -> None:
+    tree = {
+        ROOT: FOLDER,
+        b"/disk": Node(Kind.BLOCK, 0o660, payload=b"259:70000"),
+        b"/sub": FOLDER,
+        b"/sub/acl": Node(Kind.INLINE, xattrs=((b"system.posix_acl_access", b"1234"),)),
+    }
+    image = erofs.image_of(tree)
+    assert len(inodes(image)) == len(tree)
+    assert struct.pack("<I", (70_000 & 0xFF) | 259 << 8 | (70_000 & ~0xFF) << 12) in image
+    assert erofs.image_of({**tree, b"/sub/acl": FILE}) != image
+
+
 def test_a_file_leads_to_its_object() -> None:
     image = erofs.image_of({ROOT: FOLDER, b"/file": FILE})
     assert b"overlay.redirect/ab/" + b"ab" * 31 in image

@@ -48,6 +48,9 @@ Status: install ok installed
 Architecture: i386
 Version: 2.36-9
 
+Package: unversioned
+Status: install ok installed
+
 Package: old
 Status: deinstall ok config-files
 Version: 1

@@ -1,5 +1,6 @@
 """Manifests: one text for one tree, and nothing else is taken."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,17 @@ def test_every_kind_of_file_survives() -> None:
     assert list(manifests.decode(whole)) == sorted(ODD)
     assert manifests.encode(dict(reversed(ODD.items()))) == whole
     assert manifests.digests(ODD.values()) == {DIGEST.decode(): 65}
+    assert manifests.name_of(whole) == hashlib.sha256(whole).hexdigest()
+
+
+def test_one_path_is_found_without_the_others() -> None:
+    whole = manifests.encode(ODD)
+    for path, node in ODD.items():
+        assert manifests.find(whole, path) == node
+    assert manifests.find(whole, b"/d/fif") is None
+    assert len(list(manifests.lines(whole))) == len(ODD)
+    assert list(manifests.lines(HEADER)) == []
+    assert manifests.escape(b"a\n") == "a%0A"
 
 
 names = st.binary(min_size=1, max_size=12).filter(

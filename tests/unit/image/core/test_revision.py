@@ -39,6 +39,8 @@ def test_anything_else_is_told_how_to_write(text: str) -> None:
 def test_branches_and_tags_are_told_apart() -> None:
     assert revision.parse_branch("icewm/test") == Ref("icewm", "test")
     assert revision.parse_tag("icewm:good") == Ref("icewm", "good", tag=True)
+    assert revision.parse_ref("icewm/test") == Ref("icewm", "test")
+    assert revision.parse_ref("icewm:good") == Ref("icewm", "good", tag=True)
     for text in ("icewm:3", "icewm~1", "icewm@{0}"):
         with pytest.raises(Invalid, match="no branch"):
             revision.parse_branch(text)
