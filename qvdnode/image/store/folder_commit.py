@@ -6,6 +6,7 @@ from typing import Final
 from qvdnode.host import disk_space
 from qvdnode.image.core.refs import Ref
 from qvdnode.image.store.branches import Branches
+from qvdnode.image.store.file_index import FileIndex
 from qvdnode.image.store.repository import About, Content, Repository, told
 from qvdnode.image.store.tree_reader import Progress, Source, TreeReader
 from qvdnode.model.errors import NodeFull
@@ -36,7 +37,9 @@ class FolderCommit:
         with told(f"{folder} cannot be committed"):
             work = self._store.work_folder()
             try:
-                content = self._read(folder, work, progress)
+                index = FileIndex(self._store, folder)
+                began_ns = self._branches.now() * 10**9
+                content = self._read(Source(folder, work=work, index=index), progress)
                 about = About(
                     author=author,
                     made_at=self._branches.now(),
@@ -44,24 +47,26 @@ class FolderCommit:
                     source="folder",
                     parents=() if parent is None else (parent,),
                 )
-                return self._store.publish(
+                name = self._store.publish(
                     content,
                     about,
                     lambda name: self._branches.move(
                         branch, old=parent, new=name, who=author, why=message or "commit"
                     ),
                 )
+                index.save(began_ns)
+                return name
             finally:
                 self._store.files.remove_tree(work)
 
-    def _read(self, folder: Path, work: Path, progress: Progress) -> Content:
+    def _read(self, source: Source, progress: Progress) -> Content:
         def step(done: int) -> None:
             if done - self._checked >= CHECK_BYTES:
                 self._checked = done
                 self._require_room()
             progress(done)
 
-        return TreeReader(self._store, Source(folder, work=work), step).read()
+        return TreeReader(self._store, source, step).read()
 
     def _require_room(self) -> None:
         if disk_space.free_mib(self._store.places.root) < self._floor_mib:

@@ -10,6 +10,7 @@ images/store/
     checkouts/NAME        the tree of a manifest, for kernels that cannot mount the above
     shapes/ab/cdef...     what checkouts link to: content with owner, mode, time and attributes
     quarantine/           objects that nothing needs, before they are deleted
+    indexes/NAME          digests of files of folders that were committed
     tmp/                  what is being written
 """
 
@@ -73,6 +74,11 @@ class StorePlaces:
     def shapes(self) -> Path:
         """Files that checkouts have links to."""
         return self.root / "shapes"
+
+    @property
+    def indexes(self) -> Path:
+        """Digests of files of folders that were committed."""
+        return self.root / "indexes"
 
     @property
     def tmp(self) -> Path:

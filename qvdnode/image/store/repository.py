@@ -118,7 +118,7 @@ class Repository:
                 self._name_objects(needed, content.fresh)
                 self._store_manifest(commit.manifest, text, content.tree)
                 self.files.sync_all(self.places.root)
-                self._place(self.places.commit(name), raw)
+                self.place(self.places.commit(name), raw)
                 point(name)
         return name
 
@@ -166,7 +166,7 @@ class Repository:
         """Make the EROFS image of a manifest; raises OSError."""
         target = self.places.erofs(manifest)
         if not target.exists():
-            self._place(target, erofs.image_of(tree))
+            self.place(target, erofs.image_of(tree))
 
     def content(self, digest: str) -> bytes:
         """The content of an object; raises BadImage when it is missing."""
@@ -193,11 +193,14 @@ class Repository:
     def _store_manifest(self, name: str, text: bytes, tree: Tree) -> None:
         target = self.places.manifest(name)
         if not target.exists():
-            self._place(target, zlib.compress(text, PACK_LEVEL))
+            self.place(target, zlib.compress(text, PACK_LEVEL))
         self.write_metadata(name, tree)
 
-    def _place(self, target: Path, content: bytes) -> None:
-        """Write a file under its name, whole and on the disk, in place of one that is there."""
+    def place(self, target: Path, content: bytes) -> None:
+        """Write a file under its name, whole and on the disk, in place of one that is there.
+
+        Raises OSError.
+        """
         draft = self.places.tmp / secrets.token_hex(16)
         try:
             self.files.create(draft, content)

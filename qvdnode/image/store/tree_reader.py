@@ -18,6 +18,7 @@ from qvdnode.image.core.manifest import (
     check_node,
     keeps_xattr,
 )
+from qvdnode.image.store.file_index import FileIndex
 from qvdnode.image.store.repository import Content, Repository
 from qvdnode.model.errors import BadImage
 
@@ -48,6 +49,8 @@ class Source:
     """Whether its files may be moved into the store: nobody else has ever written into them."""
     work: Path | None = None
     """Where files are copied to that are not moved."""
+    index: FileIndex | None = None
+    """Digests of files that need not be read."""
 
 
 class TreeReader:
@@ -116,19 +119,25 @@ class TreeReader:
                 device = facts.st_rdev
                 return kind, 0, b"%d:%d" % (os.major(device), os.minor(device))
             case Kind.FILE:
+                index = self._source.index
+                if index is not None and (known := index.digest(facts)) is not None:
+                    return kind, facts.st_size, known.encode()
                 return self._file(place)
             case _:
                 return kind, 0, b""
 
     def _file(self, place: bytes) -> tuple[str, int, bytes]:
         with os.fdopen(os.open(place, _READ), "rb", buffering=0) as stream:
-            size = os.fstat(stream.fileno()).st_size
+            facts = os.fstat(stream.fileno())
+            size = facts.st_size
             if size <= INLINE_MAX:
                 content = stream.read(INLINE_MAX + 1) or b""
                 if len(content) != size:
                     _changed(place)
                 return Kind.INLINE, size, content
             digest = self._digest(stream, size, place)
+            if self._source.index is not None:
+                self._source.index.add(facts, digest)
             if digest not in self._fresh:
                 self._take(digest, stream, size, place)
             return Kind.FILE, size, digest.encode()
