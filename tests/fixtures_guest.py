@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
@@ -24,6 +24,7 @@ from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.run_folder import TmpfsRunFolders
 from tests.harness.lxc_attach import attach_argv
 from tests.places import place_of_ones_own
@@ -44,7 +45,7 @@ class RealGuests:
     folder: Path
     prefix: str
     bridge: str
-    driver: LxcDriver
+    driver: GuestDriver
     run_folders: TmpfsRunFolders
     mapper: IdMapper
     subnet: IPv4Network
@@ -128,8 +129,18 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
             yield guests
 
 
+def lxc_driver(folder: Path, prefix: str, bridge: str) -> GuestDriver:
+    """That of LXC."""
+    return LxcDriver(LxcSettings(folder / "lxc", prefix, bridge), SystemClock())
+
+
 @asynccontextmanager
-async def guests_at(place: int, icewm_root: Path, guest_folder: Path) -> AsyncIterator[RealGuests]:
+async def guests_at(
+    place: int,
+    icewm_root: Path,
+    guest_folder: Path,
+    make_driver: Callable[[Path, str, str], GuestDriver] = lxc_driver,
+) -> AsyncIterator[RealGuests]:
     """The same, with the addresses and ids of that place."""
     prefix = f"t{secrets.token_hex(3)}"
     bridge = f"{prefix}br"
@@ -144,7 +155,7 @@ async def guests_at(place: int, icewm_root: Path, guest_folder: Path) -> AsyncIt
         folder=guest_folder,
         prefix=prefix,
         bridge=bridge,
-        driver=LxcDriver(LxcSettings(guest_folder / "lxc", prefix, bridge), SystemClock()),
+        driver=make_driver(guest_folder, prefix, bridge),
         run_folders=TmpfsRunFolders(guest_folder / "run", inotify),
         mapper=mapper,
         subnet=subnet,

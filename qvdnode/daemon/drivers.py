@@ -11,6 +11,7 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.model.errors import Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.drivers.kvm import KvmDriver, KvmSettings
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.instance import Instance
@@ -29,7 +30,16 @@ def _lxc(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
     return LxcDriver(settings, clock)
 
 
-DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType({"lxc": _lxc})
+def _kvm(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
+    settings = KvmSettings(
+        folder=instance.state_dir / "kvm",
+        prefix=instance.prefix,
+        bridge=config.network.bridge_name,
+    )
+    return KvmDriver(settings, clock)
+
+
+DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType({"lxc": _lxc, "kvm": _kvm})
 
 
 def driver_table(
