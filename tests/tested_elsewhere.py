@@ -15,7 +15,11 @@ TESTED_BY: Final = {
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
     "attacks/test_kernel_limits.py": ("vm/lock_watch.py",),
-    "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
+    "contract/test_guest_driver.py": (
+        "vm/drivers/kvm.py",
+        "vm/drivers/lxc.py",
+        "vm/drivers/machine_processes.py",
+    ),
     "contract/test_desktop_host.py": (
         "peer/node_links.py",
         "peer/remote_host.py",

@@ -190,20 +190,29 @@ async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.listening(spec)
     assert (
-        await kit.driver.run_session(spec, "start", limit_s=kit.limit_s) == SessionExit.ALREADY_RUNNING
+        await kit.driver.run_session(spec, "start", limit_s=kit.limit_s)
+        == SessionExit.ALREADY_RUNNING
     )
-    assert await kit.driver.run_session(spec, "resume", limit_s=kit.limit_s) == SessionExit.OPTIONS_HOLD
+    assert (
+        await kit.driver.run_session(spec, "resume", limit_s=kit.limit_s)
+        == SessionExit.OPTIONS_HOLD
+    )
 
 
 async def test_the_session_script_says_what_is_wrong(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.driver.launch(spec)
     assert (
-        await kit.driver.run_session(spec, "start", limit_s=kit.limit_s) == SessionExit.BAD_PARAMETERS
+        await kit.driver.run_session(spec, "start", limit_s=kit.limit_s)
+        == SessionExit.BAD_PARAMETERS
     )
     kit.folders.write_params(spec.vm_id, session_params.encode(PARAMS))
-    assert await kit.driver.run_session(spec, "resume", limit_s=kit.limit_s) == SessionExit.NOT_RUNNING
-    assert await kit.driver.run_session(spec, "dance", limit_s=kit.limit_s) == SessionExit.UNKNOWN_VERB
+    assert (
+        await kit.driver.run_session(spec, "resume", limit_s=kit.limit_s) == SessionExit.NOT_RUNNING
+    )
+    assert (
+        await kit.driver.run_session(spec, "dance", limit_s=kit.limit_s) == SessionExit.UNKNOWN_VERB
+    )
 
 
 @pytest.mark.parametrize("pid", [1, 4_000_000])

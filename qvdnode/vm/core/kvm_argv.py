@@ -213,5 +213,3 @@ def share_argv(spec: GuestSpec, place: str, namespace: int, listening: int) -> l
         "nsenter", f"--user=/proc/self/fd/{namespace}", "-S", "0", "-G", "0", "--",
         VIRTIOFSD, f"--fd={listening}", f"--rlimit-nofile={OPEN_FILES}", "-o", options,
     ]  # fmt: skip
-
-

@@ -231,9 +231,7 @@ class KvmDriver:
         """Ask for it again and again: a process in a machine cannot be waited for."""
         while await self.find(spec) is not None:
             with contextlib.suppress(FarmError):  # frozen, or too busy to answer now
-                code = await self._agent(spec.name).answer(
-                    "alive", str(pid), limit_s=ASK_LIMIT_S
-                )
+                code = await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S)
                 if code != 0:
                     return
             await self._clock.sleep(ALIVE_PAUSE_S)
@@ -350,4 +348,3 @@ class KvmDriver:
 
     def _share(self, name: str) -> str:
         return f"{self._settings.group}/share-{name}"
-

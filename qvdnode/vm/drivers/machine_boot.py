@@ -55,8 +55,9 @@ def prepare(root: Path, folder: Path) -> BootFiles:
         with _Root(root) as guest:
             release = guest.newest_kernel()
             kernel = guest.read(f"boot/vmlinuz-{release}")
-            lists = guest.read(f"lib/modules/{release}/modules.dep"), guest.read(
-                f"lib/modules/{release}/modules.builtin"
+            lists = (
+                guest.read(f"lib/modules/{release}/modules.dep"),
+                guest.read(f"lib/modules/{release}/modules.builtin"),
             )
             digest = _digest(kernel, *lists, *_own_files().values(), _busybox())
             made = BootFiles(folder / f"{digest}.kernel", folder / f"{digest}.initramfs", digest)
