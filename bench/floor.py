@@ -32,7 +32,8 @@ from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.net.core import frame_rules, names, packet_rules
 from qvdnode.net.core.frame_rules import AllowedSource
 from qvdnode.vm.core import lxc_config
-from qvdnode.vm.drivers.lxc import SEARCH_PATH, SESSION_SCRIPT
+from qvdnode.vm.drivers.group_guests import SESSION_SCRIPT
+from qvdnode.vm.drivers.lxc import SEARCH_PATH
 from qvdnode.vm.run_folder import INODES, SIZE_KIB
 from qvdnode.wire import session_params
 from qvdnode.wire.session_exit import SessionExit

@@ -16,7 +16,7 @@ import pytest
 
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.core.kvm_argv import Accelerator
-from qvdnode.vm.drivers.kvm import KvmDriver, KvmSettings
+from qvdnode.vm.drivers.kvm import KvmDriver, KvmPlace
 from tests.fixtures_guest import PLACES, RealGuests, guests_at
 from tests.fixtures_image import build_if_missing
 from tests.places import place_of_ones_own
@@ -54,7 +54,7 @@ def _make(plain: Path, root: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     _run("cp", "--archive", "--link", str(plain), str(staging))
     with tempfile.TemporaryDirectory(dir=root.parent, prefix="kernel-") as folder:
-        os.chmod(folder, 0o755)
+        Path(folder).chmod(0o755)
         depends = subprocess.run(
             ["apt-cache", "depends", KERNEL], check=True, capture_output=True, text=True
         )
@@ -113,15 +113,12 @@ def machine_root() -> Path:
     return make_if_missing()
 
 
-def kvm_driver(folder: Path, prefix: str, bridge: str) -> KvmDriver:
-    """Without KVM, which not every host that runs tests has."""
-    settings = KvmSettings(folder / "kvm", prefix, bridge, Accelerator.TCG)
-    return KvmDriver(settings, SystemClock())
-
-
 @pytest.fixture
 async def real_machines(machine_root: Path, guest_folder: Path) -> AsyncIterator[RealGuests]:
     """Guests of QEMU on a bridge of their own that leads nowhere."""
     with place_of_ones_own(PLACES) as place:
-        async with guests_at(place, machine_root, guest_folder, kvm_driver) as guests:
+        async with guests_at(place, machine_root, guest_folder) as guests:
+            # Without KVM, which not every host that runs tests has.
+            files = KvmPlace(guest_folder / "kvm", guests.prefix, guests.bridge, Accelerator.TCG)
+            guests.driver = KvmDriver(files, SystemClock())
             yield guests

@@ -11,7 +11,8 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.model.errors import Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.driver_table import DriverTable
-from qvdnode.vm.drivers.kvm import KvmDriver, KvmSettings
+from qvdnode.vm.drivers.docker import DockerDriver, DockerPlace
+from qvdnode.vm.drivers.kvm import KvmDriver, KvmPlace
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.instance import Instance
@@ -30,16 +31,30 @@ def _lxc(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
     return LxcDriver(settings, clock)
 
 
+def _docker(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
+    place = DockerPlace(
+        folder=instance.state_dir / "docker",
+        prefix=instance.prefix,
+        bridge=config.network.bridge_name,
+        socket=config.drivers.docker.socket,
+        runtime=config.drivers.docker.runtime,
+    )
+    return DockerDriver(place, clock)
+
+
 def _kvm(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
-    settings = KvmSettings(
+    place = KvmPlace(
         folder=instance.state_dir / "kvm",
         prefix=instance.prefix,
         bridge=config.network.bridge_name,
+        accelerator=config.drivers.kvm.fixed_accelerator,
     )
-    return KvmDriver(settings, clock)
+    return KvmDriver(place, clock)
 
 
-DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType({"lxc": _lxc, "kvm": _kvm})
+DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType(
+    {"lxc": _lxc, "docker": _docker, "kvm": _kvm}
+)
 
 
 def driver_table(

@@ -1,7 +1,6 @@
 """A desktop in a machine of its own, from the client's window to the end, over a killed node."""
 
 import hashlib
-import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,8 +8,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from qvdnode.host.boot import boot_id
-from qvdnode.vm.drivers.accelerator import KEPT
 from tests.e2e.conftest import Screen
 from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
 from tests.harness.node import NodeProcess, new_node
@@ -27,10 +24,7 @@ SLOW = {"boot_limit_s": PATIENCE_S, "session_limit_s": 90.0, "attach_limit_s": 9
 @pytest_asyncio.fixture(loop_scope="session")
 async def node() -> AsyncIterator[NodeProcess]:
     """A node whose machines run without KVM, which not every host that runs tests has."""
-    made = new_node(state_root(), vm=SLOW)
-    kept = made.state_dir / "kvm" / KEPT
-    kept.parent.mkdir(mode=0o711)
-    kept.write_text(json.dumps({"boot": boot_id(), "accelerator": "tcg"}))
+    made = new_node(state_root(), vm=SLOW, **{"drivers.kvm": {"accelerator": "tcg"}})
     try:
         await made.start()
         yield made
@@ -59,8 +53,8 @@ async def test_a_desktop_in_a_machine_is_shown_survives_the_node_and_ends(
         desk = await make_desk(node, rest, f"machine{tag}", flavour)
         picture = await shown(desk, screen, tmp_path / "first")
         assert picture.startswith(b"\x89PNG")
-        if (kept := os.environ.get("QVDTEST_PICTURES")) is not None:
-            (Path(kept) / "kvm.png").write_bytes(picture)
+        if (pictures := os.environ.get("QVDTEST_PICTURES")) is not None:
+            (Path(pictures) / "kvm.png").write_bytes(picture)
         first = await until_vm(rest, desk.vm_id, state="running", display="suspended")
         assert first["driver"] == "kvm"
         (kvm,) = [one for one in (await rest.get("/node"))["drivers"] if one["name"] == "kvm"]

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from qvdnode.model.farm import DEFAULT_DRIVER
+
 LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
 ID_SLOTS = 1024
-DEFAULT_DRIVER = "lxc"
 STATE_DIR = Path("/var/lib/qvdnode-demo")
 """The default state folder of demos; `make purge` removes it."""
 

@@ -18,12 +18,10 @@ from qvdnode.model.errors import Forbidden
 
 app = typer.Typer(help="Root file systems of desktops, to be imported.", no_args_is_help=True)
 
-KERNEL: Final = "linux-image-cloud-amd64"
-"""Debian's smallest: for machines, with few drivers."""
 BUILD_EXAMPLES: Final = examples(
     "qvdnode image build xfce /var/lib/xfce",
     "qvdnode image build mate /var/lib/oficina --add office --locale es_ES.UTF-8",
-    "qvdnode image build xfce /var/lib/xfce --kernel",
+    "qvdnode image build xfce /var/lib/xfce --add kernel",
     "qvdnode image build ./ours.toml /var/lib/ours --suite trixie --json",
 )
 
@@ -47,9 +45,6 @@ def build(
         list[str] | None,
         typer.Option(help="Languages instead of the recipe's; the first is the default."),
     ] = None,
-    kernel: Annotated[
-        bool, typer.Option("--kernel", help="With a kernel, which the driver kvm needs.")
-    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Build a desktop's root file system from the host's own package sources, as root.
@@ -57,8 +52,7 @@ def build(
     Takes some minutes; docs/desktops.md has the time and size of each. `qvd image import` brings it
     into a farm.
     """
-    more = (*(add or ()), *((KERNEL,) if kernel else ()))
-    choice = Choice(suite, more, tuple(locale or ()))
+    choice = Choice(suite, tuple(add or ()), tuple(locale or ()))
     what, where = recipes.asked_for(recipe, choice), folder.absolute()
     if os.geteuid() != 0:
         raise Forbidden("The files of an image have owners of its own: build it as root.")

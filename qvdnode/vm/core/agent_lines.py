@@ -1,7 +1,7 @@
-"""Lines between the node and the agent in a machine: questions, and answers that may be lies. Pure.
+"""Lines between the node and the agent in a machine: questions, and answers, maybe lies. Pure.
 
-NUMBER VERB [ARGUMENT...] is asked, NUMBER CODE is answered, in any order. A guest can write whatever
-it likes to its end: what is no answer is passed over, up to a limit, after which it is deaf.
+NUMBER VERB [ARGUMENT...] is asked, NUMBER CODE is answered, in any order. A guest can write what it
+likes to its end: what is no answer is passed over, up to a limit, after which it is hung up on.
 """
 
 import re

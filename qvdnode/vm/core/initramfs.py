@@ -46,11 +46,11 @@ def load_order(dependencies: str, built_in: str) -> list[str]:
     inside = {module_name(path) for path in built_in.split()}
     order: list[str] = []
     for name in WANTED:
-        path = paths.get(name)
-        if path is None:
-            if name in inside:
-                continue
+        if name not in paths and name in inside:
+            continue
+        if name not in paths:
             raise NoModule(f"the kernel has no module {name}")
+        path = paths[name]
         # The list names what a module needs from near to far.
         for one in (*reversed(needs[path]), path):
             if one not in order:

@@ -1,7 +1,7 @@
 """QEMU's machine protocol (QMP) as values: commands to bytes, bytes to messages. Pure.
 
-QEMU is a program of ours, but one that a guest may have taken over: a message is bounded in size and
-in depth, and what is none ends the connection. Events and answers arrive in any order.
+QEMU is a program of ours, but one that a guest may have taken over: a message is bounded in size
+and in depth, and what is none ends the connection. Events and answers arrive in any order.
 """
 
 import json

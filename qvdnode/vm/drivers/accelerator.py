@@ -62,9 +62,9 @@ class AcceleratorProbe:
         async with self._looking:
             if self._fixed is not None:
                 return self._fixed
-            if self._found is None:
-                self._found = self._kept() or await run_shielded(self._look(boot))
-            return self._found
+            found = self._found or self._kept() or await run_shielded(self._look(boot))
+            self._found = found
+            return found
 
     async def _look(self, boot: BootFiles) -> Accelerator:
         boots = KVM.exists() and await self._boots(boot)

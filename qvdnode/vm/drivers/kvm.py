@@ -56,7 +56,7 @@ TASKS: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
-class KvmSettings:
+class KvmPlace:
     """Where the driver keeps its files and how its guests are called."""
 
     folder: Path
@@ -76,9 +76,7 @@ class KvmSettings:
 class KvmDriver:
     """Satisfies vm.guest_driver.GuestDriver."""
 
-    def __init__(
-        self, settings: KvmSettings, clock: Clock, *, cgroups: Cgroups | None = None
-    ) -> None:
+    def __init__(self, settings: KvmPlace, clock: Clock, *, cgroups: Cgroups | None = None) -> None:
         self._settings = settings
         self._clock = clock
         self._cgroups = cgroups or probe()
@@ -149,16 +147,8 @@ class KvmDriver:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             resource.prlimit(guest.pid, resource.RLIMIT_FSIZE, (LOG_MAX, LOG_MAX))
         await qmp.carry_out(place.qmp, ["cont"], limit_s=QMP_LIMIT_S)
-        answering = asyncio.ensure_future(self._agent(spec.name).answer("ping", limit_s=limit_s))
-        ending = asyncio.ensure_future(self.wait_exit(guest))
-        try:
-            await asyncio.wait({answering, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                raise GuestFailed("QEMU ended.", step="launch")
-            answering.result()
-        finally:
-            answering.cancel()
-            ending.cancel()
+        # QEMU has the other end of the agent's port, so this fails at once when it ends.
+        await self._agent(spec.name).answer("ping", limit_s=limit_s)
         return guest
 
     async def _start_share(self, spec: GuestSpec, place: Place, listens: int) -> None:
@@ -245,7 +235,7 @@ class KvmDriver:
         if await self.find(spec) is None:
             return
         try:
-            self._agent(spec.name).ask("off")
+            self._agent(spec.name).ask("off").cancel()  # nobody waits for the answer
         except HostFailed as error:
             log.info("machine_takes_no_order", extra={"guest": spec.name, "because": str(error)})
 

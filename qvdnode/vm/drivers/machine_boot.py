@@ -1,4 +1,4 @@
-"""Takes a kernel out of a guest's root, and makes the initramfs that goes with it; kept for the next.
+"""Takes a kernel out of a guest's root, and makes the initramfs that goes with it; both are kept.
 
 The root's files are others': no link in it leads out of it, nothing but plain files of a bounded
 size is read. All of this blocks.
@@ -32,8 +32,9 @@ _UNPACK: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
     {".xz": lzma.decompress, ".gz": gzip.decompress}
 )
 NO_KERNEL: Final = (
-    "The image has no kernel, which a machine of its own needs: build it with --kernel, or install"
-    " linux-image-cloud-amd64 in it and import it again. Or choose a flavour with another driver."
+    "The image has no kernel, which a machine of its own needs: build it with --add kernel, or"
+    " install linux-image-cloud-amd64 in it and import it again. Or choose a flavour with another"
+    " driver."
 )
 
 
@@ -91,7 +92,8 @@ class _Root:
         except FileNotFoundError as error:
             raise GuestFailed(NO_KERNEL, step="launch") from error
         try:
-            found = [match[1] for name in os.listdir(boot) if (match := _RELEASE.match(name))]
+            with os.scandir(boot) as entries:
+                found = [match[1] for entry in entries if (match := _RELEASE.match(entry.name))]
         finally:
             os.close(boot)
         whole = [name for name in found if self._has(f"lib/modules/{name}/modules.dep")]
@@ -102,7 +104,7 @@ class _Root:
     def read(self, path: str) -> bytes:
         """A plain file; raises OSError, ValueError for one that is none or is too big."""
         handle = linux_calls.open_in_root(self._handle, path, _LOOK)
-        with open(handle, "rb") as file:
+        with os.fdopen(handle, "rb") as file:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode) or facts.st_size > FILE_MAX:
                 raise ValueError(f"/{path} is no file, or too big")
@@ -121,12 +123,10 @@ def _archive(guest: _Root, release: str, dependencies: bytes, built_in: bytes) -
     modules: dict[str, bytes] = {}
     for path in order:
         content = guest.read(f"lib/modules/{release}/{path}")
-        stem, dot, suffix = path.rpartition(".")
-        if f"{dot}{suffix}" in _UNPACK:
-            content, path = _UNPACK[f"{dot}{suffix}"](content), stem  # noqa: PLW2901
-        if not path.endswith(".ko"):
-            raise ValueError(f"its modules are packed as {suffix}, which is not known")
-        modules[path] = content
+        name, dot, packing = path.rpartition(".ko")
+        if packing and packing not in _UNPACK:
+            raise ValueError(f"its modules are packed as {packing}, which is not known")
+        modules[f"{name}{dot}"] = _UNPACK[packing](content) if packing else content
     own = _own_files()
     programs = {"bin/busybox": _busybox(), "init": own["init"]}
     packed = initramfs.archive(programs, modules, {"agent": own["agent"]})

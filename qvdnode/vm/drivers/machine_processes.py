@@ -1,4 +1,4 @@
-"""Starts QEMU and virtiofsd so that they outlive the node: no children of it, in their own groups."""
+"""Starts QEMU and virtiofsd so that they outlive the node: no children of it, in other groups."""
 
 import asyncio
 import contextlib

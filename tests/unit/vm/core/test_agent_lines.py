@@ -39,19 +39,20 @@ def test_what_is_no_answer_is_passed_over() -> None:
 
 def test_a_guest_that_writes_without_end_is_given_up() -> None:
     reader = AnswerReader()
+    assert reader.feed(b"x" * NONSENSE_MAX) == []
     with pytest.raises(Flood):
-        for _ in range(NONSENSE_MAX):
-            reader.feed(b"x" * 1000)
+        reader.feed(b"x" * 1000)
 
 
 def test_answers_to_nothing_are_a_flood_too() -> None:
     reader = AnswerReader()
+    for _ in range(NONSENSE_MAX // len("0a 000\n")):
+        reader.unasked(Answer("0a", 0))
     with pytest.raises(Flood):
-        for _ in range(NONSENSE_MAX):
-            reader.unasked(Answer("0a", 0))
+        reader.unasked(Answer("0a", 0))
 
 
-@given(st.lists(st.binary(max_size=200), max_size=50))
+@given(st.lists(st.binary(max_size=200), max_size=50))  # less than a flood
 def test_any_bytes_give_answers_or_a_flood(pieces: list[bytes]) -> None:
     reader = AnswerReader()
     for piece in pieces:

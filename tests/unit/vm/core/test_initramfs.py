@@ -14,16 +14,17 @@ from qvdnode.vm.core.initramfs import (
 )
 
 # Of Debian's cloud kernel 6.1, cut short.
-DEPENDENCIES = """\
+VIRTIO = "kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko"
+DEPENDENCIES = f"""\
 kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko
 kernel/drivers/virtio/virtio_ring.ko:
-kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio_pci_legacy_dev.ko kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
+kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio_pci_legacy_dev.ko {VIRTIO}
 kernel/drivers/virtio/virtio_pci_legacy_dev.ko:
 kernel/fs/fuse/fuse.ko:
-kernel/fs/fuse/virtiofs.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko kernel/fs/fuse/fuse.ko
-kernel/drivers/char/virtio_console.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
-kernel/drivers/char/hw_random/virtio-rng.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
-kernel/drivers/net/virtio_net.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
+kernel/fs/fuse/virtiofs.ko: {VIRTIO} kernel/fs/fuse/fuse.ko
+kernel/drivers/char/virtio_console.ko: {VIRTIO}
+kernel/drivers/char/hw_random/virtio-rng.ko: {VIRTIO}
+kernel/drivers/net/virtio_net.ko: {VIRTIO}
 kernel/drivers/net/other.ko:
 """
 

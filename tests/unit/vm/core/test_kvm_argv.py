@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.model.guest import GuestRoot
+from qvdnode.model.guest import GuestRoot, GuestSpec
 from qvdnode.vm.core import kvm_argv
 from qvdnode.vm.core.kvm_argv import Accelerator, Handles, Machine
 from tests.unit.vm.core.test_lxc_config import SPEC
@@ -62,11 +62,11 @@ def test_the_limit_of_its_group_leaves_room_for_qemu() -> None:
         replace(SPEC, run_folder=Path("/r,n")),
     ],
 )
-def test_what_would_be_read_as_syntax_is_refused(spec: object) -> None:
+def test_what_would_be_read_as_syntax_is_refused(spec: GuestSpec) -> None:
     with pytest.raises(ValueError, match="command line"):
-        kvm_argv.qemu_argv(spec, TCG, HANDLES)  # type: ignore[arg-type]
+        kvm_argv.qemu_argv(spec, TCG, HANDLES)
     with pytest.raises(ValueError, match="command line"):
-        kvm_argv.share_argv(spec, "/x", 8, 9)  # type: ignore[arg-type]
+        kvm_argv.share_argv(spec, "/x", 8, 9)
 
 
 def test_a_kernel_is_tried_without_any_device() -> None:

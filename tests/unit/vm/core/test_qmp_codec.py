@@ -17,11 +17,20 @@ from qvdnode.vm.core.qmp_codec import (
 )
 
 # As QEMU 7.2 writes them.
-GREETING = b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "Debian"}, "capabilities": ["oob"]}}\r\n'
+GREETING = (
+    b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "Debian"}, '
+    b'"capabilities": ["oob"]}}\r\n'
+)
 STATUS = b'{"return": {"status": "prelaunch", "singlestep": false, "running": false}, "id": 1}\r\n'
-ERROR = b'{"id": 2, "error": {"class": "CommandNotFound", "desc": "The command x has not been found"}}\r\n'
+ERROR = (
+    b'{"id": 2, "error": {"class": "CommandNotFound", '
+    b'"desc": "The command x has not been found"}}\r\n'
+)
 RESUMED = b'{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESUME"}\r\n'
-PANIC = b'{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "GUEST_PANICKED", "data": {"action": "pause"}}\r\n'
+PANIC = (
+    b'{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "GUEST_PANICKED", '
+    b'"data": {"action": "pause"}}\r\n'
+)
 
 
 def test_a_command_is_one_line_of_json() -> None:
@@ -66,9 +75,10 @@ def test_what_is_no_message_is_refused(line: bytes) -> None:
 
 def test_a_message_without_end_is_refused() -> None:
     reader = MessageReader()
+    for _ in range(MESSAGE_MAX // 1000):
+        reader.feed(b" " * 1000)
     with pytest.raises(BadMessage, match="no end"):
-        for _ in range(MESSAGE_MAX):
-            reader.feed(b" " * 1000)
+        reader.feed(b" " * 1000)
 
 
 @given(st.integers(1, 50))
