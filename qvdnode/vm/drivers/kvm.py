@@ -241,6 +241,8 @@ class KvmDriver:
 
     async def kill(self, spec: GuestSpec) -> None:
         """End QEMU and virtiofsd, remove groups, files and link; raises HostFailed."""
+        if await self.find(spec) is None and (because := await self._complaint(spec.name)):
+            log.info("machine_had_ended", extra={"guest": spec.name, "console": because})
         await self._end(spec.name)
         # It went with QEMU, unless that is a moment late.
         await run_shielded(links.remove_link(spec.port.link))
