@@ -62,9 +62,9 @@ class AcceleratorProbe:
         async with self._looking:
             if self._fixed is not None:
                 return self._fixed
-            found = self._found or self._kept() or await run_shielded(self._look(boot))
-            self._found = found
-            return found
+            known = self._found or self._kept()
+            self._found = known if known is not None else await run_shielded(self._look(boot))
+            return self._found
 
     async def _look(self, boot: BootFiles) -> Accelerator:
         boots = KVM.exists() and await self._boots(boot)
