@@ -76,15 +76,15 @@ class KvmPlace:
 class KvmDriver:
     """Satisfies vm.guest_driver.GuestDriver."""
 
-    def __init__(self, settings: KvmPlace, clock: Clock, *, cgroups: Cgroups | None = None) -> None:
-        self._settings = settings
-        self._clock = clock
+    def __init__(self, place: KvmPlace, clock: Clock, *, cgroups: Cgroups | None = None) -> None:
+        self.place = place
+        self.clock = clock
         self._cgroups = cgroups or probe()
         self._namespaces = Namespaces(guest_namespace)
         self._agents: dict[str, MachineAgent] = {}
         self._killed: dict[str, tuple[int, int]] = {}
         """By guest: programs killed for want of memory, and how far its console was read."""
-        self._accelerator = AcceleratorProbe(settings.folder, settings.accelerator)
+        self._accelerator = AcceleratorProbe(place.folder, place.accelerator)
 
     async def check(self) -> DriverCheck:
         """Look for QEMU and what it needs; whether KVM works is known after the first start."""
@@ -102,9 +102,9 @@ class KvmDriver:
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Boot the machine; returns once its agent answers. Raises GuestFailed, leaving nothing."""
-        self._settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.place.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         boot = await run_shielded(
-            asyncio.to_thread(machine_boot.prepare, spec.root.root, self._settings.folder / "boot")
+            asyncio.to_thread(machine_boot.prepare, spec.root.root, self.place.folder / "boot")
         )
         accelerator = await self._accelerator.get(boot)
         is_up = False
@@ -174,7 +174,7 @@ class KvmDriver:
             kvm_group=KVM.stat().st_gid if accelerator is Accelerator.KVM else None,
         )
         port = spec.port
-        tap = await links.create_tap(port.link, self._settings.bridge, port.mac)
+        tap = await links.create_tap(port.link, self.place.bridge, port.mac)
         try:
             with listening(place.agent) as agent, listening(place.qmp) as ordered:
                 handles = Handles(tap, share, agent.fileno(), ordered.fileno())
@@ -224,7 +224,7 @@ class KvmDriver:
                 code = await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S)
                 if code != 0:
                     return
-            await self._clock.sleep(ALIVE_PAUSE_S)
+            await self.clock.sleep(ALIVE_PAUSE_S)
 
     async def wait_exit(self, process: GuestProcess) -> None:
         """Wait on a pidfd."""
@@ -290,42 +290,47 @@ class KvmDriver:
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End all other machines of this instance."""
         names = {
-            name.removeprefix("share-") for name in self._cgroups.children(self._settings.group)
-        } | {path.stem for path in self._settings.folder.glob(f"{self._settings.prefix}*.console")}
-        leftovers = sorted(
-            name for name in names - set(keep) if name.startswith(self._settings.prefix)
-        )
+            name.removeprefix("share-") for name in self._cgroups.children(self.place.group)
+        } | {path.stem for path in self.place.folder.glob(f"{self.place.prefix}*.console")}
+        leftovers = sorted(name for name in names - set(keep) if name.startswith(self.place.prefix))
         for name in leftovers:
             log.warning("leftover_guest_ended", extra={"guest": name})
             await self._end(name)
         if not keep:
-            self._cgroups.remove(self._settings.group)
+            self._cgroups.remove(self.place.group)
         return leftovers
 
     async def _end(self, name: str) -> None:
-        agent = self._agents.pop(name, None)
-        if agent is not None:
-            agent.close()
-        self._killed.pop(name, None)
+        self.forget(name)
         groups = (self._group(name), self._share(name))
         try:
             async with TimeLimit(KILL_LIMIT_S):
                 while any(self._cgroups.processes(group) for group in groups):
                     for group in groups:
                         self._cgroups.kill(group)
-                    await self._clock.sleep(KILL_PAUSE_S)
+                    await self.clock.sleep(KILL_PAUSE_S)
         except TimeoutError as error:
             raise HostFailed(f"processes of {name} cannot be killed") from error
         for group in groups:
             self._cgroups.remove(group)
         await asyncio.to_thread(self._place(name).remove)
 
+    def forget(self, name: str) -> None:
+        """Hang up on a machine; the next question dials again."""
+        agent = self._agents.pop(name, None)
+        if agent is not None:
+            agent.close()
+        self._killed.pop(name, None)
+
     async def _complaint(self, name: str) -> str:
-        for path in (self._place(name).console, self._place(name).share_log):
-            said = machine_console.verdict(await machine_processes.tail(path, LOG_READ))
-            if said:
-                return said
-        return ""
+        """What the machine said before it ended, as a clause; empty when it said nothing."""
+        place = self._place(name)
+        said = [
+            machine_console.verdict(await machine_processes.tail(path, LOG_READ))
+            for path in (place.console, place.share_log)
+        ]
+        # QEMU says no more than that virtiofsd is gone.
+        return said[1] if not said[0] or "vhost" in said[0] else said[0]
 
     def _agent(self, name: str) -> MachineAgent:
         if name not in self._agents:
@@ -333,10 +338,10 @@ class KvmDriver:
         return self._agents[name]
 
     def _place(self, name: str) -> Place:
-        return Place(self._settings.folder, name)
+        return Place(self.place.folder, name)
 
     def _group(self, name: str) -> str:
-        return f"{self._settings.group}/{name}"
+        return f"{self.place.group}/{name}"
 
     def _share(self, name: str) -> str:
-        return f"{self._settings.group}/share-{name}"
+        return f"{self.place.group}/share-{name}"
