@@ -1,0 +1,63 @@
+"""A machine that runs out of memory, stops, freezes and panics: all is seen, nothing blocks."""
+
+import os
+import signal
+from typing import Final
+
+import pytest
+
+from qvdnode.host.cgroups import probe
+from qvdnode.model.errors import GuestFailed, TimedOut
+from qvdnode.vm.drivers.kvm import KvmDriver
+from tests.fixtures_guest import RealGuests
+from tests.waiting import until
+
+pytestmark = [pytest.mark.kvm, pytest.mark.timeout(300)]
+
+LIMIT_S: Final = 100.0
+SCRIPT: Final = """#!/bin/sh
+case $1 in
+    eat) perl -e 'my @all; push @all, "x" x 1000000 while 1' ;;
+    panic) echo c > /proc/sysrq-trigger ;;
+esac
+exit 3
+"""
+
+
+async def test_faults_of_a_machine_are_seen_and_do_not_block(
+    real_machines: RealGuests, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = real_machines.driver
+    assert isinstance(driver, KvmDriver)
+    spec = await real_machines.spec(1)
+    script = spec.root.root / "usr/lib/qvd/session"
+    script.unlink()
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+    process = await driver.launch(spec)
+
+    assert driver.limit_events(spec).killed == 0
+    assert await driver.run_session(spec, "eat", limit_s=LIMIT_S) == 3
+    await until(lambda: driver.limit_events(spec).killed == 1, limit_s=LIMIT_S, what="the kill")
+
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(TimedOut):
+        await driver.run_session(spec, "nothing", limit_s=1)
+    assert await driver.find(spec) == process
+    os.kill(process.pid, signal.SIGCONT)
+    assert await driver.run_session(spec, "nothing", limit_s=LIMIT_S) == 3
+
+    group = driver.control_group(spec)
+    assert group is not None
+    probe().freeze(group)
+    await until(lambda: probe().has_frozen(group), limit_s=LIMIT_S, what="the machine to freeze")
+    probe().thaw(group)
+    assert await driver.run_session(spec, "nothing", limit_s=LIMIT_S) == 3
+
+    with pytest.raises(GuestFailed, match="hung up"):
+        await driver.run_session(spec, "panic", limit_s=LIMIT_S)
+    await driver.wait_exit(process)
+    with caplog.at_level("INFO"):
+        await driver.kill(spec)
+    (told,) = [one for one in caplog.records if one.message == "machine_had_ended"]
+    assert "sysrq triggered crash" in told.__dict__["console"]
