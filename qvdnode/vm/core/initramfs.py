@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-WANTED: Final = ("virtio_pci", "virtiofs", "virtio_console", "virtio_net", "virtio_rng")
+WANTED: Final = ("virtio_pci", "virtiofs", "virtio_console", "virtio_net")
 """Modules, by their names in a modules.dep; a kernel may have some of them built in."""
+WELCOME: Final = ("virtio_rng", "virtio_balloon")
+"""Those without which a machine runs, but has less randomness or keeps memory that it has freed."""
 FOLDERS: Final = ("bin", "modules", "proc", "dev", "new")
 _FOLDER_MODE, _FILE_MODE, _PROGRAM_MODE = 0o040755, 0o100644, 0o100755
 _MAGIC: Final = "070701"
@@ -45,11 +47,11 @@ def load_order(dependencies: str, built_in: str) -> list[str]:
     paths = {module_name(path): path for path in needs}
     inside = {module_name(path) for path in built_in.split()}
     order: list[str] = []
-    for name in WANTED:
-        if name not in paths and name in inside:
-            continue
-        if name not in paths:
+    for name in (*WANTED, *WELCOME):
+        if name not in paths and name not in inside and name in WANTED:
             raise NoModule(f"the kernel has no module {name}")
+        if name not in paths:
+            continue
         path = paths[name]
         # The list names what a module needs from near to far.
         for one in (*reversed(needs[path]), path):

@@ -162,6 +162,8 @@ def _devices(spec: GuestSpec, handles: Handles) -> Iterator[str]:
     yield from ("-chardev", f"socket,id=agent,fd={handles.agent},server=on,wait=off")
     yield from ("-device", f"virtserialport,chardev=agent,name={PORT}")
     yield from ("-device", "virtio-rng-pci")
+    # What the machine frees goes back to the host, within seconds.
+    yield from ("-device", "virtio-balloon-pci,free-page-reporting=on")
     # Its stdout is the log of the console.
     yield from ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
     yield from ("-chardev", f"socket,id=qmp,fd={handles.qmp},server=on,wait=off")

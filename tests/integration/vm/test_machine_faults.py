@@ -8,6 +8,7 @@ import pytest
 
 from qvdnode.host.cgroups import probe
 from qvdnode.model.errors import GuestFailed, TimedOut
+from qvdnode.model.guest import GuestSpec
 from qvdnode.vm.drivers.kvm import KvmDriver
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
@@ -15,13 +16,22 @@ from tests.waiting import until
 pytestmark = [pytest.mark.kvm, pytest.mark.timeout(300)]
 
 LIMIT_S: Final = 100.0
+SMALL: Final = 280 * 1024 * 1024
 SCRIPT: Final = """#!/bin/sh
 case $1 in
+    grow) perl -e 'my $all = "x" x 200000000' ;;
     eat) perl -e 'my @all; push @all, "x" x 1000000 while 1' ;;
     panic) echo c > /proc/sysrq-trigger ;;
 esac
 exit 3
 """
+
+
+def memory_of(driver: KvmDriver, spec: GuestSpec) -> int:
+    """What the host has given to the machine and not got back."""
+    group = driver.control_group(spec)
+    assert group is not None
+    return probe().memory(group).used_bytes
 
 
 async def test_faults_of_a_machine_are_seen_and_do_not_block(
@@ -37,6 +47,8 @@ async def test_faults_of_a_machine_are_seen_and_do_not_block(
     process = await driver.launch(spec)
 
     assert driver.limit_events(spec).killed == 0
+    assert await driver.run_session(spec, "grow", limit_s=LIMIT_S) == 3
+    await until(lambda: memory_of(driver, spec) < SMALL, limit_s=LIMIT_S, what="freed memory")
     assert await driver.run_session(spec, "eat", limit_s=LIMIT_S) == 3
     await until(lambda: driver.limit_events(spec).killed == 1, limit_s=LIMIT_S, what="the kill")
 

@@ -46,6 +46,11 @@ def test_a_module_may_be_built_in() -> None:
     assert len(load_order(text, "kernel/drivers/net/virtio_net.ko\n")) == 9 - 1
 
 
+def test_a_machine_does_without_what_is_only_welcome() -> None:
+    text = "\n".join(line for line in DEPENDENCIES.splitlines() if "virtio-rng" not in line)
+    assert {module_name(path) for path in load_order(text, "")} >= set(WANTED)
+
+
 def test_a_kernel_without_a_needed_module_is_refused() -> None:
     with pytest.raises(NoModule, match="virtio_pci"):
         load_order("", "")
