@@ -147,6 +147,8 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
             "id_slots": ID_SLOTS,
             **(PATIENCE if plan.driver == OWN_KERNEL else {}),
         },
+        # The name without the prefix is for the node of this host, which has files of its own.
+        "drivers.docker": {"runtime": f"qvdnode-{plan.prefix}"},
     }
     return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in sections.items())
 

@@ -119,7 +119,8 @@ class DockerDriver(GroupGuests):
         if found is None:
             return DriverCheck(version, f"the engine has no runtime {name}", told)
         if found != script:
-            return DriverCheck(version, f"the engine's runtime {name} is {found}", told)
+            other = f"Set another drivers.docker.runtime if that is another node's. Else: {told}"
+            return DriverCheck(version, f"the engine's runtime {name} is {found}", other)
         if facts.keeps_containers:
             return DriverCheck(version)
         return DriverCheck(

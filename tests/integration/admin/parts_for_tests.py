@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 from qvdnode.admin.audit_trail import AuditTrail
@@ -13,9 +14,11 @@ from qvdnode.admin.parts import (
     JoinLine,
     NodeFacts,
     PeerFacts,
+    PlacementParts,
     Records,
 )
 from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.browser_sessions import BrowserLogins, CacheLimits
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
@@ -24,10 +27,12 @@ from qvdnode.cluster.core.placement import IMAGE_BITS, Load
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
+from qvdnode.db.browser_sessions import BrowserSessions, SessionLimits
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
+from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
@@ -39,15 +44,18 @@ from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
-from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
+from qvdnode.web.assets import Pages
+from qvdnode.web.settings import WebSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
 from tests.fakes.memory_report import MEMORY
+from tests.fakes.node_names import NAMES
 
 FACTS = NodeFacts(
     name="node1",
@@ -68,6 +76,8 @@ FACTS = NodeFacts(
     disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
+PAGE_FILES = Path(__file__).parent / "page_files"
+"""What the application serves as its web pages."""
 
 
 class SmallFarm:
@@ -123,6 +133,12 @@ class NotReady:
         return self.reason
 
 
+def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
+    source, past = OneNode(fleet), Placements(database)
+    choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
+    return PlacementParts(LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads)
+
+
 def make_parts(
     database: Database,
     fleet: FakeFleet,
@@ -131,29 +147,12 @@ def make_parts(
     supervisor: Supervisor,
 ) -> AdminParts:
     """Everything the routes use."""
-    clock, settings = SystemClock(), AuthSettings()
-    hasher = PasswordHasher(threads=1)
+    clock, nodes = SystemClock(), Nodes(database)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
-    users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
-    starts = LocalPlacement(
-        Scheduler(OneNode(fleet), random.Random(1), ManualClock()), lambda: HERE
-    )
+    placement = _placement(database, fleet)
     return AdminParts(
-        accounts=Accounts(
-            tenants=Tenants(database),
-            users=users,
-            authenticator=Authenticator(
-                LoginStores(users, UserTokens(database), FamiliarSources(database)),
-                hasher,
-                clock,
-                settings,
-                random.Random(1),
-            ),
-            hasher=hasher,
-            operators=Operators(api_tokens, clock, settings),
-            api_tokens=api_tokens,
-        ),
+        accounts=make_accounts(database, clock),
         catalogue=Catalogue(
             Flavours(database),
             Images(database),
@@ -164,11 +163,37 @@ def make_parts(
         vms=Vms(database),
         nodes=nodes,
         farm=SmallFarm(),
-        hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
+        hosts=Hosts(fleet, lambda: HERE, {}, placement.now, nodes),
+        placement=placement,
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,
         not_ready=not_ready,
+        pages=Pages(PAGE_FILES),
+        web=WebSettings(),
         port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,
+    )
+
+
+def make_accounts(database: Database, clock: Clock) -> Accounts:
+    """Those who log in, and how."""
+    settings, hasher = AuthSettings(), PasswordHasher(threads=1)
+    users, api_tokens = Users(database), ApiTokens(database)
+    browsers = BrowserSessions(database, SessionLimits())
+    return Accounts(
+        tenants=Tenants(database),
+        users=users,
+        authenticator=Authenticator(
+            LoginStores(users, UserTokens(database), FamiliarSources(database)),
+            hasher,
+            clock,
+            settings,
+            random.Random(1),
+        ),
+        hasher=hasher,
+        operators=Operators(api_tokens, clock, settings),
+        api_tokens=api_tokens,
+        browsers=BrowserLogins(browsers, clock, CacheLimits(1_000, 1_800), timedelta(minutes=10)),
+        browser_sessions=browsers,
     )

@@ -129,6 +129,7 @@ SERVED_BY = {
     "POST /vms/{id}/start": "vm start",
     "POST /vms/{id}/stop": "vm stop",
     "POST /vms/{id}/disconnect": "vm disconnect",
+    "GET /vms/{id}/placement": "vm explain",
     "GET /vms/{id}/log": "vm log",
     "GET /sessions": "session list",
     "GET /node": "node show",
@@ -137,11 +138,17 @@ SERVED_BY = {
     "GET /nodes/{id}": "node show",
     "POST /nodes/invite": "node invite",
     "DELETE /nodes/{id}": "node remove",
+    "POST /nodes/{id}/drain": "node drain",
+    "POST /nodes/{id}/undrain": "node undrain",
     "POST /nodes/{id}/fence": "node fence",
     "GET /audit": "audit list",
     "GET /tokens": "token list",
     "POST /tokens": "token create",
     "DELETE /tokens/{id}": "token revoke",
+    "GET /session": "web whoami",
+    "POST /session/links": "web link",
+    "GET /web-sessions": "web list",
+    "DELETE /web-sessions/{id}": "web revoke",
 }
 """Which command of `qvd` is for which endpoint."""
 OTHERWISE = {
