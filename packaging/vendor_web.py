@@ -1,7 +1,7 @@
 """Fetches the page's libraries again as the files vendor.lock say: `make vendor`.
 
-For developers; who installs or runs a node has the files already. To take another version, change it
-in the lock file and run this: it packs each release with npm, copies the named files and the
+For developers; who installs or runs a node has the files already. To take another version, change
+it in the lock file and run this: it packs each release with npm, copies the named files and the
 licence, and writes the hashes and the name of the licence back. tests/unit/web/test_vendor.py
 compares files and hashes.
 """

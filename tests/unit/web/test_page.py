@@ -59,7 +59,7 @@ def test_core_modules_are_pure() -> None:
     broken = [
         f"{path.name}: {found[0]}"
         for path in (STATIC / "core").rglob("*.js")
-        if (found := IMPURE.search(re.sub(r"//.*|/\*.*?\*/", "", path.read_text(), flags=re.S)))
+        if (found := IMPURE.search(re.sub(r"//.*|/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)))
     ]
     assert not broken, f"{broken}: take it as an argument"
 
