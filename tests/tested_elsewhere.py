@@ -46,6 +46,7 @@ TESTED_BY: Final = {
         "admin/http_protocol.py",
     ),
     "integration/admin/test_openapi.py": ("admin/app.py",),
+    "integration/admin/test_pages.py": ("admin/headers.py",),
     "integration/broker/test_endpoint.py": (
         "broker/connection.py",
         "tls/port_connections.py",
@@ -64,6 +65,7 @@ TESTED_BY: Final = {
         "cli/qvd/token.py",
         "cli/qvd/user.py",
         "cli/qvd/vm.py",
+        "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
     "integration/cluster/test_membership.py": (

@@ -10,12 +10,11 @@ import json
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from qvdnode.admin import boundary, openapi
+from qvdnode.admin import boundary, openapi, pages
 from qvdnode.admin.dispatch import BODY_MAX_BYTES, handler_of
 from qvdnode.admin.endpoint import JSON, route_path
-from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
+from qvdnode.admin.endpoints import API_PREFIX, SERVED
 from qvdnode.admin.parts import PARTS, AdminParts
-from qvdnode.admin.probes import PROBES
 from qvdnode.runtime.clock import Clock
 
 
@@ -24,11 +23,11 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
     app = web.Application(middlewares=[boundary.boundary(clock)], client_max_size=BODY_MAX_BYTES)
     app[PARTS] = parts
     app.on_response_prepare.append(boundary.stamp)
-    for prefix, endpoints in ((API_PREFIX, ENDPOINTS), ("", PROBES)):
-        for endpoint in endpoints:
-            path = route_path(prefix, endpoint.path)
-            app.router.add_route(endpoint.method, path, handler_of(endpoint))
+    for prefix, endpoint in SERVED:
+        path = route_path(prefix, endpoint.path)
+        app.router.add_route(endpoint.method, path, handler_of(endpoint))
     app.router.add_route("GET", f"{API_PREFIX}/openapi.json", _document_handler())
+    pages.add_routes(app.router)
     return app
 
 

@@ -9,24 +9,28 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from qvdnode.admin.connection import admit
 from qvdnode.admin.endpoint import JSON, AnyEndpoint, ApiCall, Permission
-from qvdnode.admin.parts import PARTS, AdminParts
+from qvdnode.admin.parts import PARTS
 from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
 from qvdnode.admin.reading import NoBody, read_body, read_query
+from qvdnode.admin.visitor import (
+    Visitor,
+    operator_visitor,
+    require_own_page,
+    set_cookies,
+    user_visitor,
+)
+from qvdnode.auth.core.login_source import account_name
 from qvdnode.db.audit import AuditEntry
-from qvdnode.model.errors import Invalid, Unauthenticated
-from qvdnode.model.principal import Operator
+from qvdnode.model.errors import Invalid
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.correlation import correlation_id
 
 BODY_MAX_BYTES: Final = 64 * 1024
 """Enough for every JSON body; streamed bodies are not held in memory."""
 BODY_LIMIT_S: Final = 30.0
-TOKEN_MAX: Final = 256
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 NOBODY: Final = "-"
-NO_TOKEN: Final = "Send an API token in the header `Authorization: Bearer TOKEN`."
 
 
 def handler_of(endpoint: AnyEndpoint) -> Handler:
@@ -34,17 +38,26 @@ def handler_of(endpoint: AnyEndpoint) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
-        operator = await _admit(parts, request, endpoint.permission)
+        visitor = await _admit(request, endpoint.permission)
         query = read_query(endpoint.query, request.query.items())
         body = await _body(request, endpoint)
         call: ApiCall[BaseModel, BaseModel] = ApiCall(
-            parts, request, operator, body, query, endpoint.status
+            parts,
+            request,
+            visitor.operator,
+            body,
+            query,
+            endpoint.status,
+            principal=visitor.principal,
+            session=visitor.session,
         )
         try:
             said = await endpoint.handler(call)
         finally:
             await parts.records.trail.write(_entries(call, endpoint.action))
-        return _answer(said, call.status)
+        answer = _answer(said, call.status)
+        set_cookies(answer, call.cookies)
+        return answer
 
     return handle
 
@@ -52,7 +65,7 @@ def handler_of(endpoint: AnyEndpoint) -> Handler:
 def _entries(call: ApiCall[Any, Any], action: str | None) -> list[AuditEntry]:
     return [
         AuditEntry(
-            actor=NOBODY if call.operator is None else call.operator.name,
+            actor=_actor(call),
             action=action or "",
             object_kind=change.kind,
             object_id=change.id,
@@ -63,31 +76,27 @@ def _entries(call: ApiCall[Any, Any], action: str | None) -> list[AuditEntry]:
     ]
 
 
-async def _admit(
-    parts: AdminParts, request: web.Request, permission: Permission
-) -> Operator | None:
+def _actor(call: ApiCall[Any, Any]) -> str:
+    if call.operator is not None:
+        return call.operator.name
+    if call.principal is not None:
+        return account_name(call.principal.login, call.principal.tenant)
+    return NOBODY
+
+
+async def _admit(request: web.Request, permission: Permission) -> Visitor:
     match permission:
         case Permission.ANYBODY:
-            return None
+            return Visitor()
         case Permission.OPERATOR_OR_LOOPBACK if request.remote in LOOPBACK:
-            return None
+            return Visitor()
         case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
-            operator = await parts.accounts.operators.operator(
-                bearer_token(request),
-                source=request.remote or "",
-                is_wanted=lambda: request.transport is not None,
-            )
-            admit(request)
-            return operator
-
-
-def bearer_token(request: web.Request) -> str:
-    """Return the token of the Authorization header; raises Unauthenticated without one."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    token = token.strip()
-    if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not token.isascii():
-        raise Unauthenticated(NO_TOKEN)
-    return token
+            return await operator_visitor(request)
+        case Permission.USER:
+            return await user_visitor(request)
+        case Permission.OWN_PAGE:
+            require_own_page(request)
+            return Visitor()
 
 
 async def _body(request: web.Request, endpoint: AnyEndpoint) -> BaseModel:

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from qvdnode.admin.fields import SMALL_NAME
 from qvdnode.admin.parts import AdminParts
+from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.errors import FarmError, NotFound
 from qvdnode.model.ids import MAX_WIRE_ID
-from qvdnode.model.principal import Operator
+from qvdnode.model.principal import Operator, Principal
 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -33,9 +34,13 @@ class Permission(Enum):
 
     ANYBODY = auto()
     OPERATOR = auto()
-    """Anybody with a valid API token."""
+    """Anybody with a valid API token, or logged in to the administration page."""
     OPERATOR_OR_LOOPBACK = auto()
     """As above, or any program on the node's own host."""
+    USER = auto()
+    """A user who is logged in to the users' page; the call has the `principal`."""
+    OWN_PAGE = auto()
+    """Anybody, but only from a page of this node: logging in and out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,29 @@ class ApiCall(Generic[B, Q]):
     status: int
     """The status of the answer; a handler may set another one that its row lists."""
     changes: list[Change] = field(default_factory=list)
+    principal: Principal | None = None
+    """The user, where the endpoint is for users."""
+    session: BrowserSession | None = None
+    """The login in a browser, if the caller has one; None for a bearer token."""
+
+    cookies: dict[str, str | None] = field(default_factory=dict)
+    """Cookies to set with the answer; None removes one."""
+
+    def administrator(self) -> Operator:
+        """Return the operator of an endpoint for operators."""
+        if self.operator is None:
+            raise AssertionError("the endpoint's permission asks for an operator")
+        return self.operator
+
+    def user(self) -> Principal:
+        """Return the user of an endpoint for users."""
+        if self.principal is None:
+            raise AssertionError("the endpoint's permission asks for a user")
+        return self.principal
+
+    def source(self) -> str:
+        """Return the address of the caller."""
+        return self.request.remote or ""
 
     def id(self) -> int:
         """Return the id in the path; raises NotFound for a number that is too large."""

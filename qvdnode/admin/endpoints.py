@@ -4,11 +4,14 @@ from itertools import chain
 from typing import Final
 
 from qvdnode.admin.endpoint import AnyEndpoint
+from qvdnode.admin.probes import PROBES
 from qvdnode.admin.routes import (
     audit,
+    browser_logins,
     flavours,
     image_import,
     images,
+    my_logins,
     node_memory,
     nodes,
     sessions,
@@ -35,6 +38,20 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         node_memory.ENDPOINTS,
         audit.ENDPOINTS,
         tokens.ENDPOINTS,
+        browser_logins.ENDPOINTS,
     )
 )
-"""All endpoints under /api/v1; probes.py has the others."""
+"""All endpoints for administrators and their programs, under /api/v1."""
+PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = browser_logins.PAGE_ENDPOINTS
+"""Endpoints under /api/v1 that only the administration page uses."""
+MY_PREFIX: Final = "/my"
+MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = my_logins.MY_ENDPOINTS
+"""Endpoints of the users' page, under /my."""
+
+SERVED: Final[tuple[tuple[str, AnyEndpoint], ...]] = (
+    *((API_PREFIX, endpoint) for endpoint in ENDPOINTS),
+    *((API_PREFIX, endpoint) for endpoint in PAGE_ENDPOINTS),
+    *((MY_PREFIX, endpoint) for endpoint in MY_ENDPOINTS),
+    *(("", probe) for probe in PROBES),
+)
+"""Every endpoint, with the prefix of its path."""

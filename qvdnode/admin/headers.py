@@ -16,11 +16,19 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    # A page of another origin can neither read nor embed an answer.
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "qvdnode",
 }
 
 
+OWN_OF_FILES: Final = ("Cache-Control", "Content-Security-Policy")
+"""Headers that a page or a file has its own values of."""
+
+
 def set_headers(response: web.StreamResponse, correlation: str) -> None:
     """Set the headers on an answer whose head has not been sent."""
+    own = {name: response.headers[name] for name in OWN_OF_FILES if name in response.headers}
     response.headers.update(HEADERS)
+    response.headers.update(own)
     response.headers[CORRELATION_HEADER] = correlation

@@ -8,8 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from qvdnode.admin.endpoint import JSON, PATH_PARAMS, AnyEndpoint, Permission, variables
-from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
-from qvdnode.admin.probes import PROBES
+from qvdnode.admin.endpoints import SERVED
 from qvdnode.admin.problem import (
     ERROR_ANSWERS,
     INTERNAL,
@@ -22,8 +21,10 @@ from qvdnode.admin.problem import (
     UnsupportedMedia,
 )
 from qvdnode.admin.reading import NoBody
+from qvdnode.admin.visitor import ADMIN_COOKIE, READING, USER_COOKIE
 from qvdnode.model.errors import (
     FarmError,
+    Forbidden,
     Invalid,
     NotFound,
     Unauthenticated,
@@ -34,16 +35,17 @@ REF: Final = "#/components/schemas/{model}"
 ALWAYS: Final[tuple[type[FarmError], ...]] = (Invalid, Unavailable)
 WITH_BODY: Final[tuple[type[FarmError], ...]] = (Malformed, BodyTooLarge, UnsupportedMedia)
 
-ROWS: Final[tuple[tuple[str, AnyEndpoint], ...]] = (
-    *((API_PREFIX, endpoint) for endpoint in ENDPOINTS),
-    *(("", probe) for probe in PROBES),
-)
-"""Every endpoint, with the prefix of its path."""
 SECURITY: Final[dict[Permission, list[dict[str, list[str]]]]] = {
     Permission.ANYBODY: [],
-    Permission.OPERATOR: [{"token": []}],
-    Permission.OPERATOR_OR_LOOPBACK: [{"token": []}, {}],
+    Permission.OPERATOR: [{"token": []}, {"admin_login": []}],
+    Permission.OPERATOR_OR_LOOPBACK: [{"token": []}, {"admin_login": []}, {}],
+    Permission.USER: [{"user_login": []}],
+    Permission.OWN_PAGE: [],
 }
+
+WITH_LOGIN: Final = frozenset(
+    {Permission.OPERATOR, Permission.OPERATOR_OR_LOOPBACK, Permission.USER}
+)
 
 Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]
@@ -54,7 +56,7 @@ def document() -> Json:
     references, definitions = models_json_schema(_models(), ref_template=REF)
     schemas = {(model, mode): value for (model, mode), value in references.items()}
     paths: dict[str, Json] = {}
-    for prefix, endpoint in ROWS:
+    for prefix, endpoint in SERVED:
         place = paths.setdefault(prefix + endpoint.path, {})
         place[endpoint.method.lower()] = _operation(endpoint, schemas)
     return {
@@ -67,7 +69,11 @@ def document() -> Json:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(definitions.get("$defs", {}).items())),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "admin_login": {"type": "apiKey", "in": "cookie", "name": ADMIN_COOKIE},
+                "user_login": {"type": "apiKey", "in": "cookie", "name": USER_COOKIE},
+            },
         },
     }
 
@@ -75,8 +81,10 @@ def document() -> Json:
 def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
     """Return every error that this endpoint may answer with, sorted by status."""
     kinds: set[type[FarmError]] = {*ALWAYS, *endpoint.errors}
-    if endpoint.permission is not Permission.ANYBODY:
+    if endpoint.permission in WITH_LOGIN:
         kinds.add(Unauthenticated)
+    if endpoint.permission is not Permission.ANYBODY and endpoint.method not in READING:
+        kinds.add(Forbidden)
     if variables(endpoint.path):
         kinds.add(NotFound)
     if endpoint.body is not NoBody or not endpoint.takes_json:
@@ -88,7 +96,7 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
 
 def _models() -> list[tuple[type[BaseModel], Mode]]:
     found: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "serialization"): None}
-    for _, endpoint in ROWS:
+    for _, endpoint in SERVED:
         if endpoint.body is not NoBody:
             found[(endpoint.body, "validation")] = None
         if endpoint.answer is not None:

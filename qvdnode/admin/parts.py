@@ -9,10 +9,12 @@ from aiohttp import web
 
 from qvdnode.admin.audit_trail import AuditTrail
 from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.browser_sessions import BrowserLogins
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
+from qvdnode.db.browser_sessions import BrowserSessions
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
@@ -30,6 +32,8 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.status import FleetLoad
+from qvdnode.web.assets import Pages
+from qvdnode.web.settings import WebSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Accounts:
     hasher: PasswordHasher
     operators: Operators
     api_tokens: ApiTokens
+    browsers: BrowserLogins
+    browser_sessions: BrowserSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,9 @@ class AdminParts:
     """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents
     """Counts requests without a token for the log."""
+    pages: Pages
+    """The files of the web pages."""
+    web: WebSettings
     supervisor: Supervisor
     """Owns the tasks of starts and stops that no request waits for."""
 

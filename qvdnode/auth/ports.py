@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import UserId
-from qvdnode.model.principal import Credentials, Operator, TokenHolder
+from qvdnode.model.principal import Credentials, Operator, Principal, TokenHolder
 
 
 class CredentialStore(Protocol):
@@ -62,4 +64,34 @@ class ApiTokenStore(Protocol):
 
     async def delete(self, token_id: int) -> None:
         """Delete a token; raises NotFound, Unavailable."""
+        ...
+
+
+class BrowserSessionStore(Protocol):
+    """Logins in browsers, and links that log in once."""
+
+    async def add(
+        self, owner: Operator | Principal, digest: bytes, *, source: str, agent: str
+    ) -> BrowserSession:
+        """Store a new login; raises Unauthenticated if the owner's right ended, Unavailable."""
+        ...
+
+    async def find(self, digest: bytes) -> BrowserSession | None:
+        """Return a login that is valid now, None for another; raises Unavailable."""
+        ...
+
+    async def seen(self, session_id: int) -> None:
+        """Note that the login was used just now; raises Unavailable."""
+        ...
+
+    async def end(self, owner: Operator | Principal, session_id: int) -> None:
+        """End one of the owner's logins; raises NotFound, Unavailable."""
+        ...
+
+    async def add_link(self, operator: Operator, digest: bytes, life: timedelta) -> datetime:
+        """Store a one-time link; returns when it expires. Raises Unavailable."""
+        ...
+
+    async def take_link(self, digest: bytes) -> Operator | None:
+        """Use up a link; None for one that is unknown, used or expired. Raises Unavailable."""
         ...

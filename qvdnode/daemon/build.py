@@ -16,6 +16,7 @@ from qvdnode.auth.ports import LoginStores
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.announcement import Announcement
+from qvdnode.daemon.browser_logins import browser_logins, browser_sessions
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.gossip import Gossip
@@ -85,6 +86,7 @@ from qvdnode.vm.instance import Instance
 from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.web.assets import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
+        pages=Pages(),
+        web=config.web,
         supervisor=supervisor,
     )
 
@@ -349,6 +353,7 @@ def _accounts(inputs: NodeInputs) -> Accounts:
     hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
     users = Users(database)
     api_tokens = ApiTokens(database)
+    sessions = browser_sessions(config, database)
     return Accounts(
         tenants=Tenants(database),
         users=users,
@@ -362,6 +367,8 @@ def _accounts(inputs: NodeInputs) -> Accounts:
         hasher=hasher,
         operators=Operators(api_tokens, clock, config.auth),
         api_tokens=api_tokens,
+        browsers=browser_logins(config, sessions, clock),
+        browser_sessions=sessions,
     )
 
 

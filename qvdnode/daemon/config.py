@@ -18,6 +18,7 @@ from qvdnode.net.settings import NetSettings
 from qvdnode.peer.settings import PeerSettings
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.settings import VmSettings
+from qvdnode.web.settings import WebSettings
 
 DERIVED: Final = frozenset({"state_dir", "prefix"})
 """Fields of other sections that are taken from `[node]` and cannot be set on their own."""
@@ -34,6 +35,7 @@ class Config:
     node: NodeSettings = field(default_factory=NodeSettings)
     clients: BrokerSettings = field(default_factory=BrokerSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     peer: PeerSettings = field(default_factory=PeerSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)

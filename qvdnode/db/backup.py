@@ -23,6 +23,8 @@ TABLES: Final = (
     "node_invitation", "vm", "user_token", "familiar_source", "session", "audit",
 )  # fmt: skip
 """Parents before children."""
+NOT_SAVED: Final = ("browser_session", "login_link")
+"""Logins of the moment: a restore ends them, so that none that was revoked comes back."""
 LIMIT_S: Final = 3600.0
 
 Sink = Callable[[bytes], Coroutine[Any, Any, None]]

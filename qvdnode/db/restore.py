@@ -9,7 +9,7 @@ killed by its node's recovery.
 from pathlib import Path
 from typing import Final
 
-from qvdnode.db.backup import LIMIT_S, TABLES
+from qvdnode.db.backup import LIMIT_S, NOT_SAVED, TABLES
 from qvdnode.db.backup_archive import Archive, Manifest, TableDump, open_archive
 from qvdnode.db.migrate import LOCKED_VERSION, apply, make_version_table, migrate, steps
 from qvdnode.db.migrate import refuse_newer as refuse_newer_schema
@@ -128,7 +128,7 @@ async def _set_ids_ahead(tx: Transaction, table: str, given: int) -> None:
 
 
 async def _make_schema_anew(tx: Transaction, version: int) -> None:
-    for table in reversed(TABLES):
+    for table in (*NOT_SAVED, *reversed(TABLES)):
         await tx.execute(f"DROP TABLE IF EXISTS {table}")
     for step in steps()[:version]:
         await apply(tx, step)

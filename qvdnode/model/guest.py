@@ -106,7 +106,11 @@ class DriverCheck:
     problem: str | None = None
     """Why it can start none, as a clause without a full stop; None when it can."""
     fix: str = ""
-    """What to do about the problem."""
+    """What to do about the problem, or the warning."""
+    warning: str = ""
+    """What makes its guests worse than they could be here, as a clause; empty when nothing does."""
+    installed: bool = True
+    """False when nothing of it is on this host, which then is not meant to run such guests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ class DriverTable:
             was, self._checks[name] = self._checks[name].problem, now
             if now.problem is not None and now.problem != was:
                 facts = {"driver": name, "because": now.problem, "fix": now.fix}
-                log.warning("driver_does_not_work", extra=facts)
+                level = logging.WARNING if now.installed else logging.INFO
+                log.log(level, "driver_does_not_work", extra=facts)
             elif now.problem is None and was is not None:
                 log.info("driver_works", extra={"driver": name})
         return self.offered() != before

@@ -53,8 +53,9 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and is_here(item):
         for name, value in (getattr(item, "funcargs", None) or {}).items():
-            if isinstance(value, NodeProcess):
-                report.sections.append((f"log of {name}", value.last_events()))
+            for node in (value, *getattr(value, "nodes", ())):
+                if isinstance(node, NodeProcess):
+                    report.sections.append((f"log of {name} {node.prefix}", node.last_events()))
     return report
 
 

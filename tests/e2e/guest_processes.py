@@ -31,15 +31,23 @@ def root_mount(process: Path) -> str:
     return roots[-1] if roots and alive else ""
 
 
+def named_pids(desk: Desk) -> list[tuple[int, str]]:
+    """Processes of the desk's guest with their names, lowest first."""
+    found = []
+    for pid in guest_pids(desk):
+        with contextlib.suppress(OSError):
+            found.append((pid, Path(f"/proc/{pid}/comm").read_text().strip()))
+    return found
+
+
 def pids_by_name(desk: Desk, names: Set[str]) -> dict[str, int]:
     """The first process of the guest with each of these names.
 
     A program that starts another one has a child of its own name for a moment.
     """
     found: dict[str, int] = {}
-    for pid in guest_pids(desk):
-        with contextlib.suppress(OSError):
-            found.setdefault(Path(f"/proc/{pid}/comm").read_text().strip(), pid)
+    for pid, name in named_pids(desk):
+        found.setdefault(name, pid)
     return {name: found[name] for name in names & found.keys()}
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.errors import Conflict, NotFound, Unavailable
 from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import TenantId, UserId, VmId
@@ -110,3 +111,60 @@ class FakeApiTokens:
         if not found:
             raise NotFound(f"There is no token {token_id}.")
         del self.rows[found[0]]
+
+
+@dataclass(slots=True)
+class FakeBrowserSessions:
+    """Satisfies BrowserSessionStore; the database's clock stands still."""
+
+    rows: dict[bytes, BrowserSession] = field(default_factory=dict)
+    links: dict[bytes, Operator] = field(default_factory=dict)
+    used: list[int] = field(default_factory=list)
+    """The logins that were used, in order."""
+    away: bool = False
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def add(
+        self, owner: Operator | Principal, digest: bytes, *, source: str, agent: str
+    ) -> BrowserSession:
+        """As BrowserSessionStore."""
+        self._refuse_if_away()
+        number, ends_at = len(self.rows) + 1, self.now + timedelta(hours=8)
+        made = BrowserSession(number, owner, source, agent, self.now, self.now, ends_at)
+        self.rows[digest] = made
+        return made
+
+    async def find(self, digest: bytes) -> BrowserSession | None:
+        """As BrowserSessionStore."""
+        self._refuse_if_away()
+        return self.rows.get(digest)
+
+    async def seen(self, session_id: int) -> None:
+        """As BrowserSessionStore."""
+        self._refuse_if_away()
+        self.used.append(session_id)
+
+    async def end(self, owner: Operator | Principal, session_id: int) -> None:
+        """As BrowserSessionStore."""
+        self._refuse_if_away()
+        found = [
+            key for key, row in self.rows.items() if (row.id, row.owner) == (session_id, owner)
+        ]
+        if not found:
+            raise NotFound(f"There is no login {session_id}.")
+        del self.rows[found[0]]
+
+    async def add_link(self, operator: Operator, digest: bytes, life: timedelta) -> datetime:
+        """As BrowserSessionStore."""
+        self._refuse_if_away()
+        self.links[digest] = operator
+        return self.now + life
+
+    async def take_link(self, digest: bytes) -> Operator | None:
+        """As BrowserSessionStore."""
+        self._refuse_if_away()
+        return self.links.pop(digest, None)
+
+    def _refuse_if_away(self) -> None:
+        if self.away:
+            raise Unavailable("The database is away.")

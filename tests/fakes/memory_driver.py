@@ -77,6 +77,8 @@ class MemoryHost:
     """The verbs that each VM's session script was run with."""
     failing: dict[str, FarmError] = field(default_factory=dict)
     """Errors to raise, by name of the driver's method, until taken away."""
+    exit_codes: dict[str, int] = field(default_factory=dict)
+    """What the session script ends with when its work is done, by verb, until taken away."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Methods of the driver that wait for an event: signals after they are sent, others before."""
     silent: set[VmId] = field(default_factory=set)
@@ -162,7 +164,7 @@ class MemoryDriver:
                 pass
             case _:
                 return SessionExit.UNKNOWN_VERB
-        return SessionExit.DONE
+        return self._host.exit_codes.get(verb, SessionExit.DONE)
 
     async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
         """Hand the signal to the display, then wait if the method is held."""

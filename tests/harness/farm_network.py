@@ -90,34 +90,46 @@ async def join(node: NodeProcess, arguments: list[str]) -> tuple[int, str]:
     return process.returncode or 0, said.decode()
 
 
+class Farm:
+    """Nodes of one farm that serve; the first one made it."""
+
+    def __init__(self, network: FarmNetwork, undo: AsyncExitStack) -> None:
+        self.nodes: list[NodeProcess] = []
+        self._network = network
+        self._undo = undo
+
+    async def add(self, **settings: dict[str, Any]) -> NodeProcess:
+        """One more node, removed with the farm."""
+        node = self._network.add(**{name: dict(table) for name, table in settings.items()})
+        self._undo.push_async_callback(node.remove)  # each, even when another cannot be removed
+        if self.nodes:
+            code, said = await join(node, await invite(self.nodes[0]))
+            assert code == 0, said
+        await node.start()
+        self.nodes.append(node)
+        # An administrator's token is the farm's; the harness looks for it at each node.
+        (node.state_dir / "admin.token").write_text(self.nodes[0].admin_token)
+        return node
+
+
 @asynccontextmanager
 async def running_farm(
     count: int, *, dsn: str = "", **settings: dict[str, Any]
-) -> AsyncIterator[list[NodeProcess]]:
-    """So many nodes of one farm that serve, removed at the end; the first one made it.
+) -> AsyncIterator[Farm]:
+    """A farm of so many nodes, removed at the end.
 
     Without a DSN the database is embedded in the first node.
     """
-    nodes: list[NodeProcess] = []
-    async with AsyncExitStack() as made:
-        network = made.enter_context(FarmNetwork().up())
-        for number in range(count):
-            node = network.add(**{name: dict(table) for name, table in settings.items()})
-            nodes.append(node)
-            made.push_async_callback(node.remove)  # each, even when another cannot be removed
-            if number == 0:
-                node.settings["database"] = {"dsn": dsn}
-            else:
-                code, said = await join(node, await invite(nodes[0]))
-                assert code == 0, said
-            await node.start()
-            # An administrator's token is the farm's; the harness looks for it at each node.
-            (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
-        yield nodes
+    async with AsyncExitStack() as undo:
+        farm = Farm(undo.enter_context(FarmNetwork().up()), undo)
+        await farm.add(**settings, database={"dsn": dsn})
+        for _ in range(count - 1):
+            await farm.add(**settings)
+        yield farm
 
 
 def copy_images(source: NodeProcess, target: NodeProcess) -> None:
-    """Give a node the images of another one."""
+    """Give a node the images of another one; nothing writes into an image, so links will do."""
     for folder in (source.state_dir / "images").iterdir():
         place = target.state_dir / "images" / folder.name
-        subprocess.run(["cp", "-a", "--reflink=auto", str(folder), str(place)], check=True)
+        subprocess.run(["cp", "-al", str(folder), str(place)], check=True)

@@ -56,7 +56,7 @@ def main() -> None:
     """`serve --config FILE`, as `qvdnode` does it."""
     config = load(Path(sys.argv[-1]), os.environ)
     logs.setup(config.log.format, config.log.level)
-    run(config, {**DRIVERS, "memory": _memory})
+    run(config, {"lxc": DRIVERS["lxc"], "memory": _memory})
 
 
 if __name__ == "__main__":

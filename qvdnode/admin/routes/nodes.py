@@ -59,6 +59,10 @@ class DriverView(AnswerModel):
     version: str | None
     problem: str | None
     """Why it can start no guest now; null when it can."""
+    warning: str | None
+    """What makes its desktops worse than they could be; null when nothing does."""
+    fix: str | None
+    """What to do about the problem or the warning; null without one."""
 
 
 class ThisNode(AnswerModel):
@@ -149,7 +153,13 @@ async def show_node(call: ApiCall[NoBody, NoQuery]) -> ThisNode:
         started_at=facts.started_at,
         not_ready=call.parts.not_ready(),
         drivers=[
-            DriverView(name=name, version=found.version, problem=found.problem)
+            DriverView(
+                name=name,
+                version=found.version,
+                problem=found.problem,
+                warning=found.warning or None,
+                fix=found.fix or None,
+            )
             for name, found in sorted(facts.drivers.items())
         ],
         load=await _load(call),

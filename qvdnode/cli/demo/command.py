@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.demo.plan import STATE_DIR, DemoPlan
+from qvdnode.cli.demo.plan import DEFAULT_DRIVER, STATE_DIR, DemoPlan
 from qvdnode.cli.demo.report import Report
 from qvdnode.cli.demo.run import run
 from qvdnode.cli.demo.traces import left_by
@@ -17,6 +17,7 @@ from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
 from qvdnode.client.signals import run_to_signal
 from qvdnode.daemon import state_folder
+from qvdnode.daemon.drivers import DRIVERS
 from qvdnode.daemon.settings import NodeSettings
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.host.trusted_path import PathUse, require, without_links
@@ -38,6 +39,9 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
     desktop: Annotated[
         str, typer.Option(help=f"Which one: {', '.join(recipes.names())}.", metavar="NAME")
     ] = "xfce",
+    driver: Annotated[
+        str, typer.Option(help=f"What runs it: {', '.join(DRIVERS)}.", metavar="NAME")
+    ] = DEFAULT_DRIVER,
     state_dir: Annotated[Path, typer.Option(help="Where all is kept.", metavar="DIR")] = STATE_DIR,
     user: Annotated[str, typer.Option(help="Login of the demo's user.")] = "demo",
     password: Annotated[str | None, typer.Option(help="Their password; else one is made.")] = None,
@@ -58,6 +62,7 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
         screenshot=None if screenshot is None else screenshot.absolute(),
         once=once,
         desktop=recipes.by_name(desktop).name,
+        driver=_known(driver),
     )
     report = Report(SystemClock(), as_json=as_json)
     try:
@@ -66,6 +71,12 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
     except FarmError as error:
         report.event("error", code=error.code, text=str(error))
         raise
+
+
+def _known(driver: str) -> str:
+    if driver not in DRIVERS:
+        raise BadConfig(f"There is no driver {driver!r}; choose one of {', '.join(DRIVERS)}.")
+    return driver
 
 
 def _run(plan: DemoPlan, report: Report) -> None:

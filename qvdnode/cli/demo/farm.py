@@ -14,7 +14,7 @@ from qvdnode.cli.demo.report import Report
 from qvdnode.cli.image_tar import tar_of
 from qvdnode.image import recipes
 from qvdnode.image.builder import build
-from qvdnode.model.errors import NotFound
+from qvdnode.model.errors import HostFailed, NotFound
 
 TOLD_EVERY_BYTES: Final = 64 << 20
 RESOURCES: Final[dict[str, object]] = {
@@ -27,20 +27,28 @@ RESOURCES: Final[dict[str, object]] = {
 
 async def furnish(api: ApiClient, plan: DemoPlan, password: str, report: Report) -> int:
     """Create what is missing; return the VM's id. Raises the API's errors and HostFailed."""
+    await _require_driver(api, plan.driver)
     await _image(api, plan, report)
     tenant = await name_lookup.tenant_id(api, name_lookup.DEFAULT_TENANT)
     flavour = await _made(
         api,
         "/flavours",
-        {"tenant_id": tenant, "name": plan.desktop},
-        {"image": plan.desktop, **RESOURCES},
+        {"tenant_id": tenant, "name": plan.desk},
+        {"image": plan.desktop, "driver": plan.driver, **RESOURCES},
     )
     user = await _user(api, plan.user, tenant, password)
-    desk = await _made(
-        api, "/vms", {"user_id": user, "name": plan.desktop}, {"flavour_id": flavour}
-    )
-    report.done("furnish", f"User {plan.user} has desktop {plan.desktop} ({desk})")
+    desk = await _made(api, "/vms", {"user_id": user, "name": plan.desk}, {"flavour_id": flavour})
+    report.done("furnish", f"User {plan.user} has desktop {plan.desk} ({desk})")
     return desk
+
+
+async def _require_driver(api: ApiClient, name: str) -> None:
+    """Raises HostFailed before an image is built for desktops that could not start."""
+    for driver in (await api.get("/node"))["drivers"]:
+        if driver["name"] == name and driver["problem"] is not None:
+            raise HostFailed(
+                f"The driver {name} does not work: {driver['problem']}. {driver['fix'] or ''}"
+            )
 
 
 async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:

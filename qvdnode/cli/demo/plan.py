@@ -16,6 +16,7 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
 ID_SLOTS = 1024
+DEFAULT_DRIVER = "lxc"
 STATE_DIR = Path("/var/lib/qvdnode-demo")
 """The default state folder of demos; `make purge` removes it."""
 
@@ -33,7 +34,14 @@ class DemoPlan:
     screenshot: Path | None
     once: bool
     desktop: str = "xfce"
-    """A recipe that comes with the program; its image, flavour and VM get the same name."""
+    """A recipe that comes with the program; its image gets the same name."""
+    driver: str = DEFAULT_DRIVER
+    """What runs the desktop; a flavour and a VM for each."""
+
+    @property
+    def desk(self) -> str:
+        """The name of flavour and VM."""
+        return self.desktop if self.driver == DEFAULT_DRIVER else f"{self.desktop}-{self.driver}"
 
     @property
     def prefix(self) -> str:

@@ -68,6 +68,7 @@ async def _show(
     login = SavedLogin(f"https://{LOOPBACK}:{said.admin_port}", said.fingerprint, token)
     async with ApiClient(login) as api:
         vm_id = await furnish(api, plan, password, report)
+        page = str((await api.call("POST", "/session/links"))["url"])
     report.event(
         "ready",
         client_port=said.client_port,
@@ -77,6 +78,7 @@ async def _show(
         vm_id=vm_id,
         admin_token=token,
         fingerprint=said.fingerprint,
+        page=page,
     )
     async with (
         screen(display) as shown_on,
@@ -93,7 +95,7 @@ async def _show(
         if plan.once:
             report.say(stays)
         else:
-            report.say(_what_next(plan, said, login))
+            report.say(_what_next(plan, said, login, page))
             report.say(f"Ctrl-C ends it all. {stays}")
             await asyncio.Event().wait()
         tasks.cancel()
@@ -167,15 +169,18 @@ def _password(plan: DemoPlan) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin) -> str:
+def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin, page: str) -> str:
     log, token, password = (
         shlex.quote(str(file)) for file in (plan.log_file, plan.token_file, plan.password_file)
     )
     secret = "" if plan.password else f" --password-file {password}"
     asks = " (it asks for the password you gave)" if plan.password else ""
     return f"""
+Administration in a browser, logged in (the link works once; `qvd web link` prints another one):
+  {page}
+      the browser warns of the certificate, which the demo made itself
 What to try next, in another terminal:
-  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desktop} --pin {said.fingerprint}{secret}
+  {PROGRAMS}/qvd connect {LOOPBACK}:{said.client_port} --user {plan.user} --vm {plan.desk} --pin {said.fingerprint}{secret}
       the same desktop from a second client: it takes the first one's place{asks}
   {PROGRAMS}/qvd login {login.url} --fingerprint {said.fingerprint} --token-stdin < {token}
   {PROGRAMS}/qvd vm list

@@ -161,7 +161,12 @@ def driver(name: str, found: DriverCheck, *, needed: bool) -> Finding:
     """Whether desktops of flavours with this driver can start."""
     subject = f"driver {name}"
     if found.problem is None:
-        return ok(subject, f"Runs desktops ({found.version or 'version unknown'})")
+        works = f"Runs desktops ({found.version or 'version unknown'})"
+        if found.warning:
+            return warning(subject, f"{works}, but {found.warning}", found.fix)
+        return ok(subject, works)
+    if not (found.installed or needed):
+        return ok(subject, f"Not set up on this host, which runs no such desktops: {found.problem}")
     text = f"Runs no desktops: {found.problem}"
     return error(subject, text, found.fix) if needed else warning(subject, text, found.fix)
 

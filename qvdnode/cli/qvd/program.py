@@ -13,6 +13,7 @@ from qvdnode.cli.qvd import (
     token,
     user,
     vm,
+    web,
 )
 
 app = program("qvd", "Linux desktops: administer a farm, or connect to your desktop.")
@@ -30,6 +31,7 @@ for name, part in (
     ("node", node),
     ("audit", audit),
     ("token", token),
+    ("web", web),
 ):
     app.add_typer(part.app, name=name)
 

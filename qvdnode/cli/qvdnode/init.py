@@ -54,6 +54,12 @@ def init_command(
     typer.echo(f"admin token    {made.token_file.read_text().strip()}")
     typer.echo(f"               kept in {made.token_file}, for root alone")
     typer.echo(f"next           qvdnode serve --config {config}")
+    if made.login_url is not None:
+        typer.echo(f"page           {made.login_url}")
+        typer.echo("               opens the administration page once the node serves, logged in;")
+        typer.echo(
+            "               it works once and for a short time: `qvd web link` prints another"
+        )
 
 
 def ensure_config(config: Path) -> None:

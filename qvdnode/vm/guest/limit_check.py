@@ -71,8 +71,9 @@ async def show_notice(dependencies: FleetDependencies, guest: GuestResources) ->
         log.info("notice_not_shown", extra={"vm": vm_id, "because": str(error)})
         guest.notices.failed(notice)
         return
-    if code in {SessionExit.DONE, SessionExit.UNKNOWN_VERB}:
-        # The script of an older image cannot show any.
-        log.debug("notice_shown", extra={"vm": vm_id, "limit": notice.limit, "code": code})
+    if code == SessionExit.DONE:
+        log.debug("notice_shown", extra={"vm": vm_id, "limit": notice.limit})
         return
+    # UNKNOWN_VERB too: a shell that cannot fork ends with the same code, and an older image's
+    # script, which can show none, is asked a few times in vain.
     guest.notices.failed(notice)

@@ -9,9 +9,8 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
 from qvdnode.admin.endpoint import NDJSON, AnyEndpoint, variables
-from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS
+from qvdnode.admin.endpoints import API_PREFIX, MY_PREFIX, SERVED
 from qvdnode.admin.openapi import possible_errors
-from qvdnode.admin.probes import PROBES
 from qvdnode.admin.problem import ERROR_ANSWERS, MEDIA_TYPE, Problem
 
 TAR = b"a tar file, for all the fake importer cares" * 100
@@ -65,7 +64,8 @@ class CheckedApi:
         if body is not None:
             options["json"] = body
         params = {key: str(value) for key, value in (query or {}).items()}
-        url = path if path.startswith("/api") else API_PREFIX + path
+        below = path.startswith((API_PREFIX, f"{MY_PREFIX}/"))
+        url = path if below else API_PREFIX + path
         async with self.client.request(
             method, url, params=params, headers=headers, **options
         ) as answer:
@@ -108,10 +108,9 @@ async def _pieces(tar: bytes) -> AsyncIterator[bytes]:
 
 def endpoint_of(method: str, url: str) -> AnyEndpoint | None:
     """The row of the table that serves this, by the same rule as a reader of the document."""
-    for prefix, endpoints in ((API_PREFIX, ENDPOINTS), ("", PROBES)):
-        for endpoint in endpoints:
-            if endpoint.method == method and _fits(prefix + endpoint.path, url):
-                return endpoint
+    for prefix, endpoint in SERVED:
+        if endpoint.method == method and _fits(prefix + endpoint.path, url):
+            return endpoint
     return None
 
 

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 from qvdnode.admin.audit_trail import AuditTrail
@@ -16,6 +17,7 @@ from qvdnode.admin.parts import (
     Records,
 )
 from qvdnode.auth.authenticator import Authenticator
+from qvdnode.auth.browser_sessions import BrowserLogins, CacheLimits
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
@@ -24,6 +26,7 @@ from qvdnode.cluster.core.placement import IMAGE_BITS, Load
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
+from qvdnode.db.browser_sessions import BrowserSessions, SessionLimits
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
@@ -39,11 +42,13 @@ from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
-from qvdnode.runtime.clock import SystemClock
+from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
+from qvdnode.web.assets import Pages
+from qvdnode.web.settings import WebSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
@@ -68,6 +73,8 @@ FACTS = NodeFacts(
     disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
 HERE = NodeId(1)
+PAGE_FILES = Path(__file__).parent / "page_files"
+"""What the application serves as its web pages."""
 
 
 class SmallFarm:
@@ -131,29 +138,14 @@ def make_parts(
     supervisor: Supervisor,
 ) -> AdminParts:
     """Everything the routes use."""
-    clock, settings = SystemClock(), AuthSettings()
-    hasher = PasswordHasher(threads=1)
+    clock, nodes = SystemClock(), Nodes(database)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
-    users, api_tokens, nodes = Users(database), ApiTokens(database), Nodes(database)
     starts = LocalPlacement(
         Scheduler(OneNode(fleet), random.Random(1), ManualClock()), lambda: HERE
     )
     return AdminParts(
-        accounts=Accounts(
-            tenants=Tenants(database),
-            users=users,
-            authenticator=Authenticator(
-                LoginStores(users, UserTokens(database), FamiliarSources(database)),
-                hasher,
-                clock,
-                settings,
-                random.Random(1),
-            ),
-            hasher=hasher,
-            operators=Operators(api_tokens, clock, settings),
-            api_tokens=api_tokens,
-        ),
+        accounts=make_accounts(database, clock),
         catalogue=Catalogue(
             Flavours(database),
             Images(database),
@@ -169,6 +161,31 @@ def make_parts(
         facts=lambda: FACTS,
         memory=lambda: MEMORY,
         not_ready=not_ready,
+        pages=Pages(PAGE_FILES),
+        web=WebSettings(),
         port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,
+    )
+
+
+def make_accounts(database: Database, clock: Clock) -> Accounts:
+    """Those who log in, and how."""
+    settings, hasher = AuthSettings(), PasswordHasher(threads=1)
+    users, api_tokens = Users(database), ApiTokens(database)
+    browsers = BrowserSessions(database, SessionLimits())
+    return Accounts(
+        tenants=Tenants(database),
+        users=users,
+        authenticator=Authenticator(
+            LoginStores(users, UserTokens(database), FamiliarSources(database)),
+            hasher,
+            clock,
+            settings,
+            random.Random(1),
+        ),
+        hasher=hasher,
+        operators=Operators(api_tokens, clock, settings),
+        api_tokens=api_tokens,
+        browsers=BrowserLogins(browsers, clock, CacheLimits(1_000, 1_800), timedelta(minutes=10)),
+        browser_sessions=browsers,
     )

@@ -1,7 +1,9 @@
 """`qvdnode init` on a host that has never had a node."""
 
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.model.errors import Conflict
 from qvdnode.runtime.clock import SystemClock
 from tests.fixtures_postgres import state_folder
+
+LINK = re.compile(r"https://[0-9.]+:8444/ui/login#[A-Za-z0-9_-]{43}")
 
 pytestmark = pytest.mark.postgres
 
@@ -32,7 +36,9 @@ async def test_a_host_is_prepared_and_again_is_fine(config: Config) -> None:
     assert first.fingerprint.startswith("SHA256:")
     assert first.schema_version > 0
     again = await initialise(config, SystemClock())
-    assert again == first
+    assert replace(again, login_url=None) == replace(first, login_url=None)
+    assert first.login_url != again.login_url
+    assert LINK.fullmatch(first.login_url or "")
     assert again.token_file.read_text() == token
     assert not running_from(config.node.state_dir)
 

@@ -1,5 +1,7 @@
 """What the session script does for whoever is away or comes back: lockers, notices, idle time."""
 
+from functools import partial
+
 import pytest
 
 from qvdnode.wire.session_exit import SessionExit
@@ -56,18 +58,37 @@ async def test_a_screen_saver_is_started_again_if_it_locks(
     assert (await asked(guest, "sh", "-c", f"tr '\\0' ' ' </proc/{pid}/cmdline")).endswith("1000")
 
 
+async def shows(guest: BareGuest, sentence: str) -> bool:
+    """Whether one window has the sentence, and no window another one."""
+    listed = await users_processes(guest)
+    told = [line for line in listed.splitlines() if line.startswith("xterm ")]
+    return len(told) == 1 and told[0].endswith(sentence)
+
+
 async def test_a_notice_is_shown_on_the_desktop(listening: BareGuest) -> None:
     guest = listening
     for number in (1, 2):
-        (guest.run_folder / "notice").write_text(f"Your home is full, {number}.\nmore\n")
+        sentence = f"Your home is full, {number}."
+        (guest.run_folder / "notice").write_text(f"{sentence}\nmore\n")
         assert await guest.session("notify") == SessionExit.DONE
+        assert await until(partial(shows, guest, sentence), limit_s=30)
 
-        async def shown(number: int = number) -> bool:
-            listed = await users_processes(guest)
-            told = [line for line in listed.splitlines() if line.startswith("xterm ")]
-            return len(told) == 1 and told[0].endswith(f"Your home is full, {number}.")
 
-        await until(shown, what="one window with the notice")
+async def test_a_notice_that_cannot_be_shown_for_want_of_processes_has_failed(
+    listening: BareGuest,
+) -> None:
+    """Whatever it is that cannot be started: the script, the window, the program in it."""
+    guest, sentence = listening, "This desktop may run few processes."
+    (guest.run_folder / "notice").write_text(f"{sentence}\n")
+    used = int(await asked(guest, "sh", "-c", "ps -L -u 1000 -o pid= | wc -l"))
+    codes = []
+    for processes_max in (1, *range(used, used + 12)):
+        limited = ["prlimit", f"--nproc={processes_max}", "/usr/lib/qvd/session", "notify"]
+        codes.append((await guest.run(*limited)).returncode)
+        if codes[-1] == SessionExit.DONE:
+            break
+    assert codes == [SessionExit.FAILED] * (len(codes) - 1) + [SessionExit.DONE]
+    assert await until(partial(shows, guest, sentence), limit_s=30)
 
 
 async def test_a_notice_needs_a_display_and_a_text(guest: BareGuest) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from qvdnode.admin.dispatch import _admit
 from qvdnode.admin.endpoint import Permission
+from qvdnode.admin.parts import PARTS
+from qvdnode.admin.visitor import Visitor
 from qvdnode.model.errors import Unauthenticated
 
 
@@ -17,21 +19,24 @@ class Asking:
 
     remote: str
     headers: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)
+    app: dict[object, object] = field(default_factory=lambda: {PARTS: NOBODY_IS_ASKED})
 
 
 NOBODY_IS_ASKED: Any = SimpleNamespace(
     accounts=SimpleNamespace(operators=SimpleNamespace(operator=None))
 )
 """The node's parts: without a token there is nothing to look up."""
+ANYBODY = Visitor()
 
 
 async def admitted(remote: str, permission: Permission) -> object:
-    return await _admit(NOBODY_IS_ASKED, cast("Any", Asking(remote)), permission)
+    return await _admit(cast("Any", Asking(remote)), permission)
 
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 async def test_monitoring_on_the_host_needs_no_token(remote: str) -> None:
-    assert await admitted(remote, Permission.OPERATOR_OR_LOOPBACK) is None
+    assert await admitted(remote, Permission.OPERATOR_OR_LOOPBACK) == ANYBODY
     with pytest.raises(Unauthenticated):
         await admitted(remote, Permission.OPERATOR)
 
@@ -40,4 +45,4 @@ async def test_monitoring_on_the_host_needs_no_token(remote: str) -> None:
 async def test_monitoring_from_elsewhere_needs_one(remote: str) -> None:
     with pytest.raises(Unauthenticated, match="Authorization"):
         await admitted(remote, Permission.OPERATOR_OR_LOOPBACK)
-    assert await admitted(remote, Permission.ANYBODY) is None
+    assert await admitted(remote, Permission.ANYBODY) == ANYBODY

@@ -75,7 +75,11 @@ def test_no_parameter_may_be_null() -> None:
 
 def test_probes_are_described_too() -> None:
     assert {"GET /healthz", "GET /readyz", "GET /metrics"} <= OPERATIONS.keys()
-    assert OPERATIONS["GET /metrics"]["security"] == [{"token": []}, {}]
+    assert OPERATIONS["GET /metrics"]["security"] == [
+        {"token": []},
+        {"admin_login": []},
+        {},
+    ]
 
 
 def test_every_reference_leads_somewhere_and_no_part_is_left_over() -> None:

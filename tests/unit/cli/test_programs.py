@@ -142,6 +142,10 @@ SERVED_BY = {
     "GET /tokens": "token list",
     "POST /tokens": "token create",
     "DELETE /tokens/{id}": "token revoke",
+    "GET /session": "web whoami",
+    "POST /session/links": "web link",
+    "GET /web-sessions": "web list",
+    "DELETE /web-sessions/{id}": "web revoke",
 }
 """Which command of `qvd` is for which endpoint."""
 OTHERWISE = {

@@ -1,5 +1,7 @@
 """The drivers of a node: which there are, which work, and whose leftovers are swept."""
 
+from dataclasses import replace
+
 import pytest
 
 from qvdnode.model.errors import HostFailed
@@ -46,6 +48,16 @@ async def test_a_driver_that_does_not_work_is_not_offered_until_it_does(
     assert table.offered() == {"lxc", "docker"}
     events = [record.getMessage() for record in caplog.records]
     assert events == ["driver_does_not_work", "driver_works"]
+
+
+async def test_a_driver_that_is_not_set_up_is_no_fault(
+    table: DriverTable, hosts: dict[str, MemoryHost], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    hosts["docker"].check = replace(BROKEN, installed=False)
+    await table.check()
+    assert table.offered() == {"lxc"}
+    assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
 async def test_a_guest_is_kept_for_its_own_driver_alone(

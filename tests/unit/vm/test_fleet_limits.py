@@ -11,6 +11,7 @@ from qvdnode.model.errors import GuestFailed, HostFailed
 from qvdnode.model.guest import FreeSpace, LimitEvents
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.guest_limits import TRIES, GuestLimit, LimitReached
+from qvdnode.wire.session_exit import SessionExit
 from tests.unit.vm.fleet_world import World, settle
 
 VM = VmId(7)
@@ -75,6 +76,18 @@ async def test_what_the_user_cannot_be_told_now_is_told_later(watched: World) ->
     del watched.host.failing["run_session"]
     await measured(watched, 2)
     assert watched.host.sessions[VM].count("notify") == 1
+
+
+async def test_a_script_that_cannot_fork_is_run_again(watched: World) -> None:
+    """Its shell ends with the code for a verb that it does not know."""
+    await watched.connected()
+    watched.host.exit_codes["notify"] = SessionExit.UNKNOWN_VERB
+    watched.host.guest(VM).limit_events = LimitEvents(killed=0, forks_refused=3)
+    await measured(watched, 3)
+    assert watched.host.sessions[VM].count("notify") == 3
+    del watched.host.exit_codes["notify"]
+    await measured(watched, 3)
+    assert watched.host.sessions[VM].count("notify") == 4
 
 
 async def test_a_desktop_without_a_display_is_not_told_for_ever(watched: World) -> None:

@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from qvdnode.admin.parts import AdminParts
+from qvdnode.cli.node_address import digest_of
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId, UserId, VmId
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.importer import BROKEN
 from tests.integration.cli.qvd.conftest import Qvd
+from tests.integration.cli.qvd.live_node import LiveNode
 
 pytestmark = pytest.mark.postgres
 
@@ -318,3 +321,25 @@ async def test_an_odd_image_name_leads_nowhere_else(logged_in: Qvd) -> None:
     result = await logged_in("image", "delete", f"../tenants/{acme['id']}", "--yes")
     assert result.exit_code == 3
     assert (await logged_in("tenant", "show", "acme")).exit_code == 0
+
+
+async def test_a_link_for_a_browser_and_its_login(logged_in: Qvd, node: LiveNode) -> None:
+    assert (await logged_in("web", "whoami")).stdout == "tests\n"
+    url = (await logged_in("web", "link")).stdout.strip()
+    assert url.startswith(f"{node.url}/ui/login#")
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as browser,
+        browser.post(
+            f"{node.url}/api/v1/session",
+            json={"link": url.partition("#")[2]},
+            ssl=aiohttp.Fingerprint(digest_of(node.fingerprint)),
+        ) as answer,
+    ):
+        login = (await answer.json())["id"]
+    (row,) = await done(logged_in, "web", "list")
+    assert (row["id"], row["source"]) == (login, "127.0.0.1")
+    assert (await logged_in("web", "revoke", str(login), stdin="n\n")).exit_code == 1
+    await done(logged_in, "web", "revoke", str(login), "--yes")
+    assert await done(logged_in, "web", "list") == []
+    assert (await logged_in("web", "revoke", str(login), "--yes")).exit_code == 3

@@ -35,6 +35,7 @@ def test_init_writes_a_commented_file_and_tells_the_secret_once(
     assert told["certificate"].startswith("SHA256:")
     assert str(config) in told["configuration"]
     assert (folder / "state" / "admin.token").read_text().strip() in result.output
+    assert "/ui/login#" in told["page"]
     assert "[database]" in config.read_text()
     assert config.stat().st_mode & 0o777 == 0o600
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def test_any_folder_gives_a_prefix_the_node_takes(name: str) -> None:
     prefix = plan(f"/x{name}").prefix
     assert PREFIX.fullmatch(prefix)
     assert re.fullmatch("d[0-9a-f]{3}", prefix)
+
+
+def test_each_driver_has_a_flavour_and_a_desktop_of_its_own() -> None:
+    assert plan().desk == "xfce"
+    assert replace(plan(), driver="kvm").desk == "xfce-kvm"
 
 
 def test_the_hint_names_the_folder_that_make_purge_would_not_remove() -> None:

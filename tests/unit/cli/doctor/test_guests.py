@@ -111,6 +111,8 @@ def test_each_missing_program_is_told(facts: ProgramFacts, subject: str, level: 
 
 WORKS = DriverCheck(version="LXC 5.0.2")
 BROKEN = DriverCheck(problem="lxc-start is not installed", fix="Run: apt-get install lxc")
+NOT_SET_UP = replace(BROKEN, installed=False)
+SLOW = replace(BROKEN, problem=None, warning="every desktop is slow")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,9 @@ BROKEN = DriverCheck(problem="lxc-start is not installed", fix="Run: apt-get ins
         ({"lxc": BROKEN}, {"driver lxc": Level.ERROR}),
         ({"kvm": WORKS, "lxc": BROKEN}, {"driver kvm": Level.OK, "driver lxc": Level.WARNING}),
         ({"kvm": BROKEN, "lxc": BROKEN}, {"driver kvm": Level.ERROR, "driver lxc": Level.ERROR}),
+        ({"docker": NOT_SET_UP, "lxc": WORKS}, {"driver docker": Level.OK, "driver lxc": Level.OK}),
+        ({"docker": NOT_SET_UP}, {"driver docker": Level.ERROR}),
+        ({"kvm": SLOW, "lxc": WORKS}, {"driver kvm": Level.WARNING, "driver lxc": Level.OK}),
     ],
 )
 def test_each_driver_is_told_and_one_that_works_is_enough(

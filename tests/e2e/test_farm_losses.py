@@ -1,24 +1,38 @@
-"""A session over two real nodes when one of them dies or stands still: nobody's work is lost."""
+"""Nodes that die, stand still or leave their farm: nobody's work is lost."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.conftest import Screen
-from tests.e2e.test_farm import WINDOW_S, TwoNodes, farm, start_there
+from tests.e2e.two_nodes import TwoNodes, farm, furnished_farm, serve, start_on
+from tests.fixtures_postgres import PostgresServer, fresh_database
 from tests.harness.farm import until_vm
+from tests.harness.farm_network import Farm, copy_images
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
+from tests.harness.rest import Refused, Rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 __all__ = ["farm"]
 
+WINDOW_S = 60.0
 STALL_S = 8.0
+LIMIT_S = 30.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def furnished(postgres_server: PostgresServer, icewm_root: Path) -> AsyncIterator[Farm]:
+    """Two nodes with a PostgreSQL of their own, so that each of them may die."""
+    async with fresh_database(postgres_server) as dsn, furnished_farm(icewm_root, dsn) as made:
+        yield made
 
 
 @asynccontextmanager
@@ -35,7 +49,7 @@ async def shown(
             yield viewer
 
 
-async def over(viewer: Viewer, limit_s: float = 10.0) -> None:
+async def over(viewer: Viewer, limit_s: float = LIMIT_S) -> None:
     """Return once the client's stream has ended."""
     async with asyncio.timeout(limit_s):
         await viewer.over.wait()
@@ -44,7 +58,7 @@ async def over(viewer: Viewer, limit_s: float = 10.0) -> None:
 async def test_a_desktop_outlives_its_node_and_is_back_through_the_other(
     farm: TwoNodes, screen: Screen, tmp_path: Path
 ) -> None:
-    await start_there(farm)
+    await start_on(farm.desk, farm.there)
     vm_id = farm.desk.vm_id
     async with (
         farm.here.rest() as rest,
@@ -64,7 +78,7 @@ async def test_a_desktop_outlives_its_node_and_is_back_through_the_other(
 async def test_a_desktop_suspends_when_the_node_of_its_client_dies(
     farm: TwoNodes, screen: Screen, tmp_path: Path
 ) -> None:
-    await start_there(farm)
+    await start_on(farm.desk, farm.there)
     vm_id = farm.desk.vm_id
     async with farm.there.rest() as rest:
         async with shown(farm, farm.here, screen, tmp_path / "first") as viewer:
@@ -74,13 +88,12 @@ async def test_a_desktop_suspends_when_the_node_of_its_client_dies(
             await until_vm(rest, vm_id, display="suspended", viewer=False)
         async with shown(farm, farm.there, screen, tmp_path / "again"):
             await until_vm(rest, vm_id, display="connected", viewer=True)
-    await farm.here.start()
 
 
 async def test_the_newest_client_wins_on_whichever_node(
     farm: TwoNodes, screen: Screen, tmp_path: Path
 ) -> None:
-    await start_there(farm)
+    await start_on(farm.desk, farm.there)
     async with (
         shown(farm, farm.here, screen, tmp_path / "relayed") as relayed,
         shown(farm, farm.there, screen, tmp_path / "direct") as direct,
@@ -94,7 +107,7 @@ async def test_a_session_survives_a_node_that_stands_still(
     farm: TwoNodes, screen: Screen, tmp_path: Path
 ) -> None:
     """The link for calls is dropped and made again; the stream goes on, and so does the seat."""
-    await start_there(farm)
+    await start_on(farm.desk, farm.there)
     vm_id = farm.desk.vm_id
     async with (
         farm.here.rest() as rest,
@@ -110,3 +123,41 @@ async def test_a_session_survives_a_node_that_stands_still(
         assert not viewer.over.is_set()
         assert (await rest.post(f"/vms/{vm_id}/disconnect"))["disconnected"]
         await over(viewer)
+
+
+async def test_three_nodes_and_one_that_is_removed(farm: TwoNodes, furnished: Farm) -> None:
+    """Any of them relays to any other; a node that was removed does not start again."""
+    desk, third = farm.desk, await furnished.add(node={"stop_guests": True})
+    try:
+        copy_images(farm.here, third)
+        await serve(furnished.nodes)
+        await start_on(desk, third)
+        for node in furnished.nodes:
+            async with desk.dial(at=node) as connection:
+                answer = await connection.connect(desk.vm_id)
+                assert answer.status == 101, answer
+        async with farm.there.rest() as rest:
+            view = await until_vm(rest, desk.vm_id, state="running")
+            assert view["node"] == f"test-{third.prefix}"
+            await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
+            await remove_from_farm(third, rest)
+        await third.start(wait=False)
+        assert third.process is not None
+        async with asyncio.timeout(LIMIT_S):
+            assert await third.process.wait() != 0
+        assert "was removed from its farm" in third.last_words()
+        # Nothing of it runs, and it cannot be started to be cleaned up.
+        shutil.rmtree(third.state_dir / "state")
+    finally:
+        furnished.nodes.remove(third)
+
+
+async def remove_from_farm(node: NodeProcess, rest: Rest) -> None:
+    """Which takes a node that has been stopped, and none that serves."""
+    name = f"test-{node.prefix}"
+    ids = {item["name"]: item["id"] for item in (await rest.get("/nodes"))["items"]}
+    with pytest.raises(Refused, match="stop it with"):
+        await rest.call("DELETE", f"/nodes/{ids[name]}")
+    await node.stop()
+    await rest.call("DELETE", f"/nodes/{ids[name]}")
+    assert name not in str(await rest.get("/nodes"))

@@ -1,0 +1,1 @@
+"""The web pages: their files, and the rules by which browsers load and use them."""

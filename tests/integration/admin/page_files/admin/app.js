@@ -1,0 +1,2 @@
+// Long enough that compression helps: a script of the tests, a script of the tests.
+document.body.textContent = "served"
