@@ -103,6 +103,7 @@ const figures = (/** @type {any} */ _plot, /** @type {number[]} */ values) => va
  * @param {number} width
  * @param {Line[]} lines
  * @param {() => number | undefined} max
+ * @returns {import("uplot").Options}
  */
 function options(width, lines, max) {
   const style = getComputedStyle(document.documentElement);

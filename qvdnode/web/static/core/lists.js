@@ -8,6 +8,7 @@ const OWN = ["after", "from"];
  * @param {Record<string, string>} query
  * @param {string[]} allowed the filters of the list, beside q, sort and after
  * @param {Record<string, unknown>} [fixed] always sent
+ * @returns {Record<string, unknown>}
  */
 export function listQuery(query, allowed, fixed = {}) {
   const names = ["q", "sort", "after", ...allowed];

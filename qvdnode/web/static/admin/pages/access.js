@@ -24,7 +24,7 @@ export function Access() {
     if (session.here) me.value = null;
     else reload();
   };
-  const makeLink = async () => setLink(await call("POST", "/session/links", {}));
+  const makeLink = async () => setLink(await call("POST", "/session/links"));
   return html`<div class="stack">
     <div class="page-head"><h1 tabindex="-1">${t("access.title")}</h1><div class="buttons"><button type="button" onClick=${() => attempt(leave)}>${t("access.leave")}</button></div></div>
     <p>${t("access.as", { name: me.value.name })} ${me.value.ends_at && html`<span class="muted">${t("access.until", { time: dateTime(me.value.ends_at, currentLanguage()) })}</span>`}</p>

@@ -11,6 +11,7 @@ import { go, place } from "../store.js";
 import { Trouble } from "../trouble.js";
 import { EditForm } from "./create.js";
 import { ImageParts } from "./image_parts.js";
+import { NodeParts } from "./node_parts.js";
 import { RelatedVms } from "./related.js";
 import { UserParts } from "./user_parts.js";
 import { VmParts } from "./vm_parts.js";
@@ -19,6 +20,7 @@ const PARTS = /** @type {Record<string, any>} */ ({
   vms: VmParts,
   users: UserParts,
   images: ImageParts,
+  nodes: NodeParts,
   flavours: (/** @type {any} */ props) => html`<${RelatedVms} query=${{ flavour_id: props.object.id }} />`,
 });
 

@@ -59,7 +59,7 @@ export const flavours = {
   ],
   createCommand: (body, names) => command("qvd", "flavour", "create",
     flavourName({ name: body.name ?? "NAME", tenant: names.tenant_id ?? "default" }),
-    ...options(body, ["tenant_id", "name"])),
+    ...options({ image: "IMAGE", ...body }, ["tenant_id", "name"])),
   changeCommand: (row, body) =>
     command("qvd", "flavour", "change", flavourName(row), ...options(body)),
   listCommand: (query) =>
