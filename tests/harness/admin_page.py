@@ -2,12 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from tests.harness.chromium import Tab
 from tests.harness.node import test_root
-from tests.harness.rest import Rest
 
 AXE: Final = Path(__file__).parents[1] / "web" / "vendor" / "axe.min.js"
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -21,6 +20,13 @@ def pictures() -> Path:
     return test_root().parent / "pictures"
 
 
+class Api(Protocol):
+    """What the page's tests need of REST, by an administrator."""
+
+    async def post(self, path: str, /) -> Any:
+        """POST below /api/v1; the answer's JSON."""
+
+
 class AdminPage:
     """One tab with the page; `base` is the node's address."""
 
@@ -28,12 +34,12 @@ class AdminPage:
         self.tab = tab
         self.base = base
 
-    async def login(self, rest: Rest) -> None:
+    async def login(self, rest: Api) -> None:
         """Log in with a one-time link."""
         await self.tab.goto(await self.link(rest))
         await self.tab.until("document.querySelector('.shell')")
 
-    async def link(self, rest: Rest) -> str:
+    async def link(self, rest: Api) -> str:
         """A one-time link at the address that the test dials."""
         made = await rest.post("/session/links")
         return f"{self.base}/ui/login#{urlsplit(made['url']).fragment}"

@@ -19,7 +19,8 @@ export const SAMPLES = {
   images: [{ id: 4, name: "xfce", head_version: 2 }],
   nodes: [{ id: 1, name: "node1", here: true, alive: true }, { id: 2, name: "node2", here: false, alive: false }],
   tokens: [{ id: 5, name: "backup-robot" }],
-  audit: [{ id: 6, action: "vm.start", object_kind: "vm", object_id: "7" }, { id: 8, action: "x", object_kind: "token", object_id: "5" }],
+  audit: [{ id: 6, action: "vm.start", object_kind: "vm", object_id: "7" }, { id: 8, action: "x", object_kind: "token", object_id: "5" },
+    { id: 9, action: "image.import", object_kind: "image", object_id: "4", detail: { name: "xfce" } }],
 };
 const VALUES = { version: 2, password: "secret", node_id: 2 };
 const QUERIES = [{}, { state: "running", tenant_id: "2", flavour_id: "3", user_id: "9", vm_id: "7", open: "true", actor: "ana",

@@ -19,7 +19,8 @@ export const audit = {
     { name: "object_kind", type: "text", wide: true },
     { name: "object_id", type: "link", to: (row) => {
       const page = PAGES[/** @type {keyof typeof PAGES} */ (row.object_kind)];
-      return page && row.object_id ? [page, row.object_id] : null;
+      const key = page === "images" ? row.detail?.name : row.object_id;
+      return page && key ? [page, key] : null;
     } },
     { name: "detail", type: "code", wide: true },
     { name: "correlation", type: "code", wide: true },
