@@ -54,8 +54,17 @@ test("every action has a call and a command for a sample of its kind", () => {
 test("every action is shown by one sample at least", () => {
   for (const [page, kind] of Object.entries(KINDS)) {
     const shown = new Set(SAMPLES[page].flatMap((row) => actionsFor(kind, row).map((action) => action.name)));
-    assert.deepEqual(kind.actions.map((action) => action.name).filter((name) => !shown.has(name)), [], page);
+    assert.deepEqual(kind.actions.filter((action) => !action.onlyBulk).map((action) => action.name).filter((name) => !shown.has(name)), [], page);
   }
+});
+
+test("desktops that nobody uses can be stopped together, and only together", () => {
+  const stop = KINDS.vms.actions.find((action) => action.onlyBulk);
+  const row = { id: 7, state: "running", viewer: false };
+  assert.ok(stop.applies(row) && stop.applies({ ...row, state: "hibernated" }));
+  assert.ok(!stop.applies({ ...row, viewer: true }) && !stop.applies({ ...row, state: "booting" }));
+  assert.ok(!actionsFor(KINDS.vms, row).includes(stop));
+  assert.deepEqual(stop.call(row, {}), { method: "POST", path: "/vms/7/stop" });
 });
 
 test("what can be undone names an action that does it", () => {

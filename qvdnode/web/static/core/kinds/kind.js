@@ -29,6 +29,7 @@
  * @property {string} [undo] name of the action that takes it back
  * @property {boolean} [secret] the answer is shown once
  * @property {boolean} [main] the first button
+ * @property {boolean} [onlyBulk] never offered for a single object
  * @property {boolean} [elsewhere] its button stands in another part of the view
  *
  * @typedef {object} Kind
@@ -62,7 +63,8 @@ export const pathOf = (kind, key) => `${kind.path}/${encodeURIComponent(key)}`;
  * @param {Kind} kind
  * @param {any} row
  */
-export const actionsFor = (kind, row) => kind.actions.filter((action) => action.applies(row));
+export const actionsFor = (kind, row) =>
+  kind.actions.filter((action) => !action.onlyBulk && action.applies(row));
 
 /**
  * Blocking and its opposite, which take each other back.

@@ -20,7 +20,7 @@ export const nodes = {
   ],
   facts: [
     { name: "address", type: "code" },
-    { name: "peer_port", type: "number" },
+    { name: "peer_port", type: "code" },
     { name: "program", type: "text" },
     { name: "alive", type: "switch" },
     { name: "here", type: "switch" },

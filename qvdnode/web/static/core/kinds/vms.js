@@ -5,6 +5,7 @@ import { blocking, deletion } from "./kind.js";
 export const VM_STATES = ["stopped", "preparing", "booting", "running", "hibernated", "stopping",
   "killing", "cleaning", "failed"];
 const AT_REST = ["stopped", "failed"];
+const IN_USE = ["running", "hibernated"];
 
 /** @type {import("./kind.js").Kind} */
 export const vms = {
@@ -73,6 +74,14 @@ export const vms = {
       command: (row) => command("qvd", "vm", "stop", vmName(row)),
       bulk: true,
       confirm: true,
+    },
+    {
+      name: "stop_unused",
+      applies: (row) => IN_USE.includes(row.state) && !row.viewer,
+      call: (row) => ({ method: "POST", path: `/vms/${row.id}/stop` }),
+      command: (row) => command("qvd", "vm", "stop", vmName(row)),
+      bulk: true,
+      onlyBulk: true,
     },
     {
       name: "disconnect",
