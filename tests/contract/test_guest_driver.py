@@ -20,7 +20,7 @@ from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 PORT = 4100
 PARAMS = {"LOGIN": "alice", "GEOMETRY": "800x600", "LINK": "lan", "CUSTOM_greeting": "good day"}
 
