@@ -7,12 +7,15 @@ when a test asks for it; a test's own time limit never pays for it.
 import asyncio
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from qvdnode.image import builder, recipes
 from qvdnode.image.core.recipe import Recipe
+from qvdnode.image.store.repository import About, Repository
+from qvdnode.image.store.tree_reader import Source, TreeReader
 
 STATE = Path(os.environ.get("QVDNODE_TEST_STATE", "/var/lib/qvdnode-test"))
 
@@ -35,6 +38,21 @@ def build_if_missing(recipe: Recipe | None = None) -> Path:
         if not root.exists():
             asyncio.run(builder.build(wanted, root, _tell))
     return root
+
+
+def kept_store(root: Path) -> tuple[Repository, str]:
+    """A store with a commit of a built root, and the commit's name: made once, as the root is."""
+    store = Repository(root.with_name(f".store-{root.name}"))
+    store.prepare()
+    made = store.places.root / "made"
+    with (store.places.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            work = store.work_folder()
+            content = TreeReader(store, Source(root, work=work)).read()
+            made.write_text(store.publish(content, About("test", 0)))
+            shutil.rmtree(work)
+    return store, made.read_text()
 
 
 def _tell(percent: int, sentence: str) -> None:

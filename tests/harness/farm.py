@@ -2,18 +2,31 @@
 
 import asyncio
 import hashlib
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from qvdnode.image.versions import VersionCommit, write_commit
+from tests.fixtures_image import kept_store
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import QvdConnection
 from tests.harness.rest import Rest
 
 PASSWORD: Final = "correct horse"
 PIECE: Final = 1 << 20
+LOOKED_AT: Final = (
+    "bin",
+    "lib",
+    "lib64",
+    "sbin",
+    "etc",
+    "usr/bin/sh",
+    "usr/bin/dash",
+    "usr/lib/qvd",
+)
 FLAVOUR: Final[dict[str, Any]] = {
     "memory_mib": 512,
     "cpu_pct": 200,
@@ -37,8 +50,8 @@ class Desk:
         return QvdConnection(node.client_port, self.login, password, host=node.host)
 
 
-async def tar_of(folder: Path) -> AsyncIterator[bytes]:
-    """A folder as GNU tar streams it, owners and capabilities included."""
+async def tar_of(folder: Path, *parts: str) -> AsyncIterator[bytes]:
+    """A folder, or these parts of it, as GNU tar streams it, owners and capabilities included."""
     process = await asyncio.create_subprocess_exec(
         "tar",
         "--create",
@@ -48,7 +61,7 @@ async def tar_of(folder: Path) -> AsyncIterator[bytes]:
         "--acls",
         "--directory",
         str(folder),
-        ".",
+        *(parts or (".",)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -60,11 +73,32 @@ async def tar_of(folder: Path) -> AsyncIterator[bytes]:
         raise AssertionError("tar failed")
 
 
-async def import_image(rest: Rest, name: str, root: Path) -> None:
-    """Import a root folder as the next version of an image."""
-    lines = await rest.call("POST", f"/images/{name}/versions", data=tar_of(root))
+async def import_image(rest: Rest, name: str, root: Path, *parts: str) -> None:
+    """Import a root folder, or these parts of it, as the next version of an image."""
+    lines = await rest.call("POST", f"/images/{name}/versions", data=tar_of(root, *parts))
     if '"version"' not in lines[-1]:
         raise AssertionError(f"import failed: {lines[-1]}")
+
+
+async def lend_image(node: NodeProcess, rest: Rest, name: str, root: Path) -> None:
+    """The same for a test that is about something else: what is copied is half a gigabyte less.
+
+    Some parts are imported, then the version is made one of the whole root, with links to a store
+    that is kept between runs. There must be no other image on the node.
+    """
+    await import_image(rest, name, root, *LOOKED_AT)
+    images = node.state_dir / "images"
+    (placed,) = images.glob("*/*/commit")
+    store, commit = await asyncio.to_thread(kept_store, root)
+    for part in ("objects", "manifests", "commits", "erofs"):
+        link_tree(store.places.root / part, images / "store" / part)
+    write_commit(placed.parent, VersionCommit(name, commit))
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Put links to all files of a folder, or copies on another disk, into another one."""
+    kind = "-alf" if source.stat().st_dev == target.parent.stat().st_dev else "-af"
+    subprocess.run(["cp", kind, "-T", str(source), str(target)], check=True)
 
 
 async def make_flavour(rest: Rest, name: str, image: str, **changes: Any) -> int:
@@ -88,7 +122,7 @@ async def make_desk(
 async def furnish(node: NodeProcess, image_root: Path, users: int, **changes: Any) -> list[Desk]:
     """Image, flavour with these changes, and `users` desks on an empty node."""
     async with node.rest() as rest:
-        await import_image(rest, "icewm", image_root)
+        await lend_image(node, rest, "icewm", image_root)
         flavour = await make_flavour(rest, "office", "icewm", **changes)
         tag = hashlib.sha256(str(node.state_dir).encode()).hexdigest()[:4]
         return [

@@ -10,10 +10,10 @@ import pytest
 from qvdnode.host import mounts
 from qvdnode.image.store.mount_probe import MountMode
 from qvdnode.image.store.mounting import CommitMounts
-from qvdnode.image.store.repository import About, Repository
+from qvdnode.image.store.repository import Repository
 from qvdnode.image.store.tree_reader import Source, TreeReader
 from qvdnode.model.errors import Conflict, HostFailed, Invalid, NotFound
-from tests.fixtures_image import STATE
+from tests.fixtures_image import STATE, kept_store
 from tests.integration.image.store.made import committed, new_store, odd_tree, read, small_tree
 
 pytestmark = pytest.mark.mounts
@@ -59,28 +59,15 @@ def test_a_mounted_commit_equals_its_source(
     assert mounts.under(place) == []
 
 
-@pytest.fixture
-def kept_store(icewm_root: Path) -> Repository:
-    """A store that is kept beside the root, since to copy one takes much longer than to read it."""
-    store = Repository(icewm_root.with_name(f".store-{icewm_root.name}"))
-    store.prepare()
-    return store
-
-
 @pytest.mark.timeout(180)
-def test_a_real_desktop_comes_back_as_it_was(
-    kept_store: Repository, place: Path, icewm_root: Path
-) -> None:
-    store = kept_store
-    work = store.work_folder()
-    content = TreeReader(store, Source(icewm_root, work=work)).read()
-    commit = store.publish(content, About("test", 0))
-    shutil.rmtree(work)
+def test_a_real_desktop_comes_back_as_it_was(place: Path, icewm_root: Path) -> None:
+    store, commit = kept_store(icewm_root)
+    source = TreeReader(store, Source(icewm_root, work=store.work_folder())).read()
     mounted = mounts_of(store, place)
     with mounted.view(commit) as root:
         tree = read(store, root).tree
     assert len(tree) > 5_000
-    assert tree == store.tree(commit)
+    assert tree == store.tree(commit) == source.tree
 
 
 @pytest.mark.parametrize("mode", MODES)
