@@ -64,7 +64,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if any(map(_needs_icewm, session.items)):
-        build_if_missing()
+        kept_store(build_if_missing())
     if any("xfce_root" in getattr(item, "fixturenames", ()) for item in session.items):
         build_if_missing(recipes.by_name("xfce"))
 

@@ -62,10 +62,10 @@ def test_a_mounted_commit_equals_its_source(
 @pytest.mark.timeout(180)
 def test_a_real_desktop_comes_back_as_it_was(place: Path, icewm_root: Path) -> None:
     store, commit = kept_store(icewm_root)
-    source = TreeReader(store, Source(icewm_root, work=store.work_folder())).read()
+    source = TreeReader(store, Source(icewm_root, work=place)).read()
     mounted = mounts_of(store, place)
     with mounted.view(commit) as root:
-        tree = read(store, root).tree
+        tree = TreeReader(store, Source(root, work=place)).read().tree
     assert len(tree) > 5_000
     assert tree == store.tree(commit) == source.tree
 
