@@ -116,6 +116,22 @@ class Tab:
         await self.until(f"document.querySelector({json.dumps(selector)})")
         await self.run(f"({FILL})({json.dumps(selector)}, {json.dumps(value)})")
 
+    async def choose_file(self, selector: str, path: Path) -> None:
+        """Choose a file in a file field, as a person would in the dialog."""
+        await self.until(f"document.querySelector({json.dumps(selector)})")
+        found = await self.command(
+            "Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})"
+        )
+        await self.command(
+            "DOM.setFileInputFiles", files=[str(path)], objectId=found["result"]["objectId"]
+        )
+
+    async def save_to(self, folder: Path) -> None:
+        """Save downloads in a folder, without asking."""
+        await self.command(
+            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder)
+        )
+
     async def press(self, key: str, *, code: int, modifiers: int = 0) -> None:
         """Press and release a key; modifiers: 1 Alt, 2 Control, 4 Meta, 8 Shift."""
         for kind in ("rawKeyDown", "keyUp"):

@@ -26,9 +26,8 @@ from qvdnode.vm.core import messages as m
 from qvdnode.vm.core.desktop import Desktop, Limits
 from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
-from qvdnode.vm.display import text_input
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import limit_check, teardown
+from qvdnode.vm.guest import limit_check, teardown, text_input
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
@@ -192,9 +191,8 @@ class GuestActor:
 
     async def memory(self) -> GuestMemory | None:
         """What the guest uses now; None when none runs."""
-        guest = self._guest if self._guest is not None and self._guest.process else None
-        spec = None if guest is None else self._dependencies.spec(guest)
-        if guest is None or spec is None:
+        guest = self._guest
+        if guest is None or not guest.process or (spec := self._dependencies.spec(guest)) is None:
             return None
         return await self._dependencies.driver(guest).memory(spec)
 
@@ -207,12 +205,14 @@ class GuestActor:
         """The order with which the guest was admitted that starts or runs; None without one."""
         return self._guest.order if self._guest is not None and self._guest.admitted else None
 
+    def control_group(self) -> str | None:
+        """The control group of the guest's processes, if it has one."""
+        return self._dependencies.control_group(self._guest)
+
     @property
     def merging(self) -> TenantId | None:
         """The tenant of the guest, if the kernel may merge its memory."""
         return self._guest.order.user.tenant_id if self._guest and self._guest.merges else None
-
-    # -- its limits ----------------------------------------------------------------------------
 
     def measure_limits(self) -> Measured | None:
         """What the guest has used up; None when none runs. Blocks shortly; any thread may call."""

@@ -45,8 +45,10 @@ from qvdnode.host.cgroups import probe
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
+from qvdnode.model.seat import Progress
 from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -143,10 +145,16 @@ class NotReady:
         return self.reason
 
 
+async def _as_it_is(order: DesktopOrder) -> DesktopOrder:
+    return order
+
+
 def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
     source, past = OneNode(fleet), Placements(database)
     choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
-    return PlacementParts(LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads)
+    return PlacementParts(
+        LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads, _as_it_is
+    )
 
 
 def make_parts(
@@ -200,10 +208,15 @@ def make_parts(
     )
 
 
+async def as_it_is(order: DesktopOrder, _progress: Progress) -> DesktopOrder:
+    """The order, since no node was lost."""
+    return order
+
+
 def make_desktops(database: Database, vms: Vms, hosts: Hosts, clock: Clock) -> Desktops:
     """What users do with their desktops."""
     journal = SessionJournal(Sessions(database), lambda: HERE, clock)
-    connections = Connections(hosts, Viewers(lambda: HERE), journal, vms.order)
+    connections = Connections(hosts, Viewers(lambda: HERE), journal, vms.order, as_it_is)
     return Desktops(vms, UserTokens(database), hosts, connections, Readiness(checks=[]), 10.0)
 
 
