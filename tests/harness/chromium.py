@@ -79,6 +79,8 @@ class Tab:
                 self._unanswered.pop(told["requestId"], None)
             case method if not method.startswith("Network."):
                 self._events.append(event)
+            case _:
+                pass
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its result."""
