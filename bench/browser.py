@@ -91,7 +91,7 @@ async def echoes(opened: WebDesktop) -> list[float]:
 
 
 async def one_browser(on: Stage, browser: Browser, rounds: int) -> dict[str, Any]:
-    """All figures of one desktop that moves to and fro."""
+    """All figures of one desktop that moves there and back."""
     desk = on.desks[0]
     tab = await log_in(browser, desk)
     await tab.size(*SIZE)
