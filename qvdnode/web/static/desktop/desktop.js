@@ -13,6 +13,8 @@ const TYPED_MAX = 4000;
 const QUALITY = 7;
 const COMPRESSION = 1;
 
+// Chromium only.
+const keyboardOfSystem = /** @type {any} */ (navigator).keyboard;
 const id = new URLSearchParams(location.search).get("id") ?? "";
 const screen = /** @type {HTMLElement} */ (document.getElementById("screen"));
 const field = /** @type {HTMLTextAreaElement} */ (document.getElementById("field"));
@@ -147,7 +149,7 @@ async function guessLayout() {
   if (layout in LAYOUTS) return;
   // Chromium only, and it never answers in a page that is not in front.
   const map = await Promise.race([
-    navigator.keyboard?.getLayoutMap().catch(() => null),
+    keyboardOfSystem?.getLayoutMap().catch(() => null),
     new Promise((done) => setTimeout(done, 300, null)),
   ]);
   layout = (map && layoutOfKeys((code) => map.get(code))) ?? layoutOfLanguage(navigator.language);
@@ -160,7 +162,7 @@ async function fullScreen() {
   }
   await document.documentElement.requestFullscreen();
   // Alt+Tab, Ctrl+W and the like reach the desktop then; a long Esc leaves.
-  await navigator.keyboard?.lock?.().catch(() => {});
+  await keyboardOfSystem?.lock?.().catch(() => {});
   open?.keyboard.focus();
 }
 

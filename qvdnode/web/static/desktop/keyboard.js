@@ -14,7 +14,7 @@ const PASTE_WAIT_MS = 150;
  * @param {{type: (text: string) => void, paste: (data: DataTransfer | null) => void}} to
  */
 export function takeKeyboard(rfb, screen, field, to) {
-  const system = `${navigator.userAgentData?.platform ?? navigator.platform}`;
+  const system = String(/** @type {any} */ (navigator).userAgentData?.platform ?? navigator.platform);
   const mac = /mac|iphone|ipad/i.test(system);
   const keys = new Keys({ mac, windows: /win/i.test(system) });
   const ending = new AbortController();
@@ -29,7 +29,7 @@ export function takeKeyboard(rfb, screen, field, to) {
       else rfb.sendKey(0, action[0], action[1]);
     }
   };
-  /** @param {KeyboardEvent | MouseEvent} event @returns {any} */
+  /** @param {any} event of the keyboard or the mouse @returns {any} */
   const factOf = (event) => ({
     code: event.code, key: event.key, keyCode: event.keyCode, isComposing: event.isComposing,
     at: event.timeStamp, shift: event.shiftKey, ctrl: event.ctrlKey, alt: event.altKey, meta: event.metaKey,

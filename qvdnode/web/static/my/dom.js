@@ -30,7 +30,11 @@ export class Refusal extends Error {
   }
 }
 
-/** @param {string} method @param {string} path @param {object} [body] @param {boolean} [background] */
+/**
+ * What the node answers; null for nothing. Throws Refusal.
+ * @param {string} method @param {string} path @param {object} [body] @param {boolean} [background]
+ * @returns {Promise<any>}
+ */
 export async function ask(method, path, body, background = false) {
   /** @type {Record<string, string>} */
   const headers = {};
@@ -43,6 +47,7 @@ export async function ask(method, path, body, background = false) {
     throw new Refusal(0, say("no_server"));
   }
   if (answer.status === 204) return null;
+  /** @type {any} */
   let said = {};
   try {
     said = await answer.json();

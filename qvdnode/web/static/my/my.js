@@ -101,7 +101,7 @@ function render(found, problem) {
       make("span", { class: "who" }, say("logged_in_as", { name: user ? user.name : "" })),
       make("button", { id: "log-out", click: logOut }, say("log_out"))),
     make("p", { class: "problem", role: "alert" }, problem),
-    found?.browser_refusal ? make("p", { class: "note" }, found.browser_refusal) : null ?? "",
+    found?.browser_refusal ? make("p", { class: "note" }, found.browser_refusal) : "",
     found && !items.length ? make("p", { class: "note" }, say("none")) : "",
     make("ul", { class: "desktops" }, ...items.map((/** @type {any} */ item) => card(item, found))));
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
