@@ -89,7 +89,7 @@ class ApiClient:
     async def items(self, path: str, *, limit: int | None = None, **query: object) -> list[Json]:
         """Return the items of a list from all its pages, at most `limit` of them."""
         found: list[Json] = []
-        after: int | None = 0
+        after: int | str | None = 0
         while after is not None and (limit is None or len(found) < limit):
             wanted = PAGE if limit is None else min(PAGE, limit - len(found))
             page = await self.get(path, limit=wanted, after=after, **query)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import NodeName
-from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.db.nodes import Node
 from qvdnode.model.errors import Conflict
 from qvdnode.model.ids import NodeId
@@ -112,7 +112,15 @@ class NodeList(AnswerModel):
     """All nodes."""
 
     items: list[NodeView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
+
+
+class NodeQuery(ListQuery):
+    """How nodes are listed."""
+
+    sort: str = sort_field("name", "state")
 
 
 class InvitationDraft(RequestBody):
@@ -184,11 +192,11 @@ async def _load(call: ApiCall[NoBody, NoQuery]) -> NodeLoad:
     )
 
 
-async def list_nodes(call: ApiCall[NoBody, PageQuery]) -> NodeList:
+async def list_nodes(call: ApiCall[NoBody, NodeQuery]) -> NodeList:
     """Return one page of the farm's nodes."""
     listing = await call.parts.nodes.list(call.query.page())
     items = [_view(call, node) for node in listing.items]
-    return NodeList(items=items, next_after=listing.next_after)
+    return NodeList(items=items, next_after=listing.next_after, total=listing.total)
 
 
 async def show_one(call: ApiCall[NoBody, NoQuery]) -> NodeView:
@@ -262,7 +270,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         summary="List all nodes",
         tag="nodes",
         body=NoBody,
-        query=PageQuery,
+        query=NodeQuery,
         answer=NodeList,
     ),
     Endpoint(
