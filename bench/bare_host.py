@@ -27,6 +27,7 @@ from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.core import lxc_config
 from qvdnode.vm.core.lxc_config import LxcHost
 from qvdnode.vm.drivers.lxc import APPARMOR_PROFILES, SECCOMP_PROFILE, LxcDriver, LxcSettings
+from qvdnode.vm.guest_driver import GuestDriver
 from tests.harness.node import test_root
 from tests.places import place_of_ones_own
 
@@ -50,7 +51,7 @@ class BareHost:
     """Where the desktops are shown."""
     nft: Nft
     mapper: IdMapper
-    driver: LxcDriver
+    driver: GuestDriver
     """Finds guests and ends them; it starts none."""
     groups: cgroups.Cgroups
     lxc_host: LxcHost

@@ -32,7 +32,8 @@ from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.net.core import frame_rules, names, packet_rules
 from qvdnode.net.core.frame_rules import AllowedSource
 from qvdnode.vm.core import lxc_config
-from qvdnode.vm.drivers.lxc import SEARCH_PATH, SESSION_SCRIPT
+from qvdnode.vm.drivers.group_guests import SESSION_SCRIPT
+from qvdnode.vm.drivers.lxc import SEARCH_PATH
 from qvdnode.vm.run_folder import INODES, SIZE_KIB
 from qvdnode.wire import session_params
 from qvdnode.wire.session_exit import SessionExit
@@ -57,7 +58,8 @@ class BareDesktop:
     number: int
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds of each step of the last start or resume."""
-    _users: int = -1
+    users: int = -1
+    """A descriptor of the user namespace of its ids, once there is one."""
     _agent: int = 0
     _options_hold: bool = False
     _viewer: "asyncio.subprocess.Process | None" = None
@@ -179,13 +181,13 @@ class BareDesktop:
         try:
             await self.stop()
         finally:
-            if self._users >= 0:
-                os.close(self._users)
-                self._users = -1
+            if self.users >= 0:
+                os.close(self.users)
+                self.users = -1
 
     async def _mount(self) -> None:
-        if self._users < 0:  # as the node, which keeps them for the next start with these ids
-            self._users = await guest_namespace(self.ids.start, self.ids.count)
+        if self.users < 0:  # as the node, which keeps them for the next start with these ids
+            self.users = await guest_namespace(self.ids.start, self.ids.count)
         guest_folders.prepare(self.folders, self.ids)
         for limited in self._limited():
             await self.host.limit.open(limited)
@@ -225,7 +227,7 @@ class BareDesktop:
     async def _launch(self) -> None:
         host, name = self.host, self.spec.name
         config = host.lxc / f"{name}.conf"
-        place = f"/proc/{os.getpid()}/fd/{self._users}"
+        place = f"/proc/{os.getpid()}/fd/{self.users}"
         config.write_text(lxc_config.config_text(self.spec, host.lxc_host, place))
         await self._lxc("lxc-start", "-d", "-f", str(config), "-o", str(host.lxc / f"{name}.log"))
 
@@ -253,6 +255,9 @@ class BareDesktop:
         params.write_bytes(session_params.encode(self._params()))
         params.chmod(0o400)
         os.chown(params, self.ids.start, self.ids.start)
+        await self._enter(verb, wanted)
+
+    async def _enter(self, verb: str, wanted: set[int]) -> None:
         await self._lxc("lxc-attach", "--clear-env", "--", SESSION_SCRIPT, verb, wanted=wanted)
 
     def _params(self) -> Mapping[str, str]:
@@ -311,10 +316,11 @@ async def floor(image: Path, display: str, desktops: int) -> AsyncIterator[Seque
         try:
             yield bare
         finally:
-            await asyncio.shield(_remove(bare))
+            await asyncio.shield(remove_all(bare))
 
 
-async def _remove(desktops: Sequence[BareDesktop]) -> None:
+async def remove_all(desktops: Sequence[BareDesktop]) -> None:
+    """Remove each, whatever becomes of the others."""
     for desktop in desktops:
         with contextlib.suppress(FarmError, OSError):
             await desktop.remove()

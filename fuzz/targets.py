@@ -2,13 +2,25 @@
 
 from typing import Final
 
-from fuzz import clients, guests, host_facts, images, members, node_files, peers, rest, servers
+from fuzz import (
+    clients,
+    engines,
+    guests,
+    host_facts,
+    images,
+    members,
+    node_files,
+    peers,
+    rest,
+    servers,
+)
 from fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     **clients.TARGETS,
     **servers.TARGETS,
     **guests.TARGETS,
+    **engines.TARGETS,
     **members.TARGETS,
     **peers.TARGETS,
     **images.TARGETS,

@@ -23,13 +23,17 @@ from qvdnode.model.errors import FarmError
 from qvdnode.model.guest import GuestPort, GuestRoot, GuestSpec, IdRange
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.runtime.clock import SystemClock
+from qvdnode.vm.drivers.docker import DockerDriver, DockerPlace
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
+from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from tests.harness.engine import DockerEngine, docker_engine
 from tests.harness.lxc_attach import attach_argv
 from tests.places import place_of_ones_own
 
 FIRST_IDS = 0x7000_0000 + 3000 * 65_536
 """Above those that a node on this host would give out first."""
+RUNTIME = "qvdtest"
 GUESTS = 8
 """At most in one test."""
 PLACES = 125
@@ -44,12 +48,19 @@ class RealGuests:
     folder: Path
     prefix: str
     bridge: str
-    driver: LxcDriver
+    driver: GuestDriver
     run_folders: TmpfsRunFolders
     mapper: IdMapper
     subnet: IPv4Network
     first_ids: int
+    socket: Path | None = None
+    """Of the Docker engine, when that is what runs the guests."""
     specs: list[GuestSpec] = field(default_factory=list)
+
+    @property
+    def group(self) -> str:
+        """The control group below which the guests live."""
+        return f"{self.prefix}{'guests' if self.socket is None else 'containers'}"
 
     async def spec(self, number: int = 1) -> GuestSpec:
         """Everything that guest needs, made."""
@@ -95,8 +106,12 @@ class RealGuests:
 
     async def inside(self, spec: GuestSpec, command: str) -> str:
         """What a shell of the guest's root prints."""
-        lxc = attach_argv(self.prefix, spec.name, self.folder / "lxc")
-        done = await process.run([*lxc, "--", "sh", "-c", command], limit_s=20, check=False)
+        if self.socket is None:
+            enter = [*attach_argv(self.prefix, spec.name, self.folder / "lxc"), "--"]
+        else:
+            enter = ["/usr/bin/docker", "--host", f"unix://{self.socket}", "exec", spec.name]
+        words = [*enter, "sh", "-c", command]
+        done = await process.run(words, limit_s=20, check=False)
         return (done.stdout + done.stderr).decode(errors="replace").strip()
 
     async def remove(self) -> None:
@@ -128,6 +143,31 @@ async def real_guests(icewm_root: Path, guest_folder: Path) -> AsyncIterator[Rea
             yield guests
 
 
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    """A Docker engine that knows the runtime of `docker_guests`."""
+    with docker_engine() as running:
+        running.offer(RUNTIME, running.folder / "guests" / "oci-runtime")
+        yield running
+
+
+@pytest.fixture
+async def docker_guests(
+    icewm_root: Path, guest_folder: Path, engine: DockerEngine
+) -> AsyncIterator[RealGuests]:
+    """The same surroundings for guests of a Docker engine."""
+    with place_of_ones_own(PLACES) as place:
+        async with guests_at(place, icewm_root, guest_folder) as guests:
+            guests.driver = DockerDriver(
+                DockerPlace(
+                    engine.folder / "guests", guests.prefix, guests.bridge, engine.socket, RUNTIME
+                ),
+                SystemClock(),
+            )
+            guests.socket = engine.socket
+            yield guests
+
+
 @asynccontextmanager
 async def guests_at(place: int, icewm_root: Path, guest_folder: Path) -> AsyncIterator[RealGuests]:
     """The same, with the addresses and ids of that place."""
@@ -156,3 +196,15 @@ async def guests_at(place: int, icewm_root: Path, guest_folder: Path) -> AsyncIt
         await asyncio.shield(guests.remove())
         inotify.close()
         mapper.close()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("real_guests", id="lxc", marks=pytest.mark.lxc),
+        pytest.param("docker_guests", id="docker", marks=pytest.mark.docker),
+    ]
+)
+def guests(request: pytest.FixtureRequest) -> RealGuests:
+    """Guests of each driver of containers: what holds them is the same."""
+    found: RealGuests = request.getfixturevalue(request.param)
+    return found

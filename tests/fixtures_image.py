@@ -53,7 +53,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _needs_icewm(item: pytest.Item) -> bool:
     # A test that runs on fakes too asks for the root only when it runs on the real thing.
-    return "icewm_root" in getattr(item, "fixturenames", ()) or "lxc" in item.keywords
+    return "icewm_root" in getattr(item, "fixturenames", ()) or not {"lxc", "docker"}.isdisjoint(
+        item.keywords
+    )
 
 
 @pytest.fixture(scope="session")

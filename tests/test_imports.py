@@ -20,7 +20,8 @@ from tests.sources import (
 )
 
 HOMES: Final = {
-    "aiohttp": ("admin", "proxy", "cli"),
+    "aiodocker": ("vm",),
+    "aiohttp": ("admin", "proxy", "cli", "vm"),
     "argon2": ("auth",),
     "asyncpg": ("db",),
     "click": ("cli",),

@@ -15,7 +15,14 @@ TESTED_BY: Final = {
     ),
     "attacks/test_host_user.py": ("daemon/opening.py",),
     "attacks/test_kernel_limits.py": ("vm/lock_watch.py",),
-    "contract/test_guest_driver.py": ("vm/drivers/lxc.py",),
+    "contract/test_guest_driver.py": (
+        "vm/drivers/docker.py",
+        "vm/drivers/docker_files.py",
+        "vm/drivers/docker_image.py",
+        "vm/drivers/group_guests.py",
+        "vm/drivers/lxc.py",
+        "vm/drivers/private_files.py",
+    ),
     "contract/test_desktop_host.py": (
         "peer/node_links.py",
         "peer/remote_host.py",

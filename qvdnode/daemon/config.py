@@ -16,6 +16,7 @@ from qvdnode.image.settings import ImageSettings
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.net.settings import NetSettings
 from qvdnode.peer.settings import PeerSettings
+from qvdnode.vm.driver_settings import DriversSettings
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.settings import VmSettings
 from qvdnode.web.settings import WebSettings
@@ -41,6 +42,7 @@ class Config:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     vm: VmSettings = field(default_factory=VmSettings)
+    drivers: DriversSettings = field(default_factory=DriversSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
     network: NetSettings = field(default_factory=NetSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)

@@ -11,6 +11,7 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.model.errors import Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.drivers.docker import DockerDriver, DockerPlace
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.instance import Instance
@@ -29,7 +30,18 @@ def _lxc(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
     return LxcDriver(settings, clock)
 
 
-DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType({"lxc": _lxc})
+def _docker(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
+    place = DockerPlace(
+        folder=instance.state_dir / "docker",
+        prefix=instance.prefix,
+        bridge=config.network.bridge_name,
+        socket=config.drivers.docker.socket,
+        runtime=config.drivers.docker.runtime,
+    )
+    return DockerDriver(place, clock)
+
+
+DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType({"lxc": _lxc, "docker": _docker})
 
 
 def driver_table(

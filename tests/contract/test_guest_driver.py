@@ -70,9 +70,16 @@ def lxc_kit(request: pytest.FixtureRequest) -> Kit:
     return Kit(guests.driver, guests.run_folders, guests.spec)
 
 
+def docker_kit(request: pytest.FixtureRequest) -> Kit:
+    guests = request.getfixturevalue("docker_guests")
+    assert isinstance(guests, RealGuests)
+    return Kit(guests.driver, guests.run_folders, guests.spec)
+
+
 KITS: dict[str, tuple[Callable[[pytest.FixtureRequest], Kit], tuple[pytest.MarkDecorator, ...]]] = {
     "memory": (memory_kit, ()),
     "lxc": (lxc_kit, (pytest.mark.lxc, pytest.mark.nx)),
+    "docker": (docker_kit, (pytest.mark.docker, pytest.mark.nx)),
 }
 """Every driver, the fake of unit tests among them, with the marks of its tests."""
 

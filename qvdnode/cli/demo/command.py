@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.demo.plan import DEFAULT_DRIVER, STATE_DIR, DemoPlan
+from qvdnode.cli.demo.plan import STATE_DIR, DemoPlan
 from qvdnode.cli.demo.report import Report
 from qvdnode.cli.demo.run import run
 from qvdnode.cli.demo.traces import left_by
@@ -23,6 +23,7 @@ from qvdnode.daemon.state_lock import StateLock
 from qvdnode.host.trusted_path import PathUse, require, without_links
 from qvdnode.image import recipes
 from qvdnode.model.errors import BadConfig, Conflict, FarmError, Forbidden, HostFailed
+from qvdnode.model.farm import DEFAULT_DRIVER
 from qvdnode.runtime.clock import SystemClock
 
 EXAMPLES: Final = examples(

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from qvdnode.model.farm import DEFAULT_DRIVER
+
 LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
 ID_SLOTS = 1024
-DEFAULT_DRIVER = "lxc"
 STATE_DIR = Path("/var/lib/qvdnode-demo")
 """The default state folder of demos; `make purge` removes it."""
 
@@ -126,6 +127,8 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
         "peer": {"address": LOOPBACK, "port": 0},
         "network": {"subnet": str(subnet)},
         "vm": {"id_base": id_base, "id_slots": ID_SLOTS},
+        # The name without the prefix is for the node of this host, which has files of its own.
+        "drivers.docker": {"runtime": f"qvdnode-{plan.prefix}"},
     }
     return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in sections.items())
 

@@ -4,48 +4,50 @@ lxc-start and lxc-attach are all that is run, and neither stays: per guest there
 Everything else (is it there, which pid, end it) is read from and written to its control group.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host import apparmor, links, merging, pidfd, process
+from qvdnode.host import apparmor, links, merging, process
 from qvdnode.host.apparmor import AppArmor
 from qvdnode.host.cgroups import Cgroups, CgroupVersion, probe
 from qvdnode.host.idmap import Namespaces, guest_namespace
-from qvdnode.host.links import GuestEnd
 from qvdnode.host.lxc_locks import remove_locks
-from qvdnode.host.network_namespaces import NetworkNamespace, of_process
+from qvdnode.host.network_namespaces import NetworkNamespace
 from qvdnode.host.probes import programs
-from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
+from qvdnode.model.errors import GuestFailed, HostFailed
+from qvdnode.model.guest import DriverCheck, GuestProcess, GuestSpec
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.vm.core import lxc_config
+from qvdnode.vm.drivers.group_guests import (
+    ENDED_AT_ONCE,
+    MOUNT_CGROUPS,
+    NO_CGROUPS,
+    SESSION_SCRIPT,
+    GroupGuests,
+    plug,
+)
 from qvdnode.vm.drivers.lxc_control import Confined, ControlNetwork, network_of_monitor
+from qvdnode.vm.drivers.private_files import put, write_private
 
 log = logging.getLogger(__name__)
 
-SESSION_SCRIPT: Final = "/usr/lib/qvd/session"
 SECCOMP_PROFILE: Final = "guest.seccomp"
 """Beside lxc_config.py; LXC gets a copy, since that may be a path which it would read as syntax."""
 LXC_START: Final = "lxc-start"
 INSTALL: Final = "Run: apt-get install lxc"
-NO_CGROUPS: Final = "no control groups are mounted at /sys/fs/cgroup"
 CHECK_S: Final = 1.0
 START_LIMIT_S: Final = 30.0
-DIAL_LIMIT_S: Final = 5.0
 KILL_PAUSE_S: Final = 0.02
 KILL_LIMIT_S: Final = 10.0
 MONITOR_GRACE_S: Final = 2.0
 LOG_TAIL: Final = 600
-ENDED_AT_ONCE: Final = f"{lxc_config.INIT} of the image ended at once."
 APPARMOR_PROFILES: Final = {
     AppArmor.ABSENT: None,
     AppArmor.UNKNOWN: "unconfined",
@@ -76,15 +78,15 @@ class LxcSettings:
         return lxc_config.guests_group(self.prefix)
 
 
-class LxcDriver:
+class LxcDriver(GroupGuests):
     """Satisfies vm.guest_driver.GuestDriver."""
 
     def __init__(
         self, settings: LxcSettings, clock: Clock, *, cgroups: Cgroups | None = None
     ) -> None:
+        super().__init__(cgroups or probe(), settings.group)
         self._settings = settings
         self._clock = clock
-        self._cgroups = cgroups or probe()
         self._host = lxc_config.LxcHost(
             group=settings.group,
             seccomp_profile=str(settings.folder / SECCOMP_PROFILE),
@@ -99,7 +101,7 @@ class LxcDriver:
     async def check(self) -> DriverCheck:
         """Ask LXC for its version, and the host for control groups."""
         if not self._cgroups.hierarchies:
-            return DriverCheck(problem=NO_CGROUPS, fix="Mount control groups: systemd does.")
+            return DriverCheck(problem=NO_CGROUPS, fix=MOUNT_CGROUPS)
         version = await programs.version(str(PROGRAMS / LXC_START), "--version", limit_s=CHECK_S)
         if version is None:
             return DriverCheck(problem=f"{LXC_START} is not installed", fix=INSTALL)
@@ -117,7 +119,7 @@ class LxcDriver:
             guest = await self._start(
                 spec, lxc_config.config_text(spec, self._host, place), network
             )
-            await self._plug(spec, guest)
+            await plug(spec, guest, self._settings.bridge)
             is_up = True
         finally:
             os.close(users)  # the guest holds it open
@@ -143,19 +145,6 @@ class LxcDriver:
             raise GuestFailed(f"The container did not start: {_errors_in(errors)}", step="launch")
         return guest
 
-    async def _plug(self, spec: GuestSpec, guest: GuestProcess) -> None:
-        port = spec.port
-        end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
-        try:
-            # The namespace is held open: the link goes into this guest's or nowhere, whatever
-            # becomes of its pid.
-            with contextlib.closing(_network_of(guest)) as namespace:
-                await run_shielded(
-                    links.create_veth(port.link, self._settings.bridge, namespace, end)
-                )
-        except HostFailed as error:
-            raise GuestFailed(f"The container did not start: {error}", step="launch") from error
-
     async def run_session(self, spec: GuestSpec, verb: str, *, limit_s: float) -> int:
         """Run the verb as the guest's root, with nothing of ours in its environment."""
         self._put_files()
@@ -167,66 +156,11 @@ class LxcDriver:
                 "--clear-env", "--", SESSION_SCRIPT, verb, limit_s=limit_s,
             )  # fmt: skip
 
-    async def signal_display(self, spec: GuestSpec, pid: int, signal: int) -> bool:
-        """Signal the process of this guest that has that guest pid."""
-        # No await in here: the port wants the signal sent before the first suspension.
-        host_pid = self._host_pid(spec, pid)
-        return host_pid is not None and pidfd.send(host_pid, _signal(signal))
-
-    async def dismiss_display(self, spec: GuestSpec, port: int) -> None:
-        """Dial and hang up; a refusal means that the one place is taken, or the display gone."""
-        address = str(spec.port.address.ip)
-        try:
-            async with TimeLimit(DIAL_LIMIT_S):
-                _, writer = await asyncio.open_connection(address, port)
-        except TimeoutError as error:
-            raise TimedOut(f"The display at {address} does not answer.") from error
-        except OSError:
-            return
-        writer.transport.abort()
-
-    async def wait_display(self, spec: GuestSpec, pid: int) -> None:
-        """Wait for the process of this guest that has that guest pid."""
-        host_pid = self._host_pid(spec, pid)
-        if host_pid is not None:
-            await pidfd.wait_gone(host_pid)
-
-    async def wait_exit(self, process: GuestProcess) -> None:
-        """Wait on a pidfd."""
-        await pidfd.wait_gone(process.pid, process.started_ticks)
-
-    async def power_off(self, spec: GuestSpec) -> None:
-        """SIGTERM to PID 1, which ends what is left and then itself."""
-        guest = await self.find(spec)
-        if guest is not None:
-            pidfd.send(guest.pid, signal.SIGTERM, guest.started_ticks)
-
     async def kill(self, spec: GuestSpec) -> None:
         """End guest and monitor, remove groups and link; raises HostFailed if some stay."""
         await self._end(spec.name)
         # The kernel would do it a moment later, when it clears the guest's network namespace.
         await run_shielded(links.remove_link(spec.port.link))
-
-    async def find(self, spec: GuestSpec) -> GuestProcess | None:
-        """The first process of the guest's group: PID 1 in a namespace of its own."""
-        for pid in sorted(self._cgroups.processes(self._group(spec.name))):
-            ticks = pidfd.start_ticks(pid)
-            if ticks is not None and pidfd.guest_pid(pid) == 1:
-                return GuestProcess(pid, ticks)
-        return None
-
-    async def memory(self, spec: GuestSpec) -> GuestMemory:
-        """The group's charge and limit."""
-        return self._cgroups.memory(self._group(spec.name))
-
-    def control_group(self, spec: GuestSpec) -> str | None:
-        """That of the container, not of its monitor, which goes on."""
-        return self._group(spec.name)
-
-    def limit_events(self, spec: GuestSpec) -> LimitEvents:
-        """The kernel's counters of the guest's group."""
-        group = self._group(spec.name)
-        return LimitEvents(self._cgroups.killed(group), self._cgroups.forks_refused(group))
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End all other containers of this instance."""
@@ -250,15 +184,10 @@ class LxcDriver:
             self._settings.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             text = Path(lxc_config.__file__).with_name(SECCOMP_PROFILE).read_text(encoding="utf-8")
             nesting = f"{SECCOMP_PROFILE}{lxc_config.NESTING_SUFFIX}"
-            self._put(SECCOMP_PROFILE, text)
-            self._put(nesting, lxc_config.nesting_filter(text))
+            put(self._settings.folder / SECCOMP_PROFILE, text)
+            put(self._settings.folder / nesting, lxc_config.nesting_filter(text))
             write_private(self._settings.folder / ATTACH_CONFIG, f"{lxc_config.FILTER_ON_FILTER}\n")
             self._has_files = True
-
-    def _put(self, name: str, text: str) -> None:
-        staging = self._settings.folder / f"{name}.new"
-        write_private(staging, text)
-        staging.replace(self._settings.folder / name)
 
     async def _end(self, name: str) -> None:
         group, monitor = self._group(name), lxc_config.monitor_group(self._host, name)
@@ -301,33 +230,8 @@ class LxcDriver:
             enter=Confined(network).enter,
         )
 
-    def _host_pid(self, spec: GuestSpec, guest_pid: int) -> int | None:
-        # A guest may lie about pids, so the pid is looked up among the guest's own processes.
-        if guest_pid <= 1:
-            return None
-        pids = self._cgroups.processes(self._group(spec.name))
-        return next((pid for pid in sorted(pids) if pidfd.guest_pid(pid) == guest_pid), None)
-
-    def _group(self, name: str) -> str:
-        return lxc_config.guest_group(self._host, name)
-
     def _file(self, name: str, kind: str) -> Path:
         return self._settings.folder / f"{name}.{kind}"
-
-
-def _network_of(guest: GuestProcess) -> NetworkNamespace:
-    """The namespace of a guest, to be closed; raises HostFailed when the guest has ended."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        namespace = NetworkNamespace(of_process(guest.pid))
-        # Its pid may belong to another process by now, and that be one of the host's.
-        if pidfd.start_ticks(guest.pid) == guest.started_ticks:
-            return namespace
-        namespace.close()
-    raise HostFailed(ENDED_AT_ONCE)
-
-
-def _signal(number: int) -> signal.Signals:
-    return signal.Signals(number)
 
 
 def _errors_in(path: Path) -> str:
@@ -337,19 +241,3 @@ def _errors_in(path: Path) -> str:
         return ENDED_AT_ONCE
     errors = [line for line in text.splitlines() if " ERROR " in line]
     return " / ".join(errors)[:LOG_TAIL] or ENDED_AT_ONCE
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only root reads; raises HostFailed, leaving none."""
-
-    def opened(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW, 0o600)
-
-    try:
-        with open(path, "w", encoding="utf-8", opener=opened) as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise HostFailed(f"{path} cannot be written: {error.strerror}") from error

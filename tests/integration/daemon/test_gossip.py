@@ -14,6 +14,7 @@ from qvdnode.cluster.core.placement import Load
 from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.daemon.gossip import EPOCH_FILE, Gossip
 from qvdnode.model.errors import Unavailable
+from qvdnode.model.farm import Drain
 from qvdnode.model.ids import FarmId, NodeId
 from qvdnode.peer.directory import Directory, Peer
 from qvdnode.peer.enrolment import FarmSecrets
@@ -53,10 +54,14 @@ class Rows:
 
     def __init__(self) -> None:
         self.peers: dict[NodeId, Peer] = {}
+        self.drained = set[NodeId]()
         self._changed: list[Callable[[], None]] = []
 
     def all(self) -> tuple[Peer, ...]:
         return tuple(self.peers.values())
+
+    def drain(self, node_id: NodeId) -> Drain:
+        return Drain.STAY if node_id in self.drained else Drain.NO
 
     def on_change(self, call: "Callable[[], None]") -> None:
         self._changed.append(call)

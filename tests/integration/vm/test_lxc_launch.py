@@ -13,7 +13,7 @@ from qvdnode.model.errors import GuestFailed, HostFailed
 from qvdnode.model.guest import GuestProcess
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.core.lxc_config import NESTING_SUFFIX
-from qvdnode.vm.drivers import lxc
+from qvdnode.vm.drivers import group_guests
 from qvdnode.vm.drivers.lxc import ATTACH_CONFIG, SECCOMP_PROFILE, LxcDriver, LxcSettings
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
@@ -78,4 +78,4 @@ def test_a_process_that_has_the_pid_of_a_guest_meanwhile_gets_no_link() -> None:
     ticks = pidfd.start_ticks(os.getpid())
     assert ticks is not None
     with pytest.raises(HostFailed, match="ended at once"):
-        lxc._network_of(GuestProcess(os.getpid(), ticks - 1))
+        group_guests._network_of(GuestProcess(os.getpid(), ticks - 1))

@@ -59,9 +59,9 @@ create trigger notify_node after insert or delete on node
     for each row execute function qvdnode_notify_change('node', 'id', 'state', 'state');
 create trigger notify_node_change after update on node
     for each row when (
-        (old.name, old.address, old.state, old.epoch, old.drivers, old.program)
+        (old.name, old.address, old.state, old.epoch, old.drivers, old.program, old.drain)
         is distinct from
-        (new.name, new.address, new.state, new.epoch, new.drivers, new.program)
+        (new.name, new.address, new.state, new.epoch, new.drivers, new.program, new.drain)
     ) execute function qvdnode_notify_change('node', 'id', 'state', 'state');
 
 create trigger notify_session after insert or update or delete on session
