@@ -26,6 +26,7 @@ class OwnLoad:
         images: Path,
         here: Callable[[], NodeId | None],
         draining: Callable[[], bool],
+        database: Callable[[], bool],
     ) -> None:
         self._images = images
         self._fleet = fleet
@@ -35,6 +36,7 @@ class OwnLoad:
         self._vm_settings = vm_settings
         self._here = here
         self._draining = draining
+        self._database = database
 
     def loads(self) -> list[Load]:
         """This node, once it has joined the farm."""
@@ -60,6 +62,7 @@ class OwnLoad:
                 io_some_pct=self._memory.pressure("io").some_pct,
                 drivers=self._drivers.offered(),
                 draining=self._draining(),
+                database=self._database(),
                 images=_image_bits(self._images),
             )
         ]

@@ -1,6 +1,6 @@
 """Hears of changes that any node of the farm makes, by LISTEN on a connection of its own.
 
-Triggers send a notification with each change (schema/0016). It comes after the commit.
+Triggers send a notification with each change (schema/0017). It comes after the commit.
 """
 
 import asyncio

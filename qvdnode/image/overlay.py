@@ -57,7 +57,7 @@ class OverlayRootfs:
         self.contents = ImageContents(self._layout)
         """Tells what images lack."""
         self._projects = QuotaProjects(settings.quota_project_base)
-        self._homes = Homes(self._layout, self._projects)
+        self._homes = Homes(self._layout, self._projects, shared=settings.homes_shared)
         self._ids = IdMapper()
         self._limit: SizeLimit | None = None
 

@@ -42,6 +42,10 @@ class ImageSettings:
     quota where the file system has it."""
     quota_project_base: int = 0x2000_0000
     """First project id of those given to roots and homes; instances on one host need their own."""
+    homes_shared: bool = False
+    """Whether `homes/` in the state folder is a mount that all nodes of the farm share. Then
+    desktops start on any of them with the same home, and a flavour's `takeover` works. Sizes of
+    homes are the file server's to limit. The node tries the mount out when it starts."""
     import_max_mib: int = 32_768
     """Size of an image's files, unpacked, beyond which an import is refused."""
     import_max_entries: int = 2_000_000
