@@ -50,8 +50,15 @@ def displays(desk: Desk) -> set[int]:
     return probe().processes(desk_group(desk))
 
 
-def asked(desk: Desk, *program: str) -> str:
-    """What a program of the host says that asks the guest's display."""
+async def asked(desk: Desk, *program: str) -> str:
+    """What a program of the host says that asks the guest's display.
+
+    In a thread: the display may have to wait for a client that this process relays.
+    """
+    return await asyncio.to_thread(_asked, desk, program)
+
+
+def _asked(desk: Desk, program: tuple[str, ...]) -> str:
     pid = pids_by_name(desk, {"nxagent"})["nxagent"]
     link = Path(f"/tmp/.X11-unix/X{NUMBERS_FROM + pid}")
     link.symlink_to(f"/proc/{pid}/root/tmp/.X11-unix/X100")
@@ -70,9 +77,14 @@ def asked(desk: Desk, *program: str) -> str:
     return done.stdout
 
 
-def windows(desk: Desk) -> list[str]:
+async def holds(desk: Desk, word: str, *program: str) -> bool:
+    """Whether the word is in what the program says."""
+    return word in await asked(desk, *program)
+
+
+async def windows(desk: Desk) -> list[str]:
     """The windows that the guest's display has, by their numbers."""
-    tree = asked(desk, "xwininfo", "-root", "-tree")
+    tree = await asked(desk, "xwininfo", "-root", "-tree")
     return sorted(re.findall(r'(0x[0-9a-f]+) "[^"]+"', tree))
 
 
@@ -82,7 +94,7 @@ async def open_terminal(desk: Desk) -> None:
     in_guest(
         desk, f"DISPLAY=:100 LANG=C.UTF-8 setsid xterm -u8 -e sh -c '{writes}' >/dev/null 2>&1 &"
     )
-    await until(lambda: "xterm" in asked(desk, "xwininfo", "-root", "-tree"), limit_s=LIMIT_S)
+    await until(lambda: holds(desk, "xterm", "xwininfo", "-root", "-tree"), limit_s=LIMIT_S)
 
 
 def typed(desk: Desk) -> str:
@@ -109,7 +121,7 @@ async def test_a_user_opens_a_desktop_types_and_resizes(
         )
         await tab.size(840, 560)
         await until(
-            lambda: "840x560" in asked(desk, "xdpyinfo"),
+            lambda: holds(desk, "840x560", "xdpyinfo"),
             limit_s=LIMIT_S,
             what="the size of the page",
         )
@@ -131,17 +143,17 @@ async def test_native_client_and_browser_take_over_from_each_other(
         async with Viewer(connection, screen.display, tmp_path / "first") as viewer:
             await screen.watcher.wait_new(LIMIT_S)
             await open_terminal(desk)
-            before = windows(desk)
+            before = await windows(desk)
             async with web_desktop(browser, desk) as opened:
                 await asyncio.wait_for(viewer.over.wait(), LIMIT_S)
-                assert set(before) <= set(windows(desk))
+                assert set(before) <= set(await windows(desk))
                 async with desk.dial() as back:
                     answer = await back.connect(desk.vm_id, link="lan", geometry="800x600")
                     assert answer.status == 101
                     async with Viewer(back, screen.display, tmp_path / "second"):
                         assert await opened.ended() == "taken_over"
                         await screen.watcher.wait_new(LIMIT_S)
-                        assert set(before) <= set(windows(desk))
+                        assert set(before) <= set(await windows(desk))
                         assert "Abrirlo aquí" in await opened.says()
 
 
@@ -151,14 +163,14 @@ async def test_a_display_that_dies_is_opened_again_by_itself(
     desk = await make()
     async with web_desktop(browser, desk) as opened:
         await open_terminal(desk)
-        before = windows(desk)
+        before = await windows(desk)
         first = await opened.tab.run("document.documentElement.dataset.shown")
         os.kill(max(displays(desk)), signal.SIGKILL)
         await opened.tab.until(
             f"(document.documentElement.dataset.shown ?? '{first}') !== '{first}'"
         )
         await opened.shown()
-        assert set(before) <= set(windows(desk))
+        assert set(before) <= set(await windows(desk))
         await until_vm(rest, desk.vm_id, display="connected", viewer=True)
 
 

@@ -110,6 +110,7 @@ async def log_in(browser: Browser, desk: Desk) -> Tab:
     """A tab with the list of the user's desktops."""
     tab = await browser.tab(f"{base_of(desk)}/my/")
     await tab.run("fetch('/my/session', {method: 'DELETE'})")  # of an earlier user of the browser
+    await tab.run("localStorage.setItem('qvd-keyboard', 'es')")  # a headless browser has a US board
     await tab.goto(f"{base_of(desk)}/my/")
     await tab.fill("#login", desk.login)
     await tab.fill("#password", PASSWORD)
