@@ -15,8 +15,14 @@ async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
     assert node["name"] == "node1"
     assert node["not_ready"] is None
     assert node["drivers"] == [
-        {"name": "kvm", "version": None, "problem": "/dev/kvm is missing"},
-        {"name": "lxc", "version": "LXC 5.0.2", "problem": None},
+        {
+            "name": "kvm",
+            "version": None,
+            "problem": "/dev/kvm is missing",
+            "warning": None,
+            "fix": "Load its module.",
+        },
+        {"name": "lxc", "version": "LXC 5.0.2", "problem": None, "warning": None, "fix": None},
     ]
     assert node["load"] == {"guests": {}, "viewers": 0, "waiting": 0, "memory_promised_mib": 0}
     assert node["limits"]["memory_total_mib"] == 16_384
