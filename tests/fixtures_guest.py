@@ -111,7 +111,7 @@ class RealGuests:
         else:
             enter = ["/usr/bin/docker", "--host", f"unix://{self.socket}", "exec", spec.name]
         words = [*enter, "sh", "-c", command]
-        done = await process.run(words, limit_s=20, check=False)
+        done = await process.run(words, limit_s=60, check=False)
         return (done.stdout + done.stderr).decode(errors="replace").strip()
 
     async def remove(self) -> None:

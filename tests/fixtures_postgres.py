@@ -114,7 +114,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 async def _make_template(dsn: str, maintenance: str, settings: DatabaseSettings) -> None:
     await _maintain(
-        maintenance, f"CREATE DATABASE {TEMPLATE} OWNER {server_config.ROLE}", limit_s=5.0
+        maintenance, f"CREATE DATABASE {TEMPLATE} OWNER {server_config.ROLE}", limit_s=60.0
     )
     address = dsn.replace("/qvdnode?", f"/{TEMPLATE}?")
     db = await Database.open(address, settings, SystemClock(), random.Random(1))

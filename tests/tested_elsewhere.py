@@ -20,7 +20,9 @@ TESTED_BY: Final = {
         "vm/drivers/docker_files.py",
         "vm/drivers/docker_image.py",
         "vm/drivers/group_guests.py",
+        "vm/drivers/kvm.py",
         "vm/drivers/lxc.py",
+        "vm/drivers/machine_processes.py",
         "vm/drivers/private_files.py",
     ),
     "contract/test_desktop_host.py": (

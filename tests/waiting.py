@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, overload
 
 PAUSE_S: Final = 0.01
+LIMIT_S: Final = 30.0
+"""Only a test that fails waits as long; a machine with other work can take ten times its time."""
 
 T = TypeVar("T")
 
@@ -21,7 +23,7 @@ async def until(
 async def until(condition: Callable[[], T], *, limit_s: float = ..., what: str = ...) -> T: ...
 
 
-async def until(condition: Callable[[], Any], *, limit_s: float = 5.0, what: str = "") -> Any:
+async def until(condition: Callable[[], Any], *, limit_s: float = LIMIT_S, what: str = "") -> Any:
     """What the condition gives once it is true; fails the test after `limit_s` seconds."""
     deadline = time.monotonic() + limit_s
     while True:
@@ -34,7 +36,7 @@ async def until(condition: Callable[[], Any], *, limit_s: float = 5.0, what: str
         await asyncio.sleep(PAUSE_S)
 
 
-def until_sync(condition: Callable[[], T], *, limit_s: float = 5.0, what: str = "") -> T:
+def until_sync(condition: Callable[[], T], *, limit_s: float = LIMIT_S, what: str = "") -> T:
     """The same for a test without a loop."""
     deadline = time.monotonic() + limit_s
     while True:

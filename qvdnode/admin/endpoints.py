@@ -12,6 +12,7 @@ from qvdnode.admin.routes import (
     image_import,
     images,
     my_logins,
+    node_drain,
     node_memory,
     nodes,
     sessions,
@@ -19,6 +20,7 @@ from qvdnode.admin.routes import (
     tokens,
     users,
     vm_actions,
+    vm_placement,
     vms,
 )
 
@@ -33,8 +35,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         image_import.ENDPOINTS,
         vms.ENDPOINTS,
         vm_actions.ENDPOINTS,
+        vm_placement.ENDPOINTS,
         sessions.ENDPOINTS,
         nodes.ENDPOINTS,
+        node_drain.ENDPOINTS,
         node_memory.ENDPOINTS,
         audit.ENDPOINTS,
         tokens.ENDPOINTS,

@@ -12,12 +12,14 @@ from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.browser_sessions import BrowserLogins
 from qvdnode.auth.operators import Operators
 from qvdnode.auth.passwords import PasswordHasher
+from qvdnode.cluster.core.placement import Load
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.browser_sessions import BrowserSessions
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
+from qvdnode.db.placements import Placements
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
@@ -30,6 +32,7 @@ from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.hosts import Hosts
+from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.status import FleetLoad
 from qvdnode.web.assets import Pages
@@ -117,6 +120,16 @@ class PeerFacts:
     """Whether the farm's database is embedded in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlacementParts:
+    """Why desktops run where they run."""
+
+    now: LocalPlacement
+    past: Placements
+    loads: Callable[[], Sequence[Load]]
+    """Returns the newest load of each node that is up, as this node knows it."""
+
+
 class FarmAccess(Protocol):
     """The farm as seen from this node."""
 
@@ -140,6 +153,7 @@ class AdminParts:
     nodes: Nodes
     farm: FarmAccess
     hosts: Hosts
+    placement: PlacementParts
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]

@@ -27,21 +27,24 @@ WAIT_LIMIT_S: Final = 600.0
 GIVING_UP_S: Final = 0.05
 LINE_MAX_BYTES: Final = 64 * 1024
 PAGE: Final = 500
+NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""No connection was made."""
 
 
 class ApiClient:
     """One node's API for the time of a command."""
 
     def __init__(self, login: SavedLogin) -> None:
-        self._url = login.url + PREFIX
-        self._trust = _trust(login)
+        here = (login.url + PREFIX, _trust(login, login.fingerprint))
+        others = ((node.url + PREFIX, _trust(login, node.fingerprint)) for node in login.others)
+        self._nodes = [here, *others]
+        """The nodes of the farm with what they are recognised by; the one to ask first."""
         self._token = login.token
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._trust),
             headers={"Authorization": f"Bearer {self._token}"},
             read_bufsize=LINE_MAX_BYTES,
         )
@@ -75,13 +78,26 @@ class ApiClient:
         """Send one request; return the JSON answer, {} if it has none. Raises like `get`."""
         asked = _plain(query or {})
         limit_s = WAIT_LIMIT_S if "wait" in asked else ANSWER_LIMIT_S
-        try:
-            async with self._session().request(
-                method, self._url + path, json=body, params=asked, timeout=_patience(limit_s)
-            ) as answer:
-                return content(answer.status, await answer.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(error) from error
+        first_error: FarmError | None = None
+        for _ in range(len(self._nodes)):
+            url, trust = self._nodes[0]
+            try:
+                async with self._session().request(
+                    method,
+                    url + path,
+                    json=body,
+                    params=asked,
+                    timeout=_patience(limit_s),
+                    ssl=trust,
+                ) as answer:
+                    return content(answer.status, await answer.read())
+            except (aiohttp.ClientError, TimeoutError) as error:
+                first_error = first_error or _unreachable(error)
+                # only what has surely not been done there may be asked for elsewhere
+                if not (method == "GET" or isinstance(error, NOT_SENT)):
+                    raise first_error from error
+                self._nodes.append(self._nodes.pop(0))
+        raise first_error or AssertionError("a login has a node")
 
     async def items(self, path: str, *, limit: int | None = None, **query: object) -> list[Json]:
         """Return the items of a list from all its pages, at most `limit` of them."""
@@ -132,8 +148,10 @@ class ApiClient:
         query: Mapping[str, object],
         progress: Callable[[int], None],
     ) -> Json:
+        url, trust = self._nodes[0]
         async with self._session().post(
-            self._url + image_path(name) + "/versions",
+            url + image_path(name) + "/versions",
+            ssl=trust,
             data=body,
             params=_plain(query),
             headers={"Content-Type": "application/x-tar"},
@@ -149,10 +167,10 @@ class ApiClient:
         return self._http
 
 
-def _trust(login: SavedLogin) -> aiohttp.Fingerprint | ssl.SSLContext:
-    if login.fingerprint is None:
+def _trust(login: SavedLogin, fingerprint: str | None) -> aiohttp.Fingerprint | ssl.SSLContext:
+    if fingerprint is None:
         return authorities(None if login.ca is None else Path(login.ca))
-    return aiohttp.Fingerprint(digest_of(login.fingerprint))
+    return aiohttp.Fingerprint(digest_of(fingerprint))
 
 
 def _patience(silence_s: float) -> aiohttp.ClientTimeout:

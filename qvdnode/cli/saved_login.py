@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,15 @@ from qvdnode.runtime.safe_files import open_regular, replace_file
 
 FILE_NAME: Final = "admin-login.json"
 LOG_IN_FIRST: Final = "Log in first: qvd login https://NODE:8444"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNode:
+    """Another node of the same farm, for when the first one does not answer."""
+
+    url: str
+    fingerprint: str | None
+    """As of the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,8 @@ class SavedLogin:
     token: str
     ca: str | None = None
     """PEM file of an authority to trust besides the system's."""
+    others: tuple[OtherNode, ...] = ()
+    """The token is good at any node."""
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:
@@ -45,7 +56,8 @@ def load(folder: Path) -> SavedLogin:
     """The login kept there; raises Unauthenticated, saying what to do, when there is none."""
     try:
         with open_regular(folder / FILE_NAME) as file:
-            return SavedLogin(**json.loads(file.read()))
+            login = SavedLogin(**json.loads(file.read()))
+            return replace(login, others=tuple(OtherNode(**other) for other in login.others))  # type: ignore[arg-type]  # as JSON has them
     except FileNotFoundError as error:
         raise Unauthenticated(LOG_IN_FIRST) from error
     except OSError as error:

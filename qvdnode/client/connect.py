@@ -11,6 +11,7 @@ from qvdnode.client.core.choice import choose
 from qvdnode.client.core.refusal import PERMANENT
 from qvdnode.client.display import prepare_display
 from qvdnode.client.nx_proxy import StreamEnd
+from qvdnode.client.servers import Server, dial_first
 from qvdnode.client.target import Target
 from qvdnode.client.trust import ANY, Trust
 from qvdnode.model.desktop import DesktopEntry, SessionEnd
@@ -34,10 +35,17 @@ class Account:
     """How the server's certificate is checked before anything is sent."""
     login: str
     password: str
+    others: tuple[Server, ...] = ()
+    """More nodes of the same farm, for when this one does not answer."""
 
     def __repr__(self) -> str:
         """Hides the password, since this text may be logged."""
         return f"Account({self.target}, {self.login!r})"
+
+    @property
+    def servers(self) -> list[Server]:
+        """All of them, the first one first."""
+        return [Server(self.target, self.trust), *self.others]
 
     @property
     def authorization(self) -> str:
@@ -68,7 +76,7 @@ async def fingerprint_at(target: Target, clock: Clock, trust: Trust = ANY) -> st
 
 async def desktops_at(account: Account, clock: Clock) -> tuple[DesktopEntry, ...]:
     """The account's desktops and applications. Raises Unauthenticated, Forbidden, Unavailable."""
-    async with await qvd_link.dial(account.target, account.trust, clock) as link:
+    async with (await dial_first(account.servers, clock)).link as link:
         return await link.desktops(account.authorization)
 
 
@@ -86,6 +94,8 @@ class Client:
         self._vm_id: VmId | None = None
         self._lasted_s = 0.0
         self._confine = True
+        self._servers = account.servers
+        """In the order of the next attempt."""
         self.has_shown = False
         """Whether the server has handed over the desktop at least once."""
         self.end: SessionEnd | None = None
@@ -124,7 +134,7 @@ class Client:
             return None
         until_s = self._clock.monotonic_s() + WHY_LIMIT_S
         try:
-            async with await qvd_link.dial(account.target, account.trust, self._clock) as link:
+            async with (await dial_first(self._servers, self._clock)).link as link:
                 end = await link.session_end(vm_id, account.authorization)
                 # The stream may end before the display has reported the reason to the node.
                 while not end.is_known and self._clock.monotonic_s() < until_s:
@@ -142,14 +152,23 @@ class Client:
             except PERMANENT:
                 raise
             except FarmError as error:
+                # It may be alone in refusing: another one is asked first the next time.
+                self._servers.append(self._servers.pop(0))
                 if outage.is_over(self._clock.monotonic_s()):
                     raise
                 self._tell(f"{error} Trying again.")
 
     async def _once(self) -> StreamEnd:
         account = self._account
-        self._tell(f"Connecting to {account.target}")
-        async with await qvd_link.dial(account.target, account.trust, self._clock) as link:
+        self._tell(f"Connecting to {self._servers[0].target}")
+        reached = await dial_first(self._servers, self._clock)
+        for problem in reached.problems:
+            self._tell(str(problem))
+        if reached.server is not self._servers[0]:
+            self._tell(f"{reached.server.target} answers instead.")
+            self._servers.remove(reached.server)
+            self._servers.insert(0, reached.server)
+        async with reached.link as link:
             if self._vm_id is None:
                 entries = await link.desktops(account.authorization)
                 chosen = choose(entries, self._wishes.vm)

@@ -27,3 +27,15 @@ class LoadSource(Protocol):
     def loads(self) -> list[Load]:
         """Return the latest figures of each node; this node's own are current."""
         ...
+
+
+class NodeNames(Protocol):
+    """Knows what people call the nodes of the farm."""
+
+    def name(self, node_id: NodeId) -> str:
+        """The node's name, also of a removed one; its number while the name is not known."""
+        ...
+
+    def removed(self, node_id: NodeId) -> bool:
+        """Whether it was removed from the farm, as far as this node knows."""
+        ...

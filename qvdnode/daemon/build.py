@@ -4,20 +4,16 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib.metadata import version
 
 from qvdnode.admin.audit_trail import AuditTrail
-from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, Records
-from qvdnode.auth.authenticator import Authenticator
-from qvdnode.auth.operators import Operators
-from qvdnode.auth.passwords import PasswordHasher
-from qvdnode.auth.ports import LoginStores
+from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, PlacementParts, Records
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
+from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.daemon.browser_logins import browser_logins, browser_sessions
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.joining import Host, Joining
@@ -25,19 +21,15 @@ from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
-from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
-from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
+from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
-from qvdnode.db.tenants import Tenants
-from qvdnode.db.user_tokens import UserTokens
-from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
@@ -85,6 +77,7 @@ from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
+from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
 from qvdnode.web.assets import Pages
 
@@ -126,9 +119,11 @@ class Node:
     disk_watch: DiskWatch
     importer: Importer
     drivers: DriverTable
+    draining: Draining
     driver_offer: DriverOffer
     fleet: Fleet
     hosts: Hosts
+    starts: LocalPlacement
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -164,8 +159,10 @@ def build(  # noqa: PLR0915 - as above
     events = ViewerEvents(membership.node_id, viewers.deliver)
     freezer = HostFreezer(cgroups.probe(), clock)
     admission = HostAdmission(memory.memory, config.memory)
+    directory = inputs.peers.directory
+    draining = Draining(directory.drain, membership.node_id, admission, clock)
     fleet = _fleet(
-        inputs, drivers, membership, confinement, rootfs, admission, freezer, inotify, events
+        inputs, drivers, membership, confinement, rootfs, draining, freezer, inotify, events
     )
     admission.show(lambda: fleet.load().promised_mib)
     ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
@@ -191,21 +188,24 @@ def build(  # noqa: PLR0915 - as above
             config.vm,
             Layout(config.node.state_dir).images,
             membership.node_id,
+            draining.wanted,
         ),
     )
     choice = Scheduler(
         gossip,
+        inputs.peers.directory,
         random.Random(secrets.randbits(64)),
         clock,
         sample=config.cluster.placement_sample,
     )
-    starts = LocalPlacement(choice, membership.node_id)
-    look = inputs.peers.directory.refresh
-    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, look)
+    starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
+    hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
     connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(vms, _user_tokens(inputs), hosts, connections, readiness, stop_limit_s)
-    accounts = _accounts(inputs)
+    desktops = Desktops(
+        vms, user_tokens(config, database), hosts, connections, readiness, stop_limit_s
+    )
+    accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(
         desktops,
         accounts.authenticator,
@@ -246,9 +246,11 @@ def build(  # noqa: PLR0915 - as above
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
         drivers=drivers,
+        draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
         fleet=fleet,
         hosts=hosts,
+        starts=starts,
         journal=journal,
         trail=AuditTrail(Audit(database), clock),
         readiness=readiness,
@@ -299,6 +301,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
+        placement=PlacementParts(node.starts, Placements(database), node.gossip.loads),
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,
@@ -316,7 +319,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
-    admission: HostAdmission,
+    admission: Admission,
     freezer: HostFreezer,
     inotify: Inotify,
     events: ViewerEvents,
@@ -345,39 +348,6 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             node_id=membership.node_id,
             tell_viewer=events.deliver,
         )
-    )
-
-
-def _accounts(inputs: NodeInputs) -> Accounts:
-    config, database, clock = inputs.config, inputs.database, inputs.clock
-    hasher = PasswordHasher(threads=config.auth.hash_threads, queue_max=config.auth.hash_queue_max)
-    users = Users(database)
-    api_tokens = ApiTokens(database)
-    sessions = browser_sessions(config, database)
-    return Accounts(
-        tenants=Tenants(database),
-        users=users,
-        authenticator=Authenticator(
-            LoginStores(users, _user_tokens(inputs), FamiliarSources(database)),
-            hasher,
-            clock,
-            config.auth,
-            random.Random(secrets.randbits(64)),
-        ),
-        hasher=hasher,
-        operators=Operators(api_tokens, clock, config.auth),
-        api_tokens=api_tokens,
-        browsers=browser_logins(config, sessions, clock),
-        browser_sessions=sessions,
-    )
-
-
-def _user_tokens(inputs: NodeInputs) -> UserTokens:
-    auth = inputs.config.auth
-    return UserTokens(
-        inputs.database,
-        life=timedelta(seconds=auth.token_life_s),
-        per_user_max=auth.tokens_per_user,
     )
 
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,6 +24,7 @@ from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.cluster.ports import LoadSource
 from qvdnode.cluster.start_epoch import keep_epoch, next_epoch
 from qvdnode.model.errors import FarmError, HostFailed
+from qvdnode.model.farm import Drain
 from qvdnode.peer.directory import Directory
 from qvdnode.peer.enrolment import FarmSecrets
 from qvdnode.peer.own_identity import OwnIdentity
@@ -74,10 +76,17 @@ class Gossip:
         of_farm = {peer.address.node_id for peer in self._directory.all()}
         now_s, suspects = self._clock.monotonic_s(), membership.suspects()
         others = (
-            to_load(known.record, age_s=known.age_s(now_s), suspect=node in suspects)
+            self._with_row(
+                to_load(known.record, age_s=known.age_s(now_s), suspect=node in suspects)
+            )
             for node, known in membership.loads.items()
         )
         return own + [load for load in others if load.node_id in of_farm - here]
+
+    def _with_row(self, load: Load) -> Load:
+        # its row may be newer than what it has told
+        drains = self._directory.drain(load.node_id) is not Drain.NO
+        return replace(load, draining=True) if drains else load
 
     async def run(self) -> None:
         """Be a member until cancelled; then tell the others that this node leaves."""

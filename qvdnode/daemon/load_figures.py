@@ -25,6 +25,7 @@ class OwnLoad:
         vm_settings: VmSettings,
         images: Path,
         here: Callable[[], NodeId | None],
+        draining: Callable[[], bool],
     ) -> None:
         self._images = images
         self._fleet = fleet
@@ -33,6 +34,7 @@ class OwnLoad:
         self._admission = admission
         self._vm_settings = vm_settings
         self._here = here
+        self._draining = draining
 
     def loads(self) -> list[Load]:
         """This node, once it has joined the farm."""
@@ -57,6 +59,7 @@ class OwnLoad:
                 memory_full_pct=self._memory.pressure("memory").full_pct,
                 io_some_pct=self._memory.pressure("io").some_pct,
                 drivers=self._drivers.offered(),
+                draining=self._draining(),
                 images=_image_bits(self._images),
             )
         ]

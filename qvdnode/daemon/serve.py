@@ -147,12 +147,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     # Not waited for: a driver is taken to work until a check says otherwise.
     check_drivers = keep_checking("drivers", node.driver_offer.check, clock, first_s=0.0)
     _ = tasks.essential("drivers", check_drivers)
-    _ = tasks.essential("journal", node.journal.run())
-    _ = tasks.essential("audit", node.trail.run())
-    _ = tasks.essential("disk", node.disk_watch.run())
-    _ = tasks.essential("memory", node.optimiser.run())
-    _ = tasks.essential("guest-limits", node.fleet.watch_limits())
-    _ = tasks.essential("locks", node.lock_watch.run())
+    _keep_watch(node, tasks)
     count = partial(node.rootfs.count, node.fleet.promised)
     await check_once("disk", count)
     _ = tasks.essential("disk-promises", keep_checking("disk", count, clock))
@@ -177,6 +172,17 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
         await stop.wait()
         log.info("stopping", extra={"stop_guests": config.node.stop_guests})
         node.readiness.serving = False
+
+
+def _keep_watch(node: Node, tasks: Supervisor) -> None:
+    """Run what writes records, and what looks after guests."""
+    _ = tasks.essential("journal", node.journal.run())
+    _ = tasks.essential("audit", node.trail.run())
+    _ = tasks.essential("disk", node.disk_watch.run())
+    _ = tasks.essential("draining", node.draining.run(node.fleet))
+    _ = tasks.essential("memory", node.optimiser.run())
+    _ = tasks.essential("guest-limits", node.fleet.watch_limits())
+    _ = tasks.essential("locks", node.lock_watch.run())
 
 
 async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:

@@ -13,8 +13,9 @@ import asyncpg
 
 from qvdnode.db.paging import limit_of, listing
 from qvdnode.db.pool import Database
-from qvdnode.db.rows import found, row_count
+from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict, Forbidden, Unavailable
+from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Listing, Page
 
@@ -77,10 +78,13 @@ OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
 DRIVERS: Final = (
     "SELECT DISTINCT unnest(drivers) FROM node WHERE state NOT IN ('fenced', 'removed')"
 )
+SET_DRAIN: Final = "UPDATE node SET drain = $2 WHERE id = $1 AND state <> 'removed'"
+HOMES: Final = "SELECT count(*) FROM app_user WHERE home_node = $1"
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
 SELECT id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
-       joined_at, lease_until, drivers, state = 'up' AND lease_until > clock_timestamp() AS alive
+       joined_at, lease_until, drivers, drain,
+       state = 'up' AND lease_until > clock_timestamp() AS alive
 FROM node
 """
 GET: Final = SELECT + "WHERE id = $1"
@@ -136,6 +140,7 @@ class Node:
     """The kinds of guests that it can start, as far as it has said."""
     alive: bool
     """Whether its lease runs, by the database's clock."""
+    drain: Drain = Drain.NO
 
 
 class Nodes:
@@ -243,6 +248,18 @@ class Nodes:
                 " node.stop_guests, or, if its host is gone, fence it first."
             )
 
+    async def set_drain(self, node_id: NodeId, drain: Drain) -> None:
+        """Have a node emptied, or have it start desktops again; it keeps this over its restarts.
+
+        Raises NotFound.
+        """
+        tag = await self._db.execute(SET_DRAIN, node_id, drain, idempotent=True)
+        changed(tag, KIND, node_id)
+
+    async def homes(self, node_id: NodeId) -> int:
+        """How many users have their home on that node."""
+        return int(await self._db.fetchval(HOMES, node_id, idempotent=True))
+
     async def peers(self) -> Sequence[Node]:
         """All nodes, removed ones too."""
         return [_convert(row) for row in await self._db.fetch(PEERS, idempotent=True)]
@@ -271,4 +288,4 @@ class Nodes:
 
 
 def _convert(row: asyncpg.Record) -> Node:
-    return Node(**{**dict(row), "drivers": tuple(row["drivers"])})
+    return Node(**{**dict(row), "drivers": tuple(row["drivers"]), "drain": Drain(row["drain"])})

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from qvdnode.host.shared_sysctls import SYSCTLS, SharedSysctls, link_exists
+from qvdnode.host.shared_sysctls import SYSCTLS, SharedSysctls, link_exists, network_namespace
 
 NAME: Final = "net/ipv4/ip_forward"
 SWITCH: Final = SYSCTLS / NAME
@@ -25,8 +25,12 @@ class Forwarding:
         records: Path = RECORDS,
         sysctls: Path = SYSCTLS,
         link_exists: Callable[[str], bool] = link_exists,
+        namespace: Callable[[], str] = network_namespace,
     ) -> None:
-        self._switch = SharedSysctls({NAME: 1}, records, FAILING, sysctls, link_exists)
+        self._switch = SharedSysctls(
+            {NAME: 1}, records, FAILING, sysctls, link_exists,
+            of_namespace=True, namespace=namespace,
+        )  # fmt: skip
 
     def hold(self, prefix: str, bridge: str) -> bool:
         """Switch forwarding on while an instance has its bridge, which is there already.

@@ -4,14 +4,15 @@ Each instance leaves a file in a record folder, beside one that says how the num
 the first came. The last instance puts them back, unless somebody else has changed them meanwhile.
 The file names the instance's bridge: where that is gone, so is the instance, even if it was killed
 and its state removed. The folder is gone after a reboot, as are the numbers; where it is not, the
-boot id in the record tells.
+boot id in the record tells. An instance in another network namespace has a bridge that cannot be
+seen from here; it is there while that namespace has a process.
 """
 
 import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from qvdnode.host.boot import boot_id
 from qvdnode.host.record_folder import locked
 
 SYSCTLS: Final = Path("/proc/sys")
+PROC: Final = Path("/proc")
 BEFORE: Final = "before"
 HOLDER: Final = "held-by-"
 
@@ -30,6 +32,20 @@ def link_exists(name: str) -> bool:
         return socket.if_nametoindex(name) > 0
     except OSError:
         return False
+
+
+def network_namespace(process: Path = PROC / "self") -> str:
+    """The number of a process's network namespace; raises OSError."""
+    return "".join(filter(str.isdigit, (process / "ns/net").readlink().name))
+
+
+def namespace_in_use(namespace: str) -> bool:
+    """Whether a process is in that network namespace."""
+    for process in PROC.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if network_namespace(process) == namespace:
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,9 @@ class SharedSysctls:
     link_exists: Callable[[str], bool] = link_exists
     steered: tuple[str, ...] = ()
     """Other numbers, which the instances change as they see fit; put back at the end as well."""
+    of_namespace: bool = False
+    """Whether each network namespace has numbers of its own."""
+    namespace: Callable[[], str] = network_namespace
 
     def low(self) -> dict[str, int]:
         """The numbers that are below what is wanted now, by name; those a kernel lacks are not."""
@@ -61,7 +80,8 @@ class SharedSysctls:
         What was low; safe to repeat; raises HostFailed, having raised what it could.
         """
         with self._locked():
-            (self.records / f"{HOLDER}{prefix}").write_text(f"{bridge}\n", encoding="utf-8")
+            holder = self.records / f"{HOLDER}{prefix}"
+            holder.write_text(f"{bridge}\n{self.namespace()}\n", encoding="utf-8")
             low = self.low()
             read = {name: self._read(name) for name in self.steered}
             now = {name: value for name, value in read.items() if value is not None}
@@ -97,7 +117,7 @@ class SharedSysctls:
 
     @property
     def _record(self) -> Path:
-        return self.records / BEFORE
+        return self.records / (f"{BEFORE}-{self.namespace()}" if self.of_namespace else BEFORE)
 
     def _before(self) -> dict[str, int]:
         if not self._record.exists():
@@ -106,7 +126,18 @@ class SharedSysctls:
         return {str(name): int(value) for name, value in limits.items()}
 
     def _holders(self) -> list[Path]:
-        return sorted(self.records.glob(f"{HOLDER}*"))
+        """Those that need the same numbers."""
+        found = sorted(self.records.glob(f"{HOLDER}*"))
+        if not self.of_namespace:
+            return found
+        own = self.namespace()
+        return [holder for holder in found if _bridge_of(holder)[1] in {"", own}]
+
+    def _lives(self, holder: Path) -> bool:
+        bridge, namespace = _bridge_of(holder)
+        if namespace in {"", self.namespace()}:
+            return self.link_exists(bridge)
+        return namespace_in_use(namespace)
 
     def _read(self, name: str) -> int | None:
         try:
@@ -132,7 +163,7 @@ class SharedSysctls:
                 for stale in (*self._holders(), self._record):
                     stale.unlink(missing_ok=True)
             for holder in self._holders():
-                if not self.link_exists(holder.read_text(encoding="utf-8").strip()):
+                if not self._lives(holder):
                     holder.unlink()
             yield
 
@@ -143,3 +174,9 @@ class SharedSysctls:
             return bool(json.loads(self._record.read_text(encoding="ascii"))["boot"] == boot_id())
         except (ValueError, KeyError, TypeError):  # torn
             return False
+
+
+def _bridge_of(holder: Path) -> tuple[str, str]:
+    """The bridge of an instance, and its network namespace; older programs did not note that."""
+    bridge, _, namespace = holder.read_text(encoding="utf-8").partition("\n")
+    return bridge, namespace.strip()

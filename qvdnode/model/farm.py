@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from qvdnode.model.ids import (
@@ -17,6 +18,17 @@ from qvdnode.model.vm_state import VmState
 
 DEFAULT_DRIVER: Final = "lxc"
 DEFAULT_HIBERNATE_AFTER_S: Final = 300
+
+
+class Drain(StrEnum):
+    """Whether a node is being emptied, for maintenance or to be removed."""
+
+    NO = "no"
+    """It starts desktops."""
+    STAY = "stay"
+    """It starts none; those that run stay."""
+    MOVE = "move"
+    """It starts none, and stops those that nobody is connected to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from qvdnode.db.nodes import Node, Nodes
 from qvdnode.model.errors import Unavailable
+from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.farm_files import NodeAddress, parse_address, render_address
 from qvdnode.runtime.clock import Clock
@@ -49,6 +50,8 @@ class Directory:
         self._path = path
         self._clock = clock
         self._peers = {a.node_id: Peer(a, "", serves=True) for a in (*_kept(path), *known)}
+        self._removed: dict[NodeId, str] = {}
+        self._drains: dict[NodeId, Drain] = {}
         self._nodes: Nodes | None = None
         self._asked_s = -ASK_AGAIN_S
         self._one_at_a_time = asyncio.Lock()
@@ -72,6 +75,20 @@ class Directory:
         if peer is None:
             raise Unavailable(f"node {node_id} is not in this farm, or was removed")
         return peer
+
+    def name(self, node_id: NodeId) -> str:
+        """As cluster.ports.NodeNames."""
+        peer = self._peers.get(node_id)
+        known = self._removed.get(node_id, "") if peer is None else peer.name
+        return known or str(node_id)
+
+    def removed(self, node_id: NodeId) -> bool:
+        """As cluster.ports.NodeNames."""
+        return node_id in self._removed
+
+    def drain(self, node_id: NodeId) -> Drain:
+        """Whether the node is being emptied, as far as this one knows."""
+        return self._drains.get(node_id, Drain.NO)
 
     def refusal(self, identity: PeerIdentity) -> str | None:
         """Why a node with this certificate is not let in, or None."""
@@ -97,8 +114,8 @@ class Directory:
     async def run(self) -> None:
         """Read the rows until cancelled."""
         while True:
-            await self._clock.sleep(REFRESH_EVERY_S)
             await self.refresh()
+            await self._clock.sleep(REFRESH_EVERY_S)
 
     async def refresh(self) -> None:
         """Read the rows; while the database is away what is known stays."""
@@ -114,6 +131,9 @@ class Directory:
 
     def learn(self, rows: Iterable[Node]) -> None:
         """Take over the rows."""
+        rows = list(rows)
+        self._removed = {row.id: row.name for row in rows if row.state == "removed"}
+        self._drains = {row.id: row.drain for row in rows}
         peers = {row.id: peer for row in rows if (peer := _peer(row)) is not None}
         if peers == self._peers:
             return

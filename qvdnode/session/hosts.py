@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from qvdnode.cluster.scheduler import Choice
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import runs_elsewhere
 from qvdnode.model.errors import Conflict, FarmError, Unavailable
@@ -31,8 +32,8 @@ class Place:
     """The host of a desktop."""
 
     host: DesktopHost
-    chosen: NodeId | None = None
-    """The node, if placement chose it for a start; None for the one that runs the desktop."""
+    chosen: Choice | None = None
+    """What placement chose for a start; None for the node that runs the desktop."""
 
 
 async def _nobody_new() -> None:
@@ -91,6 +92,10 @@ class Hosts:
             case _:
                 assert_never(way)
 
+    async def note(self, vm_id: VmId, choice: Choice, refused: Mapping[NodeId, str]) -> None:
+        """Keep why a desktop starts where it was placed; `refused` are those asked before."""
+        await self._starts.note(vm_id, choice, refused)
+
     def of_seat(self, seat: Seat) -> DesktopHost:
         """The host that gave that seat."""
         if seat.node_id is None:
@@ -138,15 +143,15 @@ class Hosts:
     def _chosen(self, order: DesktopOrder, without: Collection[NodeId]) -> Place:
         refused = set(without)
         while True:
-            node_id = self._starts.choose(order, refused)
-            way = to_node(node_id, self._here(), self._others)
+            choice = self._starts.choose(order, refused)
+            way = to_node(choice.node_id, self._here(), self._others)
             match way:
                 case Here():
-                    return Place(self.local, node_id)
+                    return Place(self.local, choice)
                 case There():
-                    return Place(self._others[node_id], node_id)
+                    return Place(self._others[way.node_id], choice)
                 case Unlinked():  # known by its load, and not by its row yet
-                    refused.add(node_id)
+                    refused.add(way.node_id)
                 case _:
                     assert_never(way)
 

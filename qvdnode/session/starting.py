@@ -35,18 +35,21 @@ async def ask_a_host(
     NodeFull is raised when it runs the desktop already, when no other node can take the desktop,
     or when so many have refused it.
     """
-    refused = set[NodeId]()
+    refused = dict[NodeId, str]()
     place = first or await hosts.starting(order)
     while True:
+        if place.chosen is not None:
+            await hosts.note(order.vm.id, place.chosen, refused)
         try:
             return await ask(place.host)
         except NodeFull as error:
             if place.chosen is None or len(refused) == REDIRECTS_MAX:
                 raise
-            refused.add(place.chosen)
+            node_id = place.chosen.node_id
+            refused[node_id] = str(error)
             log.info(
                 "start_redirected",
-                extra={"vm": order.vm.id, "node": place.chosen, "because": str(error)},
+                extra={"vm": order.vm.id, "node": node_id, "because": str(error)},
             )
             try:
                 place = await hosts.starting(order, refused)

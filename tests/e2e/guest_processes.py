@@ -8,6 +8,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from tests.harness.farm import Desk
+from tests.waiting import until_sync
 
 
 def guest_pids(desk: Desk) -> list[int]:
@@ -51,9 +52,10 @@ def pids_by_name(desk: Desk, names: Set[str]) -> dict[str, int]:
     return {name: found[name] for name in names & found.keys()}
 
 
-def kill_in_guest(desk: Desk, program: str) -> None:
-    """Kill a program of the guest, as a crash would."""
-    os.kill(pids_by_name(desk, {program})[program], signal.SIGKILL)
+def kill_in_guest(desk: Desk, program: str, number: int = signal.SIGKILL) -> None:
+    """Kill a program of the guest, as a crash would, or signal it, as soon as it runs."""
+    found = until_sync(lambda: pids_by_name(desk, {program}), what=f"{program} to run")
+    os.kill(found[program], number)
 
 
 def in_guest(desk: Desk, command: str) -> str:

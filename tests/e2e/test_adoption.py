@@ -75,7 +75,7 @@ async def test_a_graceful_stop_leaves_desktops_running_too(
     async with viewing(desk, screen, tmp_path) as (_, viewer):
         first = guest_pids(desk)[0]
         assert await node.stop() == 0
-        await asyncio.wait_for(viewer.over.wait(), 10)
+        await asyncio.wait_for(viewer.over.wait(), 30)
     assert guest_pids(desk)[0] == first
     assert holder_of(node.ids) == str(node.state_dir), "another node could take the guest's ids"
     await node.start()
@@ -225,7 +225,7 @@ async def killed_at(desk: Desk, wanted: int) -> bool:
     """Kill the node in that phase of the desk's start; False, and it lives, when it was missed."""
     running = desk.node.process
     assert running is not None
-    await until(lambda: phase(desk) >= wanted, limit_s=20)
+    await until(lambda: phase(desk) >= wanted, limit_s=30)
     running.send_signal(signal.SIGSTOP)
     if phase(desk) == wanted:
         await desk.node.sigkill()

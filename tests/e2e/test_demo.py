@@ -27,7 +27,8 @@ from tests.harness.node import test_root as state_root
 from tests.harness.screen import xvfb
 from tests.waiting import until
 
-SECOND_RUN_S = 10.0
+SECOND_RUN_S = 30.0
+"""Ten times what it takes on an idle machine, and less than an image takes to build."""
 CTRL_C = 130
 
 PROGRAM = (sys.executable, "-c", "from qvdnode.cli.qvdnode.program import main; main()", "demo")
@@ -172,7 +173,7 @@ async def a_second_run_is_quick_and_does_as_told(state_dir: Path) -> None:
     ):
         window = await demo.until("first_window")
         assert window["seconds"] < SECOND_RUN_S, demo.events
-        assert await watcher.wait_new(1.0)
+        assert await watcher.wait_new(30.0)
         ready = demo.event("ready")
         assert (ready["user"], ready["password"]) == ("alice", "pass word")
         assert (ready["client_port"], ready["admin_port"]) == (client_port, admin_port)
@@ -260,10 +261,15 @@ async def without_a_display_it_takes_a_picture_and_says_what_stays(state_dir: Pa
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        taken = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in taken]
+    """Ports that nobody listens on, and that the kernel gives to nobody who asks for any."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(range(first - 10_000, first), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("all ports are taken")
 
 
 def listening_at(ports: set[int]) -> set[str]:

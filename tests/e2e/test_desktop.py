@@ -1,7 +1,6 @@
 """A user's day: connect, see the desktop, lose the link, come back, change places, stop."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeDesk, Screen
-from tests.e2e.guest_processes import in_guest, pids_by_name
+from tests.e2e.guest_processes import in_guest, kill_in_guest, pids_by_name
 from tests.harness.farm import Desk, until_vm
 from tests.harness.qvd import QvdConnection, Viewer
 from tests.harness.rest import Rest
@@ -39,11 +38,16 @@ def session_programs(desk: Desk) -> dict[str, int]:
     return pids_by_name(desk, {"nxagent", "icewm", "xterm", "tail"})
 
 
+async def all_of_session(desk: Desk) -> dict[str, int]:
+    """The same, once all of them are there."""
+    await until(lambda: len(session_programs(desk)) == 4, limit_s=WINDOW_S, what="the session")
+    return session_programs(desk)
+
+
 async def open_window(desk: Desk) -> dict[str, int]:
     """Open a window on the desktop; the session's programs with it."""
     in_guest(desk, "DISPLAY=:100 setsid xterm -e tail -f /dev/null >/dev/null 2>&1 &")
-    await until(lambda: "tail" in session_programs(desk), limit_s=WINDOW_S, what="the window")
-    return session_programs(desk)
+    return await all_of_session(desk)
 
 
 async def test_a_stopped_desktop_starts_and_is_shown(
@@ -88,7 +92,7 @@ async def test_the_newest_connection_takes_over(
         before = await until_vm(rest, desk.vm_id, display="connected")
         opened = await open_window(desk)
         async with viewing(desk, screen, tmp_path / "new") as (_, new):
-            await asyncio.wait_for(old.over.wait(), 10)
+            await asyncio.wait_for(old.over.wait(), 30)
             after = await until_vm(rest, desk.vm_id, display="connected")
             assert not new.over.is_set()
             assert session_programs(desk) == opened
@@ -112,7 +116,7 @@ async def test_stop_vm_ends_the_desktop(
     async with viewing(desk, screen, tmp_path) as (_, viewer), desk.dial() as other:
         answer = await other.ask(f"/qvd/stop_vm?id={desk.vm_id}")
         assert (answer.status, answer.body) == (200, b"Machine stopped\r\n")
-        await asyncio.wait_for(viewer.over.wait(), 10)
+        await asyncio.wait_for(viewer.over.wait(), 30)
     await until_vm(rest, desk.vm_id, state="stopped")
 
 
@@ -136,9 +140,9 @@ async def test_a_logout_is_noticed_and_the_next_connect_starts_afresh(
     desk = await make()
     async with viewing(desk, screen, tmp_path) as (_, viewer):
         view = await until_vm(rest, desk.vm_id, display="connected")
-        os.kill(pids_by_name(desk, {"icewm"})["icewm"], signal.SIGTERM)
-        await asyncio.wait_for(viewer.over.wait(), 10)
-    await until_vm(rest, desk.vm_id, state="stopped", error=None, limit_s=10)
+        kill_in_guest(desk, "icewm", signal.SIGTERM)
+        await asyncio.wait_for(viewer.over.wait(), 30)
+    await until_vm(rest, desk.vm_id, state="stopped", error=None, limit_s=30)
     async with viewing(desk, screen, tmp_path):
         again = await until_vm(rest, desk.vm_id, display="connected")
     assert again["generation"] == view["generation"] + 1

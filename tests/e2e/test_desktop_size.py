@@ -47,7 +47,7 @@ async def is_shown_as(display: str, size: str) -> None:
     async def right() -> bool:
         return await size_shown(display) == size
 
-    await until(right, limit_s=20, what=f"a window of {size}")
+    await until(right, limit_s=30, what=f"a window of {size}")
 
 
 async def test_a_reconnect_takes_the_size_of_the_new_client(

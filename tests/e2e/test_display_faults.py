@@ -32,7 +32,7 @@ async def fail(desk: Desk, said: bytes) -> None:
             reader, writer = connection.streams
             writer.write(said)
             await writer.drain()
-            await asyncio.wait_for(reader.read(64), 10)
+            await asyncio.wait_for(reader.read(64), 30)
 
 
 async def succeed(desk: Desk, screen: Screen, folder: Path, rest: Rest) -> int:
@@ -127,8 +127,8 @@ async def test_a_desktop_that_dies_is_shown_as_such(
             os.kill(guest_pids(desk)[0], signal.SIGKILL)
         else:
             kill_in_guest(desk, program)
-        await asyncio.wait_for(viewer.over.wait(), 10)
-    view = await until_vm(rest, desk.vm_id, state="failed", limit_s=10)
+        await asyncio.wait_for(viewer.over.wait(), 30)
+    view = await until_vm(rest, desk.vm_id, state="failed", limit_s=30)
     assert DEATHS[program] in view["error"]
     (session,) = (await rest.get(f"/sessions?vm_id={desk.vm_id}"))["items"]
     assert session["reason"] in REASONS

@@ -110,7 +110,7 @@ async def unharmed(victim: Desk) -> None:
     before = len(in_guest(victim, "cat ~/rounds").splitlines())
     await until(
         lambda: len(in_guest(victim, "cat ~/rounds").splitlines()) > before + 1,
-        limit_s=20,
+        limit_s=30,
         what="the victim to go on writing",
     )
     in_guest(victim, "touch ~/enough")

@@ -185,7 +185,7 @@ async def test_forged_run_folders_hurt_their_own_guests_only(
 
     answers = [asyncio.create_task(connect_with(desk)) for desk in forgers.values()]
     async with viewing(honest, screen, tmp_path / "honest"):
-        await until_vm(rest, honest.vm_id, display="connected", limit_s=5)
+        await until_vm(rest, honest.vm_id, display="connected", limit_s=30)
         # A forger's desktop may come back or not, but the node says which.
         assert {answer.status for answer in await asyncio.gather(*answers)} <= {101, 408, 500, 503}
     assert rss(node) - before < NODE_RSS_GROWTH_MAX

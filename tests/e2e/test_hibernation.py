@@ -10,9 +10,9 @@ import pytest_asyncio
 from qvdnode.host.cgroups import probe
 from qvdnode.host.merging import merges
 from tests.e2e.conftest import Screen
-from tests.e2e.guest_processes import guest_pids
+from tests.e2e.guest_processes import guest_pids, pids_by_name
 from tests.e2e.test_desktop import viewing
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
+from tests.harness.farm import Desk, lend_image, make_desk, make_flavour, until_vm
 from tests.harness.node import NodeProcess, running_node
 from tests.harness.node import test_root as state_root
 from tests.harness.rest import Rest
@@ -36,7 +36,7 @@ class Farm:
 async def farm(icewm_root: Path) -> AsyncIterator[Farm]:
     async with running_node(state_root(), memory=dict(MEMORY)) as node:
         async with node.rest() as rest:
-            await import_image(rest, "icewm", icewm_root)
+            await lend_image(node, rest, "icewm", icewm_root)
             flavour = await make_flavour(rest, "office", "icewm", hibernate_after_s=1)
             desk = await make_desk(node, rest, "hiber", flavour)
         yield Farm(node, desk)
@@ -66,12 +66,13 @@ async def test_it_hibernates_and_comes_back_with_its_programs(
 ) -> None:
     async with farm.node.rest() as rest:
         await hibernated(farm, rest, screen, tmp_path)
-        before = guest_pids(farm.desk)
-        assert all(merges(pid) for pid in before), "KSM cannot merge this desktop"
+        assert all(merges(pid) for pid in guest_pids(farm.desk)), "KSM cannot merge this desktop"
+        before = pids_by_name(farm.desk, {"nxagent", "icewm"})
+        assert len(before) == 2
         async with viewing(farm.desk, screen, tmp_path):
             view = await until_vm(rest, farm.desk.vm_id, state="running", display="connected")
             assert view["generation"] == 1
-            assert set(before) <= set(guest_pids(farm.desk)), "a program was lost"
+            assert pids_by_name(farm.desk, {"nxagent", "icewm"}) == before, "a program was lost"
 
 
 async def test_a_killed_node_finds_it_hibernated_and_thaws_it(
@@ -111,7 +112,7 @@ async def test_a_squeeze_hibernates_who_left_first_and_hurts_nobody_connected(
     icewm_root: Path, screen: Screen, tmp_path: Path
 ) -> None:
     async with running_node(state_root(), memory=SQUEEZED) as node, node.rest() as rest:
-        await import_image(rest, "icewm", icewm_root)
+        await lend_image(node, rest, "icewm", icewm_root)
         # An hour would have to pass, were there memory.
         flavour = await make_flavour(
             rest, "office", "icewm", hibernate_after_s=3600, memory_mib=256

@@ -155,7 +155,7 @@ async def test_a_user_finds_no_netfilter_socket_to_take(shown: Shown) -> None:
             *attach_argv(prefix, f"{prefix}-{desk.vm_id}", desk.node.state_dir / "lxc"),
             f"--uid={USER}", f"--gid={USER}", "--", "/usr/local/bin/descriptor_thief",
         ],
-        limit_s=15,
+        limit_s=30,
     )  # fmt: skip
     lines = done.stdout.decode().splitlines()
     assert int(lines[-1].removeprefix("processes ")) >= len({"nxagent", "icewm"})

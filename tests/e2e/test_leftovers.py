@@ -104,7 +104,7 @@ class Remains:
 
 def run(*command: str, check: bool = True) -> None:
     """Run it, and fail unless told otherwise when it does."""
-    subprocess.run(command, capture_output=True, check=check, timeout=20)
+    subprocess.run(command, capture_output=True, check=check, timeout=60)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -100,7 +100,7 @@ def make_certificate(folder: Path, name: str, kind: tuple[str, ...] = P256) -> N
             "-nodes", "-days", "30", "-subj", f"/CN={name}",
             "-keyout", str(folder / "key.pem"), "-out", str(folder / "chain.pem"),
         ],
-        check=True, capture_output=True, timeout=20,
+        check=True, capture_output=True, timeout=60,
     )  # fmt: skip
 
 
@@ -172,7 +172,7 @@ async def test_a_day_of_a_node_ends_without_a_trace(
         assert kinds == {"mount", "loop", "link", "table", "group", "lock", "record", "process"}
         assert kernel_limits().low() == {}
         assert await other.stop() == 0
-        await asyncio.wait_for(viewer.over.wait(), 10)
+        await asyncio.wait_for(viewer.over.wait(), 30)
     assert traces(other) == set()
     if not held and not forwarding_is_held():
         assert (forwards(), kernel_limits().low()) == (forwarded, low)

@@ -172,7 +172,7 @@ async def test_a_desktop_that_never_comes_up_is_given_up_in_time(
     small: NodeProcess, make_small: Desks
 ) -> None:
     desk = await make_small("silent")
-    answer = await asyncio.wait_for(connect(desk), BOOT_LIMIT_S + 10)
+    answer = await asyncio.wait_for(connect(desk), BOOT_LIMIT_S + 30)
     assert (answer.status, b"did not come up" in answer.body) == (408, True), answer
     async with small.rest() as rest:
         await until_vm(rest, desk.vm_id, state="failed")
@@ -191,7 +191,7 @@ async def test_who_waits_is_told_the_place_and_who_finds_the_queue_full_is_told_
         refused = await connect(third)
         assert (refused.status, b"waits to be started" in refused.body) == (503, True), refused
         two.abort()  # whoever gives up the place leaves nothing behind
-        await until_vm(rest, first.vm_id, state="failed", limit_s=BOOT_LIMIT_S + 10)
+        await until_vm(rest, first.vm_id, state="failed", limit_s=BOOT_LIMIT_S + 30)
         await asyncio.gather(starting, waiting, return_exceptions=True)
         await rest.post(f"/vms/{second.vm_id}/stop?wait=true")
     await never_started(third)

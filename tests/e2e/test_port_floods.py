@@ -166,11 +166,11 @@ async def test_memory_of_half_open_connections_is_given_back() -> None:
         before_mib, hello = resident_mib(node), client_hello()
         with contextlib.ExitStack() as half_open:
             for _ in range(HALF_OPEN):
-                dialled = socket.create_connection(("127.0.0.1", node.client_port), timeout=20)
+                dialled = socket.create_connection(("127.0.0.1", node.client_port), timeout=60)
                 half_open.enter_context(dialled)
                 dialled.sendall(hello)
-            await until(lambda: resident_mib(node) > before_mib + HALF_OPEN_MIB, limit_s=20)
-        await until(lambda: resident_mib(node) < before_mib + HALF_OPEN_MIB / 2, limit_s=20)
+            await until(lambda: resident_mib(node) > before_mib + HALF_OPEN_MIB, limit_s=30)
+        await until(lambda: resident_mib(node) < before_mib + HALF_OPEN_MIB / 2, limit_s=30)
 
 
 def client_hello() -> bytes:

@@ -58,7 +58,7 @@ async def test_five_wrong_passwords_at_once_are_told_and_the_right_one_still_wor
         async with desk.dial() as connection:
             return (await connection.ask("/qvd/list_of_vm")).status == 200
 
-    await until(right, limit_s=3, what="the right password to be taken after a second's pause")
+    await until(right, limit_s=30, what="the right password to be taken after a second's pause")
 
 
 async def test_a_user_nobody_knows_hears_the_same_as_one_with_a_wrong_password(
@@ -171,9 +171,9 @@ async def test_heads_that_are_none_end_their_own_connection_only(make: MakeDesk)
             writer.write(head)
             if not status:
                 continue
-            assert status in await asyncio.wait_for(reader.readuntil(b"\r\n"), 10), head[:40]
+            assert status in await asyncio.wait_for(reader.readuntil(b"\r\n"), 30), head[:40]
             with contextlib.suppress(ConnectionResetError):  # for what it did not read any more
-                await asyncio.wait_for(reader.read(), 10)
+                await asyncio.wait_for(reader.read(), 30)
     async with desk.dial() as connection:
         assert (await connection.ask("/qvd/ping")).status == 200
 

@@ -12,6 +12,7 @@ from tests.e2e.test_closed_window import qvd_connect
 from tests.harness.farm import make_desk, make_flavour, until_vm
 from tests.harness.node import NodeProcess
 from tests.harness.rest import Rest
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -59,13 +60,14 @@ async def test_a_prepared_desktop_is_adopted_and_shown(
     desk = await make()
     started = await rest.post(f"/vms/{desk.vm_id}/start?wait=true")
     assert (started["state"], started["display"]) == ("running", "off")
+    # Init and what it waits with; no display and no program of the user's.
+    await until(lambda: len(guest_pids(desk)) == 2, what="a guest of two processes")
     first = guest_pids(desk)
-    assert len(first) == 2, "init and what it waits with; no display and no program of the user's"
     await node.sigkill()
     await node.start()
     async with node.rest() as fresh:
         await until_vm(fresh, desk.vm_id, state="running", display="off", generation=1)
-        assert guest_pids(desk) == first
+        await until(lambda: guest_pids(desk) == first, what="the same processes")
         async with qvd_connect(desk, screen.display, tmp_path):
             await until_vm(fresh, desk.vm_id, limit_s=SHOWN_S, display="connected", generation=1)
     assert guest_pids(desk)[0] == first[0]

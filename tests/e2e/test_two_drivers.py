@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.harness import two_drivers
-from tests.harness.farm import import_image, make_desk, make_flavour, until_vm, vm_view
+from tests.harness.farm import lend_image, make_desk, make_flavour, until_vm, vm_view
 from tests.harness.node import NodeProcess, new_node
 from tests.harness.node import test_root as state_root
 
@@ -33,7 +33,7 @@ async def test_desktops_of_two_drivers_run_at_once_and_are_adopted_each_by_its_o
 ) -> None:
     tag = hashlib.sha256(str(two.state_dir).encode()).hexdigest()[:4]
     async with two.rest() as rest:
-        await import_image(rest, "icewm", icewm_root)
+        await lend_image(two, rest, "icewm", icewm_root)
         assert {driver["name"] for driver in (await rest.get("/node"))["drivers"]} == {
             "lxc",
             "memory",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest_asyncio
 
 from tests.e2e.conftest import NUMBERS
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour
+from tests.harness.farm import Desk, lend_image, make_desk, make_flavour
 from tests.harness.farm_network import Farm, copy_images, running_farm
 from tests.harness.node import NodeProcess
 from tests.harness.rest import Refused, Rest
@@ -42,7 +42,7 @@ async def furnished_farm(icewm_root: Path, dsn: str = "") -> AsyncIterator[Farm]
     async with running_farm(2, dsn=dsn, node={"stop_guests": True}) as farm:
         here, there = farm.nodes
         async with here.rest() as rest:
-            await import_image(rest, "icewm", icewm_root)
+            await lend_image(here, rest, "icewm", icewm_root)
             await make_flavour(rest, "office", "icewm")
         copy_images(here, there)
         yield farm

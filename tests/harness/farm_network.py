@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from tests.fixtures_netns import ip_batch
+from tests.harness.farm import link_tree
 from tests.harness.node import NodeProcess, new_node, test_root
 
 JOIN_LIMIT_S = 60.0
@@ -129,7 +130,6 @@ async def running_farm(
 
 
 def copy_images(source: NodeProcess, target: NodeProcess) -> None:
-    """Give a node the images of another one; nothing writes into an image, so links will do."""
+    """Give a node the images of another one."""
     for folder in (source.state_dir / "images").iterdir():
-        place = target.state_dir / "images" / folder.name
-        subprocess.run(["cp", "-al", str(folder), str(place)], check=True)
+        link_tree(folder, target.state_dir / "images" / folder.name)

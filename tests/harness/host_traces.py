@@ -86,7 +86,7 @@ def _lines(file: str, state_dir: Path) -> list[str]:
 
 
 def _said(*command: str) -> list[str]:
-    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return finished.stdout.splitlines()
 
 

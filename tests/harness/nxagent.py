@@ -10,7 +10,7 @@ from tests.fakes.qvd_server import FakeQvdServer
 from tests.waiting import until
 
 QUIET_CRASH = ("prlimit", "--core=0")
-READY_S = 15.0
+READY_S = 60.0
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """/node: details of the node that answers; /nodes: all nodes of the farm, from the database."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -9,13 +10,21 @@ from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import NodeName
+from qvdnode.admin.parts import PeerFacts
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.cluster.core.placement import SILENT_S, Load
 from qvdnode.db.nodes import Node
 from qvdnode.model.errors import Conflict
+from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.model.vm_state import VmState
 
 WEEK_S: Final = 604_800
+NOT_SERVING: Final[Mapping[str, str]] = {
+    "invited": "it has not joined yet",
+    "left": "it was stopped, and its desktops with it",
+    "fenced": "it was given up: its host is taken to be off",
+}
 
 
 class NodeLoad(AnswerModel):
@@ -81,6 +90,22 @@ class ThisNode(AnswerModel):
     limits: NodeLimits
 
 
+class NodeFigures(AnswerModel):
+    """The load of a node, as it last told."""
+
+    guests: int
+    guests_max: int
+    waiting: int
+    """Starts in its queue."""
+    memory_promised_mib: int
+    memory_capacity_mib: int
+    """How much may be promised to guests."""
+    suspect: bool
+    """Whether other nodes miss its answers."""
+    age_s: float
+    """How old the figures are."""
+
+
 class NodeView(AnswerModel):
     """One node of the farm."""
 
@@ -103,7 +128,11 @@ class NodeView(AnswerModel):
     age_s: float | None
     """How long ago that was."""
     reason: str | None
-    """Why it could not be reached, or what is wrong with it."""
+    """Why no desktop starts there, or what else is wrong with it; null for a healthy node."""
+    drain: Drain
+    """Whether it is being emptied."""
+    load: NodeFigures | None
+    """Null while the node that answers knows nothing of it."""
     runs_database: bool
     """Whether the farm's database is embedded in it: the farm stands still without this node."""
 
@@ -187,17 +216,22 @@ async def _load(call: ApiCall[NoBody, NoQuery]) -> NodeLoad:
 async def list_nodes(call: ApiCall[NoBody, PageQuery]) -> NodeList:
     """Return one page of the farm's nodes."""
     listing = await call.parts.nodes.list(call.query.page())
-    items = [_view(call, node) for node in listing.items]
+    loads = _loads(call)
+    items = [_view(call, node, loads) for node in listing.items]
     return NodeList(items=items, next_after=listing.next_after)
 
 
 async def show_one(call: ApiCall[NoBody, NoQuery]) -> NodeView:
     """Return one node of the farm."""
-    return _view(call, await call.parts.nodes.get(NodeId(call.id())))
+    return _view(call, await call.parts.nodes.get(NodeId(call.id())), _loads(call))
 
 
-def _view(call: ApiCall[Any, Any], node: Node) -> NodeView:
-    facts = call.parts.farm.facts(node.id)
+def _loads(call: ApiCall[Any, Any]) -> Mapping[NodeId, Load]:
+    return {load.node_id: load for load in call.parts.placement.loads()}
+
+
+def _view(call: ApiCall[Any, Any], node: Node, loads: Mapping[NodeId, Load]) -> NodeView:
+    facts, load = call.parts.farm.facts(node.id), loads.get(node.id)
     return NodeView(
         id=node.id,
         name=node.name,
@@ -211,9 +245,38 @@ def _view(call: ApiCall[Any, Any], node: Node) -> NodeView:
         here=facts.here,
         reached=facts.reached,
         age_s=facts.age_s,
-        reason=facts.reason,
+        reason=_reason(node, facts, load),
+        drain=node.drain,
+        load=None if load is None else _figures(load),
         runs_database=facts.runs_database,
     )
+
+
+def _figures(load: Load) -> NodeFigures:
+    return NodeFigures(
+        guests=load.guests,
+        guests_max=load.guests_max,
+        waiting=load.starts_waiting,
+        memory_promised_mib=load.promised_mib,
+        memory_capacity_mib=load.capacity_mib,
+        suspect=load.suspect,
+        age_s=round(load.age_s, 1),
+    )
+
+
+def _reason(node: Node, facts: PeerFacts, load: Load | None) -> str | None:
+    """The most important of what is wrong with a node."""
+    if node.state != "up":
+        return NOT_SERVING.get(node.state)
+    told = (
+        (not node.alive, "it has not renewed its lease; its desktops go on if it lives"),
+        (facts.reason is not None, facts.reason),
+        (load is None and not facts.here, "it has not told its load yet"),
+        (load is not None and load.suspect, "other nodes miss its answers"),
+        (load is not None and load.age_s > SILENT_S, "it has told nothing of its load for long"),
+        (node.drain is not Drain.NO, "an administrator empties it"),
+    )
+    return next((why for applies, why in told if applies), None)
 
 
 async def invite_node(call: ApiCall[InvitationDraft, NoQuery]) -> InvitationView:

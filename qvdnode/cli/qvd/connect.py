@@ -5,7 +5,7 @@ import getpass
 import os
 import random
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -29,6 +29,7 @@ from qvdnode.client.core.backoff import Backoff
 from qvdnode.client.core.certificate_refusal import Untrusted
 from qvdnode.client.nx_proxy import StreamEnd
 from qvdnode.client.pins import PinStore
+from qvdnode.client.servers import Server
 from qvdnode.client.signals import run_to_signal
 from qvdnode.client.target import Target, parse_target
 from qvdnode.client.trust import ANY, Trust, authorities
@@ -47,6 +48,14 @@ User = Annotated[
         "--user",
         "-u",
         help="Your login, such as alice or alice@acme; as on this machine if left out.",
+    ),
+]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node",
+        metavar="HOST",
+        help="Another node of the same farm, for when the first does not answer; may be repeated.",
     ),
 ]
 Pin = Annotated[str | None, typer.Option(help="The fingerprint that the certificate must have.")]
@@ -75,6 +84,7 @@ LS_EXAMPLES: Final = examples(
 CONNECT_EXAMPLES: Final = examples(
     "qvd connect desktops.example.org --user alice",
     "qvd connect desktops.example.org --user alice --ca ./our-authority.pem",
+    "qvd connect desk1.example.org --node desk2.example.org --user alice",
     "qvd connect 10.0.0.5:8443 --user alice@acme --vm desk --fullscreen",
     "qvd connect desktops.example.org --user alice --link adsl --geometry 1280x800",
 )
@@ -90,6 +100,7 @@ def ls(  # noqa: PLR0913 - one parameter is one option
     host: Host,
     *,
     user: User = None,
+    node: Nodes = None,
     pin: Pin = None,
     insecure: Insecure = False,
     ca: CaFile = None,
@@ -98,7 +109,7 @@ def ls(  # noqa: PLR0913 - one parameter is one option
 ) -> None:
     """List your desktops."""
 
-    account = _account(host, user, Wanted(pin, insecure, ca), password_file)
+    account = _account([host, *(node or ())], user, Wanted(pin, insecure, ca), password_file)
     found = _run(client.desktops_at(account, SystemClock()))
     if found or as_json:
         show_rows([asdict(entry) for entry in found], COLUMNS, json=as_json)
@@ -110,6 +121,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     host: Host,
     *,
     user: User = None,
+    node: Nodes = None,
     vm: Annotated[str | None, typer.Option(help="Name or number, if you have several.")] = None,
     display: Annotated[str | None, typer.Option(help="X display; $DISPLAY by default.")] = None,
     fullscreen: Annotated[
@@ -140,7 +152,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         raise Invalid("There is no X display: set DISPLAY or give --display.")
     _refuse_odd({"geometry": geometry, "keyboard": keyboard, "link": link})
     wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
-    account = _account(host, user, Wanted(pin, insecure, ca), password_file)
+    account = _account([host, *(node or ())], user, Wanted(pin, insecure, ca), password_file)
     shown = Client(account, wishes, Line(), SystemClock(), random.Random())
     ending = run_to_signal(shown.run(Backoff(give_up_s=reconnect_for)))
     if ending is StreamEnd.DROPPED:
@@ -194,10 +206,32 @@ def _refuse_odd(options: Mapping[str, str | None]) -> None:
             raise Invalid(f"--{name} {value}: see `qvd connect --help` for what it takes.")
 
 
-def _account(host: str, user: str | None, wanted: Wanted, password_file: Path | None) -> Account:
-    """Settles the certificate before it asks for the password."""
-    target, login = parse_target(host), user or _local_login()
-    return Account(target, _settled(target, wanted), login, _password(login, target, password_file))
+def _account(
+    hosts: Sequence[str], user: str | None, wanted: Wanted, password_file: Path | None
+) -> Account:
+    """Settles the certificates before it asks for the password."""
+    targets, login = [parse_target(host) for host in hosts], user or _local_login()
+    first, *others = _trusted(targets, wanted)
+    password = _password(login, first.target, password_file)
+    return Account(first.target, first.trust, login, password, tuple(others))
+
+
+def _trusted(targets: Sequence[Target], wanted: Wanted) -> list[Server]:
+    """By what to recognise each server; those that are new and do not answer are left out.
+
+    Raises as `_settled`, Unavailable when none is left.
+    """
+    found, away = list[Server](), list[Unavailable]()
+    for target in targets:
+        try:
+            found.append(Server(target, _settled(target, wanted)))
+        except Unavailable as error:
+            away.append(error)
+    if not found:
+        raise away[0]
+    for problem in away:
+        Line()(f"{problem} Going on without it.")
+    return found
 
 
 def _local_login() -> str:

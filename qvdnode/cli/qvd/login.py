@@ -16,7 +16,7 @@ from qvdnode.cli.node_address import parse_fingerprint, parse_url, split_address
 from qvdnode.cli.qvd.asking import confirmed
 from qvdnode.cli.qvd.authority_option import CaFile
 from qvdnode.cli.qvd.secret_input import read_token
-from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.cli.saved_login import OtherNode, SavedLogin
 from qvdnode.client.connect import fingerprint_at
 from qvdnode.client.core.certificate_refusal import Untrusted
 from qvdnode.client.target import Target
@@ -27,6 +27,7 @@ from qvdnode.runtime.clock import SystemClock
 LOGIN_EXAMPLES: Final = examples(
     "qvd login https://node1:8444",
     "qvd login node1 --fingerprint SHA256:... --token-stdin < FILE",
+    "qvd login https://desk1:8444 --node https://desk2:8444 --ca ./our-authority.pem",
     "qvd login https://node1.example.org:8444 --ca ./our-authority.pem",
 )
 LOGOUT_EXAMPLES: Final = examples("qvd logout")
@@ -36,7 +37,19 @@ def login(
     url: Annotated[str, typer.Argument(help="Where the node answers: https://NODE:8444")],
     *,
     fingerprint: Annotated[
-        str | None, typer.Option(help="The node's fingerprint, as `qvdnode init` printed it.")
+        list[str] | None,
+        typer.Option(
+            help="The node's fingerprint, as `qvdnode init` printed it; with --node one for each,"
+            " in their order."
+        ),
+    ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--node",
+            metavar="URL",
+            help="Another node of the farm, asked when the first does not answer; may be repeated.",
+        ),
     ] = None,
     ca: CaFile = None,
     token_stdin: Annotated[
@@ -45,10 +58,15 @@ def login(
     as_json: JsonFlag = False,
 ) -> None:
     """Log in to a node with an API token; later commands go there."""
-    node = parse_url(url)
-    file = None if ca is None else str(ca.absolute())
-    pin = parse_fingerprint(fingerprint) if fingerprint else _pin(node, ca)
-    fresh = SavedLogin(node, pin, read_token(from_stdin=token_stdin), None if pin else file)
+    urls = [parse_url(text) for text in (url, *(other or ()))]
+    pins: list[str | None] = [parse_fingerprint(text) for text in fingerprint or ()]
+    pins = pins or [_pin(url, ca) for url in urls]
+    if len(pins) != len(urls):
+        raise Invalid("Give --fingerprint for every node, or for none.", field="fingerprint")
+    node, *others = map(OtherNode, urls, pins)
+    file = None if ca is None or None not in pins else str(ca.absolute())
+    token = read_token(from_stdin=token_stdin)
+    fresh = SavedLogin(node.url, node.fingerprint, token, file, tuple(others))
     asyncio.run(_try_out(fresh))
     saved_login.save(fresh, saved_login.config_folder(os.environ))
     tell(f"Logged in to {fresh.url}.", json=as_json)

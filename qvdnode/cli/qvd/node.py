@@ -17,9 +17,11 @@ from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
+from qvdnode.cli.plain_values import measured
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 from qvdnode.cli.qvd.node_memory import show_memory
+from qvdnode.model.plurals import counted
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
 
@@ -32,7 +34,10 @@ COLUMNS: Final = (
     Column("DRIVERS", "drivers", spare=True),
     Column("HERE", "here"),
     Column("REACHED", "reached"),
-    Column("AGE", "age_s", spare=True),
+    Column("DESKTOPS", "guests"),
+    Column("MEMORY", "memory"),
+    Column("AGE", "load_age"),
+    Column("DRAIN", "drain"),
     Column("DATABASE", "runs_database", spare=True),
     Column("SINCE", "joined_at", spare=True),
     Column("REASON", "reason", wraps=True),
@@ -47,10 +52,24 @@ Node = Annotated[str, typer.Argument(help="Name or number of the node.")]
 def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
     """List all nodes of the farm, as the node that you are logged in to sees them."""
     nodes = with_api(lambda api: api.items("/nodes", limit=limit))
-    show_rows(nodes, COLUMNS, json=as_json)
+    show_rows(nodes if as_json else [with_load(node) for node in nodes], COLUMNS, json=as_json)
     database = [node for node in nodes if node.get("runs_database")]
     if len(nodes) > 1 and database and not as_json:
         tell(SINGLE_POINT.format(name=database[0]["name"]))
+
+
+def with_load(node: Json) -> Json:
+    """The node with its load as a row of the table shows it."""
+    load = node.get("load")
+    if load is None:
+        return {**node, "guests": None, "memory": None, "load_age": None}
+    promised, capacity = load["memory_promised_mib"], load["memory_capacity_mib"]
+    return {
+        **node,
+        "guests": f"{load['guests']} of {load['guests_max']}",
+        "memory": f"{measured(promised, 'mib')} of {measured(capacity, 'mib')}",
+        "load_age": f"{load['age_s']:.0f} s",
+    }
 
 
 @app.command(epilog=examples("qvd node show", "qvd node show desk2 --json"))
@@ -100,6 +119,44 @@ def remove(node: Node, *, yes: YesFlag = False, as_json: JsonFlag = False) -> No
     tell(f"Node {node} is removed.", json=as_json)
 
 
+@app.command(epilog=examples("qvd node drain desk2", "qvd node drain desk2 --move"))
+def drain(
+    node: Node,
+    *,
+    move: Annotated[
+        bool,
+        typer.Option(
+            "--move",
+            help="Stop desktops that nobody has been connected to for a minute; what is not saved"
+            " in them is lost.",
+        ),
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start no more desktops on a node; those that run stay. It keeps this over its restarts."""
+    made = with_api(lambda api: _call(api, "POST", node, "/drain", move=move))
+    if as_json:
+        show_fields(made, json=True)
+        return
+    tell(f"Node {node} starts no more desktops; those that run stay.")
+    if move:
+        tell("Those that nobody has been connected to for a minute are stopped.")
+    if made["homes"]:
+        homes = counted(made["homes"], "user")
+        have = "has its home" if made["homes"] == 1 else "have their homes"
+        tell(f"{homes} {have} on it: their desktops start nowhere else meanwhile.")
+
+
+@app.command(epilog=examples("qvd node undrain desk2"))
+def undrain(node: Node, *, as_json: JsonFlag = False) -> None:
+    """Let a node start desktops again."""
+    made = with_api(lambda api: _call(api, "POST", node, "/undrain"))
+    if as_json:
+        show_fields(made, json=True)
+    else:
+        tell(f"Node {node} starts desktops again.")
+
+
 @app.command(epilog=examples("qvd node memory", "qvd node memory --json"))
 def memory(*, as_json: JsonFlag = False) -> None:
     """Show where the memory of the node's host went, per desktop, and what was done about it."""
@@ -118,6 +175,6 @@ def fence(
     show_fields(with_api(lambda api: _call(api, "POST", node, "/fence")), json=as_json)
 
 
-async def _call(api: ApiClient, method: str, node: str, path: str = "") -> Json:
+async def _call(api: ApiClient, method: str, node: str, path: str = "", **body: object) -> Json:
     number = await name_lookup.node_id(api, node)
-    return await api.call(method, f"/nodes/{number}{path}")
+    return await api.call(method, f"/nodes/{number}{path}", body or None)

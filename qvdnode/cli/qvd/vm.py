@@ -23,6 +23,7 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.cli.qvd.vm_placement import show_placement
 from qvdnode.model.errors import FarmError
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.supervise import Supervisor
@@ -115,6 +116,12 @@ def create(
 def show(vm: Vm, *, as_json: JsonFlag = False) -> None:
     """Show a VM: state, display, viewer, memory, address."""
     show_fields(with_api(lambda api: _call(api, "GET", vm)), json=as_json)
+
+
+@app.command(epilog=examples("qvd vm explain desk", "qvd vm explain alice@acme/desk --json"))
+def explain(vm: Vm, *, as_json: JsonFlag = False) -> None:
+    """Tell why a VM runs where it runs, and what each node is worth for a start now."""
+    show_placement(with_api(lambda api: _call(api, "GET", vm, "/placement")), json=as_json)
 
 
 @app.command(epilog=examples("qvd vm start desk --wait"))

@@ -21,6 +21,7 @@ app = typer.Typer(help="Root file systems of desktops, to be imported.", no_args
 BUILD_EXAMPLES: Final = examples(
     "qvdnode image build xfce /var/lib/xfce",
     "qvdnode image build mate /var/lib/oficina --add office --locale es_ES.UTF-8",
+    "qvdnode image build xfce /var/lib/xfce --add kernel",
     "qvdnode image build ./ours.toml /var/lib/ours --suite trixie --json",
 )
 

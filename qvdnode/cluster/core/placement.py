@@ -110,8 +110,18 @@ class Ranked:
     """A node that can take the VM, with its score and the parts of the score."""
 
     node_id: NodeId
-    score: float
-    because: tuple[str, ...]
+    parts: tuple[tuple[str, float], ...]
+    """What gave points, and how many; parts that gave none are left out."""
+
+    @property
+    def score(self) -> float:
+        """The sum of the parts."""
+        return sum(points for _, points in self.parts)
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """The parts in words."""
+        return tuple(f"{what} {points:+.1f}" for what, points in self.parts if round(points, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,12 @@ def place(
     return Placement(tuple(ranked), refused)
 
 
+def verdict(wish: Wish, candidate: Candidate) -> Ranked | Refused:
+    """What one node is worth for it now, or why it cannot take it."""
+    why = refusal(wish, candidate.load)
+    return rank(candidate) if why is None else Refused(candidate.load.node_id, why)
+
+
 def refusal(wish: Wish, load: Load) -> str | None:
     """Return why this node cannot take the VM, or None; the hard filters."""
     waiting = counted(load.starts_waiting, "desktop")
@@ -158,7 +174,7 @@ def refusal(wish: Wish, load: Load) -> str | None:
         (load.suspect, "it does not answer"),
         (load.age_s > SILENT_S, f"it has told nothing for {load.age_s:.0f} s"),
         (load.loop_lag_s > HANGS_S, f"its process is {load.loop_lag_s:.1f} s late"),
-        (load.draining, "it is being emptied"),
+        (load.draining, "an administrator empties it"),
         (wish.driver not in load.drivers, f"it has no driver {wish.driver}"),
         (
             wish.image_bit is not None and not load.may_have(wish.image_bit),
@@ -196,8 +212,7 @@ def rank(candidate: Candidate) -> Ranked:
         ("same pool", W_SAME_POOL * candidate.same_pool_share),
         ("slow loop", W_LOOP_LAG * (load.loop_lag_s > LAG_LIMIT_S)),
     )
-    because = tuple(f"{what} {points:+.1f}" for what, points in parts if round(points, 1))
-    return Ranked(load.node_id, sum(points for _, points in parts), because)
+    return Ranked(load.node_id, tuple(part for part in parts if part[1]))
 
 
 def _share(part: float, whole: float) -> float:

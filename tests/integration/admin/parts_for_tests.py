@@ -14,6 +14,7 @@ from qvdnode.admin.parts import (
     JoinLine,
     NodeFacts,
     PeerFacts,
+    PlacementParts,
     Records,
 )
 from qvdnode.auth.authenticator import Authenticator
@@ -31,6 +32,7 @@ from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
+from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
@@ -53,6 +55,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.importer import FakeImporter
 from tests.fakes.memory_report import MEMORY
+from tests.fakes.node_names import NAMES
 
 FACTS = NodeFacts(
     name="node1",
@@ -130,6 +133,12 @@ class NotReady:
         return self.reason
 
 
+def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
+    source, past = OneNode(fleet), Placements(database)
+    choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
+    return PlacementParts(LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads)
+
+
 def make_parts(
     database: Database,
     fleet: FakeFleet,
@@ -141,9 +150,7 @@ def make_parts(
     clock, nodes = SystemClock(), Nodes(database)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
-    starts = LocalPlacement(
-        Scheduler(OneNode(fleet), random.Random(1), ManualClock()), lambda: HERE
-    )
+    placement = _placement(database, fleet)
     return AdminParts(
         accounts=make_accounts(database, clock),
         catalogue=Catalogue(
@@ -156,7 +163,8 @@ def make_parts(
         vms=Vms(database),
         nodes=nodes,
         farm=SmallFarm(),
-        hosts=Hosts(fleet, lambda: HERE, {}, starts, nodes),
+        hosts=Hosts(fleet, lambda: HERE, {}, placement.now, nodes),
+        placement=placement,
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,

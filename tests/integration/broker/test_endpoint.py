@@ -127,7 +127,7 @@ async def test_a_client_that_trickles_is_no_better(quick_place: Place) -> None:
 async def test_a_client_that_stalls_in_tls_is_closed(quick_place: Place, said: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", quick_place.port)
     writer.write(said)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
     writer.close()
 
@@ -153,7 +153,7 @@ async def test_too_many_half_open_connections_cost_the_oldest(tmp_path: Path) ->
         assert (await proven.answer(LIST))[0] == 200
         first, first_writer = await asyncio.open_connection("127.0.0.1", here.port)
         rest = [await here.half_open() for _ in range(10)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionResetError):
                 assert await first.read() == b""
         assert (await proven.answer(LIST))[0] == 200
@@ -167,7 +167,7 @@ async def test_one_user_does_not_keep_all_connections(tmp_path: Path) -> None:
         clients = [await here.client() for _ in range(4)]
         for client in clients:
             assert (await client.answer(LIST))[0] == 200
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionResetError):
                 assert await clients[0].reader.read() == b""
         for client in clients[1:]:

@@ -1,12 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qvdnode.cli import saved_login
-from qvdnode.cli.saved_login import SavedLogin
+from qvdnode.cli.saved_login import OtherNode, SavedLogin
 from qvdnode.model.errors import HostFailed, Unauthenticated
 
 LOGIN = SavedLogin("https://node1:8444", "SHA256:" + "00" * 32, "secret")
+FARM = replace(LOGIN, others=(OtherNode("https://node2:8444", None),))
 
 
 def test_a_login_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -14,12 +16,24 @@ def test_a_login_comes_back_as_it_was(tmp_path: Path) -> None:
     saved_login.save(LOGIN, folder)
     saved_login.save(LOGIN, folder)
     assert saved_login.load(folder) == LOGIN
+    saved_login.save(FARM, folder)
+    assert saved_login.load(folder) == FARM
     assert [path.name for path in folder.iterdir()] == [saved_login.FILE_NAME]
     assert saved_login.forget(folder)
     assert not saved_login.forget(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"url": "x"}', '{"token": 1, "x": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"url": "x"}',
+        '{"token": 1, "x": 2}',
+        '{"url": "u", "fingerprint": null, "token": "t", "others": [1]}',
+    ],
+)
 def test_a_damaged_file_asks_for_a_new_login(tmp_path: Path, text: str) -> None:
     (tmp_path / saved_login.FILE_NAME).write_text(text)
     with pytest.raises(Unauthenticated, match="qvd login"):

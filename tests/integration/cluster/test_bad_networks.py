@@ -72,7 +72,7 @@ async def four(make_node: MakeNode, timing: Timing | None = None) -> list[Node]:
     nodes: list[Node] = []
     for name in "abcd":
         nodes.append(await make_node(name, nodes[:1], timing=timing))
-    await until(lambda: whole(nodes), limit_s=15)
+    await until(lambda: whole(nodes), limit_s=30)
     return nodes
 
 

@@ -93,7 +93,7 @@ async def test_a_member_that_vanishes_is_declared_dead_and_may_come_back(
 ) -> None:
     first, second, third = await three(make_node)
     await third.membership.stop(announce_leave=False)
-    await until(lambda: first.deaths() == second.deaths() == ["c"], limit_s=20)
+    await until(lambda: first.deaths() == second.deaths() == ["c"], limit_s=30)
     again = await make_node("c", [first], epoch=2, address=third.address)
     await until(lambda: first.up() == {"b", "c"} and second.up() == {"a", "c"})
     await until(lambda: again.up() == {"a", "b"})
@@ -220,7 +220,7 @@ async def test_two_nodes_with_one_name_are_reported(make_node: MakeNode) -> None
     def told() -> bool:
         return any(isinstance(event, NameConflict) for node in nodes for event in node.events)
 
-    await until(told, limit_s=20)
+    await until(told, limit_s=30)
 
 
 async def test_a_port_in_use_is_reported_in_a_sentence(make_node: MakeNode) -> None:

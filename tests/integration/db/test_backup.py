@@ -14,6 +14,7 @@ from qvdnode.db.farm import Farm, FarmRow
 from qvdnode.db.migrate import steps
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import Ownership
+from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.restore import restore
 from qvdnode.db.sessions import Sessions
@@ -50,6 +51,7 @@ async def fill(db: Database) -> None:
     sample = await make_sample(db)
     seat = await Nodes(db).join("one", "boot", "::1")
     await Ownership(db, seat).acquire(sample.vm.id)
+    await Placements(db).keep(sample.vm.id, seat.node_id, seat.node_id, ['one: "odd", {braces}'])
     await Sessions(db).opened(sample.vm.id, sample.user.id, seat.node_id, source="::1", client=None)
     await FamiliarSources(db).note(sample.user.id, "2001:db8:1:2::/64")
     await ApiTokens(db).add("robot", b"\x00\xff\\digest\n")

@@ -110,13 +110,13 @@ async def test_a_server_that_dies_on_a_full_disk_comes_back_with_what_it_had(
         first = server_pid(small_disk)
         os.kill(first, signal.SIGKILL)
         connection.terminate()
-        await until(lambda: inserted(dsn, 1001), limit_s=20, what="the server to be back")
+        await until(lambda: inserted(dsn, 1001), limit_s=30, what="the server to be back")
         assert not spare.exists()
         connection = await asyncpg.connect(dsn)
         assert await connection.fetchval("SELECT count(*) FROM kept") == 1001
         await connection.close()
         filler.unlink()
-        await until(spare.exists, limit_s=10, what="the reserve to be reserved again")
+        await until(spare.exists, limit_s=30, what="the reserve to be reserved again")
 
 
 async def test_a_node_that_starts_on_a_full_disk_has_its_database(small_disk: Path) -> None:
@@ -142,7 +142,7 @@ async def test_a_server_with_no_reserve_is_back_as_soon_as_there_is_room(
         connection.terminate()
         await asyncio.sleep(0)
         filler.unlink()
-        await until(lambda: inserted(dsn, 1), limit_s=20, what="the server to be back")
+        await until(lambda: inserted(dsn, 1), limit_s=30, what="the server to be back")
 
 
 def holds(kept: DiskReserve) -> bool:

@@ -99,8 +99,8 @@ async def test_a_killed_server_comes_back_with_what_it_had(own_server: OwnServer
     assert first is not None
     async with supervised(own_server.embedded):
         os.kill(first, signal.SIGKILL)
-        await until(lambda: own_server.pid() not in (None, first), limit_s=20)
-        await until(lambda: _answers(dsn), limit_s=20)
+        await until(lambda: own_server.pid() not in (None, first), limit_s=30)
+        await until(lambda: _answers(dsn), limit_s=30)
         connection.terminate()
         connection = await asyncpg.connect(dsn)
         assert await connection.fetchval("SELECT answer FROM kept") == 42
@@ -120,9 +120,9 @@ async def test_a_server_that_cannot_be_started_yet_is_tried_again(
     conf.mkdir()  # no file can take the place of a folder
     async with supervised(own_server.embedded):
         os.kill(first, signal.SIGKILL)
-        await until(lambda: _said(caplog, "embedded_database_not_started"), limit_s=20)
+        await until(lambda: _said(caplog, "embedded_database_not_started"), limit_s=30)
         conf.rmdir()
-        await until(lambda: _answers(dsn), limit_s=20)
+        await until(lambda: _answers(dsn), limit_s=30)
     assert owner_and_mode(conf) == (0, 0o644)
 
 
@@ -169,8 +169,8 @@ async def test_an_adopted_server_is_kept_alive_too(own_server: OwnServer) -> Non
     assert first is not None
     async with supervised(second):
         os.kill(first, signal.SIGKILL)
-        await until(lambda: own_server.pid() not in (None, first), limit_s=20)
-        await until(lambda: _answers(dsn), limit_s=20)
+        await until(lambda: own_server.pid() not in (None, first), limit_s=30)
+        await until(lambda: _answers(dsn), limit_s=30)
 
 
 async def test_a_pid_file_that_names_somebody_else_is_no_obstacle(own_server: OwnServer) -> None:

@@ -180,7 +180,7 @@ async def test_while_the_server_is_away_every_call_fails_soon_and_then_all_heals
     async with Supervisor("test") as tasks:
         healing = tasks.essential("heal", pool.run())
         await own_server.another().start()
-        await until(lambda: pool.available, limit_s=10)
+        await until(lambda: pool.available, limit_s=30)
         assert await pool.fetchval("SELECT 1") == 1
         healing.cancel()
     changes = [said for said in caplog.messages if said in ("database_away", "database_back")]
@@ -200,7 +200,7 @@ async def test_it_heals_by_use_too(own_server: OwnServer) -> None:
         except Unavailable:
             return False
 
-    await until(answers, limit_s=10)
+    await until(answers, limit_s=30)
     await pool.close()
 
 
@@ -214,7 +214,7 @@ async def test_a_restart_in_the_middle_of_statements_is_survived(own_server: Own
     assert all(outcome == "SELECT 1" or isinstance(outcome, Unavailable) for outcome in outcomes)
     async with Supervisor("test") as tasks:
         healing = tasks.essential("heal", pool.run())
-        await until(lambda: pool.available, limit_s=10)
+        await until(lambda: pool.available, limit_s=30)
         healing.cancel()
     assert await pool.fetchval("SELECT 1", idempotent=True) == 1
     await pool.close()

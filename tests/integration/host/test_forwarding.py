@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host.forwarding import NAME, Forwarding, enabled
-from qvdnode.host.shared_sysctls import BEFORE, link_exists
+from qvdnode.host.shared_sysctls import BEFORE, link_exists, network_namespace
 from qvdnode.model.errors import HostFailed
 
 BRIDGE = "lo"
@@ -101,7 +101,9 @@ def test_records_of_an_earlier_boot_do_not_count(switch: Path, tmp_path: Path) -
     was_on = enabled(switch)
     forwarding = Forwarding(tmp_path, switch.parents[2])
     forwarding.hold("gone", BRIDGE)
-    (tmp_path / BEFORE).write_text(json.dumps({"boot": "another", "limits": {NAME: 1}}))
+    (tmp_path / f"{BEFORE}-{network_namespace()}").write_text(
+        json.dumps({"boot": "another", "limits": {NAME: 1}})
+    )
     switch.write_text("1\n" if was_on else "0\n")
     forwarding.hold("a", BRIDGE)
     forwarding.release("a")
@@ -112,3 +114,17 @@ def test_a_record_folder_that_cannot_be_is_told(switch: Path, tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(HostFailed, match="forwarding cannot be arranged"):
         Forwarding(tmp_path / "file" / "records", switch.parents[2]).hold("a", BRIDGE)
+
+
+def test_each_network_namespace_has_a_switch_of_its_own(tmp_path: Path) -> None:
+    here, there = (made(tmp_path / name, "0") for name in ("here", "there"))
+    ours = Forwarding(tmp_path, here.parents[2])
+    theirs = Forwarding(
+        tmp_path, there.parents[2], link_exists={"qvdbr9"}.__contains__, namespace=lambda: "7"
+    )
+    assert ours.hold("a", BRIDGE)
+    assert theirs.hold("b", "qvdbr9")
+    assert theirs.release("b")
+    assert (enabled(here), enabled(there)) == (True, False)
+    assert ours.release("a")
+    assert not enabled(here)

@@ -64,6 +64,16 @@ def test_an_instance_whose_bridge_is_gone_holds_nothing(sysctls: Path) -> None:
     assert value(sysctls, TERMINALS) == 4096
 
 
+def test_a_bridge_of_another_network_namespace_is_not_taken_for_gone(sysctls: Path) -> None:
+    limits(sysctls).hold("here", BRIDGE)
+    there = {"qvdbr9"}.__contains__
+    records = sysctls.parent / "records"
+    elsewhere = SharedSysctls(WANTED, records, FAILING, sysctls, there, namespace=lambda: "7")
+    assert elsewhere.hold("there", "qvdbr9") == {}
+    assert elsewhere.release("there") == {}
+    assert limits(sysctls).release("here") == {TERMINALS: 4096}
+
+
 def test_what_somebody_else_has_set_meanwhile_stays(sysctls: Path) -> None:
     limits(sysctls).hold("a", BRIDGE)
     (sysctls / TERMINALS).write_text("9000\n")

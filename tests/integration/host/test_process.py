@@ -241,7 +241,7 @@ async def test_a_stream_that_ends_badly_says_so() -> None:
 async def test_a_stream_nobody_reads_to_its_end_ends_at_once() -> None:
     stream = process.stream(["yes"])
     assert await anext(stream)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stream.aclose()
 
 
@@ -249,7 +249,7 @@ async def test_a_child_whose_pipe_is_full_can_be_ended() -> None:
     child = await process.spawn_piped(["yes"])
     assert child.stdout is not None
     assert await child.stdout.readline()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await process.end(child, grace_s=0)
     assert child.returncode == -signal.SIGKILL
 

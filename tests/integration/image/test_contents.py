@@ -62,7 +62,7 @@ def test_links_lead_nowhere_out_of_the_image(root: Path, tmp_path: Path) -> None
 def test_a_real_archive_tells_its_locales(root: Path) -> None:
     (root / "usr/lib/locale").mkdir(exist_ok=True)
     command = ["localedef", "--prefix", str(root), "-i", "es_ES", "-f", "UTF-8", "es_ES.UTF-8"]
-    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
     with ImageRoot(root) as image:
         assert not image.lacking(Wishes("es_ES.UTF-8", "Etc/UTC", "/bin/sh")).locale
         assert image.lacking(Wishes("de_DE.UTF-8", "Etc/UTC", "/bin/sh")).locale

@@ -43,7 +43,7 @@ async def nothing_left(settings: ImageSettings) -> None:
     Loop devices may be held a moment longer: whoever starts a container on this host copies the
     table of mounts and drops the copy again.
     """
-    await until(lambda: left(settings) == [], limit_s=10, what=f"{left(settings)} to go")
+    await until(lambda: left(settings) == [], limit_s=30, what=f"{left(settings)} to go")
 
 
 async def as_guest(made: GuestRoot, ids: IdRange, script: str, *, guest_id: int = 0) -> str:

@@ -194,9 +194,9 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
 async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
     guest = listening
     async with screen() as shown, shown.viewer(guest.address):
-        await until(lambda: shown.shows("QVD"), limit_s=10, what="the window of nxagent")
+        await until(lambda: shown.shows("QVD"), limit_s=30, what="the window of nxagent")
         await until(lambda: "Session started" in guest.log(), what="the display to tell of it")
-    await until(lambda: "Session suspended" in guest.log(), limit_s=10, what="a suspend")
+    await until(lambda: "Session suspended" in guest.log(), limit_s=30, what="a suspend")
     assert "icewm" in await users_processes(guest)
 
 
@@ -205,7 +205,7 @@ async def test_the_display_has_the_parameters_of_the_client(guest: BareGuest) ->
     assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     async with screen() as shown, shown.viewer(guest.address):
-        await until(lambda: shown.shows("QVD"), limit_s=10, what="the window of nxagent")
+        await until(lambda: shown.shows("QVD"), limit_s=30, what="the window of nxagent")
         windows = await shown.windows()
         asked = await guest.run("env", "DISPLAY=:100", "setxkbmap", "-query")
     [window] = [line for line in windows.splitlines() if "NXAgent" in line]
@@ -240,7 +240,7 @@ async def test_a_desktop_that_will_not_end_is_killed_within_the_limit(guest: Bar
     assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     await until(lambda: (guest.run_folder / "desktop.pid").read_text().strip())
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(15):
         assert await guest.session("stop") == SessionExit.DONE
     await until(lambda: nobody_left(guest), what="the last process of the user to end")
 
@@ -250,7 +250,7 @@ async def test_forged_files_do_not_hold_up_a_stop(listening: BareGuest, forge: s
     guest = listening
     files = "params session.log nx-options nxagent.log nxagent.pid desktop.pid"
     await guest.run("sh", "-c", f"cd /run/qvd; for f in {files}; do rm -f $f; {forge} $f; done")
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         assert await guest.session("stop") == SessionExit.DONE
     await until(lambda: nobody_left(guest), what="the last process of the user to end")
 

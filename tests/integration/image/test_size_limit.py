@@ -49,7 +49,7 @@ async def test_what_is_deleted_in_a_root_or_a_home_gives_its_space_back(
         assert (await as_guest(made, IDS, delete, guest_id=guest_id)).startswith("0")
         # With the next commit of its journal, so within five seconds.
         given_back = partial(has_at_most, file, before + 2)
-        await until(given_back, limit_s=15, what=f"the space in {file}")
+        await until(given_back, limit_s=30, what=f"the space in {file}")
     await rootfs.unmount(VM, USER, ONE)
     rootfs.close()
 

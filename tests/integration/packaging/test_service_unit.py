@@ -34,7 +34,7 @@ async def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "qvdnode.service"
     unit.write_text(text.replace(PROGRAM, str(program)))
     verdict = await process.run(
-        ["systemd-analyze", "verify", "--man=no", unit], check=False, limit_s=15
+        ["systemd-analyze", "verify", "--man=no", unit], check=False, limit_s=60
     )
     complaints = [line for line in verdict.stderr.decode().splitlines() if "qvdnode" in line]
     assert complaints == []
@@ -45,7 +45,7 @@ async def test_systemd_would_complain_about_a_mistake(tmp_path: Path) -> None:
     unit = tmp_path / "qvdnode.service"
     unit.write_text(UNIT.read_text().replace("KillMode=process", "KillMode=nobody"))
     verdict = await process.run(
-        ["systemd-analyze", "verify", "--man=no", unit], check=False, limit_s=15
+        ["systemd-analyze", "verify", "--man=no", unit], check=False, limit_s=60
     )
     assert "kill mode" in verdict.stderr.decode()
 
@@ -94,7 +94,7 @@ async def test_the_exposure_gets_no_worse() -> None:
 
 async def _security(*options: str) -> process.Finished:
     return await process.run(
-        ["systemd-analyze", "security", "--offline=yes", *options, UNIT], check=False, limit_s=15
+        ["systemd-analyze", "security", "--offline=yes", *options, UNIT], check=False, limit_s=60
     )
 
 

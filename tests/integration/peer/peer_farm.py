@@ -127,7 +127,7 @@ async def echoed(node: PeerNode, other: PeerNode) -> bytes:
     connection = await node.dialer.dial(other.seat.node_id, Purpose.CALLS)
     try:
         connection.pipe.write(b"ping")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await connection.pipe.read_exactly(4)
     finally:
         connection.pipe.close()

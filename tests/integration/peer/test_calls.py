@@ -144,7 +144,7 @@ async def test_a_newer_connection_of_a_node_replaces_the_older(farm: Farm) -> No
         first = await raw_connection(farm)
         await until(lambda: THIRD in owner.service._links)
         second = await raw_connection(farm)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await first.pipe.closed()
         second.pipe.write(encode(Call(1, "status", {"vm_id": 7})))
         assert await heard(second) == Answer(1, None)

@@ -80,7 +80,7 @@ async def test_a_node_that_sends_what_it_must_not_is_dropped(
         farm.fleet.hold()
         connection = await raw_connection(farm)
         connection.pipe.write(sent)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await connection.pipe.closed()
         await until(lambda: any(reason in one for one in because(caplog, "peer_dropped")))
         assert await farm.host.status(VM) is None

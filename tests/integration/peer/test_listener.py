@@ -177,7 +177,7 @@ async def test_a_node_that_shows_an_expired_certificate_is_told(
     with pytest.raises(Unavailable, match="a certificate has expired"):
         await second.dialer.dial(first.seat.node_id, Purpose.CALLS)
     await second.enrolment.renew()
-    await until(lambda: can_reach(second, first), limit_s=10)
+    await until(lambda: can_reach(second, first), limit_s=30)
 
 
 async def can_reach(node: PeerNode, other: PeerNode) -> bool:

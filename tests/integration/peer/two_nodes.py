@@ -105,7 +105,7 @@ class Farm:
     async def break_link(self) -> None:
         """Break the connection; returns before the next one is there."""
         self.network.cut(Purpose.CALLS)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.host.problem is None:  # noqa: ASYNC110 - until() may come too late
                 await asyncio.sleep(0)
 
@@ -146,7 +146,7 @@ async def raw_connection(farm: Farm) -> PeerConnection:
 
 async def heard(connection: PeerConnection) -> Frame:
     """The next frame that is neither Ping nor Pong."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             size = body_bytes(await connection.pipe.read_exactly(LENGTH_BYTES))
             frame = decode(await connection.pipe.read_exactly(size))

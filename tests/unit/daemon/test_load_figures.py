@@ -31,7 +31,9 @@ class Guests:
         return FleetLoad(guests=3, promised_mib=self._promised_mib, starts_queued=1, starts_free=0)
 
 
-def own_load(tmp_path: Path, promised_mib: int, node: int | None = 1) -> list[Load]:
+def own_load(
+    tmp_path: Path, promised_mib: int, node: int | None = 1, *, draining: bool = False
+) -> list[Load]:
     (tmp_path / "meminfo").write_text("MemTotal: 8388608 kB\nMemAvailable: 8388608 kB\n")
     reader = HostMemoryReader(proc=tmp_path, ksm=tmp_path)
     fleet = cast("Fleet", Guests(promised_mib))
@@ -44,6 +46,7 @@ def own_load(tmp_path: Path, promised_mib: int, node: int | None = 1) -> list[Lo
         SETTINGS,
         tmp_path / "images",
         lambda: here,
+        lambda: draining,
     ).loads()
 
 
@@ -57,6 +60,13 @@ def test_the_figures_are_those_of_fleet_and_host(tmp_path: Path) -> None:
     assert (load.starts_waiting, load.starts_waiting_max) == (1, 10)
     assert (load.start_tokens, load.start_tokens_free) == (4, 0)
     assert load.drivers == {"lxc"}
+
+
+def test_a_node_that_is_emptied_says_so(tmp_path: Path) -> None:
+    assert [own_load(tmp_path, 0, draining=wish)[0].draining for wish in (True, False)] == [
+        True,
+        False,
+    ]
 
 
 def test_the_image_versions_on_disk_are_told(tmp_path: Path) -> None:

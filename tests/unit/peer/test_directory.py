@@ -8,6 +8,7 @@ import pytest
 
 from qvdnode.db.nodes import Node
 from qvdnode.model.errors import Unavailable
+from qvdnode.model.farm import Drain
 from qvdnode.model.ids import FarmId, NodeId
 from qvdnode.peer.directory import Directory, parse_kept
 from qvdnode.peer.farm_files import NodeAddress
@@ -99,3 +100,16 @@ def test_a_copy_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path) -> N
     directory = Directory(tmp_path / "gone" / "peers.json", ManualClock())
     directory.learn([ROW])
     assert directory.refusal(TWO) is None
+
+
+def test_nodes_have_names_and_removed_ones_keep_theirs(directory: Directory) -> None:
+    assert (directory.name(NodeId(2)), directory.removed(NodeId(2))) == ("two", False)
+    directory.learn([replace(ROW, state="removed", peer_key=None)])
+    assert (directory.name(NodeId(2)), directory.removed(NodeId(2))) == ("two", True)
+    assert (directory.name(NodeId(3)), directory.removed(NodeId(3))) == ("3", False)
+
+
+def test_whether_a_node_is_emptied_is_told_also_of_one_without_a_key(directory: Directory) -> None:
+    assert directory.drain(NodeId(2)) is Drain.NO
+    directory.learn([replace(ROW, drain=Drain.STAY, peer_key=None)])
+    assert directory.drain(NodeId(2)) is Drain.STAY

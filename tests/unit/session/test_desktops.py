@@ -1,13 +1,14 @@
 """The use cases of a user's desktops, with the database there and away."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from qvdnode.cluster.scheduler import Choice
 from qvdnode.model.desktop import DesktopEntry
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import (
@@ -144,12 +145,16 @@ class Places:
     def __init__(self) -> None:
         self.full = False
         self.asked: list[VmId] = []
+        self.noted: list[tuple[VmId, tuple[str, ...]]] = []
 
-    def choose(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> NodeId:
+    def choose(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> Choice:
         self.asked.append(order.vm.id)
         if self.full or NodeId(1) in without:
             raise NodeFull("This node is full.")
-        return NodeId(1)
+        return Choice(NodeId(1), ("desk1 was chosen.",))
+
+    async def note(self, vm_id: VmId, choice: Choice, refused: Mapping[NodeId, str]) -> None:
+        self.noted.append((vm_id, choice.reasons))
 
 
 class Nobody:
@@ -238,6 +243,7 @@ async def test_a_stopped_desktop_is_placed_and_attached() -> None:
     world = World(desktop_order(7))
     assert await world.connect() == SEAT
     assert world.places.asked == [7]
+    assert world.places.noted == [(7, ("desk1 was chosen.",))]
     assert world.guests.attached == [7]
 
 

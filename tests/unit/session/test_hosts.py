@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from qvdnode.cluster.scheduler import Choice
 from qvdnode.model.errors import Conflict, NodeFull, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import Generation, NodeId, VmId
@@ -54,11 +55,11 @@ class World:
     async def look(self) -> None:
         self.links |= self.joined
 
-    def choose(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> NodeId:
+    def choose(self, order: DesktopOrder, without: Collection[NodeId] = ()) -> Choice:
         self.asked += 1
         if self.full or self.chosen in without:
             raise NodeFull("This node is full.")
-        return self.chosen
+        return Choice(self.chosen, ())
 
     async def get(self, node_id: NodeId) -> Row:
         return Row(f"node{node_id}", self.alive)
@@ -66,9 +67,9 @@ class World:
 
 async def test_what_nobody_runs_is_placed() -> None:
     world = World()
-    assert await world.hosts.starting(desktop_order()) == Place(world.here, HERE)
+    assert await world.hosts.starting(desktop_order()) == Place(world.here, Choice(HERE, ()))
     world.chosen = LINKED
-    assert await world.hosts.starting(desktop_order()) == Place(world.linked, LINKED)
+    assert await world.hosts.starting(desktop_order()) == Place(world.linked, Choice(LINKED, ()))
     world.full = True
     with pytest.raises(NodeFull):
         await world.hosts.starting(desktop_order())

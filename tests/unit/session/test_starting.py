@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from qvdnode.cluster.scheduler import Choice
 from qvdnode.model.errors import GuestFailed, NodeFull, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.session.hosts import Hosts, Place
@@ -12,9 +13,10 @@ from qvdnode.session.starting import REDIRECTS_MAX, ask_a_host
 from tests.fakes.orders import desktop_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from qvdnode.model.farm import DesktopOrder
+    from qvdnode.model.ids import VmId
     from qvdnode.session.ports import DesktopHost
 
 
@@ -27,13 +29,17 @@ class Farm:
     runs: bool = False
     """Whether the desktop runs already, on the first one."""
     asked: list[int] = field(default_factory=list)
+    noted: list[tuple[int, dict[NodeId, str]]] = field(default_factory=list)
 
     async def starting(self, order: "DesktopOrder", without: "Collection[NodeId]" = ()) -> Place:
         for number in range(1, self.nodes + 1):
             if number not in without:
                 host = cast("DesktopHost", number)
-                return Place(host, None if self.runs else NodeId(number))
+                return Place(host, None if self.runs else Choice(NodeId(number), ()))
         raise NodeFull("The farm is full.")
+
+    async def note(self, vm_id: "VmId", choice: Choice, refused: "Mapping[NodeId, str]") -> None:
+        self.noted.append((choice.node_id, dict(refused)))
 
     async def ask(self, host: "DesktopHost") -> int:
         number = cast("int", host)
@@ -54,6 +60,8 @@ async def test_a_full_node_is_passed_over() -> None:
     farm = Farm(nodes=3, first_free=3)
     assert await farm.run() == 3
     assert farm.asked == [1, 2, 3]
+    assert farm.noted[0] == (1, {})
+    assert farm.noted[-1] == (3, {NodeId(1): "Node 1 is full.", NodeId(2): "Node 2 is full."})
 
 
 async def test_a_farm_that_is_full_says_what_the_last_node_said() -> None:

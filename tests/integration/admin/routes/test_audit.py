@@ -108,7 +108,7 @@ async def test_changes_made_without_a_database_are_written_once_it_is_back(
         async def both() -> bool:
             return len((await table.list(Page())).items) == 2
 
-        await until(both, limit_s=10)
+        await until(both, limit_s=30)
     kept = (await table.list(Page())).items
     assert [(record.action, record.object_id) for record in kept] == [
         ("vm.stop", "1"),

@@ -22,7 +22,13 @@ async def test_an_idle_node_is_shown_with_its_limits(api: CheckedApi) -> None:
             "warning": None,
             "fix": "Load its module.",
         },
-        {"name": "lxc", "version": "LXC 5.0.2", "problem": None, "warning": None, "fix": None},
+        {
+            "name": "lxc",
+            "version": "LXC 5.0.2",
+            "problem": None,
+            "warning": None,
+            "fix": None,
+        },
     ]
     assert node["load"] == {"guests": {}, "viewers": 0, "waiting": 0, "memory_promised_mib": 0}
     assert node["limits"]["memory_total_mib"] == 16_384
@@ -84,7 +90,7 @@ async def test_a_node_is_shown_as_this_one_sees_it(api: CheckedApi, parts: Admin
     assert (seen["name"], seen["peer_port"], seen["here"]) == ("node1", 8445, True)
     assert seen["runs_database"]
     seen = (await api.get(f"/nodes/{other.node_id}")).body
-    assert (seen["here"], seen["reached"], seen["reason"]) == (False, None, None)
+    assert (seen["here"], seen["reached"]) == (False, None)
     await api.call("GET", "/nodes/999", status=404)
 
 
@@ -108,3 +114,18 @@ async def test_a_node_that_is_stopped_is_removed(api: CheckedApi, parts: AdminPa
     assert (await api.get("/nodes"))["items"] == []
     again = await parts.nodes.join("old", "boot-1", "10.0.0.2")
     assert again.node_id != seat.node_id
+
+
+async def test_a_node_is_shown_with_its_load_and_what_is_wrong(
+    api: CheckedApi, parts: AdminParts
+) -> None:
+    await parts.nodes.join("node1", "boot-1", "10.0.0.1")
+    silent = await parts.nodes.join("node2", "boot-1", "10.0.0.2")
+    one, two = (await api.get("/nodes"))["items"]
+    assert one["load"]["guests"] == 0
+    assert one["load"]["memory_capacity_mib"] == 15_360
+    assert (two["load"], two["reason"]) == (None, "it has not told its load yet")
+    await parts.nodes.renew(silent.node_id, silent.epoch, -60)
+    assert "not renewed its lease" in (await api.get("/nodes"))["items"][1]["reason"]
+    await parts.nodes.fence(silent.node_id)
+    assert "given up" in (await api.get("/nodes"))["items"][1]["reason"]

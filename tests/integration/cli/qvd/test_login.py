@@ -30,7 +30,7 @@ def kept_in(config_home: Path) -> list[Path]:
 async def test_a_login_is_kept_for_its_owner_only(logged_in: Qvd, config_home: Path) -> None:
     kept = config_home / "qvd" / "admin-login.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert set(json.loads(kept.read_text())) == {"url", "fingerprint", "token", "ca"}
+    assert set(json.loads(kept.read_text())) == {"url", "fingerprint", "token", "ca", "others"}
     assert (await logged_in("tenant", "list")).exit_code == 0
 
 
@@ -164,3 +164,27 @@ async def test_a_logout_forgets(logged_in: Qvd, config_home: Path) -> None:
     assert kept_in(config_home) == []
     assert "not logged in" in (await logged_in("logout")).output
     assert (await logged_in("tenant", "list")).exit_code == 4
+
+
+AWAY = "https://127.0.0.1:1"
+
+
+async def test_another_node_answers_when_the_first_is_away(qvd: Qvd, node: LiveNode) -> None:
+    """The token is good at any; what is changed is not asked for twice."""
+    pins = ("--fingerprint", f"SHA256:{'0' * 64}", "--fingerprint", node.fingerprint)
+    words = ("login", AWAY, "--node", node.url, *pins, "--token-stdin")
+    result = await qvd(*words, stdin=f"{node.token}\n")
+    assert result.exit_code == 0, result.output
+    made = await qvd("tenant", "create", "acme")
+    assert made.exit_code == 0, made.output
+    assert "acme" in (await qvd("tenant", "list")).stdout
+
+
+async def test_all_nodes_are_away(qvd: Qvd, node: LiveNode) -> None:
+    pin = f"SHA256:{'0' * 64}"
+    words = ("login", AWAY, "--node", "https://127.0.0.1:2", "--fingerprint", pin)
+    result = await qvd(*words, "--token-stdin", stdin="x\n")
+    assert result.exit_code == 2
+    assert "for every node, or for none" in result.stderr
+    result = await qvd(*words, "--fingerprint", pin, "--token-stdin", stdin="x\n")
+    assert "127.0.0.1:1 cannot be reached" in result.stderr

@@ -26,3 +26,13 @@ async def test_nodes_are_shown_and_removed(logged_in: Qvd, parts: AdminParts) ->
     (left,) = await done(logged_in, "node", "list")
     assert left["name"] == "node1"
     assert (await logged_in("node", "show", "desk2")).exit_code == 3
+
+
+async def test_a_node_is_emptied_and_filled_again(logged_in: Qvd, parts: AdminParts) -> None:
+    await parts.nodes.join("node1", "boot", "::1")
+    said = (await logged_in("node", "drain", "node1", "--move")).stdout
+    assert "Node node1 starts no more desktops" in said
+    assert "for a minute are stopped" in said
+    assert "move" in (await logged_in("node", "list")).stdout
+    assert "starts desktops again" in (await logged_in("node", "undrain", "node1")).stdout
+    assert (await done(logged_in, "node", "drain", "node1")) == {"drain": "stay", "homes": 0}

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.cluster.core.placement import Candidate, Load, Wish, image_bit, place, rank, refusal
+from qvdnode.cluster.core.placement import (
+    Candidate,
+    Load,
+    Refused,
+    Wish,
+    image_bit,
+    place,
+    rank,
+    refusal,
+    verdict,
+)
 from qvdnode.model.ids import NodeId
 
 IDLE = Load(
@@ -39,7 +49,7 @@ def order(*candidates: Candidate, seed: int = 1, sample: int = 2) -> list[int]:
     [
         ({"suspect": True}, "does not answer"),
         ({"loop_lag_s": 2.5}, "its process is 2.5 s late"),
-        ({"draining": True}, "being emptied"),
+        ({"draining": True}, "administrator empties it"),
         ({"drivers": frozenset({"kvm"})}, "no driver lxc"),
         ({"promised_mib": 64_000}, "512 MiB of memory are left, 1024 are needed"),
         ({"promised_mib": 70_000}, "0 MiB of memory are left"),
@@ -152,3 +162,11 @@ def test_every_ranked_node_can_take_the_vm(
     assert bool(ranked) == any(refusal(WISH, load) is None for load in loads.values())
     scores = [r.score for r in placement.ranked]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_one_node_is_judged_as_a_choice_would_judge_it() -> None:
+    free = Candidate(node(1))
+    assert verdict(WISH, free) == rank(free)
+    assert verdict(WISH, Candidate(node(2, draining=True))) == Refused(
+        NodeId(2), "an administrator empties it"
+    )
