@@ -1,6 +1,6 @@
 """The objects that the REST endpoints use; daemon/build.py fills them in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -28,6 +28,7 @@ from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.memopt.report import MemoryReport
+from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
@@ -128,6 +129,8 @@ class PlacementParts:
     past: Placements
     loads: Callable[[], Sequence[Load]]
     """Returns the newest load of each node that is up, as this node knows it."""
+    settled: Callable[[DesktopOrder], Awaitable[DesktopOrder]]
+    """The order after a takeover from a node that was lost, if need be."""
 
 
 class FarmAccess(Protocol):

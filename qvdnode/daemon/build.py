@@ -21,6 +21,7 @@ from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
+from qvdnode.daemon.self_fence import GuardedGuests, SelfFence, all_cut_off
 from qvdnode.db.audit import Audit
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
@@ -30,6 +31,7 @@ from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
+from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
@@ -54,6 +56,8 @@ from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
+from qvdnode.model.farm import Takeover
+from qvdnode.model.ids import NodeId
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
@@ -67,6 +71,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.takeover import Rescue
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
@@ -123,6 +128,8 @@ class Node:
     driver_offer: DriverOffer
     fleet: Fleet
     hosts: Hosts
+    rescue: Rescue
+    self_fence: SelfFence
     starts: LocalPlacement
     journal: SessionJournal
     trail: AuditTrail
@@ -160,7 +167,18 @@ def build(  # noqa: PLR0915 - as above
     freezer = HostFreezer(cgroups.probe(), clock)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
-    draining = Draining(directory.drain, membership.node_id, admission, clock)
+    self_fence = SelfFence(
+        GuardedGuests(
+            config.node.state_dir,
+            guests_group(inputs.instance.prefix),
+            lambda: fleet.control_groups(lambda order: order.flavour.takeover is Takeover.NEVER),
+            config.image.homes_shared,
+        ),
+        lambda: membership.lease,
+        lambda: all_cut_off(farm.others_that_served(), gossip.loads()),
+        clock,
+    )
+    draining = Draining(directory.drain, membership.node_id, admission, self_fence.problem, clock)
     fleet = _fleet(
         inputs, drivers, membership, confinement, rootfs, draining, freezer, inotify, events
     )
@@ -189,6 +207,7 @@ def build(  # noqa: PLR0915 - as above
             Layout(config.node.state_dir).images,
             membership.node_id,
             draining.wanted,
+            lambda: database.available,
         ),
     )
     choice = Scheduler(
@@ -200,7 +219,12 @@ def build(  # noqa: PLR0915 - as above
     )
     starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
-    connections = Connections(hosts, viewers, journal, vms.order)
+
+    async def lives(node_id: NodeId) -> bool:
+        return node_id == membership.node_id() or await nodes.is_alive(node_id)
+
+    rescue = Rescue(Takeovers(database), directory, lives, vms.order, clock)
+    connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(
         vms, user_tokens(config, database), hosts, connections, readiness, stop_limit_s
@@ -231,7 +255,13 @@ def build(  # noqa: PLR0915 - as above
             clock,
             config.cluster,
             farm=farm.enrolment,
-            prepare=Preparation(accounts, config.node.state_dir).run,
+            prepare=Preparation(
+                accounts,
+                nodes,
+                config.node.state_dir,
+                config.vm.id_base,
+                config.image.homes_shared,
+            ).run,
         ),
         nodes=nodes,
         farm=farm,
@@ -250,6 +280,8 @@ def build(  # noqa: PLR0915 - as above
         driver_offer=DriverOffer(drivers, nodes, membership),
         fleet=fleet,
         hosts=hosts,
+        rescue=rescue,
+        self_fence=self_fence,
         starts=starts,
         journal=journal,
         trail=AuditTrail(Audit(database), clock),
@@ -301,7 +333,9 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
-        placement=PlacementParts(node.starts, Placements(database), node.gossip.loads),
+        placement=PlacementParts(
+            node.starts, Placements(database), node.gossip.loads, node.rescue.settled
+        ),
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,

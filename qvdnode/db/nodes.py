@@ -74,6 +74,7 @@ UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
 WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
+SET_HOMES: Final = "UPDATE node SET homes_id = $2 WHERE id = $1"
 OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
 DRIVERS: Final = (
     "SELECT DISTINCT unnest(drivers) FROM node WHERE state NOT IN ('fenced', 'removed')"
@@ -83,7 +84,7 @@ HOMES: Final = "SELECT count(*) FROM app_user WHERE home_node = $1"
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 SELECT: Final = """
 SELECT id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
-       joined_at, lease_until, drivers, drain,
+       joined_at, lease_until, drivers, drain, homes_id,
        state = 'up' AND lease_until > clock_timestamp() AS alive
 FROM node
 """
@@ -141,6 +142,8 @@ class Node:
     alive: bool
     """Whether its lease runs, by the database's clock."""
     drain: Drain = Drain.NO
+    homes_id: str = ""
+    """The mark in the folder of homes that it shares; empty for homes of its own."""
 
 
 class Nodes:
@@ -192,6 +195,10 @@ class Nodes:
         await self._db.execute(
             SET_IDENTITY, membership.node_id, membership.epoch, key, program, idempotent=True
         )
+
+    async def set_homes(self, node_id: NodeId, homes_id: str) -> None:
+        """Say which shared folder of homes the node has; empty for homes of its own."""
+        await self._db.execute(SET_HOMES, node_id, homes_id, idempotent=True)
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
         """Renew the lease; False when another process has joined or the node was fenced."""
@@ -275,6 +282,10 @@ class Nodes:
         """One node; raises NotFound."""
         row = await self._db.fetchrow(GET, node_id, idempotent=True)
         return _convert(found(row, KIND, node_id))
+
+    async def is_alive(self, node_id: NodeId) -> bool:
+        """Whether its lease runs; raises NotFound, Unavailable."""
+        return (await self.get(node_id)).alive
 
     async def names(self, node_ids: Iterable[NodeId]) -> dict[NodeId, str]:
         """Return the names of these nodes."""

@@ -52,6 +52,7 @@ class Directory:
         self._peers = {a.node_id: Peer(a, "", serves=True) for a in (*_kept(path), *known)}
         self._removed: dict[NodeId, str] = {}
         self._drains: dict[NodeId, Drain] = {}
+        self._homes: dict[NodeId, str] = {}
         self._nodes: Nodes | None = None
         self._asked_s = -ASK_AGAIN_S
         self._one_at_a_time = asyncio.Lock()
@@ -89,6 +90,12 @@ class Directory:
     def drain(self, node_id: NodeId) -> Drain:
         """Whether the node is being emptied, as far as this one knows."""
         return self._drains.get(node_id, Drain.NO)
+
+    def with_homes_of(self, node_id: NodeId) -> frozenset[NodeId]:
+        """The nodes that have the same homes as that one, itself included."""
+        shared = self._homes.get(node_id)
+        same = {other for other, mark in self._homes.items() if mark == shared}
+        return frozenset({node_id, *same})
 
     def refusal(self, identity: PeerIdentity) -> str | None:
         """Why a node with this certificate is not let in, or None."""
@@ -134,6 +141,7 @@ class Directory:
         rows = list(rows)
         self._removed = {row.id: row.name for row in rows if row.state == "removed"}
         self._drains = {row.id: row.drain for row in rows}
+        self._homes = {row.id: row.homes_id for row in rows if row.homes_id}
         peers = {row.id: peer for row in rows if (peer := _peer(row)) is not None}
         if peers == self._peers:
             return

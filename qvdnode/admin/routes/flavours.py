@@ -22,7 +22,13 @@ from qvdnode.admin.fields import (
 from qvdnode.admin.parts import AdminParts
 from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.model.errors import Conflict, HostFailed, NotFound
-from qvdnode.model.farm import DEFAULT_DRIVER, DEFAULT_HIBERNATE_AFTER_S, Flavour, FlavourDraft
+from qvdnode.model.farm import (
+    DEFAULT_DRIVER,
+    DEFAULT_HIBERNATE_AFTER_S,
+    Flavour,
+    FlavourDraft,
+    Takeover,
+)
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.image_lack import Lacking, sentences, wishes_of
 
@@ -67,6 +73,10 @@ class FlavourFields(BaseModel):
     nesting: bool = Field(
         default=False,
         description="Whether bubblewrap, flatpak and podman run; docs/security.md tells the price.",
+    )
+    takeover: Takeover = Field(
+        default=Takeover.NEVER,
+        description="When a desktop of a node that was lost starts on another one with its home.",
     )
 
 

@@ -91,6 +91,14 @@ FIELDS: Final[dict[str, Any]] = {
             help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
         ),
     ],
+    "takeover": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="When a desktop of a node that was lost starts on another one with the same homes:"
+            " never, at_connect or at_once.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 

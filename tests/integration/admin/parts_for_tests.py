@@ -42,6 +42,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -133,10 +134,16 @@ class NotReady:
         return self.reason
 
 
+async def _as_it_is(order: DesktopOrder) -> DesktopOrder:
+    return order
+
+
 def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
     source, past = OneNode(fleet), Placements(database)
     choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
-    return PlacementParts(LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads)
+    return PlacementParts(
+        LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads, _as_it_is
+    )
 
 
 def make_parts(
