@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -194,12 +194,13 @@ def build(  # noqa: PLR0915 - as above
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
     peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
+    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
             membership.lease_problem,
             nft.refusal,
-            _disk_check(config),
+            lambda: floor.refusal("start desktops"),
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
@@ -398,8 +399,3 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
 def _database_pid(config: Config) -> int | None:
     server = running_server(config.node.state_dir / "pg" / "data")
     return None if server is None else server.pid
-
-
-def _disk_check(config: Config) -> Callable[[], str | None]:
-    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
-    return lambda: floor.refusal("start desktops")

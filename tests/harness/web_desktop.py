@@ -28,7 +28,7 @@ ES: Final[dict[str, Sequence[Stroke]]] = {
     ",": ((PLAIN, "Comma", ","),),
     " ": ((PLAIN, "Space", " "),),
 }
-MODIFIER_BIT: Final = {SHIFT: 8, ALTGR: 0, PLAIN: 0}
+MODIFIER_BIT: Final = {SHIFT: 8, ALTGR: 1, PLAIN: 0}  # DevTools know Alt, and no AltGr
 NAME_OF: Final = {SHIFT: "Shift", ALTGR: "AltGraph"}
 KEY_CODE: Final = {SHIFT: 16, ALTGR: 18}
 

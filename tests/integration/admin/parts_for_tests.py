@@ -189,17 +189,7 @@ def make_parts(
         farm=SmallFarm(),
         hosts=hosts,
         desktops=desktops,
-        desks=Desks(
-            desktops,
-            DisplayDialer(RelaySettings()),
-            RelaySettings(),
-            BrowserSettings(),
-            clock,
-            probe(),
-            "none",
-            range(1),
-            missing=list,
-        ),
+        desks=make_desks(desktops, clock),
         placement=placement,
         load=fleet.load,
         facts=lambda: FACTS,
@@ -223,6 +213,13 @@ def make_desktops(database: Database, vms: Vms, hosts: Hosts, clock: Clock) -> D
     journal = SessionJournal(Sessions(database), lambda: HERE, clock)
     connections = Connections(hosts, Viewers(lambda: HERE), journal, vms.order, as_it_is)
     return Desktops(vms, UserTokens(database), hosts, connections, Readiness(checks=[]), 10.0)
+
+
+def make_desks(desktops: Desktops, clock: Clock) -> Desks:
+    """Desktops in browsers, of which there can be one."""
+    relay = RelaySettings()
+    dialer, settings, uids = DisplayDialer(relay), BrowserSettings(), range(1)
+    return Desks(desktops, dialer, relay, settings, clock, probe(), "none", uids, missing=list)
 
 
 def make_accounts(database: Database, clock: Clock) -> Accounts:
