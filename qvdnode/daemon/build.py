@@ -15,6 +15,7 @@ from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
+from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
@@ -147,6 +148,7 @@ class Node:
     limits: SharedSysctls
     lock_watch: LockWatch
     events: EventHub
+    figures: FigureSampler
 
 
 # long: it is the list of the node's parts
@@ -299,6 +301,7 @@ def build(  # noqa: PLR0915 - as above
         inotify=inotify,
         limits=kernel_limits(),
         lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
+        figures=FigureSampler(fleet.statuses, fleet.load, memory.memory, clock),
         events=EventHub(secrets.token_hex(4), ChangeFeed(database), clock),
     )
 
@@ -345,6 +348,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
+        figures=node.figures.ring.points,
         events=node.events,
         pages=Pages(),
         web=config.web,
