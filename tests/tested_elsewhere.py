@@ -79,6 +79,14 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_store.py": (
+        "cli/qvdnode/image_care.py",
+        "cli/qvdnode/image_history.py",
+        "cli/qvdnode/image_refs.py",
+        "image/store/folder_commit.py",
+        "image/store/history.py",
+        "image/store/usage.py",
+    ),
     "integration/cluster/test_membership.py": (
         "cluster/swim_shell.py",
         "cluster/swim_stream.py",
@@ -101,6 +109,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
+        "image/import_commit.py",
         "image/paced_stream.py",
         "image/tar_entries.py",
         "image/tree_check.py",
@@ -112,6 +121,15 @@ TESTED_BY: Final = {
         "image/free_space.py",
         "image/guest_folders.py",
         "image/homes.py",
+    ),
+    "integration/image/store/test_mounting.py": (
+        "image/store/checkouts.py",
+        "image/store/mount_probe.py",
+        "image/store/tree_reader.py",
+    ),
+    "integration/image/store/test_repository.py": (
+        "image/store/files.py",
+        "image/store/places.py",
     ),
     "integration/net/test_bridge.py": (
         "host/links.py",

@@ -69,10 +69,11 @@ class OwnLoad:
 
 
 def _image_bits(images: Path) -> int:
-    """The bits of the image versions below that folder (image.layout.Layout.image_root)."""
+    """The bits of the image versions below that folder (see image/versions.py)."""
     bits = 0
-    for root in images.glob("*/*/rootfs"):
-        image_id, version = root.parts[-3:-1]
-        if image_id.isdigit() and version.isdigit():
-            bits |= 1 << image_bit(int(image_id), int(version))
+    for kind in ("commit", "rootfs"):
+        for path in images.glob(f"*/*/{kind}"):
+            image_id, version = path.parts[-3:-1]
+            if image_id.isdigit() and version.isdigit():
+                bits |= 1 << image_bit(int(image_id), int(version))
     return bits

@@ -8,6 +8,14 @@ from typing import Final
 MAX_OVERCOMMIT: Final = 16.0
 
 
+class VersionMounts(StrEnum):
+    """How versions of images are mounted for guests."""
+
+    AUTO = "auto"
+    EROFS = "erofs"
+    CHECKOUT = "checkout"
+
+
 class SizeLimits(StrEnum):
     """How the sizes that flavours give are enforced."""
 
@@ -40,6 +48,9 @@ class ImageSettings:
     size_limits: SizeLimits = SizeLimits.AUTO
     """`project` quota of the file system, `loop` for files of a limited size, or `auto`: project
     quota where the file system has it."""
+    version_mounts: VersionMounts = VersionMounts.AUTO
+    """How versions of images are mounted: `erofs` for metadata images (Linux 6.12 or newer),
+    `checkout` for folders of hard links, or `auto`: erofs where the kernel can."""
     quota_project_base: int = 0x2000_0000
     """First project id of those given to roots and homes; instances on one host need their own."""
     homes_shared: bool = False

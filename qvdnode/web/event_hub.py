@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import Final
 
 from qvdnode.model.change import Change
 from qvdnode.model.errors import Unavailable
@@ -16,6 +16,7 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.telemetry.metrics import Gauge
 from qvdnode.web.core.event_log import EventLog, NumberedChange
+from qvdnode.web.ports import ChangeSource
 
 log = logging.getLogger(__name__)
 
@@ -32,33 +33,6 @@ BEHIND: Final = "There were too many changes at once."
 UNKNOWN: Final = "The changes since then are not known any more."
 AWAY: Final = "The database was not listened to for a while."
 STOPPING: Final = "The node stops."
-
-
-class ChangeSink(Protocol):
-    """What a source of changes reports to."""
-
-    def begun(self) -> None:
-        """From now on no change is missed."""
-        ...
-
-    def deliver(self, change: Change) -> None:
-        """There was a change."""
-        ...
-
-    def is_wanted(self) -> bool:
-        """Whether anybody still wants to know; asked every few seconds."""
-        ...
-
-
-class ChangeSource(Protocol):
-    """Where changes come from."""
-
-    async def listen(self, sink: ChangeSink) -> None:
-        """Deliver each change of the farm while it is wanted.
-
-        Raises Unavailable when the connection is lost.
-        """
-        ...
 
 
 class ReaderQueue:

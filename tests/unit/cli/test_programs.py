@@ -47,7 +47,7 @@ EXAMPLES = [
     if line and line != HEADING
 ]
 
-PAGES = ("README.md", "docs/operations.md", "docs/rest.md")
+PAGES = ("README.md", "docs/operations.md", "docs/rest.md", "docs/images.md")
 TOLD = [
     (page, line)
     for page in PAGES

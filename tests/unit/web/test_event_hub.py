@@ -15,9 +15,9 @@ from qvdnode.web.event_hub import (
     STOPPING,
     UNKNOWN,
     WAITING_MAX,
-    ChangeSink,
     EventHub,
 )
+from qvdnode.web.ports import ChangeSink
 from tests.fakes.clock import ManualClock
 from tests.waiting import until
 
