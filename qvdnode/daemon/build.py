@@ -2,8 +2,9 @@
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 from qvdnode.admin.audit_trail import AuditTrail
@@ -31,7 +32,7 @@ from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
-from qvdnode.db.postmaster import running_server
+from qvdnode.db.postmaster import server_pid
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
@@ -193,12 +194,13 @@ def build(  # noqa: PLR0915 - as above
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
     peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
+    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
             membership.lease_problem,
             nft.refusal,
-            _disk_check(config),
+            partial(floor.refusal, "start desktops"),
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
@@ -297,7 +299,9 @@ def build(  # noqa: PLR0915 - as above
         memory=memory,
         optimiser=optimiser,
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
-        reporter=MemoryReporter(memory, optimiser, ksm, zram, lambda: _database_pid(config)),
+        reporter=MemoryReporter(
+            memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)
+        ),
         inotify=inotify,
         limits=kernel_limits(),
         lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
@@ -392,13 +396,3 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             tell_viewer=events.deliver,
         )
     )
-
-
-def _database_pid(config: Config) -> int | None:
-    server = running_server(config.node.state_dir / "pg" / "data")
-    return None if server is None else server.pid
-
-
-def _disk_check(config: Config) -> Callable[[], str | None]:
-    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
-    return lambda: floor.refusal("start desktops")

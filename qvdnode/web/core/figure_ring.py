@@ -7,9 +7,9 @@ from typing import Final
 
 FINE_S: Final = 5
 """Seconds between two fine points."""
-FINE_KEPT: Final = 360
-"""Half an hour."""
 COARSE_S: Final = 60
+FINE_KEPT: Final = 372
+"""Half an hour, and a minute, since coarse points are put before whole minutes only."""
 COARSE_KEPT: Final = 1_440
 """A day."""
 
@@ -75,10 +75,17 @@ class FigureRing:
             self._minute.clear()
 
     def points(self, since: float) -> list[FigurePoint]:
-        """Return the points after a time: coarse ones up to where the fine ones begin."""
-        begin = self._fine[0].at - FINE_S if self._fine else 0
-        coarse = [point for point in self._coarse if since < point.at <= begin]
-        return coarse + [point for point in self._fine if point.at > since]
+        """Return the points after a time, coarse ones first; none overlaps another."""
+        joint = self._joint()
+        coarse = [point for point in self._coarse if since < point.at <= joint]
+        return coarse + [point for point in self._fine if point.at > max(since, joint)]
+
+    def _joint(self) -> int:
+        """The end of the last coarse point that is told; fine ones have all that follows."""
+        if len(self._fine) < FINE_KEPT:
+            return 0
+        begin = self._fine[0].at - FINE_S
+        return next((point.at for point in self._coarse if point.at >= begin), begin)
 
 
 def merged(spans: Sequence[Figures]) -> Figures:

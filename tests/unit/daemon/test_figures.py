@@ -1,5 +1,7 @@
 """The node's own figures, measured with a fleet that pretends."""
 
+from functools import partial
+
 from qvdnode.auth.authenticator import LOGIN_SECONDS
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.memopt.core.meminfo import HostMemory
@@ -42,4 +44,5 @@ async def test_the_node_is_measured_again_and_again() -> None:
         for expected in (1, 2, 3):
             await until(lambda: clock.sleepers == 1)
             clock.advance(FINE_S)
-            await until(lambda wanted=expected: len(made.ring.points(0)) == wanted)
+            points = partial(made.ring.points, 0)
+            await until(lambda: len(points()) == expected)  # noqa: B023 - awaited in this turn
