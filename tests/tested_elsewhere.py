@@ -70,6 +70,7 @@ TESTED_BY: Final = {
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
         "cli/qvd/token.py",

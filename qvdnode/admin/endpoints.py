@@ -9,6 +9,7 @@ from qvdnode.admin.routes import (
     audit,
     browser_logins,
     events,
+    figures,
     flavours,
     image_import,
     images,
@@ -16,6 +17,7 @@ from qvdnode.admin.routes import (
     node_drain,
     node_memory,
     nodes,
+    search,
     sessions,
     tenants,
     tokens,
@@ -45,6 +47,8 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         tokens.ENDPOINTS,
         browser_logins.ENDPOINTS,
         events.ENDPOINTS,
+        figures.ENDPOINTS,
+        search.ENDPOINTS,
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""
