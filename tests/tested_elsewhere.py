@@ -69,6 +69,7 @@ TESTED_BY: Final = {
         "cli/qvd/asking.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/image_history.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
         "cli/qvd/token.py",

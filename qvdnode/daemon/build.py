@@ -326,7 +326,11 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+            Flavours(database),
+            Images(database),
+            node.importer,
+            node.rootfs.contents,
+            node.rootfs.versions,
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
