@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qvdnode.db.nodes import Node, Nodes
-from qvdnode.model.errors import Unavailable
+from qvdnode.model.errors import BadConfig, Unavailable
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.farm_files import NodeAddress, parse_address, render_address
@@ -131,7 +131,9 @@ class Directory:
         self._asked_s = self._clock.monotonic_s()
         try:
             rows = await self._nodes.peers()
-        except Unavailable as error:
+        except (Unavailable, BadConfig) as error:
+            # At the very first start the tables are still being made; whoever joins the farm says
+            # so if the database is a wrong one.
             log.debug("peers_not_read", extra={"because": str(error)})
             return
         self.learn(rows)

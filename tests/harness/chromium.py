@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,15 +52,35 @@ class Tab:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._events: list[dict[str, Any]] = []
+        self._unanswered: dict[str, str] = {}
+        self._failed: list[str] = []
 
     async def read(self) -> None:
         """Take what the browser says until the tab is closed."""
         async for message in self._socket:
             said = message.json()
             if "id" not in said:
-                self._events.append(said)
+                self._note(said)
             elif (waiting := self._waiting.pop(said["id"], None)) and not waiting.done():
                 waiting.set_result(said)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        """Keep an event; of requests only which are still unanswered."""
+        told = event["params"]
+        match event["method"]:
+            case "Network.requestWillBeSent":
+                self._unanswered[told["requestId"]] = told["request"]["url"]
+            case "Network.responseReceived" if told["response"]["status"] >= HTTPStatus.BAD_REQUEST:
+                self._failed.append(f"{told['response']['status']} {told['response']['url']}")
+            case "Network.loadingFailed":
+                url = self._unanswered.pop(told["requestId"], "?")
+                self._failed.append(f"{told['errorText']} {url}")
+            case "Network.loadingFinished":
+                self._unanswered.pop(told["requestId"], None)
+            case method if not method.startswith("Network."):
+                self._events.append(event)
+            case _:
+                pass
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its result."""
@@ -98,8 +119,14 @@ class Tab:
         try:
             await until(holds, limit_s=limit_s, what=script)
         except AssertionError as error:
-            text = await self.run("document.body.innerText.slice(0, 1500)")
-            raise AssertionError(f"{error}; {self.complaints()}; the page says: {text}") from None
+            told = await self.run(
+                "[location.href, document.readyState, document.body?.innerText.slice(0, 1500)]"
+            )
+            raise AssertionError(
+                f"{error}; {self.complaints()}; failed: {self._failed};"
+                f" no answer yet: {[*self._unanswered.values()]};"
+                f" the page says: {told}"
+            ) from None
 
     async def goto(self, url: str) -> None:
         """Load an address."""
@@ -205,7 +232,7 @@ class Browser:
         socket = await self._http.ws_connect(made["webSocketDebuggerUrl"], max_msg_size=MESSAGE_MAX)
         tab = Tab(socket)
         self._tasks.create_task(tab.read())
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             await tab.command(f"{domain}.enable")
         if url != "about:blank":
             await tab.goto(url)

@@ -220,11 +220,17 @@ class KvmDriver:
     async def wait_display(self, spec: GuestSpec, pid: int) -> None:
         """Ask for it again and again: a process in a machine cannot be waited for."""
         while await self.find(spec) is not None:
-            with contextlib.suppress(FarmError):  # frozen, or too busy to answer now
-                code = await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S)
-                if code != 0:
-                    return
+            if await self._is_gone(spec, pid):
+                return
             await self.clock.sleep(ALIVE_PAUSE_S)
+
+    async def _is_gone(self, spec: GuestSpec, pid: int) -> bool:
+        if self._cgroups.is_frozen(self._group(spec.name)):
+            return False  # questions would only pile up
+        try:
+            return await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S) != 0
+        except FarmError:
+            return False  # it is too busy to answer now, or about to end
 
     async def wait_exit(self, process: GuestProcess) -> None:
         """Wait on a pidfd."""

@@ -20,6 +20,7 @@ exec >/run/qvd/told 2>&1
 id -u; hostname
 touch /root/made /home/alice/made /run/qvd/made
 cat /proc/sys/kernel/threads-max
+cat /run/qvd/params
 exit 7
 """
 
@@ -87,7 +88,11 @@ async def test_a_machine_has_nothing_of_the_host_but_what_was_handed_over(
     require_few_files(qemu, driver.place.folder / f"{spec.name}.console")
     require_own_namespace(share, spec)
 
-    assert await driver.run_session(spec, "anything", limit_s=90) == 7
+    for word in (b"WORD=6f6c64\n", b"WORD=6e6577\n"):
+        # The second is read although the first was looked at a moment ago.
+        real_machines.run_folders.write_params(spec.vm_id, word)
+        assert await driver.run_session(spec, "anything", limit_s=90) == 7
+        assert (spec.run_folder / "told").read_bytes().endswith(word)
     told = (spec.run_folder / "told").read_text().splitlines()
     assert told[:2] == ["0", spec.hostname]
     assert int(told[2]) == spec.pids_max + kvm_argv.TASKS_OF_KERNEL

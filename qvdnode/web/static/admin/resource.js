@@ -9,7 +9,8 @@ const LEAST_GAP_MS = 1_000;
 /**
  * @param {string | null} path below /api/v1; null reads nothing
  * @param {(change: import("../live.js").Change) => boolean} [concerns] which changes make it read again
- * @returns {{data: any, error: Error | null, busy: boolean, reload: () => void}}
+ * @returns {{data: any, error: Error | null, busy: boolean, stale: boolean, reload: () => void}} stale:
+ *   the data is that of another page of the list, shown until this one is there
  */
 export function useResource(path, concerns = () => false) {
   const [state, setState] = useState({ path, data: /** @type {any} */ (null), error: null, busy: true });
@@ -47,7 +48,8 @@ export function useResource(path, concerns = () => false) {
 
   const reload = () => setRound(({ count }) => ({ count: count + 1, background: false }));
   // While another path is read, the last one's data is not shown as if it were its own.
-  return { ...state, data: state.path === path || sameList(state.path, path) ? state.data : null, reload };
+  const stale = state.path !== path;
+  return { ...state, busy: state.busy || stale, stale, data: !stale || sameList(state.path, path) ? state.data : null, reload };
 }
 
 /**

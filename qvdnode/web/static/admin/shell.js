@@ -10,15 +10,19 @@ import { Question } from "./action_dialog.js";
 import { followDesktops } from "./farm_tasks.js";
 import { Icon } from "./icons.js";
 import { LanguageChoice } from "./language_choice.js";
-import { Access } from "./pages/access.js";
-import { CreatePage } from "./pages/create.js";
-import { Dashboard } from "./pages/dashboard.js";
-import { DetailPage } from "./pages/detail.js";
-import { ImportImage } from "./pages/import_image.js";
+import { Lazy } from "./lazy.js";
 import { ListPage } from "./pages/list.js";
 import { Search } from "./search.js";
 import { changed, connection, me, place, said } from "./store.js";
 import { TaskStrip } from "./task_strip.js";
+
+const VIEWS = {
+  dashboard: () => import("./pages/dashboard.js").then((module) => module.Dashboard),
+  access: () => import("./pages/access.js").then((module) => module.Access),
+  create: () => import("./pages/create.js").then((module) => module.CreatePage),
+  detail: () => import("./pages/detail.js").then((module) => module.DetailPage),
+  importImage: () => import("./pages/import_image.js").then((module) => module.ImportImage),
+};
 
 const GROUPS = [
   { title: "group.desktops", pages: ["vms", "sessions", "flavours", "images"] },
@@ -38,9 +42,7 @@ export function Shell() {
   }, []);
   useEffect(() => {
     setMenu(false);
-    const heading = document.querySelector("h1");
-    document.title = heading ? `${heading.textContent} · qvdnode` : "qvdnode";
-    if (document.activeElement === document.body || !document.activeElement?.closest(".search")) heading?.focus();
+    arriveAtHeading();
   }, [page, id]);
   return html`<div class="shell"><a class="skip" href="#main">${t("skip")}</a>
     <header class="top">
@@ -58,6 +60,13 @@ export function Shell() {
     <${TaskStrip} /><${Question} /><div class="visually-hidden" role="status">${said.value}</div></div>`;
 }
 
+/** Tell the view's heading to those who hear the page, by giving it the focus. */
+function arriveAtHeading() {
+  const heading = document.querySelector("h1");
+  document.title = heading ? `${heading.textContent} · qvdnode` : "qvdnode";
+  if (!document.activeElement?.closest(".search, dialog")) heading?.focus();
+}
+
 /** @param {{page: string, icon: any, text: string}} props */
 const Way = ({ page, icon, text }) => html`<li><a href=${addressOf(page)} aria-current=${isWithin(page) ? "page" : undefined}><${Icon} name=${icon} />${text}</a></li>`;
 
@@ -66,13 +75,15 @@ const isWithin = (page) => place.value.page === page || (place.value.page === "n
 
 function View() {
   const { page, id } = place.value;
-  if (page === "" || page === "login") return html`<${Dashboard} />`;
-  if (page === "access") return html`<${Access} />`;
-  if (page === "new" && id === "images") return html`<${ImportImage} />`;
-  if (page === "new" && KINDS[id]?.fields) return html`<${CreatePage} kind=${KINDS[id]} />`;
+  const lazy = (/** @type {() => Promise<any>} */ load, /** @type {any} */ props = {}) =>
+    html`<${Lazy} load=${load} props=${props} onShown=${arriveAtHeading} />`;
+  if (page === "" || page === "login") return lazy(VIEWS.dashboard);
+  if (page === "access") return lazy(VIEWS.access);
+  if (page === "new" && id === "images") return lazy(VIEWS.importImage);
+  if (page === "new" && KINDS[id]?.fields) return lazy(VIEWS.create, { kind: KINDS[id] });
   const kind = KINDS[page];
   if (!kind || (id && !kind.single)) return html`<div class="stack"><h1 tabindex="-1">${t("no_page")}</h1><p><a href=${addressOf("")}>${t("to_dashboard")}</a></p></div>`;
-  return id ? html`<${DetailPage} kind=${kind} id=${id} />` : html`<${ListPage} kind=${kind} />`;
+  return id ? lazy(VIEWS.detail, { kind, id }) : html`<${ListPage} kind=${kind} />`;
 }
 
 /** The stream ended by the server's will: perhaps the session is over. */

@@ -23,7 +23,7 @@ export function ListPage({ kind }) {
   const filters = kind.filters.map((filter) => filter.name);
   const asked = listQuery(query, filters, kind.fixed);
   const path = withQuery(kind.path, asked);
-  const { data, error, busy, reload } = useResource(path, (change) => change.kind === kind.name);
+  const { data, error, busy, stale, reload } = useResource(path, (change) => change.kind === kind.name);
   const [bulk, setBulk] = useState(false);
   const [chosen, setChosen] = useState(/** @type {any} */ (null));
   const refine = (/** @type {Record<string, string>} */ changes) =>
@@ -46,7 +46,7 @@ export function ListPage({ kind }) {
     ${data && (rows.length
       ? html`<${Table} kind=${kind} rows=${rows} sort=${query.sort} busy=${busy} onSort=${(/** @type {string} */ sort) => refine({ sort })}
           onActions=${kind.actions.length ? setChosen : undefined} />
-        <${Pages} kind=${kind} query=${query} data=${data} />`
+        ${!stale && html`<${Pages} kind=${kind} query=${query} data=${data} />`}`
       : html`<${Empty} kind=${kind} filtered=${isFiltered(query, filters)} />`)}
     ${!data && !error && html`<p class="muted">${t("loading")}</p>`}
     <${SameAsList} lines=${[{ title: t("this_list"), command: kind.listCommand(query), call: { method: "GET", path } }]} />
@@ -60,15 +60,21 @@ export function ListPage({ kind }) {
 const NewButton = ({ kind }) => (kind.fields || kind.page === "images"
   ? html`<a class="button primary" href=${addressOf("new", kind.page)}>${t(`new.${kind.name}`)}</a>` : null);
 
+/** The address before that of a next page, for those that were gone to from here. */
+const before = new Map();
+
 /** @param {any} props */
 function Pages({ kind, query, data }) {
   const first = firstRow(query);
   const last = first + data.items.length - 1;
+  const here = addressOf(kind.page, "", query);
   const next = data.next_after !== null && addressOf(kind.page, "", nextPage(query, data.next_after, data.items.length));
+  if (next) before.set(next, here);
+  const previous = before.get(here);
   return html`<nav class="pages" aria-label=${t("pages")}>
     <span class="count">${data.total === undefined ? `${first}–${last}` : tn("range", data.total, { first, last })}</span>
-    ${query.after && html`<a class="button" href=${addressOf(kind.page, "", refined(query, {}))}>${t("first_page")}</a>
-      <button type="button" onClick=${() => history.back()}>${t("previous_page")}</button>`}
+    ${query.after && html`<a class="button" href=${addressOf(kind.page, "", refined(query, {}))}>${t("first_page")}</a>`}
+    ${previous && html`<a class="button" href=${previous}>${t("previous_page")}</a>`}
     ${next && html`<a class="button" href=${next}>${t("next_page")}</a>`}</nav>`;
 }
 
