@@ -67,6 +67,7 @@ TESTED_BY: Final = {
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",
+        "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
         "cli/qvd/image_history.py",

@@ -23,6 +23,7 @@ from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised,
 from qvdnode.daemon.preparation import Preparation
 from qvdnode.daemon.self_fence import GuardedGuests, SelfFence, all_cut_off
 from qvdnode.db.audit import Audit
+from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
@@ -85,6 +86,7 @@ from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
 from qvdnode.web.assets import Pages
+from qvdnode.web.event_hub import EventHub
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Node:
     inotify: Inotify
     limits: SharedSysctls
     lock_watch: LockWatch
+    events: EventHub
 
 
 # long: it is the list of the node's parts
@@ -296,6 +299,7 @@ def build(  # noqa: PLR0915 - as above
         inotify=inotify,
         limits=kernel_limits(),
         lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
+        events=EventHub(secrets.token_hex(4), ChangeFeed(database), clock),
     )
 
 
@@ -345,6 +349,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
+        events=node.events,
         pages=Pages(),
         web=config.web,
         supervisor=supervisor,

@@ -13,7 +13,7 @@ from qvdnode.image.core.manifest import escape
 from qvdnode.image.store.history import History, LogEntry
 from qvdnode.image.store.usage import Usage, usage
 from qvdnode.image.versions import ImageVersions
-from qvdnode.model.errors import BadImage, HostFailed
+from qvdnode.model.errors import BadImage, HostFailed, NotFound
 
 PATHS_MAX: Final = 10_000
 LOG_MAX: Final = 1_000
@@ -156,7 +156,7 @@ def commit_view(entry: LogEntry) -> CommitView:
 
 async def _versions(versions: ImageVersions) -> ImageVersions:
     if not await asyncio.to_thread(versions.store.exists):
-        raise HostFailed("The node that answers has no image with a history yet: import one.")
+        raise NotFound("The node that answers has no image with a history yet: import one.")
     return versions
 
 

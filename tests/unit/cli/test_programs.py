@@ -148,6 +148,7 @@ SERVED_BY = {
     "GET /tokens": "token list",
     "POST /tokens": "token create",
     "DELETE /tokens/{id}": "token revoke",
+    "GET /events": "events",
     "GET /session": "web whoami",
     "POST /session/links": "web link",
     "GET /web-sessions": "web list",

@@ -72,6 +72,6 @@ async def test_the_store_of_a_node_is_shown(api: CheckedApi, history: list[str])
 
 
 async def test_a_node_without_images_says_so(api: CheckedApi) -> None:
-    refused = await api.get("/images/icewm/log", 500)
+    refused = await api.get("/images/icewm/log", 404)
     assert "import one" in refused["detail"]
     assert (await api.get("/node/images"))["commits"] == 0
