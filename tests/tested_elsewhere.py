@@ -71,6 +71,7 @@ TESTED_BY: Final = {
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
         "cli/qvd/image_history.py",
+        "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
         "cli/qvd/token.py",

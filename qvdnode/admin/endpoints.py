@@ -9,6 +9,7 @@ from qvdnode.admin.routes import (
     audit,
     browser_logins,
     events,
+    figures,
     flavours,
     image_history,
     image_import,
@@ -17,6 +18,7 @@ from qvdnode.admin.routes import (
     node_drain,
     node_memory,
     nodes,
+    search,
     sessions,
     tenants,
     tokens,
@@ -47,6 +49,8 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         tokens.ENDPOINTS,
         browser_logins.ENDPOINTS,
         events.ENDPOINTS,
+        figures.ENDPOINTS,
+        search.ENDPOINTS,
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""
