@@ -70,7 +70,6 @@ TESTED_BY: Final = {
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
-        "cli/qvd/image_history.py",
         "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",

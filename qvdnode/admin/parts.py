@@ -27,7 +27,6 @@ from qvdnode.db.vms import Vms
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
-from qvdnode.image.versions import ImageVersions
 from qvdnode.memopt.report import MemoryReport
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
@@ -88,7 +87,6 @@ class Catalogue:
     images: Images
     importer: Importer
     contents: ImageContents
-    versions: ImageVersions
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,11 +337,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database),
-            Images(database),
-            node.importer,
-            node.rootfs.contents,
-            node.rootfs.versions,
+            Flavours(database), Images(database), node.importer, node.rootfs.contents
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),

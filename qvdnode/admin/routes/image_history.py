@@ -110,7 +110,7 @@ class DiffQuery(Query):
 
 async def show_log(call: ApiCall[NoBody, LogQuery]) -> CommitList:
     """Return a commit and those before it."""
-    versions = await _versions(call.parts.catalogue.versions)
+    versions = await _versions(call.parts.catalogue.importer.versions)
     start = revision_of(call.name(), call.query.revision)
     history = History(versions.store, versions.branches)
     entries = await asyncio.to_thread(history.log, start, call.query.limit)
@@ -119,7 +119,7 @@ async def show_log(call: ApiCall[NoBody, LogQuery]) -> CommitList:
 
 async def show_diff(call: ApiCall[NoBody, DiffQuery]) -> DiffView:
     """Return what differs between two commits."""
-    versions = await _versions(call.parts.catalogue.versions)
+    versions = await _versions(call.parts.catalogue.importer.versions)
     name, query = call.name(), call.query
     new = revision_of(name, query.new)
     wanted = (revision_of(name, query.old), new) if query.old else (new, None)
@@ -130,7 +130,7 @@ async def show_diff(call: ApiCall[NoBody, DiffQuery]) -> DiffView:
 
 async def show_store(call: ApiCall[NoBody, NoQuery]) -> StoreView:
     """Return what the store takes, and how versions are mounted."""
-    return await asyncio.to_thread(_store_view, call.parts.catalogue.versions)
+    return await asyncio.to_thread(_store_view, call.parts.catalogue.importer.versions)
 
 
 def revision_of(image: str, text: str) -> str:

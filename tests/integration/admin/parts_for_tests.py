@@ -179,7 +179,6 @@ def make_parts(
             Images(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
-            importer.versions,
         ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=Vms(database),

@@ -14,15 +14,13 @@ import pytest
 
 from qvdnode.admin.parts import AdminParts
 from qvdnode.cli.node_address import digest_of
-from qvdnode.image.core.refs import Ref
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId, UserId, VmId
 from qvdnode.runtime.supervise import Supervisor
 from tests.fakes.fleet import FakeFleet
-from tests.fakes.importer import BROKEN, FakeImporter
+from tests.fakes.importer import BROKEN
 from tests.integration.cli.qvd.conftest import Qvd
 from tests.integration.cli.qvd.live_node import LiveNode
-from tests.integration.image.store.made import branches_of, committed, new_store, small_tree
 from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
@@ -145,29 +143,6 @@ async def test_images_have_versions(logged_in: Qvd, tmp_path: Path) -> None:
     assert (await done(logged_in, "image", "head", "icewm", "1"))["head_version"] == 1
     assert [item["name"] for item in await done(logged_in, "image", "list")] == ["icewm"]
     assert (await logged_in("image", "delete", "icewm", "--yes")).exit_code == 1
-
-
-async def test_the_history_of_images_is_told(
-    logged_in: Qvd, importer: FakeImporter, tmp_path: Path
-) -> None:
-    assert (await done(logged_in, "image", "status"))["commits"] == 0
-    store = new_store(tmp_path)
-    importer.versions.store, importer.versions.branches = store, branches_of(store)
-    root = small_tree(tmp_path / "root", "one")
-    first = committed(store, root)
-    (root / "etc/word").write_text("two")
-    second = committed(store, root, first, message="second")
-    branches_of(store).advance(Ref("icewm", "main"), second, who="ana", why="x")
-    assert [row["commit"] for row in await done(logged_in, "image", "log", "icewm")] == [
-        second, first,
-    ]  # fmt: skip
-    assert second[:12] in (await logged_in("image", "log", "icewm", "-n", "1")).stdout
-    assert "M content" in (await logged_in("image", "diff", "icewm")).stdout
-    assert "1 modified" in (await logged_in("image", "diff", "icewm", "--stat")).stdout
-    assert (await logged_in("image", "diff", "icewm", "--packages")).stdout.startswith("PACKAGE")
-    both = await logged_in("image", "diff", "icewm", "--stat", "--packages")
-    assert both.exit_code == 2
-    assert (await done(logged_in, "image", "diff", "icewm", first, second))["modified"] == 1
 
 
 async def test_a_bad_image_is_refused_with_the_reason(logged_in: Qvd, tmp_path: Path) -> None:
