@@ -2,7 +2,6 @@ import json
 
 from tests.integration.admin.checked_api import CheckedApi
 
-
 PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop"}
 """For people, and so not in the document of the API."""
 
