@@ -67,8 +67,10 @@ TESTED_BY: Final = {
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",
+        "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
         "cli/qvd/token.py",

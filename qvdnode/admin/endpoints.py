@@ -8,6 +8,8 @@ from qvdnode.admin.probes import PROBES
 from qvdnode.admin.routes import (
     audit,
     browser_logins,
+    events,
+    figures,
     flavours,
     image_import,
     images,
@@ -15,6 +17,7 @@ from qvdnode.admin.routes import (
     node_drain,
     node_memory,
     nodes,
+    search,
     sessions,
     tenants,
     tokens,
@@ -43,6 +46,9 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         audit.ENDPOINTS,
         tokens.ENDPOINTS,
         browser_logins.ENDPOINTS,
+        events.ENDPOINTS,
+        figures.ENDPOINTS,
+        search.ENDPOINTS,
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""

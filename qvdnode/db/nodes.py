@@ -5,13 +5,13 @@ All times are the database's; the clocks of nodes are not used.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict, Forbidden, Unavailable
@@ -82,15 +82,22 @@ DRIVERS: Final = (
 SET_DRAIN: Final = "UPDATE node SET drain = $2 WHERE id = $1 AND state <> 'removed'"
 HOMES: Final = "SELECT count(*) FROM app_user WHERE home_node = $1"
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
-SELECT: Final = """
-SELECT id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
-       joined_at, lease_until, drivers, drain, homes_id,
-       state = 'up' AND lease_until > clock_timestamp() AS alive
-FROM node
+COLUMNS: Final = """
+id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
+joined_at, lease_until, drivers, drain, homes_id,
+state = 'up' AND lease_until > clock_timestamp() AS alive
 """
+SELECT: Final = f"SELECT {COLUMNS} FROM node "
 GET: Final = SELECT + "WHERE id = $1"
 NAMES: Final = "SELECT id, name FROM node WHERE id = ANY($1::integer[])"
-LIST: Final = SELECT + "WHERE id > $1::bigint AND state <> 'removed' ORDER BY id LIMIT $2"
+LIST: Final = ListSource(
+    columns=COLUMNS,
+    tables="node",
+    id="id",
+    searched=("name",),
+    sorts={"name": name_key("name"), "state": name_key("state")},
+    condition="state <> 'removed'",
+)
 PEERS: Final = SELECT + "ORDER BY id"
 
 
@@ -294,9 +301,10 @@ class Nodes:
 
     async def list(self, page: Page) -> Listing[Node]:
         """One page of nodes."""
-        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
-        return listing(rows, page, _convert)
+        return await read_list(self._db, LIST, page, {}, _convert)
 
 
 def _convert(row: asyncpg.Record) -> Node:
-    return Node(**{**dict(row), "drivers": tuple(row["drivers"]), "drain": Drain(row["drain"])})
+    values = {item.name: row[item.name] for item in fields(Node)}
+    drivers, drain = tuple(row["drivers"]), Drain(row["drain"])
+    return Node(**{**values, "drivers": drivers, "drain": drain})

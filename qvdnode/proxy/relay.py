@@ -226,6 +226,16 @@ class Relay:
         self._guest = None
         self._happened(RelayEvent.GUEST_LOST)
 
+    def guest_away(self) -> None:
+        """The guest's node is gone: its desktop may run on, or start on another one."""
+        self._guest = None
+        if self._state is not RelayState.COPYING:
+            self._happened(RelayEvent.GUEST_LOST)
+            return
+        # Without a goodbye, as in `cut`: the client is to come back for its desktop.
+        self._stream.abort()
+        self._happened(RelayEvent.GUEST_LOST, because="the desktop's node was lost")
+
     def guest_full(self) -> None:
         """The guest reads slower than the client writes."""
         self._stream.pause_reading()

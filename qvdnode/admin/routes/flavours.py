@@ -20,7 +20,7 @@ from qvdnode.admin.fields import (
     Timezone,
 )
 from qvdnode.admin.parts import AdminParts
-from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import IdFilter, ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.model.errors import Conflict, HostFailed, NotFound
 from qvdnode.model.farm import (
     DEFAULT_DRIVER,
@@ -110,12 +110,15 @@ class FlavourList(AnswerModel):
     """One page of flavours."""
 
     items: list[FlavourView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class FlavourQuery(PageQuery):
+class FlavourQuery(ListQuery):
     """Filters for flavours."""
 
+    sort: str = sort_field("name", "image")
     tenant_id: int | None = IdFilter
     name: Name | None = None
 
@@ -158,7 +161,7 @@ async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
         name=query.name,
     )
     items = await views(call.parts, listing.items)
-    return FlavourList(items=items, next_after=listing.next_after)
+    return FlavourList(items=items, next_after=listing.next_after, total=listing.total)
 
 
 async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourDetail:

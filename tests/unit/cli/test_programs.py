@@ -145,6 +145,9 @@ SERVED_BY = {
     "GET /tokens": "token list",
     "POST /tokens": "token create",
     "DELETE /tokens/{id}": "token revoke",
+    "GET /events": "events",
+    "GET /figures": "node figures",
+    "GET /search": "search",
     "GET /session": "web whoami",
     "POST /session/links": "web link",
     "GET /web-sessions": "web list",
@@ -159,6 +162,7 @@ OTHERWISE = {
     "POST /users tenant_id": "stands in USER",
     "POST /flavours name": "stands in FLAVOUR",
     "POST /flavours tenant_id": "stands in FLAVOUR",
+    "GET /search q": "TEXT",
     "GET /audit object_kind": "--kind",
     "GET /audit object_id": "--id",
 }
