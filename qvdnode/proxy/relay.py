@@ -7,7 +7,7 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 import asyncio
 import logging
 
-from qvdnode.model.errors import FarmError, TimedOut
+from qvdnode.model.errors import FarmError, TimedOut, Unavailable
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
 from qvdnode.proxy.guest_end import keep_alive
@@ -144,6 +144,8 @@ class Relay:
         except FarmError as error:
             log.warning("display_unreachable", extra={"vm": seat.vm_id, "because": str(error)})
             timed_out = isinstance(error, TimedOut)
+            if isinstance(error, Unavailable):  # its node may just have died: as in `guest_away`
+                self._stream.abort()
             self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
             return
         if self._state is not RelayState.DIALLING:  # evicted, or one of the ends has left
