@@ -198,7 +198,9 @@ def build(  # noqa: PLR0915 - as above
         clock,
         sample=config.cluster.placement_sample,
     )
-    starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
+    starts = LocalPlacement(
+        choice, membership.node_id, Placements(database), directory, gossip.hears_more
+    )
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
     connections = Connections(hosts, viewers, journal, vms.order)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
