@@ -233,7 +233,7 @@ def build(  # noqa: PLR0915 - as above
             clock,
             config.cluster,
             farm=farm.enrolment,
-            prepare=Preparation(accounts, config.node.state_dir).run,
+            prepare=Preparation(accounts, config.node.state_dir, farm.follow_rows).run,
         ),
         nodes=nodes,
         farm=farm,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +21,15 @@ class Preparation:
 
     accounts: Accounts
     state_dir: Path
+    follow_rows: Callable[[], None]
+    """Called first: the rows of the nodes can be read now, and not before a migration."""
 
     async def run(self, node_id: NodeId) -> None:
         """Have a first administrator, and tell the farm which homes are here.
 
         Raises Unavailable, HostFailed.
         """
+        self.follow_rows()
         await ensure_first_token(self.accounts.operators, self.state_dir)
         homes = await asyncio.to_thread(users_with_homes, Layout(self.state_dir))
         claimed = await self.accounts.users.claim_homes(node_id, homes) if homes else 0

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -38,12 +39,15 @@ async def test_a_node_says_which_homes_it_has(database: Database, tmp_path: Path
         (homes / str(user.id)).mkdir(parents=True)
     (homes / "9999.img").touch()
     await accounts.users.set_home_node(users[0].id, two)
-    await Preparation(cast("Accounts", accounts), tmp_path).run(one)
+    followed: list[bool] = []
+    follow_rows = partial(followed.append, True)  # noqa: FBT003 - that it was called
+    await Preparation(cast("Accounts", accounts), tmp_path, follow_rows).run(one)
+    assert followed
     assert [(await accounts.users.get(user.id)).home_node for user in users] == [two, one, None]
     assert (tmp_path / "admin.token").exists()
 
 
 async def test_a_node_without_homes_says_nothing(database: Database, tmp_path: Path) -> None:
-    await Preparation(cast("Accounts", SomeAccounts(database)), tmp_path).run(
+    await Preparation(cast("Accounts", SomeAccounts(database)), tmp_path, lambda: None).run(
         (await Nodes(database).join("a", "boot", "::1")).node_id
     )
