@@ -40,7 +40,7 @@ async def test_a_node_says_which_homes_it_has(database: Database, tmp_path: Path
     (homes / "9999.img").touch()
     await accounts.users.set_home_node(users[0].id, two)
     followed: list[bool] = []
-    follow_rows = partial(followed.append, True)  # noqa: FBT003 - that it was called
+    follow_rows = partial(followed.append, True)
     await Preparation(cast("Accounts", accounts), tmp_path, follow_rows).run(one)
     assert followed
     assert [(await accounts.users.get(user.id)).home_node for user in users] == [two, one, None]
