@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker drivers farm gossip memory relay startup storm tls
+BENCHES := adoption broker drivers farm gossip images memory relay startup storm tls
 CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
-.PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock bench desktops docs fuzz
+.PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock machines bench desktops docs fuzz vendor page-types
 help:
 	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
 	@echo "make check        formatter, linters, types, architecture rules, unit tests"
@@ -23,7 +23,10 @@ help:
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
 	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
+	@echo "make machines     the whole contract of drivers over machines of QEMU; without KVM that takes minutes"
 	@echo "make docs         write the generated pages again"
+	@echo "make vendor       fetch the web page's libraries again, as vendor.lock says (needs npm; for developers)"
+	@echo "make page-types   check the types of the web page with TypeScript (needs npm; for developers)"
 	@echo "make format       put the code into shape"
 	@echo "make lock         choose the pinned Python packages anew"
 	@echo "make setup        what the others need: Debian packages and .venv (make packages: those alone)"
@@ -103,6 +106,12 @@ test: setup
 docs: $(READY)
 	$(BIN)/python -m docs.generate
 
+page-types:
+	cd tests/web && npm ci --silent --no-audit --no-fund --ignore-scripts && node_modules/.bin/tsc -p .
+
+vendor: $(READY)
+	$(BIN)/python packaging/vendor_web.py
+
 fuzz: $(READY)
 	$(BIN)/python -m fuzz.run
 
@@ -115,6 +124,9 @@ soak: setup
 
 stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)
+
+machines: setup
+	QVDTEST_MACHINES=1 $(BIN)/python -m pytest -m kvm tests/contract tests/integration tests/e2e $(ARGS)
 
 bench: $(addprefix bench-,$(BENCHES))
 

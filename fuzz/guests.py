@@ -3,10 +3,13 @@
 import contextlib
 from typing import Final
 
-from fuzz.target import Target
+from fuzz.target import Target, pieces
 from qvdnode.model.errors import Invalid
+from qvdnode.vm.core.agent_lines import AnswerReader, Flood
 from qvdnode.vm.core.display_pid import parse_pid
+from qvdnode.vm.core.machine_console import TAIL_MAX, killed, verdict
 from qvdnode.vm.core.nxagent_log import LogParser
+from qvdnode.vm.core.qmp_codec import BadMessage, MessageReader
 from qvdnode.wire import session_params
 
 
@@ -31,8 +34,46 @@ def display_pids(data: bytes) -> None:
         raise AssertionError(pid)
 
 
+def machine_answers(data: bytes) -> None:
+    """The agent in a machine may write anything; a flood is noticed."""
+    reader = AnswerReader()
+    with contextlib.suppress(Flood):
+        for piece in pieces(data):
+            for answer in reader.feed(piece):
+                if not 0 <= answer.code < 1000:
+                    raise AssertionError(answer)
+
+
+def qemu_messages(data: bytes) -> None:
+    """A QEMU that its guest has taken over may write anything."""
+    reader = MessageReader()
+    with contextlib.suppress(BadMessage):
+        for piece in pieces(data):
+            reader.feed(piece)
+
+
+def machine_console(data: bytes) -> None:
+    """What is told of a console is short and can be printed."""
+    said = verdict(data)
+    if len(said) > TAIL_MAX or not said.isprintable() or killed(data) < 0:
+        raise AssertionError(said)
+
+
 TARGETS: Final[dict[str, Target]] = {
     "session_parameters": Target(session_parameters, (b"LINK=6c616e\nLOGIN=616c696365\n",)),
+    "machine_answers": Target(machine_answers, (b"0a 0\n0b 255\n",)),
+    "qemu_messages": Target(
+        qemu_messages,
+        (
+            b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}}}\r\n',
+            b'{"return": {}, "id": 1}\r\n{"event": "RESUME"}\r\n',
+        ),
+        weight=2,
+    ),
+    "machine_console": Target(
+        machine_console,
+        (b"[1.0] Kernel panic - not syncing: x\n[2.0] Out of memory: Killed process 1",),
+    ),
     "display_pids": Target(display_pids, (b"4711\n",)),
     "display_log": Target(
         display_log,

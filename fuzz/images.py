@@ -10,9 +10,18 @@ from typing import Final
 
 from fuzz.target import Target
 from qvdnode.image import tar_entries
-from qvdnode.image.core import file_signatures, locale_archive, session_version
+from qvdnode.image.core import (
+    commit,
+    erofs,
+    file_signatures,
+    locale_archive,
+    refs,
+    revision,
+    session_version,
+)
+from qvdnode.image.core import manifest as manifests
 from qvdnode.image.core.entry import Tally, clean_path
-from qvdnode.model.errors import BadImage
+from qvdnode.model.errors import BadImage, Invalid
 
 
 def archive_names(data: bytes) -> None:
@@ -60,6 +69,38 @@ def session_scripts(data: bytes) -> None:
             raise AssertionError(data)
 
 
+def manifest_texts(data: bytes) -> None:
+    """A manifest is canonical and gives an image to mount, or it is refused."""
+    with contextlib.suppress(BadImage):
+        tree = manifests.decode(data)
+        if manifests.encode(tree) != data:
+            raise AssertionError(data)
+        if len(erofs.image_of(tree)) % erofs.BLOCK:
+            raise AssertionError(data)
+
+
+def commit_objects(data: bytes) -> None:
+    """A commit is canonical, or it is refused."""
+    with contextlib.suppress(BadImage):
+        if commit.encode(commit.decode(data)) != data:
+            raise AssertionError(data)
+
+
+def ref_logs(data: bytes) -> None:
+    """A line of the log of branches is a move of a ref inside the store, or it is refused."""
+    with contextlib.suppress(BadImage):
+        if ".." in refs.decode_move(data).ref.split("/"):
+            raise AssertionError(data)
+
+
+def revisions(data: bytes) -> None:
+    """Whatever is written for a revision leads to no path out of the store."""
+    with contextlib.suppress(Invalid):
+        path = revision.parse(data.decode("utf-8", "surrogateescape")).ref.path
+        if len(path.split("/")) != 3 or {"", ".", ".."} & set(path.split("/")):
+            raise AssertionError(path)
+
+
 def _tar(**headers: str) -> bytes:
     """A small archive, without the zeros behind its end."""
     stream = io.BytesIO()
@@ -72,6 +113,15 @@ def _tar(**headers: str) -> bytes:
         archive.addfile(link)
     return stream.getvalue().rstrip(b"\0") + bytes(1_024)
 
+
+MANIFEST: Final = manifests.HEADER + (
+    b"/ d 755 0 0 0 - -\n/a f 644 0 0 5 65:" + b"ab" * 32 + b" user.a=ff\n/b h /a\n"
+    b"/c%20 l 777 0 0 0 a -\n/d i 644 0 0 0 6869 -\n/n c 666 0 0 0 1:3 -\n"
+)
+COMMIT: Final = commit.encode(
+    commit.Commit("0" * 64, ("1" * 64,), "ana", 5, "why", "tar", 7, {"a": "b"})
+)
+MOVE: Final = refs.encode_move(refs.Move("heads/icewm/main", None, "0" * 64, "ana", "why", 5))
 
 TARGETS: Final[dict[str, Target]] = {
     "archive_names": Target(
@@ -91,5 +141,9 @@ TARGETS: Final[dict[str, Target]] = {
     "locale_archives": Target(
         locale_archives, (locale_archive.HEADER.pack(locale_archive.MAGIC, 0, 56, 1, 1, *[0] * 9),)
     ),
+    "manifest_texts": Target(manifest_texts, (MANIFEST,), weight=2),
+    "commit_objects": Target(commit_objects, (COMMIT,)),
+    "ref_logs": Target(ref_logs, (MOVE,)),
+    "revisions": Target(revisions, (b"icewm/test@{1}~2", b"icewm:3", b"abc123~")),
     "session_scripts": Target(session_scripts, (b"#!/bin/sh\n# qvd-session-version: 1\n",)),
 }

@@ -1,6 +1,7 @@
 """Bodies and queries of the REST API, for each of its models."""
 
 import contextlib
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -8,6 +9,7 @@ from fuzz.target import Target
 from qvdnode.admin.endpoints import ENDPOINTS
 from qvdnode.admin.reading import read_body, read_query
 from qvdnode.model.errors import FarmError
+from qvdnode.model.list_cursor import BadCursor, ListCursor, decoded
 
 BODIES: Final = {endpoint.body for endpoint in ENDPOINTS}
 QUERIES: Final = {endpoint.query for endpoint in ENDPOINTS}
@@ -28,6 +30,14 @@ def rest_queries(data: bytes) -> None:
             read_query(model, pairs)
 
 
+def list_cursors(data: bytes) -> None:
+    """Any text is a place in a list, which comes back the same, or refused."""
+    with contextlib.suppress(BadCursor):
+        cursor = decoded(data.decode("latin-1"))
+        if decoded(cursor.encoded()) != cursor:
+            raise AssertionError(cursor)
+
+
 TARGETS: Final[dict[str, Target]] = {
     "rest_bodies": Target(
         rest_bodies,
@@ -35,6 +45,13 @@ TARGETS: Final[dict[str, Target]] = {
             b'{"tenant_id": 1, "login": "alice", "password": "secret word"}',
             b'{"tenant_id": 1, "name": "office", "image": "icewm", "memory_mib": 512}',
             b'{"user_id": 1, "flavour_id": 1, "name": "desk", "blocked": true}',
+        ),
+    ),
+    "list_cursors": Target(
+        list_cursors,
+        (
+            ListCursor("login", "alice", 7).encoded().encode(),
+            ListCursor("-created_at", datetime(2026, 1, 1, tzinfo=UTC), 7).encoded().encode(),
         ),
     ),
     "rest_queries": Target(rest_queries, (b"limit=10&after=5&name=x", b"state=running&newest=1")),

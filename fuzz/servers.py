@@ -18,6 +18,7 @@ from qvdnode.wire.qvd_client import (
     parse_desktops,
     parse_session_end,
 )
+from qvdnode.wire.server_sent_events import BadStream, EventReader, SentEvent
 
 
 def server_answers(data: bytes) -> None:
@@ -53,6 +54,21 @@ def refusals(data: bytes) -> None:
     said = str(error_of(Answered(status, {}, data[1:])))
     if not said.strip() or "\n" in said:
         raise AssertionError(said)
+
+
+def event_streams(data: bytes) -> None:
+    """Any stream of events is read or refused, and the same however its bytes arrive."""
+    whole, single = _events([data]), _events(pieces(data))
+    if whole is not None and single is not None and whole != single:
+        raise AssertionError(f"{whole} is not {single}")
+
+
+def _events(arriving: list[bytes]) -> list[SentEvent] | None:
+    reader = EventReader()
+    try:
+        return [event for piece in arriving for event in reader.feed(piece)]
+    except BadStream:
+        return None
 
 
 def api_answers(data: bytes) -> None:
@@ -116,6 +132,10 @@ TARGETS: Final[dict[str, Target]] = {
         (b'[{"id": 7, "name": "desk", "state": "stopped", "blocked": 0, "is_application": 0}]',),
     ),
     "refusals": Target(refusals, (b"\x03Not allowed.\r\n", b"\xf6<html>\n\x00")),
+    "event_streams": Target(
+        event_streams,
+        (b'id: a-1\nevent: vm\ndata: {"kind":"vm","id":1}\n\n: ping\n\ndata: x\r\n\r\n',),
+    ),
     "api_answers": Target(
         api_answers,
         (

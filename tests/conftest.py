@@ -7,7 +7,12 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fixtures_guest", "tests.fixtures_image", "tests.fixtures_postgres"]
+pytest_plugins = [
+    "tests.fixtures_guest",
+    "tests.fixtures_image",
+    "tests.fixtures_machine",
+    "tests.fixtures_postgres",
+]
 
 # As the programs do: what tests make themselves is for guests, too.
 os.umask(0o022)

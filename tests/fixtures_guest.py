@@ -76,7 +76,9 @@ class RealGuests:
             self.image, place / "lower", start=ids.start, count=ids.count,
             attributes=MOUNT_ATTR_RDONLY,
         )  # fmt: skip
-        mounts.overlay(place / "lower", place / "upper", place / "work", place / "root")
+        mounts.overlay(
+            mounts.Lower(place / "lower"), place / "upper", place / "work", place / "root"
+        )
         for made in ("run/qvd", "home/alice"):
             (place / "root" / made).mkdir(parents=True, exist_ok=True)
         vm_id = VmId(number)

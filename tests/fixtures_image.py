@@ -7,12 +7,15 @@ when a test asks for it; a test's own time limit never pays for it.
 import asyncio
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from qvdnode.image import builder, recipes
 from qvdnode.image.core.recipe import Recipe
+from qvdnode.image.store.repository import About, Repository
+from qvdnode.image.store.tree_reader import Source, TreeReader
 
 STATE = Path(os.environ.get("QVDNODE_TEST_STATE", "/var/lib/qvdnode-test"))
 
@@ -37,6 +40,21 @@ def build_if_missing(recipe: Recipe | None = None) -> Path:
     return root
 
 
+def kept_store(root: Path) -> tuple[Repository, str]:
+    """A store with a commit of a built root, and the commit's name: made once, as the root is."""
+    store = Repository(root.with_name(f".store-{root.name}"))
+    store.prepare()
+    made = store.places.root / "made"
+    with (store.places.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            work = store.work_folder()
+            content = TreeReader(store, Source(root, work=work)).read()
+            made.write_text(store.publish(content, About("test", 0)))
+            shutil.rmtree(work)
+    return store, made.read_text()
+
+
 def _tell(percent: int, sentence: str) -> None:
     print(f"image for tests: {percent} % {sentence}", flush=True)
 
@@ -46,7 +64,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if any(map(_needs_icewm, session.items)):
-        build_if_missing()
+        kept_store(build_if_missing())
     if any("xfce_root" in getattr(item, "fixturenames", ()) for item in session.items):
         build_if_missing(recipes.by_name("xfce"))
 

@@ -20,7 +20,9 @@ TESTED_BY: Final = {
         "vm/drivers/docker_files.py",
         "vm/drivers/docker_image.py",
         "vm/drivers/group_guests.py",
+        "vm/drivers/kvm.py",
         "vm/drivers/lxc.py",
+        "vm/drivers/machine_processes.py",
         "vm/drivers/private_files.py",
     ),
     "contract/test_desktop_host.py": (
@@ -65,6 +67,7 @@ TESTED_BY: Final = {
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",
+        "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
         "cli/qvd/session.py",
@@ -75,6 +78,14 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_store.py": (
+        "cli/qvdnode/image_care.py",
+        "cli/qvdnode/image_history.py",
+        "cli/qvdnode/image_refs.py",
+        "image/store/folder_commit.py",
+        "image/store/history.py",
+        "image/store/usage.py",
+    ),
     "integration/cluster/test_membership.py": (
         "cluster/swim_shell.py",
         "cluster/swim_stream.py",
@@ -97,6 +108,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
+        "image/import_commit.py",
         "image/paced_stream.py",
         "image/tar_entries.py",
         "image/tree_check.py",
@@ -108,6 +120,15 @@ TESTED_BY: Final = {
         "image/free_space.py",
         "image/guest_folders.py",
         "image/homes.py",
+    ),
+    "integration/image/store/test_mounting.py": (
+        "image/store/checkouts.py",
+        "image/store/mount_probe.py",
+        "image/store/tree_reader.py",
+    ),
+    "integration/image/store/test_repository.py": (
+        "image/store/files.py",
+        "image/store/places.py",
     ),
     "integration/net/test_bridge.py": (
         "host/links.py",

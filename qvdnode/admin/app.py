@@ -23,12 +23,18 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
     app = web.Application(middlewares=[boundary.boundary(clock)], client_max_size=BODY_MAX_BYTES)
     app[PARTS] = parts
     app.on_response_prepare.append(boundary.stamp)
+    app.on_shutdown.append(_end_streams)
     for prefix, endpoint in SERVED:
         path = route_path(prefix, endpoint.path)
         app.router.add_route(endpoint.method, path, handler_of(endpoint))
     app.router.add_route("GET", f"{API_PREFIX}/openapi.json", _document_handler())
     pages.add_routes(app.router)
     return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Let streams end by themselves, or a node that stops would wait for them."""
+    app[PARTS].events.end_all()
 
 
 def _document_handler() -> Handler:

@@ -38,7 +38,7 @@ def handler_of(endpoint: AnyEndpoint) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
-        visitor = await _admit(request, endpoint.permission)
+        visitor = await _admit(request, endpoint.permission, is_use=endpoint.is_use)
         query = read_query(endpoint.query, request.query.items())
         body = await _body(request, endpoint)
         call: ApiCall[BaseModel, BaseModel] = ApiCall(
@@ -84,16 +84,16 @@ def _actor(call: ApiCall[Any, Any]) -> str:
     return NOBODY
 
 
-async def _admit(request: web.Request, permission: Permission) -> Visitor:
+async def _admit(request: web.Request, permission: Permission, *, is_use: bool) -> Visitor:
     match permission:
         case Permission.ANYBODY:
             return Visitor()
         case Permission.OPERATOR_OR_LOOPBACK if request.remote in LOOPBACK:
             return Visitor()
         case Permission.OPERATOR | Permission.OPERATOR_OR_LOOPBACK:
-            return await operator_visitor(request)
+            return await operator_visitor(request, is_use=is_use)
         case Permission.USER:
-            return await user_visitor(request)
+            return await user_visitor(request, is_use=is_use)
         case Permission.OWN_PAGE:
             require_own_page(request)
             return Visitor()

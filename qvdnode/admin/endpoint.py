@@ -27,6 +27,7 @@ JSON: Final = "application/json"
 TAR: Final = "application/x-tar"
 BYTES: Final = "application/octet-stream"
 NDJSON: Final = "application/x-ndjson"
+EVENT_STREAM: Final = "text/event-stream"
 
 
 class Permission(Enum):
@@ -156,6 +157,8 @@ class Endpoint(Generic[B, Q]):
     body_media: tuple[str, ...] = (JSON,)
     """Accepted media types of the body; the first is the recommended one."""
     answer_media: str = JSON
+    is_use: bool = True
+    """Whether a call prolongs a login in a browser; False for what a page opens by itself."""
 
     @property
     def takes_json(self) -> bool:

@@ -8,6 +8,7 @@ from qvdnode.admin.probes import PROBES
 from qvdnode.admin.routes import (
     audit,
     browser_logins,
+    events,
     flavours,
     image_import,
     images,
@@ -43,6 +44,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         audit.ENDPOINTS,
         tokens.ENDPOINTS,
         browser_logins.ENDPOINTS,
+        events.ENDPOINTS,
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""

@@ -55,6 +55,10 @@ NODE_NAME: Final = Shape(
     "1 to 64 letters, digits, dots, dashes or underscores, with a letter or digit first",
 )
 DRIVER: Final = Shape(r"^[a-z][a-z0-9-]{0,31}$", "the name of a driver, such as lxc")
+CURSOR: Final = Shape(
+    r"^([0-9]{1,19}|[A-Za-z0-9_-]{20,1000})$", "the next_after of the page before, or 0"
+)
+SEARCHED: Final = Shape(r"^[^\x00-\x1f\x7f]{1,64}$", "1 to 64 characters on one line")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
@@ -70,9 +74,21 @@ MEANINGS: Final = {
         NODE_NAME,
         DRIVER,
         NOTE,
+        CURSOR,
+        SEARCHED,
     )
 }
 """The meaning of each pattern, for error messages."""
+
+
+def sort_shape(*names: str) -> Shape:
+    """Return the shape of an order by one of these fields, and make its meaning known."""
+    shape = Shape(
+        f"^-?({'|'.join(names)})$", f"one of {', '.join(names)}, with a - before it for backwards"
+    )
+    MEANINGS[shape.pattern] = shape.meaning
+    return shape
+
 
 Name = Annotated[str, NAME.field()]
 """A name that people give to an object."""

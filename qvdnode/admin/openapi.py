@@ -20,7 +20,7 @@ from qvdnode.admin.problem import (
     Problem,
     UnsupportedMedia,
 )
-from qvdnode.admin.reading import NoBody
+from qvdnode.admin.reading import NoBody, PageQuery
 from qvdnode.admin.visitor import ADMIN_COOKIE, READING, USER_COOKIE
 from qvdnode.model.errors import (
     FarmError,
@@ -85,7 +85,7 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
         kinds.add(Unauthenticated)
     if endpoint.permission is not Permission.ANYBODY and endpoint.method not in READING:
         kinds.add(Forbidden)
-    if variables(endpoint.path):
+    if variables(endpoint.path) or issubclass(endpoint.query, PageQuery):
         kinds.add(NotFound)
     if endpoint.body is not NoBody or not endpoint.takes_json:
         kinds.update(WITH_BODY)

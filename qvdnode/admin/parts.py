@@ -1,6 +1,6 @@
 """The objects that the REST endpoints use; daemon/build.py fills them in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -28,6 +28,7 @@ from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.memopt.report import MemoryReport
+from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
@@ -36,6 +37,7 @@ from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.status import FleetLoad
 from qvdnode.web.assets import Pages
+from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 
 
@@ -128,6 +130,8 @@ class PlacementParts:
     past: Placements
     loads: Callable[[], Sequence[Load]]
     """Returns the newest load of each node that is up, as this node knows it."""
+    settled: Callable[[DesktopOrder], Awaitable[DesktopOrder]]
+    """The order after a takeover from a node that was lost, if need be."""
 
 
 class FarmAccess(Protocol):
@@ -163,6 +167,8 @@ class AdminParts:
     """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents
     """Counts requests without a token for the log."""
+    events: EventHub
+    """The changes of the farm, as they happen."""
     pages: Pages
     """The files of the web pages."""
     web: WebSettings

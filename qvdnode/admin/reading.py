@@ -4,11 +4,12 @@ Error messages never repeat a value, because it may be a password.
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from qvdnode.admin import refusal
+from qvdnode.admin.fields import CURSOR, SEARCHED, sort_shape
 from qvdnode.admin.problem import Malformed
 from qvdnode.model.errors import FarmError, Invalid
 from qvdnode.model.ids import MAX_WIRE_ID
@@ -17,7 +18,6 @@ from qvdnode.model.listing import PAGE_SIZE, PAGE_SIZE_MAX, Page
 M = TypeVar("M", bound=BaseModel)
 
 NO_JSON: Final = "json_invalid"
-AFTER_MAX: Final = 2**63 - 1
 
 
 class RequestBody(BaseModel):
@@ -47,23 +47,56 @@ class NoQuery(Query):
 
 
 class PageQuery(Query):
-    """Which part of a list: at most `limit` items whose id is greater than `after`."""
+    """Which part of a list: at most `limit` items that follow `after`."""
 
     limit: int = Field(default=PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
-    after: int = Field(default=0, ge=0, le=AFTER_MAX)
+    after: Annotated[str, CURSOR.field()] = Field(
+        default="0", description="The `next_after` of the page before."
+    )
 
     def page(self) -> Page:
         """Return the same as a Page of the model."""
-        return Page(limit=self.limit, after=self.after)
+        return Page(limit=self.limit, after=self.cursor())
+
+    def cursor(self) -> int | str:
+        """Return where the page begins: an id, or a place in an order by something else."""
+        return int(self.after) if self.after.isdecimal() else self.after
+
+
+class ListQuery(PageQuery):
+    """A list that can be searched and sorted; each has its own `sort`."""
+
+    q: Annotated[str, SEARCHED.field()] | None = Field(
+        default=None, description="Only items with a name that begins so, whatever the case."
+    )
+    sort: str = "id"
+
+    def page(self) -> Page:
+        """Return the same as a Page of the model."""
+        return Page(limit=self.limit, after=self.cursor(), q=self.q, sort=self.sort)
+
+
+def sort_field(*names: str) -> Any:  # noqa: ANN401 - as pydantic's own
+    """Return the field of the orders of one list: by id, or by these fields."""
+    shape = sort_shape("id", *names)
+    return Field(default="id", pattern=shape.pattern, description=f"Must be {shape.meaning}.")
+
+
+class NewestQuery(ListQuery):
+    """A list in the order of time."""
+
+    newest: bool = Field(default=False, description="Newest first, as with sort=-id.")
+
+    def page(self) -> Page:
+        """Return the same as a Page of the model; another order than by id goes first."""
+        sort = "-id" if self.newest and self.sort == "id" else self.sort
+        return Page(limit=self.limit, after=self.cursor(), q=self.q, sort=sort)
 
 
 LeftOut: Any = Field(default_factory=lambda: None)
 """The default of an optional field of a change that may not be null. `model_fields_set` has the
 fields that are in the body; the values of the others mean nothing."""
 IdFilter = Field(default=None, ge=1, le=MAX_WIRE_ID)
-Newest = Field(
-    default=False, description="Newest first; `after` then goes back, to ids less than it."
-)
 
 
 def read_body(model: type[M], body: bytes) -> M:

@@ -46,21 +46,24 @@ class Visitor:
     session: BrowserSession | None = None
 
 
-async def operator_visitor(request: web.Request) -> Visitor:
-    """Return the administrator; raises Unauthenticated, Forbidden, Unavailable."""
+async def operator_visitor(request: web.Request, *, is_use: bool = True) -> Visitor:
+    """Return the administrator. With `is_use` the request prolongs a login in a browser.
+
+    Raises Unauthenticated, Forbidden, Unavailable.
+    """
     if "Authorization" in request.headers or ADMIN_COOKIE not in request.cookies:
         operator = await request.app[PARTS].accounts.operators.operator(
             bearer_token(request), source=request.remote or "", is_wanted=still_wanted(request)
         )
         admit(request)
         return Visitor(operator=operator)
-    operator, session = await _logged_in(request, ADMIN_COOKIE, Operator)
+    operator, session = await _logged_in(request, ADMIN_COOKIE, Operator, is_use=is_use)
     return Visitor(operator=operator, session=session)
 
 
-async def user_visitor(request: web.Request) -> Visitor:
-    """Return the user; raises Unauthenticated, Forbidden, Unavailable."""
-    principal, session = await _logged_in(request, USER_COOKIE, Principal)
+async def user_visitor(request: web.Request, *, is_use: bool = True) -> Visitor:
+    """Return the user; arguments and errors are those of `operator_visitor`."""
+    principal, session = await _logged_in(request, USER_COOKIE, Principal, is_use=is_use)
     return Visitor(principal=principal, session=session)
 
 
@@ -119,7 +122,7 @@ def still_wanted(request: web.Request) -> Callable[[], bool]:
 
 
 async def _logged_in(
-    request: web.Request, cookie: str, owner: type[Owner]
+    request: web.Request, cookie: str, owner: type[Owner], *, is_use: bool
 ) -> tuple[Owner, BrowserSession]:
     key = request.cookies.get(cookie, "")
     if not is_token(key):
@@ -130,7 +133,7 @@ async def _logged_in(
         key,
         owner,
         source=request.remote or "",
-        is_used=BACKGROUND not in request.headers,
+        is_used=is_use and BACKGROUND not in request.headers,
         is_wanted=still_wanted(request),
     )
     admit(request)

@@ -21,6 +21,13 @@ LimitOption = Annotated[
     typer.Option("--limit", parser=whole(1), metavar="N", help="Show at most so many rows."),
 ]
 NewestFlag = Annotated[bool, typer.Option("--newest", help="Newest first.")]
+SearchOption = Annotated[
+    str | None, typer.Option("--q", help="Only names that begin so, whatever the case.")
+]
+SortOption = Annotated[
+    str | None,
+    typer.Option("--sort", help="Order by this field; with a - before it, backwards."),
+]
 PIPE_COLUMNS: Final = 500
 GAP: Final = "  "
 WRAPPED: Final = 16

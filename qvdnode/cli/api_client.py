@@ -18,12 +18,15 @@ from qvdnode.client.trust import authorities
 from qvdnode.model.errors import FarmError, Forbidden, Unavailable
 from qvdnode.runtime.os_errors import connect_error_text
 from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.wire.server_sent_events import BadStream, EventReader, SentEvent
 
 PREFIX: Final = "/api/v1"
 CONNECT_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 30.0
 WAIT_LIMIT_S: Final = 600.0
 """A start that waits in a queue may take minutes, and so may the unpacking of an image."""
+EVENTS_LIMIT_S: Final = 60.0
+"""A node that has nothing to tell says so every 15 s."""
 GIVING_UP_S: Final = 0.05
 LINE_MAX_BYTES: Final = 64 * 1024
 PAGE: Final = 500
@@ -102,13 +105,38 @@ class ApiClient:
     async def items(self, path: str, *, limit: int | None = None, **query: object) -> list[Json]:
         """Return the items of a list from all its pages, at most `limit` of them."""
         found: list[Json] = []
-        after: int | None = 0
+        after: int | str | None = 0
         while after is not None and (limit is None or len(found) < limit):
             wanted = PAGE if limit is None else min(PAGE, limit - len(found))
             page = await self.get(path, limit=wanted, after=after, **query)
             found += page["items"]
             after = page["next_after"]
         return found
+
+    async def events(
+        self, *, last_id: str | None = None, **query: object
+    ) -> AsyncIterator[SentEvent]:
+        """Yield what a node tells, until it ends the stream; raises like `get`."""
+        await self.get("/session")  # finds a node that answers
+        url, trust = self._nodes[0]
+        reader = EventReader()
+        try:
+            async with self._session().get(
+                f"{url}/events",
+                ssl=trust,
+                params=_plain(query),
+                headers={} if last_id is None else {"Last-Event-ID": last_id},
+                timeout=_patience(EVENTS_LIMIT_S),
+            ) as answer:
+                if answer.status >= FIRST_BAD_STATUS:
+                    content(answer.status, await answer.read())
+                async for piece in answer.content.iter_any():
+                    for event in reader.feed(piece):
+                        yield event
+        except BadStream as error:
+            raise Unavailable(f"The node sent something else than events: {error}.") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(error) from error
 
     async def import_image(
         self,

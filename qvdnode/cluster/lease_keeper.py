@@ -58,6 +58,11 @@ class LeaseKeeper:
         """Whether this node may take VMs and start them."""
         return self._lease is not None and self._lease.valid(self._clock.monotonic_s())
 
+    @property
+    def deadline_s(self) -> float | None:
+        """Until when it is valid, on this node's monotonic clock; None after it was refused."""
+        return None if self._lease is None else self._lease.deadline_s
+
     def problem(self) -> str | None:
         """Return why no desktop can be started, or None; a readiness check."""
         return None if self.valid() else EXPIRED

@@ -39,3 +39,7 @@ class NodeNames(Protocol):
     def removed(self, node_id: NodeId) -> bool:
         """Whether it was removed from the farm, as far as this node knows."""
         ...
+
+    def with_homes_of(self, node_id: NodeId) -> frozenset[NodeId]:
+        """The nodes that have the same homes as that one, itself included."""
+        ...

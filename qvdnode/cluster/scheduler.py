@@ -66,7 +66,8 @@ class Scheduler:
         """
         loads = [load for load in self._source.loads() if load.node_id not in without]
         home = wish.home_node
-        if home is not None and home not in without and all(n.node_id != home for n in loads):
+        seen = {load.node_id for load in loads}
+        if home is not None and not wish.home_at & (seen | _those(without, wish.home_at)):
             PLACED.labels("refused").inc()
             raise Unavailable(self._home_away(home))
         candidates = self._candidates(wish, loads, ran_last)
@@ -102,7 +103,7 @@ class Scheduler:
                 self._recent.counted(load, now_s),
                 ran_last=load.node_id == ran_last,
                 has_image=wish.image_bit is not None and load.may_have(wish.image_bit),
-                has_home=wish.home_node == load.node_id,
+                has_home=load.node_id in wish.home_at,
             )
             for load in loads
         ]
@@ -120,7 +121,7 @@ class Scheduler:
         if not placement.refused:
             return "No node of the farm is up; try again in a minute."
         for refused in placement.refused:
-            if refused.node_id == wish.home_node:
+            if {refused.node_id} == wish.home_at:
                 return (
                     "The files of this desktop's user are on node"
                     f" {self._names.name(refused.node_id)}, which cannot start it now:"
@@ -130,3 +131,7 @@ class Scheduler:
             f"node {self._names.name(r.node_id)}: {r.because}" for r in placement.refused
         )
         return f"No node can take one more desktop now ({told}); try again later."
+
+
+def _those(refused: Container[NodeId], nodes: frozenset[NodeId]) -> set[NodeId]:
+    return {node_id for node_id in nodes if node_id in refused}

@@ -21,7 +21,9 @@ from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
+from qvdnode.daemon.self_fence import GuardedGuests, SelfFence, all_cut_off
 from qvdnode.db.audit import Audit
+from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
@@ -30,6 +32,7 @@ from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import running_server
 from qvdnode.db.sessions import Sessions
+from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
@@ -54,6 +57,8 @@ from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
+from qvdnode.model.farm import Takeover
+from qvdnode.model.ids import NodeId
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
@@ -67,6 +72,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.takeover import Rescue
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.tls.identity import NodeIdentity
@@ -80,6 +86,7 @@ from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
 from qvdnode.web.assets import Pages
+from qvdnode.web.event_hub import EventHub
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,8 @@ class Node:
     driver_offer: DriverOffer
     fleet: Fleet
     hosts: Hosts
+    rescue: Rescue
+    self_fence: SelfFence
     starts: LocalPlacement
     journal: SessionJournal
     trail: AuditTrail
@@ -137,6 +146,7 @@ class Node:
     inotify: Inotify
     limits: SharedSysctls
     lock_watch: LockWatch
+    events: EventHub
 
 
 # long: it is the list of the node's parts
@@ -160,7 +170,18 @@ def build(  # noqa: PLR0915 - as above
     freezer = HostFreezer(cgroups.probe(), clock)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
-    draining = Draining(directory.drain, membership.node_id, admission, clock)
+    self_fence = SelfFence(
+        GuardedGuests(
+            config.node.state_dir,
+            guests_group(inputs.instance.prefix),
+            lambda: fleet.control_groups(lambda order: order.flavour.takeover is Takeover.NEVER),
+            config.image.homes_shared,
+        ),
+        lambda: membership.lease,
+        lambda: all_cut_off(farm.others_that_served(), gossip.loads()),
+        clock,
+    )
+    draining = Draining(directory.drain, membership.node_id, admission, self_fence.problem, clock)
     fleet = _fleet(
         inputs, drivers, membership, confinement, rootfs, draining, freezer, inotify, events
     )
@@ -189,6 +210,7 @@ def build(  # noqa: PLR0915 - as above
             Layout(config.node.state_dir).images,
             membership.node_id,
             draining.wanted,
+            lambda: database.available,
         ),
     )
     choice = Scheduler(
@@ -202,7 +224,12 @@ def build(  # noqa: PLR0915 - as above
         choice, membership.node_id, Placements(database), directory, gossip.hears_more
     )
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
-    connections = Connections(hosts, viewers, journal, vms.order)
+
+    async def lives(node_id: NodeId) -> bool:
+        return node_id == membership.node_id() or await nodes.is_alive(node_id)
+
+    rescue = Rescue(Takeovers(database), directory, lives, vms.order, clock)
+    connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(
         vms, user_tokens(config, database), hosts, connections, readiness, stop_limit_s
@@ -233,7 +260,14 @@ def build(  # noqa: PLR0915 - as above
             clock,
             config.cluster,
             farm=farm.enrolment,
-            prepare=Preparation(accounts, config.node.state_dir, farm.follow_rows).run,
+            prepare=Preparation(
+                accounts,
+                nodes,
+                config.node.state_dir,
+                config.vm.id_base,
+                config.image.homes_shared,
+                farm.follow_rows,
+            ).run,
         ),
         nodes=nodes,
         farm=farm,
@@ -252,6 +286,8 @@ def build(  # noqa: PLR0915 - as above
         driver_offer=DriverOffer(drivers, nodes, membership),
         fleet=fleet,
         hosts=hosts,
+        rescue=rescue,
+        self_fence=self_fence,
         starts=starts,
         journal=journal,
         trail=AuditTrail(Audit(database), clock),
@@ -266,6 +302,7 @@ def build(  # noqa: PLR0915 - as above
         inotify=inotify,
         limits=kernel_limits(),
         lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
+        events=EventHub(secrets.token_hex(4), ChangeFeed(database), clock),
     )
 
 
@@ -303,12 +340,15 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
-        placement=PlacementParts(node.starts, Placements(database), node.gossip.loads),
+        placement=PlacementParts(
+            node.starts, Placements(database), node.gossip.loads, node.rescue.settled
+        ),
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
+        events=node.events,
         pages=Pages(),
         web=config.web,
         supervisor=supervisor,

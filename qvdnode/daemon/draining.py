@@ -32,9 +32,14 @@ class Draining:
         drain_of: Callable[[NodeId], Drain],
         here: Callable[[], NodeId | None],
         admission: Admission,
+        problem: Callable[[], str | None],
         clock: Clock,
     ) -> None:
-        """`drain_of` reads what the row of a node says; `admission` judges by all the rest."""
+        """`drain_of` reads what the row of a node says; `admission` judges by all the rest.
+
+        `problem` tells why nothing may start here now, if that is so.
+        """
+        self._problem = problem
         self._drain_of = drain_of
         self._here = here
         self._admission = admission
@@ -48,7 +53,9 @@ class Draining:
 
     def refusal(self, memory_mib: int, promised_mib: int) -> str | None:
         """As vm.ports.Admission."""
-        return REFUSAL if self.wanted() else self._admission.refusal(memory_mib, promised_mib)
+        if self.wanted():
+            return REFUSAL
+        return self._problem() or self._admission.refusal(memory_mib, promised_mib)
 
     async def run(self, guests: DesktopHost) -> None:
         """Stop desktops that nobody uses while that is wanted, until cancelled."""

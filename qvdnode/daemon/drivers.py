@@ -12,6 +12,7 @@ from qvdnode.model.errors import Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.drivers.docker import DockerDriver, DockerPlace
+from qvdnode.vm.drivers.kvm import KvmDriver, KvmPlace
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
 from qvdnode.vm.guest_driver import GuestDriver
 from qvdnode.vm.instance import Instance
@@ -41,7 +42,19 @@ def _docker(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
     return DockerDriver(place, clock)
 
 
-DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType({"lxc": _lxc, "docker": _docker})
+def _kvm(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
+    place = KvmPlace(
+        folder=instance.state_dir / "kvm",
+        prefix=instance.prefix,
+        bridge=config.network.bridge_name,
+        accelerator=config.drivers.kvm.fixed_accelerator,
+    )
+    return KvmDriver(place, clock)
+
+
+DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType(
+    {"lxc": _lxc, "docker": _docker, "kvm": _kvm}
+)
 
 
 def driver_table(

@@ -26,6 +26,7 @@ class OwnLoad:
         images: Path,
         here: Callable[[], NodeId | None],
         draining: Callable[[], bool],
+        database: Callable[[], bool],
     ) -> None:
         self._images = images
         self._fleet = fleet
@@ -35,6 +36,7 @@ class OwnLoad:
         self._vm_settings = vm_settings
         self._here = here
         self._draining = draining
+        self._database = database
 
     def loads(self) -> list[Load]:
         """This node, once it has joined the farm."""
@@ -60,16 +62,18 @@ class OwnLoad:
                 io_some_pct=self._memory.pressure("io").some_pct,
                 drivers=self._drivers.offered(),
                 draining=self._draining(),
+                database=self._database(),
                 images=_image_bits(self._images),
             )
         ]
 
 
 def _image_bits(images: Path) -> int:
-    """The bits of the image versions below that folder (image.layout.Layout.image_root)."""
+    """The bits of the image versions below that folder (see image/versions.py)."""
     bits = 0
-    for root in images.glob("*/*/rootfs"):
-        image_id, version = root.parts[-3:-1]
-        if image_id.isdigit() and version.isdigit():
-            bits |= 1 << image_bit(int(image_id), int(version))
+    for kind in ("commit", "rootfs"):
+        for path in images.glob(f"*/*/{kind}"):
+            image_id, version = path.parts[-3:-1]
+            if image_id.isdigit() and version.isdigit():
+                bits |= 1 << image_bit(int(image_id), int(version))
     return bits

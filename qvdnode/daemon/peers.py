@@ -211,6 +211,12 @@ class FarmPeers:
         _ = tasks.essential("peer-certificate", self.enrolment.run())
         _ = tasks.essential("peer-links", self._keep_links(desktops.links))
 
+    def others_that_served(self) -> list[NodeId]:
+        """The other nodes whose lease ran when their rows were last read."""
+        own, known = self._parts.own, self._parts.directory.all()
+        here = own.node_id if own.ready else None
+        return [p.address.node_id for p in known if p.serves and p.address.node_id != here]
+
     def gossip(self, own_load: LoadSource) -> Gossip:
         """The membership that tells the others this node's load."""
         return Gossip(

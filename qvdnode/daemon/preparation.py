@@ -8,8 +8,10 @@ from pathlib import Path
 
 from qvdnode.admin.parts import Accounts
 from qvdnode.daemon.first_token import ensure_first_token
+from qvdnode.db.nodes import Nodes
 from qvdnode.image.home_backup.access import users_with_homes
 from qvdnode.image.layout import Layout
+from qvdnode.image.shared_homes import probe
 from qvdnode.model.ids import NodeId
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,12 @@ class Preparation:
     """Of the node with that state folder."""
 
     accounts: Accounts
+    nodes: Nodes
     state_dir: Path
+    first_id: int
+    """The first uid that guests get."""
+    homes_shared: bool
+    """Whether the node shares its homes with others."""
     follow_rows: Callable[[], None]
     """Called first: the rows of the nodes can be read now, and not before a migration."""
 
@@ -31,7 +38,10 @@ class Preparation:
         """
         self.follow_rows()
         await ensure_first_token(self.accounts.operators, self.state_dir)
-        homes = await asyncio.to_thread(users_with_homes, Layout(self.state_dir))
+        layout = Layout(self.state_dir)
+        mark = await probe(layout, self.first_id) if self.homes_shared else ""
+        await self.nodes.set_homes(node_id, mark)
+        homes = await asyncio.to_thread(users_with_homes, layout)
         claimed = await self.accounts.users.claim_homes(node_id, homes) if homes else 0
         if claimed:
             log.info("homes_claimed", extra={"homes": claimed})

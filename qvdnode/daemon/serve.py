@@ -179,6 +179,9 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
+    _ = tasks.essential("image-store", node.importer.collector.run())
+    _ = tasks.essential("self-fence", node.self_fence.run())
+    _ = tasks.essential("rescue", node.rescue.run(node.hosts))
     _ = tasks.essential("draining", node.draining.run(node.fleet))
     _ = tasks.essential("memory", node.optimiser.run())
     _ = tasks.essential("guest-limits", node.fleet.watch_limits())
@@ -200,6 +203,7 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     )
     guests_end = inputs.config.node.stop_guests
     tasks = await ports.enter_async_context(Supervisor("ports"))
+    _ = tasks.essential("events", node.events.run())
     parts = admin_parts(node, announced, tasks)
     context, settings = inputs.identity.context, inputs.config.admin
     await ports.enter_async_context(
@@ -217,6 +221,7 @@ async def _shut_down(node: Node) -> None:
     lease = node.membership.lease
     if lease is not None:
         try:
+            node.self_fence.leave(guests_stay=not config.node.stop_guests)
             await lease.leave(guests_stay=not config.node.stop_guests)
         except Unavailable as error:
             log.warning("leave_not_recorded", extra={"because": str(error)})

@@ -21,8 +21,8 @@ IDENTITY: Final = "tls"
 FARM: Final = "farm"
 """What makes this host a node of its farm: keys, certificate, addresses of other nodes."""
 PRIVATE: Final = (IDENTITY, FARM, "state", "past-starts")
-SHARED: Final = ("images", "homes", "vms", "lxc", "docker", "run")
-LOOKED_INTO: Final = (IDENTITY, FARM, "state", "past-starts", "images", "lxc", "docker")
+SHARED: Final = ("images", "homes", "vms", "lxc", "docker", "kvm", "run")
+LOOKED_INTO: Final = (IDENTITY, FARM, "state", "past-starts", "images", "lxc", "docker", "kvm")
 """What is in these is the node's alone; the other folders hold what guests own."""
 DATABASE: Final = "pg"
 """Its account may own it; the embedded server sees to that."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed
 from qvdnode.model.listing import Listing, Page
@@ -14,8 +14,12 @@ from qvdnode.model.principal import Operator
 
 ADD: Final = "INSERT INTO api_token (name, digest) VALUES ($1, $2) RETURNING id"
 OPERATOR: Final = "SELECT id, name FROM api_token WHERE digest = $1"
-LIST: Final = (
-    "SELECT id, name, created_at FROM api_token WHERE id > $1::bigint ORDER BY id LIMIT $2"
+LIST: Final = ListSource(
+    columns="id, name, created_at",
+    tables="api_token",
+    id="id",
+    searched=("name",),
+    sorts={"name": name_key("name"), "created_at": SortKey("created_at", is_time=True)},
 )
 DELETE: Final = "DELETE FROM api_token WHERE id = $1"
 
@@ -46,8 +50,7 @@ class ApiTokens:
 
     async def list(self, page: Page) -> Listing[ApiToken]:
         """One page of tokens."""
-        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
-        return listing(rows, page, _convert)
+        return await read_list(self._db, LIST, page, {}, _convert)
 
     async def delete(self, token_id: int) -> None:
         """Delete a token; raises NotFound."""

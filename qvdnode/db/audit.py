@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, read_list
 from qvdnode.db.pool import Database
 from qvdnode.model.listing import Listing, Page
 
@@ -16,17 +16,12 @@ WRITE: Final = """
 INSERT INTO audit (actor, action, object_kind, object_id, detail, correlation, at)
 VALUES ($1, $2, $3, $4, $5::jsonb, $6, coalesce($7, now()))
 """
-LIST: Final = """
-SELECT id, at, actor, action, object_kind, object_id, detail, correlation
-FROM audit
-WHERE {after}
-  AND ($3::text IS NULL OR actor = $3)
-  AND ($4::text IS NULL OR object_kind = $4)
-  AND ($5::text IS NULL OR object_id = $5)
-ORDER BY {order} LIMIT $2
-"""
-OLDEST_FIRST: Final = LIST.format(after="id > $1::bigint", order="id")
-NEWEST_FIRST: Final = LIST.format(after="($1::bigint = 0 OR id < $1)", order="id DESC")
+LIST: Final = ListSource(
+    columns="id, at, actor, action, object_kind, object_id, detail, correlation",
+    tables="audit",
+    id="id",
+    searched=("actor",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +78,16 @@ class Audit:
         actor: str | None = None,
         object_kind: str | None = None,
         object_id: str | None = None,
-        newest: bool = False,
     ) -> Listing[AuditRecord]:
-        """One page of changes, oldest first, or newest first going back from `page.after`."""
-        statement = NEWEST_FIRST if newest else OLDEST_FIRST
-        rows = await self._db.fetch(
-            statement, page.after, limit_of(page), actor, object_kind, object_id, idempotent=True
-        )
-        return listing(rows, page, _convert)
+        """One page of changes."""
+        filters = {
+            "actor = {}": actor,
+            "object_kind = {}": object_kind,
+            "object_id = {}": object_id,
+        }
+        return await read_list(self._db, LIST, page, filters, _convert)
 
 
 def _convert(row: asyncpg.Record) -> AuditRecord:
-    return AuditRecord(**{**dict(row), "detail": json.loads(row["detail"])})
+    values = {item.name: row[item.name] for item in fields(AuditRecord)}
+    return AuditRecord(**{**values, "detail": json.loads(row["detail"])})

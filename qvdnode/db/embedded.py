@@ -54,8 +54,8 @@ RESERVE_EVERY_S: Final = 1.0
 """How often free space and the disk reserve are checked."""
 LOG_MAX_BYTES: Final = 1_048_576
 SOCKETS: Final = Path("/run")
-EXTRA_CONNECTIONS: Final = 6
-"""Beside the node's own: a backup, an administrator, the superuser's reserve."""
+EXTRA_CONNECTIONS: Final = 7
+"""Beside the node's own: a backup, an administrator, the superuser's reserve, a listener."""
 
 
 class EmbeddedPostgres:

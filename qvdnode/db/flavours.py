@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found
 from qvdnode.model.errors import NotFound
@@ -40,14 +40,12 @@ WHERE f.id = ${len(COLUMNS) + 1} AND f.tenant_id = {PARAMETERS["tenant_id"]}
 """
 SELECT: Final = f"SELECT {selected()} FROM flavour f JOIN image i ON i.id = f.image_id "
 GET: Final = SELECT + "WHERE f.id = $1"
-LIST: Final = (
-    SELECT
-    + """
-WHERE f.id > $1::bigint
-  AND ($3::integer IS NULL OR f.tenant_id = $3)
-  AND ($4::text IS NULL OR f.name = $4)
-ORDER BY f.id LIMIT $2
-"""
+LIST: Final = ListSource(
+    columns=selected(),
+    tables="flavour f JOIN image i ON i.id = f.image_id",
+    id="f.id",
+    searched=("f.name",),
+    sorts={"name": name_key("f.name"), "image": name_key("i.name")},
 )
 DELETE: Final = "DELETE FROM flavour WHERE id = $1"
 
@@ -74,10 +72,8 @@ class Flavours:
         self, page: Page, *, tenant_id: TenantId | None = None, name: str | None = None
     ) -> Listing[Flavour]:
         """One page of flavours."""
-        rows = await self._db.fetch(
-            LIST, page.after, limit_of(page), tenant_id, name, idempotent=True
-        )
-        return listing(rows, page, convert)
+        filters = {"f.tenant_id = {}": tenant_id, "f.name = {}": name}
+        return await read_list(self._db, LIST, page, filters, convert)
 
     async def update(self, flavour_id: FlavourId, draft: FlavourDraft) -> Flavour:
         """Change all of a flavour but its tenant; running VMs take it at their next start.

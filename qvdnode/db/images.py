@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict
@@ -17,13 +17,22 @@ from qvdnode.model.listing import Listing, Page
 KIND: Final = "image"
 
 CREATE: Final = "INSERT INTO image (name) VALUES ($1) RETURNING id"
-SELECT: Final = """
-SELECT i.id, i.name, i.head_version, coalesce(v.size_bytes, 0) AS size_bytes, i.created_at
-FROM image i LEFT JOIN image_version v ON v.image_id = i.id AND v.version = i.head_version
-"""
+COLUMNS: Final = (
+    "i.id, i.name, i.head_version, coalesce(v.size_bytes, 0) AS size_bytes, i.created_at"
+)
+TABLES: Final = (
+    "image i LEFT JOIN image_version v ON v.image_id = i.id AND v.version = i.head_version"
+)
+SELECT: Final = f"SELECT {COLUMNS} FROM {TABLES} "
 GET: Final = SELECT + "WHERE i.id = $1"
 BY_NAME: Final = SELECT + "WHERE i.name = $1"
-LIST: Final = SELECT + "WHERE i.id > $1::bigint ORDER BY i.id LIMIT $2"
+LIST: Final = ListSource(
+    columns=COLUMNS,
+    tables=TABLES,
+    id="i.id",
+    searched=("i.name",),
+    sorts={"name": name_key("i.name"), "created_at": SortKey("i.created_at", is_time=True)},
+)
 LOCK: Final = "SELECT id FROM image WHERE id = $1 FOR UPDATE"
 ADD_VERSION: Final = """
 INSERT INTO image_version (image_id, version, size_bytes, note)
@@ -82,8 +91,7 @@ class Images:
 
     async def list(self, page: Page) -> Listing[Image]:
         """One page of images."""
-        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
-        return listing(rows, page, _convert)
+        return await read_list(self._db, LIST, page, {}, _convert)
 
     async def add_version(
         self, image_id: ImageId, *, size_bytes: int, note: str = "", past: int = 0

@@ -5,13 +5,13 @@ All times are the database's; the clocks of nodes are not used.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict, Forbidden, Unavailable
@@ -74,6 +74,7 @@ UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
 WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
+SET_HOMES: Final = "UPDATE node SET homes_id = $2 WHERE id = $1"
 OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
 DRIVERS: Final = (
     "SELECT DISTINCT unnest(drivers) FROM node WHERE state NOT IN ('fenced', 'removed')"
@@ -81,15 +82,22 @@ DRIVERS: Final = (
 SET_DRAIN: Final = "UPDATE node SET drain = $2 WHERE id = $1 AND state <> 'removed'"
 HOMES: Final = "SELECT count(*) FROM app_user WHERE home_node = $1"
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
-SELECT: Final = """
-SELECT id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
-       joined_at, lease_until, drivers, drain,
-       state = 'up' AND lease_until > clock_timestamp() AS alive
-FROM node
+COLUMNS: Final = """
+id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
+joined_at, lease_until, drivers, drain, homes_id,
+state = 'up' AND lease_until > clock_timestamp() AS alive
 """
+SELECT: Final = f"SELECT {COLUMNS} FROM node "
 GET: Final = SELECT + "WHERE id = $1"
 NAMES: Final = "SELECT id, name FROM node WHERE id = ANY($1::integer[])"
-LIST: Final = SELECT + "WHERE id > $1::bigint AND state <> 'removed' ORDER BY id LIMIT $2"
+LIST: Final = ListSource(
+    columns=COLUMNS,
+    tables="node",
+    id="id",
+    searched=("name",),
+    sorts={"name": name_key("name"), "state": name_key("state")},
+    condition="state <> 'removed'",
+)
 PEERS: Final = SELECT + "ORDER BY id"
 
 
@@ -141,6 +149,8 @@ class Node:
     alive: bool
     """Whether its lease runs, by the database's clock."""
     drain: Drain = Drain.NO
+    homes_id: str = ""
+    """The mark in the folder of homes that it shares; empty for homes of its own."""
 
 
 class Nodes:
@@ -192,6 +202,10 @@ class Nodes:
         await self._db.execute(
             SET_IDENTITY, membership.node_id, membership.epoch, key, program, idempotent=True
         )
+
+    async def set_homes(self, node_id: NodeId, homes_id: str) -> None:
+        """Say which shared folder of homes the node has; empty for homes of its own."""
+        await self._db.execute(SET_HOMES, node_id, homes_id, idempotent=True)
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
         """Renew the lease; False when another process has joined or the node was fenced."""
@@ -276,6 +290,10 @@ class Nodes:
         row = await self._db.fetchrow(GET, node_id, idempotent=True)
         return _convert(found(row, KIND, node_id))
 
+    async def is_alive(self, node_id: NodeId) -> bool:
+        """Whether its lease runs; raises NotFound, Unavailable."""
+        return (await self.get(node_id)).alive
+
     async def names(self, node_ids: Iterable[NodeId]) -> dict[NodeId, str]:
         """Return the names of these nodes."""
         rows = await self._db.fetch(NAMES, sorted(set(node_ids)), idempotent=True)
@@ -283,9 +301,10 @@ class Nodes:
 
     async def list(self, page: Page) -> Listing[Node]:
         """One page of nodes."""
-        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
-        return listing(rows, page, _convert)
+        return await read_list(self._db, LIST, page, {}, _convert)
 
 
 def _convert(row: asyncpg.Record) -> Node:
-    return Node(**{**dict(row), "drivers": tuple(row["drivers"]), "drain": Drain(row["drain"])})
+    values = {item.name: row[item.name] for item in fields(Node)}
+    drivers, drain = tuple(row["drivers"]), Drain(row["drain"])
+    return Node(**{**values, "drivers": drivers, "drain": drain})

@@ -39,7 +39,11 @@ UPDATE vm SET owner_node = $2, owner_epoch = $3, gen = gen + 1, state = 'prepari
 WHERE id = $1 AND (owner_node IS NULL OR owner_node = $2)
 AND (
     EXISTS (SELECT 1 FROM home)
-    OR EXISTS (SELECT 1 FROM app_user u WHERE u.id = vm.user_id AND u.home_node = $2)
+    OR EXISTS (
+        SELECT 1 FROM app_user u JOIN node h ON h.id = u.home_node JOIN node me ON me.id = $2
+        WHERE u.id = vm.user_id
+          AND (h.id = me.id OR (me.homes_id <> '' AND me.homes_id = h.homes_id))
+    )
 )
 AND EXISTS (
     SELECT 1 FROM node n WHERE n.id = $2 AND n.epoch = $3 AND n.lease_until > clock_timestamp()

@@ -91,6 +91,13 @@ class Database:
         """Time since the database came back; infinite if it never was away."""
         return math.inf if self._back_at is None else self._clock.monotonic_s() - self._back_at
 
+    async def connect_apart(self) -> Raw:
+        """Return a new connection that is not the pool's; the caller terminates it.
+
+        Raises Unavailable.
+        """
+        return await self._hosts.connect()
+
     async def run(self) -> None:
         """Try to reconnect while the database is away, until cancelled."""
         while True:

@@ -57,6 +57,10 @@ FORGET_HOMES: Final = "UPDATE app_user SET home_node = NULL"
 """Each node says at its next start which homes it has: they may have been restored elsewhere."""
 
 
+SILENT: Final = "SET LOCAL qvdnode.silent = 'on'"
+"""Nobody is told of the rows that are loaded."""
+
+
 async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
     """Replace the database's content by a backup's, and bring the schema up to date.
 
@@ -73,6 +77,7 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
             await _refuse_serving(tx)
             if not force:
                 await _refuse_content(tx)
+            await tx.execute(SILENT)
             given = await _given_ids(tx)
             await _make_schema_anew(tx, archive.manifest.schema)
             for table in archive.manifest.tables:

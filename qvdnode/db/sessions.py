@@ -1,12 +1,12 @@
 """Sessions: who was attached to which display, from where, for how long."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, SortKey, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
 from qvdnode.model.ids import NodeId, UserId, VmId
@@ -25,23 +25,23 @@ UPDATE session SET closed_at = clock_timestamp(), reason = 'the node ended'
 WHERE node_id = $1 AND closed_at IS NULL
 """
 # VM, user, tenant or node may be deleted by now: then the name is null
-LIST: Final = """
-SELECT s.id, s.vm_id, v.name AS vm, s.user_id, u.login AS user, t.name AS tenant, s.node_id,
-       n.name AS node, s.source, s.client, s.opened_at, s.closed_at, s.reason, s.bytes_in,
-       s.bytes_out
-FROM session s
-     LEFT JOIN vm v ON v.id = s.vm_id
-     LEFT JOIN app_user u ON u.id = s.user_id
-     LEFT JOIN tenant t ON t.id = u.tenant_id
-     LEFT JOIN node n ON n.id = s.node_id
-WHERE {after}
-  AND ($3::integer IS NULL OR s.vm_id = $3)
-  AND ($4::integer IS NULL OR s.user_id = $4)
-  AND (NOT $5::boolean OR s.closed_at IS NULL)
-ORDER BY {order} LIMIT $2
-"""
-OLDEST_FIRST: Final = LIST.format(after="s.id > $1::bigint", order="s.id")
-NEWEST_FIRST: Final = LIST.format(after="($1::bigint = 0 OR s.id < $1)", order="s.id DESC")
+LIST: Final = ListSource(
+    columns="""
+s.id, s.vm_id, v.name AS vm, s.user_id, u.login AS user, t.name AS tenant, s.node_id,
+n.name AS node, s.source, s.client, s.opened_at, s.closed_at, s.reason, s.bytes_in, s.bytes_out
+""",
+    tables="""
+session s
+    LEFT JOIN vm v ON v.id = s.vm_id
+    LEFT JOIN app_user u ON u.id = s.user_id
+    LEFT JOIN tenant t ON t.id = u.tenant_id
+    LEFT JOIN node n ON n.id = s.node_id
+""",
+    id="s.id",
+    searched=("u.login",),
+    sorts={"opened_at": SortKey("s.opened_at", is_time=True)},
+)
+OPEN: Final = replace(LIST, condition="s.closed_at IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,14 @@ class Sessions:
         vm_id: VmId | None = None,
         user_id: UserId | None = None,
         open_only: bool = False,
-        newest: bool = False,
     ) -> Listing[SessionRecord]:
-        """One page of sessions, oldest first, or newest first going back from `page.after`."""
-        statement = NEWEST_FIRST if newest else OLDEST_FIRST
-        rows = await self._db.fetch(
-            statement, page.after, limit_of(page), vm_id, user_id, open_only, idempotent=True
-        )
-        return listing(rows, page, _convert)
+        """One page of sessions."""
+        filters = {
+            "s.vm_id = {}": vm_id,
+            "s.user_id = {}": user_id,
+        }
+        return await read_list(self._db, OPEN if open_only else LIST, page, filters, _convert)
 
 
 def _convert(row: asyncpg.Record) -> SessionRecord:
-    return SessionRecord(**dict(row))
+    return SessionRecord(**{item.name: row[item.name] for item in fields(SessionRecord)})

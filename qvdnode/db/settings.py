@@ -12,7 +12,8 @@ class DatabaseSettings:
     """`postgresql://user:password@host1:5432,host2:5432/name`; several hosts are tried in turn for
     the one that takes writes. Empty: the node runs a PostgreSQL of its own in its state folder."""
     connections_max: int = 10
-    """Most connections this node opens at once."""
+    """Most connections this node opens at once, beside one that hears of changes while somebody
+    watches."""
     lent_connections: int = 40
     """Connections that the embedded server keeps for other nodes, which reach it through this one;
     each of them may use its `connections_max`."""

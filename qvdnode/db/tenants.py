@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found
 from qvdnode.model.farm import Tenant
@@ -17,7 +17,13 @@ KIND: Final = "tenant"
 CREATE: Final = "INSERT INTO tenant (name) VALUES ($1) RETURNING id, name, blocked"
 GET: Final = "SELECT id, name, blocked FROM tenant WHERE id = $1"
 BY_NAME: Final = "SELECT id, name, blocked FROM tenant WHERE name = $1"
-LIST: Final = "SELECT id, name, blocked FROM tenant WHERE id > $1::bigint ORDER BY id LIMIT $2"
+LIST: Final = ListSource(
+    columns="id, name, blocked",
+    tables="tenant",
+    id="id",
+    searched=("name",),
+    sorts={"name": name_key("name"), "created_at": SortKey("created_at", is_time=True)},
+)
 NAMES: Final = "SELECT id, name FROM tenant WHERE id = ANY($1::integer[])"
 # users.py says what an epoch is for
 SET_BLOCKED: Final = """
@@ -54,8 +60,7 @@ class Tenants:
 
     async def list(self, page: Page) -> Listing[Tenant]:
         """One page of tenants."""
-        rows = await self._db.fetch(LIST, page.after, limit_of(page), idempotent=True)
-        return listing(rows, page, _convert)
+        return await read_list(self._db, LIST, page, {}, _convert)
 
     async def names(self, tenant_ids: Iterable[TenantId]) -> dict[TenantId, str]:
         """Return the names of these tenants."""

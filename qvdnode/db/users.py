@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict
@@ -22,19 +22,21 @@ INSERT INTO app_user (tenant_id, login, password_hash)
 SELECT t.id, $2, $3 FROM tenant t WHERE t.id = $1
 RETURNING id
 """
-SELECT: Final = """
-SELECT u.id, u.tenant_id, t.name AS tenant, u.login, u.blocked, u.created_at, u.home_node
-FROM app_user u JOIN tenant t ON t.id = u.tenant_id
-"""
-GET: Final = SELECT + "WHERE u.id = $1"
-LIST: Final = (
-    SELECT
-    + """
-WHERE u.id > $1::bigint
-  AND ($3::integer IS NULL OR u.tenant_id = $3)
-  AND ($4::text IS NULL OR u.login = $4)
-ORDER BY u.id LIMIT $2
-"""
+COLUMNS: Final = (
+    "u.id, u.tenant_id, t.name AS tenant, u.login, u.blocked, u.created_at, u.home_node"
+)
+TABLES: Final = "app_user u JOIN tenant t ON t.id = u.tenant_id"
+GET: Final = f"SELECT {COLUMNS} FROM {TABLES} WHERE u.id = $1"
+LIST: Final = ListSource(
+    columns=COLUMNS,
+    tables=TABLES,
+    id="u.id",
+    searched=("u.login",),
+    sorts={
+        "login": name_key("u.login"),
+        "tenant": name_key("t.name"),
+        "created_at": SortKey("u.created_at", is_time=True),
+    },
 )
 # The new epoch invalidates all tokens, including one that is being issued concurrently. To delete
 # their rows is only clean-up.
@@ -92,10 +94,8 @@ class Users:
         self, page: Page, *, tenant_id: TenantId | None = None, login: str | None = None
     ) -> Listing[User]:
         """One page of users."""
-        rows = await self._db.fetch(
-            LIST, page.after, limit_of(page), tenant_id, login, idempotent=True
-        )
-        return listing(rows, page, _convert)
+        filters = {"u.tenant_id = {}": tenant_id, "u.login = {}": login}
+        return await read_list(self._db, LIST, page, filters, _convert)
 
     async def set_blocked(self, user_id: UserId, *, blocked: bool) -> None:
         """Block or unblock the user; to block ends their tokens. Raises NotFound."""

@@ -6,7 +6,7 @@ from typing import Final
 import asyncpg
 
 from qvdnode.db import flavours
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.desktop import DesktopEntry
@@ -45,20 +45,25 @@ COLUMNS: Final = """
     v.id, u.tenant_id, v.user_id, u.login, v.flavour_id, f.name AS flavour, v.name, v.blocked,
     f.application IS NOT NULL AS is_application, v.state, v.gen, v.owner_node, v.error
 """
-FROM: Final = """
-FROM vm v JOIN app_user u ON u.id = v.user_id JOIN flavour f ON f.id = v.flavour_id
+TABLES: Final = """
+vm v JOIN app_user u ON u.id = v.user_id JOIN flavour f ON f.id = v.flavour_id
 """
+FROM: Final = f"FROM {TABLES}"
 GET: Final = f"SELECT {COLUMNS} {FROM} WHERE v.id = $1"
-LIST: Final = f"""
-SELECT {COLUMNS} {FROM}
-WHERE v.id > $1::bigint
-  AND ($3::integer IS NULL OR u.tenant_id = $3)
-  AND ($4::integer IS NULL OR v.user_id = $4)
-  AND ($5::text IS NULL OR v.state = $5)
-  AND ($6::text IS NULL OR v.name = $6)
-  AND ($7::integer IS NULL OR v.flavour_id = $7)
-ORDER BY v.id LIMIT $2
-"""
+LIST: Final = ListSource(
+    columns=COLUMNS,
+    tables=TABLES,
+    id="v.id",
+    searched=("v.name", "u.login"),
+    sorts={
+        "name": name_key("v.name"),
+        "user": name_key("u.login"),
+        "flavour": name_key("f.name"),
+        "state": name_key("v.state"),
+        "state_since": SortKey("v.state_since", is_time=True),
+        "created_at": SortKey("v.created_at", is_time=True),
+    },
+)
 DESKTOPS_OF: Final = """
 SELECT v.id, v.name, v.state, v.blocked
 FROM vm v JOIN flavour f ON f.id = v.flavour_id
@@ -97,7 +102,7 @@ class Vms:
         """One VM; raises NotFound."""
         return _vm(found(await self._db.fetchrow(GET, vm_id, idempotent=True), KIND, vm_id))
 
-    async def list(
+    async def list(  # noqa: PLR0913 - one parameter is one filter
         self,
         page: Page,
         *,
@@ -106,11 +111,18 @@ class Vms:
         state: VmState | None = None,
         name: str | None = None,
         flavour_id: FlavourId | None = None,
+        node_id: NodeId | None = None,
     ) -> Listing[Vm]:
         """One page of VMs."""
-        wanted = (tenant_id, user_id, state, name, flavour_id)
-        rows = await self._db.fetch(LIST, page.after, limit_of(page), *wanted, idempotent=True)
-        return listing(rows, page, _vm)
+        filters = {
+            "u.tenant_id = {}": tenant_id,
+            "v.user_id = {}": user_id,
+            "v.state = {}": state,
+            "v.name = {}": name,
+            "v.flavour_id = {}": flavour_id,
+            "v.owner_node = {}": node_id,
+        }
+        return await read_list(self._db, LIST, page, filters, _vm)
 
     async def desktops_of(self, user_id: UserId, *, applications: bool) -> Sequence[DesktopEntry]:
         """Return the user's desktops, or their single applications, as a client lists them."""

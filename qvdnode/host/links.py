@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import errno
+import fcntl
 import functools
+import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -25,6 +28,10 @@ SYSCTL_ROOT: Final = Path("/proc/sys/net")
 IPV4: Final = 2
 LOCAL_TABLE: Final = 255
 UNICAST: Final = 1
+TUN: Final = Path("/dev/net/tun")
+_TUNSETIFF: Final = 0x400454CA
+_TAP_FLAGS: Final = 0x2 | 0x1000 | 0x4000
+"""A device of frames, without a header of its own but that of virtio, by which big frames pass."""
 ORDINARY_GROUPS: Final = 0xFFF8
 """All reserved group addresses but the three that the kernel keeps for itself."""
 
@@ -171,6 +178,37 @@ async def _configure(guest: GuestEnd) -> None:
         await netlink.link("set", index=index, state="up")
         await netlink.route("add", dst=f"{gateway}/32", oif=index, scope="link")
         await netlink.route("add", dst="default", gateway=gateway, oif=index)
+
+
+async def create_tap(name: str, bridge: str, mac: str) -> int:
+    """Make a network device for a machine, up and a port of the bridge; a descriptor of its end.
+
+    The device is gone with its last descriptor. `mac` is the guest's. Raises HostFailed.
+    """
+    try:
+        tap = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostFailed(f"{TUN} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH22x", name.encode("ascii"), _TAP_FLAGS))
+        set_link_options(name, {"ipv6/disable_ipv6": 1})
+        await _join(name, bridge, mac)
+    except BaseException as error:
+        os.close(tap)
+        if isinstance(error, OSError):
+            raise HostFailed(f"the link {name} cannot be made: {error.strerror}") from error
+        raise
+    return tap
+
+
+@_on_a_loop_of_its_own
+async def _join(name: str, bridge: str, mac: str) -> None:
+    async with _netlink(f"join {name} to the bridge {bridge}") as netlink:
+        (found,) = await netlink.link("get", ifname=bridge)
+        index = socket.if_nametoindex(name)
+        # High, as that of a veth pair.
+        await netlink.link("set", index=index, address=f"fe{mac[2:]}", mtu=found.get("mtu"))
+        await netlink.link("set", index=index, master=found.get("index"), state="up")
 
 
 @_on_a_loop_of_its_own

@@ -64,13 +64,46 @@ def is_mounted(point: Path) -> bool:
     return any(mount.point == point for mount in listed())
 
 
-def overlay(lower: Path, upper: Path, work: Path, target: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """The read-only layers of an overlay."""
+
+    folder: Path
+    data: Path | None = None
+    """The data-only layer, which has the content of files whose metadata is in `folder`."""
+    options: str = ""
+    """What this kernel needs for a data-only layer, such as `metacopy=on`."""
+
+    def __str__(self) -> str:
+        """The options of the mount."""
+        named = f"lowerdir={_named(self.folder)}"
+        if self.data is not None:
+            named += f"::{_named(self.data)}"
+        return f"{named},{self.options}" if self.options else named
+
+
+def overlay(lower: Lower, upper: Path, work: Path, target: Path) -> None:
     """Mount a temporary overlay: writes are never synced, devices are disabled."""
-    for folder in (lower, upper, work):
-        if _SPECIAL.search(str(folder)):
-            raise OSError(errno.EINVAL, "a path of an overlay must not hold , : or \\", str(folder))
-    options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
+    options = f"{lower},upperdir={_named(upper)},workdir={_named(work)},volatile"
     linux.mount("overlay", target, "overlay", linux.MS_NODEV | linux.MS_NOATIME, options)
+
+
+def read_only_overlay(lower: Lower, target: Path) -> None:
+    """Mount the layers for reading only; devices and set-user-id programs have no effect."""
+    flags = linux.MS_RDONLY | linux.MS_NODEV | linux.MS_NOSUID | linux.MS_NOATIME
+    linux.mount("overlay", target, "overlay", flags, str(lower))
+
+
+def erofs(image: Path, target: Path) -> None:
+    """Mount an EROFS image from its file; kernels before 6.12 refuse it with ENOTBLK."""
+    flags = linux.MS_RDONLY | linux.MS_NODEV | linux.MS_NOSUID
+    linux.mount(str(image), target, "erofs", flags)
+
+
+def _named(folder: Path) -> Path:
+    if _SPECIAL.search(str(folder)):
+        raise OSError(errno.EINVAL, "a path of an overlay must not hold , : or \\", str(folder))
+    return folder
 
 
 def tmpfs(target: Path, *, size_kib: int, inodes: int, owner: int, mode: int) -> None:

@@ -65,6 +65,7 @@ async def exit_code(
     env: Mapping[str, str] | None = None,
     limit_s: float = 60.0,
     output: Stream = DEVNULL,
+    pass_fds: Sequence[int] = (),
     enter: Callable[[], None] | None = None,
 ) -> int:
     """Run a program, discard its output, do not wait for its children; returns its exit code.
@@ -73,7 +74,9 @@ async def exit_code(
     `enter` changes the thread that starts it, and no other: see child.start.
     Raises HostFailed when it cannot be started, TimedOut.
     """
-    child = await _spawn(argv, env, streams=(DEVNULL, output, output), enter=enter)
+    child = await _spawn(
+        argv, env, streams=(DEVNULL, output, output), pass_fds=pass_fds, enter=enter
+    )
     async with _killed_after(child, str(argv[0]), limit_s):
         return await child.wait()
 

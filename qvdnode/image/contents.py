@@ -13,7 +13,7 @@ from typing import Final
 
 from qvdnode.host import linux_calls
 from qvdnode.image.core import locale_archive
-from qvdnode.image.layout import Layout
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.ids import ImageId
@@ -109,8 +109,8 @@ class ImageRoot:
 class ImageContents:
     """What the images of one node lack of what flavours want; answers are remembered."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, versions: ImageVersions) -> None:
+        self._versions = versions
         self._known: dict[tuple[ImageId, int, Wishes], Lacking] = {}
 
     async def lacking(self, image_id: ImageId, version: int, wishes: Wishes) -> Lacking:
@@ -120,12 +120,12 @@ class ImageContents:
         """
         key = (image_id, version, wishes)
         if key not in self._known:
-            root = self._layout.image_root(image_id, version)
-            if not await asyncio.to_thread(root.is_dir):
+            found = await asyncio.to_thread(_lacking, self._versions, key)
+            if found is None:
                 return Lacking()
             if len(self._known) >= REMEMBERED_MAX:
                 self._known.clear()
-            self._known[key] = await asyncio.to_thread(_lacking, root, wishes)
+            self._known[key] = found
         return self._known[key]
 
     async def lacking_of(self, order: DesktopOrder) -> Lacking:
@@ -134,6 +134,10 @@ class ImageContents:
         return await self.lacking(flavour.image_id, order.image_version, wishes_of(flavour))
 
 
-def _lacking(root: Path, wishes: Wishes) -> Lacking:
-    with ImageRoot(root) as image:
-        return image.lacking(wishes)
+def _lacking(versions: ImageVersions, key: tuple[ImageId, int, Wishes]) -> Lacking | None:
+    image_id, version, wishes = key
+    with versions.view(image_id, version) as root:
+        if root is None:
+            return None
+        with ImageRoot(root) as image:
+            return image.lacking(wishes)

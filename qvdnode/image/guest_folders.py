@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -41,13 +42,21 @@ def prepare(folders: GuestFolders, ids: IdRange) -> None:
         raise HostFailed(f"{folders.folder} cannot be made: {error.strerror}") from error
 
 
-def join(folders: GuestFolders, account: str, ids: IdRange) -> None:
-    """Mount the overlay, and make the mount points in its root."""
+def join(
+    folders: GuestFolders, account: str, ids: IdRange, layers: mounts.Lower | None = None
+) -> None:
+    """Mount the overlay, and make the mount points in its root.
+
+    Of `layers` it takes the data-only one; the other is mounted at `folders.lower`.
+    """
+    layers = (
+        mounts.Lower(folders.lower) if layers is None else replace(layers, folder=folders.lower)
+    )
     try:
         for folder in (folders.upper, folders.work):
             folder.mkdir(mode=0o755)
             os.chown(folder, ids.start, ids.start)
-        mounts.overlay(folders.lower, folders.upper, folders.work, folders.root)
+        mounts.overlay(layers, folders.upper, folders.work, folders.root)
     except OSError as error:
         raise HostFailed(f"the root {folders.root} cannot be made: {error.strerror}") from error
     make_inside(folders.root, ("home", account), ids)
@@ -111,6 +120,7 @@ def _remove_points(folders: GuestFolders) -> None:
     # These are mount points: an rmdir cannot hurt what a mount that we failed to see would hold,
     # such as a home.
     with _told(folders.folder):
+        folders.lease.unlink(missing_ok=True)
         for point in (folders.lower, folders.root, folders.home, folders.folder):
             with suppress(FileNotFoundError):
                 point.rmdir()

@@ -15,7 +15,7 @@ from typing import Final
 from qvdnode.host import mounts
 from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.layout import Layout
-from qvdnode.image.size_limit import LimitedFolder, SizeLimit
+from qvdnode.image.size_limit import LimitedFolder, NoLimit, SizeLimit
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import Generation, UserId, VmId
 
@@ -30,7 +30,9 @@ Holder = tuple[VmId, Generation]
 class Homes:
     """Opens and closes homes, and counts the guests that use each."""
 
-    def __init__(self, layout: Layout, projects: QuotaProjects) -> None:
+    def __init__(self, layout: Layout, projects: QuotaProjects, *, shared: bool = False) -> None:
+        """`shared` homes are on a file server, which limits their sizes."""
+        self._shared = shared
         self._layout = layout
         self._projects = projects
         self._holders: defaultdict[UserId, set[Holder]] = defaultdict(set)
@@ -77,7 +79,8 @@ class Homes:
             log.warning(
                 "home_mark_not_written", extra={"file": str(mark), "because": error.strerror}
             )
-        await limit.block_writes(self._limited(user_id, 0))
+        if not self._shared:
+            await limit.block_writes(self._limited(user_id, 0))
 
     async def adopt(self, user_id: UserId, holder: Holder) -> None:
         """Count a guest that an earlier process started."""
@@ -109,6 +112,7 @@ class Homes:
 
     async def _open(self, user_id: UserId, folder: Path, size_mib: int, limit: SizeLimit) -> None:
         wanted = self._limited(user_id, size_mib)
+        limit = NoLimit() if self._shared else limit
         if not await asyncio.to_thread(mounts.is_mounted, folder):
             await limit.open(wanted)
         try:

@@ -18,11 +18,13 @@ from typing import Final
 from qvdnode.host import process
 from qvdnode.host.child import Child
 from qvdnode.image import guest_folders, session_files
+from qvdnode.image.collector import StoreCollector
 from qvdnode.image.core import file_signatures
 from qvdnode.image.free_space import FreeSpaceFloor
-from qvdnode.image.layout import Layout
+from qvdnode.image.layout import STAGING_PREFIX, Layout
 from qvdnode.image.paced_stream import paced
 from qvdnode.image.settings import ImageSettings
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, Throttled, TimedOut
 from qvdnode.model.ids import ImageId
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -33,7 +35,6 @@ from qvdnode.telemetry.metrics import Counter
 log = logging.getLogger(__name__)
 
 IMPORTS: Final = Counter("qvdnode_image_imports", "Imports of images by outcome.", ["outcome"])
-STAGING_PREFIX: Final = ".staging-"
 REMOVED_PREFIX: Final = ".removed-"
 MARKED: Final = "marked-for-removal"
 """File in an image's folder: its row is being deleted, or is gone already."""
@@ -73,6 +74,9 @@ class Importer:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._layout = Layout(settings.state_dir)
+        self._versions = ImageVersions(settings, self._clock)
+        self.collector = StoreCollector(self._versions, self._clock)
+        """Frees the space of what was removed; the node runs it."""
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -82,11 +86,13 @@ class Importer:
         name: str,
         progress: ImportProgress = _unheard,
         *,
+        note: str = "",
         add_session: bool = False,
     ) -> Imported:
         """Unpack a tar stream (plain, gzip, xz or zstd) that holds a root file system.
 
-        With `add_session` our session files are put in, in place of any that are there.
+        It becomes a commit of the image of that name, with the note as its message. With
+        `add_session` our session files are put in, in place of any that are there.
 
         Raises BadImage with what is wrong with it, NodeFull, HostFailed, Throttled, TimedOut; then
         nothing is left. A sender that is silent or too slow keeps its turn no longer than
@@ -107,12 +113,18 @@ class Importer:
             async for chunk in chunks:
                 yield chunk
 
-        return await self._import(whole(), options, name, progress, add_session=add_session)
+        arguments = [str(self._layout.store), name, note, *options]
+        return await self._import(whole(), arguments, name, progress, add_session=add_session)
 
     async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
         """Rename an imported image into place as a version; raises Conflict if that exists."""
         target = self._layout.image_root(image_id, version).parent
         await asyncio.to_thread(_place, imported.version_folder, target)
+        try:
+            await asyncio.to_thread(self._versions.add, target, version)
+        except FarmError:
+            await asyncio.to_thread(target.rename, imported.version_folder)
+            raise
         log.info("image_placed", extra={"image": image_id, "version": version})
 
     async def last_version(self, image_id: ImageId) -> int:
@@ -122,6 +134,7 @@ class Importer:
     async def discard(self, imported: Imported) -> None:
         """Delete an imported image that was not placed; does nothing if it was."""
         await self._delete(imported.version_folder)
+        self.collector.request()
 
     async def mark_removal(self, image_id: ImageId) -> None:
         """Mark an image for removal, so that it is finished after a crash.
@@ -129,7 +142,8 @@ class Importer:
         Raises Conflict while a guest runs on one of its versions, whatever its flavour says now.
         """
         folder = self._layout.images / str(image_id)
-        if await asyncio.to_thread(guest_folders.runs_from, self._layout, folder):
+        leased = await asyncio.to_thread(self._versions.runs_on, image_id)
+        if leased or await asyncio.to_thread(guest_folders.runs_from, self._layout, folder):
             raise Conflict("A desktop still runs on this image; stop it first.")
         await asyncio.to_thread(_mark, folder)
 
@@ -141,13 +155,16 @@ class Importer:
     async def remove(self, image_id: ImageId) -> None:
         """Delete every version of an image; safe to repeat.
 
-        A version that a guest still uses is renamed; a later `sweep` deletes it.
+        A version that a guest still uses stays in the store until a collection after the guest's
+        end; one that is a plain folder is renamed, and a later `sweep` deletes it.
         """
+        await asyncio.to_thread(self._versions.forget, image_id)
         folder = self._layout.images / str(image_id)
         aside = self._layout.images / f"{REMOVED_PREFIX}{secrets.token_hex(8)}"
         with suppress(FileNotFoundError):
             await asyncio.to_thread(folder.rename, aside)
         await self._delete_unused(aside)
+        self.collector.request()
 
     async def finish_removals(self, exists: Callable[[ImageId], Awaitable[bool]]) -> None:
         """Remove marked images whose row is gone, and unmark the others."""
@@ -196,6 +213,7 @@ class Importer:
         finally:
             if not done:
                 await self._delete(staging)
+                self.collector.request()
         IMPORTS.labels("done").inc()
         log.info("image_imported", extra={"image": name, "size_bytes": size_bytes})
         return Imported(staging, size_bytes)

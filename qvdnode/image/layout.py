@@ -2,15 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Final
 
 from qvdnode.model.ids import Generation, ImageId, UserId, VmId
+
+STAGING_PREFIX: Final = ".staging-"
+"""Of folders with imports that are under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuestFolders:
     """The folders of one generation of one VM."""
 
+    LEASE: ClassVar[str] = "image"
+
     folder: Path
+
+    @property
+    def lease(self) -> Path:
+        """The file that says which version of which image the guest runs on."""
+        return self.folder / self.LEASE
 
     @property
     def lower(self) -> Path:
@@ -58,6 +69,16 @@ class Layout:
     def images(self) -> Path:
         """All images."""
         return self.state_dir / "images"
+
+    @property
+    def store(self) -> Path:
+        """The store of commits; on the file system of the images."""
+        return self.images / "store"
+
+    @property
+    def image_mounts(self) -> Path:
+        """Mounts of commits."""
+        return self.state_dir / "image-mounts"
 
     @property
     def homes(self) -> Path:

@@ -26,8 +26,9 @@ from qvdnode.image.homes import Homes
 from qvdnode.image.layout import GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.account import account_name
-from qvdnode.model.errors import BadImage, HostFailed, NodeFull
+from qvdnode.model.errors import HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import FreeSpace, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -54,10 +55,12 @@ class OverlayRootfs:
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self.ledger = DiskLedger(settings)
         """Counts what is promised of the disk."""
-        self.contents = ImageContents(self._layout)
+        self.versions = ImageVersions(settings)
+        """What guests run on."""
+        self.contents = ImageContents(self.versions)
         """Tells what images lack."""
         self._projects = QuotaProjects(settings.quota_project_base)
-        self._homes = Homes(self._layout, self._projects)
+        self._homes = Homes(self._layout, self._projects, shared=settings.homes_shared)
         self._ids = IdMapper()
         self._limit: SizeLimit | None = None
 
@@ -134,6 +137,7 @@ class OverlayRootfs:
             except HostFailed as error:
                 log.warning("leftover_not_removed", extra={"because": str(error)})
         removed += await self._homes.sweep()
+        await self._unmount_unused_images()
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
 
     def close(self) -> None:
@@ -142,14 +146,16 @@ class OverlayRootfs:
 
     async def _mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         folders = self._layout.guest(order.vm.id, generation)
-        image = self._layout.image_root(order.flavour.image_id, order.image_version)
-        limit = await asyncio.to_thread(self._prepare, image, folders, ids)
+        limit = await asyncio.to_thread(self._prepare, folders, ids)
+        layers = await asyncio.to_thread(
+            self.versions.acquire, folders, order.flavour.image_id, order.image_version
+        )
         holder = (order.vm.id, generation)
         home = self._homes.acquire(order.user.id, holder, order.flavour.home_mib, limit)
         # Wait for all of them even if one fails, since the undo must not race with them.
         done = await asyncio.gather(
             self._bind_home(home, folders, ids),
-            self._bind_lower(image, folders, ids),
+            self._bind_lower(layers.folder, folders, ids),
             self._open_disk(folders, order, limit),
             return_exceptions=True,
         )
@@ -157,7 +163,7 @@ class OverlayRootfs:
             if isinstance(result, BaseException):
                 raise result
         account = account_name(order.user.login)
-        await asyncio.to_thread(guest_folders.join, folders, account, ids)
+        await asyncio.to_thread(guest_folders.join, folders, account, ids, layers)
         return GuestRoot(root=folders.root, home=folders.home)
 
     async def count(self, promised: Orders) -> None:
@@ -173,11 +179,7 @@ class OverlayRootfs:
         self._floor.require(STARTING)
         return self.ledger.measure()
 
-    def _prepare(self, image: Path, folders: GuestFolders, ids: IdRange) -> SizeLimit:
-        if not image.is_dir():
-            raise BadImage(
-                f"there is no image at {image}: copy it from a node that has it, or import it again"
-            )
+    def _prepare(self, folders: GuestFolders, ids: IdRange) -> SizeLimit:
         # Check again: the disk may have filled up since admission.
         self._floor.require(STARTING)
         guest_folders.check_passable(self._layout.vms)
@@ -219,3 +221,10 @@ class OverlayRootfs:
         folders = self._layout.guest(vm_id, generation)
         await guest_folders.remove(folders)
         await self._homes.release(user_id, (vm_id, generation))
+        await self._unmount_unused_images()
+
+    async def _unmount_unused_images(self) -> None:
+        try:
+            await asyncio.to_thread(self.versions.mounts.tidy)
+        except HostFailed as error:
+            log.warning("image_stays_mounted", extra={"because": str(error)})

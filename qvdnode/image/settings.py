@@ -8,6 +8,14 @@ from typing import Final
 MAX_OVERCOMMIT: Final = 16.0
 
 
+class VersionMounts(StrEnum):
+    """How versions of images are mounted for guests."""
+
+    AUTO = "auto"
+    EROFS = "erofs"
+    CHECKOUT = "checkout"
+
+
 class SizeLimits(StrEnum):
     """How the sizes that flavours give are enforced."""
 
@@ -40,8 +48,15 @@ class ImageSettings:
     size_limits: SizeLimits = SizeLimits.AUTO
     """`project` quota of the file system, `loop` for files of a limited size, or `auto`: project
     quota where the file system has it."""
+    version_mounts: VersionMounts = VersionMounts.AUTO
+    """How versions of images are mounted: `erofs` for metadata images (Linux 6.12 or newer),
+    `checkout` for folders of hard links, or `auto`: erofs where the kernel can."""
     quota_project_base: int = 0x2000_0000
     """First project id of those given to roots and homes; instances on one host need their own."""
+    homes_shared: bool = False
+    """Whether `homes/` in the state folder is a mount that all nodes of the farm share. Then
+    desktops start on any of them with the same home, and a flavour's `takeover` works. Sizes of
+    homes are the file server's to limit. The node tries the mount out when it starts."""
     import_max_mib: int = 32_768
     """Size of an image's files, unpacked, beyond which an import is refused."""
     import_max_entries: int = 2_000_000

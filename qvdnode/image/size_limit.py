@@ -119,6 +119,17 @@ class ProjectLimit:
             raise HostFailed(f"{wanted.folder} cannot be blocked: {error.strerror}") from error
 
 
+class NoLimit:
+    """A plain folder: its file server limits sizes."""
+
+    async def open(self, wanted: LimitedFolder) -> None:
+        """Make the folder."""
+        await asyncio.to_thread(_private_folder, wanted.folder)
+
+    async def block_writes(self, wanted: LimitedFolder) -> None:
+        """Do nothing: what fills is not this host's disk."""
+
+
 def choose(settings: ImageSettings) -> SizeLimit:
     """Return the way given by the settings and the file system; raises HostFailed. Blocks."""
     loop = LoopLimit(settings.disk_preallocate, settings.free_floor_mib)

@@ -1,8 +1,10 @@
 """The child process that unpacks an image, so that the node's process is not blocked.
 
-    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB [--zstd] [--guard=FILE]
+    python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB STORE IMAGE NOTE
+        [--zstd] [--guard=FILE]
 
-With `--guard` our session files are put in, that built library among them.
+With `--guard` our session files are put in, that built library among them. What was unpacked and
+checked becomes a commit of IMAGE in STORE; the folder above ROOT then has its name in a file.
 
 Reads a tar on stdin. Says on stdout, a JSON object a line: `{"bytes": N}` while it goes on, then
 `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
@@ -13,14 +15,15 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final, cast
 
-from qvdnode.host import disk_space, linux_calls
+from qvdnode.host import disk_space
 from qvdnode.host.descriptors import close_to_children
-from qvdnode.image import session_files, tar_entries, tree_check
+from qvdnode.image import import_commit, session_files, tar_entries, tree_check
 from qvdnode.image.core.entry import Entry, Tally
+from qvdnode.image.import_commit import Destination
 from qvdnode.image.tree_writer import TreeWriter
 from qvdnode.model.errors import BadImage, HostFailed
 
@@ -34,15 +37,21 @@ _NICE: Final = 10
 
 def main(arguments: list[str]) -> int:
     """Unpack as the arguments say; the last line of stdout tells how it went."""
-    root, max_entries, max_bytes, floor_mib, *rest = arguments
+    root, max_entries, max_bytes, floor_mib, store, image, note, *rest = arguments
     os.nice(_NICE)
     # Modes are set as they are in the image.
     os.umask(0o077)
     # A hostile archive must not use up the node's memory.
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+    unlimited = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, unlimited[1]))
     tally = Tally(max_entries=int(max_entries), max_bytes=int(max_bytes))
     try:
         _unpack(Path(root), _source(rest), tally, int(floor_mib), _guard(rest))
+        # From here on nothing comes from outside, and the number of files is limited.
+        resource.setrlimit(resource.RLIMIT_AS, unlimited)
+        import_commit.commit(
+            Path(root).parent, Destination(Path(store), image, note), _steps(tally.size_bytes)
+        )
     except BadImage as error:
         _tell(refused=str(error))
     except tar_entries.BROKEN as error:
@@ -109,7 +118,6 @@ def _unpack(
             session_files.add(root, writer, guard.read_bytes())
         writer.finish()
     tree_check.check(root)
-    _sync(root)
 
 
 def _check_floor(root: Path, floor_mib: int) -> None:
@@ -117,12 +125,17 @@ def _check_floor(root: Path, floor_mib: int) -> None:
         raise HostFailed(f"the disk is nearly full: {floor_mib} MiB are kept free for desktops")
 
 
-def _sync(root: Path) -> None:
-    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        linux_calls.sync_filesystem(handle, root)
-    finally:
-        os.close(handle)
+def _steps(total: int) -> Callable[[int], None]:
+    """Tell now and then that the commit goes on: the bytes unpacked, which stay as they are."""
+    told = 0
+
+    def step(done: int) -> None:
+        nonlocal told
+        if done - told >= STEP_BYTES:
+            told = done
+            _tell(bytes=total)
+
+    return step
 
 
 def _tell(**fact: int | str) -> None:

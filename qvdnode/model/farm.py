@@ -31,6 +31,20 @@ class Drain(StrEnum):
     """It starts none, and stops those that nobody is connected to."""
 
 
+class Takeover(StrEnum):
+    """What becomes of a desktop whose node is lost, if another node has the same homes.
+
+    What is not saved in its user's home is lost with the node in any case.
+    """
+
+    NEVER = "never"
+    """It goes on when its node is back, or when an administrator has given the node up."""
+    AT_CONNECT = "at_connect"
+    """It starts on another node when its user connects."""
+    AT_ONCE = "at_once"
+    """It starts on another node as soon as that is safe."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A group of users and their things, isolated from others."""
@@ -94,6 +108,7 @@ class FlavourDraft:
     0 for never."""
     nesting: bool
     """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
+    takeover: Takeover
 
 
 @dataclass(frozen=True, slots=True)

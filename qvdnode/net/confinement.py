@@ -192,7 +192,7 @@ class NftConfinement:
             if names.is_guest_link(self._settings.prefix, link.name)
             and link.name not in keep
             # another program may use such a name, so check the kind of link, too
-            and link.kind == "veth"
+            and link.kind in {"veth", "tun"}
             and (link.master is None or link.master in bridges)
         ]
         return [name for name in stale if await links.remove_link(name)]

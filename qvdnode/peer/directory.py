@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qvdnode.db.nodes import Node, Nodes
-from qvdnode.model.errors import Unavailable
+from qvdnode.model.errors import BadConfig, Unavailable
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.farm_files import NodeAddress, parse_address, render_address
@@ -52,6 +52,7 @@ class Directory:
         self._peers = {a.node_id: Peer(a, "", serves=True) for a in (*_kept(path), *known)}
         self._removed: dict[NodeId, str] = {}
         self._drains: dict[NodeId, Drain] = {}
+        self._homes: dict[NodeId, str] = {}
         self._nodes: Nodes | None = None
         self._asked_s = -ASK_AGAIN_S
         self._one_at_a_time = asyncio.Lock()
@@ -90,6 +91,12 @@ class Directory:
         """Whether the node is being emptied, as far as this one knows."""
         return self._drains.get(node_id, Drain.NO)
 
+    def with_homes_of(self, node_id: NodeId) -> frozenset[NodeId]:
+        """The nodes that have the same homes as that one, itself included."""
+        shared = self._homes.get(node_id)
+        same = {other for other, mark in self._homes.items() if mark == shared}
+        return frozenset({node_id, *same})
+
     def refusal(self, identity: PeerIdentity) -> str | None:
         """Why a node with this certificate is not let in, or None."""
         peer = self._peers.get(identity.node_id)
@@ -124,7 +131,9 @@ class Directory:
         self._asked_s = self._clock.monotonic_s()
         try:
             rows = await self._nodes.peers()
-        except Unavailable as error:
+        except (Unavailable, BadConfig) as error:
+            # At the very first start the tables are still being made; whoever joins the farm says
+            # so if the database is a wrong one.
             log.debug("peers_not_read", extra={"because": str(error)})
             return
         self.learn(rows)
@@ -134,6 +143,7 @@ class Directory:
         rows = list(rows)
         self._removed = {row.id: row.name for row in rows if row.state == "removed"}
         self._drains = {row.id: row.drain for row in rows}
+        self._homes = {row.id: row.homes_id for row in rows if row.homes_id}
         peers = {row.id: peer for row in rows if (peer := _peer(row)) is not None}
         if peers == self._peers:
             return

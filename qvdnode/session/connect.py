@@ -48,8 +48,13 @@ class Connections:
         viewers: Viewers,
         journal: SessionJournal,
         order_of: Callable[[VmId], Awaitable[DesktopOrder]],
+        settled: Callable[[DesktopOrder, Progress], Awaitable[DesktopOrder]],
     ) -> None:
-        """`order_of` reads a VM's order; raises NotFound, Unavailable."""
+        """`order_of` reads a VM's order; raises NotFound, Unavailable.
+
+        `settled` is the order after a takeover from a node that was lost, if need be.
+        """
+        self._settled = settled
         self._order_of = order_of
         self._hosts = hosts
         self._viewers = viewers
@@ -68,7 +73,7 @@ class Connections:
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; nothing is attached then.
         """
-        order = permission.order
+        order = await self._settled(permission.order, progress)
         viewer = self._viewers.enter(client, progress)
         try:
             seat = await ask_a_host(

@@ -58,11 +58,11 @@ class LocalPlacement:
             raise Unavailable(
                 "The database is away: running desktops go on, new ones cannot start yet."
             )
-        return self._choice.choose(_wish(order), ran_last=order.vm.owner_node, without=without)
+        return self._choice.choose(self._wish(order), ran_last=order.vm.owner_node, without=without)
 
     def verdicts(self, order: DesktopOrder) -> Sequence[tuple[Load, Ranked | Refused]]:
         """What a choice made now would go by, for each node whose load is known."""
-        return self._choice.verdicts(_wish(order), ran_last=order.vm.owner_node)
+        return self._choice.verdicts(self._wish(order), ran_last=order.vm.owner_node)
 
     async def note(
         self, vm_id: VmId, choice: Choice, refused: Mapping[NodeId, str] | None = None
@@ -83,12 +83,12 @@ class LocalPlacement:
         except FarmError as error:
             log.warning("placement_not_kept", extra={"vm": vm_id, "because": str(error)})
 
-
-def _wish(order: DesktopOrder) -> Wish:
-    flavour = order.flavour
-    return Wish(
-        memory_mib=flavour.memory_mib,
-        driver=flavour.driver,
-        image_bit=image_bit(flavour.image_id, order.image_version),
-        home_node=order.user.home_node,
-    )
+    def _wish(self, order: DesktopOrder) -> Wish:
+        flavour, home = order.flavour, order.user.home_node
+        return Wish(
+            memory_mib=flavour.memory_mib,
+            driver=flavour.driver,
+            image_bit=image_bit(flavour.image_id, order.image_version),
+            home_node=home,
+            home_at=frozenset() if home is None else self._names.with_homes_of(home),
+        )

@@ -2,8 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from qvdnode.vm.core.kvm_argv import Accelerator
 
 RUNTIME_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
@@ -25,8 +28,32 @@ class DockerSettings:
             raise ValueError("runtime must be a name of letters, digits, '_', '.' and '-'")
 
 
+class WantedAccelerator(StrEnum):
+    """What is to carry out the instructions of machines."""
+
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+@dataclass(frozen=True, slots=True)
+class KvmSettings:
+    """Desktops as virtual machines; docs/drivers.md says what the host needs."""
+
+    accelerator: WantedAccelerator = WantedAccelerator.AUTO
+    """`auto` boots a kernel with KVM once, and falls back to `tcg`, which is software: slow."""
+
+    @property
+    def fixed_accelerator(self) -> Accelerator | None:
+        """The one that is asked for; None for the one that works."""
+        if self.accelerator is WantedAccelerator.AUTO:
+            return None
+        return Accelerator(self.accelerator.value)
+
+
 @dataclass(frozen=True, slots=True)
 class DriversSettings:
     """The `[drivers]` section: a section for each driver that has settings."""
 
     docker: DockerSettings = field(default_factory=DockerSettings)
+    kvm: KvmSettings = field(default_factory=KvmSettings)

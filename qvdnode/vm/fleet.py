@@ -6,7 +6,7 @@ Meets session.ports.DesktopHost for this node.
 import asyncio
 import itertools
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, Unavailable
@@ -159,6 +159,15 @@ class Fleet:
         """The orders of all guests that start or run, each as it was admitted."""
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
+
+    def control_groups(self, wanted: Callable[[DesktopOrder], bool]) -> Sequence[str]:
+        """The control groups of the guests whose order is wanted, as far as they have one."""
+        groups = [
+            actor.control_group()
+            for actor in self._actors.values()
+            if (order := actor.promised) is not None and wanted(order)
+        ]
+        return [group for group in groups if group is not None]
 
     def merging(self) -> Collection[TenantId]:
         """The tenants of all guests whose memory the kernel may merge."""

@@ -50,7 +50,8 @@ class LoadRecord:
     loop_lag_hundredths: int
     """How late the node's event loop is, in hundredths of a second."""
     flags: int
-    """Bit 0: the node is being drained; the bits above stand for drivers (DRIVER_BITS)."""
+    """Bit 0: the node is being drained; bit 7: it does not reach the database; those between stand
+    for drivers (DRIVER_BITS)."""
     images: int
     """Bit n is set when the node has an image whose id leaves n at a division by 64: a hint."""
 
@@ -61,6 +62,7 @@ class LoadRecord:
 
 
 DRAINING: Final = 1
+NO_DATABASE: Final = 128
 DRIVER_BITS: Final = {"lxc": 2, "kvm": 4, "docker": 8}
 LIMITS: Final = tuple(
     {"B": 0xFF, "H": 0xFFFF, "I": 0xFFFFFFFF, "Q": 0xFFFFFFFFFFFFFFFF}[kind]

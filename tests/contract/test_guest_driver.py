@@ -32,6 +32,7 @@ class Kit:
     driver: GuestDriver
     folders: RunFolders
     new_spec: Callable[[int], Awaitable[GuestSpec]]
+    limit_s: float = LIMIT_S
 
     async def listening(self, spec: GuestSpec) -> int:
         """Launch with a display that listens; the display's guest pid."""
@@ -44,8 +45,13 @@ class Kit:
 
         end = self.folders.follow(spec.vm_id, hear)
         try:
-            assert await self.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.DONE
-            await until(lambda: DisplayEvent.LISTENS in heard, what="the display to listen")
+            code = await self.driver.run_session(spec, "start", limit_s=self.limit_s)
+            assert code == SessionExit.DONE
+            await until(
+                lambda: DisplayEvent.LISTENS in heard,
+                limit_s=self.limit_s,
+                what="the display to listen",
+            )
         finally:
             end()
         pid = self.folders.display_pid(spec.vm_id)
@@ -76,10 +82,17 @@ def docker_kit(request: pytest.FixtureRequest) -> Kit:
     return Kit(guests.driver, guests.run_folders, guests.spec)
 
 
+def kvm_kit(request: pytest.FixtureRequest) -> Kit:
+    guests = request.getfixturevalue("real_machines")
+    assert isinstance(guests, RealGuests)
+    return Kit(guests.driver, guests.run_folders, guests.spec, limit_s=90.0)
+
+
 KITS: dict[str, tuple[Callable[[pytest.FixtureRequest], Kit], tuple[pytest.MarkDecorator, ...]]] = {
     "memory": (memory_kit, ()),
     "lxc": (lxc_kit, (pytest.mark.lxc, pytest.mark.nx)),
     "docker": (docker_kit, (pytest.mark.docker, pytest.mark.nx)),
+    "kvm": (kvm_kit, (pytest.mark.kvm, pytest.mark.nx, pytest.mark.timeout(240))),
 }
 """Every driver, the fake of unit tests among them, with the marks of its tests."""
 
@@ -113,7 +126,7 @@ async def test_a_launched_guest_is_found_and_a_killed_one_is_not(kit: Kit) -> No
 async def test_its_end_is_seen(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     process = await kit.driver.launch(spec)
-    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(kit.limit_s), asyncio.TaskGroup() as group:
         watching = group.create_task(kit.driver.wait_exit(process))
         await asyncio.sleep(0)
         assert not watching.done()
@@ -130,7 +143,7 @@ async def test_it_ends_when_it_is_asked_to(kit: Kit) -> None:
         await kit.driver.power_off(spec)
         return await kit.driver.find(spec) is None
 
-    await until(gone_when_asked, limit_s=LIMIT_S)
+    await until(gone_when_asked, limit_s=kit.limit_s)
     await kit.driver.wait_exit(process)
     await kit.driver.power_off(spec)
     await kit.driver.kill(spec)
@@ -148,7 +161,7 @@ async def test_it_may_be_launched_again_after_its_end(kit: Kit) -> None:
 async def test_the_display_listens_is_signalled_and_its_end_is_seen(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     pid = await kit.listening(spec)
-    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(kit.limit_s), asyncio.TaskGroup() as group:
         watching = group.create_task(kit.driver.wait_display(spec, pid))
         await asyncio.sleep(0)
         assert not watching.done()
@@ -165,7 +178,7 @@ async def test_a_signal_is_sent_before_the_driver_waits_for_anything(kit: Kit) -
     with contextlib.suppress(StopIteration):
         sending.send(None)  # as far as its first suspension, and never further
     sending.close()
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(kit.limit_s):
         await kit.driver.wait_display(spec, pid)
 
 
@@ -174,7 +187,7 @@ async def test_a_display_that_waits_for_its_first_client_ends_when_it_is_dismiss
 ) -> None:
     spec = await kit.new_spec(1)
     pid = await kit.listening(spec)
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(kit.limit_s):
         await kit.driver.dismiss_display(spec, PORT)
         await kit.driver.wait_display(spec, pid)
     await kit.driver.dismiss_display(spec, PORT)
@@ -184,20 +197,29 @@ async def test_a_display_that_runs_is_not_started_twice(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.listening(spec)
     assert (
-        await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.ALREADY_RUNNING
+        await kit.driver.run_session(spec, "start", limit_s=kit.limit_s)
+        == SessionExit.ALREADY_RUNNING
     )
-    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == SessionExit.OPTIONS_HOLD
+    assert (
+        await kit.driver.run_session(spec, "resume", limit_s=kit.limit_s)
+        == SessionExit.OPTIONS_HOLD
+    )
 
 
 async def test_the_session_script_says_what_is_wrong(kit: Kit) -> None:
     spec = await kit.new_spec(1)
     await kit.driver.launch(spec)
     assert (
-        await kit.driver.run_session(spec, "start", limit_s=LIMIT_S) == SessionExit.BAD_PARAMETERS
+        await kit.driver.run_session(spec, "start", limit_s=kit.limit_s)
+        == SessionExit.BAD_PARAMETERS
     )
     kit.folders.write_params(spec.vm_id, session_params.encode(PARAMS))
-    assert await kit.driver.run_session(spec, "resume", limit_s=LIMIT_S) == SessionExit.NOT_RUNNING
-    assert await kit.driver.run_session(spec, "dance", limit_s=LIMIT_S) == SessionExit.UNKNOWN_VERB
+    assert (
+        await kit.driver.run_session(spec, "resume", limit_s=kit.limit_s) == SessionExit.NOT_RUNNING
+    )
+    assert (
+        await kit.driver.run_session(spec, "dance", limit_s=kit.limit_s) == SessionExit.UNKNOWN_VERB
+    )
 
 
 @pytest.mark.parametrize("pid", [1, 4_000_000])

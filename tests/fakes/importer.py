@@ -23,7 +23,12 @@ class FakeImporter:
         self.contents = FakeImageContents()
 
     async def import_tar(
-        self, chunks: AsyncIterator[bytes], name: str, *, add_session: bool = False
+        self,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        *,
+        note: str = "",
+        add_session: bool = False,
     ) -> Imported:
         """Take everything in; raises BadImage for BROKEN."""
         size = 0

@@ -3,6 +3,7 @@
 from qvdnode.model.ids import NodeId
 
 REMOVED = NodeId(99)
+SHARING = frozenset({NodeId(7), NodeId(8)})
 
 
 class Names:
@@ -15,6 +16,10 @@ class Names:
     def removed(self, node_id: NodeId) -> bool:
         """Whether it was."""
         return node_id == REMOVED
+
+    def with_homes_of(self, node_id: NodeId) -> frozenset[NodeId]:
+        """Nodes 7 and 8 share their homes."""
+        return SHARING if node_id in SHARING else frozenset({node_id})
 
 
 NAMES = Names()

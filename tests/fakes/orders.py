@@ -3,7 +3,7 @@
 from dataclasses import fields
 from datetime import UTC, datetime
 
-from qvdnode.model.farm import DesktopOrder, Flavour, FlavourDraft, User, Vm
+from qvdnode.model.farm import DesktopOrder, Flavour, FlavourDraft, Takeover, User, Vm
 from qvdnode.model.ids import FlavourId, Generation, ImageId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.vm_state import VmState
 
@@ -28,6 +28,7 @@ FLAVOUR = Flavour(
     hibernate_after_s=300,
     idle_minutes=0,
     nesting=False,
+    takeover=Takeover.NEVER,
 )
 
 

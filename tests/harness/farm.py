@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from qvdnode.image.versions import VersionCommit, write_commit
+from tests.fixtures_image import kept_store
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import QvdConnection
 from tests.harness.rest import Rest
@@ -83,20 +84,22 @@ async def import_image(rest: Rest, name: str, root: Path, *parts: str) -> None:
 async def lend_image(node: NodeProcess, rest: Rest, name: str, root: Path) -> None:
     """The same for a test that is about something else: what is copied is half a gigabyte less.
 
-    Some parts are imported, then their place gets links to all files of the root, which nobody
-    writes into. There must be no other image on the node.
+    Some parts are imported, then the version is made one of the whole root, with links to a store
+    that is kept between runs. There must be no other image on the node.
     """
     await import_image(rest, name, root, *LOOKED_AT)
-    (placed,) = (node.state_dir / "images").glob("*/*/rootfs")
-    link_tree(root, placed)
+    images = node.state_dir / "images"
+    (placed,) = images.glob("*/*/commit")
+    store, commit = await asyncio.to_thread(kept_store, root)
+    for part in ("objects", "manifests", "commits", "erofs"):
+        link_tree(store.places.root / part, images / "store" / part)
+    write_commit(placed.parent, VersionCommit(name, commit))
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Put links to all files of a folder, or copies on another disk, in place of another one."""
-    if target.exists():
-        shutil.rmtree(target)
-    kind = "-al" if source.stat().st_dev == target.parent.stat().st_dev else "-a"
-    subprocess.run(["cp", kind, str(source), str(target)], check=True)
+    """Put links to all files of a folder, or copies on another disk, into another one."""
+    kind = "-alf" if source.stat().st_dev == target.parent.stat().st_dev else "-af"
+    subprocess.run(["cp", kind, "-T", str(source), str(target)], check=True)
 
 
 async def make_flavour(rest: Rest, name: str, image: str, **changes: Any) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Name, Word
-from qvdnode.admin.reading import Newest, NoBody, PageQuery
+from qvdnode.admin.reading import NewestQuery, NoBody, sort_field
 from qvdnode.db.audit import AuditRecord
 
 
@@ -26,16 +26,18 @@ class AuditList(AnswerModel):
     """One page of changes."""
 
     items: list[AuditView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class AuditQuery(PageQuery):
+class AuditQuery(NewestQuery):
     """Filters for changes."""
 
+    sort: str = sort_field()
     actor: Name | None = None
     object_kind: Word | None = None
     object_id: Word | None = None
-    newest: bool = Newest
 
 
 async def list_audit(call: ApiCall[NoBody, AuditQuery]) -> AuditList:
@@ -46,9 +48,12 @@ async def list_audit(call: ApiCall[NoBody, AuditQuery]) -> AuditList:
         actor=query.actor,
         object_kind=query.object_kind,
         object_id=query.object_id,
-        newest=query.newest,
     )
-    return AuditList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    return AuditList(
+        items=[view(item) for item in listing.items],
+        next_after=listing.next_after,
+        total=listing.total,
+    )
 
 
 def view(record: AuditRecord) -> AuditView:

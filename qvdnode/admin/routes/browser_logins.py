@@ -62,7 +62,7 @@ class LoginList(AnswerModel):
     """One page of logins."""
 
     items: list[LoginView]
-    next_after: int | None
+    next_after: int | str | None
 
 
 class LinkView(AnswerModel):

@@ -20,9 +20,15 @@ from qvdnode.admin.fields import (
     Timezone,
 )
 from qvdnode.admin.parts import AdminParts
-from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import IdFilter, ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.model.errors import Conflict, HostFailed, NotFound
-from qvdnode.model.farm import DEFAULT_DRIVER, DEFAULT_HIBERNATE_AFTER_S, Flavour, FlavourDraft
+from qvdnode.model.farm import (
+    DEFAULT_DRIVER,
+    DEFAULT_HIBERNATE_AFTER_S,
+    Flavour,
+    FlavourDraft,
+    Takeover,
+)
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.image_lack import Lacking, sentences, wishes_of
 
@@ -68,6 +74,10 @@ class FlavourFields(BaseModel):
         default=False,
         description="Whether bubblewrap, flatpak and podman run; docs/security.md tells the price.",
     )
+    takeover: Takeover = Field(
+        default=Takeover.NEVER,
+        description="When a desktop of a node that was lost starts on another one with its home.",
+    )
 
 
 class NewFlavour(RequestBody, FlavourFields):
@@ -100,12 +110,15 @@ class FlavourList(AnswerModel):
     """One page of flavours."""
 
     items: list[FlavourView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class FlavourQuery(PageQuery):
+class FlavourQuery(ListQuery):
     """Filters for flavours."""
 
+    sort: str = sort_field("name", "image")
     tenant_id: int | None = IdFilter
     name: Name | None = None
 
@@ -148,7 +161,7 @@ async def list_flavours(call: ApiCall[NoBody, FlavourQuery]) -> FlavourList:
         name=query.name,
     )
     items = await views(call.parts, listing.items)
-    return FlavourList(items=items, next_after=listing.next_after)
+    return FlavourList(items=items, next_after=listing.next_after, total=listing.total)
 
 
 async def create_flavour(call: ApiCall[NewFlavour, NoQuery]) -> FlavourDetail:

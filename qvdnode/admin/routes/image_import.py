@@ -114,7 +114,7 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
     async with Rollback() as rollback:
         image = await _image(images, name, rollback)
         imported = await importer.import_tar(
-            body.chunks(), image.name, add_session=call.query.add_session
+            body.chunks(), image.name, note=call.query.note, add_session=call.query.add_session
         )
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(

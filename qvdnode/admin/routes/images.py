@@ -5,7 +5,7 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id
-from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.db.images import ImageVersion
 from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import Image
@@ -25,7 +25,15 @@ class ImageList(AnswerModel):
     """One page of images."""
 
     items: list[ImageView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
+
+
+class ImageQuery(ListQuery):
+    """How images are listed."""
+
+    sort: str = sort_field("name", "created_at")
 
 
 class VersionView(AnswerModel):
@@ -70,10 +78,14 @@ def version_view(version: ImageVersion) -> VersionView:
     )
 
 
-async def list_images(call: ApiCall[NoBody, PageQuery]) -> ImageList:
+async def list_images(call: ApiCall[NoBody, ImageQuery]) -> ImageList:
     """Return one page of images."""
     listing = await call.parts.catalogue.images.list(call.query.page())
-    return ImageList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    return ImageList(
+        items=[view(item) for item in listing.items],
+        next_after=listing.next_after,
+        total=listing.total,
+    )
 
 
 async def show_image(call: ApiCall[NoBody, NoQuery]) -> ImageView:
@@ -122,7 +134,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         summary="List images",
         tag="images",
         body=NoBody,
-        query=PageQuery,
+        query=ImageQuery,
         answer=ImageList,
     ),
     Endpoint(

@@ -11,7 +11,7 @@ from pydantic import Field
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import NodeName
 from qvdnode.admin.parts import PeerFacts
-from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.cluster.core.placement import SILENT_S, Load
 from qvdnode.db.nodes import Node
 from qvdnode.model.errors import Conflict
@@ -141,7 +141,15 @@ class NodeList(AnswerModel):
     """All nodes."""
 
     items: list[NodeView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
+
+
+class NodeQuery(ListQuery):
+    """How nodes are listed."""
+
+    sort: str = sort_field("name", "state")
 
 
 class InvitationDraft(RequestBody):
@@ -213,12 +221,12 @@ async def _load(call: ApiCall[NoBody, NoQuery]) -> NodeLoad:
     )
 
 
-async def list_nodes(call: ApiCall[NoBody, PageQuery]) -> NodeList:
+async def list_nodes(call: ApiCall[NoBody, NodeQuery]) -> NodeList:
     """Return one page of the farm's nodes."""
     listing = await call.parts.nodes.list(call.query.page())
     loads = _loads(call)
     items = [_view(call, node, loads) for node in listing.items]
-    return NodeList(items=items, next_after=listing.next_after)
+    return NodeList(items=items, next_after=listing.next_after, total=listing.total)
 
 
 async def show_one(call: ApiCall[NoBody, NoQuery]) -> NodeView:
@@ -325,7 +333,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         summary="List all nodes",
         tag="nodes",
         body=NoBody,
-        query=PageQuery,
+        query=NodeQuery,
         answer=NodeList,
     ),
     Endpoint(

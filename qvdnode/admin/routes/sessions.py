@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
-from qvdnode.admin.reading import IdFilter, Newest, NoBody, PageQuery
+from qvdnode.admin.reading import IdFilter, NewestQuery, NoBody, sort_field
 from qvdnode.db.sessions import SessionRecord
 from qvdnode.model.ids import UserId, VmId
 
@@ -37,16 +37,18 @@ class SessionList(AnswerModel):
     """One page of sessions."""
 
     items: list[SessionView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class SessionQuery(PageQuery):
+class SessionQuery(NewestQuery):
     """Filters for sessions."""
 
+    sort: str = sort_field("opened_at")
     vm_id: int | None = IdFilter
     user_id: int | None = IdFilter
     open: bool = False
-    newest: bool = Newest
 
 
 def view(record: SessionRecord) -> SessionView:
@@ -62,9 +64,12 @@ async def list_sessions(call: ApiCall[NoBody, SessionQuery]) -> SessionList:
         vm_id=None if query.vm_id is None else VmId(query.vm_id),
         user_id=None if query.user_id is None else UserId(query.user_id),
         open_only=query.open,
-        newest=query.newest,
     )
-    return SessionList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    return SessionList(
+        items=[view(item) for item in listing.items],
+        next_after=listing.next_after,
+        total=listing.total,
+    )
 
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

@@ -5,7 +5,7 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import TenantName
-from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import Tenant
 from qvdnode.model.ids import TenantId
@@ -37,12 +37,15 @@ class TenantList(AnswerModel):
     """One page of tenants."""
 
     items: list[TenantView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class TenantQuery(PageQuery):
+class TenantQuery(ListQuery):
     """Filters for tenants."""
 
+    sort: str = sort_field("name", "created_at")
     name: TenantName | None = None
 
 
@@ -59,12 +62,16 @@ async def list_tenants(call: ApiCall[NoBody, TenantQuery]) -> TenantList:
         if call.query.name is None
         else await _named(call, call.query.name)
     )
-    return TenantList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    return TenantList(
+        items=[view(item) for item in listing.items],
+        next_after=listing.next_after,
+        total=listing.total,
+    )
 
 
 async def _named(call: ApiCall[NoBody, TenantQuery], name: str) -> Listing[Tenant]:
     try:
-        return Listing((await call.parts.accounts.tenants.by_name(name),), None)
+        return Listing((await call.parts.accounts.tenants.by_name(name),), None, 1)
     except NotFound:
         return Listing((), None)
 

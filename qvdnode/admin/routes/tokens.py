@@ -5,7 +5,7 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Name
-from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.db.api_tokens import ApiToken
 from qvdnode.model.errors import Conflict
 
@@ -29,7 +29,15 @@ class TokenList(AnswerModel):
     """One page of tokens."""
 
     items: list[TokenView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
+
+
+class TokenQuery(ListQuery):
+    """How tokens are listed."""
+
+    sort: str = sort_field("name", "created_at")
 
 
 class IssuedToken(AnswerModel):
@@ -45,10 +53,14 @@ def view(token: ApiToken) -> TokenView:
     return TokenView(id=token.id, name=token.name, created_at=token.created_at)
 
 
-async def list_tokens(call: ApiCall[NoBody, PageQuery]) -> TokenList:
+async def list_tokens(call: ApiCall[NoBody, TokenQuery]) -> TokenList:
     """Return one page of tokens."""
     listing = await call.parts.accounts.api_tokens.list(call.query.page())
-    return TokenList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    return TokenList(
+        items=[view(item) for item in listing.items],
+        next_after=listing.next_after,
+        total=listing.total,
+    )
 
 
 async def create_token(call: ApiCall[TokenDraft, NoQuery]) -> IssuedToken:
@@ -74,7 +86,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         summary="List API tokens",
         tag="tokens",
         body=NoBody,
-        query=PageQuery,
+        query=TokenQuery,
         answer=TokenList,
     ),
     Endpoint(

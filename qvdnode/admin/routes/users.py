@@ -6,7 +6,7 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id, Login, Password
-from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import IdFilter, ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.model.account import account_name
 from qvdnode.model.errors import Conflict, NotFound
 from qvdnode.model.farm import User
@@ -61,12 +61,15 @@ class UserList(AnswerModel):
     """One page of users."""
 
     items: list[UserView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class UserQuery(PageQuery):
+class UserQuery(ListQuery):
     """Filters for users."""
 
+    sort: str = sort_field("login", "tenant", "created_at")
     tenant_id: int | None = IdFilter
     login: Login | None = None
 
@@ -93,7 +96,11 @@ async def list_users(call: ApiCall[NoBody, UserQuery]) -> UserList:
         tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         login=query.login,
     )
-    return UserList(items=[view(item) for item in listing.items], next_after=listing.next_after)
+    return UserList(
+        items=[view(item) for item in listing.items],
+        next_after=listing.next_after,
+        total=listing.total,
+    )
 
 
 async def create_user(call: ApiCall[UserDraft, NoQuery]) -> UserView:

@@ -53,7 +53,7 @@ class VmLog(AnswerModel):
 async def start_vm(call: ApiCall[NoBody, WaitQuery]) -> VmView:
     """Start a VM without a client; raises NodeFull, with `wait` also GuestFailed and TimedOut."""
     parts = call.parts
-    order = await parts.vms.order(VmId(call.id()))
+    order = await parts.placement.settled(await parts.vms.order(VmId(call.id())))
     if await _state(call, order.vm) is VmState.RUNNING:
         return await view(parts, order.vm)
     place = await parts.hosts.starting(order)

@@ -8,7 +8,7 @@ from typing import Final
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id, Name
 from qvdnode.admin.parts import AdminParts
-from qvdnode.admin.reading import IdFilter, NoBody, NoQuery, PageQuery, RequestBody
+from qvdnode.admin.reading import IdFilter, ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.model.errors import Conflict, HostFailed, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import FlavourId, NodeId, TenantId, UserId, VmId
@@ -100,17 +100,22 @@ class VmList(AnswerModel):
     """One page of VMs."""
 
     items: list[VmView]
-    next_after: int | None
+    next_after: int | str | None
+    total: int
+    """How many items match on all pages; 50,000 for that many or more."""
 
 
-class VmQuery(PageQuery):
+class VmQuery(ListQuery):
     """Filters for VMs. `state` filters by the state in the database."""
 
+    sort: str = sort_field("name", "user", "flavour", "state", "state_since", "created_at")
     tenant_id: int | None = IdFilter
     user_id: int | None = IdFilter
     flavour_id: int | None = IdFilter
     name: Name | None = None
     state: VmState | None = None
+    node_id: int | None = IdFilter
+    """The node that runs it."""
 
 
 async def views(parts: AdminParts, vms: Sequence[Vm]) -> list[VmView]:
@@ -225,7 +230,7 @@ async def list_vms(call: ApiCall[NoBody, VmQuery]) -> VmList:
         here = await _named_here(call)
         if not here:
             raise
-        return VmList(items=here, next_after=None)
+        return VmList(items=here, next_after=None, total=len(here))
 
 
 async def _listed(call: ApiCall[NoBody, VmQuery]) -> VmList:
@@ -237,9 +242,10 @@ async def _listed(call: ApiCall[NoBody, VmQuery]) -> VmList:
         flavour_id=None if query.flavour_id is None else FlavourId(query.flavour_id),
         state=query.state,
         name=query.name,
+        node_id=None if query.node_id is None else NodeId(query.node_id),
     )
     items = await views(call.parts, listing.items)
-    return VmList(items=items, next_after=listing.next_after)
+    return VmList(items=items, next_after=listing.next_after, total=listing.total)
 
 
 async def _named_here(call: ApiCall[NoBody, VmQuery]) -> list[VmView]:
@@ -250,7 +256,8 @@ async def _named_here(call: ApiCall[NoBody, VmQuery]) -> list[VmView]:
     statuses = await parts.hosts.local.statuses()
     shown = [await view_here(parts, status.order) for status in statuses]
     wanted = query.model_dump(
-        include={"tenant_id", "user_id", "flavour_id", "name", "state"}, exclude_none=True
+        include={"tenant_id", "user_id", "flavour_id", "name", "state", "node_id"},
+        exclude_none=True,
     )
     return [vm for vm in shown if wanted.items() <= vm.model_dump().items()]
 

@@ -14,6 +14,7 @@ from qvdnode.cli.demo.report import Report
 from qvdnode.cli.image_tar import tar_of
 from qvdnode.image import recipes
 from qvdnode.image.builder import build
+from qvdnode.image.core.recipe_choice import Choice
 from qvdnode.model.errors import HostFailed, NotFound
 
 TOLD_EVERY_BYTES: Final = 64 << 20
@@ -34,7 +35,7 @@ async def furnish(api: ApiClient, plan: DemoPlan, password: str, report: Report)
         api,
         "/flavours",
         {"tenant_id": tenant, "name": plan.desk},
-        {"image": plan.desktop, "driver": plan.driver, **RESOURCES},
+        {"image": plan.image, "driver": plan.driver, **RESOURCES},
     )
     user = await _user(api, plan.user, tenant, password)
     desk = await _made(api, "/vms", {"user_id": user, "name": plan.desk}, {"flavour_id": flavour})
@@ -53,7 +54,7 @@ async def _require_driver(api: ApiClient, name: str) -> None:
 
 async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     try:
-        if (await api.get(f"/images/{plan.desktop}"))["head_version"] is not None:
+        if (await api.get(f"/images/{plan.image}"))["head_version"] is not None:
             return
     except Refused as refused:
         if refused.problem_code != NotFound.code:
@@ -61,12 +62,12 @@ async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     root = plan.build_folder / plan.desktop
     await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     try:
-        await build(recipes.by_name(plan.desktop), root, each_once(report.doing))
+        await build(
+            recipes.by_name(plan.desktop, Choice(add=plan.additions)), root, each_once(report.doing)
+        )
         report.done("image", "Image built")
         note = "built by the demo"
-        await api.import_image(
-            plan.desktop, tar_of(root), note=note, progress=_each_so_much(report)
-        )
+        await api.import_image(plan.image, tar_of(root), note=note, progress=_each_so_much(report))
     finally:
         await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     report.done("import", "Image imported")

@@ -12,12 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
+from types import MappingProxyType
 
 from qvdnode.model.farm import DEFAULT_DRIVER
 
 LOOPBACK = "127.0.0.1"
 SUBNET_PREFIX_LENGTH = 24
 ID_SLOTS = 1024
+OWN_KERNEL = "kvm"
+PATIENCE: Mapping[str, object] = MappingProxyType(
+    {"boot_limit_s": 150.0, "session_limit_s": 90.0, "attach_limit_s": 90.0}
+)
+"""For machines on a host without KVM, which are about ten times slower than it."""
 STATE_DIR = Path("/var/lib/qvdnode-demo")
 """The default state folder of demos; `make purge` removes it."""
 
@@ -35,7 +41,7 @@ class DemoPlan:
     screenshot: Path | None
     once: bool
     desktop: str = "xfce"
-    """A recipe that comes with the program; its image gets the same name."""
+    """A recipe that comes with the program."""
     driver: str = DEFAULT_DRIVER
     """What runs the desktop; a flavour and a VM for each."""
 
@@ -43,6 +49,16 @@ class DemoPlan:
     def desk(self) -> str:
         """The name of flavour and VM."""
         return self.desktop if self.driver == DEFAULT_DRIVER else f"{self.desktop}-{self.driver}"
+
+    @property
+    def additions(self) -> tuple[str, ...]:
+        """What the recipe gets for the driver."""
+        return ("kernel",) if self.driver == OWN_KERNEL else ()
+
+    @property
+    def image(self) -> str:
+        """The name of the image, which the desktops of several drivers can share."""
+        return "-".join((self.desktop, *self.additions))
 
     @property
     def prefix(self) -> str:
@@ -126,7 +142,11 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
         "admin": {"address": LOOPBACK, "port": plan.admin_port},
         "peer": {"address": LOOPBACK, "port": 0},
         "network": {"subnet": str(subnet)},
-        "vm": {"id_base": id_base, "id_slots": ID_SLOTS},
+        "vm": {
+            "id_base": id_base,
+            "id_slots": ID_SLOTS,
+            **(PATIENCE if plan.driver == OWN_KERNEL else {}),
+        },
         # The name without the prefix is for the node of this host, which has files of its own.
         "drivers.docker": {"runtime": f"qvdnode-{plan.prefix}"},
     }

@@ -4,7 +4,15 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, NewestFlag, show_rows
+from qvdnode.cli.answer_tables import (
+    Column,
+    JsonFlag,
+    LimitOption,
+    NewestFlag,
+    SearchOption,
+    SortOption,
+    show_rows,
+)
 from qvdnode.cli.examples import examples
 from qvdnode.cli.qvd.api_session import with_api
 
@@ -34,19 +42,28 @@ def audit() -> None:
         "qvd audit list --actor backup-robot --json",
     ),
 )
-def list_audit(
+def list_audit(  # noqa: PLR0913 - one parameter is one filter
     *,
     actor: Annotated[str | None, typer.Option(help="Only by this token's name.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only of this kind, such as vm.")] = None,
     number: Annotated[str | None, typer.Option("--id", help="Only of this id.")] = None,
     newest: NewestFlag = False,
+    q: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List changes, oldest first unless told."""
     rows = with_api(
         lambda api: api.items(
-            "/audit", limit=limit, actor=actor, object_kind=kind, object_id=number, newest=newest
+            "/audit",
+            limit=limit,
+            q=q,
+            sort=sort,
+            actor=actor,
+            object_kind=kind,
+            object_id=number,
+            newest=newest,
         )
     )
     show_rows(rows, COLUMNS, json=as_json)

@@ -9,6 +9,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_fields,
     show_rows,
     tell,
@@ -91,6 +93,14 @@ FIELDS: Final[dict[str, Any]] = {
             help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
         ),
     ],
+    "takeover": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="When a desktop of a node that was lost starts on another one with the same homes:"
+            " never, at_connect or at_once.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 
@@ -100,6 +110,8 @@ def list_flavours(
     *,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
     name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
+    q: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -107,7 +119,9 @@ def list_flavours(
 
     async def rows(api: ApiClient) -> list[Json]:
         number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
-        return await api.items("/flavours", limit=limit, tenant_id=number, name=name)
+        return await api.items(
+            "/flavours", limit=limit, q=q, sort=sort, tenant_id=number, name=name
+        )
 
     show_rows(with_api(rows), COLUMNS, json=as_json)
 

@@ -11,6 +11,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_fields,
     show_json,
     show_rows,
@@ -43,9 +45,19 @@ Image = Annotated[str, typer.Argument(help="Name of the image.")]
 
 
 @app.command("list", epilog=examples("qvd image list"))
-def list_images(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+def list_images(
+    *,
+    q: SearchOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List images."""
-    show_rows(with_api(lambda api: api.items("/images", limit=limit)), COLUMNS, json=as_json)
+    show_rows(
+        with_api(lambda api: api.items("/images", limit=limit, q=q, sort=sort)),
+        COLUMNS,
+        json=as_json,
+    )
 
 
 @app.command(epilog=examples("qvd image show icewm", "qvd image show icewm --json"))

@@ -9,6 +9,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_fields,
     show_rows,
     tell,
@@ -49,9 +51,15 @@ Node = Annotated[str, typer.Argument(help="Name or number of the node.")]
 
 
 @app.command("list", epilog=examples("qvd node list", "qvd node list --json"))
-def list_nodes(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+def list_nodes(
+    *,
+    q: SearchOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List all nodes of the farm, as the node that you are logged in to sees them."""
-    nodes = with_api(lambda api: api.items("/nodes", limit=limit))
+    nodes = with_api(lambda api: api.items("/nodes", limit=limit, q=q, sort=sort))
     show_rows(nodes if as_json else [with_load(node) for node in nodes], COLUMNS, json=as_json)
     database = [node for node in nodes if node.get("runs_database")]
     if len(nodes) > 1 and database and not as_json:

@@ -4,6 +4,7 @@ from qvdnode.cli.program import program
 from qvdnode.cli.qvd import (
     audit,
     connect,
+    events,
     flavour,
     image,
     login,
@@ -20,6 +21,7 @@ app = program("qvd", "Linux desktops: administer a farm, or connect to your desk
 app.command("connect", epilog=connect.CONNECT_EXAMPLES)(connect.connect)
 app.command("ls", epilog=connect.LS_EXAMPLES)(connect.ls)
 app.command("login", epilog=login.LOGIN_EXAMPLES)(login.login)
+app.command("events", epilog=events.EXAMPLES)(events.events)
 app.command("logout", epilog=login.LOGOUT_EXAMPLES)(login.logout)
 for name, part in (
     ("tenant", tenant),

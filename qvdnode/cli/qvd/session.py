@@ -5,7 +5,15 @@ from typing import Annotated, Final
 import typer
 
 from qvdnode.cli import name_lookup
-from qvdnode.cli.answer_tables import Column, JsonFlag, LimitOption, NewestFlag, show_rows
+from qvdnode.cli.answer_tables import (
+    Column,
+    JsonFlag,
+    LimitOption,
+    NewestFlag,
+    SearchOption,
+    SortOption,
+    show_rows,
+)
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
@@ -42,12 +50,14 @@ def sessions() -> None:
         "qvd session list --vm alice/desk --json",
     ),
 )
-def list_sessions(
+def list_sessions(  # noqa: PLR0913 - one parameter is one filter
     *,
     vm: Annotated[str | None, typer.Option(help="Only of this VM.")] = None,
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
     newest: NewestFlag = False,
+    q: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -59,6 +69,8 @@ def list_sessions(
         return await api.items(
             "/sessions",
             limit=limit,
+            q=q,
+            sort=sort,
             vm_id=vm_number,
             user_id=user_number,
             open=open_only,

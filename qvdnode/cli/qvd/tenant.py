@@ -9,6 +9,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_fields,
     show_rows,
     tell,
@@ -29,11 +31,13 @@ Tenant = Annotated[str, typer.Argument(help="Name or number of the tenant.")]
 def list_tenants(
     *,
     name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
+    q: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List tenants."""
-    rows = with_api(lambda api: api.items("/tenants", limit=limit, name=name))
+    rows = with_api(lambda api: api.items("/tenants", limit=limit, q=q, sort=sort, name=name))
     show_rows(rows, COLUMNS, json=as_json)
 
 

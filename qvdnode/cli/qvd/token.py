@@ -9,6 +9,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_json,
     show_rows,
     tell,
@@ -24,9 +26,19 @@ COLUMNS: Final = (Column("ID", "id"), Column("NAME", "name"), Column("SINCE", "c
 
 
 @app.command("list", epilog=examples("qvd token list"))
-def list_tokens(*, limit: LimitOption = None, as_json: JsonFlag = False) -> None:
+def list_tokens(
+    *,
+    q: SearchOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List tokens, without their secrets."""
-    show_rows(with_api(lambda api: api.items("/tokens", limit=limit)), COLUMNS, json=as_json)
+    show_rows(
+        with_api(lambda api: api.items("/tokens", limit=limit, q=q, sort=sort)),
+        COLUMNS,
+        json=as_json,
+    )
 
 
 @app.command(epilog=examples("qvd token create backup-robot", "qvd token create ci --json"))

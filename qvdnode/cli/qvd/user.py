@@ -9,6 +9,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_fields,
     show_rows,
     tell,
@@ -41,11 +43,20 @@ StdinFlag = Annotated[
 ]
 
 
-@app.command("list", epilog=examples("qvd user list", "qvd user list --tenant acme --json"))
+@app.command(
+    "list",
+    epilog=examples(
+        "qvd user list",
+        "qvd user list --tenant acme --json",
+        "qvd user list --q ana --sort -created_at",
+    ),
+)
 def list_users(
     *,
     tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
     login: Annotated[str | None, typer.Option(help="Only with this login.")] = None,
+    q: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -53,7 +64,7 @@ def list_users(
 
     async def rows(api: ApiClient) -> list[Json]:
         number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
-        return await api.items("/users", limit=limit, tenant_id=number, login=login)
+        return await api.items("/users", limit=limit, q=q, sort=sort, tenant_id=number, login=login)
 
     show_rows(with_api(rows), COLUMNS, json=as_json)
 

@@ -13,6 +13,8 @@ from qvdnode.cli.answer_tables import (
     Column,
     JsonFlag,
     LimitOption,
+    SearchOption,
+    SortOption,
     show_fields,
     show_json,
     show_rows,
@@ -66,6 +68,9 @@ def list_vms(  # noqa: PLR0913 - one parameter is one filter
     flavour: Annotated[str | None, typer.Option(help="Only of this flavour.")] = None,
     name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
     state: State = None,
+    node: Annotated[str | None, typer.Option(help="Only what this node runs.")] = None,
+    q: SearchOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -75,9 +80,13 @@ def list_vms(  # noqa: PLR0913 - one parameter is one filter
         tenant_number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
         user_number = None if user is None else await name_lookup.user_id(api, user)
         flavour_number = None if flavour is None else await name_lookup.flavour_id(api, flavour)
+        node_number = None if node is None else await name_lookup.node_id(api, node)
         return await api.items(
             "/vms",
             limit=limit,
+            q=q,
+            sort=sort,
+            node_id=node_number,
             tenant_id=tenant_number,
             user_id=user_number,
             flavour_id=flavour_number,

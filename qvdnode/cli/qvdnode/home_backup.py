@@ -119,7 +119,7 @@ async def _owners(config: Config, clock: Clock) -> dict[UserId, work.Owner]:
     """All users of the farm."""
     owners: dict[UserId, work.Owner] = {}
     async with open_database(config, clock, visiting=True, may_restart=False) as db:
-        after: int | None = 0
+        after: int | str | None = 0
         while after is not None:
             listing = await Users(db).list(Page(PAGE_SIZE_MAX, after))
             owners |= {user.id: work.Owner(user.login, user.tenant) for user in listing.items}

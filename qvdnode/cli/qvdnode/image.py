@@ -1,4 +1,4 @@
-"""`qvdnode image build`: makes the root file system of a desktop, to be imported as an image."""
+"""`qvdnode image`: builds root file systems of desktops; image_*.py have the other commands."""
 
 import os
 from pathlib import Path
@@ -10,24 +10,21 @@ from qvdnode.cli.answer_tables import JsonFlag, show_json, tell
 from qvdnode.cli.build_progress import each_once
 from qvdnode.cli.examples import examples
 from qvdnode.cli.exit_codes import ExitCode
+from qvdnode.cli.qvdnode import image_care, image_history, image_refs
 from qvdnode.client.signals import run_to_signal
 from qvdnode.image import builder, recipes
 from qvdnode.image.core.recipe import Recipe
 from qvdnode.image.core.recipe_choice import Choice
 from qvdnode.model.errors import Forbidden
 
-app = typer.Typer(help="Root file systems of desktops, to be imported.", no_args_is_help=True)
+app = typer.Typer(help="Root file systems of desktops, and their history.", no_args_is_help=True)
 
 BUILD_EXAMPLES: Final = examples(
     "qvdnode image build xfce /var/lib/xfce",
     "qvdnode image build mate /var/lib/oficina --add office --locale es_ES.UTF-8",
+    "qvdnode image build xfce /var/lib/xfce --add kernel",
     "qvdnode image build ./ours.toml /var/lib/ours --suite trixie --json",
 )
-
-
-@app.callback()
-def image() -> None:
-    """Root file systems of desktops, to be imported."""
 
 
 @app.command(epilog=BUILD_EXAMPLES)
@@ -61,6 +58,11 @@ def build(
         show_json({"image": what.name, "suite": what.suite, "folder": str(where)})
     else:
         tell(f"Built. Bring it into the farm: qvd image import {what.name} {where}")
+
+
+image_history.add_to(app)
+image_refs.add_to(app)
+image_care.add_to(app)
 
 
 async def _built(recipe: Recipe, folder: Path) -> Path:

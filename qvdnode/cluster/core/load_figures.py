@@ -2,7 +2,7 @@
 
 from qvdnode.cluster.core.placement import Load
 from qvdnode.model.ids import NodeId
-from qvdnode.wire.load_record import DRAINING, DRIVER_BITS, LoadRecord
+from qvdnode.wire.load_record import DRAINING, DRIVER_BITS, NO_DATABASE, LoadRecord
 
 
 def to_record(load: Load) -> LoadRecord:
@@ -27,7 +27,7 @@ def to_record(load: Load) -> LoadRecord:
         memory_full_pct=round(load.memory_full_pct),
         io_some_pct=round(load.io_some_pct),
         loop_lag_hundredths=round(load.loop_lag_s * 100),
-        flags=flags | (DRAINING if load.draining else 0),
+        flags=flags | (DRAINING if load.draining else 0) | (0 if load.database else NO_DATABASE),
         images=load.images,
     )
 
@@ -52,6 +52,7 @@ def to_load(record: LoadRecord, *, age_s: float, suspect: bool) -> Load:
         loop_lag_s=record.loop_lag_hundredths / 100,
         drivers=frozenset(name for name, bit in DRIVER_BITS.items() if record.flags & bit),
         draining=bool(record.flags & DRAINING),
+        database=not record.flags & NO_DATABASE,
         suspect=suspect,
         images=record.images,
         age_s=age_s,

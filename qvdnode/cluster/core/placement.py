@@ -66,6 +66,8 @@ class Load:
     loop_lag_s: float = 0.0
     draining: bool = False
     suspect: bool = False
+    database: bool = True
+    """Whether the node reaches the farm's database."""
     images: int = 0
     """The bits of the image versions that it has (`image_bit`)."""
     age_s: float = 0.0
@@ -102,7 +104,9 @@ class Wish:
     image_bit: int | None = None
     """The bit of its image and version (`image_bit`)."""
     home_node: NodeId | None = None
-    """The one node that has the user's home; None before there is one."""
+    """The node that the user's home was made on; None before there is one."""
+    home_at: frozenset[NodeId] = frozenset()
+    """The nodes that have it: that one, and those that share its homes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ def refusal(wish: Wish, load: Load) -> str | None:
     waiting = counted(load.starts_waiting, "desktop")
     filters = (
         (
-            wish.home_node is not None and wish.home_node != load.node_id,
+            wish.home_node is not None and load.node_id not in wish.home_at,
             "the user's home is on another node",
         ),
         (load.suspect, "it does not answer"),

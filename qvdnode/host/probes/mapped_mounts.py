@@ -61,7 +61,8 @@ async def _try(paths: dict[str, Path], shifted_to: range | None) -> str | None:
         with contextlib.closing(IdMapper()) as mapper:
             start, count = shifted_to.start, len(shifted_to)
             await mapper.bind(paths["image"], lower, start=start, count=count)
-    await asyncio.to_thread(mounts.overlay, lower, paths["upper"], paths["work"], paths["root"])
+    layers = mounts.Lower(lower)
+    await asyncio.to_thread(mounts.overlay, layers, paths["upper"], paths["work"], paths["root"])
     owner = (paths["root"] / "file").stat().st_uid
     if shifted_to is None or owner == shifted_to.start:
         return None

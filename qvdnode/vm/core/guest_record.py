@@ -16,7 +16,12 @@ from qvdnode.model.ids import Generation
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
-ADDED_SINCE: Final = {"hibernate_after_s": 0, "idle_minutes": 0, "nesting": False}
+ADDED_SINCE: Final = {
+    "hibernate_after_s": 0,
+    "idle_minutes": 0,
+    "nesting": False,
+    "takeover": "never",
+}
 """Fields of flavours that files of earlier releases lack."""
 
 

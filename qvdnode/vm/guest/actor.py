@@ -192,22 +192,24 @@ class GuestActor:
     async def memory(self) -> GuestMemory | None:
         """What the guest uses now; None when none runs."""
         guest = self._guest
-        if guest is None or guest.process is None:
+        if guest is None or not guest.process or (spec := self._dependencies.spec(guest)) is None:
             return None
-        spec = self._dependencies.spec(guest)
-        return None if spec is None else await self._dependencies.driver(guest).memory(spec)
+        return await self._dependencies.driver(guest).memory(spec)
 
     @property
     def promised(self) -> DesktopOrder | None:
         """The order with which the guest was admitted that starts or runs; None without one."""
-        guest = self._guest
-        return guest.order if guest is not None and guest.admitted else None
+        return self._guest.order if self._guest is not None and self._guest.admitted else None
+
+    def control_group(self) -> str | None:
+        """The control group of the guest's processes, if it has one."""
+        return self._dependencies.control_group(self._guest)
 
     @property
     def merging(self) -> TenantId | None:
         """The tenant of the guest, if the kernel may merge its memory."""
         guest = self._guest
-        return guest.order.user.tenant_id if guest is not None and guest.merges else None
+        return None if guest is None or not guest.merges else guest.order.user.tenant_id
 
     # -- its limits ----------------------------------------------------------------------------
 

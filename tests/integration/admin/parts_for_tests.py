@@ -28,6 +28,7 @@ from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.browser_sessions import BrowserSessions, SessionLimits
+from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
@@ -42,6 +43,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
+from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -50,6 +52,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.web.assets import Pages
+from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
@@ -133,10 +136,16 @@ class NotReady:
         return self.reason
 
 
+async def _as_it_is(order: DesktopOrder) -> DesktopOrder:
+    return order
+
+
 def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
     source, past = OneNode(fleet), Placements(database)
     choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
-    return PlacementParts(LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads)
+    return PlacementParts(
+        LocalPlacement(choice, lambda: HERE, past, NAMES), past, source.loads, _as_it_is
+    )
 
 
 def make_parts(
@@ -150,6 +159,8 @@ def make_parts(
     clock, nodes = SystemClock(), Nodes(database)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
+    events = EventHub("tests", ChangeFeed(database), clock)
+    _ = supervisor.isolated("events", events.run())
     placement = _placement(database, fleet)
     return AdminParts(
         accounts=make_accounts(database, clock),
@@ -169,6 +180,7 @@ def make_parts(
         facts=lambda: FACTS,
         memory=lambda: MEMORY,
         not_ready=not_ready,
+        events=events,
         pages=Pages(PAGE_FILES),
         web=WebSettings(),
         port_events=RepeatedEvents("admin", clock.monotonic_s),

@@ -58,8 +58,12 @@ def _schema() -> schemathesis.BaseSchema:
 
 
 SCHEMA = _schema()
+ENDLESS = "GET /api/v1/events"
+"""A stream without an end, which Schemathesis would wait for; routes/test_events.py reads it."""
 OPERATIONS = {
-    found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)
+    found.ok().label: found.ok()
+    for found in SCHEMA.get_all_operations()
+    if isinstance(found, Ok) and found.ok().label != ENDLESS
 }
 
 
@@ -151,4 +155,4 @@ async def test_server_and_document_agree(caller: Caller, label: str) -> None:
 
 def test_every_operation_is_tried() -> None:
     documented = document()["paths"]
-    assert len(OPERATIONS) == sum(len(place) for place in documented.values())
+    assert len({*OPERATIONS, ENDLESS}) == sum(len(place) for place in documented.values())

@@ -8,7 +8,7 @@ from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
 from qvdnode.model.errors import Conflict, Invalid, NotFound
-from qvdnode.model.farm import FlavourDraft
+from qvdnode.model.farm import FlavourDraft, Takeover
 from qvdnode.model.ids import ImageId, TenantId
 from qvdnode.model.listing import Page
 from tests.integration.db.sample import Sample, make_sample
@@ -22,6 +22,7 @@ def draft(sample: Sample) -> FlavourDraft:
         memory_mib=2048, cpu_pct=200, pids_max=99, disk_mib=11, home_mib=12,
         application="xterm -e top", shell="/bin/sh", locale="de_DE.UTF-8",
         timezone="Europe/Berlin", egress=False, hibernate_after_s=77, idle_minutes=15, nesting=True,
+        takeover=Takeover.AT_ONCE,
     )  # fmt: skip
 
 

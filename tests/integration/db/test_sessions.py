@@ -54,9 +54,9 @@ async def test_a_session_knows_the_names_of_what_is_still_there(database: Databa
 async def test_newest_first_goes_back_page_by_page(database: Database) -> None:
     sessions = Sessions(database)
     rows = [await open_one(sessions) for _ in range(3)]
-    first = await sessions.list(Page(limit=2), newest=True)
+    first = await sessions.list(Page(limit=2, sort="-id"))
     assert [item.id for item in first.items] == [rows[2], rows[1]]
-    rest = await sessions.list(Page(limit=2, after=first.next_after or 0), newest=True)
+    rest = await sessions.list(Page(limit=2, after=first.next_after or 0, sort="-id"))
     assert [item.id for item in rest.items] == [rows[0]]
     assert rest.next_after is None
 

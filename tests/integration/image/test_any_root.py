@@ -11,6 +11,7 @@ from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage
 from qvdnode.model.ids import ImageId
+from tests.integration.image.seen_version import seen_version
 from tests.integration.image.tiny_root import Piece, complete, stream, tar
 
 IMAGE = ImageId(3)
@@ -21,7 +22,7 @@ async def imported(settings: ImageSettings, content: bytes) -> Path:
     """The root of an image that was imported and placed."""
     importer = Importer(settings)
     await importer.place(await importer.import_tar(stream(content), "test"), IMAGE, 1)
-    return settings.state_dir / "images" / "3" / "1" / "rootfs"
+    return seen_version(settings, IMAGE, 1)
 
 
 async def test_nothing_is_taken_from_dev(settings: ImageSettings) -> None:
@@ -83,12 +84,12 @@ async def test_our_session_is_put_into_a_system_without_one(settings: ImageSetti
         await importer.import_tar(stream(content), "test")
     made = await importer.import_tar(stream(content), "test", add_session=True)
     await importer.place(made, IMAGE, 1)
-    folder = settings.state_dir / "images/3/1"
-    assert [path.name for path in folder.iterdir()] == ["rootfs"]
-    added = folder / "rootfs/usr/lib/qvd"
+    assert [path.name for path in (settings.state_dir / "images/3/1").iterdir()] == ["commit"]
+    root = seen_version(settings, IMAGE, 1)
+    added = root / "usr/lib/qvd"
     for path, (wanted, mode) in recipes.session_files().items():
-        assert (folder / "rootfs" / path).read_bytes() == wanted
-        assert (folder / "rootfs" / path).stat().st_mode & 0o7777 == mode
+        assert (root / path).read_bytes() == wanted
+        assert (root / path).stat().st_mode & 0o7777 == mode
     assert (added / "nx-guard.so").read_bytes().startswith(b"\x7fELF")
     assert (added / "desktop.conf").read_text().startswith("session='exec x-session-manager'")
     assert not EVIL.exists()
@@ -108,5 +109,5 @@ async def test_a_desktop_of_the_systems_own_choice_stays(settings: ImageSettings
     await importer.place(
         await importer.import_tar(stream(content), "test", add_session=True), IMAGE, 1
     )
-    kept = settings.state_dir / "images/3/1/rootfs/usr/lib/qvd/desktop.conf"
+    kept = seen_version(settings, IMAGE, 1) / "usr/lib/qvd/desktop.conf"
     assert kept.read_bytes() == b"session=mine\n"

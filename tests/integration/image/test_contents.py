@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from qvdnode.image.contents import ImageContents, ImageRoot
-from qvdnode.image.layout import Layout
+from qvdnode.image.settings import ImageSettings
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.ids import ImageId
 from qvdnode.model.image_lack import Lacking, Wishes
@@ -77,7 +78,7 @@ def test_a_damaged_archive_has_no_locales(root: Path) -> None:
 async def test_answers_are_remembered_and_a_version_elsewhere_lacks_nothing(
     root: Path, tmp_path: Path
 ) -> None:
-    contents = ImageContents(Layout(tmp_path))
+    contents = ImageContents(ImageVersions(ImageSettings(state_dir=tmp_path)))
     wishes = Wishes("C", "Europe/Madrid", "/bin/sh")
     assert await contents.lacking(ImageId(3), 1, wishes) == Lacking(timezone=True)
     (root / "usr/share/zoneinfo/Europe").mkdir()

@@ -18,6 +18,7 @@ from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull, TimedOut
 from qvdnode.model.ids import ImageId
+from tests.integration.image.seen_version import seen_version
 from tests.integration.image.tiny_root import SHELL, Piece, complete, stream, tar, without
 from tests.waiting import until
 
@@ -31,11 +32,13 @@ async def imported(settings: ImageSettings, content: bytes) -> Path:
     """The root of an image that was imported and placed."""
     importer = Importer(settings)
     await importer.place(await importer.import_tar(stream(content), "test"), IMAGE, 1)
-    return settings.state_dir / "images" / "3" / "1" / "rootfs"
+    return seen_version(settings, IMAGE, 1)
 
 
 def left(settings: ImageSettings) -> list[str]:
-    return sorted(path.name for path in (settings.state_dir / "images").iterdir())
+    """What of images is on the disk, beside the store."""
+    images = (path.name for path in (settings.state_dir / "images").iterdir())
+    return sorted(name for name in images if name != "store")
 
 
 async def zstd(content: bytes) -> bytes:
@@ -64,12 +67,15 @@ async def test_owners_modes_links_holes_and_attributes_are_kept(settings: ImageS
     assert (root / "var/mail").stat().st_gid == 8
     hole = (root / "var/hole").stat()
     assert (hole.st_uid, hole.st_gid, hole.st_size) == (33, 33, (8 << 20) + 3)
-    assert hole.st_blocks * 512 < 4 << 20
+    objects = (settings.state_dir / "images/store/objects").glob("*/*")
+    (kept,) = (facts for path in objects if (facts := path.stat()).st_size == hole.st_size)
+    assert kept.st_blocks * 512 < 4 << 20
     assert hole.st_mtime == 1_700_000_000
     assert (root / "var/pipe").is_fifo()
     assert (root / "etc/shadow").stat().st_gid == 42
     assert (root / "tmp").stat().st_mode & 0o7777 == 0o1777
-    assert (root.parent.parent.stat().st_mode & 0o777) == 0o700
+    images = settings.state_dir / "images"
+    assert [(images / name).stat().st_mode & 0o777 for name in ("3", "store")] == [0o700, 0o700]
 
 
 @pytest.mark.parametrize("packed", ["plain", "gzip", "xz", "zstd"])
@@ -87,13 +93,15 @@ async def test_compressed_archives_are_unpacked(settings: ImageSettings, packed:
 
 async def test_a_folder_that_is_sent_arrives_as_it_is(settings: ImageSettings) -> None:
     importer = Importer(settings)
-    first = await imported(settings, tar(complete(Piece("./usr/bin/su", b"su", mode=0o4755))))
+    seen = await imported(settings, tar(complete(Piece("./usr/bin/su", b"su", mode=0o4755))))
+    first = settings.state_dir / "copy"
+    await process.run(["cp", "-a", seen, first])
     os.link(first / "usr/bin/su", first / "usr/bin/su2")
     (first / "usr/bin/ping").write_bytes(b"ping")
     os.setxattr(first / "usr/bin/ping", "security.capability", CAPABILITY)
     os.setxattr(first / "usr/bin/ping", "user.note", b"kept")
     await importer.place(await importer.import_tar(tar_of(first), "copy"), IMAGE, 2)
-    second = settings.state_dir / "images" / "3" / "2" / "rootfs"
+    second = seen_version(settings, IMAGE, 2)
     assert os.getxattr(second / "usr/bin/ping", "security.capability") == CAPABILITY
     assert os.getxattr(second / "usr/bin/ping", "user.note") == b"kept"
     assert (second / "usr/bin/su").stat().st_mode & 0o7777 == 0o4755

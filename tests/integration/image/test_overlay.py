@@ -12,10 +12,11 @@ from qvdnode.host import idmap, loop_files, mounts, process, project_quota
 from qvdnode.image.importer import Importer
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings, SizeLimits
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestRoot, IdRange
-from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.ids import Generation, ImageId, UserId, VmId
 from tests.fakes.orders import desktop_order
 from tests.integration.image.bare_guest import IDS
 from tests.integration.image.conftest import ORDER, SMALL
@@ -68,8 +69,9 @@ async def test_a_guest_owns_its_root_and_the_image_stays_as_it_was(
     made = await rootfs.mount(ORDER, ONE, IDS)
     told = await as_guest(made, IDS, "echo mine > var/lib/word && cat var/lib/word && id -u")
     assert told == f"0 mine\n{IDS.start}"
-    image = ready.state_dir / "images" / "2" / "4" / "rootfs"
-    assert (image / "var/lib/word").read_text(encoding="ascii") == "from the image"
+    with ImageVersions(ready).view(ORDER.flavour.image_id, ORDER.image_version) as image:
+        assert image is not None
+        assert (image / "var/lib/word").read_text(encoding="ascii") == "from the image"
     assert (made.root / "etc/shadow").stat().st_gid == IDS.start + 42
     assert (made.root / "home/alice").is_dir()
     assert (made.root / "run/qvd").stat().st_uid == IDS.start
@@ -166,11 +168,12 @@ async def test_a_mount_that_fails_leaves_nothing(
 async def test_an_image_whose_folders_lead_away_is_refused(
     rootfs: OverlayRootfs, ready: ImageSettings, tmp_path: Path
 ) -> None:
-    image = ready.state_dir / "images" / "2" / "4" / "rootfs"
-    (image / "home").rmdir()
+    """As a plain folder, which may be changed behind our back."""
+    image = ready.state_dir / "images" / "2" / "5" / "rootfs"
+    image.mkdir(parents=True)
     (image / "home").symlink_to(tmp_path)
     with pytest.raises(BadImage, match="/home/alice"):
-        await rootfs.mount(ORDER, ONE, IDS)
+        await rootfs.mount(replace(ORDER, image_version=5), ONE, IDS)
     assert list(tmp_path.iterdir()) == []
     await nothing_left(ready)
 
@@ -275,12 +278,37 @@ async def test_an_image_that_a_guest_runs_on_outlives_its_removal(
         await importer.mark_removal(ORDER.flavour.image_id)
     # A start may come between that look and the removal.
     await importer.remove(ORDER.flavour.image_id)
+    versions = ImageVersions(ready)
+    objects = len(list(versions.store.places.objects.glob("*/*")))
+    assert versions.collect(grace_s=0).objects == 0
+    assert await as_guest(made, IDS, "cat var/lib/word") == "0 from the image"
+    await rootfs.unmount(VM, USER, ONE)
+    gone = versions.collect(grace_s=0)
+    assert (gone.commits, gone.objects, gone.deleted) == (1, objects, objects)
+    assert [path.name for path in images.iterdir()] == ["store"]
+    assert list(versions.store.places.objects.glob("*/*")) == []
+    assert list(versions.store.places.metadata.iterdir()) == []
+
+
+async def test_a_plain_folder_that_a_guest_runs_on_outlives_its_removal(
+    rootfs: OverlayRootfs, ready: ImageSettings
+) -> None:
+    """As nodes kept images before there was a store."""
+    images = ready.state_dir / "images"
+    with ImageVersions(ready).view(ORDER.flavour.image_id, ORDER.image_version) as root:
+        (images / "9/1").mkdir(parents=True)
+        await process.run(["cp", "-a", f"{root}", images / "9/1/rootfs"])
+    plain = replace(ORDER, flavour=replace(SMALL, image_id=ImageId(9)), image_version=1)
+    made = await rootfs.mount(plain, ONE, IDS)
     later = Importer(ready)
+    with pytest.raises(Conflict, match="still runs"):
+        await later.mark_removal(ImageId(9))
+    await later.remove(ImageId(9))
     assert await later.sweep() == []
     assert await as_guest(made, IDS, "cat var/lib/word") == "0 from the image"
     await rootfs.unmount(VM, USER, ONE)
     assert len(await later.sweep()) == 1
-    assert list(images.iterdir()) == []
+    assert sorted(path.name for path in images.iterdir()) == ["2", "store"]
 
 
 async def test_a_new_process_adopts_what_is_whole_and_sweeps_the_rest(

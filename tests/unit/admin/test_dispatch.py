@@ -31,7 +31,7 @@ ANYBODY = Visitor()
 
 
 async def admitted(remote: str, permission: Permission) -> object:
-    return await _admit(cast("Any", Asking(remote)), permission)
+    return await _admit(cast("Any", Asking(remote)), permission, is_use=True)
 
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])

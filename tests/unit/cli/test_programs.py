@@ -47,7 +47,7 @@ EXAMPLES = [
     if line and line != HEADING
 ]
 
-PAGES = ("README.md", "docs/operations.md", "docs/rest.md")
+PAGES = ("README.md", "docs/operations.md", "docs/rest.md", "docs/images.md")
 TOLD = [
     (page, line)
     for page in PAGES
@@ -145,6 +145,7 @@ SERVED_BY = {
     "GET /tokens": "token list",
     "POST /tokens": "token create",
     "DELETE /tokens/{id}": "token revoke",
+    "GET /events": "events",
     "GET /session": "web whoami",
     "POST /session/links": "web link",
     "GET /web-sessions": "web list",

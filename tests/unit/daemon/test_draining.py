@@ -26,12 +26,14 @@ class World:
 
     def __init__(self, drain: Drain, here: int | None = 1) -> None:
         self.drain = drain
+        self.problem: str | None = None
         self.clock = ManualClock()
         self.guests = FakeFleet()
         self.draining = Draining(
             lambda _: self.drain,
             lambda: None if here is None else NodeId(here),
             Host(),
+            lambda: self.problem,
             self.clock,
         )
         self.guests.put(desktop_order(7), VmState.RUNNING, DisplayState.CONNECTED, viewer=True)
@@ -50,6 +52,9 @@ def test_a_node_that_is_emptied_takes_nothing_new() -> None:
     assert not world.draining.wanted()
     assert world.draining.refusal(512, 0) is None
     assert world.draining.refusal(512, 1000) == "It is full."
+    world.problem = "It is not watched."
+    assert world.draining.refusal(512, 0) == "It is not watched."
+    world.problem = None
     for drain in (Drain.STAY, Drain.MOVE):
         world.drain = drain
         assert world.draining.wanted()

@@ -32,7 +32,12 @@ class Guests:
 
 
 def own_load(
-    tmp_path: Path, promised_mib: int, node: int | None = 1, *, draining: bool = False
+    tmp_path: Path,
+    promised_mib: int,
+    node: int | None = 1,
+    *,
+    draining: bool = False,
+    database: bool = True,
 ) -> list[Load]:
     (tmp_path / "meminfo").write_text("MemTotal: 8388608 kB\nMemAvailable: 8388608 kB\n")
     reader = HostMemoryReader(proc=tmp_path, ksm=tmp_path)
@@ -47,6 +52,7 @@ def own_load(
         tmp_path / "images",
         lambda: here,
         lambda: draining,
+        lambda: database,
     ).loads()
 
 
@@ -67,6 +73,11 @@ def test_a_node_that_is_emptied_says_so(tmp_path: Path) -> None:
         True,
         False,
     ]
+
+
+def test_a_node_that_misses_the_database_says_so(tmp_path: Path) -> None:
+    told = [own_load(tmp_path, 0, database=there)[0].database for there in (True, False)]
+    assert told == [True, False]
 
 
 def test_the_image_versions_on_disk_are_told(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Who is in the farm, by its rows, and by the copy of them while there are none to read."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from qvdnode.db.nodes import Node
-from qvdnode.model.errors import Unavailable
+from qvdnode.db.nodes import Node, Nodes
+from qvdnode.model.errors import BadConfig, Unavailable
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import FarmId, NodeId
 from qvdnode.peer.directory import Directory, parse_kept
@@ -67,6 +68,23 @@ def test_a_change_is_told_once(directory: Directory) -> None:
     assert changes == []
     directory.learn([])
     assert changes == [0]
+
+
+class NoTables(Nodes):
+    """The rows of a database whose tables are still being made."""
+
+    def __init__(self) -> None:
+        """Of no database."""
+
+    async def peers(self) -> Sequence[Node]:
+        """What PostgreSQL says then."""
+        raise BadConfig("The database lacks a table of the farm.")
+
+
+async def test_the_first_look_may_come_before_the_tables(directory: Directory) -> None:
+    directory.follow(NoTables())
+    await directory.refresh()
+    assert directory.refusal(TWO) is None
 
 
 def test_a_restarted_node_knows_whom_it_knew(directory: Directory, tmp_path: Path) -> None:

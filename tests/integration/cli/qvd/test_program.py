@@ -1,7 +1,9 @@
 """The whole of `qvd` for administrators, verb by verb, as a person or a script runs it."""
 
+import asyncio
 import json
 import os
+import re
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,10 +16,12 @@ from qvdnode.admin.parts import AdminParts
 from qvdnode.cli.node_address import digest_of
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.ids import NodeId, UserId, VmId
+from qvdnode.runtime.supervise import Supervisor
 from tests.fakes.fleet import FakeFleet
 from tests.fakes.importer import BROKEN
 from tests.integration.cli.qvd.conftest import Qvd
 from tests.integration.cli.qvd.live_node import LiveNode
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -343,3 +347,24 @@ async def test_a_link_for_a_browser_and_its_login(logged_in: Qvd, node: LiveNode
     await done(logged_in, "web", "revoke", str(login), "--yes")
     assert await done(logged_in, "web", "list") == []
     assert (await logged_in("web", "revoke", str(login), "--yes")).exit_code == 3
+
+
+async def test_events_are_printed_as_they_happen(logged_in: Qvd, parts: AdminParts) -> None:
+    async def change() -> None:
+        await until(parts.events.is_wanted, limit_s=15)
+        number = 0
+        while True:  # the command may begin to listen after any of them
+            number += 1
+            await parts.accounts.tenants.create(f"t{number}")
+            await asyncio.sleep(0.1)
+
+    async with Supervisor("test") as tasks:
+        _ = tasks.essential("change", change())
+        one = await logged_in("events", "--kinds", "tenant", "--json")
+        text = await logged_in("events", "--kinds", "tenant")
+    fields = json.loads(one.stdout)
+    assert (fields["kind"], fields["change"]) == ("tenant", "insert")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  tenant \d+ insert\n", text.stdout)
+    refused = await logged_in("events", "--kinds", "password")
+    assert refused.exit_code == 2
+    assert "tenant, user" in refused.stderr

@@ -29,6 +29,14 @@ def test_each_driver_has_a_flavour_and_a_desktop_of_its_own() -> None:
     assert replace(plan(), driver="kvm").desk == "xfce-kvm"
 
 
+def test_a_driver_that_needs_a_kernel_has_an_image_of_its_own_and_patience() -> None:
+    assert (plan().image, plan().additions) == ("xfce", ())
+    machine = replace(plan(), driver="kvm")
+    assert (machine.image, machine.additions) == ("xfce-kernel", ("kernel",))
+    read = tomllib.loads(config_text(machine, IPv4Network("10.9.8.0/24"), 0x8000_0000))
+    assert read["vm"]["boot_limit_s"] > 60
+
+
 def test_the_hint_names_the_folder_that_make_purge_would_not_remove() -> None:
     assert plan().how_to_remove("/v/bin").startswith("make purge removes the folder")
     other = plan("/srv/my demo").how_to_remove("/v/bin")

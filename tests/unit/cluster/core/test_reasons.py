@@ -8,7 +8,7 @@ from qvdnode.model.ids import NodeId
 from tests.fakes.node_names import NAMES
 from tests.unit.cluster.core.test_placement import node
 
-WISH = Wish(memory_mib=1024, driver="lxc", home_node=NodeId(2))
+WISH = Wish(memory_mib=1024, driver="lxc", home_node=NodeId(2), home_at=frozenset({NodeId(2)}))
 
 
 def test_every_node_that_was_looked_at_has_a_sentence() -> None:

@@ -1,0 +1,124 @@
+"""Starts QEMU and virtiofsd so that they outlive the node: no children of it, in other groups."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from qvdnode.host import process
+from qvdnode.model.errors import HostFailed
+
+START_LIMIT_S: Final = 10.0
+SEARCH_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+_START: Final = """\
+log=$1
+shift
+while [ "$1" != -- ]; do echo $$ > "$1" || exit 1; shift; done
+shift
+umask 077
+trap '' XFSZ # a log that is full must not end the machine
+"$@" </dev/null >>"$log" 2>&1 &
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the files of one machine are: below a folder that only root may list."""
+
+    folder: Path
+    name: str
+
+    @property
+    def agent(self) -> Path:
+        """The socket of its agent."""
+        return self.folder / f"{self.name}.agent"
+
+    @property
+    def qmp(self) -> Path:
+        """The socket of QEMU."""
+        return self.folder / f"{self.name}.qmp"
+
+    @property
+    def share(self) -> Path:
+        """The socket of virtiofsd, for as long as it takes QEMU to be connected to it."""
+        return self.folder / f"{self.name}.share"
+
+    @property
+    def shared(self) -> Path:
+        """An empty folder, which virtiofsd puts the guest's files on in its own namespace."""
+        return self.folder / f"{self.name}.shared"
+
+    @property
+    def console(self) -> Path:
+        """What the machine's kernel says, and what QEMU complains of."""
+        return self.folder / f"{self.name}.console"
+
+    @property
+    def share_log(self) -> Path:
+        """What virtiofsd complains of."""
+        return self.folder / f"{self.name}.share.log"
+
+    def remove(self) -> None:
+        """Remove all of them; safe to repeat."""
+        for path in (self.agent, self.qmp, self.share, self.console, self.share_log):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.shared.rmdir()
+
+
+async def start(
+    argv: Sequence[str], log: Path, groups: Sequence[Path], pass_fds: Sequence[int]
+) -> None:
+    """Start a program in these control groups, with these descriptors and no others.
+
+    Returns once it is on its way. Raises HostFailed, TimedOut.
+    """
+    words = ["sh", "-c", _START, "sh", str(log), *map(str, groups), "--", *argv]
+    code = await process.exit_code(
+        words, env={"PATH": SEARCH_PATH}, limit_s=START_LIMIT_S, pass_fds=pass_fds
+    )
+    if code != 0:
+        raise HostFailed(f"{argv[0]} could not be put in its control group")
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """A socket that listens there, for one who inherits it; only root may dial. Raises OSError."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with made:
+        path.unlink(missing_ok=True)
+        before = os.umask(0o077)
+        try:
+            made.bind(str(path))
+        finally:
+            os.umask(before)
+        made.listen(1)
+        yield made
+
+
+@contextlib.contextmanager
+def dialled(path: Path) -> Iterator[socket.socket]:
+    """A connection to that socket, for one who inherits it. Raises OSError."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with made:
+        made.connect(str(path))
+        yield made
+
+
+async def tail(path: Path, limit: int) -> bytes:
+    """The end of a log; empty when there is none."""
+
+    def read() -> bytes:
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(max(0, size - limit))
+                return file.read(limit)
+        except OSError:
+            return b""
+
+    return await asyncio.to_thread(read)

@@ -1,0 +1,132 @@
+"""A node is lost, and its desktop starts on another one that has the same homes."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from qvdnode.daemon.config import GUEST_NAME
+from qvdnode.db.nodes import FENCE_GRACE_S, LEASE_TTL_S
+from qvdnode.host import cgroups
+from qvdnode.vm.core.lxc_config import guests_group
+from tests.fixtures_postgres import PostgresServer, fresh_database
+from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
+from tests.harness.farm_network import FarmNetwork, copy_images, invite, join
+from tests.harness.node import NodeProcess
+from tests.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RENEWED_S = 4.0
+"""So long ago may the lease have been renewed when the node is killed."""
+LOST_LIMIT_S = 60.0
+"""TTL, grace and a start, on a loaded machine."""
+
+
+@contextmanager
+def mounted(shared: Path, node: NodeProcess) -> Iterator[None]:
+    """The shared folder in place of the node's homes, as a mount of a file server would be."""
+    homes = node.state_dir / "homes"
+    homes.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--bind", str(shared), str(homes)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(homes)], check=True)
+        shutil.rmtree(node.state_dir, ignore_errors=True)
+
+
+class Farm:
+    """Two nodes with the same homes, and a user whose desktop may be taken over."""
+
+    def __init__(self, nodes: list[NodeProcess], desk: Desk) -> None:
+        self.nodes = nodes
+        self.desk = desk
+
+    def home_of(self, node: NodeProcess) -> Path:
+        """The user's home as that node has it."""
+        return node.state_dir / "homes" / str(self.desk.user_id) / "home"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def farm(
+    postgres_server: PostgresServer, icewm_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Farm]:
+    """One farm for the module; every test leaves both nodes serving."""
+    shared = tmp_path_factory.mktemp("homes")
+    shared.chmod(0o711)
+    async with AsyncExitStack() as undo:
+        dsn = await undo.enter_async_context(fresh_database(postgres_server))
+        network = undo.enter_context(FarmNetwork().up())
+        nodes: list[NodeProcess] = []
+        for number in range(2):
+            database = {"dsn": dsn} if number == 0 else {}
+            node = network.add(database=database, image={"homes_shared": True})
+            undo.enter_context(mounted(shared, node))
+            undo.push_async_callback(node.remove)
+            if nodes:
+                code, said = await join(node, await invite(nodes[0]))
+                assert code == 0, said
+            await node.start()
+            nodes.append(node)
+            (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
+        async with nodes[0].rest() as rest:
+            await import_image(rest, "icewm", icewm_root)
+            flavour = await make_flavour(rest, "office", "icewm", takeover="at_connect")
+            desk = await make_desk(nodes[0], rest, "ana", flavour)
+        copy_images(*nodes)
+        yield Farm(nodes, desk)
+
+
+async def test_a_desktop_of_a_lost_node_starts_elsewhere_with_its_home(farm: Farm) -> None:
+    """Not before the lost node has ended its own: at no moment do two guests have the home."""
+    vm_id = farm.desk.vm_id
+    async with farm.nodes[0].rest() as rest:
+        view = await rest.post(f"/vms/{vm_id}/start?wait=true")
+    lost = next(node for node in farm.nodes if view["node"] == f"test-{node.prefix}")
+    (other,) = (node for node in farm.nodes if node is not lost)
+    (farm.home_of(lost) / "letter").write_text("Dear")
+    assert guests_of(lost)
+    began_s = time.monotonic()
+    await lost.sigkill()
+
+    async def back() -> bool:
+        async with farm.desk.dial(at=other) as connection:
+            return (await connection.connect(vm_id)).status == 101
+
+    watching = asyncio.create_task(never_both(lost, other))
+    await until(back, limit_s=LOST_LIMIT_S)
+    waited_s = time.monotonic() - began_s
+    assert waited_s > LEASE_TTL_S + FENCE_GRACE_S - RENEWED_S
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    assert not guests_of(lost)
+    assert (farm.home_of(other) / "letter").read_text() == "Dear"
+    async with other.rest() as rest:
+        view = await until_vm(rest, vm_id, state="running")
+        assert view["node"] == f"test-{other.prefix}"
+        await lost.start()
+        assert (await until_vm(rest, vm_id, state="running"))["node"] == view["node"]
+        assert not guests_of(lost)
+        await rest.post(f"/vms/{vm_id}/stop?wait=true")
+
+
+async def never_both(lost: NodeProcess, other: NodeProcess) -> None:
+    """Look 20 times a second whether both nodes have processes of guests."""
+    while True:
+        assert not (guests_of(lost) and guests_of(other)), "two guests of one desktop"
+        await asyncio.sleep(0.05)
+
+
+def guests_of(node: NodeProcess) -> set[int]:
+    """The pids of all guests of that node, without LXC's monitors."""
+    groups, above = cgroups.probe(), guests_group(f"{node.prefix}{GUEST_NAME}")
+    names = {name for name in groups.children(above) if not name.startswith("monitor-")}
+    return {pid for name in names for pid in groups.processes(f"{above}/{name}")}
