@@ -70,6 +70,7 @@ TESTED_BY: Final = {
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
         "cli/qvd/token.py",
@@ -106,6 +107,7 @@ TESTED_BY: Final = {
         "image/home_backup/writing.py",
     ),
     "integration/image/test_any_root.py": ("image/session_files.py",),
+    "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",

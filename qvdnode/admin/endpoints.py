@@ -9,13 +9,16 @@ from qvdnode.admin.routes import (
     audit,
     browser_logins,
     events,
+    figures,
     flavours,
+    image_history,
     image_import,
     images,
     my_logins,
     node_drain,
     node_memory,
     nodes,
+    search,
     sessions,
     tenants,
     tokens,
@@ -34,6 +37,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         flavours.ENDPOINTS,
         images.ENDPOINTS,
         image_import.ENDPOINTS,
+        image_history.ENDPOINTS,
         vms.ENDPOINTS,
         vm_actions.ENDPOINTS,
         vm_placement.ENDPOINTS,
@@ -45,6 +49,8 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         tokens.ENDPOINTS,
         browser_logins.ENDPOINTS,
         events.ENDPOINTS,
+        figures.ENDPOINTS,
+        search.ENDPOINTS,
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""

@@ -37,6 +37,7 @@ from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.status import FleetLoad
 from qvdnode.web.assets import Pages
+from qvdnode.web.core.figure_ring import FigurePoint
 from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 
@@ -167,6 +168,8 @@ class AdminParts:
     """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents
     """Counts requests without a token for the log."""
+    figures: Callable[[float], Sequence[FigurePoint]]
+    """Returns what this node measured since a time."""
     events: EventHub
     """The changes of the farm, as they happen."""
     pages: Pages

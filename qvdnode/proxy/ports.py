@@ -20,6 +20,10 @@ class GuestOwner(Protocol):
         """The connection is gone; the last call."""
         ...
 
+    def guest_away(self) -> None:
+        """The same as `guest_lost` for a guest of another node: that node is gone, or hangs up."""
+        ...
+
     def guest_full(self) -> None:
         """More waits for the guest than should."""
         ...

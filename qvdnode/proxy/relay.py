@@ -7,7 +7,7 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 import asyncio
 import logging
 
-from qvdnode.model.errors import FarmError, TimedOut
+from qvdnode.model.errors import FarmError, TimedOut, Unavailable
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
 from qvdnode.proxy.guest_end import keep_alive
@@ -144,6 +144,8 @@ class Relay:
         except FarmError as error:
             log.warning("display_unreachable", extra={"vm": seat.vm_id, "because": str(error)})
             timed_out = isinstance(error, TimedOut)
+            if isinstance(error, Unavailable):  # its node may just have died: as in `guest_away`
+                self._stream.abort()
             self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
             return
         if self._state is not RelayState.DIALLING:  # evicted, or one of the ends has left
@@ -225,6 +227,16 @@ class Relay:
         """The guest's connection is gone."""
         self._guest = None
         self._happened(RelayEvent.GUEST_LOST)
+
+    def guest_away(self) -> None:
+        """The guest's node is gone: its desktop may run on, or start on another one."""
+        self._guest = None
+        if self._state is not RelayState.COPYING:
+            self._happened(RelayEvent.GUEST_LOST)
+            return
+        # Without a goodbye, as in `cut`: the client is to come back for its desktop.
+        self._stream.abort()
+        self._happened(RelayEvent.GUEST_LOST, because="the desktop's node was lost")
 
     def guest_full(self) -> None:
         """The guest reads slower than the client writes."""

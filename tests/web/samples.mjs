@@ -44,7 +44,8 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     actionsFor(kind, row).map((action) => ({ call: action.call(row, VALUES), command: action.command(row, VALUES) }))));
   const lists = Object.values(KINDS).map((kind) => ({ method: "GET", path: kind.path }));
   const filters = Object.values(KINDS).flatMap((kind) => [
-    ...kind.filters.map((filter) => [kind.path, filter.name]), ...Object.keys(kind.fixed ?? {}).map((name) => [kind.path, name])]);
+    ...kind.filters.map((filter) => [kind.path, filter.name]), ...(kind.searchable ? [[kind.path, "q"]] : []),
+    ...(kind.columns.some((column) => column.sort) ? [[kind.path, "sort"]] : []), ...Object.keys(kind.fixed ?? {}).map((name) => [kind.path, name])]);
   const fields = Object.values(KINDS).filter((kind) => kind.fields).map((kind) => [kind.page === "nodes" ? "/nodes/invite" : kind.path, kind.fields.map((field) => field.name)]);
   console.log(JSON.stringify({ calls: [...done.map((one) => one.call), ...lists],
     commands: [...done.map((one) => one.command), ...STATIC_COMMANDS], filters, fields }));

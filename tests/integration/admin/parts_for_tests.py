@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -52,6 +53,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.web.assets import Pages
+from qvdnode.web.core.figure_ring import FigurePoint, Figures
 from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 from tests.fakes.clock import ManualClock
@@ -78,6 +80,14 @@ FACTS = NodeFacts(
     },
     disk=(StoreFigures("/state", 9_000, 8_000, 1_000),),
 )
+POINTS = [
+    FigurePoint(
+        at,
+        5,
+        Figures({"running": 2}, 1, 0, 12.5, 4_096, 1_024, 3_072, 1, 0, 1, ((0.1, 1), (inf, 1))),
+    )
+    for at in (100, 105)
+]
 HERE = NodeId(1)
 PAGE_FILES = Path(__file__).parent / "page_files"
 """What the application serves as its web pages."""
@@ -180,6 +190,7 @@ def make_parts(
         facts=lambda: FACTS,
         memory=lambda: MEMORY,
         not_ready=not_ready,
+        figures=lambda since: [point for point in POINTS if point.at > since],
         events=events,
         pages=Pages(PAGE_FILES),
         web=WebSettings(),

@@ -73,6 +73,7 @@ async def test_its_limits_are_those_of_the_flavour(
     fork = f"i=0; while [ $i -lt 400 ]; do {sleeper} i=$((i + 1)); done; echo made all"
     answer = await guests.inside(spec, fork)
     assert "made all" not in answer
+    assert guests.driver.limit_events(spec).forks_refused > 0
     assert (await guests.driver.memory(spec)).limit_bytes == spec.memory_mib * 1024 * 1024
 
 
