@@ -25,7 +25,8 @@ REACH = {
 }
 """What reaches each limit, and what its user reads then.
 
-A host with swap gives a guest as much of it as memory. The processes are measured, every 5 s, while none can be started to say so: it is said later.
+A host with swap gives a guest as much of it as memory. The processes are measured, every 5 s,
+while none can be started to say so: it is said later.
 """
 SMALL: dict[str, Any] = {"memory_mib": 192, "pids_max": 120, "home_mib": 64, "disk_mib": 64}
 
