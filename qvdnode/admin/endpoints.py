@@ -9,13 +9,17 @@ from qvdnode.admin.routes import (
     audit,
     browser_logins,
     events,
+    figures,
     flavours,
+    image_history,
     image_import,
     images,
+    my_desktops,
     my_logins,
     node_drain,
     node_memory,
     nodes,
+    search,
     sessions,
     tenants,
     tokens,
@@ -34,6 +38,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         flavours.ENDPOINTS,
         images.ENDPOINTS,
         image_import.ENDPOINTS,
+        image_history.ENDPOINTS,
         vms.ENDPOINTS,
         vm_actions.ENDPOINTS,
         vm_placement.ENDPOINTS,
@@ -45,13 +50,18 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         tokens.ENDPOINTS,
         browser_logins.ENDPOINTS,
         events.ENDPOINTS,
+        figures.ENDPOINTS,
+        search.ENDPOINTS,
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""
 PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = browser_logins.PAGE_ENDPOINTS
 """Endpoints under /api/v1 that only the administration page uses."""
 MY_PREFIX: Final = "/my"
-MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = my_logins.MY_ENDPOINTS
+MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    *my_logins.MY_ENDPOINTS,
+    *my_desktops.MY_ENDPOINTS,
+)
 """Endpoints of the users' page, under /my."""
 
 SERVED: Final[tuple[tuple[str, AnyEndpoint], ...]] = (

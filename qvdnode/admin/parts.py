@@ -24,6 +24,7 @@ from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
@@ -32,11 +33,13 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.desktops import Desktops
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.vm.status import FleetLoad
 from qvdnode.web.assets import Pages
+from qvdnode.web.core.figure_ring import FigurePoint
 from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 
@@ -157,6 +160,10 @@ class AdminParts:
     nodes: Nodes
     farm: FarmAccess
     hosts: Hosts
+    desktops: Desktops
+    """What users do with their desktops."""
+    desks: Desks
+    """Desktops that are used in browsers."""
     placement: PlacementParts
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""
@@ -167,6 +174,8 @@ class AdminParts:
     """Returns why no desktop can be started here now, as a sentence; None when one can."""
     port_events: RepeatedEvents
     """Counts requests without a token for the log."""
+    figures: Callable[[float], Sequence[FigurePoint]]
+    """Returns what this node measured since a time."""
     events: EventHub
     """The changes of the farm, as they happen."""
     pages: Pages

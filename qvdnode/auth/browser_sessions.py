@@ -23,6 +23,8 @@ BAD_LINK: Final = (
     " prints a new one."
 )
 AGENT_MAX: Final = 200
+SEEN_EVERY_S: Final = 60.0
+"""How exactly the last use is known: it is written at most this often."""
 
 Owner = TypeVar("Owner", Operator, Principal)
 
@@ -94,7 +96,7 @@ class BrowserLogins:
                 found = await self._lookups.find(cached, source, look_up, is_wanted=is_wanted)
             else:
                 found = await look_up()
-            if found is not None and is_used:
+            if found is not None and is_used and found.unseen_s > SEEN_EVERY_S:
                 await self._store.seen(found.id)
         except Unavailable:
             found = self._known(cached)

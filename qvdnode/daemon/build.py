@@ -2,8 +2,9 @@
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 from qvdnode.admin.audit_trail import AuditTrail
@@ -12,9 +13,11 @@ from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
+from qvdnode.daemon.browser_desks import browser_desks
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
+from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
@@ -30,10 +33,11 @@ from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
-from qvdnode.db.postmaster import running_server
+from qvdnode.db.postmaster import server_pid
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
 from qvdnode.host.cgroups import probe
@@ -138,6 +142,7 @@ class Node:
     readiness: Readiness
     desktops: Desktops
     endpoint: Endpoint
+    desks: Desks
     accounts: Accounts
     memory: HostMemoryReader
     optimiser: MemoryOptimiser
@@ -147,6 +152,7 @@ class Node:
     limits: SharedSysctls
     lock_watch: LockWatch
     events: EventHub
+    figures: FigureSampler
 
 
 # long: it is the list of the node's parts
@@ -191,12 +197,13 @@ def build(  # noqa: PLR0915 - as above
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
     peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
+    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     readiness = Readiness(
         checks=[
             lambda: None if database.available else "The database is away.",
             membership.lease_problem,
             nft.refusal,
-            _disk_check(config),
+            partial(floor.refusal, "start desktops"),
         ]
     )
     journal = SessionJournal(sessions, membership.node_id, clock)
@@ -213,13 +220,8 @@ def build(  # noqa: PLR0915 - as above
             lambda: database.available,
         ),
     )
-    choice = Scheduler(
-        gossip,
-        inputs.peers.directory,
-        random.Random(secrets.randbits(64)),
-        clock,
-        sample=config.cluster.placement_sample,
-    )
+    sample, rng = config.cluster.placement_sample, random.Random(secrets.randbits(64))
+    choice = Scheduler(gossip, directory, rng, clock, sample=sample)
     starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
 
@@ -229,9 +231,8 @@ def build(  # noqa: PLR0915 - as above
     rescue = Rescue(Takeovers(database), directory, lives, vms.order, clock)
     connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(
-        vms, user_tokens(config, database), hosts, connections, readiness, stop_limit_s
-    )
+    tokens = user_tokens(config, database)
+    desktops = Desktops(vms, tokens, hosts, connections, readiness, stop_limit_s)
     accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(
         desktops,
@@ -291,14 +292,18 @@ def build(  # noqa: PLR0915 - as above
         readiness=readiness,
         desktops=desktops,
         endpoint=endpoint,
+        desks=browser_desks(config, clock, desktops, peer_desktops.dialer),
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
-        reporter=MemoryReporter(memory, optimiser, ksm, zram, lambda: _database_pid(config)),
+        reporter=MemoryReporter(
+            memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)
+        ),
         inotify=inotify,
         limits=kernel_limits(),
         lock_watch=LockWatch(probe(), guests_group(inputs.instance.prefix), clock),
+        figures=FigureSampler(fleet.statuses, fleet.load, memory.memory, clock),
         events=EventHub(secrets.token_hex(4), ChangeFeed(database), clock),
     )
 
@@ -337,6 +342,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
+        desktops=node.desktops,
+        desks=node.desks,
         placement=PlacementParts(
             node.starts, Placements(database), node.gossip.loads, node.rescue.settled
         ),
@@ -345,6 +352,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         memory=node.reporter.report,
         not_ready=node.readiness.reason,
         port_events=RepeatedEvents("admin", inputs.clock.monotonic_s),
+        figures=node.figures.ring.points,
         events=node.events,
         pages=Pages(),
         web=config.web,
@@ -388,13 +396,3 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             tell_viewer=events.deliver,
         )
     )
-
-
-def _database_pid(config: Config) -> int | None:
-    server = running_server(config.node.state_dir / "pg" / "data")
-    return None if server is None else server.pid
-
-
-def _disk_check(config: Config) -> Callable[[], str | None]:
-    floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
-    return lambda: floor.refusal("start desktops")

@@ -204,11 +204,14 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     guests_end = inputs.config.node.stop_guests
     tasks = await ports.enter_async_context(Supervisor("ports"))
     _ = tasks.essential("events", node.events.run())
+    _ = tasks.essential("figures", node.figures.run())
     parts = admin_parts(node, announced, tasks)
     context, settings = inputs.identity.context, inputs.config.admin
     await ports.enter_async_context(
         serving(parts, inputs.clock, people, context, settings, trim_memory)
     )
+    await node.desks.prepare()
+    ports.callback(node.desks.stop)
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced
 

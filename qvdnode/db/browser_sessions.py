@@ -17,13 +17,12 @@ from qvdnode.model.principal import Operator, Principal
 
 LIFE: Final = timedelta(hours=8)
 IDLE: Final = timedelta(minutes=30)
-SEEN_EVERY: Final = timedelta(minutes=1)
-"""How exactly the last use is known: a row is written at most this often."""
 PER_OWNER_MAX: Final = 20
 
 COLUMNS: Final = """
 s.id, s.token_id, k.name AS operator, s.user_id, s.epoch, u.login, u.tenant_id, t.name AS tenant,
-s.source, s.agent, s.created_at, s.seen_at, s.ends_at
+s.source, s.agent, s.created_at, s.seen_at, s.ends_at,
+extract(epoch FROM clock_timestamp() - s.seen_at)::float8 AS unseen_s
 """
 # Without its token, or with a user who is blocked or in a later epoch, a row counts for nothing.
 VALID: Final = """
@@ -51,8 +50,7 @@ SELECT {COLUMNS} FROM browser_session s {VALID}
 AND s.digest = $1 AND s.seen_at > clock_timestamp() - $2::interval
 """
 SEEN: Final = """
-UPDATE browser_session SET seen_at = clock_timestamp()
-WHERE id = $1 AND seen_at < clock_timestamp() - $2::interval
+UPDATE browser_session SET seen_at = clock_timestamp() WHERE id = $1
 """
 LIST: Final = f"""
 SELECT {COLUMNS} FROM browser_session s {VALID}
@@ -120,7 +118,7 @@ class BrowserSessions:
 
     async def seen(self, session_id: int) -> None:
         """Note that the login was used just now."""
-        await self._db.execute(SEEN, session_id, SEEN_EVERY, idempotent=True)
+        await self._db.execute(SEEN, session_id, idempotent=True)
 
     async def list(self, owner: Operator | Principal, page: Page) -> Listing[BrowserSession]:
         """One page of the owner's valid logins."""
@@ -178,4 +176,5 @@ def _convert(row: asyncpg.Record) -> BrowserSession:
         created_at=row["created_at"],
         seen_at=row["seen_at"],
         ends_at=row["ends_at"],
+        unseen_s=row["unseen_s"],
     )

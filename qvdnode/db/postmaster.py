@@ -88,3 +88,9 @@ def remove_stale_pid_file(data: Path) -> None:
     if running_server(data) is None:
         with contextlib.suppress(FileNotFoundError):
             (data / PID_FILE).unlink()
+
+
+def server_pid(state_dir: Path) -> int | None:
+    """The process of the server that runs from a node's state folder; None if there is none."""
+    server = running_server(state_dir / "pg" / "data")
+    return None if server is None else server.pid

@@ -20,3 +20,5 @@ class BrowserSession:
     seen_at: datetime = field(compare=False)
     """The last request by its user, to a minute."""
     ends_at: datetime
+    unseen_s: float = field(default=0.0, compare=False)
+    """How long before it was read that last request was, by the database's clock."""

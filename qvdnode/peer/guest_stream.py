@@ -98,7 +98,7 @@ class PeerGuestEnd:
         self._stream = stream
         # One call per message in place of two: what the stream calls is the relay's own.
         self.stream_data = owner.guest_data
-        self.stream_lost = owner.guest_lost
+        self.stream_lost = owner.guest_away
         self.stream_full = owner.guest_full
         self.stream_drained = owner.guest_drained
 

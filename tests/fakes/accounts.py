@@ -120,7 +120,9 @@ class FakeBrowserSessions:
     rows: dict[bytes, BrowserSession] = field(default_factory=dict)
     links: dict[bytes, Operator] = field(default_factory=dict)
     used: list[int] = field(default_factory=list)
-    """The logins that were used, in order."""
+    """The logins whose use was noted, in order."""
+    unseen_s: float = 61.0
+    """How long ago every login was used before."""
     away: bool = False
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -130,7 +132,9 @@ class FakeBrowserSessions:
         """As BrowserSessionStore."""
         self._refuse_if_away()
         number, ends_at = len(self.rows) + 1, self.now + timedelta(hours=8)
-        made = BrowserSession(number, owner, source, agent, self.now, self.now, ends_at)
+        made = BrowserSession(
+            number, owner, source, agent, self.now, self.now, ends_at, self.unseen_s
+        )
         self.rows[digest] = made
         return made
 

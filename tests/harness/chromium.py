@@ -172,7 +172,8 @@ class Tab:
             )
 
     async def screenshot(self, path: Path) -> None:
-        """Save a picture of what is shown."""
+        """Save a picture of what is shown; a tab behind another one is drawn by nobody."""
+        await self.command("Page.bringToFront")
         path.parent.mkdir(parents=True, exist_ok=True)
         shot = await self.command("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(shot["data"]))

@@ -1,5 +1,6 @@
 """`qvd node`: the hosts of the farm."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -12,6 +13,7 @@ from qvdnode.cli.answer_tables import (
     SearchOption,
     SortOption,
     show_fields,
+    show_json,
     show_rows,
     tell,
 )
@@ -30,22 +32,35 @@ app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
 COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
-    Column("ADDRESS", "address"),
+    Column("ADDRESS", "address", spare=True),
     Column("STATE", "state"),
     Column("ALIVE", "alive"),
     Column("DRIVERS", "drivers", spare=True),
-    Column("HERE", "here"),
+    Column("HERE", "here", spare=True),
     Column("REACHED", "reached"),
     Column("DESKTOPS", "guests"),
-    Column("MEMORY", "memory"),
+    Column("MEMORY", "memory", spare=True),
     Column("AGE", "load_age"),
-    Column("DRAIN", "drain"),
+    Column("DRAIN", "drain", spare=True),
     Column("DATABASE", "runs_database", spare=True),
     Column("SINCE", "joined_at", spare=True),
     Column("REASON", "reason", wraps=True),
 )
 SINGLE_POINT: Final = (
     "The farm's database is embedded in node {name}: without that node no desktop can start."
+)
+FIGURE_COLUMNS: Final = (
+    Column("AT", "at"),
+    Column("SECONDS", "seconds"),
+    Column("RUNNING", "running"),
+    Column("USERS", "users"),
+    Column("QUEUE", "queue"),
+    Column("STARTS", "starts"),
+    Column("FAILURES", "failures"),
+    Column("CPU %", "cpu_percent"),
+    Column("USED MIB", "memory_used_mib"),
+    Column("LOGINS", "logins"),
+    Column("P99 MS", "login_p99_ms", spare=True),
 )
 Node = Annotated[str, typer.Argument(help="Name or number of the node.")]
 
@@ -78,6 +93,28 @@ def with_load(node: Json) -> Json:
         "memory": f"{measured(promised, 'mib')} of {measured(capacity, 'mib')}",
         "load_age": f"{load['age_s']:.0f} s",
     }
+
+
+@app.command(epilog=examples("qvd node figures", "qvd node figures --since 1767225600 --json"))
+def figures(
+    *,
+    since: Annotated[
+        float, typer.Option(help="Only after this time, in seconds since 1970.", min=0)
+    ] = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what the node you are logged in to measured: desktops, users, CPU, memory, logins."""
+    found = with_api(lambda api: api.get("/figures", since=since))
+    if as_json:
+        show_json(found)
+        return
+    show_rows([figure_row(point) for point in found["points"]], FIGURE_COLUMNS, json=False)
+
+
+def figure_row(point: Json) -> Json:
+    """The point as a row of the table shows it."""
+    at = datetime.fromtimestamp(point["at"], UTC).isoformat()
+    return {**point, "at": at, "running": point["vms"].get("running", 0)}
 
 
 @app.command(epilog=examples("qvd node show", "qvd node show desk2 --json"))

@@ -9,6 +9,7 @@ from qvdnode.cli.qvd import (
     image,
     login,
     node,
+    search,
     session,
     tenant,
     token,
@@ -22,6 +23,7 @@ app.command("connect", epilog=connect.CONNECT_EXAMPLES)(connect.connect)
 app.command("ls", epilog=connect.LS_EXAMPLES)(connect.ls)
 app.command("login", epilog=login.LOGIN_EXAMPLES)(login.login)
 app.command("events", epilog=events.EXAMPLES)(events.events)
+app.command("search", epilog=search.EXAMPLES)(search.search)
 app.command("logout", epilog=login.LOGOUT_EXAMPLES)(login.logout)
 for name, part in (
     ("tenant", tenant),

@@ -196,3 +196,15 @@ def quick() -> BrokerSettings:
 def patient() -> BrokerSettings:
     """Limits that no test reaches."""
     return BrokerSettings()
+
+
+async def got_close_notify(client: Client) -> bool:
+    """Whether the connection ends with TLS's goodbye; without one, the link seems lost."""
+    await client.ended()
+    tls: ssl.SSLObject = client.writer.get_extra_info("ssl_object")
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLZeroReturnError:  # the goodbye has been read already
+        return True
+    except ssl.SSLError:
+        return False

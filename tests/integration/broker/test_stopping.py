@@ -1,6 +1,5 @@
 """What clients see when the node stops: whoever has a desktop is to come back for it."""
 
-import ssl
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,12 @@ from tests.integration.broker.clients import (
     LIMIT_S,
     Client,
     Place,
+    got_close_notify,
     patient,
     place,
     request,
 )
 from tests.waiting import until
-
-
-async def got_close_notify(client: Client) -> bool:
-    """Whether the connection ends with TLS's goodbye; without one, the link seems lost."""
-    await client.ended()
-    tls: ssl.SSLObject = client.writer.get_extra_info("ssl_object")
-    try:
-        return tls.read(1) == b""
-    except ssl.SSLZeroReturnError:  # the goodbye has been read already
-        return True
-    except ssl.SSLError:
-        return False
 
 
 async def watching(here: Place) -> Client:

@@ -20,7 +20,7 @@ from qvdnode.wire.peer_errors import error_of
 from qvdnode.wire.peer_frames import Call, Failure, encode
 from qvdnode.wire.typed_values import to_plain
 from tests.fakes.desktops import Ended
-from tests.integration.broker.clients import Client, Display, quick
+from tests.integration.broker.clients import Client, Display, got_close_notify, quick
 from tests.integration.peer.hop import ENTRY, OWNER, Hop, hop
 from tests.waiting import until
 
@@ -69,11 +69,19 @@ async def test_the_end_of_a_stream_gives_the_seat_back(two: Hop) -> None:
     assert (await the_end(two)).reason == "the client disconnected"
 
 
-async def test_a_node_of_a_desktop_that_dies_ends_the_stream(two: Hop) -> None:
+async def test_a_node_of_a_desktop_that_dies_sends_the_client_to_look_for_it(two: Hop) -> None:
+    """A goodbye would tell the client that its session has ended, and not to come back."""
     client, _, _ = await connected(two)
     break_ends(two, OWNER)
-    await client.ended()
-    assert (await the_end(two)).reason == "the desktop's display was lost"
+    assert not await got_close_notify(client)
+    assert (await the_end(two)).reason == "the desktop's node was lost"
+
+
+async def test_a_display_that_closes_says_goodbye_over_two_nodes(two: Hop) -> None:
+    client, _, writer = await connected(two)
+    writer.close()
+    assert await got_close_notify(client)
+    assert (await the_end(two)).reason == "the desktop closed its display"
 
 
 async def test_a_node_of_a_client_that_dies_lets_the_display_suspend(two: Hop) -> None:
@@ -127,7 +135,7 @@ async def test_a_node_that_stalls_in_a_stream_is_given_up(two: Hop) -> None:
             pass
     await until(lambda: two.place.desktops.ended_tickets, limit_s=30)
     assert sent < 64 << 20, "the client's node takes everything although nobody reads it"
-    assert two.place.desktops.ended_tickets[0].reason == "the desktop's display was lost"
+    assert two.place.desktops.ended_tickets[0].reason == "the desktop's node was lost"
     break_ends(two, OWNER)
     await the_end(two)
 
@@ -144,7 +152,7 @@ async def test_a_node_that_is_away_ends_the_stream(two: Hop) -> None:
     two.network.away[OWNER] = "it is away"
     client = await two.place.client()
     await client.upgraded()
-    assert await client.ended() == b""
+    assert not await got_close_notify(client)
     await until(lambda: two.place.desktops.ended_tickets)
     [ended] = two.place.desktops.ended_tickets
     assert ended.reason == "the desktop's display could not be reached"
@@ -164,6 +172,10 @@ class Guest:
 
     def guest_lost(self) -> None:
         """Count it."""
+        self.lost += 1
+
+    def guest_away(self) -> None:
+        """Count it as well."""
         self.lost += 1
 
     def guest_full(self) -> None:

@@ -47,6 +47,15 @@ async def test_what_a_page_asks_by_itself_is_no_use(
     assert store.used == []
 
 
+async def test_a_use_is_noted_once_a_minute(
+    logins: BrowserLogins, store: FakeBrowserSessions
+) -> None:
+    store.unseen_s = 59.0
+    key, _ = await logins.begin(ADMIN, source="", agent="")
+    await logins.find(key, Operator)
+    assert store.used == []
+
+
 async def test_each_kind_of_owner_has_its_own_logins(logins: BrowserLogins) -> None:
     admins, _ = await logins.begin(ADMIN, source="", agent="")
     users, _ = await logins.begin(USER, source="", agent="")

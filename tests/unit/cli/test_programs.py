@@ -121,6 +121,9 @@ SERVED_BY = {
     "PUT /images/{name}/head": "image head",
     "DELETE /images/{name}": "image delete",
     "POST /images/{name}/versions": "image import",
+    "GET /images/{name}/log": "image log",
+    "GET /images/{name}/diff": "image diff",
+    "GET /node/images": "image status",
     "GET /vms": "vm list",
     "POST /vms": "vm create",
     "GET /vms/{id}": "vm show",
@@ -146,6 +149,8 @@ SERVED_BY = {
     "POST /tokens": "token create",
     "DELETE /tokens/{id}": "token revoke",
     "GET /events": "events",
+    "GET /figures": "node figures",
+    "GET /search": "search",
     "GET /session": "web whoami",
     "POST /session/links": "web link",
     "GET /web-sessions": "web list",
@@ -160,8 +165,11 @@ OTHERWISE = {
     "POST /users tenant_id": "stands in USER",
     "POST /flavours name": "stands in FLAVOUR",
     "POST /flavours tenant_id": "stands in FLAVOUR",
+    "GET /search q": "TEXT",
     "GET /audit object_kind": "--kind",
     "GET /audit object_id": "--id",
+    "GET /images/{name}/diff old": "stands in OLD",
+    "GET /images/{name}/diff new": "stands in NEW",
 }
 """Fields without an option of their name, and why."""
 

@@ -61,7 +61,7 @@ function Results({ kind, action, results, count, onClose }) {
   return html`<${Dialog} title=${t(`action.${action.name}`)} onClose=${onClose}>
     <label class="field">${t("bulk.progress", { done: results.length, count })}<progress max=${count} value=${results.length} /></label>
     ${over && html`<p role="status" class=${failed.length ? "notice warn" : "notice good"}>${tn("bulk.done", done)} ${failed.length > 0 && tn("bulk.failed", failed.length)}</p>`}
-    <ol class="results">${results.map((/** @type {any} */ result) => html`<li key=${result.id}>${result.title}: ${result.error ?? t("task.done")}</li>`)}</ol>
+    <ol class="results" tabindex="0" aria-label=${t("bulk.results")}>${[...failed, ...results.filter((/** @type {any} */ result) => result.error === null)].map((/** @type {any} */ result) => html`<li key=${result.id}>${result.title}: ${result.error ?? t("task.done")}</li>`)}</ol>
     ${!over && html`<p class="muted">${t("bulk.goes_on")}</p>`}
     <div class="foot"><button type="button" class="primary" onClick=${onClose}>${t("close")}</button></div>
   <//>`;

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { call } from "../api.js";
 import { addressOf } from "../core/address.js";
+import { Unreachable } from "../core/problem.js";
 import { t } from "../core/words.js";
 import { html } from "../html.js";
 import { LanguageChoice } from "./language_choice.js";
@@ -50,6 +51,8 @@ export async function useLink() {
     go(addressOf(""), { replace: true });
     return null;
   } catch (/** @type {any} */ problem) {
+    // It did not get there: the key goes back, so that loading the page again tries it again.
+    if (problem instanceof Unreachable) history.replaceState(null, "", `${addressOf("login")}#${key}`);
     return problem;
   }
 }

@@ -368,3 +368,13 @@ async def test_events_are_printed_as_they_happen(logged_in: Qvd, parts: AdminPar
     refused = await logged_in("events", "--kinds", "password")
     assert refused.exit_code == 2
     assert "tenant, user" in refused.stderr
+
+
+async def test_search_and_figures_are_tables(logged_in: Qvd, tmp_path: Path) -> None:
+    await furnish(logged_in, tmp_path)
+    found = await logged_in("search", "al")
+    assert re.search(r"user +\d+ +alice +default", found.stdout)
+    assert (await done(logged_in, "search", "ice"))["images"][0]["name"] == "icewm"
+    figures = await logged_in("node", "figures")
+    assert re.search(r"1970-01-01T00:01:40\+00:00 +5 +2 +1 +0 +1 +0 +12.5", figures.stdout)
+    assert len((await done(logged_in, "node", "figures", "--since", "100"))["points"]) == 1
