@@ -14,6 +14,7 @@ from qvdnode.admin.routes import (
     image_history,
     image_import,
     images,
+    my_desktops,
     my_logins,
     node_drain,
     node_memory,
@@ -57,7 +58,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
 PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = browser_logins.PAGE_ENDPOINTS
 """Endpoints under /api/v1 that only the administration page uses."""
 MY_PREFIX: Final = "/my"
-MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = my_logins.MY_ENDPOINTS
+MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    *my_logins.MY_ENDPOINTS,
+    *my_desktops.MY_ENDPOINTS,
+)
 """Endpoints of the users' page, under /my."""
 
 SERVED: Final[tuple[tuple[str, AnyEndpoint], ...]] = (
