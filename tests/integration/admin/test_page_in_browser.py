@@ -191,7 +191,7 @@ async def test_the_keyboard_alone_finds_and_opens_a_user(page: AdminPage, farm: 
     await page.picture("search")
     await page.tab.press("Enter", code=13)
     await page.heading("alice")
-    assert await page.tab.run("document.activeElement.tagName") == "H1"
+    await page.tab.until("document.activeElement.tagName === 'H1'")
 
 
 async def test_a_node_that_is_gone_is_told(

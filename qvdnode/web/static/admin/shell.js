@@ -8,6 +8,7 @@ import { html } from "../html.js";
 import { live } from "../live.js";
 import { Question } from "./action_dialog.js";
 import { followDesktops } from "./farm_tasks.js";
+import { arriveAtHeading } from "./heading.js";
 import { Icon } from "./icons.js";
 import { LanguageChoice } from "./language_choice.js";
 import { Lazy } from "./lazy.js";
@@ -58,13 +59,6 @@ export function Shell() {
       <${LanguageChoice} /></nav>
     <main class="main" id="main" tabindex="-1"><${View} key=${`${page}/${id}`} /></main>
     <${TaskStrip} /><${Question} /><div class="visually-hidden" role="status">${said.value}</div></div>`;
-}
-
-/** Tell the view's heading to those who hear the page, by giving it the focus. */
-function arriveAtHeading() {
-  const heading = document.querySelector("h1");
-  document.title = heading ? `${heading.textContent} · qvdnode` : "qvdnode";
-  if (!document.activeElement?.closest(".search, dialog")) heading?.focus();
 }
 
 /** @param {{page: string, icon: any, text: string}} props */
