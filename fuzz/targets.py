@@ -3,6 +3,7 @@
 from typing import Final
 
 from fuzz import (
+    browsers,
     clients,
     engines,
     guests,
@@ -17,6 +18,7 @@ from fuzz import (
 from fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
+    **browsers.TARGETS,
     **clients.TARGETS,
     **servers.TARGETS,
     **guests.TARGETS,

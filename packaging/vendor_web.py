@@ -43,7 +43,12 @@ def vendor(package: dict[str, Any], folder: Path, work: Path) -> None:
     licences.mkdir(exist_ok=True)
     (licences / f"{plain}.txt").write_bytes((root / package["licence_file"]).read_bytes())
     for file in package["files"]:
-        content = without_source_map((root / file["from"]).read_bytes())
+        source = root / file["from"]
+        if bundler := package.get("bundler"):  # many files that import each other, as one module
+            source = bundled(source, bundler, work)
+        content = without_source_map(source.read_bytes())
+        if banner := file.get("banner"):
+            content = f"{banner}\n".encode() + content
         if extra := file.get("append"):  # makes a module of a classic script
             content = content.rstrip() + f"\n{extra}\n".encode()
         target = folder / file["to"]
@@ -61,6 +66,15 @@ def unpacked(release: str, work: Path) -> Path:
     folder.mkdir()
     subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True)
     return folder / "package"
+
+
+def bundled(entry: Path, bundler: str, work: Path) -> Path:
+    """The module and all that it imports, in one small file."""
+    made = work / "bundle.mjs"
+    flags = ("--bundle", "--format=esm", "--target=es2022", "--minify", "--legal-comments=none")
+    command = ["npx", "--yes", bundler, str(entry), *flags, "--charset=utf8", f"--outfile={made}"]
+    subprocess.run(command, cwd=work, check=True)
+    return made
 
 
 def without_source_map(content: bytes) -> bytes:

@@ -29,6 +29,13 @@ TESTED_BY: Final = {
         "peer/node_links.py",
         "peer/remote_host.py",
     ),
+    "e2e/test_browser_desktop.py": (
+        "admin/my_screen.py",
+        "admin/routes/my_desktops.py",
+        "desk/desks.py",
+        "desk/nx_end.py",
+        "desk/viewing.py",
+    ),
     "e2e/test_demo.py": (
         "cli/demo/command.py",
         "cli/demo/farm.py",
@@ -48,6 +55,10 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
+    "integration/desk/test_sandbox.py": (
+        "desk/fit.py",
+        "host/limited_group.py",
+    ),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
@@ -107,6 +118,7 @@ TESTED_BY: Final = {
         "image/home_backup/writing.py",
     ),
     "integration/image/test_any_root.py": ("image/session_files.py",),
+    "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",

@@ -10,7 +10,7 @@ import json
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from qvdnode.admin import boundary, openapi, pages
+from qvdnode.admin import boundary, my_screen, openapi, pages
 from qvdnode.admin.dispatch import BODY_MAX_BYTES, handler_of
 from qvdnode.admin.endpoint import JSON, route_path
 from qvdnode.admin.endpoints import API_PREFIX, SERVED
@@ -29,6 +29,7 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
         app.router.add_route(endpoint.method, path, handler_of(endpoint))
     app.router.add_route("GET", f"{API_PREFIX}/openapi.json", _document_handler())
     pages.add_routes(app.router)
+    my_screen.add_routes(app.router)
     return app
 
 

@@ -11,8 +11,10 @@ from qvdnode.admin.routes import (
     events,
     figures,
     flavours,
+    image_history,
     image_import,
     images,
+    my_desktops,
     my_logins,
     node_drain,
     node_memory,
@@ -36,6 +38,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         flavours.ENDPOINTS,
         images.ENDPOINTS,
         image_import.ENDPOINTS,
+        image_history.ENDPOINTS,
         vms.ENDPOINTS,
         vm_actions.ENDPOINTS,
         vm_placement.ENDPOINTS,
@@ -55,7 +58,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
 PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = browser_logins.PAGE_ENDPOINTS
 """Endpoints under /api/v1 that only the administration page uses."""
 MY_PREFIX: Final = "/my"
-MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = my_logins.MY_ENDPOINTS
+MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    *my_logins.MY_ENDPOINTS,
+    *my_desktops.MY_ENDPOINTS,
+)
 """Endpoints of the users' page, under /my."""
 
 SERVED: Final[tuple[tuple[str, AnyEndpoint], ...]] = (

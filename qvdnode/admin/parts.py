@@ -24,6 +24,7 @@ from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
@@ -32,6 +33,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.desktops import Desktops
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -158,6 +160,10 @@ class AdminParts:
     nodes: Nodes
     farm: FarmAccess
     hosts: Hosts
+    desktops: Desktops
+    """What users do with their desktops."""
+    desks: Desks
+    """Desktops that are used in browsers."""
     placement: PlacementParts
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""

@@ -13,6 +13,7 @@ from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
+from qvdnode.daemon.browser_desks import browser_desks
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
@@ -36,6 +37,7 @@ from qvdnode.db.postmaster import server_pid
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
 from qvdnode.host import cgroups, merging
 from qvdnode.host.boot import boot_id
 from qvdnode.host.cgroups import probe
@@ -140,6 +142,7 @@ class Node:
     readiness: Readiness
     desktops: Desktops
     endpoint: Endpoint
+    desks: Desks
     accounts: Accounts
     memory: HostMemoryReader
     optimiser: MemoryOptimiser
@@ -217,14 +220,10 @@ def build(  # noqa: PLR0915 - as above
             lambda: database.available,
         ),
     )
-    choice = Scheduler(
-        gossip,
-        inputs.peers.directory,
-        random.Random(secrets.randbits(64)),
-        clock,
-        sample=config.cluster.placement_sample,
-    )
-    starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
+    sample, rng = config.cluster.placement_sample, random.Random(secrets.randbits(64))
+    choice = Scheduler(gossip, directory, rng, clock, sample=sample)
+    notes = Placements(database)
+    starts = LocalPlacement(choice, membership.node_id, notes, directory, gossip.hears_more)
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
 
     async def lives(node_id: NodeId) -> bool:
@@ -233,9 +232,8 @@ def build(  # noqa: PLR0915 - as above
     rescue = Rescue(Takeovers(database), directory, lives, vms.order, clock)
     connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    desktops = Desktops(
-        vms, user_tokens(config, database), hosts, connections, readiness, stop_limit_s
-    )
+    tokens = user_tokens(config, database)
+    desktops = Desktops(vms, tokens, hosts, connections, readiness, stop_limit_s)
     accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(
         desktops,
@@ -268,6 +266,7 @@ def build(  # noqa: PLR0915 - as above
                 config.node.state_dir,
                 config.vm.id_base,
                 config.image.homes_shared,
+                farm.follow_rows,
             ).run,
         ),
         nodes=nodes,
@@ -295,6 +294,7 @@ def build(  # noqa: PLR0915 - as above
         readiness=readiness,
         desktops=desktops,
         endpoint=endpoint,
+        desks=browser_desks(config, clock, desktops, peer_desktops.dialer),
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
@@ -344,6 +344,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         nodes=node.nodes,
         farm=node.farm,
         hosts=node.hosts,
+        desktops=node.desktops,
+        desks=node.desks,
         placement=PlacementParts(
             node.starts, Placements(database), node.gossip.loads, node.rescue.settled
         ),

@@ -12,6 +12,7 @@ from qvdnode.broker.settings import BrokerSettings
 from qvdnode.cluster.settings import ClusterSettings, GossipSettings
 from qvdnode.daemon.settings import LogSettings, NodeSettings, TlsSettings
 from qvdnode.db.settings import DatabaseSettings
+from qvdnode.desk.settings import BrowserSettings
 from qvdnode.image.settings import ImageSettings
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.net.settings import NetSettings
@@ -38,6 +39,7 @@ class Config:
     admin: AdminSettings = field(default_factory=AdminSettings)
     web: WebSettings = field(default_factory=WebSettings)
     peer: PeerSettings = field(default_factory=PeerSettings)
+    browser: BrowserSettings = field(default_factory=BrowserSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from qvdnode.cluster.core.placement import Load
@@ -89,6 +90,9 @@ class SelfFence:
         self._outage = outage
         self._clock = clock
         self._last = _read(self._file)
+        self._left = False
+        self._one_at_a_time = Lock()
+        """Of the thread that writes, and the loop's that leaves."""
         self._begun_s = -BEGIN_AGAIN_S
         self.begun: Child | None = None
         """The watchdog that this process began last."""
@@ -104,7 +108,10 @@ class SelfFence:
         """Write what holds now; returns whether a watchdog must be begun. Blocks, for a write."""
         if not self._guests.guarded:
             return False
-        self._write(Order(self._until_s(), self._guests.above, tuple(self._guests.kept())))
+        with self._one_at_a_time:
+            if self._left:  # what was written last holds, whatever the lease says
+                return False
+            self._write(Order(self._until_s(), self._guests.above, tuple(self._guests.kept())))
         now_s = self._clock.monotonic_s()
         if now_s - self._begun_s < BEGIN_AGAIN_S or _is_watched(self._file):
             return False
@@ -117,11 +124,13 @@ class SelfFence:
 
     def leave(self, *, guests_stay: bool) -> None:
         """The node stops in good order: what stays must have ended when others may take it."""
-        if guests_stay and self._last is not None:
-            self._write(replace(self._last, until_s=watchdog.boot_s() + LEAVING_S))
-        else:
-            with contextlib.suppress(OSError):
-                self._file.unlink(missing_ok=True)
+        with self._one_at_a_time:
+            self._left = True
+            if guests_stay and self._last is not None:
+                self._write(replace(self._last, until_s=watchdog.boot_s() + LEAVING_S))
+            else:
+                with contextlib.suppress(OSError):
+                    self._file.unlink(missing_ok=True)
 
     def _until_s(self) -> float:
         boot_s, lease = watchdog.boot_s(), self._lease()

@@ -210,6 +210,8 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     await ports.enter_async_context(
         serving(parts, inputs.clock, people, context, settings, trim_memory)
     )
+    await node.desks.prepare()
+    ports.callback(node.desks.stop)
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced
 

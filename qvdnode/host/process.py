@@ -81,12 +81,17 @@ async def exit_code(
         return await child.wait()
 
 
-async def spawn_piped(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Child:
+async def spawn_piped(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Child:
     """Start a program with its three streams piped to us; the caller ends it.
 
     Raises HostFailed when it is not installed.
     """
-    return await _spawn(argv, env, streams=(PIPE, PIPE, PIPE))
+    return await _spawn(argv, env, streams=(PIPE, PIPE, PIPE), pass_fds=pass_fds)
 
 
 async def follow(

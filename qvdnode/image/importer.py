@@ -74,8 +74,9 @@ class Importer:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._layout = Layout(settings.state_dir)
-        self._versions = ImageVersions(settings, self._clock)
-        self.collector = StoreCollector(self._versions, self._clock)
+        self.versions = ImageVersions(settings, self._clock)
+        """What imports become."""
+        self.collector = StoreCollector(self.versions, self._clock)
         """Frees the space of what was removed; the node runs it."""
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -121,7 +122,7 @@ class Importer:
         target = self._layout.image_root(image_id, version).parent
         await asyncio.to_thread(_place, imported.version_folder, target)
         try:
-            await asyncio.to_thread(self._versions.add, target, version)
+            await asyncio.to_thread(self.versions.add, target, version)
         except FarmError:
             await asyncio.to_thread(target.rename, imported.version_folder)
             raise
@@ -142,7 +143,7 @@ class Importer:
         Raises Conflict while a guest runs on one of its versions, whatever its flavour says now.
         """
         folder = self._layout.images / str(image_id)
-        leased = await asyncio.to_thread(self._versions.runs_on, image_id)
+        leased = await asyncio.to_thread(self.versions.runs_on, image_id)
         if leased or await asyncio.to_thread(guest_folders.runs_from, self._layout, folder):
             raise Conflict("A desktop still runs on this image; stop it first.")
         await asyncio.to_thread(_mark, folder)
@@ -158,7 +159,7 @@ class Importer:
         A version that a guest still uses stays in the store until a collection after the guest's
         end; one that is a plain folder is renamed, and a later `sweep` deletes it.
         """
-        await asyncio.to_thread(self._versions.forget, image_id)
+        await asyncio.to_thread(self.versions.forget, image_id)
         folder = self._layout.images / str(image_id)
         aside = self._layout.images / f"{REMOVED_PREFIX}{secrets.token_hex(8)}"
         with suppress(FileNotFoundError):

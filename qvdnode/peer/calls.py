@@ -36,6 +36,14 @@ class OfVm:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeText:
+    """See DesktopHost.type_text."""
+
+    vm_id: VmId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attach:
     """See DesktopHost.attach."""
 
@@ -101,6 +109,7 @@ STATUSES: Final[CallKind[Nothing, Sequence[GuestStatus]]] = CallKind(
 MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
     "memory", OfVm, GuestMemory | None, QUICK_S
 )
+TYPE_TEXT: Final[CallKind[TypeText, None]] = CallKind("type_text", TypeText, None, 60.0)
 LOG_TAIL: Final[CallKind[OfVm, str]] = CallKind("log_tail", OfVm, str, QUICK_S)
 PAST_STARTS: Final[CallKind[OfVm, Sequence[StartRecord]]] = CallKind(
     "past_starts", OfVm, Sequence[StartRecord], QUICK_S

@@ -13,7 +13,17 @@ from qvdnode.model.errors import FarmError, Invalid, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.model.seat import Evicted, Seat, Viewer, ViewerEvent
 from qvdnode.peer import calls
-from qvdnode.peer.calls import Attach, CallKind, HeldSeats, Nothing, OfVm, SeatKey, Start, key_of
+from qvdnode.peer.calls import (
+    Attach,
+    CallKind,
+    HeldSeats,
+    Nothing,
+    OfVm,
+    SeatKey,
+    Start,
+    TypeText,
+    key_of,
+)
 from qvdnode.peer.frame_link import FrameLink
 from qvdnode.peer.given_seats import GivenSeats
 from qvdnode.peer.limits import LinkLimits
@@ -111,6 +121,7 @@ class ServedCalls:
                 (calls.STATUS, self._status),
                 (calls.STATUSES, self._statuses),
                 (calls.MEMORY, self._memory),
+                (calls.TYPE_TEXT, self._type_text),
                 (calls.LOG_TAIL, self._log_tail),
                 (calls.PAST_STARTS, self._past_starts),
             )
@@ -218,6 +229,9 @@ class ServedCalls:
 
     async def _memory(self, asked: OfVm) -> object:
         return await self._host.memory(asked.vm_id)
+
+    async def _type_text(self, asked: TypeText) -> None:
+        await self._host.type_text(asked.vm_id, asked.text)
 
     async def _log_tail(self, asked: OfVm) -> str:
         return await self._host.log_tail(asked.vm_id)

@@ -10,7 +10,16 @@ from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent
 from qvdnode.peer import calls
-from qvdnode.peer.calls import Attach, HeldSeats, Nothing, OfVm, SeatKey, Start, key_of
+from qvdnode.peer.calls import (
+    Attach,
+    HeldSeats,
+    Nothing,
+    OfVm,
+    SeatKey,
+    Start,
+    TypeText,
+    key_of,
+)
 from qvdnode.peer.calls_client import CallsClient
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.ports import PeerDialer
@@ -86,6 +95,10 @@ class RemoteHost:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """As DesktopHost."""
         return await self._client.call(calls.MEMORY, OfVm(vm_id))
+
+    async def type_text(self, vm_id: VmId, text: str) -> None:
+        """As DesktopHost."""
+        await self._client.call(calls.TYPE_TEXT, TypeText(vm_id, text))
 
     async def log_tail(self, vm_id: VmId) -> str:
         """As DesktopHost."""

@@ -1,8 +1,46 @@
-"""What the relay needs of the world: the guest's end of a stream. Met in daemon/build.py."""
+"""What the relay needs of the world: both ends of a stream. Met in daemon/build.py."""
 
+import asyncio
 from typing import Protocol
 
 from qvdnode.model.seat import Seat, Viewer
+from qvdnode.tls.stream import StreamOwner
+
+
+class ClientStream(Protocol):
+    """The client's end of a stream: its TLS connection, or the display of a browser."""
+
+    owner: StreamOwner
+    """Whom it reports to; can be replaced at any time."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Its TCP connection, for socket options; None without one."""
+        ...
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        """Send this to the client; ignored once the connection closes."""
+        ...
+
+    def write_soon(self, data: bytes, /) -> None:
+        """The same, perhaps at the end of this iteration of the loop."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Call the owner's `stream_data` no more; what came already may still be given to it."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        ...
+
+    def close(self) -> None:
+        """Close once all is sent. Safe to repeat."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once. Safe to repeat."""
+        ...
 
 
 class GuestOwner(Protocol):

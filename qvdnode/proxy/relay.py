@@ -1,4 +1,4 @@
-"""Carries one NX stream between a client's TLS connection and its desktop's display.
+"""Carries one NX stream between a client's connection and its desktop's display.
 
 The guest is dialled only once the client's greeting is whole (wire/nx_greeting.py says why). After
 that bytes are copied both ways as they come; an end that cannot keep up holds the other one back.
@@ -7,15 +7,14 @@ that bytes are copied both ways as they come; an end that cannot keep up holds t
 import asyncio
 import logging
 
-from qvdnode.model.errors import FarmError, TimedOut
+from qvdnode.model.errors import FarmError, TimedOut, Unavailable
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.proxy.core.relay_state import RelayEvent, RelayState, reason, step
 from qvdnode.proxy.guest_end import keep_alive
-from qvdnode.proxy.ports import GuestDialer, GuestLink
+from qvdnode.proxy.ports import ClientStream, GuestDialer, GuestLink
 from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.telemetry.metrics import Counter, Gauge
-from qvdnode.tls.stream import TlsStream
 from qvdnode.wire.nx_greeting import BadGreeting, greeting_length
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class Relay:
 
     def __init__(
         self,
-        stream: TlsStream,
+        stream: ClientStream,
         tick_batch: TickBatch,
         settings: RelaySettings,
         dialer: GuestDialer,
@@ -144,6 +143,8 @@ class Relay:
         except FarmError as error:
             log.warning("display_unreachable", extra={"vm": seat.vm_id, "because": str(error)})
             timed_out = isinstance(error, TimedOut)
+            if isinstance(error, Unavailable):  # its node may just have died: as in `guest_away`
+                self._stream.abort()
             self._happened(RelayEvent.TIME_UP if timed_out else RelayEvent.DIAL_FAILED)
             return
         if self._state is not RelayState.DIALLING:  # evicted, or one of the ends has left

@@ -24,6 +24,7 @@ from qvdnode.session.connect import Connections, SessionTicket
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.ports import ClientEnd
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.starting import ask_a_host
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,14 @@ class Desktops:
         """Give a ticket back once its stream has ended; the display suspends itself."""
         self._connections.ended(ticket, reason=reason, bytes_in=bytes_in, bytes_out=bytes_out)
 
+    async def start(self, permission: Permission) -> None:
+        """Start the VM without a client, or do nothing if it runs.
+
+        Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict.
+        """
+        order = permission.order
+        await ask_a_host(self._hosts, order, lambda host: host.start(order))
+
     async def session_end(self, permission: Permission) -> SessionEnd:
         """Why the last session with the desktop has ended, as far as it is known yet."""
         vm = permission.order.vm
@@ -143,6 +152,11 @@ class Desktops:
                 "The desktop is still being stopped; try again in a minute, and tell your"
                 " administrator if it stays so."
             ) from error
+
+    async def type_text(self, ticket: SessionTicket, text: str) -> None:
+        """Type a text in the desktop of the ticket; raises as DesktopHost.type_text."""
+        seat = ticket.seat
+        await self._hosts.of_seat(seat).type_text(seat.vm_id, text)
 
     async def issue_token(self, principal: Principal) -> tuple[int, str]:
         """A token that logs this principal in for a day at most: its id and its text.

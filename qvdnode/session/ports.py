@@ -64,6 +64,13 @@ class DesktopHost(Protocol):
         """What the VM's guest uses now, or None when it does not run on this host."""
         ...
 
+    async def type_text(self, vm_id: VmId, text: str) -> None:
+        """Type a text on the VM's display, whatever keys its keyboard has.
+
+        Raises NotFound when it does not run on this host, GuestFailed, Conflict, TimedOut.
+        """
+        ...
+
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.
 

@@ -188,6 +188,13 @@ class Fleet:
         actor = self._known(vm_id)
         return None if actor is None else await actor.memory()
 
+    async def type_text(self, vm_id: VmId, text: str) -> None:
+        """Type a text on the VM's display; raises NotFound, GuestFailed, Conflict, TimedOut."""
+        actor = self._known(vm_id)
+        if actor is None:
+            raise NotFound("This desktop does not run, so nothing can be typed in it.")
+        await actor.type_text(text)
+
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.
 

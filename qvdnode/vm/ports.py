@@ -44,6 +44,10 @@ class RunFolders(Protocol):
         """Replace the sentence that the session script's `notify` shows; raises HostFailed."""
         ...
 
+    def write_typed(self, vm_id: VmId, content: bytes) -> None:
+        """Replace the text that the session script's `type` types; raises HostFailed."""
+        ...
+
     def follow(
         self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]
     ) -> Callable[[], None]:

@@ -38,6 +38,7 @@ PID: Final = "nxagent.pid"
 EXIT: Final = "desktop.exit"
 PARAMS: Final = "params"
 NOTICE: Final = "notice"
+TYPED: Final = "typed"
 READ_MAX: Final = 64 * 1024
 """Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
 EVENTS_MAX: Final = 16
@@ -100,6 +101,12 @@ class TmpfsRunFolders:
         path = self.path(vm_id)
         with GuestFolder(path) as folder:
             folder.replace(NOTICE, content + b"\n", mode=0o444, owner=path.stat().st_uid)
+
+    def write_typed(self, vm_id: VmId, content: bytes) -> None:
+        """A new file, which only the guest's root can read: it may be a password."""
+        path = self.path(vm_id)
+        with GuestFolder(path) as folder:
+            folder.replace(TYPED, content + b"\n", mode=0o400, owner=path.stat().st_uid)
 
     def follow(
         self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]

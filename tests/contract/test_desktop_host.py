@@ -257,6 +257,7 @@ async def test_what_can_be_read_of_a_desktop(place: Place) -> None:
     )
     assert await place.host.memory(VM) is not None
     assert "Waiting for connection" in await place.host.log_tail(VM)
+    await place.host.type_text(VM, "日本語")
 
 
 async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> None:
@@ -266,6 +267,8 @@ async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> 
     assert not await place.host.past_starts(VM)
     with pytest.raises(NotFound):
         await place.host.log_tail(VM)
+    with pytest.raises(NotFound):
+        await place.host.type_text(VM, "é")
 
 
 def full(world: World) -> None:

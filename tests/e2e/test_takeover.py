@@ -24,6 +24,7 @@ from tests.harness.node import NodeProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+WINDOW_S = 60.0
 RENEWED_S = 4.0
 """So long ago may the lease have been renewed when the node is killed."""
 LOST_LIMIT_S = 60.0
@@ -98,6 +99,7 @@ async def test_a_desktop_of_a_lost_node_starts_elsewhere_with_its_home(
     assert guests_of(lost)
     async with shown(farm.desk, other, screen) as client:
         await said(client, "Connected")
+        await screen.watcher.wait_new(WINDOW_S)
         began_s = time.monotonic()
         await lost.sigkill()
         watching = asyncio.create_task(never_both(lost, other))

@@ -29,6 +29,7 @@ class FakeFleet:
         self._gate.set()
         self._refusals: list[FarmError] = []
         self.detached: list[Seat] = []
+        self.typed: list[str] = []
         self.log = LOG
         self.past: list[StartRecord] = []
 
@@ -119,6 +120,12 @@ class FakeFleet:
             return False
         self._guests[vm_id] = replace(status, viewer=False, display=DisplayState.SUSPENDED)
         return True
+
+    async def type_text(self, vm_id: VmId, text: str) -> None:
+        """Keep it; raises NotFound for what does not run."""
+        if vm_id not in self._guests:
+            raise NotFound("This VM does not run here.")
+        self.typed.append(text)
 
     async def log_tail(self, vm_id: VmId) -> str:
         """`log` for what runs; raises NotFound for what does not."""

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from qvdnode.image.importer import Imported
+from qvdnode.image.settings import ImageSettings, VersionMounts
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.errors import BadImage, Conflict
 from qvdnode.model.ids import ImageId
 from tests.fakes.image_contents import FakeImageContents
@@ -21,6 +23,9 @@ class FakeImporter:
         self.marked: set[ImageId] = set()
         self.placed: dict[tuple[ImageId, int], int] = {}
         self.contents = FakeImageContents()
+        nowhere = ImageSettings(Path("/nonexistent"), version_mounts=VersionMounts.CHECKOUT)
+        self.versions = ImageVersions(nowhere)
+        """Of a node without a store; a test may give it one."""
 
     async def import_tar(
         self,

@@ -46,6 +46,9 @@ class LinkedHost:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         return crossed(await self._host.memory(vm_id))
 
+    async def type_text(self, vm_id: VmId, text: str) -> None:
+        await self._host.type_text(vm_id, crossed(text))
+
     async def log_tail(self, vm_id: VmId) -> str:
         return crossed(await self._host.log_tail(vm_id))
 

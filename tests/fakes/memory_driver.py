@@ -42,6 +42,7 @@ class MemoryFolder:
     """What the session script told the display: the parameters."""
     log: str = ""
     notice: bytes = b""
+    typed: bytes = b""
     display_pid: int | None = None
     desktop_exit: int | None = None
     readers: list[Callable[[str], None]] = field(default_factory=list)
@@ -152,7 +153,7 @@ class MemoryDriver:
                 return SessionExit.ALREADY_RUNNING
             case "start":
                 self._start_display(guest, folder)
-            case "resume" | "suspend" | "notify" if not running:
+            case "resume" | "suspend" | "notify" | "type" if not running:
                 return SessionExit.NOT_RUNNING
             case "stop":
                 if guest.display is not None:
@@ -160,7 +161,7 @@ class MemoryDriver:
             case "resume":
                 folder.options = folder.params
                 return SessionExit.OPTIONS_HOLD
-            case "suspend" | "notify":
+            case "suspend" | "notify" | "type":
                 pass
             case _:
                 return SessionExit.UNKNOWN_VERB
@@ -315,6 +316,10 @@ class MemoryRunFolders:
     def write_notice(self, vm_id: VmId, content: bytes) -> None:
         """Keep it."""
         self._folder(vm_id).notice = content
+
+    def write_typed(self, vm_id: VmId, content: bytes) -> None:
+        """Keep it."""
+        self._folder(vm_id).typed = content
 
     def follow(
         self, vm_id: VmId, report: Callable[[Sequence[DisplayEvent]], None]

@@ -36,7 +36,10 @@ class Program:
 PROGRAMS: Final = (
     Program(("mke2fs", "-V"), "e2fsprogs"),
     Program(("nxproxy", "-v"), "nxproxy", "qvd connect and the demo show desktops with it"),
-    Program(("bwrap", "--version"), "bubblewrap", "qvd connect confines nxproxy with it"),
+    Program(
+        ("bwrap", "--version"), "bubblewrap", "qvd connect and browsers confine nxproxy with it"
+    ),
+    Program(("Xvnc", "-version"), "tigervnc-standalone-server", "browsers show desktops with it"),
     Program(("mmdebstrap", "--version"), "mmdebstrap", "the demo builds its image with it"),
     Program(("tcc", "-v"), "tcc", "it makes a part of that image, too"),
     Program(("nft", "--version"), "nftables", "nft list ruleset shows the rules of the node"),

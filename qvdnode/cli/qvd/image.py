@@ -23,6 +23,7 @@ from qvdnode.cli.api_client import ApiClient, image_path
 from qvdnode.cli.examples import examples
 from qvdnode.cli.image_tar import require_session, size_of, tar_of
 from qvdnode.cli.number_options import whole
+from qvdnode.cli.qvd import image_history
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 
@@ -149,3 +150,6 @@ def delete(image: Image, *, yes: YesFlag = False, as_json: JsonFlag = False) -> 
     ask_first(f"Delete image {image} with all its versions?", yes=yes)
     with_api(lambda api: api.call("DELETE", image_path(image)))
     tell(f"Image {image} is deleted.", json=as_json)
+
+
+image_history.add_to(app)

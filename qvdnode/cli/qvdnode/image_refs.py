@@ -10,11 +10,14 @@ import typer
 from qvdnode.cli.answer_tables import Column, JsonFlag, show_fields, show_json, show_rows, tell
 from qvdnode.cli.config_file import ConfigFile
 from qvdnode.cli.examples import examples
+from qvdnode.cli.number_options import whole
 from qvdnode.cli.qvdnode.image_store import LocalStore, opened, progress_bar, who
 from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.image.core.commit import SHORT
 from qvdnode.image.core.refs import Ref
 from qvdnode.image.core.revision import parse_branch, parse_tag
+from qvdnode.image.desktop_commit import DesktopCommit
+from qvdnode.image.layout import Layout
 from qvdnode.image.store.folder_commit import FolderCommit
 from qvdnode.image.store.mounting import VIEW
 from qvdnode.model.errors import Invalid, NotFound
@@ -80,23 +83,43 @@ def tag_command(
 
 def commit_command(
     branch: Annotated[str, typer.Argument(metavar="IMAGE[/BRANCH]", help="The branch to go on.")],
-    folder: Annotated[Path, typer.Argument(help="A folder with a whole root file system.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with a whole root file system.")
+    ] = None,
     *,
+    vm_id: Annotated[
+        int | None,
+        typer.Option(
+            "--vm", parser=whole(1), metavar="ID", help="Instead: a desktop that runs on this node."
+        ),
+    ] = None,
     message: Annotated[str, typer.Option("-m", "--message", help="Why.")] = "",
     config: ConfigFile = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a commit of a folder, and move the branch to it. The folder stays as it is.
+    """Make a commit of a folder or of a desktop's changes, and move the branch to it.
 
-    Only files that the store does not have are copied. Desktops start with versions: `qvd image
-    import` makes one of the folder of a checkout.
+    Only files that the store does not have are copied; the folder stays as it is. Of a desktop, all
+    is kept but what belongs to it alone: names, keys, logs, caches, homes, the user's account.
+    Desktops start with versions: `qvd image import` makes one of the folder of a checkout.
     """
     ref = parse_branch(branch)
-    require(folder.absolute(), PathUse.OWN_FOLDER)
+    if (folder is None) == (vm_id is None):
+        raise Invalid("Say what to commit: a folder, or a desktop with --vm.")
+    if folder is not None:
+        require(folder.absolute(), PathUse.OWN_FOLDER)
     local = LocalStore(config)
-    with progress_bar(f"reading {folder}") as advance:
-        work = FolderCommit(local.store, local.branches, local.settings.free_floor_mib)
-        made = work.commit(folder.absolute(), ref, message, who(), lambda done: advance(done, None))
+    with progress_bar(f"reading {folder or f'desktop {vm_id}'}") as advance:
+
+        def step(done: int) -> None:
+            advance(done, None)
+
+        if folder is not None:
+            work = FolderCommit(local.store, local.branches, local.settings.free_floor_mib)
+            made = work.commit(folder.absolute(), ref, message, who(), step)
+        else:
+            desktop = DesktopCommit(local.versions, Layout(local.settings.state_dir))
+            made = desktop.commit(vm_id or 0, ref, message, who(), step)
     if as_json:
         show_json({"branch": ref.short, "commit": made})
     else:
@@ -221,7 +244,11 @@ def add_to(app: typer.Typer) -> None:
         tag_command
     )
     app.command(
-        "commit", epilog=examples("qvdnode image commit icewm/test ./rootfs -m 'with a printer'")
+        "commit",
+        epilog=examples(
+            "qvdnode image commit icewm/test ./rootfs -m 'with a printer'",
+            "qvdnode image commit icewm/test --vm 7 -m 'what ana installed'",
+        ),
     )(commit_command)
     app.command(
         "rollback",

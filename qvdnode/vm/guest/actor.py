@@ -27,7 +27,7 @@ from qvdnode.vm.core.desktop import Desktop, Limits
 from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import limit_check, teardown
+from qvdnode.vm.guest import limit_check, teardown, text_input
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
@@ -196,6 +196,10 @@ class GuestActor:
             return None
         return await self._dependencies.driver(guest).memory(spec)
 
+    async def type_text(self, text: str) -> None:
+        """Type a text on the guest's display; raises as `text_input.type_text`."""
+        await text_input.type_text(self._dependencies, self._guest, text)
+
     @property
     def promised(self) -> DesktopOrder | None:
         """The order with which the guest was admitted that starts or runs; None without one."""
@@ -208,10 +212,7 @@ class GuestActor:
     @property
     def merging(self) -> TenantId | None:
         """The tenant of the guest, if the kernel may merge its memory."""
-        guest = self._guest
-        return None if guest is None or not guest.merges else guest.order.user.tenant_id
-
-    # -- its limits ----------------------------------------------------------------------------
+        return self._guest.order.user.tenant_id if self._guest and self._guest.merges else None
 
     def measure_limits(self) -> Measured | None:
         """What the guest has used up; None when none runs. Blocks shortly; any thread may call."""
@@ -220,8 +221,7 @@ class GuestActor:
 
     def count_limits(self, measured: Measured) -> None:
         """Count what was measured, and show its user what waits to be shown."""
-        guest = self._guest
-        if guest is None or guest.process is None:
+        if (guest := self._guest) is None or guest.process is None:
             return
         limit_check.count(self._dependencies, guest, measured)
         # A frozen guest can show nothing; its user sees the notice after the next connect.

@@ -41,16 +41,27 @@ from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
 from qvdnode.db.users import Users
 from qvdnode.db.vms import Vms
+from qvdnode.desk.desks import Desks
+from qvdnode.desk.settings import BrowserSettings
+from qvdnode.host.cgroups import probe
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
 from qvdnode.image.importer import Importer
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
+from qvdnode.model.seat import Progress
+from qvdnode.proxy.guest_end import DisplayDialer
+from qvdnode.proxy.settings import RelaySettings
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.connect import Connections
+from qvdnode.session.desktops import Desktops
 from qvdnode.session.hosts import Hosts
+from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
+from qvdnode.session.readiness import Readiness
+from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.web.assets import Pages
 from qvdnode.web.core.figure_ring import FigurePoint, Figures
@@ -172,6 +183,8 @@ def make_parts(
     events = EventHub("tests", ChangeFeed(database), clock)
     _ = supervisor.isolated("events", events.run())
     placement = _placement(database, fleet)
+    vms, hosts = Vms(database), Hosts(fleet, lambda: HERE, {}, placement.now, nodes)
+    desktops = make_desktops(database, vms, hosts, clock)
     return AdminParts(
         accounts=make_accounts(database, clock),
         catalogue=Catalogue(
@@ -181,10 +194,12 @@ def make_parts(
             cast(ImageContents, importer.contents),
         ),
         records=Records(Sessions(database), Audit(database), trail),
-        vms=Vms(database),
+        vms=vms,
         nodes=nodes,
         farm=SmallFarm(),
-        hosts=Hosts(fleet, lambda: HERE, {}, placement.now, nodes),
+        hosts=hosts,
+        desktops=desktops,
+        desks=make_desks(desktops, clock),
         placement=placement,
         load=fleet.load,
         facts=lambda: FACTS,
@@ -197,6 +212,25 @@ def make_parts(
         port_events=RepeatedEvents("admin", clock.monotonic_s),
         supervisor=supervisor,
     )
+
+
+async def as_it_is(order: DesktopOrder, _progress: Progress) -> DesktopOrder:
+    """The order, since no node was lost."""
+    return order
+
+
+def make_desktops(database: Database, vms: Vms, hosts: Hosts, clock: Clock) -> Desktops:
+    """What users do with their desktops."""
+    journal = SessionJournal(Sessions(database), lambda: HERE, clock)
+    connections = Connections(hosts, Viewers(lambda: HERE), journal, vms.order, as_it_is)
+    return Desktops(vms, UserTokens(database), hosts, connections, Readiness(checks=[]), 10.0)
+
+
+def make_desks(desktops: Desktops, clock: Clock) -> Desks:
+    """Desktops in browsers, of which there can be one."""
+    relay = RelaySettings()
+    dialer, settings, uids = DisplayDialer(relay), BrowserSettings(), range(1)
+    return Desks(desktops, dialer, relay, settings, clock, probe(), "none", uids, missing=list)
 
 
 def make_accounts(database: Database, clock: Clock) -> Accounts:

@@ -121,6 +121,9 @@ SERVED_BY = {
     "PUT /images/{name}/head": "image head",
     "DELETE /images/{name}": "image delete",
     "POST /images/{name}/versions": "image import",
+    "GET /images/{name}/log": "image log",
+    "GET /images/{name}/diff": "image diff",
+    "GET /node/images": "image status",
     "GET /vms": "vm list",
     "POST /vms": "vm create",
     "GET /vms/{id}": "vm show",
@@ -165,6 +168,8 @@ OTHERWISE = {
     "GET /search q": "TEXT",
     "GET /audit object_kind": "--kind",
     "GET /audit object_id": "--id",
+    "GET /images/{name}/diff old": "stands in OLD",
+    "GET /images/{name}/diff new": "stands in NEW",
 }
 """Fields without an option of their name, and why."""
 

@@ -1,0 +1,58 @@
+"""What the page of a desktop sends to a node, and what the display in its sandbox does."""
+
+import contextlib
+from typing import Final
+
+from fuzz.target import Target, pieces
+from qvdnode.desk.core.messages import Open, Typed, parse, typable
+from qvdnode.desk.core.x11_fit import Fit
+from qvdnode.model.errors import Invalid
+from qvdnode.wire.x11 import BadX11
+
+
+def control_messages(data: bytes) -> None:
+    """A message is understood or refused, and what is to be typed can be typed."""
+    with contextlib.suppress(Invalid):
+        match parse(data.decode(errors="surrogatepass" if data[:1] == b"x" else "replace")):
+            case Typed(text):
+                if typable(text) != text:
+                    raise AssertionError("text that cannot be typed was let through")
+                text.encode()
+            case Open(ticket=ticket):
+                if not ticket:
+                    raise AssertionError("an opening without a ticket")
+
+
+def display(data: bytes) -> None:
+    """A display is answered alike, whole and byte by byte; the windows it has are limited."""
+    whole, single = _answers([data]), _answers(pieces(data))
+    if whole != single:
+        raise AssertionError(f"{whole!r} is not {single!r}")
+
+
+def _answers(arriving: list[bytes]) -> tuple[bytes, bool]:
+    fit, out = Fit(), b""
+    try:
+        for piece in arriving:
+            out += fit.receive(piece)
+    except BadX11:
+        return b"", False
+    return out, True
+
+
+SETUP: Final = (
+    bytes((1, 0, 11, 0, 0, 0, 18, 0)) + bytes(20) + bytes((1, 0)) + bytes(10) + b"\x00\x01\x00\x00"
+    + bytes(16) + b"\x20\x03\x58\x02" + bytes(16)
+)  # fmt: skip
+TARGETS: Final[dict[str, Target]] = {
+    "page_messages": Target(
+        control_messages,
+        seeds=(
+            b'{"type":"open","ticket":"t","width":800,"height":600,"keyboard":"es"}',
+            b'{"type":"text","text":"\xc3\xb1 \xe2\x82\xac"}',
+        ),
+    ),
+    "sandbox_display": Target(
+        display, seeds=(SETUP + bytes((19,)) + bytes(31), SETUP + bytes((22,)) + bytes(31))
+    ),
+}

@@ -1,0 +1,1 @@
+"""What desktops in the browser compute: command lines, control messages, tickets."""

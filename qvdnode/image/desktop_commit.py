@@ -1,0 +1,110 @@
+"""Commits what was changed in a running desktop, on top of the version it started with. Blocks."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from qvdnode.image.core import manifest as manifests
+from qvdnode.image.core.guest_accounts import without_user
+from qvdnode.image.core.manifest import INLINE_MAX, Kind, Node, Tree
+from qvdnode.image.core.refs import Ref
+from qvdnode.image.core.tree_merge import ACCOUNTS, merge
+from qvdnode.image.layout import GuestFolders, Layout
+from qvdnode.image.store.repository import About, Content, told
+from qvdnode.image.store.tree_reader import Progress, Source
+from qvdnode.image.store.upper_reader import UpperReader
+from qvdnode.image.versions import ImageVersions, Lease
+from qvdnode.model.errors import BadImage, NotFound
+from qvdnode.model.guest import IdRange
+
+
+class DesktopCommit:
+    """Makes commits of the desktops of one node."""
+
+    def __init__(self, versions: ImageVersions, layout: Layout) -> None:
+        self._versions = versions
+        self._store = versions.store
+        self._layout = layout
+
+    def commit(self, vm_id: int, branch: Ref, message: str, author: str, progress: Progress) -> str:
+        """Commit the changes of a desktop that runs, and move the branch; returns the name.
+
+        The commit comes after the one that the desktop started with. What belongs to the one
+        desktop is left out (core/tree_merge.py). Raises NotFound, BadImage when a file is changed
+        meanwhile, Conflict, HostFailed.
+        """
+        folders, lease, base_name = self._guest(vm_id)
+        old = self._versions.branches.get(branch)
+        with told(f"desktop {vm_id} cannot be committed"):
+            base = self._store.tree(base_name)
+            work = self._store.work_folder()
+            try:
+                content = self._read(folders, base, work, progress)
+                about = About(
+                    author=author,
+                    made_at=self._versions.branches.now(),
+                    message=message,
+                    source=f"desktop {vm_id} on version {lease.version} of image {lease.image_id}",
+                    parents=(base_name,),
+                )
+                return self._store.publish(
+                    content,
+                    about,
+                    lambda name: self._versions.branches.move(
+                        branch, old=old, new=name, who=author, why=message or f"desktop {vm_id}"
+                    ),
+                )
+            finally:
+                self._store.files.remove_tree(work)
+
+    def _guest(self, vm_id: int) -> tuple[GuestFolders, Lease, str]:
+        for folder, lease in self._versions.leases().items():
+            folders = GuestFolders(folder)
+            if folder.parent == self._layout.vms / str(vm_id) and folders.upper.is_dir():
+                if lease.commit is None:
+                    raise BadImage(
+                        f"desktop {vm_id} runs on a plain folder: import its image again, and"
+                        " start it anew"
+                    )
+                return folders, lease, lease.commit
+        raise NotFound(f"Desktop {vm_id} does not run on this node; only what runs has changes.")
+
+    def _read(self, folders: GuestFolders, base: Tree, work: Path, progress: Progress) -> Content:
+        ids = IdRange(folders.upper.stat().st_uid)
+        reader = UpperReader(self._store, Source(folders.upper, work=work), ids, progress)
+        changes, fresh = reader.changes()
+        tree = merge(base, changes)
+        return self._without_user(tree, fresh, work)
+
+    def _without_user(
+        self, tree: dict[bytes, Node], fresh: Mapping[str, Path], work: Path
+    ) -> Content:
+        """Without the account of the desktop's user, and with those that packages have made."""
+        found = dict(fresh)
+        files = {
+            path: self._content(tree[path], found)
+            for path in ACCOUNTS
+            if path in tree and tree[path].kind in {Kind.FILE, Kind.INLINE}
+        }
+        for path, content in without_user(files).items():
+            tree[path] = self._with_content(tree[path], content, found, work)
+        return Content(tree, found)
+
+    def _content(self, node: Node, fresh: Mapping[str, Path]) -> bytes:
+        if node.kind == Kind.INLINE:
+            return node.payload
+        digest = node.payload.decode()
+        return fresh[digest].read_bytes() if digest in fresh else self._store.content(digest)
+
+    def _with_content(self, node: Node, content: bytes, fresh: dict[str, Path], work: Path) -> Node:
+        owner = (node.mode, node.uid, node.gid, node.mtime_ns, len(content))
+        if len(content) <= INLINE_MAX:
+            return Node(Kind.INLINE, *owner, content, node.xattrs)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest not in fresh:
+            fresh[digest] = work / f"{digest}.own"
+            with self._store.files.open_new(fresh[digest]) as stream:
+                stream.write(content)
+        made = Node(Kind.FILE, *owner, digest.encode(), node.xattrs)
+        manifests.check_node(made)
+        return made

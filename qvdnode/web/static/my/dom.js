@@ -1,0 +1,59 @@
+// Makes elements, speaks to the node, and finds the words: what both pages of a user share.
+import { choose, word } from "./words.js";
+
+export const language = choose(navigator.languages);
+
+/** @param {string} key @param {Record<string, string | number>} [gaps] */
+export const say = (key, gaps) => word(language, key, gaps);
+
+/**
+ * An element with attributes and content; a function is a listener, `true` an empty attribute.
+ * @param {string} tag @param {Record<string, any>} [attributes] @param {...(Node | string | null)} content
+ */
+export function make(tag, attributes = {}, ...content) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...content.filter((part) => part !== null));
+  return element;
+}
+
+/** What the node answers instead of what was asked for. */
+export class Refusal extends Error {
+  /** @param {number} status 0 if the node was not reached @param {string} text */
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+/**
+ * What the node answers; null for nothing. Throws Refusal.
+ * @param {string} method @param {string} path @param {object} [body] @param {boolean} [background]
+ * @returns {Promise<any>}
+ */
+export async function ask(method, path, body, background = false) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (background) headers["X-Background"] = "1";
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
+  } catch {
+    throw new Refusal(0, say("no_server"));
+  }
+  if (answer.status === 204) return null;
+  /** @type {any} */
+  let said = {};
+  try {
+    said = await answer.json();
+  } catch {
+    // An answer of a proxy in between: the status is all there is.
+  }
+  if (!answer.ok) throw new Refusal(answer.status, said.detail ?? `${answer.status} ${answer.statusText}`);
+  return said;
+}

@@ -1,0 +1,42 @@
+// What users read, one table a language. A missing word is an error that tests/web finds.
+
+import { ES } from "./words.es.js";
+
+/** @type {Record<string, Record<string, string>>} */
+export const WORDS = {
+  en: {
+    title: "My desktops",
+    login: "User name", password: "Password", tenant: "Organisation (if you were given one)", log_in: "Log in",
+    log_out: "Log out", logged_in_as: "Logged in as {name}", none: "You have no desktops yet. Ask your administrator for one.",
+    open: "Open", start: "Start", stop: "Stop", restart: "Restart", application: "Application",
+    state_running: "Running", state_starting: "Starting", state_stopped: "Stopped",
+    blocked: "Offline for maintenance",
+    native: "With the native client", copy: "Copy", copied: "Copied",
+    native_help: "On a Linux machine with qvdnode's client, run:",
+    sure_stop: "Stop “{name}”? Programs in it are closed, and work that is not saved is lost.",
+    sure_restart: "Restart “{name}”? Programs in it are closed, and work that is not saved is lost.",
+    busy_start: "Starting…", busy_stop: "Stopping…", busy_restart: "Restarting…",
+    no_server: "The server cannot be reached. Check your network; this page tries again by itself.",
+    opening: "Opening the desktop…", try_again: "Try again", to_list: "My desktops", open_here: "Open it here",
+    reconnecting: "The connection was lost. Opening the desktop again…",
+    gave_up: "The desktop cannot be reached. Check your network and try again.",
+    ctrl_alt_del: "Ctrl+Alt+Del", super_key: "Super key", full_screen: "Full screen", clipboard: "Clipboard",
+    text_mode: "Type with the phone's keyboard or an input method", keyboard: "Keyboard layout", bar: "Menu of the desktop",
+    clipboard_help: "Text to paste in the desktop, or what was copied there:", to_desktop: "Send to the desktop", close: "Close",
+    copied_there: "Copied in the desktop. Click to have it here.", too_long: "A text of more than {kib} KiB cannot be pasted.",
+    not_typed: "This text cannot be typed in the desktop: {reason}", typing_field: "Keyboard of the desktop",
+  },
+  es: ES,
+};
+
+/** The language of WORDS to use. @param {readonly string[]} wanted the browser's, best first */
+export function choose(wanted) {
+  return wanted.map((tag) => tag.split("-")[0]).find((base) => base in WORDS) ?? "en";
+}
+
+/** A text with its gaps filled. @param {string} language @param {string} key @param {Record<string, string | number>} [gaps] */
+export function word(language, key, gaps = {}) {
+  const text = WORDS[language][key];
+  if (text === undefined) throw new Error(`no word for ${key}`);
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(gaps[name]));
+}

@@ -1,0 +1,120 @@
+"""A browser's display, for real: what it can do, what it cannot, and what is left of it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from qvdnode.desk import sandbox
+from qvdnode.desk.core.flags import DeskFlags
+from qvdnode.desk.fit import keep_fit
+from qvdnode.desk.sandbox import FOLDERS, Desk, DeskSpec
+from qvdnode.host.cgroups import probe
+from qvdnode.model.errors import HostFailed
+from tests.waiting import until
+
+pytestmark = pytest.mark.nx
+
+UID = 0xEFFF_0000 + os.getpid() % 0x8000
+PREFIX = f"t{os.getpid()}"
+LIMIT_S = 60.0
+
+
+def spec(name: str = "1", memory_mib: int = 192) -> DeskSpec:
+    return DeskSpec(
+        name=f"{PREFIX}-{name}",
+        flags=lambda folder, rfb: DeskFlags(UID, folder, rfb, 800, 600),
+        group=sandbox.group_of(PREFIX, name),
+        memory_mib=memory_mib,
+    )
+
+
+@asynccontextmanager
+async def desk(name: str = "1") -> AsyncIterator[Desk]:
+    try:
+        async with sandbox.opened(spec(name), probe()) as running:
+            yield running
+    finally:
+        sandbox.sweep(PREFIX, probe())
+
+
+def processes() -> set[int]:
+    return probe().processes(sandbox.group_of(PREFIX))
+
+
+def status(pid: int, field: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split(":", 1)[1].strip() for line in lines if line.startswith(f"{field}:"))
+
+
+async def test_it_speaks_rfb_and_nx_and_leaves_nothing() -> None:
+    loop = asyncio.get_running_loop()
+    async with desk() as running:
+        assert (await loop.sock_recv(running.rfb, 64)).startswith(b"RFB 003.008")
+        nx = await running.dial()
+        with nx:
+            assert (await loop.sock_recv(nx, 64)).startswith(b"NXPROXY-")
+        assert len(processes()) >= 3
+    assert processes() == set()
+    assert not list(FOLDERS.glob(f"{PREFIX}-*"))
+    assert not probe().exists(sandbox.group_of(PREFIX))
+
+
+async def test_it_has_no_rights_on_the_host() -> None:
+    async with desk() as running:
+        with await running.dial():
+            for pid in processes():
+                assert set(status(pid, "Uid").split()) == {str(UID)}
+                assert status(pid, "NoNewPrivs") == "1"
+            inner = max(processes())
+            assert int(status(inner, "CapBnd"), 16) == 0
+            for kind in ("net", "pid", "ipc", "mnt", "user", "uts"):
+                outside = Path(f"/proc/self/ns/{kind}").readlink()
+                assert Path(f"/proc/{inner}/ns/{kind}").readlink() != outside
+            links = Path(f"/proc/{inner}/net/dev").read_text().splitlines()[2:]
+            assert [line.split(":")[0].strip() for line in links] == ["lo"]
+
+
+async def test_its_windows_are_fitted_until_it_ends() -> None:
+    async with desk() as running:
+        folder = os.open(running.folder / "x11", os.O_DIRECTORY)
+        try:
+            fitting = asyncio.create_task(keep_fit(folder, "X1", UID, lambda: None))
+            await asyncio.sleep(0)
+            assert not fitting.done()
+            os.kill(running.pid, 9)
+            await asyncio.wait_for(fitting, LIMIT_S)
+        finally:
+            os.close(folder)
+
+
+async def test_a_socket_that_it_could_have_planted_is_not_dialled(tmp_path: Path) -> None:
+    victim = await asyncio.start_unix_server(lambda _reader, _writer: None, tmp_path / "victim")
+    folder = os.open(tmp_path, os.O_DIRECTORY)
+    try:
+        (tmp_path / "X1").symlink_to(tmp_path / "victim")
+        for name in ("X1", "victim", "missing"):
+            with pytest.raises(HostFailed):
+                await keep_fit(folder, name, UID, lambda: None)
+    finally:
+        os.close(folder)
+        victim.close()
+
+
+async def test_one_that_is_killed_is_seen_to_end() -> None:
+    async with desk() as running:
+        (await running.dial()).close()
+        watching = asyncio.create_task(running.ended())
+        os.kill(max(processes()), 9)
+        await asyncio.wait_for(watching, LIMIT_S)
+
+
+async def test_what_an_earlier_process_left_is_swept() -> None:
+    async with desk():
+        (FOLDERS / f"{PREFIX}-left").mkdir()
+        sandbox.sweep(PREFIX, probe())
+        await until(lambda: not processes(), limit_s=LIMIT_S)
+        assert not list(FOLDERS.glob(f"{PREFIX}-*"))
