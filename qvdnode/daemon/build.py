@@ -222,7 +222,8 @@ def build(  # noqa: PLR0915 - as above
     )
     sample, rng = config.cluster.placement_sample, random.Random(secrets.randbits(64))
     choice = Scheduler(gossip, directory, rng, clock, sample=sample)
-    starts = LocalPlacement(choice, membership.node_id, Placements(database), directory)
+    notes = Placements(database)
+    starts = LocalPlacement(choice, membership.node_id, notes, directory, gossip.hears_more)
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
 
     async def lives(node_id: NodeId) -> bool:
@@ -265,6 +266,7 @@ def build(  # noqa: PLR0915 - as above
                 config.node.state_dir,
                 config.vm.id_base,
                 config.image.homes_shared,
+                farm.follow_rows,
             ).run,
         ),
         nodes=nodes,

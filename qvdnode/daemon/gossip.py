@@ -39,6 +39,10 @@ EPOCH_FILE: Final = "epoch"
 READY_POLL_S: Final = 0.1
 RETRY_S: Final = 2.0
 PUBLISH_EVERY_S: Final = 1.0
+HEARING_S: Final = 5.0
+"""After it has joined, a node has heard of all others that are up: they tell their load once a
+second."""
+HEARING_PAUSE_S: Final = 0.1
 
 
 class Gossip:
@@ -65,6 +69,7 @@ class Gossip:
         self._own_load = own_load
         self._clock = clock
         self._membership: Membership | None = None
+        self._joined_s: float | None = None
 
     def loads(self) -> list[Load]:
         """The newest load of each node that is up and of the farm; this node's is current."""
@@ -88,6 +93,20 @@ class Gossip:
         drains = self._directory.drain(load.node_id) is not Drain.NO
         return replace(load, draining=True) if drains else load
 
+    async def hears_more(self) -> bool:
+        """Wait a moment for the load of nodes that serve; False when there is none to wait for.
+
+        That is, when all of them have told it, or have had the time to since this node joined.
+        """
+        joined_s = self._joined_s
+        if joined_s is None or self._clock.monotonic_s() - joined_s >= HEARING_S:
+            return False
+        told = {load.node_id for load in self.loads()}
+        if all(peer.address.node_id in told for peer in self._directory.all() if peer.serves):
+            return False
+        await self._clock.sleep(HEARING_PAUSE_S)
+        return True
+
     async def run(self) -> None:
         """Be a member until cancelled; then tell the others that this node leaves."""
         membership = await self._make()
@@ -105,6 +124,7 @@ class Gossip:
     async def _make(self) -> Membership:
         while not self._own.ready:
             await self._clock.sleep(READY_POLL_S)
+        self._joined_s = self._clock.monotonic_s()
         keys = await self._keys()
         loop = asyncio.get_running_loop()
 

@@ -180,7 +180,7 @@ class FarmPeers:
         self.runs_database = not dsn and node is None
         """Whether the farm's database is this node's embedded one."""
         self._database_node = node
-        parts.directory.follow(Nodes(database))
+        self._nodes = Nodes(database)
         self.enrolment = Enrolment(
             own, Farm(database), Nodes(database), clock, name=config.node.name
         )
@@ -191,6 +191,10 @@ class FarmPeers:
             clock,
             lambda: (advertised(config.peer), parts.port),
         )
+
+    def follow_rows(self) -> None:
+        """The database is of this program's schema: read there which nodes there are."""
+        self._parts.directory.follow(self._nodes)
 
     def start(self, tasks: Supervisor, desktops: PeerDesktops) -> None:
         """Serve other nodes and link to them; all waits for this node's certificate."""

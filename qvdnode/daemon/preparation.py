@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,15 @@ class Preparation:
     """The first uid that guests get."""
     homes_shared: bool
     """Whether the node shares its homes with others."""
+    follow_rows: Callable[[], None]
+    """Called first: the rows of the nodes can be read now, and not before a migration."""
 
     async def run(self, node_id: NodeId) -> None:
         """Have a first administrator, and tell the farm which homes are here.
 
         Raises Unavailable, HostFailed.
         """
+        self.follow_rows()
         await ensure_first_token(self.accounts.operators, self.state_dir)
         layout = Layout(self.state_dir)
         mark = await probe(layout, self.first_id) if self.homes_shared else ""

@@ -25,7 +25,7 @@ from qvdnode.image import import_commit, session_files, tar_entries, tree_check
 from qvdnode.image.core.entry import Entry, Tally
 from qvdnode.image.import_commit import Destination
 from qvdnode.image.tree_writer import TreeWriter
-from qvdnode.model.errors import BadImage, HostFailed
+from qvdnode.model.errors import BadImage, FarmError, HostFailed
 
 MEMORY_MAX: Final = 1024 * 1024 * 1024
 """For two million names, and a decompressor."""
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         _tell(refused=f"the archive is broken or cut off: {error}")
     except (MemoryError, RecursionError):
         _tell(refused="the archive cannot be read: its headers are nested or large beyond measure")
-    except HostFailed as error:
+    except FarmError as error:
         _tell(failed=str(error))
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:

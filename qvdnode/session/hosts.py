@@ -8,7 +8,7 @@ from typing import assert_never
 from qvdnode.cluster.scheduler import Choice
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.ownership import runs_elsewhere
-from qvdnode.model.errors import Conflict, FarmError, Unavailable
+from qvdnode.model.errors import Conflict, FarmError, NodeFull, Unavailable
 from qvdnode.model.farm import DesktopOrder, Vm
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.seat import Seat
@@ -88,7 +88,7 @@ class Hosts:
             case Unlinked():
                 raise await self._refusal(order.vm.id, way.node_id)
             case Unplaced():
-                return self._chosen(order, without)
+                return await self._chosen(order, without)
             case _:
                 assert_never(way)
 
@@ -140,10 +140,15 @@ class Hosts:
             way = route(owner, self._here(), self._others, runs_here=runs_here)
         return way
 
-    def _chosen(self, order: DesktopOrder, without: Collection[NodeId]) -> Place:
+    async def _chosen(self, order: DesktopOrder, without: Collection[NodeId]) -> Place:
         refused = set(without)
         while True:
-            choice = self._starts.choose(order, refused)
+            try:
+                choice = self._starts.choose(order, refused)
+            except (NodeFull, Unavailable):
+                if not await self._starts.hears_more():
+                    raise
+                continue
             way = to_node(choice.node_id, self._here(), self._others)
             match way:
                 case Here():

@@ -1,7 +1,7 @@
 """Chooses the node on which a desktop starts that does not run yet, and tells why."""
 
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from typing import Protocol
 
 from qvdnode.cluster.core.placement import Load, Ranked, Refused, Wish, image_bit
@@ -24,6 +24,11 @@ class PlacementNotes(Protocol):
         ...
 
 
+async def _heard_all() -> bool:
+    """A farm whose nodes have all told their load."""
+    return False
+
+
 class LocalPlacement:
     """Placement as this node sees it: it must have joined the farm."""
 
@@ -33,11 +38,15 @@ class LocalPlacement:
         here: Callable[[], NodeId | None],
         notes: PlacementNotes,
         names: NodeNames,
+        hears_more: Callable[[], Awaitable[bool]] = _heard_all,
     ) -> None:
+        """`hears_more` waits for the load of nodes that have not told it yet; false: for none."""
         self._choice = choice
         self._here = here
         self._notes = notes
         self._names = names
+        self.hears_more = hears_more
+        """Whether to choose again: a node that has just come does not know the others yet."""
 
     def choose(self, order: DesktopOrder, without: Container[NodeId] = ()) -> Choice:
         """The node that is to start the desktop, not one of `without`, which have refused it.

@@ -19,6 +19,9 @@ from tests.harness.secrets_in_logs import secrets_in
 
 LIMIT_S = 180.0
 NUMBERS = itertools.count(1)
+ENGINE_SOCKET = test_root() / f"docker-{os.getpid()}.sock"
+"""Where the node of these tests looks for a Docker engine: there is none before test_docker.py."""
+ENGINE_RUNTIME = "qvdshared"
 MakeDesk = Callable[[], Awaitable[Desk]]
 
 
@@ -72,7 +75,8 @@ async def node(icewm_root: Path) -> AsyncIterator[NodeProcess]:
     """
     if os.geteuid() != 0:
         pytest.fail("end-to-end tests need root")
-    async with running_node(test_root()) as running:
+    docker = {"socket": str(ENGINE_SOCKET), "runtime": ENGINE_RUNTIME}
+    async with running_node(test_root(), **{"drivers.docker": docker}) as running:
         async with running.rest() as rest:
             await import_image(rest, "icewm", icewm_root)
             await make_flavour(rest, "office", "icewm")

@@ -12,13 +12,26 @@ from tests.waiting import until_sync
 
 
 def guest_pids(desk: Desk) -> list[int]:
-    """Processes of the desk's guest, lowest (its PID 1) first: those that live on its root."""
+    """Processes of the desk's guest, its PID 1 first: those that live on its root.
+
+    They are in the order of the guest's own numbers. The host's begin anew at 32,768 on many hosts.
+    """
     wanted = f"{desk.node.state_dir}/vms/{desk.vm_id}/"
-    return sorted(
-        int(entry.name)
+    found = [
+        (own_number(entry), int(entry.name))
         for entry in Path("/proc").iterdir()
         if entry.name.isdigit() and wanted in root_mount(entry)
-    )
+    ]
+    return [pid for number, pid in sorted(found) if number]
+
+
+def own_number(process: Path) -> int:
+    """The number that a process has in its own namespace; 0 for one that has gone."""
+    try:
+        lines = (process / "status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), 0)
 
 
 def root_mount(process: Path) -> str:

@@ -1,5 +1,6 @@
 """A user's day on a Docker engine: the desktop is shown, left, adopted, and starts anew."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +8,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.conftest import Screen
+from tests.e2e.conftest import ENGINE_RUNTIME, ENGINE_SOCKET, Screen
 from tests.e2e.guest_processes import guest_pids, in_guest, in_guest_as_root
 from tests.e2e.test_desktop import WINDOW_S, open_window, session_programs, viewing
 from tests.harness.engine import DockerEngine
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
-from tests.harness.node import NodeProcess, new_node
-from tests.harness.node import test_root as state_root
+from tests.harness.farm import Desk, make_desk, make_flavour, until_vm
+from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Rest
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.docker, pytest.mark.nx]
+LIMIT_S = 30.0
+"""The node looks every ten seconds."""
 
 
 @dataclass
@@ -34,26 +36,31 @@ class Docked:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def docked(icewm_root: Path, engine: DockerEngine) -> AsyncIterator[Docked]:
-    """The engine is asked for a runtime that only a node's state folder has."""
-    node = new_node(state_root())
-    runtime = f"qvd{node.prefix}"
-    node.settings = {
-        "drivers.docker": {"socket": str(engine.socket), "runtime": runtime},
-        # What a SIGKILL does is no matter of this, and the end of the test is quicker.
-        "node": {"stop_guests": True},
-    }
-    engine.offer(runtime, node.state_dir / "docker" / "oci-runtime")
+async def docked(node: NodeProcess, rest: Rest, engine: DockerEngine) -> AsyncIterator[Docked]:
+    """The engine appears where the node looks for it, with the runtime that the node has."""
+    ENGINE_SOCKET.unlink(missing_ok=True)
+    ENGINE_SOCKET.symlink_to(engine.socket)
+    engine.offer(ENGINE_RUNTIME, node.state_dir / "docker" / "oci-runtime")
     try:
-        await node.start()
-        async with node.rest() as rest:
-            await import_image(rest, "icewm", icewm_root)
-            flavour = await make_flavour(rest, "docked", "icewm", driver="docker")
-            desk = await make_desk(node, rest, "dora", flavour)
+        await works(rest)
+        flavour = await make_flavour(rest, "docked", "icewm", driver="docker")
+        desk = await make_desk(node, rest, "dora", flavour)
         yield Docked(node, desk)
-    finally:
-        await node.remove()
+        async with node.rest() as last:
+            await last.post(f"/vms/{desk.vm_id}/stop?wait=true")
         assert not [it for it in engine.containers() if node.prefix in it["Names"][0]]
+    finally:
+        ENGINE_SOCKET.unlink()
+
+
+async def works(rest: Rest) -> None:
+    """Return once the node has seen the engine."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            drivers = {it["name"]: it["problem"] for it in (await rest.get("/node"))["drivers"]}
+            if drivers["docker"] is None:
+                return
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.timeout(240)
@@ -61,8 +68,6 @@ async def test_a_desktop_of_docker_is_one_like_any_other(
     docked: Docked, engine: DockerEngine, screen: Screen, tmp_path: Path
 ) -> None:
     async with docked.node.rest() as rest:
-        drivers = {it["name"]: it["problem"] for it in (await rest.get("/node"))["drivers"]}
-        assert drivers["docker"] is None
         opened = await is_shown(docked, rest, screen, tmp_path)
         names = [it["Names"] for it in engine.containers()]
         assert [f"/{docked.name}"] in names

@@ -20,12 +20,13 @@ SHOWN_S = 60.0
 REACH = {
     "home": ("head -c 100m /dev/zero >~/big; true", "Your home (64 MiB) is full"),
     "disk": ("head -c 100m /dev/zero >/var/tmp/big; true", "The disk of this desktop"),
-    "memory": ("head -c 300m /dev/zero | tail -c 300m >/dev/null; true", "192 MiB of memory"),
+    "memory": ("head -c 900m /dev/zero | tail -c 900m >/dev/null; true", "192 MiB of memory"),
     "pids": ("sh -c 'for i in $(seq 1 150); do sleep 8 & done'; true", "may run 120 processes"),
 }
 """What reaches each limit, and what its user reads then.
 
-The processes are measured, every 5 s, while none can be started to say so: it is said later.
+A host with swap gives a guest as much of it as memory. The processes are measured, every 5 s,
+while none can be started to say so: it is said later.
 """
 SMALL: dict[str, Any] = {"memory_mib": 192, "pids_max": 120, "home_mib": 64, "disk_mib": 64}
 

@@ -34,7 +34,7 @@ class Farm:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def farm(icewm_root: Path) -> AsyncIterator[Farm]:
-    async with running_node(state_root(), memory=dict(MEMORY)) as node:
+    async with running_node(state_root(), node={"stop_guests": True}, memory=dict(MEMORY)) as node:
         async with node.rest() as rest:
             await lend_image(node, rest, "icewm", icewm_root)
             flavour = await make_flavour(rest, "office", "icewm", hibernate_after_s=1)
@@ -111,7 +111,10 @@ SQUEEZED = {
 async def test_a_squeeze_hibernates_who_left_first_and_hurts_nobody_connected(
     icewm_root: Path, screen: Screen, tmp_path: Path
 ) -> None:
-    async with running_node(state_root(), memory=SQUEEZED) as node, node.rest() as rest:
+    async with (
+        running_node(state_root(), node={"stop_guests": True}, memory=SQUEEZED) as node,
+        node.rest() as rest,
+    ):
         await lend_image(node, rest, "icewm", icewm_root)
         # An hour would have to pass, were there memory.
         flavour = await make_flavour(

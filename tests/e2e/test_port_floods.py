@@ -162,7 +162,7 @@ async def trickle(node: NodeProcess, name: str) -> str:
 
 async def test_memory_of_half_open_connections_is_given_back() -> None:
     crowded = {"unauthenticated_per_source": HALF_OPEN, "unauthenticated_total": HALF_OPEN}
-    async with running_node(state_root(), clients=crowded) as node:
+    async with running_node(state_root(), node={"stop_guests": True}, clients=crowded) as node:
         before_mib, hello = resident_mib(node), client_hello()
         with contextlib.ExitStack() as half_open:
             for _ in range(HALF_OPEN):

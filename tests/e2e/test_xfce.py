@@ -16,6 +16,7 @@ from tests.harness.farm import Desk, import_image, make_desk, make_flavour, unti
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Rest
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -64,7 +65,7 @@ async def test_it_is_drawn_and_then_quiet(
 ) -> None:
     async with drawn(desk, screen, tmp_path):
         wanted = {"xfce4-session", "xfwm4", "xfce4-panel", "xfdesktop"}
-        assert pids_by_name(desk, wanted).keys() == wanted
+        await until(lambda: pids_by_name(desk, wanted).keys() == wanted, limit_s=PANEL_S)
         deadline_s = time.monotonic() + QUIET_LIMIT_S
         while True:
             before = counters(guest_pids(desk))

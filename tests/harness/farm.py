@@ -69,7 +69,8 @@ async def tar_of(folder: Path, *parts: str) -> AsyncIterator[bytes]:
     assert process.stdout is not None
     while piece := await process.stdout.read(PIECE):
         yield piece
-    if await process.wait() != 0:
+    # 1 tells of files that changed meanwhile: other tests make links to them, in `lend_image`.
+    if await process.wait() not in {0, 1}:
         raise AssertionError("tar failed")
 
 

@@ -79,8 +79,6 @@ class NodeProcess:
             "gossip": {"address": "127.0.0.1", "port": 0},
             "network": {"subnet": self.subnet},
             "vm": {"id_base": self.id_base, "id_slots": ID_SLOTS},
-            # A disk with much to do can keep `tar` from sending for longer than the usual 30 s.
-            "image": {"import_rate_window_s": 120.0},
             # KSM is the whole host's: other tests run beside this one.
             "memory": {"ksm": "off"},
             "log": {"format": "json", "level": "info"},

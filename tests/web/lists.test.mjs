@@ -131,6 +131,11 @@ test("figures of two answers become one series", () => {
   assert.deepEqual(merged([], [], 60), []);
 });
 
+test("a state that nothing is in counts zero, a figure that was not taken is unknown", () => {
+  assert.deepEqual(column([{ at: 1, vms: { running: 2 } }, { at: 2, vms: {} }, { at: 3 }], "vms.running"), [2, 0, null]);
+  assert.deepEqual(column([{ at: 1, "vms.running": 7 }], "vms.running"), [7]);
+});
+
 test("a plot is told in words", () => {
   assert.deepEqual(summary([null, 4, 2]), { last: 2, least: 2, most: 4 });
   assert.equal(summary([null]), null);

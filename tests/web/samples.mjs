@@ -17,7 +17,7 @@ export const SAMPLES = {
   tenants: [{ id: 2, name: "school", blocked: false }, { id: 3, name: "office", blocked: true }],
   flavours: [{ id: 3, name: "office", tenant: "school", tenant_id: 2, image: "xfce" }],
   images: [{ id: 4, name: "xfce", head_version: 2 }],
-  nodes: [{ id: 1, name: "node1", here: true, alive: true }, { id: 2, name: "node2", here: false, alive: false }],
+  nodes: [{ id: 1, name: "node1", here: true, alive: true, state: "up", drain: "no" }, { id: 3, name: "node3", here: false, alive: true, state: "up", drain: "move" }, { id: 2, name: "node2", here: false, alive: false }],
   tokens: [{ id: 5, name: "backup-robot" }],
   audit: [{ id: 6, action: "vm.start", object_kind: "vm", object_id: "7" }, { id: 8, action: "x", object_kind: "token", object_id: "5" },
     { id: 9, action: "image.import", object_kind: "image", object_id: "4", detail: { name: "xfce" } }],

@@ -12,6 +12,7 @@ import pytest
 
 from qvdnode.cluster.core.placement import Load
 from qvdnode.cluster.gossip_port import GossipPort
+from qvdnode.daemon import gossip
 from qvdnode.daemon.gossip import EPOCH_FILE, Gossip
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.farm import Drain
@@ -184,3 +185,29 @@ async def test_each_start_has_a_higher_epoch(farm: Farm) -> None:
 
 def has(file: Path, text: str) -> bool:
     return file.exists() and file.read_text().strip() == text
+
+
+async def test_a_node_that_has_just_joined_waits_for_the_load_of_the_others(farm: Farm) -> None:
+    (one, _, own), (two, _, _) = farm.make(1), farm.make(2)
+    own.ready = False
+    async with running(one):
+        assert not await one.hears_more(), "it has not joined"
+        own.ready = True
+        assert await until(one.hears_more)
+        async with running(two):
+            while await one.hears_more():
+                pass
+            assert guests(one) == {1: 1, 2: 2}
+
+
+async def test_a_node_does_not_wait_for_ever_for_one_that_is_silent(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gossip, "HEARING_S", 0.3)
+    (one, _, _), (two, _, _) = farm.make(1), farm.make(2)
+    async with running(one):
+        assert await until(one.hears_more)
+        while await one.hears_more():
+            pass
+    assert guests(one) == {1: 1}
+    two._port.close()

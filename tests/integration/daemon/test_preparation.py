@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,8 @@ from tests.fakes.accounts import FakeApiTokens
 from tests.fakes.clock import ManualClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qvdnode.admin.parts import Accounts
 
 pytestmark = pytest.mark.postgres
@@ -29,10 +32,15 @@ class SomeAccounts:
 
 
 def preparation(
-    database: Database, accounts: SomeAccounts, state_dir: Path, *, shared: bool = False
+    database: Database,
+    accounts: SomeAccounts,
+    state_dir: Path,
+    *,
+    shared: bool = False,
+    follow_rows: "Callable[[], None]" = lambda: None,
 ) -> Preparation:
     nodes = Nodes(database)
-    return Preparation(cast("Accounts", accounts), nodes, state_dir, 1_000_000, shared)
+    return Preparation(cast("Accounts", accounts), nodes, state_dir, 1_000_000, shared, follow_rows)
 
 
 async def test_a_node_says_which_homes_it_has(database: Database, tmp_path: Path) -> None:
@@ -46,7 +54,10 @@ async def test_a_node_says_which_homes_it_has(database: Database, tmp_path: Path
         (homes / str(user.id)).mkdir(parents=True)
     (homes / "9999.img").touch()
     await accounts.users.set_home_node(users[0].id, two)
-    await preparation(database, accounts, tmp_path).run(one)
+    followed: list[bool] = []
+    follow_rows = partial(followed.append, True)
+    await preparation(database, accounts, tmp_path, follow_rows=follow_rows).run(one)
+    assert followed
     assert [(await accounts.users.get(user.id)).home_node for user in users] == [two, one, None]
     assert (tmp_path / "admin.token").exists()
 

@@ -218,7 +218,7 @@ async def test_no_import_may_have_the_memory_of_the_node(settings: ImageSettings
             for pid in Path("/proc/thread-self/children").read_text().split()
             if b"qvdnode.image.unpack" in Path(f"/proc/{pid}/cmdline").read_bytes()
             for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
-            if line.startswith("Max address space") and "unlimited" not in line
+            if line.startswith("Max address space") and line.split()[3] != "unlimited"
         ]
 
     async def stalling() -> AsyncIterator[bytes]:
@@ -339,7 +339,7 @@ async def test_the_last_version_on_disk_is_told(settings: ImageSettings) -> None
 async def test_removing_an_image_and_sweeping_what_a_crash_left(settings: ImageSettings) -> None:
     await imported(settings, tar(complete()))
     importer = Importer(settings)
-    await importer.import_tar(stream(tar(complete())), "never placed")
+    await importer.import_tar(stream(tar(complete())), "never-placed")
     assert len(await importer.sweep()) == 1
     assert left(settings) == ["3"]
     await importer.remove(IMAGE)

@@ -153,6 +153,9 @@ class Places:
             raise NodeFull("This node is full.")
         return Choice(NodeId(1), ("desk1 was chosen.",))
 
+    async def hears_more(self) -> bool:
+        return False
+
     async def note(self, vm_id: VmId, choice: Choice, refused: Mapping[NodeId, str]) -> None:
         self.noted.append((vm_id, choice.reasons))
 

@@ -43,6 +43,8 @@ class World:
         self.asked = 0
         self.links = {LINKED: self.linked}
         self.joined: dict[NodeId, FakeFleet] = {}
+        self.silent = 0
+        """How many moments pass until the other nodes have told their load."""
         self.hosts = Hosts(
             self.here,
             lambda: self.node_id,
@@ -61,6 +63,13 @@ class World:
             raise NodeFull("This node is full.")
         return Choice(self.chosen, ())
 
+    async def hears_more(self) -> bool:
+        if not self.silent:
+            return False
+        self.silent -= 1
+        self.full = self.silent > 0
+        return True
+
     async def get(self, node_id: NodeId) -> Row:
         return Row(f"node{node_id}", self.alive)
 
@@ -73,6 +82,13 @@ async def test_what_nobody_runs_is_placed() -> None:
     world.full = True
     with pytest.raises(NodeFull):
         await world.hosts.starting(desktop_order())
+
+
+async def test_a_node_that_has_just_come_waits_for_the_others_before_it_refuses() -> None:
+    world = World()
+    world.full, world.silent = True, 3
+    assert await world.hosts.starting(desktop_order()) == Place(world.here, Choice(HERE, ()))
+    assert world.asked == 4
 
 
 async def test_a_node_without_a_link_is_not_chosen() -> None:

@@ -9,7 +9,7 @@ const TONES = /** @type {Record<string, string>} */ ({
   failed: "bad", dead: "bad", fenced: "bad", left: "bad",
   preparing: "warn", booting: "warn", stopping: "warn", killing: "warn", cleaning: "warn",
   starting: "warn", suspending: "warn", listening: "warn", joining: "warn", draining: "warn",
-  hibernated: "accent", suspended: "accent",
+  hibernated: "accent", suspended: "accent", stay: "warn", move: "warn",
 });
 
 /**

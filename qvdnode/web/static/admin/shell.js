@@ -8,10 +8,10 @@ import { html } from "../html.js";
 import { live } from "../live.js";
 import { Question } from "./action_dialog.js";
 import { followDesktops } from "./farm_tasks.js";
+import { arriveAtHeading } from "./heading.js";
 import { Icon } from "./icons.js";
 import { LanguageChoice } from "./language_choice.js";
 import { Lazy } from "./lazy.js";
-import { ListPage } from "./pages/list.js";
 import { Search } from "./search.js";
 import { changed, connection, me, place, said } from "./store.js";
 import { TaskStrip } from "./task_strip.js";
@@ -20,6 +20,7 @@ const VIEWS = {
   dashboard: () => import("./pages/dashboard.js").then((module) => module.Dashboard),
   access: () => import("./pages/access.js").then((module) => module.Access),
   create: () => import("./pages/create.js").then((module) => module.CreatePage),
+  list: () => import("./pages/list.js").then((module) => module.ListPage),
   detail: () => import("./pages/detail.js").then((module) => module.DetailPage),
   importImage: () => import("./pages/import_image.js").then((module) => module.ImportImage),
 };
@@ -60,13 +61,6 @@ export function Shell() {
     <${TaskStrip} /><${Question} /><div class="visually-hidden" role="status">${said.value}</div></div>`;
 }
 
-/** Tell the view's heading to those who hear the page, by giving it the focus. */
-function arriveAtHeading() {
-  const heading = document.querySelector("h1");
-  document.title = heading ? `${heading.textContent} · qvdnode` : "qvdnode";
-  if (!document.activeElement?.closest(".search, dialog")) heading?.focus();
-}
-
 /** @param {{page: string, icon: any, text: string}} props */
 const Way = ({ page, icon, text }) => html`<li><a href=${addressOf(page)} aria-current=${isWithin(page) ? "page" : undefined}><${Icon} name=${icon} />${text}</a></li>`;
 
@@ -83,7 +77,7 @@ function View() {
   if (page === "new" && KINDS[id]?.fields) return lazy(VIEWS.create, { kind: KINDS[id] });
   const kind = KINDS[page];
   if (!kind || (id && !kind.single)) return html`<div class="stack"><h1 tabindex="-1">${t("no_page")}</h1><p><a href=${addressOf("")}>${t("to_dashboard")}</a></p></div>`;
-  return id ? lazy(VIEWS.detail, { kind, id }) : html`<${ListPage} kind=${kind} />`;
+  return id ? lazy(VIEWS.detail, { kind, id }) : lazy(VIEWS.list, { kind });
 }
 
 /** The stream ended by the server's will: perhaps the session is over. */

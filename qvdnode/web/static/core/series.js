@@ -25,12 +25,14 @@ export function merged(known, fresh, longest) {
 export const column = (points, path) => points.map((point) => valueAt(point, path));
 
 /**
+ * A figure of a point; null if it has none. Counts by state leave out states that nothing is in.
  * @param {any} point
  * @param {string} path
  * @returns {number | null}
  */
 export function valueAt(point, path) {
-  const value = path.split(".").reduce((inside, name) => inside?.[name], point);
+  const [name, state] = path.split(".");
+  const value = state === undefined || !point[name] ? point[path] ?? point[name] : point[name][state] ?? 0;
   return typeof value === "number" ? value : null;
 }
 

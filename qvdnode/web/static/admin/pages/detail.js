@@ -1,10 +1,12 @@
 // One object: its facts, what can be done with it, and what belongs to it.
+import { useEffect } from "preact/hooks";
 import { addressOf } from "../../core/address.js";
 import { actionsFor, pathOf } from "../../core/kinds/kind.js";
 import { t } from "../../core/words.js";
 import { html } from "../../html.js";
 import { act } from "../actions.js";
 import { Cell, State } from "../cell.js";
+import { arriveAtHeading } from "../heading.js";
 import { useResource } from "../resource.js";
 import { SameAsList } from "../same_as.js";
 import { go, place } from "../store.js";
@@ -29,6 +31,7 @@ export function DetailPage({ kind, id }) {
   const path = pathOf(kind, id);
   const { data, error, reload } = useResource(path, (change) => change.kind === kind.name &&
     (change.id === undefined || String(change.id) === id || (data && change.id === data.id)));
+  useEffect(() => { if (data) arriveAtHeading(); }, [data === null]);
   const list = addressOf(kind.page);
   const crumb = html`<p class="crumb"><a href=${list}>${t(`kinds.${kind.name}`)}</a></p>`;
   if (!data) {

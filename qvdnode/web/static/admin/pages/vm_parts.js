@@ -5,13 +5,14 @@ import { number } from "../../core/format.js";
 import { currentLanguage, t, tn } from "../../core/words.js";
 import { html } from "../../html.js";
 import { Moment } from "../cell.js";
+import { useResource } from "../resource.js";
 import { Trouble } from "../trouble.js";
 import { RelatedSessions } from "./related.js";
 
 const LOG_EVERY_MS = 3_000;
 
 /** @param {{object: any}} props */
-export const VmParts = ({ object }) => html`<${Why} vm=${object} /><${Log} id=${object.id} />
+export const VmParts = ({ object }) => html`<${Why} vm=${object} /><${Placement} vm=${object} /><${Log} id=${object.id} />
   <${RelatedSessions} query=${{ vm_id: object.id }} />`;
 
 /** @param {{vm: any}} props */
@@ -29,6 +30,17 @@ function Why({ vm }) {
     steps.length > 0 && html`<p class="muted">${t("vm.steps")}: ${steps.map(([name, value]) => `${name} ${written(value)}`).join(" · ")}</p>`,
   ].filter(Boolean);
   return parts.length ? html`<section class="card stack"><h2>${t("vm.why")}</h2>${parts}</section>` : null;
+}
+
+/** Where it runs and why there, and what each node is worth for a start now. @param {{vm: any}} props */
+function Placement({ vm }) {
+  const { data } = useResource(`/vms/${vm.id}/placement`, (change) => change.kind === "vm" && change.id === vm.id);
+  if (!data) return null;
+  return html`<section class="card stack"><h2>${t("vm.placement")}</h2><p>${data.summary}</p>
+    ${data.last && html`<details><summary>${t("vm.placed", { node: data.last.node })}</summary>
+      <ul>${data.last.reasons.map((/** @type {string} */ reason) => html`<li key=${reason}>${reason}</li>`)}</ul></details>`}
+    ${data.nodes.length > 0 && html`<details><summary>${t("vm.nodes_now")}</summary>
+      <ul>${data.nodes.map((/** @type {any} */ node) => html`<li key=${node.id}>${node.because}</li>`)}</ul></details>`}</section>`;
 }
 
 /** @param {unknown} value */

@@ -14,6 +14,7 @@ export const nodes = {
     { name: "name", type: "link", sort: "name", to: (row) => ["nodes", row.id] },
     { name: "state", type: "state", sort: "state" },
     { name: "alive", type: "switch" },
+    { name: "drain", type: "state" },
     { name: "reached", type: "switch", wide: true },
     { name: "address", type: "code", wide: true },
     { name: "program", type: "text", wide: true },
@@ -23,6 +24,7 @@ export const nodes = {
     { name: "peer_port", type: "code" },
     { name: "program", type: "text" },
     { name: "alive", type: "switch" },
+    { name: "drain", type: "state" },
     { name: "here", type: "switch" },
     { name: "reached", type: "switch" },
     { name: "reason", type: "text" },
@@ -39,6 +41,21 @@ export const nodes = {
     ...(body.name ? ["--name", body.name] : []), ...(body.life_s ? ["--life-s", body.life_s] : [])),
   listCommand: () => "qvd node list",
   actions: [
+    {
+      name: "drain",
+      applies: (row) => row.drain === "no" && row.state === "up",
+      fields: [{ name: "move", type: "switch", initial: false, help: true }],
+      call: (row, values) =>
+        ({ method: "POST", path: `/nodes/${row.id}/drain`, body: { move: Boolean(values.move) } }),
+      command: (row, values) =>
+        command("qvd", "node", "drain", row.name, ...(values.move ? ["--move"] : [])),
+    },
+    {
+      name: "undrain",
+      applies: (row) => row.drain === "stay" || row.drain === "move",
+      call: (row) => ({ method: "POST", path: `/nodes/${row.id}/undrain` }),
+      command: (row) => command("qvd", "node", "undrain", row.name),
+    },
     {
       name: "fence",
       applies: (row) => !row.here && !row.alive,
