@@ -191,6 +191,8 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
 async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     """Listen on both ports; leaving `ports` closes them and ends their connections."""
     inputs = node.inputs
+    await node.desks.sweep()
+    ports.push_async_callback(node.desks.sweep)
     people = listen(inputs.config.admin.address, inputs.config.admin.port, section="admin")
     ports.callback(people.close)
     announced = Announcement(
@@ -210,7 +212,6 @@ async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:
     await ports.enter_async_context(
         serving(parts, inputs.clock, people, context, settings, trim_memory)
     )
-    await node.desks.prepare()
     ports.callback(node.desks.stop)
     _ = tasks.essential("clients", node.endpoint.run(guests_stay=not guests_end))
     return announced

@@ -68,8 +68,8 @@ class Desks:
         self._viewings: dict[int, Viewing] = {}
         self._stopping = False
 
-    async def prepare(self) -> None:
-        """Remove what an earlier process left."""
+    async def sweep(self) -> None:
+        """Remove what an earlier process left, or this one at its end."""
         await asyncio.to_thread(sandbox.sweep, self._parts.prefix, self._parts.cgroups)
 
     def refusal(self) -> str | None:
