@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of, listing
+from qvdnode.db.lists import ListSource, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed
 from qvdnode.model.browser_session import BrowserSession
@@ -25,12 +25,13 @@ s.source, s.agent, s.created_at, s.seen_at, s.ends_at,
 extract(epoch FROM clock_timestamp() - s.seen_at)::float8 AS unseen_s
 """
 # Without its token, or with a user who is blocked or in a later epoch, a row counts for nothing.
-VALID: Final = """
+OWNERS: Final = """
 LEFT JOIN api_token k ON k.id = s.token_id
 LEFT JOIN app_user u ON u.id = s.user_id AND u.epoch = s.epoch AND NOT u.blocked
 LEFT JOIN tenant t ON t.id = u.tenant_id AND NOT t.blocked
-WHERE (k.id IS NOT NULL OR t.id IS NOT NULL) AND s.ends_at > clock_timestamp()
 """
+IS_VALID: Final = "(k.id IS NOT NULL OR t.id IS NOT NULL) AND s.ends_at > clock_timestamp()"
+VALID: Final = f"{OWNERS} WHERE {IS_VALID}"
 # Takes the place of the one that was not used for longest, and clears away what has ended.
 ADD: Final = f"""
 WITH gone AS (
@@ -52,12 +53,13 @@ AND s.digest = $1 AND s.seen_at > clock_timestamp() - $2::interval
 SEEN: Final = """
 UPDATE browser_session SET seen_at = clock_timestamp() WHERE id = $1
 """
-LIST: Final = f"""
-SELECT {COLUMNS} FROM browser_session s {VALID}
-AND s.seen_at > clock_timestamp() - $5::interval
-AND s.id > $1::bigint AND (s.token_id = $3 OR s.user_id = $4)
-ORDER BY s.id LIMIT $2
-"""
+LIST: Final = ListSource(
+    columns=COLUMNS,
+    tables=f"browser_session s {OWNERS}",
+    id="s.id",
+    searched=(),
+    condition=IS_VALID,
+)
 END: Final = "DELETE FROM browser_session WHERE id = $1 AND (token_id = $2 OR user_id = $3)"
 ADD_LINK: Final = """
 WITH gone AS (DELETE FROM login_link WHERE expires_at < clock_timestamp())
@@ -122,15 +124,13 @@ class BrowserSessions:
 
     async def list(self, owner: Operator | Principal, page: Page) -> Listing[BrowserSession]:
         """One page of the owner's valid logins."""
-        rows = await self._db.fetch(
-            LIST,
-            page.after,
-            limit_of(page),
-            *_owner_ids(owner),
-            self._limits.idle,
-            idempotent=True,
-        )
-        return listing(rows, page, _convert)
+        token_id, user_id = _owner_ids(owner)
+        filters = {
+            "s.token_id = {}": token_id,
+            "s.user_id = {}": user_id,
+            "s.seen_at > clock_timestamp() - {}::interval": self._limits.idle,
+        }
+        return await read_list(self._db, LIST, page, filters, _convert)
 
     async def end(self, owner: Operator | Principal, session_id: int) -> None:
         """End one of the owner's logins; raises NotFound."""

@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 
 import asyncpg
 
-from qvdnode.db.paging import limit_of
 from qvdnode.db.pool import Database
 from qvdnode.model.errors import NotFound
 from qvdnode.model.list_cursor import ID_MAX, BadCursor, ListCursor, decoded
@@ -79,8 +78,9 @@ async def read_list(
     statement = (
         f"SELECT {source.columns}, {order.key.expression} AS sorted_by"
         f" FROM {source.tables} WHERE {' AND '.join([*conditions, *after])}"
-        f" ORDER BY {order.clause} LIMIT {limit_of(page)}"
+        f" ORDER BY {order.clause} LIMIT {page.limit + 1}"
     )
+    # One more than is shown tells whether another page follows.
     rows = await db.fetch(statement, *args, *values, idempotent=True)
     shown, more = rows[: page.limit], len(rows) > page.limit
     total = len(rows)

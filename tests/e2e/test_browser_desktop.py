@@ -126,7 +126,8 @@ async def test_a_user_opens_a_desktop_types_and_resizes(
             what="the size of the page",
         )
         await tab.screenshot(tmp_path / "desktop.png")
-        assert tab.complaints() == []
+        # Chromium has advice for this test, which reads the canvas.
+        assert [said for said in tab.complaints() if not said.startswith("Canvas2D")] == []
     await until_vm(rest, desk.vm_id, state="running", display="suspended", viewer=False)
     await until(lambda: not displays(desk), limit_s=LIMIT_S, what="nothing left of the display")
     assert not list(FOLDERS.glob(f"{desk.node.prefix}qvd-*"))

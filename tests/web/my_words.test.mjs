@@ -18,7 +18,7 @@ test("all languages have the same words, with the same gaps", () => {
 test("the pages say nothing that is missing, and no word is left over", () => {
   const used = new Set([...said.matchAll(/(?:say|button)\("(\w+)"/g)].map((found) => found[1]));
   for (const [, first, second] of said.matchAll(/\? "(\w+)" : "(\w+)"\)/g)) used.add(first).add(second);
-  for (const prefix of ["busy_", "state_", "sure_"]) for (const key of Object.keys(WORDS.en)) if (key.startsWith(prefix)) used.add(key);
+  for (const prefix of ["busy_", "state_", "sure_", "end_"]) for (const key of Object.keys(WORDS.en)) if (key.startsWith(prefix)) used.add(key);
   for (const key of used) if (!["desktop", "application"].includes(key)) assert.ok(key in WORDS.en, key);
   assert.deepEqual(Object.keys(WORDS.en).filter((key) => !used.has(key)), []);
 });

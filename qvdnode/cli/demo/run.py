@@ -34,7 +34,7 @@ from qvdnode.runtime.safe_files import replace_file
 from qvdnode.runtime.supervise import Supervisor
 
 WINDOW_LIMIT_S: Final = 120.0
-DRAWN_LIMIT_S: Final = 30.0
+DRAWN_LIMIT_S: Final = 90.0
 PROGRAMS: Final = Path(sys.executable).parent
 
 

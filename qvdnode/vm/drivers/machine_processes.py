@@ -91,11 +91,8 @@ def listening(path: Path) -> Iterator[socket.socket]:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with made:
         path.unlink(missing_ok=True)
-        before = os.umask(0o077)
-        try:
-            made.bind(str(path))
-        finally:
-            os.umask(before)
+        made.bind(str(path))
+        path.chmod(0o600)  # nobody gets in before it listens
         made.listen(1)
         yield made
 

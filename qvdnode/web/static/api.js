@@ -1,6 +1,9 @@
 // Calls of the node's API. The cookie goes along by itself; errors become Problem.
 import { Problem, Unreachable } from "./core/problem.js";
 
+const READ_TRIES = 3;
+const PAUSE_MS = 300;
+
 /** @type {() => void} */
 let signedOut = () => {};
 
@@ -53,14 +56,19 @@ export function problemOf(status, body) {
 }
 
 /**
+ * The answer. What only reads is asked again a moment later if nothing answered: browsers give up
+ * requests when the network changes. What writes is not, since it may have arrived.
  * @param {string} url
  * @param {RequestInit} init
  */
 async function sent(url, init) {
-  try {
-    return await fetch(url, init);
-  } catch (error) {
-    if (init.signal?.aborted) throw error;
-    throw new Unreachable();
+  for (let left = init.method === "GET" ? READ_TRIES : 1; ; left -= 1) {
+    try {
+      return await fetch(url, init);
+    } catch (error) {
+      if (init.signal?.aborted) throw error;
+      if (left === 1) throw new Unreachable();
+      await new Promise((done) => { setTimeout(done, PAUSE_MS); });
+    }
   }
 }

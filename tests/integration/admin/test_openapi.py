@@ -2,6 +2,9 @@ import json
 
 from tests.integration.admin.checked_api import CheckedApi
 
+PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop"}
+"""For people, and so not in the document of the API."""
+
 
 async def test_the_document_is_served_to_anybody(api: CheckedApi) -> None:
     async with api.client.get("/api/v1/openapi.json") as answer:
@@ -16,5 +19,7 @@ async def test_the_document_is_served_to_anybody(api: CheckedApi) -> None:
     documented = {
         (method.upper(), path) for path, place in document["paths"].items() for method in place
     }
-    assert routes == documented | {("GET", "/api/v1/openapi.json")}
+    pages = {route for route in routes if route[1] in PAGES or route[1].startswith("/assets/")}
+    assert len(pages) == len(PAGES) + 1
+    assert routes - pages == documented | {("GET", "/api/v1/openapi.json")}
     assert json.dumps(document)

@@ -12,7 +12,6 @@ import { arriveAtHeading } from "./heading.js";
 import { Icon } from "./icons.js";
 import { LanguageChoice } from "./language_choice.js";
 import { Lazy } from "./lazy.js";
-import { ListPage } from "./pages/list.js";
 import { Search } from "./search.js";
 import { changed, connection, me, place, said } from "./store.js";
 import { TaskStrip } from "./task_strip.js";
@@ -21,6 +20,7 @@ const VIEWS = {
   dashboard: () => import("./pages/dashboard.js").then((module) => module.Dashboard),
   access: () => import("./pages/access.js").then((module) => module.Access),
   create: () => import("./pages/create.js").then((module) => module.CreatePage),
+  list: () => import("./pages/list.js").then((module) => module.ListPage),
   detail: () => import("./pages/detail.js").then((module) => module.DetailPage),
   importImage: () => import("./pages/import_image.js").then((module) => module.ImportImage),
 };
@@ -77,7 +77,7 @@ function View() {
   if (page === "new" && KINDS[id]?.fields) return lazy(VIEWS.create, { kind: KINDS[id] });
   const kind = KINDS[page];
   if (!kind || (id && !kind.single)) return html`<div class="stack"><h1 tabindex="-1">${t("no_page")}</h1><p><a href=${addressOf("")}>${t("to_dashboard")}</a></p></div>`;
-  return id ? lazy(VIEWS.detail, { kind, id }) : html`<${ListPage} kind=${kind} />`;
+  return id ? lazy(VIEWS.detail, { kind, id }) : lazy(VIEWS.list, { kind });
 }
 
 /** The stream ended by the server's will: perhaps the session is over. */

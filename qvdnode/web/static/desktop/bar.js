@@ -45,6 +45,12 @@ export function fillBar(bar, to) {
       notice.replaceChildren(work ? make("button", { type: "button", click: () => { work(); notice.replaceChildren(); to.focus(); } }, sentence) : sentence);
       timer = setTimeout(() => notice.replaceChildren(), NOTICE_MS);
     },
+    /** Put everything away, so that nothing hides what the page says. */
+    close() {
+      dialog.close();
+      menu.hidden = true;
+      handle.setAttribute("aria-expanded", "false");
+    },
     /** @param {boolean} on */
     showTextMode(on) {
       textMode.checked = on;

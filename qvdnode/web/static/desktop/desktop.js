@@ -112,15 +112,24 @@ function show(ticket) {
   open = here;
 }
 
+// In the user's language, where the reason is one that every user meets.
+const ENDINGS = new Set(["taken_over", "lost", "stopping"]);
+
+/** @param {{code: string, sentence: string}} said */
+function sentenceOf(said) {
+  return ENDINGS.has(said.code) ? say(`end_${said.code}`) : said.sentence;
+}
+
 /** The node has said why this session is over. @param {{code: string, sentence: string, again: boolean}} said */
 function over(said) {
   if (said.again) {
-    lost(said.sentence);
+    lost(sentenceOf(said));
     return;
   }
   close();
   document.documentElement.dataset.ended = said.code;
-  cover(said.sentence, again(say(said.code === "taken_over" ? "open_here" : "try_again")), toList());
+  menu.close();
+  cover(sentenceOf(said), again(say(said.code === "taken_over" ? "open_here" : "try_again")), toList());
 }
 
 /** Try again by itself, later each time. @param {string} sentence */

@@ -40,7 +40,8 @@ function showLogin(problem = "") {
       localStorage.setItem("qvd-tenant", tenant.value.trim());
       if (!goBack()) await refresh();
     } catch (error) {
-      message.textContent = error instanceof Refusal ? error.message : String(error);
+      const wrong = error instanceof Refusal && error.status === 401;
+      message.textContent = wrong ? say("wrong_login") : error instanceof Error ? error.message : String(error);
       password.select();
     } finally {
       button.disabled = false;

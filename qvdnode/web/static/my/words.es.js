@@ -16,6 +16,8 @@ export const ES = {
   no_server: "No se puede contactar con el servidor. Compruebe su red; esta página lo intenta sola de nuevo.",
   opening: "Abriendo el escritorio…", try_again: "Intentar de nuevo", to_list: "Mis escritorios", open_here: "Abrirlo aquí",
   reconnecting: "Se ha perdido la conexión. Abriendo el escritorio de nuevo…",
+  end_taken_over: "El escritorio se ha abierto en otro sitio.", end_lost: "Se ha perdido la conexión con el escritorio, que sigue en marcha.",
+  end_stopping: "El servidor se reinicia; el escritorio sigue en marcha.", wrong_login: "El usuario o la contraseña no son correctos, o la cuenta está bloqueada.",
   gave_up: "No se puede contactar con el escritorio. Compruebe su red e inténtelo de nuevo.",
   ctrl_alt_del: "Ctrl+Alt+Supr", super_key: "Tecla Súper", full_screen: "Pantalla completa", clipboard: "Portapapeles",
   text_mode: "Escribir con el teclado del teléfono o un método de entrada", keyboard: "Distribución del teclado", bar: "Menú del escritorio",

@@ -19,6 +19,8 @@ export const WORDS = {
     no_server: "The server cannot be reached. Check your network; this page tries again by itself.",
     opening: "Opening the desktop…", try_again: "Try again", to_list: "My desktops", open_here: "Open it here",
     reconnecting: "The connection was lost. Opening the desktop again…",
+    end_taken_over: "The desktop was opened somewhere else.", end_lost: "The connection to the desktop was lost; it runs on.",
+    end_stopping: "The server restarts; the desktop runs on.", wrong_login: "The user name or the password is wrong, or the account is blocked.",
     gave_up: "The desktop cannot be reached. Check your network and try again.",
     ctrl_alt_del: "Ctrl+Alt+Del", super_key: "Super key", full_screen: "Full screen", clipboard: "Clipboard",
     text_mode: "Type with the phone's keyboard or an input method", keyboard: "Keyboard layout", bar: "Menu of the desktop",
