@@ -64,7 +64,7 @@ async def farm(furnished: Farm) -> AsyncIterator[TwoNodes]:
 
 
 async def serve(nodes: list[NodeProcess]) -> None:
-    """Start those that do not run, and wait until each of them reaches all others."""
+    """Start those that do not run, and wait until each reaches all others and knows their load."""
     for node in nodes:
         if node.process is None or node.process.returncode is not None:
             await node.start()
@@ -72,8 +72,8 @@ async def serve(nodes: list[NodeProcess]) -> None:
         async with node.rest() as rest:
 
             async def all_reached(rest: Rest = rest) -> bool:
-                items = (await rest.get("/nodes"))["items"]
-                return all(item["reached"] for item in items if not item["here"])
+                others = [one for one in (await rest.get("/nodes"))["items"] if not one["here"]]
+                return all(other["reached"] and other["reason"] is None for other in others)
 
             await until(all_reached, limit_s=LIMIT_S, what=f"{node.prefix} to reach the others")
 
