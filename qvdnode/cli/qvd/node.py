@@ -58,7 +58,7 @@ FIGURE_COLUMNS: Final = (
     Column("STARTS", "starts"),
     Column("FAILURES", "failures"),
     Column("CPU %", "cpu_percent"),
-    Column("USED MIB", "memory_used_mib"),
+    Column("MEMORY USED", "memory_used_mib"),
     Column("LOGINS", "logins"),
     Column("P99 MS", "login_p99_ms", spare=True),
 )

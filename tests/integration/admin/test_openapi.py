@@ -2,8 +2,8 @@ import json
 
 from tests.integration.admin.checked_api import CheckedApi
 
-PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop"}
-"""For people, and so not in the document of the API."""
+PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop", "/my/screen"}
+"""For people and their browsers, and so not in the document of the API."""
 
 
 async def test_the_document_is_served_to_anybody(api: CheckedApi) -> None:
