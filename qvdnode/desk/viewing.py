@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-from qvdnode.desk import sandbox
+from qvdnode.desk import rfb_socket, sandbox
 from qvdnode.desk.core import endings, flags, messages
 from qvdnode.desk.core.endings import Ending
 from qvdnode.desk.core.flags import DeskFlags
@@ -35,7 +35,6 @@ from qvdnode.session.desktops import Desktops
 
 log = logging.getLogger(__name__)
 
-PIECE_BYTES: Final = 64 * 1024
 REASON_WAIT_S: Final = 1.0
 """Why a display has ended is known a moment later: it ends with its stream, or before it."""
 NO_DISPLAY: Final = "The display for the browser could not be started. Tell your administrator."
@@ -130,12 +129,13 @@ class Viewing:
 
     async def _up(self) -> None:
         """Pass on what the page sends, until it leaves."""
-        loop = asyncio.get_running_loop()
         while (said := await self._browser.receive()) is not None:
             if isinstance(said, bytes):
                 if not self._rfb_open.done():
                     raise Invalid("RFB begins with the server's greeting")
-                await loop.sock_sendall(self._rfb_open.result().rfb, said)
+                if not await rfb_socket.sent(self._rfb_open.result().rfb, said):
+                    await self._display_ended()
+                    return
                 continue
             match messages.parse(said):
                 case Typed(text):
@@ -156,8 +156,7 @@ class Viewing:
 
     async def _down(self, desk: Desk) -> None:
         """Pass on what Xvnc sends; a page that is behind holds it back."""
-        loop = asyncio.get_running_loop()
-        while data := await loop.sock_recv(desk.rfb, PIECE_BYTES):
+        while data := await rfb_socket.received(desk.rfb):
             await self._browser.send(data)
         await self._display_ended()
 
