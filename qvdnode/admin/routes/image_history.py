@@ -108,7 +108,7 @@ class DiffQuery(Query):
     limit: int = Field(default=1_000, ge=0, le=PATHS_MAX)
 
 
-async def show_log(call: ApiCall[NoBody, LogQuery]) -> CommitList:
+async def list_commits(call: ApiCall[NoBody, LogQuery]) -> CommitList:
     """Return a commit and those before it."""
     versions = await _versions(call.parts.catalogue.importer.versions)
     start = revision_of(call.name(), call.query.revision)
@@ -210,7 +210,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     Endpoint(
         method="GET",
         path="/images/{name}/log",
-        handler=show_log,
+        handler=list_commits,
         summary="Show the commits of an image on the answering node",
         tag="images",
         body=NoBody,

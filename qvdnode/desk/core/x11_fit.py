@@ -45,13 +45,10 @@ class Fit:
         """Take what the display sent; the requests to send it. Raises BadX11."""
         self._waiting += data
         out = b""
-        try:
-            if not self._root:
-                out = self._begin()
-            while self._root and (packet := x11.cut_packet(self._waiting)) is not None:
-                out += self._event(packet.kind, packet.data)
-        except (struct.error, IndexError) as error:
-            raise BadX11("The display sent a packet that is cut short.") from error
+        if not self._root:
+            out = self._begin()
+        while self._root and (packet := x11.cut_packet(self._waiting)) is not None:
+            out += self._event(packet.kind, packet.data)
         if len(self._waiting) > WAITING_MAX:
             raise BadX11("The display sent a packet that is too large.")
         return out

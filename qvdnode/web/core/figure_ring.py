@@ -118,12 +118,10 @@ def quantile_ms(buckets: Buckets, part: float) -> float | None:
     if not buckets or buckets[-1][1] <= 0:
         return None
     wanted = part * buckets[-1][1]
-    below, lower = 0.0, 0.0
-    for bound, count in buckets:
-        if count >= wanted and count > below:
-            if bound == float("inf"):
-                return round(lower * 1000, 1)
-            share = (wanted - below) / (count - below)
-            return round((lower + share * (bound - lower)) * 1000, 1)
-        below, lower = count, lower if bound == float("inf") else bound
-    return round(lower * 1000, 1)
+    at = next(n for n, (_, count) in enumerate(buckets) if count > 0 and count >= wanted)
+    bound, count = buckets[at]
+    lower, below = buckets[at - 1] if at else (0.0, 0.0)
+    if bound == float("inf"):
+        return round(lower * 1000, 1)
+    share = (wanted - below) / (count - below)
+    return round((lower + share * (bound - lower)) * 1000, 1)

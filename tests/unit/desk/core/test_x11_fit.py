@@ -51,6 +51,10 @@ def ready() -> Fit:
     return fit
 
 
+def test_it_greets_in_little_endian_without_a_cookie() -> None:
+    assert Fit.greeting() == struct.pack("<BxHHHHxx", ord("l"), 11, 0, 0, 0)
+
+
 def test_a_window_gets_the_size_of_the_screen_and_follows_it() -> None:
     fit = ready()
     before = fit.shown

@@ -41,6 +41,10 @@ def test_each_module_is_loaded_after_those_that_it_needs() -> None:
     assert len(set(order)) == len(order)
 
 
+def test_lines_that_name_no_module_are_left_out() -> None:
+    assert load_order(f"\nno module\n{DEPENDENCIES}", "") == load_order(DEPENDENCIES, "")
+
+
 def test_a_module_may_be_built_in() -> None:
     text = "\n".join(line for line in DEPENDENCIES.splitlines() if "virtio_net" not in line)
     assert len(load_order(text, "kernel/drivers/net/virtio_net.ko\n")) == 9 - 1
