@@ -11,6 +11,7 @@ import pytest
 
 from qvdnode.host import process
 from qvdnode.host.child import Child
+from qvdnode.model.errors import HostFailed
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import pids_by_name
 from tests.e2e.test_desktop import open_window, session_programs
@@ -28,9 +29,15 @@ WINDOW = re.compile(r'(0x[0-9a-f]+) "QVD": \("NXAgent" "NXAgent"\)')
 
 async def window_on(display: str) -> int | None:
     """The desktop's own window, inside the window manager's frame; None if there is none."""
-    listing = await process.run(["xwininfo", "-root", "-tree", "-display", display])
-    found = WINDOW.search(listing.stdout.decode(errors="replace"))
-    return int(found[1], 16) if found else None
+    while True:
+        try:
+            listing = await process.run(["xwininfo", "-root", "-tree", "-display", display])
+        except HostFailed as error:
+            if "X Error" not in str(error):
+                raise
+            continue  # another window went away while it was listed
+        found = WINDOW.search(listing.stdout.decode(errors="replace"))
+        return int(found[1], 16) if found else None
 
 
 async def close_window(display: str, times: int = 1) -> None:

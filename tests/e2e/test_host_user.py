@@ -24,7 +24,7 @@ def entries(folder: Path) -> list[Path]:
     for path, folders, files in os.walk(folder):
         here = Path(path)
         found += [here / name for name in (*folders, *files)]
-        if len(here.relative_to(folder).parts) > 5:
+        if len(here.relative_to(folder).parts) > 4:
             folders.clear()
         assert len(found) < ENTRIES_MAX
     return found

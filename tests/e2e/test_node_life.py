@@ -177,6 +177,7 @@ async def test_a_day_of_a_node_ends_without_a_trace(
     if not held and not forwarding_is_held():
         assert (forwards(), kernel_limits().low()) == (forwarded, low)
     assert secrets_in(other) == []
-    assert holder_of(other.ids) is None
+    # A program of a guest that was killed may still be ending.
+    await until(lambda: holder_of(other.ids) is None, limit_s=30)
     assert list((other.state_dir / "vms").iterdir()) == []
     other.settings.pop("tls")

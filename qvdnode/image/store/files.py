@@ -61,7 +61,8 @@ class HostFiles:
 
     def make_folder(self, path: Path) -> None:
         """Make a folder and those above, if missing; only root may enter."""
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (*reversed(path.parents), path):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def create(self, path: Path, content: bytes) -> None:
         """Write a new file; its content is on the disk on return."""

@@ -172,7 +172,7 @@ class CommitMounts:
             if not image.exists():
                 tree = manifests.decode(self._store.manifest(manifest))
                 self._store.write_metadata(manifest, tree)
-            meta.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store.files.make_folder(meta)
             mounts.erofs(image, meta)
         return Lower(meta, self._store.places.objects, capability.options)
 

@@ -8,6 +8,7 @@ import pytest
 
 from qvdnode.image.core.refs import MAIN, Ref
 from qvdnode.image.store.collection import Plan, collect
+from qvdnode.image.store.files import HostFiles
 from qvdnode.image.store.repository import About, Content, Repository
 from qvdnode.image.store.tree_reader import Source, TreeReader
 from qvdnode.model.errors import BadImage, Conflict, HostFailed, NotFound
@@ -25,6 +26,12 @@ from tests.integration.image.store.made import (
 )
 
 HEAD = Ref("icewm", MAIN)
+
+
+def test_only_root_enters_the_folders_that_are_made(tmp_path: Path) -> None:
+    HostFiles().make_folder(tmp_path / "mounts" / "leases")
+    made = (tmp_path / "mounts", tmp_path / "mounts" / "leases")
+    assert [folder.stat().st_mode & 0o777 for folder in made] == [0o700, 0o700]
 
 
 def test_a_commit_has_the_tree_and_its_history(tmp_path: Path) -> None:
