@@ -97,6 +97,12 @@ async def open_terminal(desk: Desk) -> None:
     await until(lambda: holds(desk, "xterm", "xwininfo", "-root", "-tree"), limit_s=LIMIT_S)
 
 
+async def has_the_keys(desk: Desk) -> bool:
+    """Whether a terminal gets what is typed."""
+    active = re.search(r"_NET_ACTIVE_WINDOW.*(0x[0-9a-f]+)", await asked(desk, "xprop", "-root"))
+    return active is not None and active[1] in await windows(desk)
+
+
 def typed(desk: Desk) -> str:
     return in_guest(desk, "cat ~/typed 2>/dev/null || true")
 
@@ -110,6 +116,7 @@ async def test_a_user_opens_a_desktop_types_and_resizes(
         await until_vm(rest, desk.vm_id, display="connected")
         await open_terminal(desk)
         await opened.click(200, 150)
+        await until(lambda: has_the_keys(desk), limit_s=LIMIT_S, what="the terminal to be active")
         await opened.type(SENTENCE)
         await until(
             lambda: typed(desk) == SENTENCE, limit_s=LIMIT_S, what=f"{SENTENCE}: {typed(desk)}"
