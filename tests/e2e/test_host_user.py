@@ -13,7 +13,7 @@ from tests.harness.stranger import listener, reached
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ENTRIES_MAX = 20_000
+ENTRIES_MAX = 200_000
 PUBLIC = {"node.json", "node.toml", "test-node.log"}
 """How to reach the node, which is for all; what the test puts into the folder."""
 
