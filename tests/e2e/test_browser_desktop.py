@@ -23,7 +23,8 @@ from tests.harness.rest import Rest
 from tests.harness.web_desktop import base_of, web_desktop
 from tests.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# Chromium breaks its connections off whenever a network interface appears on the host.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
 
 SENTENCE = "¿Qué tal, señor Ñandú? €"
 TEXT = "日本語 😀 §½"
