@@ -36,6 +36,7 @@ from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import server_pid
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
@@ -170,7 +171,7 @@ def build(  # noqa: PLR0915 - as above
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
-    rootfs = OverlayRootfs(config.image)
+    rootfs = OverlayRootfs(config.image, Rollouts(database))
     memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
@@ -342,7 +343,11 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+            Flavours(database),
+            Images(database),
+            node.importer,
+            node.rootfs.contents,
+            node.images.rollouts,
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
