@@ -94,7 +94,6 @@ TESTED_BY: Final = {
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
     "integration/cli/qvdnode/test_image_check.py": (
         "cli/image_check/boot.py",
-        "cli/qvdnode/image_check.py",
         "cli/image_check/guest.py",
     ),
     "integration/cli/qvdnode/test_image_store.py": (
