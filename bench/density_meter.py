@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from bench.idle_desktop import TICKS_PER_S
 from qvdnode.host.cgroups import Cgroups, probe
+from qvdnode.host.idle_load import TICKS_PER_S
 from qvdnode.host.process_memory import pss_bytes, with_children
 from qvdnode.memopt.core.meminfo import HostMemory
 from qvdnode.memopt.host_memory import HostMemoryReader
