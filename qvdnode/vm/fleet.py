@@ -196,6 +196,11 @@ class Fleet:
         actor = self._known(vm_id)
         return None if actor is None else await actor.memory()
 
+    def control_group(self, vm_id: VmId) -> str | None:
+        """The control group of the VM's guest; None without a guest, or without one of its own."""
+        actor = self._known(vm_id)
+        return None if actor is None else actor.control_group()
+
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """Type a text on the VM's display; raises NotFound, GuestFailed, Conflict, TimedOut."""
         actor = self._known(vm_id)
