@@ -38,7 +38,7 @@ FIELDS: Final = (
     "id", "from_version", "to_version", "stages", "gate", "expiry", "state", "stage",
 )  # fmt: skip
 KEPT_DAYS: Final = 60
-"""How long ended starts are kept."""
+"""How long starts are kept once they are over."""
 
 COLUMNS: Final = """
     r.*, EXTRACT(EPOCH FROM clock_timestamp() - r.moved_at)::float8 AS in_stage_s, i.head_version
@@ -85,7 +85,10 @@ INSERT INTO vm_start (vm_id, gen, image_id, version)
 SELECT id, gen, $3, $4 FROM vm WHERE id = $1 AND gen = $2 ON CONFLICT DO NOTHING
 """
 FORGET: Final = """
-DELETE FROM vm_start WHERE ended_at < clock_timestamp() - make_interval(days => $1)
+DELETE FROM vm_start s WHERE s.begun_at < clock_timestamp() - make_interval(days => $1)
+AND NOT EXISTS (
+    SELECT 1 FROM vm v WHERE v.id = s.vm_id AND v.gen = s.gen AND v.owner_node IS NOT NULL
+)
 """
 STALE: Final = """
 UPDATE vm_start SET stale_at = coalesce(stale_at, clock_timestamp())

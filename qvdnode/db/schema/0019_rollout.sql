@@ -55,25 +55,4 @@ create table vm_start (
 );
 
 create index vm_start_version_idx on vm_start (image_id, version, begun_at);
-create index vm_start_ended_idx on vm_start (ended_at);
-
-create function qvdnode_follow_start() returns trigger language plpgsql as $$
-begin
-    if new.owner_node is null and old.owner_node is not null then
-        update vm_start set ended_at = clock_timestamp(), failed = new.state = 'failed'
-        where vm_id = new.id and gen = new.gen and ended_at is null;
-    elsif new.state = 'running' and old.state <> 'running' then
-        update vm_start set ready_at = clock_timestamp()
-        where vm_id = new.id and gen = new.gen and ready_at is null;
-    end if;
-    return null;
-end $$;
-
-create trigger follow_start after update on vm
-    for each row when (
-        (old.owner_node, old.state) is distinct from (new.owner_node, new.state)
-    ) execute function qvdnode_follow_start();
-
-create trigger notify_rollout after insert or update or delete on image_rollout
-    for each row execute function qvdnode_notify_change(
-        'image', 'image_id', 'rollout', 'state', 'stage', 'stage');
+create index vm_start_begun_idx on vm_start (begun_at);

@@ -196,6 +196,6 @@ async def test_old_starts_are_forgotten(world: World) -> None:
     await world.start(world.pilot, error="x")
     await world.rollouts.forget_old()
     assert await world.database.fetchval("SELECT count(*) FROM vm_start") == 1
-    await world.database.execute("UPDATE vm_start SET ended_at = ended_at - interval '61 days'")
+    await world.database.execute("UPDATE vm_start SET begun_at = begun_at - interval '61 days'")
     await world.rollouts.forget_old()
     assert await world.database.fetchval("SELECT count(*) FROM vm_start") == 0
