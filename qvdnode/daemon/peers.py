@@ -6,7 +6,7 @@ It is there before the database, which may be another node's, and is joined with
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from typing import Final
 
 from qvdnode.admin.parts import JoinLine, PeerFacts
 from qvdnode.cluster.gossip_port import GossipPort
+from qvdnode.cluster.keyring import NONCE_BYTES
 from qvdnode.cluster.ports import LoadSource
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
@@ -26,10 +27,11 @@ from qvdnode.db.nodes import Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
 from qvdnode.peer.calls_service import CallsService
+from qvdnode.peer.database_place import DatabasePlace, has_left, seal_place
 from qvdnode.peer.database_tunnel import DatabaseService, DatabaseTunnel
 from qvdnode.peer.dialer import Dialer
 from qvdnode.peer.directory import FILE_NAME, Directory
@@ -43,6 +45,7 @@ from qvdnode.peer.node_links import NodeLinks
 from qvdnode.peer.own_identity import OwnIdentity
 from qvdnode.peer.ports import PeerService, Purpose
 from qvdnode.peer.settings import PeerSettings
+from qvdnode.peer.signpost import Signpost
 from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -108,10 +111,14 @@ def advertised(settings: PeerSettings) -> str:
 
 
 def database_address(config: Config, member: FarmMember | None) -> tuple[str, NodeAddress | None]:
-    """The DSN of the farm's database, or the node that runs it; neither for an embedded one."""
-    if config.database.dsn or member is None:
-        return config.database.dsn, None
-    return member.dsn, member.database_node
+    """The DSN of the farm's database, or the node that runs it; neither for an embedded one.
+
+    What the configuration names comes first, unless the farm has moved away from there.
+    """
+    named = config.database.dsn
+    if named and not has_left(member, named):
+        return named, None
+    return ("", None) if member is None else (member.dsn, member.database_node)
 
 
 async def forget_other_farm(config: Config, database: Database) -> None:
@@ -126,12 +133,17 @@ async def forget_other_farm(config: Config, database: Database) -> None:
 
 
 @asynccontextmanager
-async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> AsyncIterator[str]:
-    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed."""
+async def database_tunnel(
+    config: Config, clock: Clock, node: NodeAddress, number: int = 0
+) -> AsyncIterator[str]:
+    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed.
+
+    `number` tells several of one process apart.
+    """
     own = OwnIdentity(farm_files(config))
     _ = own.load()
     dialer = Dialer(own, open_directory(config, own, clock), clock)
-    tunnel = DatabaseTunnel(config.node.state_dir, os.getpid(), dialer, node.node_id)
+    tunnel = DatabaseTunnel(config.node.state_dir, os.getpid(), dialer, node.node_id, number=number)
     async with Supervisor("database-tunnel") as tasks:
         try:
             await tunnel.open(tasks)
@@ -171,22 +183,27 @@ def build_desktops(
 class FarmPeers:
     """What needs the database as well: enrolment, admission, and what administrators are told."""
 
-    def __init__(self, parts: PeerParts, config: Config, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        parts: PeerParts,
+        config: Config,
+        database: Database,
+        place: Callable[[], tuple[str, NodeAddress | None]],
+        clock: Clock,
+    ) -> None:
+        """`place` is where the database is now, as `database_address` tells it."""
         self._parts = parts
         self._clock = clock
         self._config = config
         own = parts.own
-        dsn, node = database_address(config, own.files.member())
-        self.runs_database = not dsn and node is None
-        """Whether the farm's database is this node's embedded one."""
-        self._database_node = node
+        self._place = place
         self._nodes = Nodes(database)
         self.enrolment = Enrolment(
             own, Farm(database), Nodes(database), clock, name=config.node.name
         )
         self.admission = Admission(
             self.enrolment,
-            FarmDatabase(dsn, node, len(steps())),
+            lambda: FarmDatabase(*place(), len(steps())),
             config.cluster,
             clock,
             lambda: (advertised(config.peer), parts.port),
@@ -201,15 +218,30 @@ class FarmPeers:
         services: dict[Purpose, PeerService] = {
             Purpose.CALLS: desktops.calls,
             Purpose.STREAM: desktops.streams,
+            Purpose.DATABASE: DatabaseService(
+                EmbeddedPostgres(self._config.database, self._clock).socket_file
+            ),
+            Purpose.DATABASE_PLACE: Signpost(self._sealed_place),
         }
-        if self.runs_database:
-            server = EmbeddedPostgres(self._config.database, self._clock)
-            services[Purpose.DATABASE] = DatabaseService(server.socket_file)
         join = Services(self.admission, services)
         _ = tasks.essential("peer-port", self._parts.listener.run(join))
         _ = tasks.essential("peer-rows", self._parts.directory.run())
         _ = tasks.essential("peer-certificate", self.enrolment.run())
         _ = tasks.essential("peer-links", self._keep_links(desktops.links))
+
+    @property
+    def runs_database(self) -> bool:
+        """Whether the farm's database is this node's embedded one."""
+        return self._place() == ("", None)
+
+    def _sealed_place(self) -> bytes:
+        member, (dsn, node) = self._parts.own.member, self._place()
+        if self.runs_database:
+            node = own_node_address(
+                self._parts.own, advertised(self._config.peer), self._parts.port
+            )
+        place = DatabasePlace(member.moves, dsn, node)
+        return seal_place(place, member, secrets.token_bytes(NONCE_BYTES))
 
     def others_that_served(self) -> list[NodeId]:
         """The other nodes whose lease ran when their rows were last read."""
@@ -254,7 +286,7 @@ class FarmPeers:
         """As admin.parts.FarmAccess."""
         own = self._parts.own
         here = own.ready and own.node_id == node_id
-        database = self._database_node
+        database = self._place()[1]
         runs = (here and self.runs_database) or (
             database is not None and database.node_id == node_id
         )
@@ -268,6 +300,14 @@ class FarmPeers:
             reason=contact.problem or contact.warning,
             runs_database=runs,
         )
+
+
+def own_node_address(own: OwnIdentity, host: str, port: int) -> NodeAddress:
+    """Where others dial this node, and its key; raises Unavailable before it has one."""
+    identity = own.files.identity()
+    if identity is None:
+        raise Unavailable("this node has not joined its farm yet")
+    return NodeAddress(own.node_id, host, port, identity.key_digest)
 
 
 def _whole_seconds(moment: datetime) -> datetime:

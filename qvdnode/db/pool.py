@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import random
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Self, TypeVar
 
@@ -50,19 +51,16 @@ class Database:
     def __init__(
         self, dsn: str, settings: DatabaseSettings, clock: Clock, rng: random.Random
     ) -> None:
-        dsns = list(single_host_dsns(dsn))
-        rng.shuffle(dsns)  # so that not all nodes of a farm begin with the same host
-        self._hosts = Hosts(
-            dsns,
-            connect_limit_s=settings.connect_limit_s,
-            statement_limit_s=settings.statement_limit_s,
-        )
+        self._settings = settings
+        self._rng = rng
+        self._hosts = self._hosts_of(dsn)
         self._clock = clock
         self._limit_s = settings.statement_limit_s + GRACE_S
         self._slots = asyncio.Semaphore(settings.connections_max)
         self._idle: list[Raw] = []
         self._busy: set[Raw] = set()
         self._expired: set[Raw] = set()
+        self._apart: weakref.WeakSet[Raw] = weakref.WeakSet()
         self._available = True
         self._try_again_at = 0.0
         self._back_at: float | None = None
@@ -96,7 +94,31 @@ class Database:
 
         Raises Unavailable.
         """
-        return await self._hosts.connect()
+        raw = await self._hosts.connect()
+        self._apart.add(raw)
+        return raw
+
+    def lead_to(self, dsn: str) -> None:
+        """Use another database from now on, which holds the same farm; raises BadConfig.
+
+        What is being done in the first one may end there. Its leases were not renewed for a
+        moment, so this counts as coming back, see `back_for_s`.
+        """
+        self._hosts = self._hosts_of(dsn)
+        self._expire()
+        for raw in tuple(self._apart):
+            raw.terminate()
+        self._back_at = self._clock.monotonic_s()
+        self._try_again_at = 0.0
+
+    def _hosts_of(self, dsn: str) -> Hosts:
+        dsns = list(single_host_dsns(dsn))
+        self._rng.shuffle(dsns)  # so that not all nodes of a farm begin with the same host
+        return Hosts(
+            dsns,
+            connect_limit_s=self._settings.connect_limit_s,
+            statement_limit_s=self._settings.statement_limit_s,
+        )
 
     async def run(self) -> None:
         """Try to reconnect while the database is away, until cancelled."""
@@ -242,17 +264,26 @@ class Database:
             raise Unavailable("This node is stopping.")
         try:
             async with TimeLimit(PATIENCE_S):
-                raw = await self._hosts.connect()
+                raw = await self._newest()
         except (Unavailable, TimeoutError) as error:
             self._set_available(now=False)
             raise Unavailable(AWAY) from error
         self._set_available(now=True)
         return raw
 
+    async def _newest(self) -> Raw:
+        """A connection to where the pool leads when it is there."""
+        while True:
+            hosts = self._hosts
+            raw = await hosts.connect()
+            if hosts is self._hosts:
+                return raw
+            raw.terminate()
+
     async def _heal_once(self) -> bool:
         """Try all hosts without the callers' time limit."""
         try:
-            self._idle.append(await self._hosts.connect())
+            self._idle.append(await self._newest())
         except Unavailable as error:
             log.info("database_not_found", extra={"because": str(error.__cause__)})
             self._set_available(now=False)
