@@ -164,8 +164,8 @@ def build(  # noqa: PLR0915 - as above
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
-    farm = FarmPeers(inputs.peers, config, database, inputs.way.place, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
+    farm = FarmPeers(inputs.peers, config, database, inputs.way.place, membership.seat, clock)
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
@@ -176,8 +176,7 @@ def build(  # noqa: PLR0915 - as above
     viewers = Viewers(membership.node_id)
     events = ViewerEvents(membership.node_id, viewers.deliver)
     freezer = HostFreezer(cgroups.probe(), clock)
-    admission = HostAdmission(memory.memory, config.memory)
-    directory = inputs.peers.directory
+    admission, directory = HostAdmission(memory.memory, config.memory), inputs.peers.directory
     self_fence = SelfFence(
         GuardedGuests(
             config.node.state_dir,
@@ -222,8 +221,8 @@ def build(  # noqa: PLR0915 - as above
             lambda: database.available,
         ),
     )
-    sample, rng = config.cluster.placement_sample, random.Random(secrets.randbits(64))
-    choice = Scheduler(gossip, directory, rng, clock, sample=sample)
+    rng = random.Random(secrets.randbits(64))
+    choice = Scheduler(gossip, directory, rng, clock, sample=config.cluster.placement_sample)
     notes = Placements(database)
     starts = LocalPlacement(choice, membership.node_id, notes, directory, gossip.hears_more)
     hosts = Hosts(fleet, membership.node_id, peer_desktops.links, starts, nodes, directory.refresh)
@@ -233,8 +232,7 @@ def build(  # noqa: PLR0915 - as above
 
     rescue = Rescue(Takeovers(database), directory, lives, vms.order, clock)
     connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
-    stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
-    tokens = user_tokens(config, database)
+    tokens, stop_limit_s = user_tokens(config, database), config.vm.stop_limit_s + STOP_MARGIN_S
     desktops = Desktops(vms, tokens, hosts, connections, readiness, stop_limit_s)
     accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qvdnode.cluster.core.load_figures import to_load, to_record
 from qvdnode.cluster.core.placement import Load
@@ -34,6 +34,8 @@ from qvdnode.wire.member_metadata import MemberMetadata
 from qvdnode.wire.swim import Address
 
 log = logging.getLogger(__name__)
+
+TakeKeys = Callable[[Sequence[bytes]], None]
 
 EPOCH_FILE: Final = "epoch"
 READY_POLL_S: Final = 0.1
@@ -58,8 +60,12 @@ class Gossip:
         directory: Directory,
         own_load: LoadSource,
         clock: Clock,
+        watch_keys: Callable[[TakeKeys], Coroutine[Any, Any, None]],
     ) -> None:
-        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start."""
+        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start.
+
+        `watch_keys` gives the keys whenever they change, until it is cancelled.
+        """
         self._port = port
         self._host = host
         self._epoch_file = folder / EPOCH_FILE
@@ -68,6 +74,7 @@ class Gossip:
         self._directory = directory
         self._own_load = own_load
         self._clock = clock
+        self._watch_keys = watch_keys
         self._membership: Membership | None = None
         self._joined_s: float | None = None
 
@@ -116,6 +123,7 @@ class Gossip:
             async with Supervisor("gossip") as tasks:
                 _ = tasks.essential("membership", membership.wait())
                 _ = tasks.essential("own-load", self._publish(membership))
+                _ = tasks.essential("keys", self._watch_keys(self._taking(membership)))
                 await self._follow(membership)
         finally:
             self._membership = None
@@ -152,6 +160,10 @@ class Gossip:
             except FarmError as error:
                 log.warning("gossip_waits", extra={"because": str(error)})
             await self._clock.sleep(RETRY_S)
+
+    def _taking(self, membership: Membership) -> TakeKeys:
+        farm_id = self._own.member.farm_id
+        return lambda keys: membership.set_keyring(Keyring(farm_id, keys))
 
     async def _address(self) -> Address:
         """Where other nodes reach this one; a name is looked up until it leads somewhere."""

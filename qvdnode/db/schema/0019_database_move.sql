@@ -13,10 +13,3 @@ create table database_move (
     constraint database_move_state_check check (state in ('arriving', 'here', 'left')),
     constraint database_move_place_check check ((state = 'left') = (place is not null))
 );
-
--- A database that the farm has left has this before each change of a table. The error is that of a
--- server which is read-only, so a node that has not heard of the move yet looks for another server.
-create or replace function qvdnode_refuse_change() returns trigger language plpgsql as $$
-begin
-    raise exception 'the farm has moved to another database' using errcode = '25006';
-end $$;

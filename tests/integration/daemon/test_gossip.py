@@ -13,7 +13,7 @@ import pytest
 from qvdnode.cluster.core.placement import Load
 from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.daemon import gossip
-from qvdnode.daemon.gossip import EPOCH_FILE, Gossip
+from qvdnode.daemon.gossip import EPOCH_FILE, Gossip, TakeKeys
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import FarmId, NodeId
@@ -97,6 +97,10 @@ class Farm:
             raise Unavailable("The database is away.")
         return FarmSecrets(b"", KEYS)
 
+    async def watch_keys(self, take: TakeKeys) -> None:
+        """They stay as they are."""
+        await asyncio.Event().wait()
+
     def make(self, number: int) -> tuple[Gossip, Figures, Own]:
         """A node, not started, and its row."""
         port = GossipPort.open(LOOPBACK, 0)
@@ -105,7 +109,7 @@ class Farm:
         folder.mkdir(exist_ok=True)
         gossip = Gossip(
             port, LOOPBACK, folder, cast("OwnIdentity", own), self.secrets,
-            cast("Directory", self.rows), figures, SystemClock(),
+            cast("Directory", self.rows), figures, SystemClock(), self.watch_keys,
         )  # fmt: skip
         self.rows.put(NodeId(number), port.number)
         return gossip, figures, own

@@ -102,11 +102,9 @@ async def test_leases_are_renewed_while_tables_are_copied_and_nothing_else_is_ch
             moving = tasks.essential("copy", moved_to(database, other))
             await until(lambda: is_locked(database), limit_s=10)
             assert await Nodes(database).renew(node.id, node.epoch)
-            assert await Tenants(database).by_name("default")
+            assert (await Tenants(database).by_name("default")).name == "default"
             with pytest.raises(Unavailable):
-                async with database.transaction() as tx:
-                    await tx.execute("SET LOCAL lock_timeout = 100")
-                    await tx.execute("UPDATE tenant SET blocked = true")
+                await database.execute("UPDATE tenant SET blocked = true")
         await moving
     (copied,) = await Nodes(other).peers()
     assert copied.alive
@@ -144,9 +142,8 @@ def dies_at(step: str, table: str = "") -> Told:
 
 @pytest.mark.parametrize(
     ("step", "table"),
-    [("waiting", ""), ("table", "tenant"), ("table", "audit"), ("verified", "node"),
-     ("copied", ""), ("leaving", "")],
-)  # fmt: skip
+    [("waiting", ""), ("table", "audit"), ("copied", ""), ("leaving", "")],
+)
 async def test_a_move_that_dies_before_its_end_has_changed_nothing_and_can_be_repeated(
     database: Database, other: Database, step: str, table: str
 ) -> None:
