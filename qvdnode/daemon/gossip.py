@@ -22,6 +22,7 @@ from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.cluster.ports import LoadSource
+from qvdnode.cluster.reach import reach_keyring
 from qvdnode.cluster.start_epoch import keep_epoch, next_epoch
 from qvdnode.model.errors import FarmError, HostFailed
 from qvdnode.model.farm import Drain
@@ -151,7 +152,8 @@ class Gossip:
             metadata=metadata,
         )
         keyring = Keyring(member.farm_id, keys)
-        return Membership(identity, self._port, keyring, self._clock, told)
+        reach = reach_keyring(member.farm_id, member.farm_key)
+        return Membership(identity, self._port, keyring, self._clock, told, reach=reach)
 
     async def _keys(self) -> tuple[bytes, ...]:
         while True:

@@ -41,7 +41,13 @@ HEAL_EVERY_S: Final = 0.5
 GRACE_S: Final = 1.0
 """The client's limit of a statement beyond the server's own."""
 
+TIMELINE: Final = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+"""A server that is promoted begins another timeline. Any role may ask for it."""
+
 AVAILABLE = Gauge("qvdnode_database_available", "1 while the database answers")
+FAILED_OVER = Counter(
+    "qvdnode_database_failovers", "Connections that found a server on another timeline"
+)
 LOST = Counter("qvdnode_database_connections_lost_total", "Connections found broken")
 
 
@@ -64,6 +70,7 @@ class Database:
         self._available = True
         self._try_again_at = 0.0
         self._back_at: float | None = None
+        self._timeline: str | None = None
         self._away = asyncio.Event()
         self._closed = False
 
@@ -86,7 +93,11 @@ class Database:
 
     @property
     def back_for_s(self) -> float:
-        """Time since the database came back; infinite if it never was away."""
+        """Time since the database came back; infinite if it never was away.
+
+        A failover counts, also one so quick that nobody has missed the database: a standby may have
+        been promoted that lacks the last leases.
+        """
         return math.inf if self._back_at is None else self._clock.monotonic_s() - self._back_at
 
     async def connect_apart(self) -> Raw:
@@ -109,6 +120,7 @@ class Database:
         for raw in tuple(self._apart):
             raw.terminate()
         self._back_at = self._clock.monotonic_s()
+        self._timeline = None
         self._try_again_at = 0.0
 
     def _hosts_of(self, dsn: str) -> Hosts:
@@ -276,9 +288,25 @@ class Database:
         while True:
             hosts = self._hosts
             raw = await hosts.connect()
-            if hosts is self._hosts:
-                return raw
-            raw.terminate()
+            with contextlib.ExitStack() as undo:
+                undo.callback(raw.terminate)
+                timeline = await _timeline(raw, self._settings.connect_limit_s)
+                if hosts is self._hosts:
+                    undo.pop_all()
+                    self._note_timeline(timeline)
+                    return raw
+
+    def _note_timeline(self, timeline: str | None) -> None:
+        """A new connection leads to a server on that timeline; None if it has none to tell."""
+        before = self._timeline
+        if timeline is None or timeline == before:
+            return
+        self._timeline = timeline
+        if before is not None:
+            FAILED_OVER.inc()
+            self._back_at = self._clock.monotonic_s()
+            self._expire()
+            log.warning("database_failed_over", extra={"from": before, "to": timeline})
 
     async def _heal_once(self) -> bool:
         """Try all hosts without the callers' time limit."""
@@ -314,3 +342,16 @@ class Database:
                 logging.INFO if now else logging.WARNING,
                 "database_back" if now else "database_away",
             )
+
+
+async def _timeline(raw: Raw, limit_s: float) -> str | None:
+    """Of the server; None for one that knows no timelines. Raises Unavailable when it is gone."""
+    try:
+        with guarded():
+            found: str | None = await raw.fetchval(TIMELINE, timeout=limit_s)
+    except Unavailable:
+        raise
+    except (FarmError, asyncpg.PostgresError) as error:
+        log.debug("database_timeline_unknown", extra={"because": str(error)})
+        return None
+    return found

@@ -39,6 +39,7 @@ class Member:
     """As much of peer.farm_files.FarmMember as the membership reads."""
 
     farm_id: FarmId = field(default=FARM)
+    farm_key: bytes = bytes(32)
 
 
 @dataclass
