@@ -120,6 +120,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
+    "integration/image/test_hostile_commit.py": ("image/store/commit_room.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",
         "image/paced_stream.py",
