@@ -28,7 +28,8 @@ SWEEP: Final = (
     "DELETE FROM node_invitation WHERE expires_at < clock_timestamp() - interval '7 days'"
 )
 HOLD: Final = """
-SELECT i.id, i.name, i.node_id, i.expires_at < clock_timestamp() AS expired, n.peer_key
+SELECT i.id, i.name, i.node_id, i.expires_at < clock_timestamp() AS expired, n.peer_key,
+    n.state = 'removed' AS removed
 FROM node_invitation i LEFT JOIN node n ON n.id = i.node_id
 WHERE i.digest = $1 FOR UPDATE OF i
 """
@@ -113,12 +114,13 @@ class Farm:
             row = await tx.fetchrow(HOLD, digest(token))
             if row is None:
                 raise Forbidden(UNKNOWN)
-            if row["node_id"] is not None:
-                if row["peer_key"] != newcomer.key:
-                    raise Forbidden(USED)
-                return NodeId(row["node_id"])
             if row["expired"]:
                 raise Forbidden(EXPIRED)
+            if row["node_id"] is not None:
+                # A node that was removed would get the farm's secrets of today.
+                if row["peer_key"] != newcomer.key or row["removed"]:
+                    raise Forbidden(USED)
+                return NodeId(row["node_id"])
             if row["name"] not in (None, newcomer.name):
                 raise Forbidden(
                     f"The invitation is for a node named {row['name']}, and this host's is"

@@ -125,7 +125,7 @@ def test_a_module_that_unpacks_to_more_than_a_node_has_memory_is_refused(
     root: Path, tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
     give_kernel(root, "6.1.0-1-amd64", suffix=suffix)
-    piece = pack(bytes(4 * machine_boot.UNPACKED_MAX))
+    piece = pack(bytes(2 * machine_boot.UNPACKED_MAX))
     for path in (root / "usr/lib/modules/6.1.0-1-amd64/kernel").iterdir():
         path.write_bytes(piece)
     tracemalloc.start()
