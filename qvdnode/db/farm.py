@@ -20,6 +20,7 @@ REPLACE: Final = """
 UPDATE farm SET authority = $2, sealed = $3, made_at = clock_timestamp()
 WHERE farm_id = $1 AND authority = $4
 """
+RESEAL: Final = "UPDATE farm SET sealed = $2 WHERE farm_id = $1 AND sealed = $3"
 INVITE: Final = """
 INSERT INTO node_invitation (digest, name, expires_at)
 VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3)) RETURNING expires_at
@@ -97,6 +98,11 @@ class Farm:
         values = (after.farm_id, after.authority, after.sealed, before.authority)
         if await self._db.execute(REPLACE, *values) != "UPDATE 1":
             raise Conflict("Another node has replaced the farm's authority; join that one.")
+
+    async def reseal(self, before: FarmRow, sealed: bytes) -> bool:
+        """Replace the sealed secrets; False when another node has replaced them meanwhile."""
+        tag = await self._db.execute(RESEAL, before.farm_id, sealed, before.sealed)
+        return tag == "UPDATE 1"
 
     async def invite(self, token: str, *, name: str | None, life_s: float) -> datetime:
         """Store an invitation, its token as a digest; returns when it expires."""

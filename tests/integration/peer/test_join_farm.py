@@ -106,6 +106,23 @@ async def test_a_node_that_was_removed_gets_nothing_for_its_old_token(
         await second.join(made.url, made.token)
 
 
+async def test_a_removed_node_does_not_have_the_keys_of_the_membership(
+    first: PeerNode, second: PeerNode, make_node: MakeNode
+) -> None:
+    """The others make new ones, and have the same, whoever notices first."""
+    third = make_node("three")
+    await third.invited_by(first)
+    await third.enter()
+    old = await third.enrolment.gossip_keys([])
+    gone = [third.seat.node_id]
+    nodes = (first, second)
+    new = await asyncio.gather(*(node.enrolment.gossip_keys(gone) for node in nodes for _ in "123"))
+    assert set(new) == {new[0]}
+    assert not set(new[0]) & set(old)
+    assert await second.enrolment.gossip_keys([]) == new[0]
+    assert await second.enrolment.secrets() == await first.enrolment.secrets()
+
+
 async def test_an_old_token_is_not_repeated(
     first: PeerNode, second: PeerNode, make_node: MakeNode, database: Database
 ) -> None:
