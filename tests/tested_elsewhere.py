@@ -55,10 +55,7 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": (
-        "desk/fit.py",
-        "host/limited_group.py",
-    ),
+    "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (

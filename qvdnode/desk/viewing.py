@@ -233,6 +233,7 @@ class Viewing:
             flags=wanted,
             group=sandbox.group_of(parts.prefix, name),
             memory_mib=parts.settings.memory_mib,
+            cpu_pct=parts.settings.cpu_pct,
         )
         async with contextlib.AsyncExitStack() as stack:
             async with parts.starts:
