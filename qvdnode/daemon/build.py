@@ -1,4 +1,5 @@
 """The composition root: the only place that knows which class stands behind which Protocol."""
+# long: it is the list of the node's parts, which is read from top to bottom
 
 import random
 import secrets
@@ -19,6 +20,7 @@ from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
+from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
@@ -129,6 +131,7 @@ class Node:
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
     importer: Importer
+    images: ImageServices
     drivers: DriverTable
     draining: Draining
     driver_offer: DriverOffer
@@ -281,6 +284,7 @@ def build(  # noqa: PLR0915 - as above
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        images=image_services(config, database, clock),
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
@@ -310,6 +314,7 @@ def build(  # noqa: PLR0915 - as above
     )
 
 
+# long: it is the list of what that port uses
 def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> AdminParts:
     """What the administrators' port uses. Built last, since it reports both ports."""
     inputs = node.inputs
@@ -349,6 +354,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         placement=PlacementParts(
             node.starts, Placements(database), node.gossip.loads, node.rescue.settled
         ),
+        homes=node.images.homes,
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,
