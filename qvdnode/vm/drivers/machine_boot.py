@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 from qvdnode.host import linux_calls
 from qvdnode.model.errors import GuestFailed, HostFailed
@@ -75,24 +75,19 @@ def prepare(root: Path, folder: Path) -> BootFiles:
     return made
 
 
-class _Decompressor(Protocol):
-    """What lzma and zlib have in common."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether all was unpacked."""
-        ...
-
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
-        """Unpack that much at most."""
-        ...
+def _of_xz(content: bytes, most: int) -> tuple[bytes, bool]:
+    """At most so many bytes of what is packed, and whether that is all."""
+    unpacker = lzma.LZMADecompressor(memlimit=2 * FILE_MAX)
+    return unpacker.decompress(content, most), unpacker.eof
 
 
-_UNPACK: Final[Mapping[str, Callable[[], _Decompressor]]] = MappingProxyType(
-    {
-        ".xz": lambda: lzma.LZMADecompressor(memlimit=2 * FILE_MAX),
-        ".gz": lambda: zlib.decompressobj(_GZIP),
-    }
+def _of_gzip(content: bytes, most: int) -> tuple[bytes, bool]:
+    unpacker = zlib.decompressobj(_GZIP)
+    return unpacker.decompress(content, most), unpacker.eof
+
+
+_UNPACK: Final[Mapping[str, Callable[[bytes, int], tuple[bytes, bool]]]] = MappingProxyType(
+    {".xz": _of_xz, ".gz": _of_gzip}
 )
 
 
@@ -163,9 +158,8 @@ def _archive(guest: _Root, release: str, dependencies: bytes, built_in: bytes) -
 
 def _unpacked(content: bytes, packing: str, most: int) -> bytes:
     """What is packed, or `most` bytes and one: a few KiB may unpack to more than a host has."""
-    unpacker = _UNPACK[packing]()
-    module = unpacker.decompress(content, most + 1)
-    if len(module) <= most and not unpacker.eof:
+    module, is_whole = _UNPACK[packing](content, most + 1)
+    if len(module) <= most and not is_whole:
         raise ValueError("a module is cut off")
     return module
 
