@@ -22,7 +22,7 @@ from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
-from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.daemon.load_figures import OwnLoad, start_pacer
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
@@ -91,6 +91,7 @@ from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.vm.start_pacer import StartPacer
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
 
@@ -140,6 +141,7 @@ class Node:
     rescue: Rescue
     self_fence: SelfFence
     starts: LocalPlacement
+    start_pacer: StartPacer
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -302,6 +304,7 @@ def build(  # noqa: PLR0915 - as above
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
+        start_pacer=start_pacer(fleet, memory, config.vm, clock),
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
         reporter=MemoryReporter(
             memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)
