@@ -42,6 +42,7 @@ TESTED_BY: Final = {
         "daemon/move_database.py",
     ),
     "e2e/test_demo.py": (
+        "cli/demo/client.py",
         "cli/demo/command.py",
         "cli/demo/farm.py",
         "cli/demo/run.py",
@@ -50,6 +51,7 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
         "cli/doctor/farm_facts.py",
         "cli/qvdnode/join.py",
@@ -61,10 +63,7 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": (
-        "desk/fit.py",
-        "host/limited_group.py",
-    ),
+    "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
@@ -97,6 +96,10 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_check.py": (
+        "cli/image_check/boot.py",
+        "cli/image_check/guest.py",
+    ),
     "integration/cli/qvdnode/test_image_store.py": (
         "cli/qvdnode/image_care.py",
         "cli/qvdnode/image_history.py",
@@ -128,6 +131,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
+    "integration/image/test_hostile_commit.py": ("image/store/commit_room.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",
         "image/paced_stream.py",

@@ -1,6 +1,5 @@
 """/node: details of the node that answers; /nodes: all nodes of the farm, from the database."""
 
-import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from qvdnode.admin.parts import PeerFacts
 from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.cluster.core.placement import SILENT_S, Load
 from qvdnode.db.nodes import Node
-from qvdnode.model.errors import Conflict, Unavailable
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.model.vm_state import VmState
@@ -306,8 +305,6 @@ async def remove_node(call: ApiCall[NoBody, NoQuery]) -> None:
     node = await call.parts.nodes.get(NodeId(call.id()))
     await call.parts.nodes.remove(node.id)
     call.changed("node", node.id, name=node.name)
-    with contextlib.suppress(Conflict, Unavailable):  # it is refused already; this is for its key
-        await call.parts.farm.rotate_key()
 
 
 async def fence_node(call: ApiCall[NoBody, NoQuery]) -> FencedNode:
