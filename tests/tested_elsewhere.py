@@ -53,6 +53,7 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
         "cli/qvdnode/join.py",
         "daemon/farm_join.py",
@@ -98,6 +99,10 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_check.py": (
+        "cli/image_check/boot.py",
+        "cli/image_check/guest.py",
+    ),
     "integration/cli/qvdnode/test_image_store.py": (
         "cli/qvdnode/image_care.py",
         "cli/qvdnode/image_history.py",

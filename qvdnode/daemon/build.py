@@ -1,4 +1,5 @@
 """The composition root: the only place that knows which class stands behind which Protocol."""
+# long: it is the list of the node's parts, which is read from top to bottom
 
 import random
 import secrets
@@ -19,8 +20,9 @@ from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
+from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
-from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.daemon.load_figures import OwnLoad, start_pacer
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
@@ -89,6 +91,7 @@ from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.vm.start_pacer import StartPacer
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
 
@@ -129,6 +132,7 @@ class Node:
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
     importer: Importer
+    images: ImageServices
     drivers: DriverTable
     draining: Draining
     driver_offer: DriverOffer
@@ -137,6 +141,7 @@ class Node:
     rescue: Rescue
     self_fence: SelfFence
     starts: LocalPlacement
+    start_pacer: StartPacer
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -281,6 +286,7 @@ def build(  # noqa: PLR0915 - as above
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        images=image_services(config, database, clock),
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
@@ -298,6 +304,7 @@ def build(  # noqa: PLR0915 - as above
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
+        start_pacer=start_pacer(fleet, memory, config.vm, clock),
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
         reporter=MemoryReporter(
             memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)
@@ -310,6 +317,7 @@ def build(  # noqa: PLR0915 - as above
     )
 
 
+# long: it is the list of what that port uses
 def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> AdminParts:
     """What the administrators' port uses. Built last, since it reports both ports."""
     inputs = node.inputs
@@ -349,6 +357,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         placement=PlacementParts(
             node.starts, Placements(database), node.gossip.loads, node.rescue.settled
         ),
+        homes=node.images.homes,
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,

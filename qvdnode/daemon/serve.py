@@ -180,10 +180,12 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
     _ = tasks.essential("image-store", node.importer.collector.run())
+    node.images.run(tasks)
     _ = tasks.essential("self-fence", node.self_fence.run())
     _ = tasks.essential("rescue", node.rescue.run(node.hosts))
     _ = tasks.essential("draining", node.draining.run(node.fleet))
     _ = tasks.essential("memory", node.optimiser.run())
+    _ = tasks.essential("start-pace", node.start_pacer.run())
     _ = tasks.essential("guest-limits", node.fleet.watch_limits())
     _ = tasks.essential("locks", node.lock_watch.run())
 

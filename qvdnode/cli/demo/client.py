@@ -1,4 +1,4 @@
-"""The demo's client: shows the desktop, and is heard and photographed."""
+"""Our own client as a child process that ends with this one: shows, is heard, is photographed."""
 
 import asyncio
 import contextlib
@@ -33,6 +33,7 @@ class Errand:
     address: str
     """HOST:PORT."""
     fingerprint: str
+    user: str
     password: str
     vm_id: int
     within: tuple[str, ...] = ()
@@ -73,15 +74,13 @@ async def repeat(client: Child, report: Report) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_client(
-    plan: DemoPlan, errand: Errand, shown_on: DemoScreen
-) -> AsyncIterator[Child]:
-    """Our own client, which shows the desktop until the scope ends."""
+async def running_client(errand: Errand, display: str) -> AsyncIterator[Child]:
+    """Show the desktop until the scope ends; the client's sentences come from its stdout."""
     options = {
-        "--user": plan.user,
+        "--user": errand.user,
         "--pin": errand.fingerprint,
         "--vm": str(errand.vm_id),
-        "--display": shown_on.display,
+        "--display": display,
     }
     program = (sys.executable, "-m", "qvdnode.client")
     child = await process.spawn_piped(

@@ -97,11 +97,12 @@ class _Story:
         )
         address = f"{FARM_NAME}:{CLIENT_PORT}"
         within = self._resolving()
-        errand = Errand(address, self._setup.fingerprint, password, vm_id, within)
+        user = self._plan.base.user
+        errand = Errand(address, self._setup.fingerprint, user, password, vm_id, within)
         async with (
             screen(display) as shown_on,
             WindowWatcher(shown_on.display, self._clock) as watcher,
-            running_client(self._plan.base, errand, shown_on) as client,
+            running_client(errand, shown_on.display) as client,
             Supervisor("client") as tasks,
         ):
             _ = tasks.essential("said", repeat(client, self._report))

@@ -72,11 +72,11 @@ async def _show(
         page=page,
     )
     address = f"{LOOPBACK}:{said.client_port}"
-    errand = Errand(address, said.fingerprint, password, vm_id)
+    errand = Errand(address, said.fingerprint, plan.user, password, vm_id)
     async with (
         screen(display) as shown_on,
         WindowWatcher(shown_on.display, clock) as watcher,
-        running_client(plan, errand, shown_on) as client,
+        running_client(errand, shown_on.display) as client,
         Supervisor("client") as tasks,
     ):
         _ = tasks.essential("said", repeat(client, report))
