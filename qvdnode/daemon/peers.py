@@ -238,7 +238,7 @@ class FarmPeers:
             advertised(self._config.peer),
             self._config.node.state_dir / state_folder.FARM,
             self._parts.own,
-            self.enrolment.secrets,
+            self.enrolment.gossip_keys,
             self._parts.directory,
             own_load,
             self._clock,

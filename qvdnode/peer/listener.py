@@ -56,8 +56,11 @@ class JoinService(Protocol):
         """The certificate of the farm's authority in PEM; raises Unavailable."""
         ...
 
-    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> None:
-        """Answer one request to join; raises what peer.hello.receive does."""
+    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> str | None:
+        """Answer one request to join; why it was refused, or None.
+
+        Raises what peer.hello.receive does.
+        """
         ...
 
 
@@ -255,7 +258,9 @@ class Listener:
             hello.send(pipe, hello.answer(self._clock, refusal=str(error)))
             raise _Refused(str(error)) from error
         hello.send(pipe, hello.answer(self._clock, version=version, authority=authority))
-        await service.serve(pipe, connection.source, greeting)
+        refusal = await service.serve(pipe, connection.source, greeting)
+        if refusal is not None:
+            self._events.note("join_refused", connection.source, refusal)
 
     def _drop_removed(self) -> None:
         known = {peer.address.node_id for peer in self._directory.all()}
