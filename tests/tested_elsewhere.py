@@ -47,6 +47,13 @@ TESTED_BY: Final = {
         "cli/demo/farm.py",
         "cli/demo/run.py",
     ),
+    "e2e/test_demo_farm.py": (
+        "cli/demo/database_keeper.py",
+        "cli/demo/farm_network.py",
+        "cli/demo/farm_nodes.py",
+        "cli/demo/farm_run.py",
+        "cli/demo/farm_setup.py",
+    ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
         "daemon/serve.py",

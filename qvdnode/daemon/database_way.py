@@ -125,7 +125,9 @@ class DatabaseWay:
         dsn, node = self._address
         if node is not None:
             self._tunnels += 1
-            tunnel = database_tunnel(self._config, self._clock, node, self._tunnels)
+            tunnel = database_tunnel(
+                self._config, self._clock, node, self._tasks, number=self._tunnels
+            )
             return await self._scope.enter_async_context(tunnel)
         return dsn or await self._embedded(visiting=visiting, may_restart=may_restart)
 

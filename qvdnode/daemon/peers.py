@@ -7,7 +7,7 @@ import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -23,11 +23,11 @@ from qvdnode.daemon.gossip import Gossip
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.farm import Farm
 from qvdnode.db.migrate import steps
-from qvdnode.db.nodes import NodeMembership, Nodes
+from qvdnode.db.nodes import WAS_REMOVED, NodeMembership, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
-from qvdnode.model.errors import HostFailed, Unavailable
+from qvdnode.model.errors import Forbidden, HostFailed, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
 from qvdnode.peer.calls_service import CallsService
@@ -135,11 +135,17 @@ async def forget_other_farm(config: Config, database: Database) -> None:
 
 @asynccontextmanager
 async def database_tunnel(
-    config: Config, clock: Clock, node: NodeAddress, number: int = 0
+    config: Config,
+    clock: Clock,
+    node: NodeAddress,
+    owner: Supervisor | None = None,
+    *,
+    number: int = 0,
 ) -> AsyncIterator[str]:
     """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed.
 
-    `number` tells several of one process apart.
+    `owner` ends with Forbidden once that node has said that this one was removed from the farm:
+    without its rows this node would wait for ever. `number` tells several of one process apart.
     """
     own = OwnIdentity(farm_files(config))
     _ = own.load()
@@ -148,9 +154,17 @@ async def database_tunnel(
     async with Supervisor("database-tunnel") as tasks:
         try:
             await tunnel.open(tasks)
-            yield EmbeddedPostgres.dsn_at(tunnel.folder)
+            with ExitStack() as undone:
+                if owner is not None:
+                    undone.callback(owner.essential("removal", _until_removed(dialer)).cancel)
+                yield EmbeddedPostgres.dsn_at(tunnel.folder)
         finally:
             tunnel.close()
+
+
+async def _until_removed(dialer: Dialer) -> None:
+    await dialer.removed.wait()
+    raise Forbidden(WAS_REMOVED)
 
 
 @dataclass(frozen=True, slots=True)

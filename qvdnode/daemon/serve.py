@@ -104,7 +104,7 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
     await node.memory_tuning.up(network.prefix, network.bridge_name, node.memory.memory())
     try:
         await _serve_guests(node, tasks, stop)
-    except FarmError:
+    except (FarmError, asyncio.CancelledError):  # the start failed, or another part of the node
         await _remove_network(node)
         raise
     await _shut_down(node)
