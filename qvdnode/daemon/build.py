@@ -289,7 +289,7 @@ def build(  # noqa: PLR0915 - as above
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
-        images=image_services(config, database, clock),
+        images=image_services(config, database, clock, rootfs.versions),
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),

@@ -9,7 +9,7 @@ from qvdnode.db.lists import ListSource, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found
 from qvdnode.model.errors import NotFound
-from qvdnode.model.farm import Flavour, FlavourDraft
+from qvdnode.model.farm import Flavour, FlavourDraft, KeptOverlay, Takeover
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.listing import Listing, Page
 
@@ -91,4 +91,6 @@ class Flavours:
 
 def convert(row: asyncpg.Record, prefix: str = "") -> Flavour:
     """The flavour in a row that has what is `selected` under this prefix."""
-    return Flavour(**{item.name: row[prefix + item.name] for item in fields(Flavour)})
+    values = {item.name: row[prefix + item.name] for item in fields(Flavour)}
+    choices = {"takeover": Takeover(values["takeover"]), "overlay": KeptOverlay(values["overlay"])}
+    return Flavour(**{**values, **choices})

@@ -21,6 +21,7 @@ ADDED_SINCE: Final = {
     "idle_minutes": 0,
     "nesting": False,
     "takeover": "never",
+    "overlay": "fresh",
 }
 """Fields of flavours that files of earlier releases lack."""
 
