@@ -16,6 +16,7 @@ from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.browser_desks import browser_desks
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.database_way import DatabaseWay
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
@@ -103,6 +104,7 @@ class NodeInputs:
     config: Config
     clock: Clock
     database: Database
+    way: DatabaseWay
     identity: NodeIdentity
     peers: PeerParts
     resolvers: Resolvers
@@ -167,8 +169,8 @@ def build(  # noqa: PLR0915 - as above
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
-    farm = FarmPeers(inputs.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
+    farm = FarmPeers(inputs.peers, config, database, inputs.way.place, membership.seat, clock)
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)

@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     """The stream of one client."""
     DATABASE = "database"
     """A connection to the database that the other node runs."""
+    DATABASE_PLACE = "database_place"
+    """The question where the farm's database is."""
     JOIN = "join"
     """A host without a certificate yet asks to become a node."""
 
