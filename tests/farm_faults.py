@@ -33,6 +33,7 @@ from tests.harness.farm import Desk
 from tests.harness.fault_farm import (
     FaultFarm,
     cut_off,
+    dropping,
     fault_farm,
     lossy,
     without_database,
@@ -118,7 +119,7 @@ class Run:
         await self._drop(node, lasts_s, lossy(self.dice.choice((10, 30, 60))))
 
     async def _drop(self, node: NodeProcess, lasts_s: float, rule: str) -> None:
-        with self.farm.dropping(node, rule):
+        with dropping(node, rule):
             await asyncio.sleep(lasts_s)
 
     async def _stopped(self, node: NodeProcess, lasts_s: float) -> None:

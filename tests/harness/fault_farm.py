@@ -97,17 +97,18 @@ class FaultFarm:
             f"test-{node.prefix}": guests_group(f"{node.prefix}{GUEST_NAME}") for node in self.nodes
         }
 
-    @contextmanager
-    def dropping(self, node: NodeProcess, *rules: str) -> Iterator[None]:
-        """Packets that come in at the node and match a rule of nft are lost."""
-        prefix = ["nsenter", f"--net=/run/netns/{node.netns}", "nft"]
-        lines = "\n".join((HOOK, *rules))
-        text = f"table inet {TABLE} {{\nchain lost {{\n{lines}\n}}\n}}\n"
-        subprocess.run([*prefix, "-f", "-"], input=text, text=True, check=True)
-        try:
-            yield
-        finally:
-            subprocess.run([*prefix, "delete", "table", "inet", TABLE], check=True)
+
+@contextmanager
+def dropping(node: NodeProcess, *rules: str) -> Iterator[None]:
+    """Packets that come in at the node and match a rule of nft are lost."""
+    prefix = ["nsenter", f"--net=/run/netns/{node.netns}", "nft"]
+    lines = "\n".join((HOOK, *rules))
+    text = f"table inet {TABLE} {{\nchain lost {{\n{lines}\n}}\n}}\n"
+    subprocess.run([*prefix, "-f", "-"], input=text, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*prefix, "delete", "table", "inet", TABLE], check=True)
 
 
 def lossy(percent: int) -> str:
