@@ -72,6 +72,20 @@ async def test_a_kernel_that_cannot_reclaim_is_told_of(tmp_path: Path) -> None:
         await freezer.reclaim("guests")
 
 
+async def test_a_slow_disk_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(freezer_module, "WRITER", ("/bin/sh", "-c", "exec sleep 60"))
+    monkeypatch.setattr(freezer_module, "RECLAIM_LIMIT_S", 0.2)
+    (tmp_path / "guests").mkdir()
+    (tmp_path / "guests/memory.reclaim").touch()
+    freezer = HostFreezer(Cgroups(CgroupVersion.V2, (tmp_path,)), SystemClock())
+    async with asyncio.timeout(30):
+        await freezer.reclaim("guests")
+    assert "reclaim_cut_short" in caplog.messages
+    assert freezer.pending == 0
+
+
 async def test_a_guest_that_is_wanted_ends_the_reclaim_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

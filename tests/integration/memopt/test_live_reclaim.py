@@ -1,15 +1,16 @@
 """Real processes in a real group, and a swap device of their own to be pushed to."""
 
+import contextlib
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups, CgroupVersion, probe
+from qvdnode.host.child import Child
 from qvdnode.memopt.live_reclaim import LiveReclaimer
 from qvdnode.memopt.zram import Zram
 from qvdnode.model.errors import HostFailed
@@ -43,23 +44,22 @@ def group() -> Iterator[str]:
     cgroups.remove(name)
 
 
-@pytest_asyncio.fixture
-async def swap(tmp_path: Path) -> AsyncIterator[None]:
-    zram = Zram(tmp_path / "zram", SystemClock())
-    await zram.up(256 * MIB)
-    yield
-    await zram.down()
+@contextlib.asynccontextmanager
+async def swap(record: Path, size_mib: int) -> AsyncIterator[None]:
+    zram = Zram(record, SystemClock())
+    await zram.up(size_mib * MIB)
+    try:
+        yield
+    finally:
+        await zram.down()
 
 
-@pytest.mark.alone
-@pytest.mark.usefixtures("swap")
-async def test_a_part_of_a_running_programs_memory_goes_to_swap_and_comes_back(
-    group: str,
-) -> None:
-    cgroups = probe()
+@contextlib.asynccontextmanager
+async def holder(group: str) -> AsyncIterator[Child]:
+    """A program in that group that has memory, and tells on request how much of it is wrong."""
     enter = "".join(
         f"echo $$ > {hierarchy / group}/cgroup.procs; "
-        for hierarchy in cgroups.hierarchies
+        for hierarchy in probe().hierarchies
         if (hierarchy / group).is_dir()
     )
     child = await process.spawn_piped(
@@ -67,19 +67,49 @@ async def test_a_part_of_a_running_programs_memory_goes_to_swap_and_comes_back(
     )
     try:
         assert child.stdout is not None
-        assert child.stdin is not None
         assert await child.stdout.readline() == b"ready\n"
+        yield child
+    finally:
+        await process.end(child, grace_s=0)
+
+
+async def assert_whole(child: Child) -> None:
+    assert child.stdout is not None
+    assert child.stdin is not None
+    child.stdin.write(b"check\n")
+    assert await child.stdout.readline() == b"0\n", "memory was lost"
+
+
+@pytest.mark.alone
+async def test_a_part_of_a_running_programs_memory_goes_to_swap_and_comes_back(
+    group: str, tmp_path: Path
+) -> None:
+    cgroups = probe()
+    async with swap(tmp_path / "zram", 256), holder(group) as child:
         before = cgroups.memory(group)
         assert before.swapped_bytes == 0
         await LiveReclaimer(cgroups).push([(group, PUSHED_MIB * MIB)])
         pushed = cgroups.memory(group)
         assert PUSHED_MIB / 2 * MIB <= pushed.swapped_bytes <= 2 * PUSHED_MIB * MIB
         assert pushed.limit_bytes == before.limit_bytes, "the limit was not put back"
-        child.stdin.write(b"check\n")
-        assert await child.stdout.readline() == b"0\n", "memory was lost"
+        await assert_whole(child)
         await until(lambda: cgroups.memory(group).refaults > 0, what="refaults to be counted")
-    finally:
-        await process.end(child, grace_s=0)
+
+
+@pytest.mark.alone
+async def test_a_full_swap_takes_no_more_and_nobody_is_hurt(group: str, tmp_path: Path) -> None:
+    cgroups = probe()
+    swaps = Path("/proc/swaps").read_text(encoding="ascii").splitlines()
+    if len(swaps) > 1:
+        pytest.skip("the host has other swap, which does not fill")
+    async with swap(tmp_path / "zram", 16), holder(group) as child:
+        before = cgroups.memory(group)
+        await LiveReclaimer(cgroups).push([(group, SIZE_MIB // 2 * MIB)])
+        after = cgroups.memory(group)
+        assert after.swapped_bytes <= 16 * MIB
+        assert after.limit_bytes == before.limit_bytes, "the limit was not put back"
+        assert cgroups.killed(group) == 0
+        await assert_whole(child)
 
 
 async def test_a_kernel_that_cannot_says_so(tmp_path: Path) -> None:
