@@ -10,6 +10,7 @@ Results are written after each mode, so that a run that was broken off can go on
 """
 
 import argparse
+import asyncio
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ def told(found: Run) -> dict[str, Any]:
         "login_s": found.login_s,
         "reconnect_s": found.reconnect_s,
         "thaw_s": found.thaw_s,
+        "thaw_again_s": found.thaw_again_s,
         "echo_few_s": found.echo_few.seconds if found.echo_few else [],
         "echo_s": found.echo_all.seconds if found.echo_all else [],
         "errors": found.errors,
@@ -120,6 +122,8 @@ def main() -> None:
     """Measure and write bench/results/density-IMAGE-N.json, with raw data and plots."""
     wanted, asked = parsed()
     open_files.require_for(wanted.desktops)
+    # One descriptor for each nxproxy, and not one thread.
+    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
     run(measure(wanted, asked))
 
 

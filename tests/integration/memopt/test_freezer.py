@@ -1,8 +1,6 @@
 """Real processes in a real group; where their memory goes is tested with a device (e2e)."""
 
 import asyncio
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +12,6 @@ from qvdnode.memopt.freezer import HostFreezer
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import SystemClock
 from tests.waiting import until
-
-
-@pytest.fixture
-def group() -> Iterator[str]:
-    cgroups, name = probe(), f"qvdtest-{secrets.token_hex(4)}"
-    for hierarchy in cgroups.hierarchies:
-        if hierarchy.name != "cpuset":
-            (hierarchy / name).mkdir()
-    yield name
-    cgroups.kill(name)
-    cgroups.remove(name)
 
 
 async def test_a_frozen_group_is_reclaimed_and_goes_on_after_a_thaw(
