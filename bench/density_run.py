@@ -25,6 +25,7 @@ FEW: Final = 10
 FAILED_MAX: Final = 5
 """Failed logins after which a run ends: the machine does not take more."""
 PROGRAMS_S: Final = 10.0
+BROWSER_S: Final = 45.0
 """A login has opened its terminal by then."""
 FILL_SHARE: Final = 0.6
 """Of the time limit; the rest is for what comes after the fill."""
@@ -60,6 +61,8 @@ class Wanted:
     echo_s: float = 30.0
     memory_mib: int = 320
     """Of the flavour."""
+    browser: bool = False
+    """Whether Firefox with a local page is open on each desktop instead of an editor."""
 
 
 @dataclass(slots=True)
@@ -124,7 +127,11 @@ async def run(wanted: Wanted, mode: str, raw: Path) -> Run:
     found = Run()
     async with (
         furnished(
-            image=wanted.image, mode=mode, desktops=wanted.desktops, memory_mib=wanted.memory_mib
+            image=wanted.image,
+            mode=mode,
+            desktops=wanted.desktops,
+            memory_mib=wanted.memory_mib,
+            browser=wanted.browser,
         ) as on,
         X11Link(on.typists.display) as looks,
         X11Link(on.typists.display) as keys,
@@ -242,7 +249,7 @@ async def fill(show: Show) -> None:
     await lane_work(show, show.on.typists, deque(few), ends_s)
     if few and show.clients:
         before_s = time.monotonic()
-        await settle("few", show, max(PROGRAMS_S, wanted.settle_s))
+        await settle("few", show, max(opened_s(wanted), wanted.settle_s))
         found.echo_few = await show.typing.type_for(wanted.echo_s)
         paused_s = time.monotonic() - before_s
         meter.phase = "fill"
@@ -254,6 +261,11 @@ async def fill(show: Show) -> None:
     found.fill_s = round(time.monotonic() - began - paused_s, 1)
     generator_s = meter.generator_cpu_s() - generator_s
     found.fill_cpu_s = round(meter.busy_cpu_s() - busy_s - generator_s, 1)
+
+
+def opened_s(wanted: Wanted) -> float:
+    """How long after its login a desktop has its programs open."""
+    return BROWSER_S if wanted.browser else PROGRAMS_S
 
 
 async def lane_work(show: Show, lane: Lane, desks: deque[Desk], ends_s: float) -> None:
