@@ -44,7 +44,7 @@ def parsed() -> tuple[Wanted, argparse.Namespace]:
     parser.add_argument("--settle-s", type=float, default=30.0, help="of each phase (30)")
     parser.add_argument("--memory-mib", type=int, default=320, help="of the flavour (320)")
     parser.add_argument("--browser", action="store_true",
-                        help="Firefox with a page is open, not an editor; not in icewm")  # fmt: skip
+                        help="with Firefox, not an editor")  # fmt: skip
     parser.add_argument("--floor-mib", type=int, default=1536, help="no start below that (1536)")
     parser.add_argument("--limit-s", type=float, default=900.0, help="for one mode (900)")
     parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES))
