@@ -16,13 +16,14 @@ from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.browser_desks import browser_desks
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.database_way import DatabaseWay
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
-from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.daemon.load_figures import OwnLoad, start_pacer
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
@@ -36,6 +37,7 @@ from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import server_pid
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
@@ -92,6 +94,7 @@ from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.vm.start_pacer import StartPacer
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
 
@@ -103,6 +106,7 @@ class NodeInputs:
     config: Config
     clock: Clock
     database: Database
+    way: DatabaseWay
     identity: NodeIdentity
     peers: PeerParts
     resolvers: Resolvers
@@ -141,6 +145,7 @@ class Node:
     rescue: Rescue
     self_fence: SelfFence
     starts: LocalPlacement
+    start_pacer: StartPacer
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -166,12 +171,12 @@ def build(  # noqa: PLR0915 - as above
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
-    farm = FarmPeers(inputs.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
+    farm = FarmPeers(inputs.peers, config, database, inputs.way.place, membership.seat, clock)
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
-    rootfs = OverlayRootfs(config.image)
+    rootfs = OverlayRootfs(config.image, Rollouts(database))
     memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
@@ -304,6 +309,7 @@ def build(  # noqa: PLR0915 - as above
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
+        start_pacer=start_pacer(fleet, memory, config.vm, clock),
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
         reporter=MemoryReporter(
             memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)
@@ -344,7 +350,11 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+            Flavours(database),
+            Images(database),
+            node.importer,
+            node.rootfs.contents,
+            node.images.rollouts,
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
