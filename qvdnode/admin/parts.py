@@ -20,6 +20,7 @@ from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
@@ -84,12 +85,13 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Flavours and images."""
+    """Flavours, images, and which versions of them start."""
 
     flavours: Flavours
     images: Images
     importer: Importer
     contents: ImageContents
+    rollouts: Rollouts
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import server_pid
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
@@ -62,6 +63,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.host_tuning import MemoryTuning
 from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
 from qvdnode.model.farm import Takeover
@@ -174,13 +176,14 @@ def build(  # noqa: PLR0915 - as above
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
-    rootfs = OverlayRootfs(config.image)
+    rootfs = OverlayRootfs(config.image, Rollouts(database))
     memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
     events = ViewerEvents(membership.node_id, viewers.deliver)
-    freezer = HostFreezer(cgroups.probe(), clock)
+    prefetch = Prefetch(cgroups.probe()) if config.memory.prefetch else None
+    freezer = HostFreezer(cgroups.probe(), clock, prefetch=prefetch)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
     self_fence = SelfFence(
@@ -347,7 +350,11 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+            Flavours(database),
+            Images(database),
+            node.importer,
+            node.rootfs.contents,
+            node.images.rollouts,
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),

@@ -37,6 +37,7 @@ from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
@@ -217,6 +218,7 @@ def make_parts(
             Images(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
+            Rollouts(database),
         ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=vms,
