@@ -17,6 +17,7 @@ from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.browser_sessions import BrowserSessions
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
@@ -87,6 +88,7 @@ class Catalogue:
 
     flavours: Flavours
     images: Images
+    refs: ImageRefs
     importer: Importer
     contents: ImageContents
 

@@ -19,6 +19,7 @@ from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
+from qvdnode.daemon.image_peers import ImagePeers
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
@@ -28,6 +29,7 @@ from qvdnode.daemon.self_fence import GuardedGuests, SelfFence, all_cut_off
 from qvdnode.db.audit import Audit
 from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
@@ -48,6 +50,7 @@ from qvdnode.host.kernel_limits import kernel_limits
 from qvdnode.host.shared_sysctls import SharedSysctls
 from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
+from qvdnode.image.fetching import ImageFetcher
 from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.importer import Importer
 from qvdnode.image.layout import Layout
@@ -67,6 +70,8 @@ from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
+from qvdnode.peer.image_pull import PeerCommits
+from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -87,7 +92,7 @@ from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.instance import Instance
 from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
-from qvdnode.vm.ports import Admission
+from qvdnode.vm.ports import Admission, ImageSupply
 from qvdnode.vm.run_folder import TmpfsRunFolders
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
@@ -129,6 +134,7 @@ class Node:
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
     importer: Importer
+    fetcher: ImageFetcher
     drivers: DriverTable
     draining: Draining
     driver_offer: DriverOffer
@@ -188,15 +194,38 @@ def build(  # noqa: PLR0915 - as above
         clock,
     )
     draining = Draining(directory.drain, membership.node_id, admission, self_fence.problem, clock)
+    importer = Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock)
+    # The load of other nodes is known to a part that is made later.
+    image_peers = ImagePeers(lambda: gossip.loads(), directory, membership.node_id)  # noqa: PLW0108
+    fetcher = ImageFetcher(
+        config.image,
+        importer.versions,
+        Images(database),
+        PeerCommits(inputs.peers.dialer, LinkLimits()),
+        image_peers.holders,
+        lambda: rootfs.reserved_mib(fleet.promised),
+        clock,
+    )
     fleet = _fleet(
-        inputs, drivers, membership, confinement, rootfs, draining, freezer, inotify, events
+        inputs,
+        drivers,
+        membership,
+        confinement,
+        rootfs,
+        fetcher,
+        draining,
+        freezer,
+        inotify,
+        events,
     )
     admission.show(lambda: fleet.load().promised_mib)
     ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
     optimiser = MemoryOptimiser(fleet, freezer, memory, ksm, config.memory, clock)
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
-    peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
+    peer_desktops = build_desktops(
+        inputs.peers, config, clock, fleet, events, importer.versions.store
+    )
     floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     readiness = Readiness(
         checks=[
@@ -280,7 +309,8 @@ def build(  # noqa: PLR0915 - as above
         disk_watch=DiskWatch(
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
-        importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        importer=importer,
+        fetcher=fetcher,
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
@@ -337,7 +367,11 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+            Flavours(database),
+            Images(database),
+            ImageRefs(database),
+            node.importer,
+            node.rootfs.contents,
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
@@ -368,6 +402,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     membership: Membership,
     confinement: NftConfinement,
     rootfs: OverlayRootfs,
+    images: ImageSupply,
     admission: Admission,
     freezer: HostFreezer,
     inotify: Inotify,
@@ -378,6 +413,7 @@ def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
     return Fleet(
         FleetDependencies(
             drivers=drivers,
+            images=images,
             rootfs=rootfs,
             contents=rootfs.contents,
             confinement=confinement,

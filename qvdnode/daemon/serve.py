@@ -142,6 +142,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     node.farm.start(tasks, node.peer_desktops)
     _ = tasks.essential("gossip", node.gossip.run())
     joined = node.inputs.database.available and await _join(node, tasks)
+    _ = tasks.essential("image-fetches", node.fetcher.run())
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     # Not waited for: a driver is taken to work until a check says otherwise.

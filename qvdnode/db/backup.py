@@ -19,8 +19,9 @@ from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
-    "tenant", "node", "app_user", "api_token", "image", "image_version", "flavour", "farm",
-    "node_invitation", "vm", "vm_placement", "user_token", "familiar_source", "session", "audit",
+    "tenant", "node", "app_user", "api_token", "image", "image_commit", "image_version",
+    "image_ref", "image_ref_move", "image_removal", "flavour", "farm", "node_invitation", "vm",
+    "vm_placement", "user_token", "familiar_source", "session", "audit",
 )  # fmt: skip
 """Parents before children."""
 NOT_SAVED: Final = ("browser_session", "login_link")

@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     """The stream of one client."""
     DATABASE = "database"
     """A connection to the database that the other node runs."""
+    IMAGES = "images"
+    """One commit of an image, from a node that has it."""
     JOIN = "join"
     """A host without a certificate yet asks to become a node."""
 
