@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from qvdnode.admin.audit_trail import AuditTrail
+from qvdnode.admin.farm_images import FarmImages
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.browser_sessions import BrowserLogins
 from qvdnode.auth.operators import Operators
@@ -91,6 +92,11 @@ class Catalogue:
     refs: ImageRefs
     importer: Importer
     contents: ImageContents
+
+    @property
+    def farm(self) -> FarmImages:
+        """Versions, branches and tags of the whole farm."""
+        return FarmImages(self.images, self.refs, self.importer.versions)
 
 
 @dataclass(frozen=True, slots=True)

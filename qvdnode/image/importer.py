@@ -136,7 +136,7 @@ class Importer:
 
     async def last_version(self, image_id: ImageId) -> int:
         """Return the greatest version on disk, or 0; a restored database may lack some."""
-        return await asyncio.to_thread(_last_version, self._layout.images / str(image_id))
+        return await asyncio.to_thread(self.versions.last_version, image_id)
 
     async def discard(self, imported: Imported) -> None:
         """Delete an imported image that was not placed; does nothing if it was."""
@@ -365,10 +365,6 @@ def _place(staging: Path, target: Path) -> None:
         staging.rename(target)
     except OSError as error:
         raise HostFailed(f"{target} cannot be made: {error.strerror}") from error
-
-
-def _last_version(image: Path) -> int:
-    return max((int(path.name) for path in image.glob("*") if path.name.isdecimal()), default=0)
 
 
 def _mark(folder: Path) -> None:

@@ -166,6 +166,13 @@ class ImageVersions:
         self.branches.move(tag, old=None, new=made.commit, who="node", why=why)
         self.branches.advance(Ref(made.image, MAIN), made.commit, who="node", why=why)
 
+    def last_version(self, image_id: ImageId) -> int:
+        """The greatest version on disk, or 0; a restored database may lack some."""
+        folder = self._layout.images / str(image_id)
+        return max(
+            (int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0
+        )
+
     def forget(self, image_id: ImageId) -> None:
         """Delete the branches and tags of an image whose versions are going to be deleted."""
         folders = (self._layout.images / str(image_id)).glob("*")
