@@ -45,6 +45,7 @@ TESTED_BY: Final = {
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_image_farm.py": ("daemon/image_peers.py",),
     "e2e/test_farm.py": (
         "cli/qvdnode/join.py",
         "daemon/farm_join.py",
@@ -151,6 +152,11 @@ TESTED_BY: Final = {
     "integration/peer/test_join_farm.py": (
         "db/farm.py",
         "peer/admission.py",
+    ),
+    "integration/peer/test_image_pull.py": (
+        "image/store/bundle_source.py",
+        "image/store/partial.py",
+        "peer/image_service.py",
     ),
     "integration/peer/test_listener.py": (
         "peer/hello.py",

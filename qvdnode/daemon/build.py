@@ -19,7 +19,7 @@ from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
-from qvdnode.daemon.image_peers import ImagePeers
+from qvdnode.daemon.image_parts import FarmSide, ImageParts, build_images
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad
 from qvdnode.daemon.membership import Membership
@@ -50,9 +50,7 @@ from qvdnode.host.kernel_limits import kernel_limits
 from qvdnode.host.shared_sysctls import SharedSysctls
 from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
-from qvdnode.image.fetching import ImageFetcher
 from qvdnode.image.free_space import FreeSpaceFloor
-from qvdnode.image.importer import Importer
 from qvdnode.image.layout import Layout
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
@@ -70,8 +68,6 @@ from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
 from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
-from qvdnode.peer.image_pull import PeerCommits
-from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -133,8 +129,7 @@ class Node:
     confinement: NftConfinement
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
-    importer: Importer
-    fetcher: ImageFetcher
+    images: ImageParts
     drivers: DriverTable
     draining: Draining
     driver_offer: DriverOffer
@@ -194,17 +189,13 @@ def build(  # noqa: PLR0915 - as above
         clock,
     )
     draining = Draining(directory.drain, membership.node_id, admission, self_fence.problem, clock)
-    importer = Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock)
-    # The load of other nodes is known to a part that is made later.
-    image_peers = ImagePeers(lambda: gossip.loads(), directory, membership.node_id)  # noqa: PLW0108
-    fetcher = ImageFetcher(
-        config.image,
-        importer.versions,
-        Images(database),
-        PeerCommits(inputs.peers.dialer, LinkLimits()),
-        image_peers.holders,
-        lambda: rootfs.reserved_mib(fleet.promised),
+    images = build_images(
+        config,
+        database,
         clock,
+        # The load of other nodes is known to a part that is made later.
+        FarmSide(inputs.peers.dialer, directory, membership.node_id, lambda: gossip.loads()),  # noqa: PLW0108 - as above
+        lambda: rootfs.reserved_mib(fleet.promised),
     )
     fleet = _fleet(
         inputs,
@@ -212,7 +203,7 @@ def build(  # noqa: PLR0915 - as above
         membership,
         confinement,
         rootfs,
-        fetcher,
+        images.fetcher,
         draining,
         freezer,
         inotify,
@@ -224,7 +215,7 @@ def build(  # noqa: PLR0915 - as above
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
     peer_desktops = build_desktops(
-        inputs.peers, config, clock, fleet, events, importer.versions.store
+        inputs.peers, config, clock, fleet, events, images.importer.versions.store
     )
     floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     readiness = Readiness(
@@ -309,8 +300,7 @@ def build(  # noqa: PLR0915 - as above
         disk_watch=DiskWatch(
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
-        importer=importer,
-        fetcher=fetcher,
+        images=images,
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
@@ -370,7 +360,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
             Flavours(database),
             Images(database),
             ImageRefs(database),
-            node.importer,
+            node.images.importer,
             node.rootfs.contents,
         ),
         records=Records(node.sessions, Audit(database), node.trail),

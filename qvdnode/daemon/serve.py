@@ -138,11 +138,11 @@ async def _restore_host(node: Node) -> None:
 
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.inputs.config, node.inputs.clock
-    await node.importer.sweep()
+    await node.images.importer.sweep()
     node.farm.start(tasks, node.peer_desktops)
     _ = tasks.essential("gossip", node.gossip.run())
     joined = node.inputs.database.available and await _join(node, tasks)
-    _ = tasks.essential("image-fetches", node.fetcher.run())
+    _ = tasks.essential("image-fetches", node.images.fetcher.run())
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     # Not waited for: a driver is taken to work until a check says otherwise.
@@ -180,7 +180,7 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
-    _ = tasks.essential("image-store", node.importer.collector.run())
+    _ = tasks.essential("image-store", node.images.importer.collector.run())
     _ = tasks.essential("self-fence", node.self_fence.run())
     _ = tasks.essential("rescue", node.rescue.run(node.hosts))
     _ = tasks.essential("draining", node.draining.run(node.fleet))
@@ -245,7 +245,8 @@ async def _join(node: Node, tasks: Supervisor) -> bool:
         return False
     _ = tasks.essential("lease", lease.run())
     exists = Images(node.inputs.database).exists
-    _ = tasks.isolated("image-removals", node.importer.finish_removals(exists))
+    _ = tasks.isolated("image-removals", node.images.importer.finish_removals(exists))
+    _ = tasks.essential("image-upkeep", node.images.upkeep.run())
     return True
 
 

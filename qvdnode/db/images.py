@@ -50,7 +50,9 @@ TELL_COMMIT: Final = """
 UPDATE image_version SET commit_name = $3
 WHERE image_id = $1 AND version = $2 AND commit_name IS NULL
 """
-UNTOLD: Final = "SELECT image_id, version FROM image_version WHERE commit_name IS NULL"
+UNTOLD: Final = """
+SELECT image_id, version FROM image_version WHERE commit_name IS NULL ORDER BY image_id, version
+"""
 SET_HEAD: Final = """
 UPDATE image SET head_version = $2
 WHERE id = $1 AND EXISTS (SELECT 1 FROM image_version WHERE image_id = $1 AND version = $2)

@@ -1,10 +1,11 @@
 """A commit goes from the store of one node to that of another, over real sockets and TLS."""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,14 +61,14 @@ class Two:
 
 @asynccontextmanager
 async def two(
-    folder: Path, serve: Callable[[PeerConnection], Awaitable[None]] | None = None
+    folder: Path, serve: Callable[[PeerConnection], Coroutine[Any, Any, None]] | None = None
 ) -> AsyncIterator[Two]:
     """Both, and `serve` in place of the other one's service."""
     network = PeerNetwork(folder)
     here, there = new_store(folder / "here"), new_store(folder / "there")
     service = ImageService(there, LIMITS)
     if serve is not None:
-        service.serve = serve  # type: ignore[method-assign]  # a node that behaves as it likes
+        service.serve = serve  # type: ignore[method-assign, assignment]  # a node that behaves as it likes
     async with network.node(THERE, {Purpose.IMAGES: service}):
         yield Two(network, here, there)
 
@@ -133,11 +134,11 @@ async def test_what_came_before_the_connection_broke_is_not_sent_again(tmp_path:
     async with two(tmp_path) as nodes:
         name = committed(nodes.there, large_tree(tmp_path / "root"))
 
-        def cut(received: int) -> None:
-            if received > 2_000_000:
+        def cut(received_bytes: int) -> None:
+            if received_bytes > 2_000_000:
                 nodes.network.cut(Purpose.IMAGES)
 
-        nodes.heard.step = cut  # type: ignore[method-assign]
+        nodes.heard.step = cut  # type: ignore[method-assign]  # cuts instead
         with pytest.raises(Unavailable, match="did not send the image"):
             await nodes.pull(name)
         assert not nodes.here.places.commit(name).exists()

@@ -7,7 +7,6 @@ from qvdnode.image.core.bundle import (
     MISSING,
     BundleReader,
     Missing,
-    Piece,
     Sized,
     bits_of,
     chosen,
@@ -25,9 +24,8 @@ def read(reader: BundleReader, *parts: bytes) -> dict[str, bytes | None]:
         for piece in reader.feed(part):
             if isinstance(piece, Missing):
                 found[piece.digest] = None
-            else:
-                assert isinstance(piece, Piece)
-                found[piece.digest] = (found.get(piece.digest) or b"") + bytes(piece.content)
+                continue
+            found[piece.digest] = (found.get(piece.digest) or b"") + bytes(piece.content)
     return found
 
 
@@ -47,7 +45,6 @@ def test_a_stream_is_read_however_it_is_cut(step: int) -> None:
         for number, (_, size) in enumerate(wanted)
     )
     reader = BundleReader(wanted)
-    assert not reader.done
     found = read(reader, *(stream[at : at + step] for at in range(0, len(stream), step)))
     assert reader.done
     assert found == {
