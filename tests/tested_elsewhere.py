@@ -37,15 +37,18 @@ TESTED_BY: Final = {
         "desk/viewing.py",
     ),
     "e2e/test_demo.py": (
+        "cli/demo/client.py",
         "cli/demo/command.py",
         "cli/demo/farm.py",
         "cli/demo/run.py",
     ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
+        "daemon/fleet_parts.py",
         "daemon/serve.py",
     ),
     "e2e/test_image_farm.py": ("daemon/image_peers.py",),
+    "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
         "cli/qvdnode/join.py",
         "daemon/farm_join.py",
@@ -91,6 +94,10 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_check.py": (
+        "cli/image_check/boot.py",
+        "cli/image_check/guest.py",
+    ),
     "integration/cli/qvdnode/test_image_store.py": (
         "cli/qvdnode/image_care.py",
         "cli/qvdnode/image_history.py",

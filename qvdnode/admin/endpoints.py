@@ -11,6 +11,7 @@ from qvdnode.admin.routes import (
     events,
     figures,
     flavours,
+    homes,
     image_history,
     image_import,
     images,
@@ -35,6 +36,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
     chain(
         tenants.ENDPOINTS,
         users.ENDPOINTS,
+        homes.ENDPOINTS,
         flavours.ENDPOINTS,
         images.ENDPOINTS,
         image_import.ENDPOINTS,
@@ -61,6 +63,7 @@ MY_PREFIX: Final = "/my"
 MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *my_logins.MY_ENDPOINTS,
     *my_desktops.MY_ENDPOINTS,
+    *homes.MY_ENDPOINTS,
 )
 """Endpoints of the users' page, under /my."""
 

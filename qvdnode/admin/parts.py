@@ -29,6 +29,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.desk.desks import Desks
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.image.importer import Importer
 from qvdnode.memopt.report import MemoryReport
 from qvdnode.model.farm import DesktopOrder
@@ -173,6 +174,8 @@ class AdminParts:
     desks: Desks
     """Desktops that are used in browsers."""
     placement: PlacementParts
+    homes: HomeSnapshots
+    """Snapshots of the homes of this node."""
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]

@@ -3,13 +3,16 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from qvdnode.admin.parts import Catalogue
 from qvdnode.cluster.core.placement import Load
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.image_peers import ImagePeers
 from qvdnode.daemon.image_upkeep import ImageUpkeep
+from qvdnode.db.flavours import Flavours
 from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
+from qvdnode.image.contents import ImageContents
 from qvdnode.image.conversion import FolderConversion
 from qvdnode.image.fetching import ImageFetcher
 from qvdnode.image.importer import Importer
@@ -69,3 +72,8 @@ def build_images(
         clock,
     )
     return ImageParts(importer, fetcher, upkeep)
+
+
+def catalogue(database: Database, importer: Importer, contents: ImageContents) -> Catalogue:
+    """Flavours and images, as administrators reach them."""
+    return Catalogue(Flavours(database), Images(database), ImageRefs(database), importer, contents)

@@ -141,6 +141,7 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
         "clients": {"address": LOOPBACK, "port": plan.client_port},
         "admin": {"address": LOOPBACK, "port": plan.admin_port},
         "peer": {"address": LOOPBACK, "port": 0},
+        "gossip": {"address": LOOPBACK, "port": 0},
         "network": {"subnet": str(subnet)},
         "vm": {
             "id_base": id_base,

@@ -4,20 +4,17 @@ Reads from top to bottom: node, image, user and VM, client, window, picture, wai
 """
 
 import asyncio
-import contextlib
-import os
 import secrets
 import shlex
 import sys
-from collections.abc import AsyncIterator
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.demo.admin_token import working_token
+from qvdnode.cli.demo.client import client
 from qvdnode.cli.demo.farm import furnish
-from qvdnode.cli.demo.node import TIED, running_node, watch_for_exit
+from qvdnode.cli.demo.node import running_node, watch_for_exit
 from qvdnode.cli.demo.plan import LOOPBACK, DemoPlan
 from qvdnode.cli.demo.report import Report
 from qvdnode.cli.demo.screen import DemoScreen, must_be_usable, must_take_a_file, screen
@@ -25,7 +22,6 @@ from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.db.settings import DatabaseSettings
-from qvdnode.host import process
 from qvdnode.host.child import Child
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
@@ -83,10 +79,10 @@ async def _show(
     async with (
         screen(display) as shown_on,
         WindowWatcher(shown_on.display, clock) as watcher,
-        _client(plan, said, shown_on, password, vm_id) as client,
+        client(said, shown_on.display, (plan.user, password), vm_id) as child,
         Supervisor("client") as tasks,
     ):
-        _ = tasks.essential("said", _repeat(client, report))
+        _ = tasks.essential("said", _repeat(child, report))
         window = await watcher.wait_new(WINDOW_LIMIT_S)
         report.done("window", f"The desktop is shown on display {shown_on.display}")
         report.event("first_window", seconds=round(report.elapsed_s, 3), steps=report.steps)
@@ -131,32 +127,6 @@ async def _repeat(client: Child, report: Report) -> None:
     if code != 0:
         raise HostFailed(f"The client ended ({code}): {last}")
     report.doing("The session ended; connect again as told above, or press Ctrl-C")
-
-
-@contextlib.asynccontextmanager
-async def _client(
-    plan: DemoPlan, said: Announcement, shown_on: DemoScreen, password: str, vm_id: int
-) -> AsyncIterator[Child]:
-    """Our own client, showing the desktop."""
-    options = {
-        "--user": plan.user,
-        "--pin": said.fingerprint,
-        "--vm": str(vm_id),
-        "--display": shown_on.display,
-    }
-    address = f"{LOOPBACK}:{said.client_port}"
-    child = await process.spawn_piped(
-        [*TIED, sys.executable, "-m", "qvdnode.client", address, *chain(*options.items())],
-        env={name: os.environ[name] for name in ("HOME", "XAUTHORITY") if name in os.environ},
-    )
-    try:
-        if child.stdin is None:
-            raise AssertionError("spawned with pipes")
-        child.stdin.write(f"{password}\n".encode())
-        child.stdin.close()
-        yield child
-    finally:
-        await process.end(child)
 
 
 def _password(plan: DemoPlan) -> str:

@@ -47,10 +47,13 @@ from qvdnode.desk.settings import BrowserSettings
 from qvdnode.host.cgroups import probe
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.image.home_backup.work import Owner
+from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.image.importer import Importer
+from qvdnode.image.settings import ImageSettings
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
-from qvdnode.model.ids import NodeId
+from qvdnode.model.ids import NodeId, UserId
 from qvdnode.model.seat import Progress
 from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.proxy.settings import RelaySettings
@@ -162,6 +165,10 @@ async def _as_it_is(order: DesktopOrder) -> DesktopOrder:
     return order
 
 
+async def _nobody(_user_id: UserId) -> Owner:
+    return Owner("", "")
+
+
 def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
     source, past = OneNode(fleet), Placements(database)
     choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
@@ -176,8 +183,9 @@ def make_parts(
     importer: FakeImporter,
     not_ready: NotReady,
     supervisor: Supervisor,
+    state_dir: Path = PAGE_FILES / "no-state",
 ) -> AdminParts:
-    """Everything the routes use."""
+    """Everything the routes use; homes are in `state_dir`."""
     clock, nodes = SystemClock(), Nodes(database)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
@@ -203,6 +211,7 @@ def make_parts(
         desktops=desktops,
         desks=make_desks(desktops, clock),
         placement=placement,
+        homes=HomeSnapshots(ImageSettings(state_dir=state_dir, free_floor_mib=0), _nobody, clock),
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,
