@@ -42,6 +42,13 @@ TESTED_BY: Final = {
         "cli/demo/farm.py",
         "cli/demo/run.py",
     ),
+    "e2e/test_demo_farm.py": (
+        "cli/demo/database_keeper.py",
+        "cli/demo/farm_network.py",
+        "cli/demo/farm_nodes.py",
+        "cli/demo/farm_run.py",
+        "cli/demo/farm_setup.py",
+    ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
         "daemon/fleet_parts.py",
@@ -59,10 +66,7 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": (
-        "desk/fit.py",
-        "host/limited_group.py",
-    ),
+    "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
@@ -128,6 +132,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
+    "integration/image/test_hostile_commit.py": ("image/store/commit_room.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",
         "image/paced_stream.py",

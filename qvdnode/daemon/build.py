@@ -23,7 +23,7 @@ from qvdnode.daemon.gossip import Gossip
 from qvdnode.daemon.image_parts import FarmSide, ImageParts, build_images, catalogue
 from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
-from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.daemon.load_figures import OwnLoad, start_pacer
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.node_inputs import NodeInputs
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, advertised, build_desktops
@@ -80,6 +80,7 @@ from qvdnode.vm.core.lxc_config import guests_group
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.lock_watch import LockWatch
+from qvdnode.vm.start_pacer import StartPacer
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
 
@@ -110,6 +111,7 @@ class Node:
     rescue: Rescue
     self_fence: SelfFence
     starts: LocalPlacement
+    start_pacer: StartPacer
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -291,6 +293,7 @@ def build(  # noqa: PLR0915 - as above
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
+        start_pacer=start_pacer(fleet, memory, config.vm, clock),
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
         reporter=MemoryReporter(
             memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -25,8 +25,8 @@ from qvdnode.cluster.ports import LoadSource
 from qvdnode.cluster.start_epoch import keep_epoch, next_epoch
 from qvdnode.model.errors import FarmError, HostFailed
 from qvdnode.model.farm import Drain
+from qvdnode.model.ids import NodeId
 from qvdnode.peer.directory import Directory
-from qvdnode.peer.enrolment import FarmSecrets
 from qvdnode.peer.own_identity import OwnIdentity
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -54,17 +54,22 @@ class Gossip:
         host: str,
         folder: Path,
         own: OwnIdentity,
-        secrets: Callable[[], Awaitable[FarmSecrets]],
+        keys: Callable[[Collection[NodeId]], Awaitable[tuple[bytes, ...]]],
         directory: Directory,
         own_load: LoadSource,
         clock: Clock,
     ) -> None:
-        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start."""
+        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start.
+
+        `keys` gives those that none of the given nodes, which were removed, has.
+        """
         self._port = port
         self._host = host
         self._epoch_file = folder / EPOCH_FILE
         self._own = own
-        self._secrets = secrets
+        self._keys_without = keys
+        self._removed: frozenset[NodeId] = frozenset()
+        """The removed nodes that do not have the keys in use."""
         self._directory = directory
         self._own_load = own_load
         self._clock = clock
@@ -125,7 +130,7 @@ class Gossip:
         while not self._own.ready:
             await self._clock.sleep(READY_POLL_S)
         self._joined_s = self._clock.monotonic_s()
-        keys = await self._keys()
+        keyring = await self._keyring()
         loop = asyncio.get_running_loop()
 
         def told(event: Event) -> None:
@@ -142,16 +147,19 @@ class Gossip:
             instance=new_instance(),
             metadata=metadata,
         )
-        keyring = Keyring(member.farm_id, keys)
         return Membership(identity, self._port, keyring, self._clock, told)
 
-    async def _keys(self) -> tuple[bytes, ...]:
+    async def _keyring(self) -> Keyring:
         while True:
+            removed = self._directory.removed_nodes()
             try:
-                return (await self._secrets()).gossip_keys
+                keys = await self._keys_without(removed)
             except FarmError as error:
                 log.warning("gossip_waits", extra={"because": str(error)})
-            await self._clock.sleep(RETRY_S)
+                await self._clock.sleep(RETRY_S)
+            else:
+                self._removed = removed
+                return Keyring(self._own.member.farm_id, keys)
 
     async def _address(self) -> Address:
         """Where other nodes reach this one; a name is looked up until it leads somewhere."""
@@ -181,11 +189,14 @@ class Gossip:
             await self._clock.sleep(PUBLISH_EVERY_S)
 
     async def _follow(self, membership: Membership) -> None:
-        """Look for members where the rows of the nodes say, as they change."""
+        """Look for members where the rows of the nodes say, with keys that only those have."""
         changed = asyncio.Event()
         self._directory.on_change(changed.set)
         while True:
             membership.set_seeds(await self._seeds())
+            if not self._removed.issuperset(self._directory.removed_nodes()):
+                # What a node that was removed says counts no more.
+                membership.set_keyring(await self._keyring())
             await changed.wait()
             changed.clear()
 

@@ -79,7 +79,7 @@ async def open_database(
     async with AsyncExitStack() as undone:
         dsn, through = database_address(config, farm_files(config).member())
         if through is not None:
-            dsn = await undone.enter_async_context(database_tunnel(config, clock, through))
+            dsn = await undone.enter_async_context(database_tunnel(config, clock, through, tasks))
         elif not dsn:
             server = EmbeddedPostgres(config.database, clock)
             dsn = await server.start(may_restart=may_restart)

@@ -7,7 +7,7 @@ import os
 import random
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -22,12 +22,12 @@ from qvdnode.daemon.gossip import Gossip
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.farm import Farm
 from qvdnode.db.migrate import steps
-from qvdnode.db.nodes import Nodes
+from qvdnode.db.nodes import WAS_REMOVED, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
 from qvdnode.image.store.repository import Repository
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import Forbidden, HostFailed
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
 from qvdnode.peer.calls_service import CallsService
@@ -128,8 +128,14 @@ async def forget_other_farm(config: Config, database: Database) -> None:
 
 
 @asynccontextmanager
-async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> AsyncIterator[str]:
-    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed."""
+async def database_tunnel(
+    config: Config, clock: Clock, node: NodeAddress, owner: Supervisor | None = None
+) -> AsyncIterator[str]:
+    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed.
+
+    `owner` ends with Forbidden once that node has said that this one was removed from the farm:
+    without its rows this node would wait for ever.
+    """
     own = OwnIdentity(farm_files(config))
     _ = own.load()
     dialer = Dialer(own, open_directory(config, own, clock), clock)
@@ -137,9 +143,17 @@ async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> As
     async with Supervisor("database-tunnel") as tasks:
         try:
             await tunnel.open(tasks)
-            yield EmbeddedPostgres.dsn_at(tunnel.folder)
+            with ExitStack() as undone:
+                if owner is not None:
+                    undone.callback(owner.essential("removal", _until_removed(dialer)).cancel)
+                yield EmbeddedPostgres.dsn_at(tunnel.folder)
         finally:
             tunnel.close()
+
+
+async def _until_removed(dialer: Dialer) -> None:
+    await dialer.removed.wait()
+    raise Forbidden(WAS_REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +249,7 @@ class FarmPeers:
             advertised(self._config.peer),
             self._config.node.state_dir / state_folder.FARM,
             self._parts.own,
-            self.enrolment.secrets,
+            self.enrolment.gossip_keys,
             self._parts.directory,
             own_load,
             self._clock,

@@ -104,7 +104,7 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
     await node.memory_tuning.up(network.prefix, network.bridge_name, node.memory.memory())
     try:
         await _serve_guests(node, tasks, stop)
-    except FarmError:
+    except (FarmError, asyncio.CancelledError):  # the start failed, or another part of the node
         await _remove_network(node)
         raise
     await _shut_down(node)
@@ -187,6 +187,7 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("rescue", node.rescue.run(node.hosts))
     _ = tasks.essential("draining", node.draining.run(node.fleet))
     _ = tasks.essential("memory", node.optimiser.run())
+    _ = tasks.essential("start-pace", node.start_pacer.run())
     _ = tasks.essential("guest-limits", node.fleet.watch_limits())
     _ = tasks.essential("locks", node.lock_watch.run())
 

@@ -22,6 +22,10 @@ from qvdnode.model.listing import Listing, Page
 KIND: Final = "node"
 LEASE_TTL_S: Final = 15.0
 FENCE_GRACE_S: Final = 10.0
+WAS_REMOVED: Final = (
+    "This node was removed from its farm. To join again, run `qvd node invite` on another node,"
+    " and `qvdnode join` here."
+)
 """Time after the end of a lease by which even a slow node has noticed it."""
 
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
@@ -192,10 +196,7 @@ class Nodes:
         if node_id is not None:
             row = await self._db.fetchrow(GET, node_id, idempotent=True)
             if row is None or row["state"] == "removed":
-                raise Forbidden(
-                    "This node was removed from its farm. To join again, run `qvd node invite` on"
-                    " another node, and `qvdnode join` here."
-                )
+                raise Forbidden(WAS_REMOVED)
 
     async def set_identity(self, membership: NodeMembership, key: bytes, program: str) -> None:
         """Tell other nodes what to recognise this one by."""

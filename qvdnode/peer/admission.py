@@ -3,6 +3,7 @@
 Requests come from whoever has a token; it is redeemed in one transaction, so that it is good once.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Admission:
         self._cluster = cluster
         self._clock = clock
         self._address = address
+        self._one_at_a_time = asyncio.Lock()
 
     async def invite(self, *, name: str | None, life_s: float) -> Invitation:
         """Make a token that one host can join with; raises Unavailable, Invalid."""
@@ -85,23 +87,24 @@ class Admission:
         """As JoinService."""
         return self._own.member.authority
 
-    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> None:
+    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> str | None:
         """As JoinService."""
         request = await hello.receive(pipe, JoinRequest)
         try:
-            answer = await self._answer(request, greeting)
+            # Anybody may ask: one connection of the database's pool is all that they get.
+            async with self._one_at_a_time:
+                answer = await self._answer(request, greeting)
         except FarmError as error:
             JOINS.labels("refused").inc()
-            facts = {"source": source, "node_name": request.name[:64], "because": str(error)}
-            log.warning("join_refused", extra=facts)
-            answer = JoinAnswer(refusal=str(error))
-        else:
-            JOINS.labels("admitted").inc()
-            log.info(
-                "node_admitted",
-                extra={"source": source, "node_name": request.name, "node": answer.node},
-            )
+            hello.send(pipe, JoinAnswer(refusal=str(error)))
+            return str(error)
+        JOINS.labels("admitted").inc()
+        log.info(
+            "node_admitted",
+            extra={"source": source, "node_name": request.name, "node": answer.node},
+        )
         hello.send(pipe, answer)
+        return None
 
     async def _answer(self, request: JoinRequest, greeting: Hello) -> JoinAnswer:
         self._check(request, greeting)

@@ -87,6 +87,10 @@ class Directory:
         """As cluster.ports.NodeNames."""
         return node_id in self._removed
 
+    def removed_nodes(self) -> frozenset[NodeId]:
+        """All nodes that were removed, as far as this one knows."""
+        return frozenset(self._removed)
+
     def drain(self, node_id: NodeId) -> Drain:
         """Whether the node is being emptied, as far as this one knows."""
         return self._drains.get(node_id, Drain.NO)

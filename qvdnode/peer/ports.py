@@ -38,6 +38,11 @@ class PeerConnection:
     """Owned by whoever has the connection, who closes it."""
 
 
+def away_text(node_id: NodeId, problem: str) -> str:
+    """The message of an error that tells why a node cannot be reached."""
+    return f"Node {node_id} cannot be reached: {problem}."
+
+
 class PeerDialer(Protocol):
     """Makes connections to other nodes."""
 

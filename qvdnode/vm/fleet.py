@@ -182,9 +182,14 @@ class Fleet:
         return FleetLoad(
             guests=len(self._actors),
             promised_mib=self._state.promised_mib(),
+            starts_at_once=self._state.limiter.at_once,
             starts_queued=self._state.limiter.queued,
             starts_free=self._state.limiter.free,
         )
+
+    def start_at_once(self, starts: int) -> None:
+        """Bring up at most so many VMs at the same time from now on."""
+        self._state.limiter.resize(starts)
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""

@@ -8,7 +8,15 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.conftest import Screen
-from tests.e2e.two_nodes import TwoNodes, farm, furnished_farm, persistently, start_on
+from tests.e2e.two_nodes import (
+    TwoNodes,
+    ends_as_removed,
+    farm,
+    furnished_farm,
+    persistently,
+    remove_from_farm,
+    start_on,
+)
 from tests.harness.farm import until_vm
 from tests.harness.farm_network import Farm
 from tests.harness.qvd import Viewer
@@ -102,3 +110,18 @@ async def test_a_node_that_died_is_told_of(farm: TwoNodes) -> None:
         assert desk.vm_id in [vm["id"] for vm in (await rest.get("/vms"))["items"]]
         await farm.there.start()
         await until_vm(rest, desk.vm_id, state="running", error=None)
+
+
+async def test_a_node_that_was_removed_ends_although_its_way_to_the_database_is_closed(
+    farm: TwoNodes, furnished: Farm
+) -> None:
+    """The first node, which runs the database, tells it so; it would wait for ever otherwise."""
+    third = await furnished.add(node={"stop_guests": True})
+    try:
+        async with farm.here.rest() as rest:
+            await remove_from_farm(third, rest)
+        await ends_as_removed(third)
+        # Nothing of it runs, and it cannot be started to be cleaned up.
+        shutil.rmtree(third.state_dir / "state")
+    finally:
+        furnished.nodes.remove(third)
