@@ -1,6 +1,7 @@
 """A farm of real nodes, each in a network namespace of its own, with real guests."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
