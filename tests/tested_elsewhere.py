@@ -36,6 +36,11 @@ TESTED_BY: Final = {
         "desk/nx_end.py",
         "desk/viewing.py",
     ),
+    "e2e/test_database_move.py": (
+        "cli/qvdnode/database.py",
+        "daemon/database_way.py",
+        "daemon/move_database.py",
+    ),
     "e2e/test_demo.py": (
         "cli/demo/client.py",
         "cli/demo/command.py",
@@ -57,6 +62,7 @@ TESTED_BY: Final = {
     "e2e/test_image_farm.py": ("daemon/image_peers.py",),
     "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
+        "cli/doctor/farm_facts.py",
         "cli/qvdnode/join.py",
         "daemon/farm_join.py",
         "daemon/peers.py",
@@ -89,6 +95,7 @@ TESTED_BY: Final = {
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/node_key.py",
         "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
@@ -119,6 +126,7 @@ TESTED_BY: Final = {
         "client/nx_proxy.py",
     ),
     "integration/db/test_backup.py": ("db/restore.py",),
+    "integration/db/test_farm_copy.py": ("db/database_move.py",),
     "integration/db/test_pool.py": ("db/transaction.py",),
     "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
     "integration/host/test_process.py": ("host/child.py",),
@@ -174,6 +182,7 @@ TESTED_BY: Final = {
         "peer/hello.py",
         "peer/own_identity.py",
     ),
+    "integration/peer/test_signpost.py": ("peer/examination.py",),
     "integration/peer/test_calls.py": (
         "peer/calls_client.py",
         "peer/calls_service.py",

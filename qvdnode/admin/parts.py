@@ -135,6 +135,16 @@ class PeerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRotationFacts:
+    """How far a change of the membership's key is."""
+
+    step: str
+    """`none`, `added` or `used`, which every node that serves must have done."""
+    waits_for: Sequence[str]
+    """Names of the nodes that have not done it yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementParts:
     """Why desktops run where they run."""
 
@@ -155,6 +165,14 @@ class FarmAccess(Protocol):
 
     def facts(self, node_id: NodeId) -> PeerFacts:
         """How this node gets on with that one."""
+        ...
+
+    async def rotate_key(self) -> None:
+        """Begin to change the membership's key; raises Conflict, Unavailable."""
+        ...
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """How far the change is; raises Unavailable."""
         ...
 
 

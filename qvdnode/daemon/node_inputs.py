@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.database_way import DatabaseWay
 from qvdnode.daemon.peers import PeerParts
 from qvdnode.db.pool import Database
 from qvdnode.net.core.resolvers import Resolvers
@@ -18,6 +19,7 @@ class NodeInputs:
     config: Config
     clock: Clock
     database: Database
+    way: DatabaseWay
     identity: NodeIdentity
     peers: PeerParts
     resolvers: Resolvers

@@ -20,10 +20,11 @@ from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.build import Node, admin_parts, build
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.database_way import keep_following, open_way
 from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.drivers import DRIVERS, MakeDriver
 from qvdnode.daemon.node_inputs import NodeInputs
-from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
+from qvdnode.daemon.opening import open_identity, prepare, require_certificate
 from qvdnode.daemon.peers import open_peers
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
@@ -77,9 +78,9 @@ async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver])
         identity = open_identity(config, clock)
         peers = open_peers(config, clock)
         _listen_to_signals(stop, identity, config)
-        async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
+        async with Supervisor("node") as tasks, open_way(config, clock, tasks) as (way, database):
             resolvers = await _resolvers(config.network)
-            inputs = NodeInputs(config, clock, database, identity, peers, resolvers)
+            inputs = NodeInputs(config, clock, database, way, identity, peers, resolvers)
             node = build(inputs, drivers)
             try:
                 await _serve_node(node, tasks, stop)
@@ -141,6 +142,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     config, clock = node.inputs.config, node.inputs.clock
     await node.image_parts.importer.sweep()
     node.farm.start(tasks, node.peer_desktops)
+    _ = tasks.essential("database-moves", _follow_moves(node))
     _ = tasks.essential("gossip", node.gossip.run())
     joined = node.inputs.database.available and await _join(node, tasks)
     _ = tasks.essential("image-fetches", node.image_parts.fetcher.run())
@@ -239,6 +241,12 @@ async def _shut_down(node: Node) -> None:
         node.memory_tuning.rest()
     node.rootfs.close()
     node.inotify.close()
+
+
+async def _follow_moves(node: Node) -> None:
+    inputs, own = node.inputs, node.inputs.peers.own
+    others = (own, inputs.peers.directory, inputs.peers.dialer)
+    await keep_following(inputs.way, inputs.database, inputs.clock, others, own.load)
 
 
 async def _join(node: Node, tasks: Supervisor) -> bool:

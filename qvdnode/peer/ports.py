@@ -19,6 +19,8 @@ class Purpose(StrEnum):
     """A connection to the database that the other node runs."""
     IMAGES = "images"
     """One commit of an image, from a node that has it."""
+    DATABASE_PLACE = "database_place"
+    """The question where the farm's database is."""
     JOIN = "join"
     """A host without a certificate yet asks to become a node."""
 

@@ -112,6 +112,14 @@ class JoinAnswer:
     lease_margin_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseAt:
+    """Where the farm's database is, to a node of the farm that asks."""
+
+    place: bytes
+    """Sealed with the farm's key: peer.database_place."""
+
+
 def frame(message: Message) -> bytes:
     """The message with its length; raises ValueError when it is too large."""
     body: bytes = msgpack.packb(asdict(message))

@@ -13,6 +13,7 @@ from qvdnode.admin.parts import (
     AdminParts,
     Catalogue,
     JoinLine,
+    KeyRotationFacts,
     NodeFacts,
     PeerFacts,
     PlacementParts,
@@ -51,6 +52,7 @@ from qvdnode.image.home_backup.work import Owner
 from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId, UserId
@@ -111,6 +113,9 @@ PAGE_FILES = Path(__file__).parent / "page_files"
 class SmallFarm:
     """Satisfies admin.parts.FarmAccess: this node, and others that were never dialled."""
 
+    def __init__(self) -> None:
+        self.rotating = False
+
     async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
         """An invitation of no farm."""
         expires_at = SINCE + timedelta(seconds=3600 if life_s is None else life_s)
@@ -120,6 +125,18 @@ class SmallFarm:
         """What there is to tell."""
         here = node_id == HERE
         return PeerFacts(here, None, None, None, runs_database=here)
+
+    async def rotate_key(self) -> None:
+        """Begin a change, which waits for a node for ever."""
+        if self.rotating:
+            raise Conflict("The key is being changed already.")
+        self.rotating = True
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """How far it is."""
+        return (
+            KeyRotationFacts("added", ("two",)) if self.rotating else KeyRotationFacts("none", ())
+        )
 
 
 class OneNode:

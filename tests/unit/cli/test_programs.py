@@ -147,6 +147,8 @@ SERVED_BY = {
     "POST /nodes/{id}/drain": "node drain",
     "POST /nodes/{id}/undrain": "node undrain",
     "POST /nodes/{id}/fence": "node fence",
+    "GET /farm/key": "node key show",
+    "POST /farm/key": "node key rotate",
     "GET /audit": "audit list",
     "GET /tokens": "token list",
     "POST /tokens": "token create",
