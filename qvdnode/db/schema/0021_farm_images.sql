@@ -55,9 +55,3 @@ create table image_removal (
     image_id integer primary key,
     removed_at timestamptz not null default clock_timestamp()
 );
-
-create trigger notify_image_ref after insert or update or delete on image_ref
-    for each row execute function qvdnode_notify_change(
-        'image', 'image_id', 'ref', 'name', 'commit', 'commit_name');
-create trigger notify_image_removal after insert on image_removal
-    for each row execute function qvdnode_notify_change('image_removal', 'image_id');
