@@ -89,6 +89,7 @@ TESTED_BY: Final = {
         "cli/doctor/command.py",
         "host/probes/mapped_mounts.py",
     ),
+    "integration/cli/qvd/test_image_rollout.py": ("cli/qvd/vm_tags.py",),
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",

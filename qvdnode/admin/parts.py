@@ -22,6 +22,7 @@ from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
@@ -86,13 +87,14 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Flavours and images."""
+    """Flavours, images, and which versions of them start."""
 
     flavours: Flavours
     images: Images
     refs: ImageRefs
     importer: Importer
     contents: ImageContents
+    rollouts: Rollouts
 
     @property
     def farm(self) -> FarmImages:

@@ -35,6 +35,7 @@ from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.postmaster import server_pid
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
@@ -142,7 +143,7 @@ def build(  # noqa: PLR0915 - as above
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
-    rootfs = OverlayRootfs(config.image)
+    rootfs = OverlayRootfs(config.image, Rollouts(database))
     memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
@@ -333,7 +334,9 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=catalogue(database, node.image_parts.importer, node.rootfs.contents),
+        catalogue=catalogue(
+            database, node.image_parts.importer, node.rootfs.contents, node.images.rollouts
+        ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,

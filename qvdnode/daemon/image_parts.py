@@ -12,6 +12,7 @@ from qvdnode.db.flavours import Flavours
 from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.conversion import FolderConversion
 from qvdnode.image.fetching import ImageFetcher
@@ -74,6 +75,10 @@ def build_images(
     return ImageParts(importer, fetcher, upkeep)
 
 
-def catalogue(database: Database, importer: Importer, contents: ImageContents) -> Catalogue:
+def catalogue(
+    database: Database, importer: Importer, contents: ImageContents, rollouts: Rollouts
+) -> Catalogue:
     """Flavours and images, as administrators reach them."""
-    return Catalogue(Flavours(database), Images(database), ImageRefs(database), importer, contents)
+    return Catalogue(
+        Flavours(database), Images(database), ImageRefs(database), importer, contents, rollouts
+    )

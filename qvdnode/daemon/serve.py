@@ -184,7 +184,7 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
     _ = tasks.essential("image-store", node.image_parts.importer.collector.run())
-    node.images.run(tasks)
+    node.images.run(tasks, node.fleet)
     _ = tasks.essential("self-fence", node.self_fence.run())
     _ = tasks.essential("rescue", node.rescue.run(node.hosts))
     _ = tasks.essential("draining", node.draining.run(node.fleet))

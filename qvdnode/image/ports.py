@@ -41,6 +41,16 @@ class Desktops(Protocol):
         ...
 
 
+class StartNotes(Protocol):
+    """Keeps what each start runs on."""
+
+    async def note_start(
+        self, vm_id: VmId, generation: Generation, image_id: ImageId, version: int
+    ) -> None:
+        """Note the version of a start; raises FarmError, and the start goes on without."""
+        ...
+
+
 class WriteBarrier(Protocol):
     """Blocks writes of desktops that are being stopped."""
 

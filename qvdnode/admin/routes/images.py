@@ -114,11 +114,14 @@ async def list_versions(call: ApiCall[NoBody, NoQuery]) -> VersionList:
 
 
 async def set_head(call: ApiCall[Head, NoQuery]) -> ImageView:
-    """Make another version the head; running VMs keep theirs until they stop."""
+    """Make another version the head; running VMs keep theirs until they stop.
+
+    Raises Conflict while a rollout of the image goes on.
+    """
     images = call.parts.catalogue.images
     image = await images.by_name(call.name())
     number = await _version(call, image)
-    await images.set_head(image.id, number)
+    await images.choose_head(image.id, number)
     call.changed("image", image.id, name=image.name, head_version=number)
     return view(await images.by_name(image.name))
 
@@ -189,7 +192,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         body=Head,
         query=NoQuery,
         answer=ImageView,
-        errors=(BadImage, HostFailed),
+        errors=(BadImage, Conflict, HostFailed),
         action="image.head",
     ),
     Endpoint(

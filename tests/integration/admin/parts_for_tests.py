@@ -38,6 +38,7 @@ from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
@@ -219,6 +220,7 @@ def make_parts(
             ImageRefs(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
+            Rollouts(database),
         ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=vms,
