@@ -59,6 +59,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.host_tuning import MemoryTuning
 from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
 from qvdnode.model.farm import Takeover
@@ -149,7 +150,8 @@ def build(  # noqa: PLR0915 - as above
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
     events = ViewerEvents(membership.node_id, viewers.deliver)
-    freezer = HostFreezer(cgroups.probe(), clock)
+    prefetch = Prefetch(cgroups.probe()) if config.memory.prefetch else None
+    freezer = HostFreezer(cgroups.probe(), clock, prefetch=prefetch)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
     self_fence = SelfFence(

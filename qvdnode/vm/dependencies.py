@@ -65,6 +65,12 @@ class FleetDependencies:
         """What the driver needs to know of the guest, once everything for it is there."""
         return guest.spec(self.instance.prefix, self.run_folders.path(guest.order.vm.id))
 
+    def running(self, guest: GuestResources | None) -> tuple[GuestDriver, GuestSpec] | None:
+        """The guest's driver and spec; None when none runs."""
+        if guest is None or not guest.process or (spec := self.spec(guest)) is None:
+            return None
+        return self.driver(guest), spec
+
     def control_group(self, guest: GuestResources | None) -> str | None:
         """The control group by which the guest can be frozen; None when there is none."""
         spec = None if guest is None else self.spec(guest)
