@@ -35,6 +35,7 @@ from tests.harness.fault_farm import (
     cut_off,
     dropping,
     fault_farm,
+    lasts,
     lossy,
     without_database,
 )
@@ -113,27 +114,27 @@ class Run:
         self.faults[name] += 1
         self.history.append({"at_s": at_s, "fault": name, "node": node.host, "lasts_s": lasts_s})
         await kinds[name](node, lasts_s)
-        await asyncio.sleep(pause_s)
+        await lasts(pause_s)
 
     async def _loss(self, node: NodeProcess, lasts_s: float) -> None:
         await self._drop(node, lasts_s, lossy(self.dice.choice((10, 30, 60))))
 
     async def _drop(self, node: NodeProcess, lasts_s: float, rule: str) -> None:
         with dropping(node, rule):
-            await asyncio.sleep(lasts_s)
+            await lasts(lasts_s)
 
     async def _stopped(self, node: NodeProcess, lasts_s: float) -> None:
         assert node.process is not None
         node.process.send_signal(signal.SIGSTOP)
         try:
-            await asyncio.sleep(lasts_s)
+            await lasts(lasts_s)
         finally:
             node.process.send_signal(signal.SIGCONT)
 
     async def _killed(self, node: NodeProcess, lasts_s: float) -> None:
         await node.sigkill()
         try:
-            await asyncio.sleep(lasts_s)
+            await lasts(lasts_s)
         finally:
             await node.start()
 

@@ -53,7 +53,7 @@ class FaultDatabase:
     async def restart(self, away_s: float) -> None:
         """Stop the server, and start it after that time."""
         await self._server.stop()
-        await asyncio.sleep(away_s)
+        await lasts(away_s)
         await self._server.start()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,6 +72,11 @@ class FaultDatabase:
             for end in ends:
                 end.transport.abort()
                 self._streams.discard(end)
+
+
+async def lasts(seconds: float) -> None:
+    """Let a fault last for so long."""
+    await SystemClock().sleep(seconds)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
