@@ -15,6 +15,7 @@ from qvdnode.admin.routes import (
     image_import,
     images,
     my_desktops,
+    my_files,
     my_logins,
     node_drain,
     node_memory,
@@ -61,6 +62,7 @@ MY_PREFIX: Final = "/my"
 MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *my_logins.MY_ENDPOINTS,
     *my_desktops.MY_ENDPOINTS,
+    *my_files.MY_ENDPOINTS,
 )
 """Endpoints of the users' page, under /my."""
 

@@ -66,6 +66,12 @@ class NodeFull(FarmError):
     code = "node_full"
 
 
+class HomeFull(FarmError):
+    """The user's home has no room for a file; what has arrived of it is kept."""
+
+    code = "home_full"
+
+
 class Unavailable(FarmError):
     """The database, the network or a node is not available now; try again later."""
 

@@ -177,6 +177,7 @@ class Desktops:
                 state=ON_THE_WIRE[status.state],
                 blocked=status.order.vm.blocked,
                 is_application=status.order.vm.is_application,
+                files=status.order.flavour.files,
             )
             for status in await self._hosts.local.statuses()
             if status.order.vm.user_id == principal.user_id

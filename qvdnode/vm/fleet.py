@@ -7,11 +7,14 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
+from qvdnode.host.guest_home import GuestHome
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import TenantId, VmId
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import UP, VmState
@@ -29,6 +32,8 @@ from qvdnode.vm.state_file import StateFiles
 from qvdnode.vm.status import FleetLoad, GuestStatus
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Fleet:
@@ -195,6 +200,22 @@ class Fleet:
             raise NotFound("This desktop does not run, so nothing can be typed in it.")
         await actor.type_text(text)
 
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        """As DesktopHost."""
+        return await self._in_home(vm_id, lambda home: home.list(path))
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        """As DesktopHost."""
+        return await self._in_home(vm_id, lambda home: home.read(path, offset, length))
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        """As DesktopHost."""
+        return await self._in_home(vm_id, lambda home: home.upload(upload, offset, content))
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        """As DesktopHost."""
+        await self._in_home(vm_id, lambda home: home.cancel(upload))
+
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.
 
@@ -244,6 +265,12 @@ class Fleet:
                 _ = group.create_task(self.stop(vm_id), name=f"stop-vm-{vm_id}")
         if stop_guests:
             await adoption.sweep(self._dependencies, [])
+
+    async def _in_home(self, vm_id: VmId, work: Callable[[GuestHome], T]) -> T:
+        actor = self._known(vm_id)
+        if actor is None:
+            raise NotFound("This desktop does not run, so its files cannot be reached. Start it.")
+        return await actor.in_home(work)
 
     def _take_over(self, found: adoption.FoundResources) -> None:
         self._actor(found.guest.order).adopt(

@@ -7,11 +7,12 @@ the actor; they post messages and change nothing of the core's.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from qvdnode.host.guest_home import GuestHome
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
@@ -30,12 +31,15 @@ from qvdnode.vm.display.operations import DisplayOperations
 from qvdnode.vm.guest import limit_check, teardown, text_input
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
+from qvdnode.vm.guest.home_files import HomeAccess
 from qvdnode.vm.guest.row_writer import RowWriter
 from qvdnode.vm.resources import GuestResources
 from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 READY_SECONDS = Histogram(
     "qvdnode_vm_ready_seconds", "From leaving the queue to a display that listens"
@@ -85,6 +89,7 @@ class GuestActor:
         self._guest: GuestResources | None = None
         self._bring_up: BringUp | None = None
         self._display: DisplayOperations | None = None
+        self._home = HomeAccess()
         self._hibernation = Hibernation(dependencies.freezer, self._begin, self.post)
 
     # -- the mailbox ---------------------------------------------------------------------------
@@ -199,6 +204,10 @@ class GuestActor:
     async def type_text(self, text: str) -> None:
         """Type a text on the guest's display; raises as `text_input.type_text`."""
         await text_input.type_text(self._dependencies, self._guest, text)
+
+    async def in_home(self, work: Callable[[GuestHome], T]) -> T:
+        """What the work returns, done in the guest's home; raises as `HomeAccess.run`."""
+        return await self._home.run(self._dependencies, self._guest, work)
 
     @property
     def promised(self) -> DesktopOrder | None:
