@@ -157,12 +157,13 @@ def become_file_owner(uid: int) -> None:
     if number is None:
         raise OSError(errno.ENOSYS, "this processor's number of setgroups(2) is not known")
     _syscall(number, None, 0, None)
-    _libc.setfsgid(uid)
-    _libc.setfsuid(uid)
+    _libc.setfsgid(ctypes.c_uint(uid))
+    _libc.setfsuid(ctypes.c_uint(uid))
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     _check(_libc.capset(header, bytes(24)), None)
     # Both answer with what was in force, and have no way to report an error.
-    if _libc.setfsuid(-1) != uid or _libc.setfsgid(-1) != uid:
+    in_force = {call(-1) & 0xFFFF_FFFF for call in (_libc.setfsuid, _libc.setfsgid)}
+    if in_force != {uid}:
         raise OSError(errno.EPERM, "files cannot be touched as another user")
 
 

@@ -37,7 +37,7 @@ def sum_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-async def test_files_go_up_by_drag_and_drop_and_come_back(
+async def test_files_go_up_by_drag_and_drop_and_come_back(  # noqa: PLR0915 - one desktop for all
     make: MakeDesk, browser: Browser, tmp_path: Path
 ) -> None:
     desk = await make()
@@ -70,7 +70,7 @@ async def test_files_go_up_by_drag_and_drop_and_come_back(
     await tab.command(
         "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "down")
     )
-    await tab.click(f"[data-name={json.dumps(NAME)}] a")
+    await tab.click(f'[data-name="{NAME}"] a')
 
     def arrived() -> bool:
         found = [path for path in (tmp_path / "down").glob("*") if path.suffix == ".bin"]

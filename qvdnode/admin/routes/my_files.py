@@ -16,7 +16,7 @@ from qvdnode.admin.endpoint import (
     Permission,
 )
 from qvdnode.admin.fields import UPLOAD_KEY
-from qvdnode.admin.problem import BodyTooLarge, BodyTooSlow
+from qvdnode.admin.problem import BodyTooLarge
 from qvdnode.admin.reading import NoBody, Query
 from qvdnode.model.errors import (
     Conflict,
@@ -213,7 +213,7 @@ async def _content(request: web.Request) -> bytes:
                 if len(content) > PART_BYTES_MAX:
                     raise BodyTooLarge(f"A part of a file has at most {PART_BYTES_MAX} bytes.")
     except TimeoutError as error:
-        raise BodyTooSlow(f"The part did not arrive within {PART_LIMIT_S:g} s.") from error
+        raise TimedOut(f"The part did not arrive within {PART_LIMIT_S:g} s.") from error
     except (web.HTTPException, ClientError, ConnectionError) as error:
         raise Invalid("The part broke off; send it again.", field="body") from error
     return bytes(content)
@@ -229,7 +229,6 @@ _ERRORS: Final[tuple[type[FarmError], ...]] = (
     Throttled,
     TimedOut,
     Unavailable,
-    BodyTooSlow,
 )
 
 MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

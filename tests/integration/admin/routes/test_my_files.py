@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from qvdnode.admin.parts import AdminParts
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 from tests.fakes.fleet import FakeFleet
 from tests.integration.admin.browser import Browser, browser
 from tests.integration.admin.checked_api import CheckedApi, Said
-from tests.integration.admin.conftest import AdminParts
 from tests.integration.admin.sample_farm import SampleFarm
 
 PASSWORD = "Ñandú 12"
