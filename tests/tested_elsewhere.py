@@ -36,6 +36,7 @@ TESTED_BY: Final = {
         "desk/nx_end.py",
         "desk/viewing.py",
     ),
+    "e2e/test_browser_files.py": ("vm/guest/home_files.py",),
     "e2e/test_demo.py": (
         "cli/demo/command.py",
         "cli/demo/farm.py",
@@ -60,6 +61,7 @@ TESTED_BY: Final = {
         "host/limited_group.py",
     ),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
+    "integration/admin/routes/test_my_files.py": ("session/files.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
         "admin/connection.py",

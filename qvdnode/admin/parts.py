@@ -34,7 +34,6 @@ from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.desktops import Desktops
-from qvdnode.session.files import Files
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -163,8 +162,6 @@ class AdminParts:
     hosts: Hosts
     desktops: Desktops
     """What users do with their desktops."""
-    files: Files
-    """What users do with the files in their homes."""
     desks: Desks
     """Desktops that are used in browsers."""
     placement: PlacementParts

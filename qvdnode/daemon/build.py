@@ -72,7 +72,6 @@ from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
-from qvdnode.session.files import Files
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
@@ -346,7 +345,6 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         farm=node.farm,
         hosts=node.hosts,
         desktops=node.desktops,
-        files=Files(node.hosts),
         desks=node.desks,
         placement=PlacementParts(
             node.starts, Placements(database), node.gossip.loads, node.rescue.settled

@@ -5,7 +5,6 @@ these functions accept can still be a link on the disk: opening it is confined b
 (host/guest_home.py).
 """
 
-import unicodedata
 from typing import Final
 
 from qvdnode.model.errors import Invalid
@@ -33,9 +32,14 @@ def check_name(name: str, *, field: str) -> None:
     """Check the name of one file or folder; raises Invalid."""
     if name in {"", ".", ".."} or "/" in name:
         raise Invalid("A name of a file is not empty, `.` or `..`, and has no `/`.", field=field)
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in name):
+    if any(_is_control(char) for char in name):
         raise Invalid("A name of a file has no control characters.", field=field)
     if len(name.encode()) > NAME_BYTES_MAX:
         raise Invalid(f"A name of a file has at most {NAME_BYTES_MAX} bytes.", field=field)
     if name.startswith(UPLOAD_PREFIX):
         raise Invalid(f"Names that begin with {UPLOAD_PREFIX} are kept for uploads.", field=field)
+
+
+def _is_control(char: str) -> bool:
+    """Whether it controls a terminal, or is half of a character."""
+    return char < " " or "\x7f" <= char < "\xa0" or "\ud800" <= char <= "\udfff"

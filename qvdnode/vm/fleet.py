@@ -26,7 +26,9 @@ from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.guest import text_input
 from qvdnode.vm.guest.actor import GuestActor, Request
+from qvdnode.vm.guest.home_files import HomeAccess
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
 from qvdnode.vm.status import FleetLoad, GuestStatus
@@ -55,6 +57,7 @@ class Fleet:
         self._numbers = itertools.count(started_us)
         """Of requests; a client's is also the ticket of its seat. They begin at the time of the
         start: another node may still have tickets of an earlier process."""
+        self._homes = HomeAccess()
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
@@ -198,7 +201,7 @@ class Fleet:
         actor = self._known(vm_id)
         if actor is None:
             raise NotFound("This desktop does not run, so nothing can be typed in it.")
-        await actor.type_text(text)
+        await text_input.type_text(self._dependencies, actor.guest, text)
 
     async def list_files(self, vm_id: VmId, path: str) -> FileListing:
         """As DesktopHost."""
@@ -270,7 +273,7 @@ class Fleet:
         actor = self._known(vm_id)
         if actor is None:
             raise NotFound("This desktop does not run, so its files cannot be reached. Start it.")
-        return await actor.in_home(work)
+        return await self._homes.run(self._dependencies, actor.guest, work)
 
     def _take_over(self, found: adoption.FoundResources) -> None:
         self._actor(found.guest.order).adopt(

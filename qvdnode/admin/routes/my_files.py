@@ -111,7 +111,7 @@ class UploadView(AnswerModel):
 async def list_my_files(call: ApiCall[NoBody, FolderQuery]) -> FileList:
     """Return what is in a folder of the user's home."""
     permission, path = await _permission(call), call.query.path
-    found = await call.parts.files.list(permission, path)
+    found = await call.parts.desktops.files.list(permission, path)
     policy = permission.order.flavour.files
     return FileList(
         path=path,
@@ -135,7 +135,7 @@ async def list_my_files(call: ApiCall[NoBody, FolderQuery]) -> FileList:
 async def download_my_file(call: ApiCall[NoBody, FileQuery]) -> web.StreamResponse:
     """Send a file of the user's home, or the part of it that `Range` asks for."""
     permission, path, headers = await _permission(call), call.query.path, call.request.headers
-    first = await call.parts.files.read(permission, path, 0, PART_BYTES_MAX)
+    first = await call.parts.desktops.files.read(permission, path, 0, PART_BYTES_MAX)
     tag = f'"{first.version}"'
     # A file that was changed since the first part is sent anew.
     same = headers.get("If-Range", tag) == tag
@@ -171,7 +171,9 @@ async def _send(
         part, at = FilePart(b"", first.size_bytes, first.version), begin
     while at < end:
         if not part.content:
-            part = await call.parts.files.read(permission, call.query.path, at, PART_BYTES_MAX)
+            part = await call.parts.desktops.files.read(
+                permission, call.query.path, at, PART_BYTES_MAX
+            )
         if part.version != first.version or not part.content:
             raise Conflict("The file was changed while it was sent.")
         await answer.write(part.content[: end - at])
@@ -189,13 +191,15 @@ async def upload_my_file(call: ApiCall[NoBody, UploadQuery]) -> UploadView:
     permission = await _permission(call)
     content = await _content(call.request)
     query = call.query
-    state = await call.parts.files.upload(permission, query.upload(), query.offset, content)
+    state = await call.parts.desktops.files.upload(
+        permission, query.upload(), query.offset, content
+    )
     return UploadView(received_bytes=state.received_bytes, done=state.done)
 
 
 async def cancel_my_upload(call: ApiCall[NoBody, UploadQuery]) -> None:
     """Remove what has arrived of a file."""
-    await call.parts.files.cancel(await _permission(call), call.query.upload())
+    await call.parts.desktops.files.cancel(await _permission(call), call.query.upload())
 
 
 async def _permission(

@@ -7,12 +7,11 @@ the actor; they post messages and change nothing of the core's.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from qvdnode.host.guest_home import GuestHome
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
@@ -28,18 +27,15 @@ from qvdnode.vm.core.desktop import Desktop, Limits
 from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import limit_check, teardown, text_input
+from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
-from qvdnode.vm.guest.home_files import HomeAccess
 from qvdnode.vm.guest.row_writer import RowWriter
 from qvdnode.vm.resources import GuestResources
 from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 READY_SECONDS = Histogram(
     "qvdnode_vm_ready_seconds", "From leaving the queue to a display that listens"
@@ -75,8 +71,8 @@ class GuestActor:
         self._state = state
         self._mailbox: asyncio.Queue[m.Message] = asyncio.Queue()
         self._tasks = Supervisor(f"vm-{order.vm.id}")
-        settings, now = dependencies.settings, dependencies.clock.now()
-        self._core = Desktop(order.vm.id, order, limits_of(settings), now)
+        settings = dependencies.settings
+        self._core = Desktop(order.vm.id, order, limits_of(settings), dependencies.clock.now())
         self._requests: dict[int, Request] = {}
         self._timers: dict[e.Timer, asyncio.Task[None]] = {}
         self._row = RowWriter(
@@ -89,7 +85,6 @@ class GuestActor:
         self._guest: GuestResources | None = None
         self._bring_up: BringUp | None = None
         self._display: DisplayOperations | None = None
-        self._home = HomeAccess()
         self._hibernation = Hibernation(dependencies.freezer, self._begin, self.post)
 
     # -- the mailbox ---------------------------------------------------------------------------
@@ -112,8 +107,7 @@ class GuestActor:
         error: FarmError | None,
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
-        # Effects that follow from `Found` need the resources at once.
-        self._guest = guest
+        self._guest = guest  # effects that follow from `Found` need it at once
         known = self._dependencies.drivers.absence(guest.driver) is None
         group = self._dependencies.control_group(guest) if known else None
         frozen = group is not None and self._dependencies.freezer.is_frozen(group)
@@ -201,13 +195,10 @@ class GuestActor:
             return None
         return await self._dependencies.driver(guest).memory(spec)
 
-    async def type_text(self, text: str) -> None:
-        """Type a text on the guest's display; raises as `text_input.type_text`."""
-        await text_input.type_text(self._dependencies, self._guest, text)
-
-    async def in_home(self, work: Callable[[GuestHome], T]) -> T:
-        """What the work returns, done in the guest's home; raises as `HomeAccess.run`."""
-        return await self._home.run(self._dependencies, self._guest, work)
+    @property
+    def guest(self) -> GuestResources | None:
+        """What the VM has on the host now; only to be read."""
+        return self._guest
 
     @property
     def promised(self) -> DesktopOrder | None:

@@ -57,7 +57,6 @@ from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import Desktops
-from qvdnode.session.files import Files
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
@@ -200,7 +199,6 @@ def make_parts(
         farm=SmallFarm(),
         hosts=hosts,
         desktops=desktops,
-        files=Files(hosts),
         desks=make_desks(desktops, clock),
         placement=placement,
         load=fleet.load,

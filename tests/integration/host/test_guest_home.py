@@ -16,8 +16,6 @@ from qvdnode.host.own_thread import in_own_thread
 from qvdnode.model.errors import Conflict, FarmError, Forbidden, HomeFull, Invalid, NotFound
 from qvdnode.model.home_files import FileKind, Upload
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
 T = TypeVar("T")
 UID = 0x9000_0000 + 1000
 """Ids of guests may be beyond what fits into a signed number."""
