@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker browser drivers farm gossip images memory relay startup storm tls
+BENCHES := adoption broker browser drivers farm gossip images memory plan relay startup storm tls
 CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock machines bench desktops docs fuzz vendor page-types
 help:
-	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
+	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on;"
+	@echo "                  ARGS=\"--nodes 3\": a farm that loses a node)"
 	@echo "make check        formatter, linters, types, architecture rules, unit tests"
 	@echo "make test         every test: unit, contract, integration, end to end"
 	@echo "make unit         unit tests and architecture rules alone"

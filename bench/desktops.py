@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench import idle_desktop
 from bench.results_file import RESULTS
 from qvdnode.client.core.picture import Picture
 from qvdnode.client.x11_watch import WindowWatcher
+from qvdnode.host import idle_load
 from qvdnode.image import recipes
 from qvdnode.image.core.recipe import Recipe
 from qvdnode.image.core.recipe_choice import Choice
@@ -74,7 +74,7 @@ def of_desktop(recipe: Recipe) -> tuple[Figures, bytes]:
     """The figures and a picture, as PNG."""
     root, build_cpu_s = built(recipe)
     drawn_s, loads, picture = asyncio.run(shown(recipe.name, root))
-    whole = idle_desktop.total(loads)
+    whole = idle_load.total(loads)
     return (
         Figures(
             recipe.suite, None if build_cpu_s is None else round(build_cpu_s), size_mib(root),
@@ -91,7 +91,7 @@ def size_mib(root: Path) -> int:
     return sum(facts.values()) * 512 >> 20
 
 
-async def shown(name: str, root: Path) -> tuple[float, list[idle_desktop.Load], bytes]:
+async def shown(name: str, root: Path) -> tuple[float, list[idle_load.Load], bytes]:
     """Seconds until it is drawn, what it does when idle, and its picture."""
     async with (
         running_node(test_root()) as node,
@@ -134,15 +134,15 @@ async def last_change(
     return at - began, last
 
 
-async def idle(node: NodeProcess, desk: Desk) -> list[idle_desktop.Load]:
+async def idle(node: NodeProcess, desk: Desk) -> list[idle_load.Load]:
     """What each process does when nobody touches the desktop."""
     await asyncio.sleep(SETTLE_S)
     guest = node.state_dir / "vms" / str(desk.vm_id)
-    before = idle_desktop.counters(idle_desktop.pids_of(guest))
+    before = idle_load.counters(idle_load.pids_of(guest))
     began = time.monotonic()
     await asyncio.sleep(IDLE_S)
-    after = idle_desktop.counters(idle_desktop.pids_of(guest))
-    return idle_desktop.loads(before, after, time.monotonic() - began)
+    after = idle_load.counters(idle_load.pids_of(guest))
+    return idle_load.loads(before, after, time.monotonic() - began)
 
 
 def small(picture: Picture) -> bytes:
@@ -214,7 +214,7 @@ def main() -> None:
         figures, picture = of_desktop(recipe)
         write(name, figures, picture)
         print(f"{name}: {figures.size_mib} MiB, drawn after {figures.drawn_s} s")
-        print(idle_desktop.table([idle_desktop.Load(**load) for load in figures.processes]))
+        print(idle_load.table([idle_load.Load(**load) for load in figures.processes]))
 
 
 if __name__ == "__main__":

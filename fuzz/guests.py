@@ -4,6 +4,7 @@ import contextlib
 from typing import Final
 
 from fuzz.target import Target, pieces
+from qvdnode.cli.image_check import facts
 from qvdnode.model.errors import Invalid
 from qvdnode.vm.core.agent_lines import AnswerReader, Flood
 from qvdnode.vm.core.display_pid import parse_pid
@@ -19,6 +20,13 @@ def session_parameters(data: bytes) -> None:
         params = session_params.decode(data)
         if session_params.decode(session_params.encode(params)) != params:
             raise AssertionError(params)
+
+
+def probe_facts(data: bytes) -> None:
+    """What a guest prints of itself is of known keys, short, and can be printed."""
+    for key, value in facts.parse(data).items():
+        if key not in facts.KEYS or not value.isprintable() or len(value) > facts.VALUE_MAX:
+            raise AssertionError(key)
 
 
 def display_log(data: bytes) -> None:
@@ -75,6 +83,9 @@ TARGETS: Final[dict[str, Target]] = {
         (b"[1.0] Kernel panic - not syncing: x\n[2.0] Out of memory: Killed process 1",),
     ),
     "display_pids": Target(display_pids, (b"4711\n",)),
+    "probe_facts": Target(
+        probe_facts, (b"lang=C.UTF-8\nfont_latin=DejaVu Sans\nlocker=slock\nlocker=xlock\n",)
+    ),
     "display_log": Target(
         display_log,
         (b"Session: Session started at 'x'\nSession: Session suspended at\n",),

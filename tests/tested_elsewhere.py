@@ -37,16 +37,31 @@ TESTED_BY: Final = {
         "desk/viewing.py",
     ),
     "e2e/test_browser_files.py": ("vm/guest/home_files.py",),
+    "e2e/test_database_move.py": (
+        "cli/qvdnode/database.py",
+        "daemon/database_way.py",
+        "daemon/move_database.py",
+    ),
     "e2e/test_demo.py": (
+        "cli/demo/client.py",
         "cli/demo/command.py",
         "cli/demo/farm.py",
         "cli/demo/run.py",
+    ),
+    "e2e/test_demo_farm.py": (
+        "cli/demo/database_keeper.py",
+        "cli/demo/farm_network.py",
+        "cli/demo/farm_nodes.py",
+        "cli/demo/farm_run.py",
+        "cli/demo/farm_setup.py",
     ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
         "daemon/serve.py",
     ),
+    "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
+        "cli/doctor/farm_facts.py",
         "cli/qvdnode/join.py",
         "daemon/farm_join.py",
         "daemon/peers.py",
@@ -56,10 +71,7 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": (
-        "desk/fit.py",
-        "host/limited_group.py",
-    ),
+    "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/routes/test_my_files.py": ("session/files.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
@@ -77,12 +89,14 @@ TESTED_BY: Final = {
         "cli/doctor/command.py",
         "host/probes/mapped_mounts.py",
     ),
+    "integration/cli/qvd/test_image_rollout.py": ("cli/qvd/vm_tags.py",),
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/node_key.py",
         "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
@@ -92,6 +106,10 @@ TESTED_BY: Final = {
         "cli/qvd/web.py",
     ),
     "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image_check.py": (
+        "cli/image_check/boot.py",
+        "cli/image_check/guest.py",
+    ),
     "integration/cli/qvdnode/test_image_store.py": (
         "cli/qvdnode/image_care.py",
         "cli/qvdnode/image_history.py",
@@ -109,6 +127,7 @@ TESTED_BY: Final = {
         "client/nx_proxy.py",
     ),
     "integration/db/test_backup.py": ("db/restore.py",),
+    "integration/db/test_farm_copy.py": ("db/database_move.py",),
     "integration/db/test_pool.py": ("db/transaction.py",),
     "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
     "integration/host/test_process.py": ("host/child.py",),
@@ -122,6 +141,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
+    "integration/image/test_hostile_commit.py": ("image/store/commit_room.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",
         "image/paced_stream.py",
@@ -158,6 +178,7 @@ TESTED_BY: Final = {
         "peer/hello.py",
         "peer/own_identity.py",
     ),
+    "integration/peer/test_signpost.py": ("peer/examination.py",),
     "integration/peer/test_calls.py": (
         "peer/calls_client.py",
         "peer/calls_service.py",

@@ -20,6 +20,7 @@ from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
@@ -27,6 +28,7 @@ from qvdnode.db.vms import Vms
 from qvdnode.desk.desks import Desks
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.image.importer import Importer
 from qvdnode.memopt.report import MemoryReport
 from qvdnode.model.farm import DesktopOrder
@@ -83,12 +85,13 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Flavours and images."""
+    """Flavours, images, and which versions of them start."""
 
     flavours: Flavours
     images: Images
     importer: Importer
     contents: ImageContents
+    rollouts: Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,16 @@ class PeerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRotationFacts:
+    """How far a change of the membership's key is."""
+
+    step: str
+    """`none`, `added` or `used`, which every node that serves must have done."""
+    waits_for: Sequence[str]
+    """Names of the nodes that have not done it yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementParts:
     """Why desktops run where they run."""
 
@@ -148,6 +161,14 @@ class FarmAccess(Protocol):
         """How this node gets on with that one."""
         ...
 
+    async def rotate_key(self) -> None:
+        """Begin to change the membership's key; raises Conflict, Unavailable."""
+        ...
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """How far the change is; raises Unavailable."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AdminParts:
@@ -165,6 +186,8 @@ class AdminParts:
     desks: Desks
     """Desktops that are used in browsers."""
     placement: PlacementParts
+    homes: HomeSnapshots
+    """Snapshots of the homes of this node."""
     load: Callable[[], FleetLoad]
     """Returns the load of all guests of this node."""
     facts: Callable[[], NodeFacts]

@@ -1,4 +1,5 @@
 """The composition root: the only place that knows which class stands behind which Protocol."""
+# long: it is the list of the node's parts, which is read from top to bottom
 
 import random
 import secrets
@@ -15,12 +16,14 @@ from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.browser_desks import browser_desks
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.database_way import DatabaseWay
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
 from qvdnode.daemon.gossip import Gossip
+from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
-from qvdnode.daemon.load_figures import OwnLoad
+from qvdnode.daemon.load_figures import OwnLoad, start_pacer
 from qvdnode.daemon.membership import Membership
 from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
@@ -34,6 +37,7 @@ from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import server_pid
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
@@ -89,6 +93,7 @@ from qvdnode.vm.lock_watch import LockWatch
 from qvdnode.vm.past_starts import StoredPastStarts
 from qvdnode.vm.ports import Admission
 from qvdnode.vm.run_folder import TmpfsRunFolders
+from qvdnode.vm.start_pacer import StartPacer
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
 
@@ -100,6 +105,7 @@ class NodeInputs:
     config: Config
     clock: Clock
     database: Database
+    way: DatabaseWay
     identity: NodeIdentity
     peers: PeerParts
     resolvers: Resolvers
@@ -129,6 +135,7 @@ class Node:
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
     importer: Importer
+    images: ImageServices
     drivers: DriverTable
     draining: Draining
     driver_offer: DriverOffer
@@ -137,6 +144,7 @@ class Node:
     rescue: Rescue
     self_fence: SelfFence
     starts: LocalPlacement
+    start_pacer: StartPacer
     journal: SessionJournal
     trail: AuditTrail
     readiness: Readiness
@@ -162,12 +170,12 @@ def build(  # noqa: PLR0915 - as above
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
-    farm = FarmPeers(inputs.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
+    farm = FarmPeers(inputs.peers, config, database, inputs.way.place, membership.seat, clock)
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
-    rootfs = OverlayRootfs(config.image)
+    rootfs = OverlayRootfs(config.image, Rollouts(database))
     memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
@@ -281,6 +289,7 @@ def build(  # noqa: PLR0915 - as above
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        images=image_services(config, database, clock),
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),
@@ -298,6 +307,7 @@ def build(  # noqa: PLR0915 - as above
         accounts=accounts,
         memory=memory,
         optimiser=optimiser,
+        start_pacer=start_pacer(fleet, memory, config.vm, clock),
         memory_tuning=MemoryTuning(config.memory, ksm, zram),
         reporter=MemoryReporter(
             memory, optimiser, ksm, zram, partial(server_pid, config.node.state_dir)
@@ -310,6 +320,7 @@ def build(  # noqa: PLR0915 - as above
     )
 
 
+# long: it is the list of what that port uses
 def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> AdminParts:
     """What the administrators' port uses. Built last, since it reports both ports."""
     inputs = node.inputs
@@ -337,7 +348,11 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
     return AdminParts(
         accounts=node.accounts,
         catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+            Flavours(database),
+            Images(database),
+            node.importer,
+            node.rootfs.contents,
+            node.images.rollouts,
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
@@ -349,6 +364,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         placement=PlacementParts(
             node.starts, Placements(database), node.gossip.loads, node.rescue.settled
         ),
+        homes=node.images.homes,
         load=node.fleet.load,
         facts=facts,
         memory=node.reporter.report,

@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.membership import Membership
 from qvdnode.db.nodes import Nodes
-from qvdnode.model.errors import Unavailable
+from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.driver_table import DriverTable
+from qvdnode.vm.drivers import machine_boot
 from qvdnode.vm.drivers.docker import DockerDriver, DockerPlace
 from qvdnode.vm.drivers.kvm import KvmDriver, KvmPlace
 from qvdnode.vm.drivers.lxc import LxcDriver, LxcSettings
@@ -52,8 +54,10 @@ def _kvm(config: Config, instance: Instance, clock: Clock) -> GuestDriver:
     return KvmDriver(place, clock)
 
 
+OWN_KERNEL: Final = "kvm"
+"""The one driver whose guests boot a kernel of their image."""
 DRIVERS: Final[Mapping[str, MakeDriver]] = MappingProxyType(
-    {"lxc": _lxc, "docker": _docker, "kvm": _kvm}
+    {"lxc": _lxc, "docker": _docker, OWN_KERNEL: _kvm}
 )
 
 
@@ -62,6 +66,20 @@ def driver_table(
 ) -> DriverTable:
     """Make every driver for this node; nothing on the host changes by that."""
     return DriverTable({name: make(config, instance, clock) for name, make in drivers.items()})
+
+
+def image_problems(root: Path, work: Path) -> dict[str, str | None]:
+    """For each driver, why it cannot run an image that a node has imported; None if it can.
+
+    `work` is an empty folder for what is made to try it. Blocks.
+    """
+    of_kernel: str | None = None
+    try:
+        machine_boot.prepare(root, work)
+    except FarmError as error:
+        of_kernel = str(error)
+    # Containers need the session files alone, without which nothing is imported.
+    return {name: of_kernel if name == OWN_KERNEL else None for name in DRIVERS}
 
 
 class DriverOffer:

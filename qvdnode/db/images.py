@@ -8,6 +8,7 @@ import asyncpg
 
 from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import ACTIVE, HOLDING
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import Image
@@ -46,6 +47,21 @@ WHERE id = $1 AND EXISTS (SELECT 1 FROM image_version WHERE image_id = $1 AND ve
 VERSIONS: Final = """
 SELECT version, size_bytes, note, created_at FROM image_version
 WHERE image_id = $1 ORDER BY version
+"""
+# not while a rollout decides what starts, nor after one that went back by itself
+SET_IMPORTED_HEAD: Final = (
+    SET_HEAD
+    + f"""
+AND NOT EXISTS (SELECT 1 FROM image_rollout WHERE image_id = $1 AND state IN ({HOLDING}))
+"""
+)
+GOES_ON: Final = f"""
+SELECT EXISTS (SELECT 1 FROM image_rollout WHERE image_id = $1 AND state IN ({ACTIVE}))
+"""
+LIFT: Final = """
+UPDATE image_rollout SET state = 'aborted', reason = 'another head was chosen',
+    moved_at = clock_timestamp()
+WHERE image_id = $1 AND state = 'rolled_back'
 """
 REMOVE_VERSION: Final = """
 DELETE FROM image_version v USING image i
@@ -110,6 +126,20 @@ class Images:
         """Let this version start from now on; raises NotFound."""
         tag = await self._db.execute(SET_HEAD, image_id, version, idempotent=True)
         changed(tag, KIND, f"{image_id} with a version {version}")
+
+    async def choose_head(self, image_id: ImageId, version: int) -> None:
+        """As an administrator: raises Conflict while a rollout goes on, and ends one that has moved
+        back."""
+        async with self._db.transaction() as tx:
+            if await tx.fetchval(GOES_ON, image_id):
+                raise Conflict("A rollout of this image goes on: abort it first.")
+            changed(await tx.execute(SET_HEAD, image_id, version), KIND, image_id)
+            await tx.execute(LIFT, image_id)
+
+    async def set_imported_head(self, image_id: ImageId, version: int) -> bool:
+        """Let a new version start from now on; False while a rollout holds the head where it is."""
+        tag = await self._db.execute(SET_IMPORTED_HEAD, image_id, version, idempotent=True)
+        return row_count(tag) == 1
 
     async def versions(self, image_id: ImageId) -> tuple[ImageVersion, ...]:
         """All versions, oldest first."""

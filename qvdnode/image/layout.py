@@ -106,6 +106,10 @@ class Layout:
         """The folder that holds a user's home; the home itself is `home` in it."""
         return self.homes / str(user_id)
 
+    def home_snapshots(self, user_id: UserId) -> Path:
+        """The folder with snapshots of a user's home; beside it, so that nodes share both."""
+        return self.homes / f"{user_id}.snapshots"
+
     def guest(self, vm_id: VmId, generation: Generation) -> GuestFolders:
         """The folders of one start of a VM."""
         return GuestFolders(self.vms / str(vm_id) / str(generation))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.ids import Generation, ImageId, UserId, VmId
 from qvdnode.model.vm_state import VmState
 
 
@@ -36,6 +36,16 @@ class Desktops(Protocol):
 
     def end_for_disk(self, vm_id: VmId, reason: str, *, at_once: bool) -> None:
         """Stop a desktop that fills the disk: ask it, or kill it if `at_once`."""
+        ...
+
+
+class StartNotes(Protocol):
+    """Keeps what each start runs on."""
+
+    async def note_start(
+        self, vm_id: VmId, generation: Generation, image_id: ImageId, version: int
+    ) -> None:
+        """Note the version of a start; raises FarmError, and the start goes on without."""
         ...
 
 

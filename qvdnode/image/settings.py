@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 MAX_OVERCOMMIT: Final = 16.0
+SNAPSHOTS_MAX: Final = 1_000
+"""Snapshots of a home that stay for each of hours, days and weeks."""
 
 
 class VersionMounts(StrEnum):
@@ -57,6 +59,18 @@ class ImageSettings:
     """Whether `homes/` in the state folder is a mount that all nodes of the farm share. Then
     desktops start on any of them with the same home, and a flavour's `takeover` works. Sizes of
     homes are the file server's to limit. The node tries the mount out when it starts."""
+    home_snapshot_minutes: int = 0
+    """Every so many minutes each home that has changed gets a snapshot, from which its user can
+    get files back; 0 for none."""
+    home_snapshots_hourly: int = 24
+    """For how many hours the last snapshot of each hour stays."""
+    home_snapshots_daily: int = 14
+    """For how many days the last snapshot of each day stays."""
+    home_snapshots_weekly: int = 8
+    """For how many weeks the last snapshot of each week stays."""
+    home_snapshots_max_mib: int = 4_096
+    """What the snapshots of one user may take of the disk together, compressed and with equal
+    content stored once; beyond it the oldest are removed."""
     import_max_mib: int = 32_768
     """Size of an image's files, unpacked, beyond which an import is refused."""
     import_max_entries: int = 2_000_000
@@ -87,6 +101,7 @@ class ImageSettings:
             raise ValueError(
                 "disk_preallocate needs size_limits to be loop: quota reserves nothing"
             )
+        self._check_home_snapshots()
         if not 1 <= self.quota_project_base <= 0x7FFF_FFFF:
             raise ValueError("quota_project_base must be 1..2147483647")
         if self.import_max_mib < 1 or self.import_max_entries < 1:
@@ -97,6 +112,19 @@ class ImageSettings:
             )
         if self.import_rate_min_kib_s < 1:
             raise ValueError("import_rate_min_kib_s must be at least 1")
+
+    def _check_home_snapshots(self) -> None:
+        counts = (
+            self.home_snapshots_hourly, self.home_snapshots_daily, self.home_snapshots_weekly,
+        )  # fmt: skip
+        if not all(0 <= count <= SNAPSHOTS_MAX for count in counts):
+            raise ValueError(
+                f"home_snapshots_hourly, _daily and _weekly must be 0 to {SNAPSHOTS_MAX}"
+            )
+        if self.home_snapshot_minutes < 0 or self.home_snapshots_max_mib < 1:
+            raise ValueError(
+                "home_snapshot_minutes must not be negative, home_snapshots_max_mib at least 1"
+            )
 
     @property
     def alarm_mib(self) -> int:

@@ -76,9 +76,10 @@ class TreeWriter:
         for part in path:
             outer = handle
             try:
-                with suppress(FileExistsError):
-                    os.mkdir(part, mode=0o755, dir_fd=outer)
+                made = _make_if_missing(part, outer)
                 handle = os.open(part, _FOLDER, dir_fd=outer)
+                if made:  # a folder without an entry of its own; the umask would close it to users
+                    os.fchmod(handle, 0o755)
             except OSError as error:
                 if error.errno in {errno.ELOOP, errno.ENOTDIR}:
                     raise BadImage(f"{'/'.join(path)!r} leads through a link") from error
@@ -177,6 +178,15 @@ class TreeWriter:
                 if error.errno not in {errno.ENOTSUP, errno.EINVAL}:
                     raise
                 raise BadImage(f"the attribute {name} of {entry.name!r} is not usable") from error
+
+
+def _make_if_missing(name: str, folder: int) -> bool:
+    """Make a folder that only root can enter; whether it was missing."""
+    try:
+        os.mkdir(name, mode=0o700, dir_fd=folder)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _same_file(folder: int, name: str, facts: os.stat_result) -> bool:

@@ -1,11 +1,13 @@
-"""Freezes guests and pushes their memory to swap. Implements vm.ports.GuestFreezer."""
+"""Freezes guests and pushes memory to swap: vm.ports.GuestFreezer and memopt.ports.Reclaimer."""
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups
+from qvdnode.memopt.live_reclaim import LiveReclaimer
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Histogram
@@ -31,6 +33,7 @@ class HostFreezer:
         self._cgroups = cgroups
         self._clock = clock
         self._turn = asyncio.Semaphore(1)
+        self._live = LiveReclaimer(cgroups)
         self.pending = 0
         """How many guests' memory is still to be pushed to swap."""
 
@@ -45,6 +48,10 @@ class HostFreezer:
     def is_frozen(self, group: str) -> bool:
         """Whether `freeze` was called last, even by an earlier process."""
         return self._cgroups.is_frozen(group)
+
+    async def push(self, steps: Sequence[tuple[str, int]]) -> None:
+        """Push so many bytes of each running group to swap; raises HostFailed, TimedOut."""
+        await self._live.push(steps)
 
     async def reclaim(self, group: str) -> None:
         """Wait until the group is frozen, then push its memory to swap; cancel it before a thaw.

@@ -72,6 +72,17 @@ class HomeFull(FarmError):
     code = "home_full"
 
 
+class NodeBusy(NodeFull):
+    """No start slot is free on this node, and the order may not wait for one; ask another node."""
+
+    code = "node_busy"
+
+    def __init__(self, message: str, *, waiting: int) -> None:
+        super().__init__(message)
+        self.waiting = waiting
+        """How many desktops wait there for a slot."""
+
+
 class Unavailable(FarmError):
     """The database, the network or a node is not available now; try again later."""
 

@@ -153,3 +153,5 @@ class DesktopOrder:
     user: User
     flavour: Flavour
     image_version: int
+    may_wait: bool = True
+    """Whether it may wait for a start slot; otherwise a node without a free one refuses it."""

@@ -127,3 +127,5 @@ class GuestMemory:
     """What is in swap, before compression."""
     cpu_us: int = 0
     """Processor time since the guest's start."""
+    refaults: int = 0
+    """Pages of programs that were read back from swap since then."""

@@ -77,7 +77,9 @@ class Connections:
         viewer = self._viewers.enter(client, progress)
         try:
             seat = await ask_a_host(
-                self._hosts, order, lambda host: self._attach(host, order, params, viewer)
+                self._hosts,
+                order,
+                lambda host, asked: self._attach(host, asked, params, viewer),
             )
         except BaseException:
             self._viewers.leave(viewer)

@@ -115,7 +115,7 @@ class Desktops:
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict.
         """
         order = permission.order
-        await ask_a_host(self._hosts, order, lambda host: host.start(order))
+        await ask_a_host(self._hosts, order, lambda host, asked: host.start(asked))
 
     async def session_end(self, permission: Permission) -> SessionEnd:
         """Why the last session with the desktop has ended, as far as it is known yet."""

@@ -98,7 +98,7 @@ class Rescue:
                 return  # another node was faster
             order = await self._order_of(vm_id)
             log.warning("desktop_taken_over", extra={"vm": vm_id, "from_node": node_id})
-            await ask_a_host(hosts, order, lambda host: host.start(order))
+            await ask_a_host(hosts, order, lambda host, asked: host.start(asked))
         except FarmError as error:
             log.warning("desktop_not_taken_over", extra={"vm": vm_id, "because": str(error)})
 

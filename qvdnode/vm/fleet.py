@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from qvdnode.host.guest_home import GuestHome
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import NotFound, Unavailable
+from qvdnode.model.errors import NodeBusy, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import TenantId, VmId
+from qvdnode.model.plurals import counted, verb
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import UP, VmState
 from qvdnode.runtime.supervise import Supervisor
@@ -77,6 +78,7 @@ class Fleet:
 
         Raises NodeFull, GuestFailed, TimedOut, Unavailable, Conflict; then nobody is attached.
         """
+        self._require_slot(order)
         actor = self._actor(order)
         answer: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         # The number is the ticket of the seat, too: unique for the process, so a seat of an earlier
@@ -100,6 +102,7 @@ class Fleet:
 
     async def start(self, order: DesktopOrder, viewer: Viewer | None = None) -> None:
         """Return once the VM's desktop runs; raises as `attach`. The viewer gets the progress."""
+        self._require_slot(order)
         actor = self._actor(order)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
@@ -187,14 +190,24 @@ class Fleet:
         return FleetLoad(
             guests=len(self._actors),
             promised_mib=self._state.promised_mib(),
+            starts_at_once=self._state.limiter.at_once,
             starts_queued=self._state.limiter.queued,
             starts_free=self._state.limiter.free,
         )
+
+    def start_at_once(self, starts: int) -> None:
+        """Bring up at most so many VMs at the same time from now on."""
+        self._state.limiter.resize(starts)
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""
         actor = self._known(vm_id)
         return None if actor is None else await actor.memory()
+
+    def control_group(self, vm_id: VmId) -> str | None:
+        """The control group of the VM's guest; None without a guest, or without one of its own."""
+        actor = self._known(vm_id)
+        return None if actor is None else actor.control_group()
 
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """Type a text on the VM's display; raises NotFound, GuestFailed, Conflict, TimedOut."""
@@ -283,6 +296,15 @@ class Fleet:
     def _known(self, vm_id: VmId) -> GuestActor | None:
         actor = self._actors.get(vm_id)
         return None if actor is None or actor.closed else actor
+
+    def _require_slot(self, order: DesktopOrder) -> None:
+        """Raise NodeBusy if a start of it would have to wait, and may not."""
+        limiter = self._state.limiter
+        if order.may_wait or limiter.free > 0 or self._known(order.vm.id) is not None:
+            return
+        waiting = limiter.queued
+        told = f"{counted(waiting, 'desktop')} {verb(waiting, 'wait')} to be started already."
+        raise NodeBusy(f"This node is busy: {told}", waiting=waiting)
 
     def _actor(self, order: DesktopOrder) -> GuestActor:
         vm_id = order.vm.id

@@ -15,6 +15,7 @@ from qvdnode.model.errors import (
     HostFailed,
     Invalid,
     LeaseLost,
+    NodeBusy,
     NodeFull,
     NotFound,
     Throttled,
@@ -38,6 +39,7 @@ class _Fields:
     field: str | None = None
     key: str | None = None
     retry_after_s: float = 0.0
+    waiting: int = 0
     step: str = ""
 
 
@@ -66,6 +68,7 @@ KINDS: Final[dict[str, Make]] = {
     **{kind.code: _plain(kind) for kind in PLAIN},
     Invalid.code: lambda message, fields: Invalid(message, field=fields.field),
     Throttled.code: lambda message, fields: Throttled(message, retry_after_s=fields.retry_after_s),
+    NodeBusy.code: lambda message, fields: NodeBusy(message, waiting=fields.waiting),
     GuestFailed.code: lambda message, fields: GuestFailed(message, step=fields.step),
     BadConfig.code: lambda message, fields: BadConfig(message, key=fields.key),
 }
@@ -79,6 +82,8 @@ def failure_of(call_id: int, error: FarmError) -> Failure:
             facts: dict[str, object] = {"field": error.field}
         case Throttled():
             facts = {"retry_after_s": float(error.retry_after_s)}
+        case NodeBusy():
+            facts = {"waiting": error.waiting}
         case GuestFailed():
             facts = {"step": error.step}
         case BadConfig():

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from qvdnode.model.errors import (
     Conflict,
     FarmError,
     GuestFailed,
+    NodeBusy,
     NodeFull,
     NotFound,
     TimedOut,
@@ -37,7 +38,7 @@ from tests.fakes.orders import desktop_order
 from tests.fakes.peer_network import PeerNetwork
 from tests.unit.vm.fleet_world import NODE, World, settle
 
-VM, OTHER, NO_VM = VmId(7), VmId(8), VmId(99)
+VM, OTHER, THIRD, NO_VM = VmId(7), VmId(8), VmId(9), VmId(99)
 ENTRY = NodeId(2)
 """The node that the clients are connected to."""
 A_MINUTE_S = 60
@@ -279,6 +280,24 @@ async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> 
     ):
         with pytest.raises(NotFound, match="does not run"):
             await refused
+
+
+async def test_an_order_that_may_not_wait_is_refused_by_a_busy_host(place: Place) -> None:
+    place.world.farm.add(THIRD)
+    impatient = replace(desktop_order(VM), may_wait=False)
+    held = place.world.host.held["launch"] = asyncio.Event()
+    others = [place.attaching(viewer(f"user{vm_id}"), vm_id) for vm_id in (OTHER, THIRD)]
+    await place.settle()
+    with pytest.raises(NodeBusy) as caught:
+        await place.host.start(impatient)
+    assert caught.value.waiting == 1
+    with pytest.raises(NodeBusy):
+        await place.host.attach(impatient, DisplayParams(), viewer())
+    assert await place.host.status(VM) is None
+    held.set()
+    await asyncio.gather(*others)
+    await place.host.start(impatient)
+    await place.host.start(impatient)  # one that runs needs no slot
 
 
 def full(world: World) -> None:

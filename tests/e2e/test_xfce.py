@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bench.idle_desktop import counters, loads, table, total
+from qvdnode.host.idle_load import counters, loads, table, total
 from tests.e2e.conftest import NUMBERS, Screen
 from tests.e2e.guest_processes import guest_pids, in_guest, pids_by_name
 from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm

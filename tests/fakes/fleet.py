@@ -99,6 +99,7 @@ class FakeFleet:
         return FleetLoad(
             guests=len(statuses),
             promised_mib=sum(status.order.flavour.memory_mib for status in statuses),
+            starts_at_once=4,
             starts_queued=sum(status.queue_place is not None for status in statuses),
             starts_free=1,
         )

@@ -128,7 +128,8 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
         rollback.commit()
     # The version exists from here on. If making it the head fails now, that can be done later.
     call.changed("image", image.id, name=image.name, version=number, note=call.query.note)
-    await images.set_head(image.id, number)
+    if not await images.set_imported_head(image.id, number):
+        log.info("head_held_by_rollout", extra={"image": image.name, "version": number})
     versions = await images.versions(image.id)
     return next(version_view(item) for item in versions if item.version == number)
 

@@ -101,13 +101,16 @@ async def list_versions(call: ApiCall[NoBody, NoQuery]) -> VersionList:
 
 
 async def set_head(call: ApiCall[Head, NoQuery]) -> ImageView:
-    """Make another version the head; running VMs keep theirs until they stop."""
+    """Make another version the head; running VMs keep theirs until they stop.
+
+    Raises Conflict while a rollout of the image goes on.
+    """
     images = call.parts.catalogue.images
     image = await images.by_name(call.name())
     known = {item.version for item in await images.versions(image.id)}
     if call.body.version not in known:
         raise NotFound(f"Image {image.name} has no version {call.body.version}.")
-    await images.set_head(image.id, call.body.version)
+    await images.choose_head(image.id, call.body.version)
     call.changed("image", image.id, name=image.name, head_version=call.body.version)
     return view(await images.by_name(image.name))
 
@@ -166,6 +169,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         body=Head,
         query=NoQuery,
         answer=ImageView,
+        errors=(Conflict,),
         action="image.head",
     ),
     Endpoint(

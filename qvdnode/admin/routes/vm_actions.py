@@ -57,7 +57,7 @@ async def start_vm(call: ApiCall[NoBody, WaitQuery]) -> VmView:
     if await _state(call, order.vm) is VmState.RUNNING:
         return await view(parts, order.vm)
     place = await parts.hosts.starting(order)
-    work = ask_a_host(parts.hosts, order, lambda host: host.start(order), first=place)
+    work = ask_a_host(parts.hosts, order, lambda host, asked: host.start(asked), first=place)
     _note(call, order.vm)
     return await _do(call, order.vm.id, "start", work)
 

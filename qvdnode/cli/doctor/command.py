@@ -37,12 +37,13 @@ def doctor_command(
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        _show(findings)
+        show(findings)
     if any(finding.level is Level.ERROR for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _show(findings: list[Finding]) -> None:
+def show(findings: list[Finding]) -> None:
+    """Print findings for people, one a line, and how to fix each below it."""
     console = Console(highlight=False)
     for finding in findings:
         mark = f"[{COLOURS[finding.level]}]{finding.level:<8}[/]"

@@ -23,7 +23,7 @@ from qvdnode.cli.api_client import ApiClient, image_path
 from qvdnode.cli.examples import examples
 from qvdnode.cli.image_tar import require_session, size_of, tar_of
 from qvdnode.cli.number_options import whole
-from qvdnode.cli.qvd import image_history
+from qvdnode.cli.qvd import image_history, image_rollout
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 
@@ -153,3 +153,4 @@ def delete(image: Image, *, yes: YesFlag = False, as_json: JsonFlag = False) -> 
 
 
 image_history.add_to(app)
+app.add_typer(image_rollout.app, name="rollout")

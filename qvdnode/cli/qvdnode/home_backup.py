@@ -13,6 +13,7 @@ from qvdnode.daemon.config import Config
 from qvdnode.daemon.opening import open_database
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.users import Users
+from qvdnode.image.core import snapshot_plan
 from qvdnode.image.core.home_snapshot import Snapshot
 from qvdnode.image.home_backup import store as home_store
 from qvdnode.image.home_backup import work
@@ -41,7 +42,7 @@ async def save(folder: Path, keep: int, config: Config, clock: Clock) -> None:
     """Save the homes of this node; raises HostFailed when one of them could not be."""
     await asyncio.to_thread(state_folder.secure, config.node.state_dir)
     owners = await _owners(config, clock)
-    moment = clock.now().strftime(work.MOMENT)
+    moment = snapshot_plan.name_of(clock.now())
     failed: list[work.Saved] = []
 
     def tell(saved: work.Saved) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from qvdnode.cluster.core.placement import Load
 from qvdnode.model.ids import NodeId
 
-COUNTED_S: Final = 10.0
+COUNTED_S: Final = 60.0
 """As long as an unchanged record of load may be old."""
 
 

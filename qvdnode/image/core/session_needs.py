@@ -34,7 +34,12 @@ def _program(name: str, package: str) -> Need:
 NEEDS: Final = (
     _program("nxagent", "nxagent"),
     _program("xkbcomp", "x11-xkb-utils"),
-    Need("keyboard layouts", "xkb-data", ("usr/share/X11/xkb/rules/evdev",)),
+    Need(
+        "keyboard layouts",
+        "xkb-data",
+        # The first is a link to the folder of the second from Debian 14 on.
+        ("usr/share/X11/xkb/rules/evdev", "usr/share/xkeyboard-config-2/rules/evdev"),
+    ),
     _program("dumb-init", "dumb-init"),
     _program("setpriv", "util-linux"),
     _program("setsid", "util-linux"),

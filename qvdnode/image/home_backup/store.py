@@ -44,8 +44,10 @@ _LEVEL: Final = 1
 class HomeStore:
     """An open backup folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, room_bytes: int | None = None) -> None:
+        """`room_bytes` is how much one snapshot may add; None for any amount."""
         self._folder = folder
+        self._room_bytes = room_bytes
         self._blocks = folder / "blocks"
         self._homes = folder / "homes"
         self._new = folder / "new"
@@ -56,12 +58,20 @@ class HomeStore:
         return digest in self._pending or self._place(digest).exists()
 
     def put(self, content: bytes) -> str:
-        """Write a block for the next snapshot and return its checksum; raises OSError."""
+        """Write a block for the next snapshot and return its checksum.
+
+        Raises OSError, and HostFailed when the snapshot would add more than it may.
+        """
         digest = hashlib.sha256(content).hexdigest()
         if not self.has(digest):
+            packed = zlib.compress(content, _LEVEL)
+            if self._room_bytes is not None:
+                self._room_bytes -= len(packed)
+                if self._room_bytes < 0:
+                    raise HostFailed("its changed files are larger than the room for them")
             descriptor = os.open(self._new / digest, NEW, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(zlib.compress(content, _LEVEL))
+                file.write(packed)
             self._pending.add(digest)
         return digest
 
@@ -110,6 +120,11 @@ class HomeStore:
             raise Invalid(f"{path} cannot be used: it is of another home or time.")
         return snapshot
 
+    def size_bytes(self) -> int:
+        """Return what all of it takes of the disk."""
+        files = (path for part in _PARTS for path in (self._folder / part).rglob("*"))
+        return sum(path.lstat().st_blocks * 512 for path in files)
+
     def set_aside(self, digest: str) -> None:
         """Rename a damaged block, so that the next backup with that content writes it again."""
         place = self._place(digest)
@@ -154,7 +169,9 @@ class HomeStore:
 
 
 @contextmanager
-def opened(folder: Path, *, make: bool = False) -> Iterator[HomeStore]:
+def opened(
+    folder: Path, *, make: bool = False, room_bytes: int | None = None
+) -> Iterator[HomeStore]:
     """Open and lock the backup in a folder; with `make` create it if it is missing.
 
     Raises NotFound if there is none, Conflict if another command has locked it, HostFailed if
@@ -172,7 +189,7 @@ def opened(folder: Path, *, make: bool = False) -> Iterator[HomeStore]:
             shutil.rmtree(folder / "new", ignore_errors=True)
             for name in _PARTS:
                 _own_folder(folder / name)
-            yield HomeStore(folder)
+            yield HomeStore(folder, room_bytes=room_bytes)
         finally:
             os.close(lock)
     except OSError as error:

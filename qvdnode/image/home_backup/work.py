@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,8 +24,6 @@ from qvdnode.model.errors import Conflict, FarmError, HostFailed, Invalid, NotFo
 from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.runtime.shield import run_shielded
 
-MOMENT: Final = "%Y-%m-%dT%H-%M-%SZ"
-
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -46,6 +44,8 @@ class Saved:
     """Bytes of new or changed files."""
     left_out: tuple[str, ...] = ()
     failure: str = ""
+    same: bool = False
+    """Whether nothing was stored, since the home had not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,11 @@ class Checked:
     damage: tuple[str, ...]
 
 
+Progress = Callable[[int, int], None]
+"""Called with the files, and the bytes of changed ones, read so far."""
 NOBODY: Final = Owner("", "")
+RESTORED_MAX: Final = 20
+"""Folders with parts of one snapshot in one home."""
 NO_GUEST: Final = (VmId(0), Generation(0))
 """The holder of a home while it is restored."""
 
@@ -77,22 +81,44 @@ async def save(
             size_mib = await asyncio.to_thread(file_size_mib, layout, user_id)
             head = Head(user_id, owner.login, owner.tenant, moment, size_mib)
             async with lent(layout, user_id) as home:
-                saved = await run_shielded(asyncio.to_thread(_save, store, head, home))
+                saved = await run_shielded(asyncio.to_thread(save_home, store, head, home))
         except (FarmError, OSError) as error:
             saved = Saved(user_id, owner, failure=str(error))
         told(saved)
 
 
-def _save(store: HomeStore, head: Head, home: int) -> Saved:
-    reader = HomeReader(store, _latest(store, head.user_id))
+def save_home(
+    store: HomeStore,
+    head: Head,
+    home: int,
+    *,
+    always: bool = True,
+    progress: Progress = lambda _files, _read_bytes: None,
+) -> Saved:
+    """Add a snapshot of the home in an open folder; raises OSError, FarmError. Blocking.
+
+    Without `always` a home that did not change since its last snapshot gets none, and `saved.same`
+    tells so.
+    """
+    before = _latest(store, head.user_id)
+    reader = HomeReader(store, before)
+    entries: list[Entry] = []
     try:
-        entries = tuple(reader.entries(home))
-        store.add(Snapshot(head, entries))
+        for entry in reader.entries(home):
+            entries.append(entry)
+            progress(len(entries), reader.read_bytes)
+        same = len(before) == len(entries) and all(before.get(e.path) == e for e in entries)
+        if always or not same:
+            store.add(Snapshot(head, tuple(entries)))
     finally:
         store.forget_pending()
-    owner = Owner(head.login, head.tenant)
     return Saved(
-        UserId(head.user_id), owner, len(entries), reader.read_bytes, tuple(reader.left_out)
+        UserId(head.user_id),
+        Owner(head.login, head.tenant),
+        len(entries),
+        reader.read_bytes,
+        tuple(reader.left_out),
+        same=same and not always,
     )
 
 
@@ -136,12 +162,18 @@ def thin_out(store: HomeStore, keep: int) -> int:
 
     Raises Invalid if a remaining snapshot is damaged, since its blocks are unknown. Blocking.
     """
+    return thin_out_to(store, lambda times: times[-keep:])
+
+
+def thin_out_to(store: HomeStore, kept: Callable[[list[str]], Sequence[str]]) -> int:
+    """Remove the snapshots of each home that `kept` does not return of its times; as `thin_out`."""
     gone, wanted = 0, set[str]()
     for user_id in store.users():
         times = store.times(user_id)
-        for made_at in times[-keep:]:
+        stay = kept(times)
+        for made_at in stay:
             wanted |= store.snapshot(user_id, made_at).blocks()
-        for made_at in times[:-keep]:
+        for made_at in set(times) - set(stay):
             store.remove(user_id, made_at)
             gone += 1
     store.sweep(wanted)
@@ -177,10 +209,19 @@ async def restore_beside(
     PartGone if there is no home, Conflict, Invalid, HostFailed; then nothing is left.
     """
     entries = snapshot.below(path)
-    name = f"restored-{snapshot.head.made_at}"
     async with lent(layout, user_id, writable=True) as home:
+        name = _free_name(home, f"restored-{snapshot.head.made_at}")
         await _into(home, name, store, entries, os.fstat(home).st_uid)
     return name
+
+
+def _free_name(home: int, name: str) -> str:
+    """The name, with a number if it is taken; raises Conflict when there are many."""
+    there = set(os.listdir(home))
+    for candidate in (name, *(f"{name}-{number}" for number in range(2, RESTORED_MAX + 1))):
+        if candidate not in there:
+            return candidate
+    raise Conflict(f"There are {RESTORED_MAX} folders {name} already: remove some first.")
 
 
 async def restore_lost(

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,11 +44,15 @@ def not_ready() -> NotReady:
 
 @pytest.fixture
 async def parts(
-    database: Database, fleet: FakeFleet, importer: FakeImporter, not_ready: NotReady
+    database: Database,
+    fleet: FakeFleet,
+    importer: FakeImporter,
+    not_ready: NotReady,
+    tmp_path: Path,
 ) -> AsyncIterator[AdminParts]:
     """All that the application stands on."""
     async with Supervisor("test") as supervisor:
-        yield make_parts(database, fleet, importer, not_ready, supervisor)
+        yield make_parts(database, fleet, importer, not_ready, supervisor, tmp_path)
 
 
 @pytest.fixture

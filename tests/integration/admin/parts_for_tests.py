@@ -13,6 +13,7 @@ from qvdnode.admin.parts import (
     AdminParts,
     Catalogue,
     JoinLine,
+    KeyRotationFacts,
     NodeFacts,
     PeerFacts,
     PlacementParts,
@@ -36,6 +37,7 @@ from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
@@ -46,10 +48,14 @@ from qvdnode.desk.settings import BrowserSettings
 from qvdnode.host.cgroups import probe
 from qvdnode.image.contents import ImageContents
 from qvdnode.image.core.disk_promise import StoreFigures
+from qvdnode.image.home_backup.work import Owner
+from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.image.importer import Importer
+from qvdnode.image.settings import ImageSettings
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
-from qvdnode.model.ids import NodeId
+from qvdnode.model.ids import NodeId, UserId
 from qvdnode.model.seat import Progress
 from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.proxy.settings import RelaySettings
@@ -107,6 +113,9 @@ PAGE_FILES = Path(__file__).parent / "page_files"
 class SmallFarm:
     """Satisfies admin.parts.FarmAccess: this node, and others that were never dialled."""
 
+    def __init__(self) -> None:
+        self.rotating = False
+
     async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
         """An invitation of no farm."""
         expires_at = SINCE + timedelta(seconds=3600 if life_s is None else life_s)
@@ -116,6 +125,18 @@ class SmallFarm:
         """What there is to tell."""
         here = node_id == HERE
         return PeerFacts(here, None, None, None, runs_database=here)
+
+    async def rotate_key(self) -> None:
+        """Begin a change, which waits for a node for ever."""
+        if self.rotating:
+            raise Conflict("The key is being changed already.")
+        self.rotating = True
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """How far it is."""
+        return (
+            KeyRotationFacts("added", ("two",)) if self.rotating else KeyRotationFacts("none", ())
+        )
 
 
 class OneNode:
@@ -161,6 +182,10 @@ async def _as_it_is(order: DesktopOrder) -> DesktopOrder:
     return order
 
 
+async def _nobody(_user_id: UserId) -> Owner:
+    return Owner("", "")
+
+
 def _placement(database: Database, fleet: FakeFleet) -> PlacementParts:
     source, past = OneNode(fleet), Placements(database)
     choice = Scheduler(source, NAMES, random.Random(1), ManualClock())
@@ -175,8 +200,9 @@ def make_parts(
     importer: FakeImporter,
     not_ready: NotReady,
     supervisor: Supervisor,
+    state_dir: Path = PAGE_FILES / "no-state",
 ) -> AdminParts:
-    """Everything the routes use."""
+    """Everything the routes use; homes are in `state_dir`."""
     clock, nodes = SystemClock(), Nodes(database)
     trail = AuditTrail(Audit(database), clock)
     _ = supervisor.isolated("audit", trail.run())
@@ -192,6 +218,7 @@ def make_parts(
             Images(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
+            Rollouts(database),
         ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=vms,
@@ -201,6 +228,7 @@ def make_parts(
         desktops=desktops,
         desks=make_desks(desktops, clock),
         placement=placement,
+        homes=HomeSnapshots(ImageSettings(state_dir=state_dir, free_floor_mib=0), _nobody, clock),
         load=fleet.load,
         facts=lambda: FACTS,
         memory=lambda: MEMORY,

@@ -68,6 +68,12 @@ async def test_the_later_of_two_entries_counts(settings: ImageSettings) -> None:
     assert (place / "hard").samefile(place / "file")
 
 
+async def test_folders_without_an_entry_can_be_entered(settings: ImageSettings) -> None:
+    root = await imported(settings, tar(complete(Piece("./opt/a/b/file", b"x", mode=0o644))))
+    for folder in ("opt", "opt/a", "opt/a/b"):
+        assert (root / folder).stat().st_mode & 0o7777 == 0o755
+
+
 def bookworm(*left_out: str) -> list[Piece]:
     """A tiny root that has what our session files need, but what is left out."""
     folders = [path for need in NEEDS for path in need.paths[:1] if path not in left_out]
@@ -87,6 +93,7 @@ async def test_our_session_is_put_into_a_system_without_one(settings: ImageSetti
     assert [path.name for path in (settings.state_dir / "images/3/1").iterdir()] == ["commit"]
     root = seen_version(settings, IMAGE, 1)
     added = root / "usr/lib/qvd"
+    assert added.stat().st_mode & 0o7777 == 0o755, "the desktop's user could not enter it"
     for path, (wanted, mode) in recipes.session_files().items():
         assert (root / path).read_bytes() == wanted
         assert (root / path).stat().st_mode & 0o7777 == mode

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from qvdnode.cluster.scheduler import Choice
-from qvdnode.model.errors import GuestFailed, NodeFull, Unavailable
+from qvdnode.model.errors import GuestFailed, NodeBusy, NodeFull, Unavailable
 from qvdnode.model.ids import NodeId
+from qvdnode.session.core.redirects import REDIRECTS_MAX
 from qvdnode.session.hosts import Hosts, Place
-from qvdnode.session.starting import REDIRECTS_MAX, ask_a_host
+from qvdnode.session.starting import ask_a_host
 from tests.fakes.orders import desktop_order
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Farm:
     first_free: int
     runs: bool = False
     """Whether the desktop runs already, on the first one."""
+    queues: dict[int, int] = field(default_factory=dict)
+    """How many wait at each busy node."""
+    waits: list[bool] = field(default_factory=list)
+    """Whether each that was asked might let it wait."""
     asked: list[int] = field(default_factory=list)
     noted: list[tuple[int, dict[NodeId, str]]] = field(default_factory=list)
 
@@ -41,9 +46,12 @@ class Farm:
     async def note(self, vm_id: "VmId", choice: Choice, refused: "Mapping[NodeId, str]") -> None:
         self.noted.append((choice.node_id, dict(refused)))
 
-    async def ask(self, host: "DesktopHost") -> int:
+    async def ask(self, host: "DesktopHost", order: "DesktopOrder") -> int:
         number = cast("int", host)
         self.asked.append(number)
+        self.waits.append(order.may_wait)
+        if number in self.queues and not order.may_wait:
+            raise NodeBusy(f"Node {number} is busy.", waiting=self.queues[number])
         if number < self.first_free:
             raise NodeFull(f"Node {number} is full.")
         return number
@@ -62,6 +70,33 @@ async def test_a_full_node_is_passed_over() -> None:
     assert farm.asked == [1, 2, 3]
     assert farm.noted[0] == (1, {})
     assert farm.noted[-1] == (3, {NodeId(1): "Node 1 is full.", NodeId(2): "Node 2 is full."})
+
+
+async def test_a_busy_node_is_passed_over() -> None:
+    farm = Farm(nodes=3, first_free=1, queues={1: 0})
+    assert await farm.run() == 2
+    assert farm.waits == [False, False]
+
+
+async def test_it_waits_at_the_shortest_queue_when_all_are_busy() -> None:
+    farm = Farm(nodes=3, first_free=1, queues={1: 7, 2: 3, 3: 5})
+    assert await farm.run() == 2
+    assert farm.asked == [1, 2, 3, 2]
+    assert farm.waits == [False, False, False, True]
+    assert farm.noted[-1][0] == 2
+
+
+async def test_the_only_node_lets_it_wait() -> None:
+    farm = Farm(nodes=1, first_free=1, queues={1: 12})
+    assert await farm.run() == 1
+    assert farm.waits == [False, True]
+    assert farm.noted == [(1, {})]
+
+
+async def test_a_busy_node_is_better_than_full_ones() -> None:
+    farm = Farm(nodes=9, first_free=3, queues={3: 40, 4: 50})
+    assert await farm.run() == 3
+    assert farm.asked == [1, 2, 3, 4, 3]
 
 
 async def test_a_farm_that_is_full_says_what_the_last_node_said() -> None:
@@ -91,7 +126,8 @@ async def test_what_else_goes_wrong_asks_nobody_else(error: Exception) -> None:
     """The guest may have been begun there."""
     farm = Farm(nodes=2, first_free=1)
 
-    async def ask(host: "DesktopHost") -> int:
+    async def ask(host: "DesktopHost", order: "DesktopOrder") -> int:
+        del order
         farm.asked.append(cast("int", host))
         raise error
 

@@ -38,11 +38,11 @@ def importer() -> FakeImporter:
 
 @pytest.fixture
 async def parts(
-    database: Database, fleet: FakeFleet, importer: FakeImporter
+    database: Database, fleet: FakeFleet, importer: FakeImporter, tmp_path: Path
 ) -> AsyncIterator[AdminParts]:
     """All that the node's REST stands on."""
     async with Supervisor("test") as supervisor:
-        yield make_parts(database, fleet, importer, NotReady(), supervisor)
+        yield make_parts(database, fleet, importer, NotReady(), supervisor, tmp_path)
 
 
 @pytest.fixture

@@ -73,3 +73,10 @@ def test_the_configuration_is_toml_for_any_folder(name: str) -> None:
     assert read["admin"] == {"address": "127.0.0.1", "port": 8444}
     assert read["vm"] == {"id_base": 0x8000_0000, "id_slots": 1024}
     assert read["network"]["subnet"] == "10.9.8.0/24"
+
+
+def test_no_listener_has_the_address_and_port_of_another_node() -> None:
+    read = tomllib.loads(config_text(plan(), IPv4Network("10.9.8.0/24"), 0x8000_0000))
+    chosen = {"clients": 0, "admin": 8444, "peer": 0, "gossip": 0}
+    for listener, port in chosen.items():
+        assert read[listener] == {"address": "127.0.0.1", "port": port}

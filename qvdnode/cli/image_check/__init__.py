@@ -1,0 +1,1 @@
+"""`qvdnode image check`: boots an image once and tells what works in it."""
