@@ -57,8 +57,10 @@ TESTED_BY: Final = {
     ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
+        "daemon/fleet_parts.py",
         "daemon/serve.py",
     ),
+    "e2e/test_image_farm.py": ("daemon/image_peers.py",),
     "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
         "cli/doctor/farm_facts.py",
@@ -173,6 +175,11 @@ TESTED_BY: Final = {
     "integration/peer/test_join_farm.py": (
         "db/farm.py",
         "peer/admission.py",
+    ),
+    "integration/peer/test_image_pull.py": (
+        "image/store/bundle_source.py",
+        "image/store/partial.py",
+        "peer/image_service.py",
     ),
     "integration/peer/test_listener.py": (
         "peer/hello.py",

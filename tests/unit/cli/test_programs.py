@@ -183,6 +183,7 @@ OTHERWISE = {
     "GET /audit object_id": "--id",
     "GET /images/{name}/diff old": "stands in OLD",
     "GET /images/{name}/diff new": "stands in NEW",
+    "PUT /images/{name}/head version": "stands in REV, as a number",
 }
 """Fields without an option of their name, and why."""
 
