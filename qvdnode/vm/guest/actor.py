@@ -194,11 +194,6 @@ class GuestActor:
         return self._guest
 
     @property
-    def guest(self) -> GuestResources | None:
-        """What the VM has on the host now; only to be read."""
-        return self._guest
-
-    @property
     def promised(self) -> DesktopOrder | None:
         """The order with which the guest was admitted that starts or runs; None without one."""
         return self._guest.order if self._guest is not None and self._guest.admitted else None
