@@ -12,8 +12,12 @@ from qvdnode.model.errors import NotFound
 from qvdnode.model.farm import Flavour, FlavourDraft, KeptOverlay, Takeover
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.listing import Listing, Page
+from qvdnode.model.transfer import Transfer
 
 KIND: Final = "flavour"
+ENUMS: Final = {
+    "takeover": Takeover, "overlay": KeptOverlay, "clipboard": Transfer, "files": Transfer,
+}  # fmt: skip
 COLUMNS: Final = tuple(item.name for item in fields(FlavourDraft))
 
 
@@ -92,5 +96,4 @@ class Flavours:
 def convert(row: asyncpg.Record, prefix: str = "") -> Flavour:
     """The flavour in a row that has what is `selected` under this prefix."""
     values = {item.name: row[prefix + item.name] for item in fields(Flavour)}
-    choices = {"takeover": Takeover(values["takeover"]), "overlay": KeptOverlay(values["overlay"])}
-    return Flavour(**{**values, **choices})
+    return Flavour(**{**values, **{name: kind(values[name]) for name, kind in ENUMS.items()}})

@@ -32,6 +32,7 @@ from qvdnode.model.farm import (
 )
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.image_lack import Lacking, sentences, wishes_of
+from qvdnode.model.transfer import Transfer
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,14 @@ class FlavourFields(BaseModel):
         default=KeptOverlay.FRESH,
         description="Whether changes outside of the home are thrown away with each stop (fresh), or"
         " stay on the node and move to new versions of the image (keep).",
+    )
+    clipboard: Transfer = Field(
+        default=Transfer.BOTH,
+        description="Which way the clipboard works, seen from the desktop.",
+    )
+    files: Transfer = Field(
+        default=Transfer.BOTH,
+        description="Which way files go between homes and browsers, seen from the desktop.",
     )
 
 

@@ -109,6 +109,19 @@ FIELDS: Final[dict[str, Any]] = {
             " keep (they stay, and move to new versions of the image).",
         ),
     ],
+    "clipboard": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY", help="Which way the clipboard works: both, in, out (of it) or none."
+        ),
+    ],
+    "files": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="Which way files go between homes and browsers: both, in, out or none.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 

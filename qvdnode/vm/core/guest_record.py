@@ -10,9 +10,10 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, Final
 
 from qvdnode.model.errors import Invalid
-from qvdnode.model.farm import DesktopOrder, Flavour, User, Vm
+from qvdnode.model.farm import DesktopOrder, Flavour, Takeover, User, Vm
 from qvdnode.model.guest import GuestPort, GuestProcess, IdRange
 from qvdnode.model.ids import Generation
+from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
@@ -22,6 +23,8 @@ ADDED_SINCE: Final = {
     "nesting": False,
     "takeover": "never",
     "overlay": "fresh",
+    "clipboard": "both",
+    "files": "both",
 }
 """Fields of flavours that files of earlier releases lack."""
 
@@ -76,7 +79,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**{**ADDED_SINCE, **order["flavour"]}),
+            flavour=_flavour({**ADDED_SINCE, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),
@@ -97,6 +100,15 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
         merges=bool(body.get("merges", False)),
     )
+
+
+def _flavour(values: dict[str, Any]) -> Flavour:
+    enums = {
+        "takeover": Takeover(values["takeover"]),
+        "clipboard": Transfer(values["clipboard"]),
+        "files": Transfer(values["files"]),
+    }
+    return Flavour(**{**values, **enums})
 
 
 def _moment(text: str) -> datetime:
