@@ -217,7 +217,7 @@ class Viewing:
         name = str(seating.slot)
         width, height = self._size
 
-        def wanted(folder: str, rfb: int) -> DeskFlags:
+        def wanted(folder: str, rfb: int, filters: tuple[int, ...]) -> DeskFlags:
             return DeskFlags(
                 seating.uid,
                 folder,
@@ -226,6 +226,7 @@ class Viewing:
                 height,
                 clipboard_in=parts.settings.clipboard_in,
                 clipboard_out=parts.settings.clipboard_out,
+                filters=filters,
             )
 
         spec = DeskSpec(
@@ -259,7 +260,7 @@ class Viewing:
         return relay.reason
 
     async def _fit(self, desk: Desk) -> None:
-        folder = os.open(desk.folder / "x11", os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        folder = os.open(desk.folder / sandbox.X11, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             await keep_fit(
                 folder,

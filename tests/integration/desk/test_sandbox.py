@@ -1,7 +1,10 @@
 """A browser's display, for real: what it can do, what it cannot, and what is left of it."""
 
 import asyncio
+import errno
+import json
 import os
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.desk import sandbox
+from qvdnode.desk.core import flags
 from qvdnode.desk.core.flags import DeskFlags
 from qvdnode.desk.fit import keep_fit
 from qvdnode.desk.sandbox import FOLDERS, Desk, DeskSpec
@@ -23,11 +27,36 @@ UID = 0xEFFF_0000 + os.getpid() % 0x8000
 PREFIX = f"t{os.getpid()}"
 LIMIT_S = 60.0
 
+PROBE = """
+import ctypes, json, os, socket
+found = {}
+socket.socket(socket.AF_UNIX).connect("/io/nx")
+for name, family in (("vsock", 40), ("netlink", 16), ("unix", 1)):
+    try:
+        socket.socket(family, socket.SOCK_STREAM if family != 16 else socket.SOCK_RAW, 0)
+        found[name] = 0
+    except OSError as error:
+        found[name] = error.errno
+calls = {"keyctl": (250, 0, -3, 0), "userfaultfd": (323, 1), "io_uring_setup": (425, 1, 0)}
+libc = ctypes.CDLL(None, use_errno=True)
+for name, words in calls.items():
+    found[name] = ctypes.get_errno() if libc.syscall(*words) < 0 else 0
+files = written = 0
+try:
+    while files < 1000:
+        with open(f"/tmp/.X11-unix/{files}", "wb", buffering=0) as file:
+            files += 1
+            written += file.write(bytes(1 << 20))
+except OSError:
+    pass
+print(json.dumps({**found, "files": files, "bytes": written}))
+"""
+
 
 def spec(name: str = "1") -> DeskSpec:
     return DeskSpec(
         name=f"{PREFIX}-{name}",
-        flags=lambda folder, rfb: DeskFlags(UID, folder, rfb, 800, 600),
+        flags=lambda folder, rfb, filters: DeskFlags(UID, folder, rfb, 800, 600, filters=filters),
         group=sandbox.group_of(PREFIX, name),
         memory_mib=192,
         cpu_pct=150,
@@ -78,6 +107,24 @@ async def test_it_has_no_rights_on_the_host() -> None:
                 assert Path(f"/proc/{inner}/ns/{kind}").readlink() != outside
             links = Path(f"/proc/{inner}/net/dev").read_text().splitlines()[2:]
             assert [line.split(":")[0].strip() for line in links] == ["lo"]
+
+
+async def test_who_takes_it_over_gets_no_other_sockets_and_fills_nothing_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probe_script = f"echo 1; read -r _; exec /usr/bin/python3 -I -c {shlex.quote(PROBE)}"
+    monkeypatch.setattr(flags, "script", lambda _flags: probe_script)
+    async with desk() as running:
+        (await running.dial()).close()
+        await asyncio.wait_for(running.ended(), LIMIT_S)
+        found = json.loads(running.last_words().splitlines()[-1])
+    assert {name: found[name] for name in ("vsock", "netlink")} == {
+        "vsock": errno.EAFNOSUPPORT, "netlink": errno.EAFNOSUPPORT,
+    }  # fmt: skip
+    assert {found[name] for name in ("keyctl", "userfaultfd", "io_uring_setup")} == {errno.EPERM}
+    assert found["unix"] == 0
+    assert found["files"] < 16
+    assert found["bytes"] <= 64 * 1024
 
 
 async def test_it_has_its_share_of_the_host_and_no_more() -> None:
