@@ -1,6 +1,7 @@
 """A browser's display, for real: what it can do, what it cannot, and what is left of it."""
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -14,11 +15,13 @@ import pytest
 from qvdnode.desk import sandbox
 from qvdnode.desk.core import flags
 from qvdnode.desk.core.flags import DeskFlags
-from qvdnode.desk.fit import keep_fit
+from qvdnode.desk.fit import PAUSE_S, keep_fit
 from qvdnode.desk.sandbox import FOLDERS, Desk, DeskSpec
 from qvdnode.host.cgroups import probe
 from qvdnode.model.errors import HostFailed
+from qvdnode.wire.x11 import UNMAP_NOTIFY
 from tests.integration.host.test_group_limits import limit_of
+from tests.unit.desk.core.test_x11_fit import event, setup
 from tests.waiting import until
 
 pytestmark = pytest.mark.nx
@@ -163,6 +166,35 @@ async def test_a_socket_that_it_could_have_planted_is_not_dialled(tmp_path: Path
     finally:
         os.close(folder)
         victim.close()
+
+
+async def test_a_display_that_sends_without_end_is_read_slowly(tmp_path: Path) -> None:
+    """What it says is read in the node's own process, which has others to serve."""
+    taken = 0
+
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        writer.write(setup())
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(event(UNMAP_NOTIFY, 1) * 512)
+                await writer.drain()
+                taken += 1
+
+    display = await asyncio.start_unix_server(flood, tmp_path / "X1")
+    folder = os.open(tmp_path, os.O_DIRECTORY)
+    fitting = asyncio.create_task(keep_fit(folder, "X1", os.geteuid(), lambda: None))
+    try:
+        await until(lambda: taken, limit_s=LIMIT_S)
+        await asyncio.sleep(25 * PAUSE_S)  # until all buffers on the way are full
+        before = taken
+        await asyncio.sleep(25 * PAUSE_S)
+        assert taken - before <= 25 + 4  # pieces of 16 KiB
+    finally:
+        fitting.cancel()
+        await asyncio.wait([fitting])
+        os.close(folder)
+        display.close()
 
 
 async def test_one_that_is_killed_is_seen_to_end() -> None:
