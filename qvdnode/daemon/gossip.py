@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qvdnode.cluster.core.load_figures import to_load, to_record
 from qvdnode.cluster.core.placement import Load
@@ -22,6 +22,7 @@ from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.cluster.ports import LoadSource
+from qvdnode.cluster.reach import reach_keyring
 from qvdnode.cluster.start_epoch import keep_epoch, next_epoch
 from qvdnode.model.errors import FarmError, HostFailed
 from qvdnode.model.farm import Drain
@@ -34,6 +35,8 @@ from qvdnode.wire.member_metadata import MemberMetadata
 from qvdnode.wire.swim import Address
 
 log = logging.getLogger(__name__)
+
+TakeKeys = Callable[[Sequence[bytes]], None]
 
 EPOCH_FILE: Final = "epoch"
 READY_POLL_S: Final = 0.1
@@ -58,10 +61,12 @@ class Gossip:
         directory: Directory,
         own_load: LoadSource,
         clock: Clock,
+        watch_keys: Callable[[TakeKeys], Coroutine[Any, Any, None]],
     ) -> None:
         """`host` is where other nodes reach the port; `folder` keeps the epoch of the start.
 
-        `keys` gives those that none of the given nodes, which were removed, has.
+        `keys` gives those that none of the given nodes, which were removed, has. `watch_keys` gives
+        the keys whenever they change, until it is cancelled.
         """
         self._port = port
         self._host = host
@@ -73,6 +78,7 @@ class Gossip:
         self._directory = directory
         self._own_load = own_load
         self._clock = clock
+        self._watch_keys = watch_keys
         self._membership: Membership | None = None
         self._joined_s: float | None = None
 
@@ -121,6 +127,7 @@ class Gossip:
             async with Supervisor("gossip") as tasks:
                 _ = tasks.essential("membership", membership.wait())
                 _ = tasks.essential("own-load", self._publish(membership))
+                _ = tasks.essential("keys", self._watch_keys(self._taking(membership)))
                 await self._follow(membership)
         finally:
             self._membership = None
@@ -147,7 +154,8 @@ class Gossip:
             instance=new_instance(),
             metadata=metadata,
         )
-        return Membership(identity, self._port, keyring, self._clock, told)
+        reach = reach_keyring(member.farm_id, member.farm_key)
+        return Membership(identity, self._port, keyring, self._clock, told, reach=reach)
 
     async def _keyring(self) -> Keyring:
         while True:
@@ -160,6 +168,10 @@ class Gossip:
             else:
                 self._removed = removed
                 return Keyring(self._own.member.farm_id, keys)
+
+    def _taking(self, membership: Membership) -> TakeKeys:
+        farm_id = self._own.member.farm_id
+        return lambda keys: membership.set_keyring(Keyring(farm_id, keys))
 
     async def _address(self) -> Address:
         """Where other nodes reach this one; a name is looked up until it leads somewhere."""

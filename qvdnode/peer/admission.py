@@ -56,12 +56,12 @@ class Admission:
     def __init__(
         self,
         enrolment: Enrolment,
-        database: FarmDatabase,
+        database: Callable[[], FarmDatabase],
         cluster: ClusterSettings,
         clock: Clock,
         address: Callable[[], tuple[str, int]],
     ) -> None:
-        """`address` is where this node is dialled."""
+        """`database` is where it is now, and `address` where this node is dialled."""
         self._own = enrolment.own
         self._enrolment = enrolment
         self._farm = enrolment.farm
@@ -116,14 +116,15 @@ class Admission:
         certificate = authority.sign(
             request.public_key, FarmId(member.farm_id), node_id, self._clock.now()
         )
-        database = self._database.node or self._own_address(member)
+        told = self._database()
+        database = told.node or self._own_address(member)
         return JoinAnswer(
             refusal="",
             farm=member.farm_id,
             node=node_id,
             certificate=certificate.decode("ascii"),
             farm_key=member.farm_key,
-            dsn=self._database.dsn,
+            dsn=told.dsn,
             database_node=database.node_id,
             database_address=database.host,
             database_port=database.port,
@@ -138,7 +139,7 @@ class Admission:
         difference = hello.clock_difference(greeting.time_ms, self._clock)
         if difference is not None:
             raise Forbidden(f"The new host was not admitted: {difference}.")
-        if request.schema < self._database.schema:
+        if request.schema < self._database().schema:
             raise Forbidden(
                 f"The new host's program {greeting.program[:40]} is older than this farm's"
                 f" {hello.PROGRAM}: upgrade it first."

@@ -13,7 +13,7 @@ import pytest
 from qvdnode.cluster.core.placement import Load
 from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.daemon import gossip
-from qvdnode.daemon.gossip import EPOCH_FILE, Gossip
+from qvdnode.daemon.gossip import EPOCH_FILE, Gossip, TakeKeys
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import FarmId, NodeId
@@ -37,6 +37,7 @@ class Member:
     """As much of peer.farm_files.FarmMember as the membership reads."""
 
     farm_id: FarmId = field(default=FARM)
+    farm_key: bytes = bytes(32)
 
 
 @dataclass
@@ -106,6 +107,10 @@ class Farm:
             raise Unavailable("The database is away.")
         return (bytes([*removed, *bytes(32)][:32]),)
 
+    async def watch_keys(self, take: TakeKeys) -> None:
+        """They stay as they are."""
+        await asyncio.Event().wait()
+
     def make(self, number: int) -> tuple[Gossip, Figures, Own]:
         """A node, not started, and its row."""
         port = GossipPort.open(LOOPBACK, 0)
@@ -114,7 +119,7 @@ class Farm:
         folder.mkdir(exist_ok=True)
         gossip = Gossip(
             port, LOOPBACK, folder, cast("OwnIdentity", own), partial(self.keys, number),
-            cast("Directory", self.rows), figures, SystemClock(),
+            cast("Directory", self.rows), figures, SystemClock(), self.watch_keys,
         )  # fmt: skip
         self.rows.put(NodeId(number), port.number)
         return gossip, figures, own

@@ -239,8 +239,10 @@ async def test_a_removed_node_cannot_come_back(first: PeerNode, second: PeerNode
     with pytest.raises((EOFError, ConnectionError)):
         await connection.pipe.read_exactly(4)  # its open connections are closed
     connection.pipe.close()
+    assert not second.dialer.removed.is_set()
     with pytest.raises(Unavailable, match="was removed"):
         await second.dialer.dial(first.seat.node_id, Purpose.CALLS)
+    assert second.dialer.removed.is_set()  # and its program is told
     with pytest.raises(Unavailable, match="not in this farm, or was removed"):
         await first.dialer.dial(second.seat.node_id, Purpose.CALLS)
 
