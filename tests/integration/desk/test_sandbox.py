@@ -185,11 +185,11 @@ async def test_a_display_that_sends_without_end_is_read_slowly(tmp_path: Path) -
     folder = os.open(tmp_path, os.O_DIRECTORY)
     fitting = asyncio.create_task(keep_fit(folder, "X1", os.geteuid(), lambda: None))
     try:
-        await until(lambda: taken, limit_s=LIMIT_S)
-        await asyncio.sleep(25 * PAUSE_S)  # until all buffers on the way are full
-        before = taken
-        await asyncio.sleep(25 * PAUSE_S)
-        assert taken - before <= 25 + 4  # pieces of 16 KiB
+        await until(lambda: taken > 30, limit_s=LIMIT_S)  # all buffers on the way are full
+        before, began_s = taken, asyncio.get_running_loop().time()
+        await until(lambda: taken >= before + 40, limit_s=LIMIT_S)
+        took_s = asyncio.get_running_loop().time() - began_s
+        assert took_s >= (40 - 4) * PAUSE_S  # a pause after each piece of 16 KiB
     finally:
         fitting.cancel()
         await asyncio.wait([fitting])
