@@ -12,6 +12,7 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
@@ -41,6 +42,14 @@ class TypeText:
 
     vm_id: VmId
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitChanges:
+    """See DesktopHost.commit."""
+
+    vm_id: VmId
+    wish: CommitWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,9 @@ MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
     "memory", OfVm, GuestMemory | None, QUICK_S
 )
 TYPE_TEXT: Final[CallKind[TypeText, None]] = CallKind("type_text", TypeText, None, 60.0)
+COMMIT: Final[CallKind[CommitChanges, CommitRecord]] = CallKind(
+    "commit", CommitChanges, CommitRecord, 900.0
+)
 LOG_TAIL: Final[CallKind[OfVm, str]] = CallKind("log_tail", OfVm, str, QUICK_S)
 PAST_STARTS: Final[CallKind[OfVm, Sequence[StartRecord]]] = CallKind(
     "past_starts", OfVm, Sequence[StartRecord], QUICK_S

@@ -16,6 +16,7 @@ from qvdnode.peer import calls
 from qvdnode.peer.calls import (
     Attach,
     CallKind,
+    CommitChanges,
     HeldSeats,
     Nothing,
     OfVm,
@@ -122,6 +123,7 @@ class ServedCalls:
                 (calls.STATUSES, self._statuses),
                 (calls.MEMORY, self._memory),
                 (calls.TYPE_TEXT, self._type_text),
+                (calls.COMMIT, self._commit),
                 (calls.LOG_TAIL, self._log_tail),
                 (calls.PAST_STARTS, self._past_starts),
             )
@@ -232,6 +234,9 @@ class ServedCalls:
 
     async def _type_text(self, asked: TypeText) -> None:
         await self._host.type_text(asked.vm_id, asked.text)
+
+    async def _commit(self, asked: CommitChanges) -> object:
+        return await self._host.commit(asked.vm_id, asked.wish)
 
     async def _log_tail(self, asked: OfVm) -> str:
         return await self._host.log_tail(asked.vm_id)

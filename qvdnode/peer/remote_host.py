@@ -8,10 +8,12 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import NodeId, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent
 from qvdnode.peer import calls
 from qvdnode.peer.calls import (
     Attach,
+    CommitChanges,
     HeldSeats,
     Nothing,
     OfVm,
@@ -99,6 +101,10 @@ class RemoteHost:
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """As DesktopHost."""
         await self._client.call(calls.TYPE_TEXT, TypeText(vm_id, text))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """As DesktopHost."""
+        return await self._client.call(calls.COMMIT, CommitChanges(vm_id, wish))
 
     async def log_tail(self, vm_id: VmId) -> str:
         """As DesktopHost."""

@@ -10,10 +10,12 @@ from qvdnode.model.errors import FarmError, GuestFailed, NotFound
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import FleetLoad, GuestStatus
+from tests.fakes.desktop_changes import commit_of
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 LOG = "Session: Starting session at 'Thu Jan  1 00:00:00 2026'.\n"
@@ -127,6 +129,12 @@ class FakeFleet:
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here.")
         self.typed.append(text)
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """A commit of the wish; raises NotFound for what does not run."""
+        if vm_id not in self._guests:
+            raise NotFound("This VM does not run here.")
+        return commit_of(wish)
 
     async def log_tail(self, vm_id: VmId) -> str:
         """`log` for what runs; raises NotFound for what does not."""

@@ -8,6 +8,7 @@ from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.ids import VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer, ViewerEvent
 from qvdnode.session.ports import DesktopHost
 from qvdnode.vm.core.start_record import StartRecord
@@ -48,6 +49,9 @@ class LinkedHost:
 
     async def type_text(self, vm_id: VmId, text: str) -> None:
         await self._host.type_text(vm_id, crossed(text))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        return crossed(await self._host.commit(vm_id, crossed(wish)))
 
     async def log_tail(self, vm_id: VmId) -> str:
         return crossed(await self._host.log_tail(vm_id))
