@@ -42,7 +42,7 @@ class VersionView(AnswerModel):
     """One version of an image."""
 
     version: int
-    commit: str | None
+    commit: str | None = None
     """None while no node has told it."""
     size_bytes: int
     note: str

@@ -128,7 +128,7 @@ class LayerTree:
         return found.file
 
     # as one loop it reads as the walk that it is
-    def _look(  # noqa: C901 - as above
+    def _look(  # noqa: C901, PLR0912 - as above
         self, path: tuple[str, ...], *, make: bool
     ) -> "Folder | Leaf | None":
         """What is at a path, through links; folders that are missing are made if `make`."""

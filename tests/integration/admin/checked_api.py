@@ -9,6 +9,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
 from qvdnode.admin.endpoint import NDJSON, AnyEndpoint, variables
+from qvdnode.admin.endpoint import TAR as TAR_MEDIA
 from qvdnode.admin.endpoints import API_PREFIX, MY_PREFIX, SERVED
 from qvdnode.admin.openapi import possible_errors
 from qvdnode.admin.problem import ERROR_ANSWERS, MEDIA_TYPE, Problem
@@ -74,6 +75,13 @@ class CheckedApi:
             assert said.status == status, said
         return said
 
+    async def download(self, path: str) -> bytes:
+        """A download."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with self.client.get(API_PREFIX + path, headers=headers) as answer:
+            assert answer.status == 200
+            return await answer.read()
+
     async def import_image(self, name: str, tar: bytes = TAR, **query: object) -> list[Any]:
         """Stream a tar in; the lines of the answer."""
         said = await self.call(
@@ -132,10 +140,12 @@ def check(endpoint: AnyEndpoint, status: int, media: str, text: str) -> None:
         assert problem.status == status
         return
     assert status in (endpoint.status, *endpoint.other_statuses)
-    if endpoint.answer is None:
+    if endpoint.answer is None and endpoint.answer_media != TAR_MEDIA:
         assert not text
         return
     assert media == endpoint.answer_media
+    if endpoint.answer is None:
+        return
     # Not splitlines: a text in JSON may hold a line separator of Unicode.
     lines = text.removesuffix("\n").split("\n") if media == NDJSON else [text]
     for line in lines:

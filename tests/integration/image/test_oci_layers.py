@@ -285,11 +285,7 @@ def test_docker_archives_that_lie_are_refused(tmp_path: Path) -> None:
         ([entry], inside[:1], "has no file"),
         ([{**entry, "Layers": []}], inside, "other layers"),
         ([{**entry, "Config": "../../etc/passwd"}], inside, "has no file"),
-        (
-            [entry],
-            (inside[0], member("l/layer.tar", kind=tarfile.SYMTYPE, link="/etc/x")),
-            "no file",
-        ),
+        ([entry], (inside[0], away), "has no file"),
     ):
         file = archive(tmp_path / "a.tar", manifest, *members)
         with pytest.raises(BadImage, match=because), of_docker_archive(file, None) as layers:
