@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
-from qvdnode.admin.endpoint import JSON, NDJSON, AnyEndpoint, variables
+from qvdnode.admin.endpoint import BYTES, JSON, NDJSON, AnyEndpoint, variables
 from qvdnode.admin.endpoints import API_PREFIX, MY_PREFIX, SERVED
 from qvdnode.admin.openapi import possible_errors
 from qvdnode.admin.problem import ERROR_ANSWERS, MEDIA_TYPE, Problem

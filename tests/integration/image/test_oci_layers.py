@@ -313,7 +313,6 @@ def test_an_older_archive_whose_layers_are_links_is_read(tmp_path: Path) -> None
         assert set(facts_of_tar(flattened(layers))[0]) == {b"/x"}
 
 
-@pytest.mark.skipif(shutil.which("skopeo") is None, reason="wants the package skopeo")
 def test_other_programs_read_what_is_written_and_the_other_way_round(
     odd: tuple[Repository, str], tmp_path: Path
 ) -> None:
