@@ -127,12 +127,12 @@ async def list_commits(call: ApiCall[NoBody, LogQuery]) -> CommitList:
 
 async def show_diff(call: ApiCall[NoBody, DiffQuery]) -> DiffView:
     """Return what differs between two commits."""
-    versions = await _versions(call.parts.catalogue.importer.versions)
     query = call.query
     new = await _fetched(call, query.new)
     wanted = (await _fetched(call, query.old), new) if query.old else (new, None)
     if not query.old:
         await _fetched(call, f"{query.new}~")
+    versions = await _versions(call.parts.catalogue.importer.versions)
     return await asyncio.to_thread(
         _compared, History(versions.store, versions.branches), wanted, query.limit
     )
