@@ -56,8 +56,10 @@ TESTED_BY: Final = {
     ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
+        "daemon/fleet_parts.py",
         "daemon/serve.py",
     ),
+    "e2e/test_image_farm.py": ("daemon/image_peers.py",),
     "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
         "cli/doctor/farm_facts.py",
@@ -87,6 +89,7 @@ TESTED_BY: Final = {
         "cli/doctor/command.py",
         "host/probes/mapped_mounts.py",
     ),
+    "integration/cli/qvd/test_image_rollout.py": ("cli/qvd/vm_tags.py",),
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",
@@ -170,6 +173,11 @@ TESTED_BY: Final = {
     "integration/peer/test_join_farm.py": (
         "db/farm.py",
         "peer/admission.py",
+    ),
+    "integration/peer/test_image_pull.py": (
+        "image/store/bundle_source.py",
+        "image/store/partial.py",
+        "peer/image_service.py",
     ),
     "integration/peer/test_listener.py": (
         "peer/hello.py",

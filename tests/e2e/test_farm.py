@@ -23,7 +23,7 @@ from tests.e2e.two_nodes import (
 )
 from tests.fixtures_netns import ip_batch
 from tests.harness.farm import until_vm
-from tests.harness.farm_network import Farm, copy_images
+from tests.harness.farm_network import Farm
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Refused
@@ -93,18 +93,6 @@ async def test_a_desktop_starts_again_where_its_users_home_is(farm: TwoNodes) ->
         await rest.post(f"{path}/stop?wait=true")
         view = await persistently(rest, f"{path}/start?wait=true")
         assert view["node"] == f"test-{farm.there.prefix}"
-
-
-async def test_a_node_without_the_image_passes_a_start_on(farm: TwoNodes) -> None:
-    images = farm.there.state_dir / "images"
-    try:
-        shutil.rmtree(images)
-        images.mkdir(mode=0o711)
-        async with farm.there.rest() as rest:
-            view = await persistently(rest, f"/vms/{farm.desk.vm_id}/start?wait=true")
-        assert view["node"] == f"test-{farm.here.prefix}"
-    finally:
-        copy_images(farm.here, farm.there)
 
 
 async def test_a_node_that_died_is_told_of(farm: TwoNodes) -> None:

@@ -33,10 +33,12 @@ from qvdnode.db.browser_sessions import BrowserSessions, SessionLimits
 from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
@@ -215,8 +217,10 @@ def make_parts(
         catalogue=Catalogue(
             Flavours(database),
             Images(database),
+            ImageRefs(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
+            Rollouts(database),
         ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=vms,
