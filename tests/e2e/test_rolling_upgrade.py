@@ -61,6 +61,7 @@ async def test_a_farm_is_upgraded_node_by_node_and_what_is_too_old_is_told_so(
         await upgraded(farm.there, newer)
         after = await until_vm(rest, vm_id, state="running")
         assert after["generation"] == before["generation"], "the desktop ran on"
+        await serve(list(farm.nodes))
         async with shown(farm, farm.here, screen, tmp_path / "older-to-newer"):
             await until_vm(rest, vm_id, display="connected", viewer=True)
     await restarts(farm.here)  # an older node starts again on the newer schema

@@ -16,10 +16,8 @@ ADDS = """
 alter table tenant add column next_{number} text not null default 'next';
 create table next_{number} (id integer primary key, note text not null);
 """
-TAKES_AWAY = """
-alter table node drop column keyring;
-update schema_version set needs = {number};
-"""
+NEEDS_IT = "update schema_version set needs = {number};"
+"""As a step that takes away what the programs here still use."""
 RUN = """
 import os, runpy, sys
 os.environ["PYTHONPATH"] = {folder!r}
@@ -41,7 +39,7 @@ def release(folder: Path, ahead: int, *, takes_away: bool = False) -> tuple[str,
     )
     for number in range(len(steps()) + 1, len(steps()) + ahead + 1):
         last = takes_away and number == len(steps()) + ahead
-        sql = (TAKES_AWAY if last else ADDS).format(number=number)
+        sql = (NEEDS_IT if last else ADDS).format(number=number)
         (package / "db" / "schema" / f"{number:04}_next_release.sql").write_text(sql)
     folder.chmod(0o755)
     return ("-c", RUN.format(folder=str(package.parent)))

@@ -22,6 +22,7 @@ from tests.waiting import until
 DOCS = Path(__file__).parents[2] / "docs" / "patroni"
 PATRONI = "patroni[etcd3,psycopg3]==4.1.5"
 START_LIMIT_S = 90.0
+SYNC_LIMIT_S = 180.0
 SECRETS = {"SUPERUSER-SECRET": "test-super", "REPLICATOR-SECRET": "test-replica"}
 FARM_SECRET = "test-farm"
 READY = "SELECT NOT pg_is_in_recovery()"
@@ -231,7 +232,7 @@ async def running_cluster(
         for host in hosts:
             await cluster.start(host)
         await cluster.make_database()
-        await until(cluster.in_sync, limit_s=START_LIMIT_S, what="a synchronous standby")
+        await until(cluster.in_sync, limit_s=SYNC_LIMIT_S, what="two standbys, one synchronous")
         yield cluster
     finally:
         for host in hosts:
