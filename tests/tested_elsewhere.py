@@ -36,6 +36,7 @@ TESTED_BY: Final = {
         "desk/nx_end.py",
         "desk/viewing.py",
     ),
+    "e2e/test_browser_files.py": ("vm/guest/home_files.py",),
     "e2e/test_database_move.py": (
         "cli/qvdnode/database.py",
         "daemon/database_way.py",
@@ -74,6 +75,7 @@ TESTED_BY: Final = {
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
+    "integration/admin/routes/test_my_files.py": ("session/files.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
         "admin/connection.py",
