@@ -88,7 +88,7 @@ async def work(user: User, nodes: list[NodeProcess], display: str) -> None:
         for node in nodes
         if node.said is not None
     ]
-    random.shuffle(servers)
+    random.Random(user.desk.vm_id).shuffle(servers)
     first, *others = servers
     account = Account(first.target, first.trust, user.desk.login, PASSWORD, tuple(others))
     wishes = Wishes(display=display, vm=str(user.desk.vm_id), geometry="320x240")
