@@ -165,7 +165,7 @@ async def run(nodes: int, users: int, folder: Path) -> dict[str, Any]:
             await until(
                 lambda: all_connected(people), limit_s=LIMIT_S, what="all users to be connected"
             )
-            program, stopped = release(folder / "next", 1), list[float]()
+            program, stopped = release(folder / "next"), list[float]()
             for node in farm.nodes:
                 stopped.append(await upgraded(node, program))
                 await asyncio.sleep(SETTLE_S)
