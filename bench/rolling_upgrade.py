@@ -182,6 +182,7 @@ async def run(nodes: int, users: int, folder: Path) -> dict[str, Any]:
             "node_stopped_s": stopped,
             "outages_s": [user.outages_s() for user in people],
             "lost": lost,
+            "log_of_lost": log_of(farm.nodes, [u for u in people if u.desk.login in lost]),
             "ended": [user.ended for user in people if user.ended],
         }
 
@@ -208,6 +209,17 @@ async def anew(node: NodeProcess, people: list[User]) -> list[str]:
         user.desk.login
         for user, view in zip(people, views, strict=True)
         if view["generation"] != user.generation or not user.is_connected
+    ]
+
+
+def log_of(nodes: list[NodeProcess], users: list[User]) -> list[str]:
+    """What the nodes have written of these users' desktops."""
+    marks = [f'"vm": {user.desk.vm_id},' for user in users]
+    return [
+        line
+        for node in nodes
+        for line in node.log.read_text(errors="replace").splitlines()
+        if any(mark in line for mark in marks)
     ]
 
 
