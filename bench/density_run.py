@@ -19,7 +19,7 @@ from qvdnode.model.errors import FarmError
 from tests.harness.farm import Desk
 from tests.harness.qvd import QvdConnection, Viewer
 
-WINDOW_LIMIT_S: Final = 30.0
+WINDOW_LIMIT_S: Final = 60.0
 FEW: Final = 10
 """Connected when the first echoes are measured."""
 FAILED_MAX: Final = 5
