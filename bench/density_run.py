@@ -377,22 +377,28 @@ async def hibernated(leaving: int, show: Show) -> None:
     found, meter = show.found, show.meter
     meter.phase = "hibernate"
     began, busy_s = time.monotonic(), meter.busy_cpu_s()
-    pushed = await until_reclaimed(leaving, show)
+    pushed, many_s = await until_reclaimed(leaving, show)
+    if not show.wanted.stay_s:  # else most had left long before
+        found.hibernate300_s = many_s
     seconds = time.monotonic() - began
     if leaving and pushed >= leaving:
         found.hibernate_s = round(seconds, 1)
     found.hibernate_cores = round((meter.busy_cpu_s() - busy_s) / seconds, 2) if leaving else None
 
 
-async def until_reclaimed(leaving: int, show: Show) -> int:
-    """How many desktops had their memory pushed to swap, once all have or no more do."""
+async def until_reclaimed(leaving: int, show: Show) -> tuple[int, float | None]:
+    """How many desktops had their memory pushed to swap, once all have or no more do.
+
+    With the seconds that MANY of them took.
+    """
+    many_s: float | None = None
     began = changed = time.monotonic()
     before = 0
     while before < leaving and time.monotonic() - changed < STUCK_S:
         await asyncio.sleep(LOOK_S)
         now = await show.reclaims() - show.reclaims_before
-        if now >= MANY and show.found.hibernate300_s is None:
-            show.found.hibernate300_s = round(time.monotonic() - began, 1)
+        if now >= MANY and many_s is None:
+            many_s = round(time.monotonic() - began, 1)
         if now != before:
             before, changed = now, time.monotonic()
-    return before
+    return before, many_s
