@@ -36,6 +36,7 @@ TESTED_BY: Final = {
         "desk/nx_end.py",
         "desk/viewing.py",
     ),
+    "e2e/test_browser_files.py": ("vm/guest/home_files.py",),
     "e2e/test_database_move.py": (
         "cli/qvdnode/database.py",
         "daemon/database_way.py",
@@ -56,8 +57,10 @@ TESTED_BY: Final = {
     ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
+        "daemon/fleet_parts.py",
         "daemon/serve.py",
     ),
+    "e2e/test_image_farm.py": ("daemon/image_peers.py",),
     "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
         "cli/doctor/farm_facts.py",
@@ -72,6 +75,7 @@ TESTED_BY: Final = {
     "e2e/test_port_floods.py": ("host/free_memory.py",),
     "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
+    "integration/admin/routes/test_my_files.py": ("session/files.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
         "admin/connection.py",
@@ -171,6 +175,11 @@ TESTED_BY: Final = {
     "integration/peer/test_join_farm.py": (
         "db/farm.py",
         "peer/admission.py",
+    ),
+    "integration/peer/test_image_pull.py": (
+        "image/store/bundle_source.py",
+        "image/store/partial.py",
+        "peer/image_service.py",
     ),
     "integration/peer/test_listener.py": (
         "peer/hello.py",

@@ -17,6 +17,7 @@ from qvdnode.admin.routes import (
     image_rollouts,
     images,
     my_desktops,
+    my_files,
     my_logins,
     node_drain,
     node_key,
@@ -67,6 +68,7 @@ MY_PREFIX: Final = "/my"
 MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *my_logins.MY_ENDPOINTS,
     *my_desktops.MY_ENDPOINTS,
+    *my_files.MY_ENDPOINTS,
     *homes.MY_ENDPOINTS,
 )
 """Endpoints of the users' page, under /my."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from qvdnode.admin.audit_trail import AuditTrail
+from qvdnode.admin.farm_images import FarmImages
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.browser_sessions import BrowserLogins
 from qvdnode.auth.operators import Operators
@@ -17,6 +18,7 @@ from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.browser_sessions import BrowserSessions
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
@@ -89,9 +91,15 @@ class Catalogue:
 
     flavours: Flavours
     images: Images
+    refs: ImageRefs
     importer: Importer
     contents: ImageContents
     rollouts: Rollouts
+
+    @property
+    def farm(self) -> FarmImages:
+        """Versions, branches and tags of the whole farm."""
+        return FarmImages(self.images, self.refs, self.importer.versions)
 
 
 @dataclass(frozen=True, slots=True)

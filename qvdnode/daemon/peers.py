@@ -27,6 +27,7 @@ from qvdnode.db.nodes import WAS_REMOVED, NodeMembership, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
+from qvdnode.image.store.repository import Repository
 from qvdnode.model.errors import Forbidden, HostFailed, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
@@ -39,6 +40,7 @@ from qvdnode.peer.enrolment import GOSSIP_KEY_BYTES, Enrolment
 from qvdnode.peer.farm_files import FarmFiles, FarmMember, NodeAddress
 from qvdnode.peer.given_seats import GivenSeats
 from qvdnode.peer.guest_stream import SeatDialer, StreamService
+from qvdnode.peer.image_service import ImageService
 from qvdnode.peer.key_rotation import KeyRotation
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.listener import Listener, Services
@@ -174,11 +176,18 @@ class PeerDesktops:
     links: NodeLinks
     calls: CallsService
     streams: StreamService
+    images: ImageService
+    """Commits of this node's store."""
     dialer: SeatDialer
 
 
 def build_desktops(
-    around: PeerParts, config: Config, clock: Clock, fleet: Fleet, events: ViewerEvents
+    around: PeerParts,
+    config: Config,
+    clock: Clock,
+    fleet: Fleet,
+    events: ViewerEvents,
+    images: Repository,
 ) -> PeerDesktops:
     """The parts that carry desktops between nodes; `events` gets the way to other nodes."""
     limits, relay = LinkLimits(), config.clients.relay
@@ -191,6 +200,7 @@ def build_desktops(
         links=NodeLinks(around.dialer, events.to_client, clock, limits, rng),
         calls=calls,
         streams=StreamService(seats, displays, TickBatch(), relay, limits),
+        images=ImageService(images, limits),
         dialer=SeatDialer(events.here, displays, around.dialer, relay, limits),
     )
 
@@ -238,6 +248,7 @@ class FarmPeers:
         services: dict[Purpose, PeerService] = {
             Purpose.CALLS: desktops.calls,
             Purpose.STREAM: desktops.streams,
+            Purpose.IMAGES: desktops.images,
             Purpose.DATABASE: DatabaseService(
                 EmbeddedPostgres(self._config.database, self._clock).socket_file
             ),

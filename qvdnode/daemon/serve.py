@@ -18,11 +18,12 @@ import uvloop
 from qvdnode.admin.listener import serving
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.daemon.build import Node, NodeInputs, admin_parts, build
+from qvdnode.daemon.build import Node, admin_parts, build
 from qvdnode.daemon.config import Config
 from qvdnode.daemon.database_way import keep_following, open_way
 from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.drivers import DRIVERS, MakeDriver
+from qvdnode.daemon.node_inputs import NodeInputs
 from qvdnode.daemon.opening import open_identity, prepare, require_certificate
 from qvdnode.daemon.peers import open_peers
 from qvdnode.daemon.state_lock import StateLock
@@ -139,11 +140,12 @@ async def _restore_host(node: Node) -> None:
 
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.inputs.config, node.inputs.clock
-    await node.importer.sweep()
+    await node.image_parts.importer.sweep()
     node.farm.start(tasks, node.peer_desktops)
     _ = tasks.essential("database-moves", _follow_moves(node))
     _ = tasks.essential("gossip", node.gossip.run())
     joined = node.inputs.database.available and await _join(node, tasks)
+    _ = tasks.essential("image-fetches", node.image_parts.fetcher.run())
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     # Not waited for: a driver is taken to work until a check says otherwise.
@@ -181,7 +183,7 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
-    _ = tasks.essential("image-store", node.importer.collector.run())
+    _ = tasks.essential("image-store", node.image_parts.importer.collector.run())
     node.images.run(tasks, node.fleet)
     _ = tasks.essential("self-fence", node.self_fence.run())
     _ = tasks.essential("rescue", node.rescue.run(node.hosts))
@@ -254,7 +256,8 @@ async def _join(node: Node, tasks: Supervisor) -> bool:
         return False
     _ = tasks.essential("lease", lease.run())
     exists = Images(node.inputs.database).exists
-    _ = tasks.isolated("image-removals", node.importer.finish_removals(exists))
+    _ = tasks.isolated("image-removals", node.image_parts.importer.finish_removals(exists))
+    _ = tasks.essential("image-upkeep", node.image_parts.upkeep.run())
     return True
 
 

@@ -19,9 +19,10 @@ from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
-    "tenant", "node", "app_user", "api_token", "image", "image_version", "flavour", "farm",
-    "node_invitation", "vm", "vm_placement", "image_rollout", "vm_tag", "vm_start",
-    "user_token", "familiar_source", "session", "audit",
+    "tenant", "node", "app_user", "api_token", "image", "image_commit", "image_version",
+    "image_ref", "image_ref_move", "image_removal", "flavour", "farm", "node_invitation", "vm",
+    "vm_placement", "image_rollout", "vm_tag", "vm_start", "user_token", "familiar_source",
+    "session", "audit",
 )  # fmt: skip
 """Parents before children."""
 OF_THE_MOMENT: Final = ("browser_session", "login_link")

@@ -216,6 +216,7 @@ class Viewing:
         parts, seating = self._parts, self._seating
         name = str(seating.slot)
         width, height = self._size
+        policy = seating.permission.order.flavour.clipboard
 
         def wanted(folder: str, rfb: int) -> DeskFlags:
             return DeskFlags(
@@ -224,8 +225,8 @@ class Viewing:
                 rfb,
                 width,
                 height,
-                clipboard_in=parts.settings.clipboard_in,
-                clipboard_out=parts.settings.clipboard_out,
+                clipboard_in=parts.settings.clipboard_in and policy.into_desktop,
+                clipboard_out=parts.settings.clipboard_out and policy.out_of_desktop,
             )
 
         spec = DeskSpec(

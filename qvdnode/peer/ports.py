@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     """The stream of one client."""
     DATABASE = "database"
     """A connection to the database that the other node runs."""
+    IMAGES = "images"
+    """One commit of an image, from a node that has it."""
     DATABASE_PLACE = "database_place"
     """The question where the farm's database is."""
     JOIN = "join"

@@ -18,6 +18,7 @@ from qvdnode.vm.ports import (
     Confinement,
     GuestFreezer,
     ImageContents,
+    ImageSupply,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -34,6 +35,7 @@ class FleetDependencies:
     """Every port, the settings, and the facts of this instance and boot."""
 
     drivers: DriverTable
+    images: ImageSupply
     rootfs: RootfsProvider
     contents: ImageContents
     confinement: Confinement

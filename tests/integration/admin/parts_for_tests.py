@@ -33,6 +33,7 @@ from qvdnode.db.browser_sessions import BrowserSessions, SessionLimits
 from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
@@ -216,6 +217,7 @@ def make_parts(
         catalogue=Catalogue(
             Flavours(database),
             Images(database),
+            ImageRefs(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
             Rollouts(database),

@@ -178,10 +178,12 @@ OTHERWISE = {
     "POST /flavours name": "stands in FLAVOUR",
     "POST /flavours tenant_id": "stands in FLAVOUR",
     "GET /search q": "TEXT",
+    "GET /tenants tenant_id": "`qvd tenant show`",
     "GET /audit object_kind": "--kind",
     "GET /audit object_id": "--id",
     "GET /images/{name}/diff old": "stands in OLD",
     "GET /images/{name}/diff new": "stands in NEW",
+    "PUT /images/{name}/head version": "stands in REV, as a number",
 }
 """Fields without an option of their name, and why."""
 
