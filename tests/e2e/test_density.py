@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import density_run
-from bench.density_run import Wanted
+from bench.density_found import Wanted
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
 DESKTOPS, STAY, SAMPLE = 12, 3, 4
