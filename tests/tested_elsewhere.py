@@ -143,6 +143,16 @@ TESTED_BY: Final = {
         "image/home_backup/store.py",
         "image/home_backup/writing.py",
     ),
+    "integration/cli/qvd/test_image_tour.py": (
+        "cli/qvd/image_export.py",
+        "cli/qvd/image_refs.py",
+        "cli/qvd/image_sending.py",
+    ),
+    "integration/image/test_oci_layers.py": (
+        "image/oci_writing.py",
+        "image/tar_export.py",
+        "image/tar_writing.py",
+    ),
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
