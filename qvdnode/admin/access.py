@@ -85,6 +85,7 @@ ACCESS: Final[dict[str, tuple[Role, Reach]]] = {
     "delete_vm": (Role.ADMIN, Reach.VM),
     "start_vm": (Role.HELPDESK, Reach.VM),
     "stop_vm": (Role.HELPDESK, Reach.VM),
+    "ask_to_assist": (Role.HELPDESK, Reach.VM),
     "disconnect_vm": (Role.HELPDESK, Reach.VM),
     "show_log": (Role.VIEWER, Reach.VM),
     "show_placement": (Role.VIEWER, Reach.FARM),
