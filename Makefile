@@ -22,7 +22,7 @@ help:
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make desktops     build and measure every desktop, and draw docs/desktops.md (ARGS=\"xfce --suite trixie\")"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
-	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms"
+	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms, real ones under faults"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
 	@echo "make machines     the whole contract of drivers over machines of QEMU; without KVM that takes minutes"
 	@echo "make docs         write the generated pages again"
@@ -122,6 +122,7 @@ soak: setup
 	$(BIN)/python -m tests.vanishing_clients
 	$(BIN)/python -m tests.hostile_streams
 	$(BIN)/python -m tests.swim_simulation
+	$(BIN)/python -m tests.farm_faults
 
 stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)

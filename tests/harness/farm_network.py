@@ -29,6 +29,11 @@ class FarmNetwork:
         self._bridge = f"qf{self._tag}"
         self._namespaces: list[str] = []
 
+    @property
+    def host(self) -> str:
+        """The address of this process in it."""
+        return f"{self._net}.254"
+
     @contextmanager
     def up(self) -> Iterator["FarmNetwork"]:
         """The bridge, for the time of the scope; the namespaces go with it."""

@@ -14,7 +14,7 @@ REFUSED = re.compile(
 )
 
 NOTICES = "change_notices"
-"""The one step with triggers: they tell pages that a row has changed, and decide nothing
+"""In the names of steps with triggers: they tell pages that a row has changed, and decide nothing
 (docs/decisions/0027-logins-in-browsers.md)."""
 
 
