@@ -12,7 +12,6 @@ first_pull_disk_s    as many bytes are written to the same disk and synced
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
