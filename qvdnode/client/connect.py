@@ -62,6 +62,8 @@ class Wishes:
     fullscreen: bool = False
     geometry: str | None = None
     keyboard: str | None = None
+    variant: str | None = None
+    """Of that keyboard; it counts with it alone."""
     link: str | None = None
 
 
@@ -194,7 +196,11 @@ class Client:
             "qvd.client.fullscreen": "1" if wishes.fullscreen else "0",
             "qvd.client.link": wishes.link or display_facts.link_class(round_trip_s),
         }
-        keyboard = wishes.keyboard or facts.keyboard
+        keyboard, variant = facts.keyboard, facts.variant
+        if wishes.keyboard is not None:
+            keyboard, variant = wishes.keyboard, wishes.variant
         if keyboard is not None:
             query["qvd.client.keyboard"] = keyboard
+        if variant is not None:
+            query["qvd.client.variant"] = variant
         return query
