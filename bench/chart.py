@@ -3,7 +3,7 @@
 import csv
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +14,33 @@ BROWSER: Final = "chromium"
 
 
 def memory_over_time(name: str, files: Sequence[Path]) -> None:
-    """The memory that all guests take, one line for each mode."""
-    lines: dict[str, Line] = {}
+    """The memory that all guests take, with compressed swap, one line for each mode."""
+    lines = {
+        path.stem.removeprefix(f"{name}-"): [(float(row["at_s"]), _taken(row)) for row in rows]
+        for path, rows in _tables(files)
+    }
+    draw(RESULTS / f"{name}-memory.png", lines, ("seconds", "memory of all guests, MiB"))
+
+
+def memory_over_desktops(name: str, files: Sequence[Path]) -> None:
+    """The same while the node is filled, over the number of desktops."""
+    lines = {
+        path.stem.removeprefix(f"{name}-"): [
+            (float(row["desktops"]), _taken(row)) for row in rows if row["phase"] == "fill"
+        ]
+        for path, rows in _tables(files)
+    }
+    draw(RESULTS / f"{name}-fill.png", lines, ("desktops", "memory of all guests, MiB"))
+
+
+def _tables(files: Sequence[Path]) -> Iterator[tuple[Path, list[dict[str, str]]]]:
     for path in files:
         with path.open(encoding="ascii") as file:
-            rows = list(csv.DictReader(file))
-        mode = path.stem.removeprefix(f"{name}-")
-        lines[mode] = [(float(row["at_s"]), float(row["guests_mib"])) for row in rows]
-    draw(RESULTS / f"{name}-memory.png", lines, ("seconds", "memory of all guests, MiB"))
+            yield path, list(csv.DictReader(file))
+
+
+def _taken(row: Mapping[str, str]) -> float:
+    return float(row["guests_mib"]) + float(row.get("zram_mib") or 0)
 
 
 def seconds(name: str, samples: Mapping[str, Sequence[float]]) -> None:

@@ -4,35 +4,42 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bench.density_meter import Meter, Sample, generator_mib
-from bench.desk_node import Stage, new_screen, percentile, shown
-from qvdnode.image import recipes
+from bench.density_meter import Meter, Sample
+from bench.density_stage import DensityStage, Lane, furnished
+from bench.density_typing import Echoes, Typing
+from qvdnode.client.x11_link import X11Link
 from qvdnode.model.errors import FarmError
-from tests.fixtures_image import build_if_missing
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour
-from tests.harness.node import running_node, test_root
+from tests.harness.farm import Desk
+from tests.harness.qvd import QvdConnection, Viewer
 
-ZRAM_PCT: Final = 150
-GRACE_S: Final = 5
 WINDOW_LIMIT_S: Final = 30.0
-SETTLE_S: Final = 20.0
+FEW: Final = 10
+"""Connected when the first echoes are measured."""
 FAILED_MAX: Final = 5
 """Failed logins after which a run ends: the machine does not take more."""
+PROGRAMS_S: Final = 10.0
+BROWSER_S: Final = 45.0
+"""A login has opened its terminal by then."""
+FILL_SHARE: Final = 0.6
+"""Of the time limit; the rest is for what comes after the fill."""
 LOOK_S: Final = 1.0
-MODES: Final[dict[str, dict[str, Any]]] = {
-    "off": {"ksm": "off", "hibernate": False},
-    "ksm": {"ksm": "tenant", "hibernate": False},
-    "hibernate": {"ksm": "off", "zram_pct": ZRAM_PCT},
-    "all": {"ksm": "tenant", "zram_pct": ZRAM_PCT},
-}
-"""Settings of the node's memory for each mode."""
+MANY: Final = 300
+STUCK_S: Final = 60.0
+"""Nobody else hibernates after so long without one."""
+NODE_FULL: Final = 503
+RECLAIMS: Final = "qvdnode_guest_reclaim_seconds_count"
 FAILURES: Final = (AssertionError, OSError, FarmError, asyncio.IncompleteReadError, TimeoutError)
+
+
+class NodeIsFull(AssertionError):
+    """The node admits no more desktops: the end of a fill, and no failed login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,15 @@ class Wanted:
     """How many hibernated desktops are reconnected."""
     floor_mib: int
     limit_s: float
+    typists: int = 20
+    stay_s: float = 0.0
+    """How long who leaves is connected; 0: until all are."""
+    settle_s: float = 30.0
+    echo_s: float = 30.0
+    memory_mib: int = 320
+    """Of the flavour."""
+    browser: bool = False
+    """Whether Firefox with a local page is open on each desktop instead of an editor."""
 
 
 @dataclass(slots=True)
@@ -56,158 +72,327 @@ class Run:
     login_s: list[float] = field(default_factory=list)
     """From the request to the window, the desktop stopped before."""
     reconnect_s: list[float] = field(default_factory=list)
-    """The same for a desktop that was hibernated, or suspended where none hibernates."""
+    """The same of desktops that were there, suspended where none hibernates."""
+    thaw_s: list[float] = field(default_factory=list)
+    """Of those, the ones that were hibernated."""
+    thaw_again_s: list[float] = field(default_factory=list)
+    """Those that were hibernated a second time, after they had been used for a while."""
     errors: list[str] = field(default_factory=list)
     fill_s: float = 0.0
+    fill_cpu_s: float = 0.0
+    """Processor time of the host during the fill, less that of the load generator."""
     hibernate_s: float | None = None
+    """Until the memory of all who left was pushed to swap."""
+    hibernate300_s: float | None = None
+    hibernate_cores: float | None = None
+    """How many cores the host used meanwhile."""
+    idle_cpu_pct: float | None = None
+    """Of one core, for each connected desktop whose user does nothing."""
+    echo_few: Echoes | None = None
+    echo_all: Echoes | None = None
     stopped_because: str | None = None
     marks: dict[str, Sample] = field(default_factory=dict)
     """The sample at the end of each phase."""
     pss_mib: dict[str, float | None] = field(default_factory=dict)
     """Of a desktop's processes, at the end of each phase."""
-    generator_mib: float = 0.0
-
-    def figures(self) -> dict[str, float | str | None]:
-        """What the summary says of it."""
-        found: dict[str, float | str | None] = {
-            "logins": len(self.login_s),
-            "failed": len(self.errors),
-            "logins_per_min": round(60 * len(self.login_s) / self.fill_s, 1)
-            if self.fill_s
-            else None,
-            "hibernate_s": self.hibernate_s,
-            "stopped_because": self.stopped_because,
-            "generator_mib": self.generator_mib,
-            "oom_kills": max((mark.oom_kills for mark in self.marks.values()), default=0),
-        }
-        for name, samples in (("login", self.login_s), ("reconnect", self.reconnect_s)):
-            for share in (50, 99):
-                value = round(percentile(samples, share / 100), 4) if samples else None
-                found[f"{name}_p{share}_s"] = value
-        for phase, mark in self.marks.items():
-            if mark.desktops:
-                found[f"{phase}_mb_each"] = round(mark.guests_mib / mark.desktops, 1)
-                found[f"{phase}_pss_each"] = self.pss_mib[phase]
-        return found
+    generator_mib: dict[str, float] = field(default_factory=dict)
+    asleep_mib: tuple[float, float] | None = None
+    """Of a hibernated desktop: in memory, and in swap before compression."""
 
 
-@contextlib.asynccontextmanager
-async def furnished(wanted: Wanted, mode: str) -> AsyncIterator[Stage]:
-    """A node with as many desks, and a screen for all of them."""
-    recipe = recipes.by_name(wanted.image)
-    root = await asyncio.to_thread(build_if_missing, recipe)
-    memory = {"warm_pct": 100, "overcommit": 16.0, "busy_pct": 100, **MODES[mode]}
-    async with (
-        running_node(test_root(), memory=memory) as node,
-        node.rest() as rest,
-        new_screen() as (display, watcher),
-    ):
-        await import_image(rest, wanted.image, root)
-        flavour = await make_flavour(
-            rest, "bench", wanted.image, hibernate_after_s=GRACE_S, memory_mib=512
-        )
-        desks = [
-            await make_desk(node, rest, f"user{number}", flavour)
-            for number in range(wanted.desktops)
-        ]
-        yield Stage(node, desks, display, watcher, root)
+@dataclass(slots=True)
+class Show:
+    """A run under way."""
+
+    wanted: Wanted
+    on: DensityStage
+    found: Run
+    meter: Meter
+    typing: Typing
+    clients: dict[str, AsyncExitStack] = field(default_factory=dict)
+    due_s: float = 0.0
+    """When the next login is due."""
+    leaving: list[asyncio.Task[None]] = field(default_factory=list)
+    reclaims_before: int = 0
+    """Desktops that were hibernated to their end before anybody was to leave for good."""
+
+    async def reclaims(self) -> int:
+        """How many times the node has pushed a frozen desktop's memory to swap."""
+        async with self.on.node.rest() as rest:
+            return int(await rest.metric(RECLAIMS))
 
 
 async def run(wanted: Wanted, mode: str, raw: Path) -> Run:
     """Fill, settle, leave, hibernate, reconnect; the node and all else are gone afterwards."""
     found = Run()
-    async with furnished(wanted, mode) as on:
-        meter = Meter(on.node)
-        sampling = asyncio.create_task(meter.run())
-        clients: dict[str, AsyncExitStack] = {}
+    async with (
+        furnished(
+            image=wanted.image,
+            mode=mode,
+            desktops=wanted.desktops,
+            memory_mib=wanted.memory_mib,
+            browser=wanted.browser,
+        ) as on,
+        X11Link(on.typists.display) as looks,
+        X11Link(on.typists.display) as keys,
+    ):
+        show = Show(wanted, on, found, Meter(on.node), Typing(looks, keys))
+        sampling = asyncio.create_task(show.meter.run())
         try:
-            async with asyncio.timeout(wanted.limit_s):
-                await phases(wanted, on, found, meter, clients)
-        except TimeoutError:
-            found.stopped_because = f"the limit of {wanted.limit_s:g} s"
+            await bounded(show)
         finally:
             sampling.cancel()
-            meter.write(raw)
-            for client in clients.values():
+            show.meter.write(raw)
+            for task in show.leaving:
+                task.cancel()
+            for client in list(show.clients.values()):
                 await client.aclose()
+            # Thousands of programs that end in order would take hours, and memory for each thaw.
+            await asyncio.to_thread(show.meter.kill_guests)
     return found
 
 
-async def phases(
-    wanted: Wanted, on: Stage, found: Run, meter: Meter, clients: dict[str, AsyncExitStack]
-) -> None:
+async def bounded(show: Show) -> None:
+    """All phases, until the time is up or the host suffers."""
+    work = asyncio.create_task(phases(show))
+    guard = asyncio.create_task(suffering(show))
+    done, _ = await asyncio.wait(
+        {work, guard}, timeout=show.wanted.limit_s, return_when=asyncio.FIRST_COMPLETED
+    )
+    for task in {work, guard} - done:
+        task.cancel()
+    await asyncio.wait({work, guard})
+    if guard in done:
+        show.found.stopped_because = guard.result()
+    elif work not in done:
+        show.found.stopped_because = f"the limit of {show.wanted.limit_s:g} s"
+    elif not work.cancelled() and (error := work.exception()) is not None:
+        # What was measured by then is kept.
+        show.found.stopped_because = f"a phase failed: {error!r}"
+        show.found.errors.append(show.found.stopped_because)
+
+
+async def suffering(show: Show) -> str:
+    """Return the reason once the run must end for the host's sake."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        now = show.meter.host()
+        if now.available_mib < show.wanted.floor_mib // 2:
+            return f"only {now.available_mib} MiB are available"
+        if show.meter.oom_kills():
+            return "the kernel has killed a process for want of memory"
+
+
+async def phases(show: Show) -> None:
     """All phases, each with a mark at its end."""
-    meter.phase = "fill"
-    began = time.monotonic()
-    for desk in on.desks:
-        due = began + 60 * len(clients) / wanted.logins_per_min
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await login(desk, on, clients, found.login_s, found.errors)
-        meter.connected = len(clients)
-        found.stopped_because = refusal(wanted, meter, found)
-        if found.stopped_because is not None:
-            break
-    found.fill_s = time.monotonic() - began
-    await settle("connected", found, meter)
-    found.generator_mib = generator_mib()
-    leaving = [desk for desk in on.desks if desk.login in clients][wanted.connected :]
-    meter.phase = "leave"
-    for desk in leaving:
-        await clients.pop(desk.login).aclose()
-    meter.connected = len(clients)
-    await hibernated(len(leaving), found, meter)
-    await settle("left", found, meter)
+    wanted, found, meter = show.wanted, show.found, show.meter
+    await settle("empty", show, 2.0)
+    await fill(show)
+    await asyncio.gather(*show.leaving)
+    await settle("connected", show)
+    if show.clients:
+        await idle(show)
+    if show.typing.seated:
+        meter.phase = "typing"
+        found.echo_all = await show.typing.type_for(wanted.echo_s)
+        meter.mark("typing", found.marks)
+    show.reclaims_before = await show.reclaims() if not wanted.stay_s else 0
+    connected = [desk for desk in show.on.desks if desk.login in show.clients]
+    for desk in connected[wanted.connected :]:
+        await show.clients.pop(desk.login).aclose()
+    meter.connected = len(show.clients)
+    left = [desk for desk in show.on.desks if desk.login in meter.started and not shows(show, desk)]
+    await hibernated(len(left), show)
+    await settle("left", show)
+    found.asleep_mib = await asyncio.to_thread(meter.asleep_mib)
     meter.phase = "reconnect"
-    chosen = random.Random(len(leaving)).sample(leaving, min(wanted.sample, len(leaving)))
+    chosen = random.Random(len(left)).sample(left, min(wanted.sample, len(left)))
     for desk in chosen:
-        await login(desk, on, clients, found.reconnect_s, found.errors)
-        meter.connected = len(clients)
-    await settle("reconnected", found, meter)
+        frozen = meter.is_frozen(desk.vm_id)
+        before = len(found.reconnect_s)
+        await login(desk, show, show.on.lanes[0], found.reconnect_s)
+        if frozen and len(found.reconnect_s) > before:
+            found.thaw_s.append(found.reconnect_s[-1])
+    await settle("reconnected", show)
+    await thaw_again(show, chosen)
 
 
-def refusal(wanted: Wanted, meter: Meter, found: Run) -> str | None:
+async def thaw_again(show: Show, chosen: list[Desk]) -> None:
+    """Have those who came back leave and come back once more: now it is known what they need."""
+    for desk in chosen:
+        client = show.clients.pop(desk.login, None)
+        if client is not None:
+            await client.aclose()
+    show.reclaims_before = await show.reclaims()
+    show.meter.phase = "hibernate again"
+    await until_reclaimed(len(chosen), show)
+    show.meter.phase = "reconnect again"
+    for desk in chosen:
+        if show.meter.is_frozen(desk.vm_id):
+            await login(desk, show, show.on.lanes[0], show.found.thaw_again_s)
+
+
+def shows(show: Show, desk: Desk) -> bool:
+    """Whether a client is attached to it."""
+    return desk.login in show.clients
+
+
+async def fill(show: Show) -> None:
+    """Log users in: first those who type, then all others on several screens at once."""
+    wanted, found, meter = show.wanted, show.found, show.meter
+    meter.phase = "fill"
+    began, paused_s = time.monotonic(), 0.0
+    busy_s, generator_s = meter.busy_cpu_s(), meter.generator_cpu_s()
+    ends_s = began + FILL_SHARE * wanted.limit_s
+    typists = min(wanted.typists, wanted.connected)
+    few, more = show.on.desks[: min(FEW, typists)], show.on.desks[min(FEW, typists) :]
+    await lane_work(show, show.on.typists, deque(few), ends_s)
+    if few and show.clients:
+        before_s = time.monotonic()
+        await settle("few", show, max(opened_s(wanted), wanted.settle_s))
+        found.echo_few = await show.typing.type_for(wanted.echo_s)
+        paused_s = time.monotonic() - before_s
+        meter.phase = "fill"
+    rest = more[: typists - len(few)], more[typists - len(few) :]
+    others = deque(rest[1])
+    work = [lane_work(show, show.on.typists, deque(rest[0]), ends_s)]
+    work += [lane_work(show, lane, others, ends_s) for lane in show.on.lanes]
+    await asyncio.gather(*work)
+    found.fill_s = round(time.monotonic() - began - paused_s, 1)
+    generator_s = meter.generator_cpu_s() - generator_s
+    found.fill_cpu_s = round(meter.busy_cpu_s() - busy_s - generator_s, 1)
+
+
+def opened_s(wanted: Wanted) -> float:
+    """How long after its login a desktop has its programs open."""
+    return BROWSER_S if wanted.browser else PROGRAMS_S
+
+
+async def lane_work(show: Show, lane: Lane, desks: deque[Desk], ends_s: float) -> None:
+    """Log in one user after the other on a screen, until nobody is left or no more may start."""
+    while desks and show.found.stopped_because is None:
+        desk = desks.popleft()
+        show.due_s = max(show.due_s, time.monotonic()) + 60 / show.wanted.logins_per_min
+        await asyncio.sleep(
+            max(0.0, show.due_s - 60 / show.wanted.logins_per_min - time.monotonic())
+        )
+        window = await login(desk, show, lane, show.found.login_s)
+        if window is not None and lane is show.on.typists:
+            await show.typing.seat(window)
+        stays = show.on.desks.index(desk) < show.wanted.connected
+        if window is not None and not stays and show.wanted.stay_s:
+            show.leaving.append(asyncio.create_task(leave_later(desk, show)))
+        because = refusal(show, ends_s)
+        if because is not None and show.found.stopped_because is None:
+            show.found.stopped_because = because
+
+
+async def leave_later(desk: Desk, show: Show) -> None:
+    """Disconnect a user after a while."""
+    await asyncio.sleep(show.wanted.stay_s)
+    client = show.clients.pop(desk.login, None)
+    if client is not None:
+        await client.aclose()
+    show.meter.connected = len(show.clients)
+
+
+def refusal(show: Show, ends_s: float) -> str | None:
     """Why no more desktops may be started, or None."""
-    now = meter.sample()
-    if now.available_mib < wanted.floor_mib:
+    now = show.meter.host()
+    if now.available_mib < show.wanted.floor_mib:
         return f"only {now.available_mib} MiB are available"
-    if now.oom_kills:
+    if show.meter.oom_kills():
         return "the kernel has killed a process for want of memory"
-    return "too many logins failed" if len(found.errors) > FAILED_MAX else None
+    if time.monotonic() > ends_s:
+        return f"the fill took {FILL_SHARE:.0%} of {show.wanted.limit_s:g} s"
+    return "too many logins failed" if len(show.found.errors) > FAILED_MAX else None
 
 
-async def login(
-    desk: Desk, on: Stage, clients: dict[str, AsyncExitStack], times: list[float], errors: list[str]
-) -> None:
-    """Connect one user and wait for the window. One at a time, so each window has its user."""
+async def login(desk: Desk, show: Show, lane: Lane, times: list[float]) -> int | None:
+    """Connect one user and wait for the window; its id, or None after a failure that is noted."""
     stack, began = AsyncExitStack(), time.monotonic()
     try:
-        await stack.enter_async_context(shown(desk, on))
-        await on.watcher.wait_new(WINDOW_LIMIT_S)
-    except FAILURES as error:
-        errors.append(f"{desk.login}: {error!r}")
+        await stack.enter_async_context(shown(desk, show, lane))
+        window = await lane.watcher.wait_new(WINDOW_LIMIT_S)
+    except NodeIsFull as full:
         await stack.aclose()
-        return
+        show.found.stopped_because = show.found.stopped_because or f"the node is full: {full}"
+        return None
+    except FAILURES as error:
+        show.found.errors.append(f"{desk.login}: {error!r}")
+        await stack.aclose()
+        return None
+    except BaseException:
+        await stack.aclose()
+        raise
     times.append(round(time.monotonic() - began, 4))
-    clients[desk.login] = stack
+    show.clients[desk.login] = stack
+    show.meter.started.add(desk.login)
+    show.meter.connected = len(show.clients)
+    return window
 
 
-async def settle(phase: str, found: Run, meter: Meter) -> None:
+@contextlib.asynccontextmanager
+async def shown(desk: Desk, show: Show, lane: Lane) -> AsyncIterator[Viewer]:
+    """A desk's desktop on that screen, from the dialling on; ended at the end."""
+    folder = show.on.node.state_dir / "viewers" / desk.login
+    async with desk.dial() as connection:
+        await ask_for(desk, connection)
+        async with Viewer(connection, lane.display, folder) as viewer:
+            yield viewer
+
+
+async def ask_for(desk: Desk, connection: QvdConnection) -> None:
+    """Ask for the desktop; raises NodeIsFull, AssertionError."""
+    answer = await connection.connect(desk.vm_id, link="lan", geometry="640x480", fullscreen="0")
+    text = answer.body.decode(errors="replace")[:300]
+    if answer.status == NODE_FULL:
+        raise NodeIsFull(text)
+    if answer.status != 101:
+        raise AssertionError(f"{answer.status} {text}")
+
+
+async def settle(phase: str, show: Show, seconds: float | None = None) -> None:
     """Let the phase come to rest, then mark it."""
-    meter.phase = phase
-    await asyncio.sleep(SETTLE_S)
-    found.marks[phase] = meter.sample()
-    found.pss_mib[phase] = await asyncio.to_thread(meter.pss_mib)
+    show.meter.phase = phase
+    await asyncio.sleep(show.wanted.settle_s if seconds is None else seconds)
+    show.meter.mark(phase, show.found.marks)
+    show.found.pss_mib[phase] = await asyncio.to_thread(show.meter.pss_mib)
+    show.found.generator_mib[phase] = await asyncio.to_thread(show.meter.generator_mib)
 
 
-async def hibernated(leaving: int, found: Run, meter: Meter) -> None:
-    """Wait until all who left are hibernated, or as long as nothing hibernates any more."""
+async def idle(show: Show) -> None:
+    """Measure what connected desktops do while nobody touches them."""
+    show.meter.phase = "idle"
+    before = show.meter.sample()
+    await asyncio.sleep(show.wanted.settle_s)
+    after = show.meter.mark("idle", show.found.marks)
+    awake = max(after.desktops - after.frozen, 1)
+    used_s = after.guests_cpu_s - before.guests_cpu_s
+    show.found.idle_cpu_pct = round(100 * used_s / (after.at_s - before.at_s) / awake, 3)
+
+
+async def hibernated(leaving: int, show: Show) -> None:
+    """Wait until the memory of all who left is in swap, or until no more of them hibernate."""
+    found, meter = show.found, show.meter
     meter.phase = "hibernate"
+    began, busy_s = time.monotonic(), meter.busy_cpu_s()
+    pushed = await until_reclaimed(leaving, show)
+    seconds = time.monotonic() - began
+    if leaving and pushed >= leaving:
+        found.hibernate_s = round(seconds, 1)
+    found.hibernate_cores = round((meter.busy_cpu_s() - busy_s) / seconds, 2) if leaving else None
+
+
+async def until_reclaimed(leaving: int, show: Show) -> int:
+    """How many desktops had their memory pushed to swap, once all have or no more do."""
     began = changed = time.monotonic()
-    frozen = 0
-    while frozen < leaving and time.monotonic() - changed < 2 * SETTLE_S:
+    before = 0
+    while before < leaving and time.monotonic() - changed < STUCK_S:
         await asyncio.sleep(LOOK_S)
-        now = meter.sample().frozen
-        if now != frozen:
-            frozen, changed = now, time.monotonic()
-    if leaving and frozen >= leaving:
-        found.hibernate_s = round(time.monotonic() - began, 1)
+        now = await show.reclaims() - show.reclaims_before
+        if now >= MANY and show.found.hibernate300_s is None:
+            show.found.hibernate300_s = round(time.monotonic() - began, 1)
+        if now != before:
+            before, changed = now, time.monotonic()
+    return before

@@ -65,7 +65,7 @@ TRIED: Final[Mapping[str, str]] = MappingProxyType(
         ' test "$(secret-tool lookup k v)" = secret',
         "SSH agent": "ssh-keygen -q -t ed25519 -N '' -f /tmp/key && ssh-add /tmp/key &&"
         " ssh-add -l | grep -q ED25519",
-        "autostart": 'test -d "$(xdg-user-dir DESKTOP)"',  # made by xdg-user-dirs.desktop
+        "autostart": "timeout 60 sh -c 'until test -s ~/.config/user-dirs.dirs; do sleep 1; done'",
         "bubblewrap": "bwrap --ro-bind / / --proc /proc --dev /dev true",
         "bubblewrap without network": "bwrap --unshare-all --ro-bind / / --proc /proc --dev /dev"
         " true",

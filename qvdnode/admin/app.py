@@ -11,9 +11,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from qvdnode.admin import boundary, my_screen, openapi, pages
+from qvdnode.admin.access import CALLS
 from qvdnode.admin.dispatch import BODY_MAX_BYTES, handler_of
 from qvdnode.admin.endpoint import JSON, route_path
-from qvdnode.admin.endpoints import API_PREFIX, SERVED
+from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS, SERVED
 from qvdnode.admin.parts import PARTS, AdminParts
 from qvdnode.runtime.clock import Clock
 
@@ -22,6 +23,9 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
     """Build the application from the table of endpoints."""
     app = web.Application(middlewares=[boundary.boundary(clock)], client_max_size=BODY_MAX_BYTES)
     app[PARTS] = parts
+    app[CALLS] = {
+        endpoint.handler.__name__: f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS
+    }
     app.on_response_prepare.append(boundary.stamp)
     app.on_shutdown.append(_end_streams)
     for prefix, endpoint in SERVED:

@@ -8,9 +8,12 @@ from qvdnode.cluster.core.placement import Load, image_bit
 from qvdnode.memopt.admission import HostAdmission
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.model.ids import NodeId
+from qvdnode.runtime.clock import Clock
+from qvdnode.vm.core.start_pace import Stalls
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
 from qvdnode.vm.settings import VmSettings
+from qvdnode.vm.start_pacer import StartPacer
 
 
 class OwnLoad:
@@ -53,7 +56,7 @@ class OwnLoad:
                 guests_max=self._vm_settings.id_slots,
                 starts_waiting=fleet.starts_queued,
                 starts_waiting_max=self._vm_settings.queue_max,
-                start_tokens=self._vm_settings.starts_at_once,
+                start_tokens=fleet.starts_at_once,
                 start_tokens_free=fleet.starts_free,
                 cores=os.cpu_count() or 1,
                 run_queue=os.getloadavg()[0],
@@ -66,6 +69,17 @@ class OwnLoad:
                 images=_image_bits(self._images),
             )
         ]
+
+
+def start_pacer(
+    fleet: Fleet, memory: HostMemoryReader, settings: VmSettings, clock: Clock
+) -> StartPacer:
+    """What adapts the number of starts at once to this host's stalls."""
+
+    def stalls() -> Stalls:
+        return Stalls(memory.pressure("memory").full_pct, memory.pressure("io").some_pct)
+
+    return StartPacer(settings.starts_at_once, stalls, fleet.start_at_once, clock)
 
 
 def _image_bits(images: Path) -> int:

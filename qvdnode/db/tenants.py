@@ -58,9 +58,12 @@ class Tenants:
         row = await self._db.fetchrow(BY_NAME, name, idempotent=True)
         return _convert(found(row, KIND, name))
 
-    async def list(self, page: Page) -> Listing[Tenant]:
+    async def list(
+        self, page: Page, *, tenant_id: TenantId | None = None, name: str | None = None
+    ) -> Listing[Tenant]:
         """One page of tenants."""
-        return await read_list(self._db, LIST, page, {}, _convert)
+        filters = {"id = {}": tenant_id, "name = {}": name}
+        return await read_list(self._db, LIST, page, filters, _convert)
 
     async def names(self, tenant_ids: Iterable[TenantId]) -> dict[TenantId, str]:
         """Return the names of these tenants."""

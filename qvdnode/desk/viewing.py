@@ -84,6 +84,7 @@ class Viewing:
         """Show the desktop until it ends; nothing is left of it then. Raises no FarmError."""
         async with Supervisor("browser") as tasks:
             _ = tasks.isolated("up", self._step(self._up()))
+            _ = tasks.isolated("login", self._step(self._browser.logged_out()))
             _ = tasks.isolated("tell", self._step(self._tell()))
             _ = tasks.isolated("attach", self._step(self._attach()))
             _ = tasks.isolated("show", self._step(self._show(tasks)))
@@ -215,6 +216,7 @@ class Viewing:
         parts, seating = self._parts, self._seating
         name = str(seating.slot)
         width, height = self._size
+        policy = seating.permission.order.flavour.clipboard
 
         def wanted(folder: str, rfb: int) -> DeskFlags:
             return DeskFlags(
@@ -223,8 +225,8 @@ class Viewing:
                 rfb,
                 width,
                 height,
-                clipboard_in=parts.settings.clipboard_in,
-                clipboard_out=parts.settings.clipboard_out,
+                clipboard_in=parts.settings.clipboard_in and policy.into_desktop,
+                clipboard_out=parts.settings.clipboard_out and policy.out_of_desktop,
             )
 
         spec = DeskSpec(
@@ -232,6 +234,7 @@ class Viewing:
             flags=wanted,
             group=sandbox.group_of(parts.prefix, name),
             memory_mib=parts.settings.memory_mib,
+            cpu_pct=parts.settings.cpu_pct,
         )
         async with contextlib.AsyncExitStack() as stack:
             async with parts.starts:

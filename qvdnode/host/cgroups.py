@@ -25,6 +25,8 @@ V2_FREEZER: Final = "cgroup.freeze"
 V1_FREEZER: Final = "freezer.state"
 RECLAIM_ALL: Final = "1T"
 """More than any group has: the kernel pushes what it can, then says that it was not all."""
+ANON_FIRST: Final = "200"
+"""Swappiness with which the kernel takes memory of programs before files."""
 GONE: Final = frozenset({errno.ENOENT, errno.ENODEV})
 DEPTH_MAX: Final = 8
 """Guests create groups below their own; groups deeper than this are not read."""
@@ -155,6 +157,24 @@ class Cgroups:
             return file, RECLAIM_ALL
         file = _found(folders, "memory.force_empty")
         return None if file is None else (file, "0")
+
+    def push_writes(self, group: str, size_bytes: int) -> list[tuple[Path, str, str]]:
+        """What pushes so much of a running group's memory to swap; empty if nothing does.
+
+        Each has a file, what to write, and what to write after that, if anything.
+        """
+        folders = list(self._folders(group))
+        if (file := _found(folders, "memory.reclaim")) is not None:
+            return [(file, str(size_bytes), "")]
+        limit = _found(folders, "memory.limit_in_bytes")
+        if limit is None:
+            return []
+        # Version 1 reclaims what a new limit leaves out, and takes the limit only then.
+        lowered = _number(limit.parent / "memory.usage_in_bytes") - size_bytes
+        writes = [(limit, str(lowered), _text(limit))] if lowered > 0 else []
+        swappiness = limit.parent / "memory.swappiness"
+        # Files are shared with other guests, and cost a disk to read again.
+        return [(swappiness, ANON_FIRST, ""), *writes] if swappiness.exists() else writes
 
     def _set_frozen(self, group: str, *, frozen: bool) -> None:
         freezer = self._freezer(group)

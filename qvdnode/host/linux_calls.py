@@ -5,6 +5,7 @@ meanwhile.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -34,10 +35,17 @@ _FS_CLOEXEC: Final = 1
 _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_SET_DUMPABLE: Final = 4
+_PROCESS_MADVISE: Final = 440
+_MADV_WILLNEED: Final = 3
 _CLOSE_RANGE: Final = 436
 _CLOSE_RANGE_CLOEXEC: Final = 4
 _LAST_DESCRIPTOR: Final = 0xFFFF_FFFF
 _RESOLVE_IN_ROOT: Final = 0x10
+_RESOLVE_CONFINED: Final = 0x01 | 0x02 | 0x04 | 0x08
+"""RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS and BENEATH."""
+_RENAME_NOREPLACE: Final = 1
+_SETGROUPS: Final = {"x86_64": 116, "aarch64": 159}
+_CAPABILITY_VERSION_3: Final = 0x2008_0522
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
 _AT_FDCWD: Final = -100
@@ -129,6 +137,38 @@ def open_in_root(root: int, path: str, flags: int) -> int:
     return _syscall(_OPENAT2, Path(path), root, os.fsencode(path), how, ctypes.c_size_t(len(how)))
 
 
+def open_beneath(root: int, path: str, flags: int) -> int:
+    """openat2(2) below the open folder `root`: through no link, and on no other file system."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_CONFINED)
+    return _syscall(_OPENAT2, Path(path), root, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+
+
+def rename_new(folder: int, old: str, new: str) -> None:
+    """renameat2(2) within an open folder; raises FileExistsError instead of replacing a file."""
+    wanted = ctypes.c_uint(_RENAME_NOREPLACE)
+    _check(_libc.renameat2(folder, os.fsencode(old), folder, os.fsencode(new), wanted), Path(new))
+
+
+def become_file_owner(uid: int) -> None:
+    """This thread, and no other of the process, touches files as that user and group from now.
+
+    It gives up all groups and capabilities, so it cannot take anything back; the thread must end
+    soon. It does not change who may send signals to the process.
+    """
+    number = _SETGROUPS.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, "this processor's number of setgroups(2) is not known")
+    _syscall(number, None, 0, None)
+    _libc.setfsgid(ctypes.c_uint(uid))
+    _libc.setfsuid(ctypes.c_uint(uid))
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    _check(_libc.capset(header, bytes(24)), None)
+    # Both answer with what was in force, and have no way to report an error.
+    in_force = {call(-1) & 0xFFFF_FFFF for call in (_libc.setfsuid, _libc.setfsgid)}
+    if in_force != {uid}:
+        raise OSError(errno.EPERM, "files cannot be touched as another user")
+
+
 def enter_network(namespace: int, what: Path) -> None:
     """setns(2): this thread, and no other of the process, is in that network namespace from now."""
     _check(_libc.setns(namespace, _CLONE_NEWNET), what)
@@ -155,6 +195,18 @@ def filter_system_calls(program: bytes) -> None:
 def keep_memory_from_others() -> None:
     """prctl(2): processes without CAP_SYS_PTRACE cannot read this one; a new program is as ever."""
     _check(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0), None)
+
+
+def will_need(process: int, ranges: bytes, count: int) -> None:
+    """process_madvise(2): read pages of another process, named by pidfd, back from swap.
+
+    `ranges` are iovecs in the kernel's format. What follows a range that is not there any more is
+    not read, without an error unless it is the first.
+    """
+    _syscall(
+        _PROCESS_MADVISE, None, ctypes.c_int(process), ranges, ctypes.c_size_t(count),
+        ctypes.c_int(_MADV_WILLNEED), ctypes.c_uint(0),
+    )  # fmt: skip
 
 
 def close_on_exec(first: int) -> None:

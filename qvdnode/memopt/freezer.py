@@ -1,11 +1,14 @@
-"""Freezes guests and pushes their memory to swap. Implements vm.ports.GuestFreezer."""
+"""Freezes guests and pushes memory to swap: vm.ports.GuestFreezer and memopt.ports.Reclaimer."""
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups
+from qvdnode.memopt.live_reclaim import LiveReclaimer
+from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Histogram
@@ -27,24 +30,35 @@ RECLAIM_SECONDS = Histogram("qvdnode_guest_reclaim_seconds", "Pushing one frozen
 class HostFreezer:
     """Freezes by control group; reclaims one guest after the other, so on one core at most."""
 
-    def __init__(self, cgroups: Cgroups, clock: Clock) -> None:
+    def __init__(self, cgroups: Cgroups, clock: Clock, *, prefetch: Prefetch | None = None) -> None:
+        """`prefetch` reads back what thawed guests need; without one their programs do."""
+        self._prefetch = prefetch
         self._cgroups = cgroups
         self._clock = clock
         self._turn = asyncio.Semaphore(1)
+        self._live = LiveReclaimer(cgroups)
         self.pending = 0
         """How many guests' memory is still to be pushed to swap."""
 
     def freeze(self, group: str) -> None:
         """Keep the group's processes from running; raises HostFailed. Does not wait."""
+        if self._prefetch is not None:
+            self._prefetch.end(group)
         self._cgroups.freeze(group)
 
     def thaw(self, group: str) -> None:
         """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
+        if self._prefetch is not None:
+            self._prefetch.begin(group)
         self._cgroups.thaw(group)
 
     def is_frozen(self, group: str) -> bool:
         """Whether `freeze` was called last, even by an earlier process."""
         return self._cgroups.is_frozen(group)
+
+    async def push(self, steps: Sequence[tuple[str, int]]) -> None:
+        """Push so many bytes of each running group to swap; raises HostFailed, TimedOut."""
+        await self._live.push(steps)
 
     async def reclaim(self, group: str) -> None:
         """Wait until the group is frozen, then push its memory to swap; cancel it before a thaw.

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Mapping  # noqa: TC003 - the annotation names what is stored
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,14 +12,15 @@ from qvdnode.memopt.core import figures
 from qvdnode.memopt.core.credit import Outlook, outlook
 from qvdnode.memopt.core.figures import MIB, GuestFigures
 from qvdnode.memopt.core.hibernation import AT_ONCE, Marks, plan
+from qvdnode.memopt.core.live_reclaim import Feedback, need, plan_steps
 from qvdnode.memopt.core.meminfo import HostMemory
 from qvdnode.memopt.core.merging import Merging
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.ksm import Ksm
-from qvdnode.memopt.ports import Desktops, DesktopStatus, ReclaimQueue
+from qvdnode.memopt.ports import Desktops, DesktopStatus, Reclaimer
 from qvdnode.memopt.settings import MemorySettings
-from qvdnode.model.errors import HostFailed
-from qvdnode.model.guest import GuestMemory
+from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import Clock
@@ -35,6 +37,7 @@ ACTIONS_KEPT: Final = 50
 NOTHING: Final = GuestMemory(0, 0)
 
 HIBERNATIONS = Counter("qvdnode_hibernations", "Desktops that were hibernated")
+RECLAIMED = Counter("qvdnode_live_reclaimed_mib", "Memory pushed to swap of desktops that run")
 HIBERNATED = Gauge("qvdnode_desktops_hibernated", "Desktops that are hibernated")
 SWAPPED = Gauge("qvdnode_desktops_swapped_mib", "Memory of desktops in swap, before compression")
 RESIDENT = Gauge("qvdnode_desktops_resident_mib", "Memory that all desktops take")
@@ -56,14 +59,14 @@ class MemoryOptimiser:
     def __init__(
         self,
         desktops: Desktops,
-        queue: ReclaimQueue,
+        reclaimer: Reclaimer,
         reader: HostMemoryReader,
         ksm: Ksm,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._desktops = desktops
-        self._queue = queue
+        self._reclaimer = reclaimer
         self._reader = reader
         self._ksm = ksm
         self._settings = settings
@@ -73,6 +76,10 @@ class MemoryOptimiser:
         self.actions: deque[Action] = deque(maxlen=ACTIONS_KEPT)
         self.obstacle: str | None = None
         """What keeps desktops awake that should be hibernated, for an administrator."""
+        self.reclaimed_mib = 0
+        """How much of running desktops was to be pushed to swap since the process began."""
+        self.reclaim_reason = "nothing was measured yet"
+        self._feedback: Mapping[VmId, Feedback] = {}
         self._launches = 0
         self._more = False
 
@@ -92,8 +99,10 @@ class MemoryOptimiser:
             now_s = self._clock.monotonic_s()
             self._ksm.steer(self._launches, now_s, self._settings.ksm_cpu_pct)
         # What is on its way to swap is not free yet: more would be hibernated than is needed.
-        if self._settings.hibernate and self._queue.pending == 0:
+        if self._settings.hibernate and self._reclaimer.pending == 0:
             await self._hibernate()
+        if self._settings.live_reclaim:
+            await self._reclaim()
 
     def used_mib(self) -> int:
         """What all guests take, by the last measurement."""
@@ -138,6 +147,44 @@ class MemoryOptimiser:
                 HIBERNATIONS.inc()
                 self.actions.append(Action(now, vm_id, "hibernate", reason))
                 log.info("desktop_hibernated", extra={"vm": vm_id, "because": reason})
+
+    async def _reclaim(self) -> None:
+        memory, now_s = self._reader.memory(), self._clock.monotonic_s()
+        host = memory, self._reader.pressure("memory")
+        marks = self._marks(memory)
+        machines = await self._settle_balloons(need(memory, marks))
+        others = [guest for guest in self.guests if guest.vm_id not in machines]
+        made = plan_steps(others, self._feedback, host, marks, now_s)
+        self._feedback, self.reclaim_reason = made.memory, made.why
+        groups = [(self._desktops.control_group(step.vm_id), step.mib) for step in made.steps]
+        steps = [(group, mib * MIB) for group, mib in groups if group is not None]
+        if not steps:
+            return
+        try:
+            await self._reclaimer.push(steps)
+        except (HostFailed, TimedOut) as error:
+            log.warning("live_reclaim_failed", extra={"because": str(error)})
+            return
+        pushed_mib = sum(size for _, size in steps) // MIB
+        self.reclaimed_mib += pushed_mib
+        RECLAIMED.inc(pushed_mib)
+        facts = {"guests": len(steps), "mib": pushed_mib, "because": made.why}
+        log.info("live_memory_reclaimed", extra=facts)
+
+    async def _settle_balloons(self, host_need: HostNeed) -> set[VmId]:
+        """Have virtual machines give what they need least; the guests that are such machines."""
+        found: set[VmId] = set()
+        for guest in self.guests:
+            if guest.state is not VmState.RUNNING:
+                continue
+            try:
+                taken_mib = await self._desktops.settle_balloon(guest.vm_id, host_need)
+            except (HostFailed, TimedOut) as error:
+                log.warning("balloon_not_set", extra={"vm": guest.vm_id, "because": str(error)})
+                continue
+            if taken_mib is not None:
+                found.add(guest.vm_id)
+        return found
 
     def _marks(self, memory: HostMemory) -> Marks:
         return Marks(

@@ -28,6 +28,8 @@ class MemoryReport:
     merged: MergeFigures
     merge_pages_per_s: int
     merge_reason: str
+    live_reclaimed_mib: int
+    live_reclaim_reason: str
     outlook: Outlook
     obstacle: str | None
     guests: Sequence[GuestFigures]
@@ -64,6 +66,8 @@ class MemoryReporter:
             merged=self._ksm.figures(),
             merge_pages_per_s=self._ksm.pages_per_s,
             merge_reason=self._ksm.pace.why,
+            live_reclaimed_mib=self._optimiser.reclaimed_mib,
+            live_reclaim_reason=self._optimiser.reclaim_reason,
             outlook=self._optimiser.outlook(),
             obstacle=self._optimiser.obstacle,
             guests=tuple(self._optimiser.guests),

@@ -6,6 +6,7 @@ from typing import Protocol
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import VmId
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
@@ -69,6 +70,30 @@ class DesktopHost(Protocol):
 
         Raises NotFound when it does not run on this host, GuestFailed, Conflict, TimedOut.
         """
+        ...
+
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        """What is in a folder of the home; the empty path is the home itself.
+
+        This and the three below raise NotFound when the VM does not run on this host, Invalid,
+        Forbidden, Conflict, HomeFull, Throttled, TimedOut, HostFailed.
+        """
+        ...
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        """A part of a file in the home; empty behind its end."""
+        ...
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        """Take a part of a file into the home; the file is in place once it is whole.
+
+        A part that does not continue what has arrived changes nothing; the answer says how much
+        that is. An empty part begins an upload.
+        """
+        ...
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        """Remove what has arrived of a file; safe to repeat."""
         ...
 
     async def log_tail(self, vm_id: VmId) -> str:

@@ -24,7 +24,8 @@ class VmSettings:
     id_slots: int = 4096
     """How many ranges of 65,536 ids there are, so how many guests can run."""
     starts_at_once: int = field(default_factory=_starts_for_this_host)
-    """How many VMs are brought up at the same time; the others wait in a queue."""
+    """How many VMs are brought up at the same time; the others wait in a queue. It is halved while
+    the host's programs wait for memory or the disk, and rises again by one a minute."""
     redraws_at_once: int = field(default_factory=_cores)
     """How many suspended desktops are drawn for their new clients at the same time."""
     queue_max: int = 1000

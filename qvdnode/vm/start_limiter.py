@@ -41,6 +41,19 @@ class StartLimiter:
             # A wait that was cancelled may have got its slot in the same iteration of the loop.
             self._leave(ticket)
 
+    def resize(self, at_once: int) -> None:
+        """Have so many slots from now on; starts that have one keep it."""
+        following = self._queue.resize(at_once)
+        for ticket in following:
+            self._waiting[ticket].given.set()
+        if following:
+            self._tell_places()
+
+    @property
+    def at_once(self) -> int:
+        """How many slots there are."""
+        return self._queue.at_once
+
     @property
     def queued(self) -> int:
         """How many wait."""

@@ -17,6 +17,8 @@ class FleetLoad:
     guests: int
     promised_mib: int
     """Memory of the flavours of all guests that run or start."""
+    starts_at_once: int
+    """How many may be brought up at the same time, as the host bears it."""
     starts_queued: int
     starts_free: int
     """How many more could be brought up right now."""

@@ -20,6 +20,7 @@ from qvdnode.model.errors import (
     TimedOut,
     Unavailable,
 )
+from qvdnode.model.home_files import Upload
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent, ViewerId
 from qvdnode.model.vm_state import DisplayState, VmState
@@ -270,6 +271,15 @@ async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> 
         await place.host.log_tail(VM)
     with pytest.raises(NotFound):
         await place.host.type_text(VM, "é")
+    upload = Upload("", "a", 1, "0" * 32, replace=False)
+    for refused in (
+        place.host.list_files(VM, ""),
+        place.host.read_file(VM, "a", 0, 1),
+        place.host.upload(VM, upload, 0, b"x"),
+        place.host.cancel_upload(VM, upload),
+    ):
+        with pytest.raises(NotFound, match="does not run"):
+            await refused
 
 
 async def test_an_order_that_may_not_wait_is_refused_by_a_busy_host(place: Place) -> None:

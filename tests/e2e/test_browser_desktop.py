@@ -5,18 +5,16 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from qvdnode.desk.sandbox import FOLDERS, group_of
 from qvdnode.host.cgroups import probe
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import in_guest, pids_by_name
-from tests.harness.chromium import Browser, chromium
+from tests.harness.chromium import Browser
 from tests.harness.farm import PASSWORD, Desk, until_vm
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Rest
@@ -31,15 +29,6 @@ TEXT = "日本語 😀 §½"
 LIMIT_S = 60.0
 NUMBERS_FROM = 100_000
 """Of displays on the host that lead to those of guests; X servers have lower ones."""
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """A Spanish Chromium that takes the node's own certificate."""
-    profile = tmp_path_factory.mktemp("chromium")
-    flags = ("--ignore-certificate-errors", "--accept-lang=es-ES", "--window-size=1000,700")
-    async with chromium(profile, *flags) as running:
-        yield running
 
 
 def desk_group(desk: Desk) -> str:
@@ -222,6 +211,42 @@ async def test_only_its_own_page_with_a_fresh_ticket_opens_a_desktop(
         path = f"{base}/my/desktops/{desk.vm_id}/ticket"
         async with ben.post(path, headers=own, ssl=False) as answer:
             assert answer.status == 403
+
+
+async def test_a_desktop_that_is_open_ends_with_its_login(make: MakeDesk) -> None:
+    """Whoever has stolen a cookie keeps nothing once its owner has ended that login."""
+    desk = await make()
+    base = base_of(desk)
+    own = {"Origin": base}
+    async with logged_in(desk) as thief, logged_in(desk) as owner:
+        async with thief.post(
+            f"{base}/my/desktops/{desk.vm_id}/ticket", headers=own, ssl=False
+        ) as answer:
+            key = (await answer.json())["ticket"]
+        address = base.replace("https", "wss") + "/my/screen"
+        async with (
+            asyncio.timeout(LIMIT_S),
+            thief.ws_connect(address, headers=own, ssl=False) as socket,
+        ):
+            await socket.send_json({"type": "open", "ticket": key, "width": 800, "height": 600})
+            told: list[str] = []
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                told.append(message.json().get("code", message.json()["type"]))
+                if told[-1] == "shown":
+                    await end_others(owner, base)
+    assert told[-2:] == ["shown", "unauthenticated"]
+
+
+async def end_others(http: aiohttp.ClientSession, base: str) -> None:
+    """End the user's other logins."""
+    async with http.get(f"{base}/my/sessions", ssl=False) as answer:
+        others = [it["id"] for it in (await answer.json())["items"] if not it["here"]]
+    for number in others:
+        path = f"{base}/my/sessions/{number}"
+        async with http.delete(path, headers={"Origin": base}, ssl=False) as answer:
+            assert answer.status == 204
 
 
 def logged_in(desk: Desk) -> "Login":

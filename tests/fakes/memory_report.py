@@ -20,6 +20,7 @@ MEMORY = MemoryReport(
     host=HostMemory(16_384, 8_192, 900, swap_total_mib=1_000, cached_mib=700),
     pressure=Pressure(1.5, 0.5), node_mib=150, database_mib=40, zram=ZramUse(80, 25),
     merged=MergeFigures(370, 10.0), merge_pages_per_s=5_000, merge_reason="desktops were started",
+    live_reclaimed_mib=40, live_reclaim_reason="only 900 MiB are available",
     outlook=Outlook(200, 96), obstacle=None, guests=(GUEST,),
     actions=(Action(SINCE, VmId(7), "hibernate", "nobody has used it for 400 s"),),
 )  # fmt: skip

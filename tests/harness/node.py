@@ -57,6 +57,8 @@ class NodeProcess:
     """The network namespace that it runs in; empty for the test's own."""
     host: str = "127.0.0.1"
     """The address that it is dialled at."""
+    stop_limit_s: float = STOP_LIMIT_S
+    """How long it may take to stop, with its guests if they stop too."""
     process: asyncio.subprocess.Process | None = None
     said: Announcement | None = None
 
@@ -188,7 +190,7 @@ class NodeProcess:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGTERM)
             try:
-                async with asyncio.timeout(STOP_LIMIT_S):
+                async with asyncio.timeout(self.stop_limit_s):
                     await self.process.wait()
             except TimeoutError:
                 self.process.kill()

@@ -43,6 +43,15 @@ class MergedMemory(AnswerModel):
     """Why so many."""
 
 
+class LiveReclaim(AnswerModel):
+    """What was pushed to swap of desktops that run."""
+
+    pushed_mib: int
+    """Since the node's process began; some of it was read back."""
+    reason: str
+    """Why that much or no more, by the last measurement."""
+
+
 class GuestUse(AnswerModel):
     """One guest by the last measurement, some seconds ago."""
 
@@ -84,6 +93,7 @@ class NodeMemory(AnswerModel):
     """Of all guests together."""
     zram: SwapDevice | None
     merged: MergedMemory
+    live_reclaim: LiveReclaim
     credit_mib: int
     """May be promised beyond the capacity, because it is measured to be saved."""
     growth_mib: int
@@ -123,6 +133,9 @@ def view(report: MemoryReport) -> NodeMemory:
             cpu_s=merged.ksmd_cpu_s,
             pages_per_s=report.merge_pages_per_s,
             reason=report.merge_reason,
+        ),
+        live_reclaim=LiveReclaim(
+            pushed_mib=report.live_reclaimed_mib, reason=report.live_reclaim_reason
         ),
         credit_mib=report.outlook.credit_mib,
         growth_mib=report.outlook.growth_mib,

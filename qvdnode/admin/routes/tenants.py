@@ -5,11 +5,10 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import TenantName
-from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
-from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.admin.reading import IdFilter, ListQuery, NoBody, NoQuery, RequestBody, sort_field
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import Tenant
 from qvdnode.model.ids import TenantId
-from qvdnode.model.listing import Listing
 
 
 class TenantDraft(RequestBody):
@@ -47,6 +46,7 @@ class TenantQuery(ListQuery):
 
     sort: str = sort_field("name", "created_at")
     name: TenantName | None = None
+    tenant_id: int | None = IdFilter
 
 
 def view(tenant: Tenant) -> TenantView:
@@ -55,25 +55,18 @@ def view(tenant: Tenant) -> TenantView:
 
 
 async def list_tenants(call: ApiCall[NoBody, TenantQuery]) -> TenantList:
-    """Return one page of tenants, or the one of that name."""
-    tenants = call.parts.accounts.tenants
-    listing = (
-        await tenants.list(call.query.page())
-        if call.query.name is None
-        else await _named(call, call.query.name)
+    """Return one page of tenants."""
+    query = call.query
+    listing = await call.parts.accounts.tenants.list(
+        query.page(),
+        tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
+        name=query.name,
     )
     return TenantList(
         items=[view(item) for item in listing.items],
         next_after=listing.next_after,
         total=listing.total,
     )
-
-
-async def _named(call: ApiCall[NoBody, TenantQuery], name: str) -> Listing[Tenant]:
-    try:
-        return Listing((await call.parts.accounts.tenants.by_name(name),), None, 1)
-    except NotFound:
-        return Listing((), None)
 
 
 async def create_tenant(call: ApiCall[TenantDraft, NoQuery]) -> TenantView:

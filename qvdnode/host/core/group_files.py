@@ -19,6 +19,7 @@ def of_version_2(
         cache_bytes=max(found.get("file", 0) - shared, 0),
         swapped_bytes=swapped_bytes,
         cpu_us=_numbers(cpu).get("usage_usec", 0),
+        refaults=found.get("workingset_refault_anon", 0),
     )
 
 
@@ -33,6 +34,7 @@ def of_version_1(stat: str, used_bytes: int, limit_bytes: int, cpu_ns: int) -> G
         cache_bytes=max(found.get("total_cache", 0) - shared, 0),
         swapped_bytes=found.get("total_swap", 0),
         cpu_us=cpu_ns // 1000,
+        refaults=found.get("total_workingset_refault_anon", 0),
     )
 
 

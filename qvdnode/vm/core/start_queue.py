@@ -41,6 +41,20 @@ class StartQueue:
             self.waiting.remove(ticket)
             return None
         self.holders.discard(ticket)
+        return self._next()
+
+    def resize(self, at_once: int) -> list[int]:
+        """Have so many slots from now on; the tickets that get one by that.
+
+        Nobody loses a slot: with fewer of them none is given until enough have come back.
+        """
+        self.at_once = at_once
+        given: list[int] = []
+        while (ticket := self._next()) is not None:
+            given.append(ticket)
+        return given
+
+    def _next(self) -> int | None:
         if not self.waiting or len(self.holders) >= self.at_once:
             return None
         following = self.waiting.pop(0)
@@ -50,4 +64,4 @@ class StartQueue:
     @property
     def free(self) -> int:
         """How many slots can be taken at once."""
-        return 0 if self.waiting else self.at_once - len(self.holders)
+        return 0 if self.waiting else max(self.at_once - len(self.holders), 0)

@@ -28,7 +28,7 @@ class Guests:
         self._promised_mib = promised_mib
 
     def load(self) -> FleetLoad:
-        return FleetLoad(guests=3, promised_mib=self._promised_mib, starts_queued=1, starts_free=0)
+        return FleetLoad(3, self._promised_mib, starts_at_once=2, starts_queued=1, starts_free=0)
 
 
 def own_load(
@@ -64,7 +64,7 @@ def test_the_figures_are_those_of_fleet_and_host(tmp_path: Path) -> None:
     (load,) = own_load(tmp_path, 2048)
     assert (load.node_id, load.guests, load.promised_mib) == (1, 3, 2048)
     assert (load.starts_waiting, load.starts_waiting_max) == (1, 10)
-    assert (load.start_tokens, load.start_tokens_free) == (4, 0)
+    assert (load.start_tokens, load.start_tokens_free) == (2, 0)
     assert load.drivers == {"lxc"}
 
 

@@ -94,3 +94,18 @@ async def test_a_failed_start_passes_its_turn_on() -> None:
             await fail()
     async with asyncio.timeout(1), limiter.slot(lambda _place: None):
         pass
+
+
+async def test_more_slots_wake_who_waits() -> None:
+    limiter, began = StartLimiter(1, 10), list[Start]()
+    starts = [Start(limiter, began) for _ in range(4)]
+    await settled()
+    limiter.resize(3)
+    await settled()
+    assert limiter.at_once == 3
+    assert began == starts[:3]
+    assert starts[3].places == [3, 1]
+    for start in starts:
+        start.end.set()
+    await settled()
+    assert began == starts

@@ -1,6 +1,7 @@
 // One desktop in the browser: gets a ticket, opens the WebSocket, shows what noVNC draws, and opens the
 // desktop again when the connection breaks.
 import { Refusal, ask, language, make, say } from "../my/dom.js";
+import { filesDialog } from "../my/files.js";
 import RFB from "../vendor/novnc.mjs";
 import { fillBar } from "./bar.js";
 import { Channel } from "./channel.js";
@@ -175,6 +176,14 @@ async function fullScreen() {
   open?.keyboard.focus();
 }
 
+// Files that are dropped on the desktop go to the folder that the panel shows.
+const files = filesDialog(id, "", { closed: () => open?.keyboard.focus() });
+screen.addEventListener("dragover", (event) => event.preventDefault());
+screen.addEventListener("drop", (event) => {
+  event.preventDefault();
+  void files.take(event.dataTransfer);
+});
+
 addEventListener("online", () => open || curtain.hidden || start(say("reconnecting")));
 addEventListener("pagehide", close);
 
@@ -191,6 +200,7 @@ if (!/^\d{1,10}$/.test(id)) {
     paste: (text) => open?.clipboard.send(text),
     setLayout: (chosen) => { layout = chosen; localStorage.setItem("qvd-keyboard", chosen); attempts = 0; void start(say("opening")); },
     focus: () => open?.keyboard.focus(),
+    files: files.show,
   });
   menu.showTextMode(textMode);
   void start(say("opening"));

@@ -32,17 +32,22 @@ export class Refusal extends Error {
 
 /**
  * What the node answers; null for nothing. Throws Refusal.
- * @param {string} method @param {string} path @param {object} [body] @param {boolean} [background]
+ * @param {string} method @param {string} path @param {object} [body] an object for JSON, or a Blob as it is
+ * @param {{background?: boolean, signal?: AbortSignal}} [how] `background`: the user did not ask for it
  * @returns {Promise<any>}
  */
-export async function ask(method, path, body, background = false) {
+export async function ask(method, path, body, how = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (background) headers["X-Background"] = "1";
+  const bytes = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = bytes ? "application/octet-stream" : "application/json";
+  if (how.background) headers["X-Background"] = "1";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
+    answer = await fetch(path, {
+      method, headers, credentials: "same-origin", signal: how.signal,
+      body: body === undefined ? undefined : bytes ? body : JSON.stringify(body),
+    });
   } catch {
     throw new Refusal(0, say("no_server"));
   }

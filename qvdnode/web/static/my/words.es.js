@@ -23,5 +23,12 @@ export const ES = {
   text_mode: "Escribir con el teclado del teléfono o un método de entrada", keyboard: "Distribución del teclado", bar: "Menú del escritorio",
   clipboard_help: "Texto para pegar en el escritorio, o el que se ha copiado en él:", to_desktop: "Enviar al escritorio", close: "Cerrar",
   copied_there: "Copiado en el escritorio. Pulse para tenerlo aquí.", too_long: "No se puede pegar un texto de más de {kib} KiB.",
+  files: "Archivos", files_of: "Archivos de {name}", files_place: "Dónde está", home: "Carpeta personal", folder_above: "Subir un nivel",
+  upload: "Subir…", drop_here: "Suelte archivos aquí para subirlos a esta carpeta.", show_hidden: "Archivos ocultos",
+  no_files: "Aquí no hay nada todavía.", files_cut: "Esta carpeta tiene más de lo que se puede mostrar; use el escritorio para el resto.",
+  room_left: "Quedan {size} en su carpeta personal.", other_file: "Un enlace o algo parecido; ábralo en el escritorio.",
+  no_folders: "No se pueden subir carpetas; empaquételas antes en un archivo.", waiting: "En espera…",
+  upload_waits: "La conexión es mala; se reanudará pronto…", uploaded: "Hecho, {size}", upload_stopped: "Detenido",
+  cancel_upload: "Detener o quitar {name}", sure_replace: "¿Reemplazar «{name}» en esta carpeta?",
   not_typed: "Este texto no se puede escribir en el escritorio: {reason}", typing_field: "Teclado del escritorio",
 };

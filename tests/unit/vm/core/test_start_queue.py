@@ -41,6 +41,25 @@ def test_a_full_queue_refuses(queue_max: int, sentence: str) -> None:
     assert queue.last_ticket == 1 + queue_max
 
 
+def test_more_slots_are_given_at_once() -> None:
+    queue = StartQueue(1, 10)
+    for _ in range(4):
+        queue.enter()
+    assert queue.resize(3) == [2, 3]
+    assert (queue.holders, queue.waiting) == ({1, 2, 3}, [4])
+
+
+def test_with_fewer_slots_none_is_given_until_enough_came_back() -> None:
+    queue = StartQueue(3, 10)
+    for _ in range(5):
+        queue.enter()
+    assert queue.resize(1) == []
+    assert queue.leave(1) is None
+    assert queue.leave(2) is None
+    assert queue.leave(3) == 4
+    assert StartQueue(0, 1, holders={1}).free == 0
+
+
 @given(st.lists(st.integers(0, 30)), st.integers(1, 3))
 def test_no_slot_is_lost_or_given_twice(leavers: list[int], at_once: int) -> None:
     """Each number lets somebody enter, or the ticket of that number leave."""
