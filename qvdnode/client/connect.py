@@ -62,8 +62,6 @@ class Wishes:
     fullscreen: bool = False
     geometry: str | None = None
     keyboard: str | None = None
-    variant: str | None = None
-    """Of that keyboard; it counts with it alone."""
     link: str | None = None
 
 
@@ -196,11 +194,7 @@ class Client:
             "qvd.client.fullscreen": "1" if wishes.fullscreen else "0",
             "qvd.client.link": wishes.link or display_facts.link_class(round_trip_s),
         }
-        keyboard, variant = facts.keyboard, facts.variant
-        if wishes.keyboard is not None:
-            keyboard, variant = wishes.keyboard, wishes.variant
+        keyboard = wishes.keyboard or facts.keyboard
         if keyboard is not None:
             query["qvd.client.keyboard"] = keyboard
-        if variant is not None:
-            query["qvd.client.variant"] = variant
         return query

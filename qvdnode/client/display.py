@@ -19,8 +19,6 @@ class DisplayFacts:
     height: int
     keyboard: str | None
     """Model/layout, None when the server does not tell."""
-    variant: str | None = None
-    """Of the layout, None for the plain one."""
 
 
 async def prepare_display(display: str) -> DisplayFacts:
@@ -38,9 +36,4 @@ async def prepare_display(display: str) -> DisplayFacts:
         if number:
             reply = await link.ask(x11.text_property(link.screen.root, number))
             names = b"" if reply is None else x11.parse_property(reply)
-        return DisplayFacts(
-            link.screen.width,
-            link.screen.height,
-            display_facts.keyboard(names),
-            display_facts.variant(names),
-        )
+        return DisplayFacts(link.screen.width, link.screen.height, display_facts.keyboard(names))

@@ -11,8 +11,6 @@ class DisplayParams:
     link: str = "adsl"
     keyboard: str | None = None
     """Model and layout, such as pc105/es."""
-    variant: str | None = None
-    """Of the layout, such as nodeadkeys."""
     geometry: str | None = None
     """Width x height in pixels, such as 1024x768."""
     fullscreen: bool = False

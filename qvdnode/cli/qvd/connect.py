@@ -128,9 +128,7 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         bool, typer.Option("--fullscreen", "-f", help="Fill the whole screen.")
     ] = False,
     geometry: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT; else by your screen.")] = None,
-    keyboard: Annotated[
-        str | None, typer.Option(help="Such as pc105/es or pc105/de/nodeadkeys; else as it is.")
-    ] = None,
+    keyboard: Annotated[str | None, typer.Option(help="Such as pc105/es; else as it is.")] = None,
     link: Annotated[
         str | None, typer.Option(help="modem, isdn, adsl, wan, lan or local; else measured.")
     ] = None,
@@ -152,9 +150,8 @@ def connect(  # noqa: PLR0913 - one parameter is one option
     shown_on = display or os.environ.get("DISPLAY")
     if not shown_on:
         raise Invalid("There is no X display: set DISPLAY or give --display.")
-    keyboard, variant = _split(keyboard)
-    _refuse_odd({"geometry": geometry, "keyboard": keyboard, "variant": variant, "link": link})
-    wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, variant, link)
+    _refuse_odd({"geometry": geometry, "keyboard": keyboard, "link": link})
+    wishes = Wishes(shown_on, vm, fullscreen, geometry, keyboard, link)
     account = _account([host, *(node or ())], user, Wanted(pin, insecure, ca), password_file)
     shown = Client(account, wishes, Line(), SystemClock(), random.Random())
     ending = run_to_signal(shown.run(Backoff(give_up_s=reconnect_for)))
@@ -200,14 +197,6 @@ class Wanted:
         """Refuse both at once."""
         if self.pin is not None and self.insecure:
             raise Invalid("--pin and --insecure contradict each other.", field="pin")
-
-
-def _split(keyboard: str | None) -> tuple[str | None, str | None]:
-    """Model/layout and variant of what was given as one word."""
-    if keyboard is None or keyboard.count("/") != 2:
-        return keyboard, None
-    model, layout, variant = keyboard.split("/")
-    return f"{model}/{layout}", variant
 
 
 def _refuse_odd(options: Mapping[str, str | None]) -> None:

@@ -32,18 +32,6 @@ def keyboard(rules_names: bytes) -> str | None:
     return found if GRAMMAR["keyboard"].fullmatch(found) else None
 
 
-def variant(rules_names: bytes) -> str | None:
-    """The variant of the first layout of that property, such as nodeadkeys; None if there is none.
-
-    Where the keyboard is odd it has no variant either.
-    """
-    parts = rules_names.decode("latin-1").split("\0")
-    if len(parts) < 4 or keyboard(rules_names) is None:
-        return None
-    found = parts[3].split(",")[0]
-    return found if GRAMMAR["variant"].fullmatch(found) else None
-
-
 def link_class(round_trip_s: float) -> str:
     """The NX link class for a measured round trip."""
     return next((name for limit_s, name in LINKS if round_trip_s < limit_s), "modem")

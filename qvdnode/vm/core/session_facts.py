@@ -68,7 +68,6 @@ def session_params(
         "NAMESERVERS": " ".join(nameservers),
         "SEARCH": " ".join(search_domains),
         "KEYBOARD": display.keyboard or "",
-        "VARIANT": display.variant or "",
         "LINK": display.link,
         "GEOMETRY": display.geometry or "",
         "FULLSCREEN": "1" if display.fullscreen else "",

@@ -15,14 +15,14 @@ from tests.waiting import until
 pytestmark = [pytest.mark.lxc, pytest.mark.nx, pytest.mark.timeout(60)]
 
 CLIMBING = "../../etc"
-OPTIONS = {"KEYBOARD", "VARIANT", "LINK", "GEOMETRY", "FULLSCREEN", "CLIENT"}
+OPTIONS = {"KEYBOARD", "LINK", "GEOMETRY", "FULLSCREEN", "CLIENT"}
 HOSTILE = (
     "$(touch /run/qvd/owned)", "`touch /run/qvd/owned`", "x;touch /run/qvd/owned", "a b", "a,b=c",
     "-rf", "--help", CLIMBING, "x\ny", "x\x7fy", "x:y", "'\"", "*", "\\033", "ñ",
 )  # fmt: skip
 CHECKED = (
     "LOGIN", "UID", "HOME", "SHELL", "HOSTNAME", "MACHINE_ID", "LOCALE", "TIMEZONE", "KEYBOARD",
-    "VARIANT", "LINK", "GEOMETRY", "FULLSCREEN", "CLIENT", "IDLE",
+    "LINK", "GEOMETRY", "FULLSCREEN", "CLIENT", "IDLE",
 )  # fmt: skip
 
 
@@ -189,21 +189,6 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
         "keyboard=pc104/us,client=windows,tolerancechecks=risky,xinerama=0,link=56k,geometry=fullscreen,resize=1"
         in told
     )
-
-
-async def test_a_variant_of_the_keyboard_reaches_programs(guest: BareGuest) -> None:
-    guest.params(**{**USUAL, "KEYBOARD": "pc105/de", "VARIANT": "nodeadkeys"})
-    assert await guest.session("start") == 0
-    options = (guest.run_folder / "nx-options").read_text(encoding="ascii")
-    assert options.startswith("nx/nx,keyboard=rmlvo/base#pc105#de#nodeadkeys#,client=windows,")
-    await until(lambda: "Listening to X11 connections" in guest.log(), what="the display")
-    async with screen() as shown, shown.viewer(guest.address):
-        await until(lambda: "Session started" in guest.log(), limit_s=30, what="the display")
-        asked = await guest.run("sh", "-c", "DISPLAY=:100 setxkbmap -query")
-    said = dict(line.split(":") for line in asked.stdout.decode().splitlines())
-    assert {key: said[key].strip() for key in ("model", "layout", "variant")} == {
-        "model": "pc105", "layout": "de", "variant": "nodeadkeys",
-    }  # fmt: skip
 
 
 async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:

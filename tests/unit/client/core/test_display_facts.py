@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.client.core.display_facts import geometry, keyboard, link_class, variant
+from qvdnode.client.core.display_facts import geometry, keyboard, link_class
 
 
 def test_full_screen_is_the_screen_and_a_window_is_less() -> None:
@@ -37,22 +37,6 @@ def test_a_window_fits_its_screen_or_is_tiny(width: int, height: int) -> None:
 )
 def test_the_keyboard_is_model_and_first_layout(property_value: bytes, found: str | None) -> None:
     assert keyboard(property_value) == found
-
-
-@pytest.mark.parametrize(
-    ("property_value", "found"),
-    [
-        (b"evdev\0pc105\0de\0nodeadkeys\0\0", "nodeadkeys"),
-        (b"evdev\0pc105\0us,de\0,nodeadkeys\0\0", None),
-        (b"evdev\0pc105\0es\0\0\0", None),
-        (b"evdev\0pc105\0es", None),
-        (b"evdev\0pc105\0es\0a,listen=1", "a"),
-        (b"evdev\0pc105\0es\0a b", None),
-        (b"evdev\0\0de\0nodeadkeys\0\0", None),
-    ],
-)
-def test_the_variant_is_that_of_the_first_layout(property_value: bytes, found: str | None) -> None:
-    assert variant(property_value) == found
 
 
 @given(st.binary(max_size=64))
