@@ -73,7 +73,10 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": ("desk/fit.py",),
+    "integration/desk/test_sandbox.py": (
+        "desk/fit.py",
+        "host/sandbox_filter_file.py",
+    ),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/routes/test_my_files.py": ("session/files.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),

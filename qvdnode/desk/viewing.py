@@ -218,7 +218,7 @@ class Viewing:
         width, height = self._size
         policy = seating.permission.order.flavour.clipboard
 
-        def wanted(folder: str, rfb: int) -> DeskFlags:
+        def wanted(folder: str, rfb: int, filters: tuple[int, ...]) -> DeskFlags:
             return DeskFlags(
                 seating.uid,
                 folder,
@@ -227,6 +227,7 @@ class Viewing:
                 height,
                 clipboard_in=parts.settings.clipboard_in and policy.into_desktop,
                 clipboard_out=parts.settings.clipboard_out and policy.out_of_desktop,
+                filters=filters,
             )
 
         spec = DeskSpec(
@@ -260,7 +261,7 @@ class Viewing:
         return relay.reason
 
     async def _fit(self, desk: Desk) -> None:
-        folder = os.open(desk.folder / "x11", os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        folder = os.open(desk.folder / sandbox.X11, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             await keep_fit(
                 folder,
