@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker browser drivers farm gossip images memory plan relay rolling_upgrade startup storm tls
+BENCHES := adoption broker browser drivers farm gossip images image_pull memory plan relay rolling_upgrade startup storm tls
 CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 

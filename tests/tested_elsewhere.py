@@ -29,6 +29,10 @@ TESTED_BY: Final = {
         "peer/node_links.py",
         "peer/remote_host.py",
     ),
+    "e2e/test_browser_assistance.py": (
+        "admin/assistance_screen.py",
+        "admin/routes/vm_assistance.py",
+    ),
     "e2e/test_browser_desktop.py": (
         "admin/my_screen.py",
         "admin/routes/my_desktops.py",

@@ -185,6 +185,7 @@ OTHERWISE = {
     "POST /flavours name": "stands in FLAVOUR",
     "POST /flavours tenant_id": "stands in FLAVOUR",
     "GET /search q": "TEXT",
+    "PATCH /tenants/{id} assistance": "`qvd tenant assistance`",
     "GET /tenants tenant_id": "`qvd tenant show`",
     "GET /audit object_kind": "--kind",
     "GET /audit object_id": "--id",
