@@ -12,7 +12,8 @@ UNIT := tests/unit $(wildcard tests/test_*.py)
 
 .PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock machines bench desktops docs fuzz vendor page-types
 help:
-	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on)"
+	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on;"
+	@echo "                  ARGS=\"--nodes 3\": a farm that loses a node)"
 	@echo "make check        formatter, linters, types, architecture rules, unit tests"
 	@echo "make test         every test: unit, contract, integration, end to end"
 	@echo "make unit         unit tests and architecture rules alone"

@@ -10,9 +10,12 @@ Results are written after each mode, so that a run that was broken off can go on
 """
 
 import argparse
+import asyncio
 import json
+import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bench import chart, density_keys, density_run, open_files
@@ -40,6 +43,8 @@ def parsed() -> tuple[Wanted, argparse.Namespace]:
                         help="who leaves is connected for so long (0: until all are)")  # fmt: skip
     parser.add_argument("--settle-s", type=float, default=30.0, help="of each phase (30)")
     parser.add_argument("--memory-mib", type=int, default=320, help="of the flavour (320)")
+    parser.add_argument("--browser", action="store_true",
+                        help="with Firefox, not an editor")  # fmt: skip
     parser.add_argument("--floor-mib", type=int, default=1536, help="no start below that (1536)")
     parser.add_argument("--limit-s", type=float, default=900.0, help="for one mode (900)")
     parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES))
@@ -51,14 +56,15 @@ def parsed() -> tuple[Wanted, argparse.Namespace]:
         desktops=asked.desktops, connected=asked.connected, image=asked.image,
         logins_per_min=asked.logins_per_min, sample=asked.sample, floor_mib=asked.floor_mib,
         limit_s=asked.limit_s, typists=asked.typists, stay_s=asked.stay_s,
-        settle_s=asked.settle_s, memory_mib=asked.memory_mib,
+        settle_s=asked.settle_s, memory_mib=asked.memory_mib, browser=asked.browser,
     )  # fmt: skip
     return wanted, asked
 
 
 async def measure(wanted: Wanted, asked: argparse.Namespace) -> None:
     """Run each mode; write and print the summary."""
-    name = asked.name or f"density-{wanted.image}-{wanted.desktops}"
+    image = f"{wanted.image}-browser" if wanted.browser else wanted.image
+    name = asked.name or f"density-{image}-{wanted.desktops}"
     path = RESULTS / f"{name}.json"
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     summary: dict[str, Any] = {
@@ -68,16 +74,15 @@ async def measure(wanted: Wanted, asked: argparse.Namespace) -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     for mode in asked.modes:
-        raw = RESULTS / f"{name}-{mode}.csv"
-        found = await density_run.run(wanted, mode, raw)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) if asked.dry else RESULTS
+            found = await density_run.run(wanted, mode, place / f"{name}-{mode}.csv")
         summary["modes"][mode] = told(found)
         by_mode = {one: each["figures"] for one, each in summary["modes"].items()}
         summary["saved_mb"] = density_keys.saved(by_mode)
-        if asked.dry:
-            raw.unlink()
-        else:
+        if not asked.dry:
             path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-            if mode == "all":
+            if mode == "all" and not wanted.browser:
                 publish(wanted, by_mode[mode], name)
         if not asked.json:
             print(mode, json.dumps(by_mode[mode], indent=1), *found.errors, sep="\n", flush=True)
@@ -110,6 +115,7 @@ def told(found: Run) -> dict[str, Any]:
         "login_s": found.login_s,
         "reconnect_s": found.reconnect_s,
         "thaw_s": found.thaw_s,
+        "thaw_again_s": found.thaw_again_s,
         "echo_few_s": found.echo_few.seconds if found.echo_few else [],
         "echo_s": found.echo_all.seconds if found.echo_all else [],
         "errors": found.errors,
@@ -120,6 +126,8 @@ def main() -> None:
     """Measure and write bench/results/density-IMAGE-N.json, with raw data and plots."""
     wanted, asked = parsed()
     open_files.require_for(wanted.desktops)
+    # One descriptor for each nxproxy, and not one thread.
+    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
     run(measure(wanted, asked))
 
 

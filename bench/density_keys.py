@@ -27,6 +27,7 @@ def figures(found: Run) -> dict[str, float | str | None]:
         **_seconds("login", found.login_s),
         **_seconds("reconnect", found.reconnect_s),
         **_seconds("thaw", found.thaw_s),
+        **_seconds("thaw_again", found.thaw_again_s),
         **_echoes(found),
         **_sizes(found),
     }

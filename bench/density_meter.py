@@ -20,8 +20,6 @@ EVERY_S: Final = 2.0
 MIB: Final = 1 << 20
 PSS_GUESTS: Final = 10
 """Guests whose processes are added up at the end of a phase; each costs some milliseconds."""
-PUSHED_SHARE: Final = 0.5
-"""A frozen guest's memory counts as pushed once so much of it is in swap."""
 NOT_BUSY: Final = (3, 4)
 """Idle and waiting for a disk, among the columns of /proc/stat."""
 COUNTED_ONCE: Final = 8
@@ -106,15 +104,6 @@ class Meter:
     def frozen(self) -> list[str]:
         """The groups of hibernated desktops."""
         return [group for group in self.guests() if self._cgroups.is_frozen(group)]
-
-    def pushed(self) -> int:
-        """How many hibernated desktops have their memory in swap."""
-        found = [self._cgroups.memory(group) for group in self.frozen()]
-        return sum(
-            one.swapped_bytes >= PUSHED_SHARE * (one.swapped_bytes + one.anon_bytes)
-            for one in found
-            if one.swapped_bytes
-        )
 
     def asleep_mib(self) -> tuple[float, float] | None:
         """Of the average hibernated desktop: in memory, and in swap; None without one."""

@@ -25,13 +25,16 @@ FEW: Final = 10
 FAILED_MAX: Final = 5
 """Failed logins after which a run ends: the machine does not take more."""
 PROGRAMS_S: Final = 10.0
+BROWSER_S: Final = 45.0
 """A login has opened its terminal by then."""
 FILL_SHARE: Final = 0.6
 """Of the time limit; the rest is for what comes after the fill."""
 LOOK_S: Final = 1.0
+MANY: Final = 300
 STUCK_S: Final = 60.0
 """Nobody else hibernates after so long without one."""
 NODE_FULL: Final = 503
+RECLAIMS: Final = "qvdnode_guest_reclaim_seconds_count"
 FAILURES: Final = (AssertionError, OSError, FarmError, asyncio.IncompleteReadError, TimeoutError)
 
 
@@ -58,6 +61,8 @@ class Wanted:
     echo_s: float = 30.0
     memory_mib: int = 320
     """Of the flavour."""
+    browser: bool = False
+    """Whether Firefox with a local page is open on each desktop instead of an editor."""
 
 
 @dataclass(slots=True)
@@ -70,6 +75,8 @@ class Run:
     """The same of desktops that were there, suspended where none hibernates."""
     thaw_s: list[float] = field(default_factory=list)
     """Of those, the ones that were hibernated."""
+    thaw_again_s: list[float] = field(default_factory=list)
+    """Those that were hibernated a second time, after they had been used for a while."""
     errors: list[str] = field(default_factory=list)
     fill_s: float = 0.0
     fill_cpu_s: float = 0.0
@@ -106,6 +113,13 @@ class Show:
     due_s: float = 0.0
     """When the next login is due."""
     leaving: list[asyncio.Task[None]] = field(default_factory=list)
+    reclaims_before: int = 0
+    """Desktops that were hibernated to their end before anybody was to leave for good."""
+
+    async def reclaims(self) -> int:
+        """How many times the node has pushed a frozen desktop's memory to swap."""
+        async with self.on.node.rest() as rest:
+            return int(await rest.metric(RECLAIMS))
 
 
 async def run(wanted: Wanted, mode: str, raw: Path) -> Run:
@@ -113,7 +127,11 @@ async def run(wanted: Wanted, mode: str, raw: Path) -> Run:
     found = Run()
     async with (
         furnished(
-            image=wanted.image, mode=mode, desktops=wanted.desktops, memory_mib=wanted.memory_mib
+            image=wanted.image,
+            mode=mode,
+            desktops=wanted.desktops,
+            memory_mib=wanted.memory_mib,
+            browser=wanted.browser,
         ) as on,
         X11Link(on.typists.display) as looks,
         X11Link(on.typists.display) as keys,
@@ -141,15 +159,17 @@ async def bounded(show: Show) -> None:
     done, _ = await asyncio.wait(
         {work, guard}, timeout=show.wanted.limit_s, return_when=asyncio.FIRST_COMPLETED
     )
-    for task in (work, guard):
+    for task in {work, guard} - done:
         task.cancel()
     await asyncio.wait({work, guard})
     if guard in done:
         show.found.stopped_because = guard.result()
-    elif work in done:
-        work.result()
-    else:
+    elif work not in done:
         show.found.stopped_because = f"the limit of {show.wanted.limit_s:g} s"
+    elif not work.cancelled() and (error := work.exception()) is not None:
+        # What was measured by then is kept.
+        show.found.stopped_because = f"a phase failed: {error!r}"
+        show.found.errors.append(show.found.stopped_because)
 
 
 async def suffering(show: Show) -> str:
@@ -176,6 +196,7 @@ async def phases(show: Show) -> None:
         meter.phase = "typing"
         found.echo_all = await show.typing.type_for(wanted.echo_s)
         meter.mark("typing", found.marks)
+    show.reclaims_before = await show.reclaims() if not wanted.stay_s else 0
     connected = [desk for desk in show.on.desks if desk.login in show.clients]
     for desk in connected[wanted.connected :]:
         await show.clients.pop(desk.login).aclose()
@@ -193,6 +214,22 @@ async def phases(show: Show) -> None:
         if frozen and len(found.reconnect_s) > before:
             found.thaw_s.append(found.reconnect_s[-1])
     await settle("reconnected", show)
+    await thaw_again(show, chosen)
+
+
+async def thaw_again(show: Show, chosen: list[Desk]) -> None:
+    """Have those who came back leave and come back once more: now it is known what they need."""
+    for desk in chosen:
+        client = show.clients.pop(desk.login, None)
+        if client is not None:
+            await client.aclose()
+    show.reclaims_before = await show.reclaims()
+    show.meter.phase = "hibernate again"
+    await until_reclaimed(len(chosen), show)
+    show.meter.phase = "reconnect again"
+    for desk in chosen:
+        if show.meter.is_frozen(desk.vm_id):
+            await login(desk, show, show.on.lanes[0], show.found.thaw_again_s)
 
 
 def shows(show: Show, desk: Desk) -> bool:
@@ -212,7 +249,7 @@ async def fill(show: Show) -> None:
     await lane_work(show, show.on.typists, deque(few), ends_s)
     if few and show.clients:
         before_s = time.monotonic()
-        await settle("few", show, max(PROGRAMS_S, wanted.settle_s))
+        await settle("few", show, max(opened_s(wanted), wanted.settle_s))
         found.echo_few = await show.typing.type_for(wanted.echo_s)
         paused_s = time.monotonic() - before_s
         meter.phase = "fill"
@@ -224,6 +261,11 @@ async def fill(show: Show) -> None:
     found.fill_s = round(time.monotonic() - began - paused_s, 1)
     generator_s = meter.generator_cpu_s() - generator_s
     found.fill_cpu_s = round(meter.busy_cpu_s() - busy_s - generator_s, 1)
+
+
+def opened_s(wanted: Wanted) -> float:
+    """How long after its login a desktop has its programs open."""
+    return BROWSER_S if wanted.browser else PROGRAMS_S
 
 
 async def lane_work(show: Show, lane: Lane, desks: deque[Desk], ends_s: float) -> None:
@@ -334,16 +376,23 @@ async def hibernated(leaving: int, show: Show) -> None:
     """Wait until the memory of all who left is in swap, or until no more of them hibernate."""
     found, meter = show.found, show.meter
     meter.phase = "hibernate"
-    began = changed = time.monotonic()
-    busy_s, before = meter.busy_cpu_s(), 0
-    while before < leaving and time.monotonic() - changed < STUCK_S:
-        await asyncio.sleep(LOOK_S)
-        now = await asyncio.to_thread(meter.pushed)
-        if now >= 300 and found.hibernate300_s is None:
-            found.hibernate300_s = round(time.monotonic() - began, 1)
-        if now != before:
-            before, changed = now, time.monotonic()
+    began, busy_s = time.monotonic(), meter.busy_cpu_s()
+    pushed = await until_reclaimed(leaving, show)
     seconds = time.monotonic() - began
-    if leaving and before >= leaving:
+    if leaving and pushed >= leaving:
         found.hibernate_s = round(seconds, 1)
     found.hibernate_cores = round((meter.busy_cpu_s() - busy_s) / seconds, 2) if leaving else None
+
+
+async def until_reclaimed(leaving: int, show: Show) -> int:
+    """How many desktops had their memory pushed to swap, once all have or no more do."""
+    began = changed = time.monotonic()
+    before = 0
+    while before < leaving and time.monotonic() - changed < STUCK_S:
+        await asyncio.sleep(LOOK_S)
+        now = await show.reclaims() - show.reclaims_before
+        if now >= MANY and show.found.hibernate300_s is None:
+            show.found.hibernate300_s = round(time.monotonic() - began, 1)
+        if now != before:
+            before, changed = now, time.monotonic()
+    return before

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,14 +42,29 @@ MODES: Final[dict[str, dict[str, Any]]] = {
     "all": {"ksm": "tenant", "zram_pct": ZRAM_PCT},
 }
 """Settings of the node's memory for each mode."""
-PROGRAMS: Final = {"icewm": ("l3afpad", "xterm -geometry 80x24+0+0")}
-GTK_PROGRAMS: Final = ("mousepad", "xfce4-terminal --geometry=80x24+0+0")
+PAGE: Final = "usr/share/bench/page.html"
+PAGE_TEXT: Final = "<!doctype html><title>bench</title>" + "<h2>Section</h2><p>Some text.</p>" * 200
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is open on each desktop."""
+
+    first: str
+    terminal: str
+    wait_s: int
+    """Until the first has its window: the terminal comes after it, and so gets the keys."""
+
+
+EDITORS: Final = {"icewm": Programs("l3afpad", "xterm -geometry 80x24+0+0", 2)}
+GTK_EDITOR: Final = Programs("mousepad", "xfce4-terminal --geometry=80x24+0+0", 2)
+BROWSER: Final = Programs(f"firefox-esr file:///{PAGE}", GTK_EDITOR.terminal, 30)
 PROFILE: Final = "etc/profile.d/bench-programs.sh"
 PROFILE_TEXT: Final = """\
 # Each desktop of the bench has an editor and a terminal open, which gets the keys.
 if [ -n "$DISPLAY" ] && [ -z "$BENCH_PROGRAMS" ]; then
     export BENCH_PROGRAMS=1 NO_AT_BRIDGE=1 GTK_A11Y=none
-    (sleep 3; {editor} & sleep 2; exec {terminal}) &
+    (sleep 3; {first} & sleep {wait_s}; exec {terminal}) &
 fi
 """
 """Begun by the login of the session, as a user's own programs are."""
@@ -74,21 +89,28 @@ class DensityStage:
     lanes: Sequence[Lane]
 
 
-async def import_with_programs(rest: Rest, name: str, recipe: Recipe) -> None:
-    """Import the recipe's image, with a login that opens an editor and a terminal."""
+async def import_with_programs(
+    rest: Rest, name: str, recipe: Recipe, *, browser: bool = False
+) -> None:
+    """Import the recipe's image; a login opens an editor, or a browser, and a terminal."""
     root = await asyncio.to_thread(build_if_missing, recipe)
-    editor, terminal = PROGRAMS.get(recipe.name, GTK_PROGRAMS)
+    programs = BROWSER if browser else EDITORS.get(recipe.name, GTK_EDITOR)
+    texts = {PROFILE: PROFILE_TEXT.format(**asdict(programs)), PAGE: PAGE_TEXT}
     with tempfile.TemporaryDirectory() as folder:
-        added = Path(folder) / PROFILE
-        added.parent.mkdir(parents=True)
-        added.write_text(PROFILE_TEXT.format(editor=editor, terminal=terminal), encoding="utf-8")
-        added.chmod(0o644)
-        await import_image(rest, name, root, ".", "--directory", folder, PROFILE)
+        for path, text in texts.items():
+            added = Path(folder) / path
+            added.parent.mkdir(parents=True)
+            added.parent.chmod(0o755)
+            added.write_text(text, encoding="utf-8")
+            added.chmod(0o644)
+        await import_image(
+            rest, name, root, ".", "--directory", folder, PROFILE, str(Path(PAGE).parent)
+        )
 
 
 @contextlib.asynccontextmanager
 async def furnished(
-    *, image: str, mode: str, desktops: int, memory_mib: int
+    *, image: str, mode: str, desktops: int, memory_mib: int, browser: bool
 ) -> AsyncIterator[DensityStage]:
     """A node with as many desks, and screens for all of them; gone afterwards."""
     recipe = recipes.by_name(image)
@@ -99,7 +121,7 @@ async def furnished(
         )
         node.stop_limit_s = STOP_LIMIT_S
         rest = await stack.enter_async_context(node.rest())
-        await import_with_programs(rest, image, recipe)
+        await import_with_programs(rest, image, recipe, browser=browser)
         flavour = await make_flavour(
             rest, "bench", image, hibernate_after_s=GRACE_S, memory_mib=memory_mib, disk_mib=256
         )

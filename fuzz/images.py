@@ -11,6 +11,7 @@ from typing import Final
 from fuzz.target import Target
 from qvdnode.image import tar_entries
 from qvdnode.image.core import (
+    bundle,
     commit,
     erofs,
     file_signatures,
@@ -86,6 +87,21 @@ def commit_objects(data: bytes) -> None:
             raise AssertionError(data)
 
 
+def bundles(data: bytes) -> None:
+    """Whatever another node sends as objects, no more than was asked for is taken."""
+    objects = [(f"{number:064x}", 65 + number) for number in range(3)]
+    taken = dict.fromkeys((digest for digest, _ in objects), 0)
+    reader = bundle.BundleReader(objects)
+    with contextlib.suppress(BadImage):
+        for piece in reader.feed(data):
+            if isinstance(piece, bundle.Piece):
+                taken[piece.digest] += len(piece.content)
+    if any(taken[digest] > size for digest, size in objects):
+        raise AssertionError(taken)
+    with contextlib.suppress(BadImage):
+        bundle.chosen(objects, data)
+
+
 def ref_logs(data: bytes) -> None:
     """A line of the log of branches is a move of a ref inside the store, or it is refused."""
     with contextlib.suppress(BadImage):
@@ -143,6 +159,9 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "manifest_texts": Target(manifest_texts, (MANIFEST,), weight=2),
     "commit_objects": Target(commit_objects, (COMMIT,)),
+    "bundles": Target(
+        bundles, (bundle.MISSING + bundle.HERE + bytes(66) + bundle.HERE + bytes(67), b"\x05")
+    ),
     "ref_logs": Target(ref_logs, (MOVE,)),
     "revisions": Target(revisions, (b"icewm/test@{1}~2", b"icewm:3", b"abc123~")),
     "session_scripts": Target(session_scripts, (b"#!/bin/sh\n# qvd-session-version: 1\n",)),

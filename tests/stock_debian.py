@@ -50,7 +50,7 @@ FILES: Final = {
     "etc/systemd/system/stock.service": (
         "[Unit]\nAfter=network.target apparmor.service systemd-networkd.service\n"
         "[Service]\nType=oneshot\nTimeoutStartSec=infinity\nEnvironment=HOME=/root CI=true\n"
-        f"Environment=QVDTEST_SLOWNESS={SLOWNESS // 5}\n"
+        f"Environment=QVDTEST_SLOWNESS={SLOWNESS // 5} QVDNODE_TEST_STATE={STATE}\n"
         "StandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n"
         "ExecStart=/bin/bash /opt/stock.sh\nExecStopPost=/sbin/poweroff\n"
     ),

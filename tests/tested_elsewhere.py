@@ -36,18 +36,33 @@ TESTED_BY: Final = {
         "desk/nx_end.py",
         "desk/viewing.py",
     ),
+    "e2e/test_database_move.py": (
+        "cli/qvdnode/database.py",
+        "daemon/database_way.py",
+        "daemon/move_database.py",
+    ),
     "e2e/test_demo.py": (
         "cli/demo/client.py",
         "cli/demo/command.py",
         "cli/demo/farm.py",
         "cli/demo/run.py",
     ),
+    "e2e/test_demo_farm.py": (
+        "cli/demo/database_keeper.py",
+        "cli/demo/farm_network.py",
+        "cli/demo/farm_nodes.py",
+        "cli/demo/farm_run.py",
+        "cli/demo/farm_setup.py",
+    ),
     "e2e/test_desktop.py": (
         "daemon/build.py",
+        "daemon/fleet_parts.py",
         "daemon/serve.py",
     ),
+    "e2e/test_image_farm.py": ("daemon/image_peers.py",),
     "e2e/test_xfce.py": ("host/idle_load.py",),
     "e2e/test_farm.py": (
+        "cli/doctor/farm_facts.py",
         "cli/qvdnode/join.py",
         "daemon/farm_join.py",
         "daemon/peers.py",
@@ -57,10 +72,7 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": (
-        "desk/fit.py",
-        "host/limited_group.py",
-    ),
+    "integration/desk/test_sandbox.py": ("desk/fit.py",),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
@@ -77,12 +89,14 @@ TESTED_BY: Final = {
         "cli/doctor/command.py",
         "host/probes/mapped_mounts.py",
     ),
+    "integration/cli/qvd/test_image_rollout.py": ("cli/qvd/vm_tags.py",),
     "integration/cli/qvd/test_program.py": (
         "cli/api_client.py",
         "cli/qvd/asking.py",
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
         "cli/qvd/image.py",
+        "cli/qvd/node_key.py",
         "cli/qvd/search.py",
         "cli/qvd/session.py",
         "cli/qvd/tenant.py",
@@ -113,6 +127,7 @@ TESTED_BY: Final = {
         "client/nx_proxy.py",
     ),
     "integration/db/test_backup.py": ("db/restore.py",),
+    "integration/db/test_farm_copy.py": ("db/database_move.py",),
     "integration/db/test_pool.py": ("db/transaction.py",),
     "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
     "integration/host/test_process.py": ("host/child.py",),
@@ -126,6 +141,7 @@ TESTED_BY: Final = {
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),
     "integration/image/test_disk_ledger.py": ("image/disk_sizes.py",),
+    "integration/image/test_hostile_commit.py": ("image/store/commit_room.py",),
     "integration/image/test_importer.py": (
         "image/import_commit.py",
         "image/paced_stream.py",
@@ -158,10 +174,16 @@ TESTED_BY: Final = {
         "db/farm.py",
         "peer/admission.py",
     ),
+    "integration/peer/test_image_pull.py": (
+        "image/store/bundle_source.py",
+        "image/store/partial.py",
+        "peer/image_service.py",
+    ),
     "integration/peer/test_listener.py": (
         "peer/hello.py",
         "peer/own_identity.py",
     ),
+    "integration/peer/test_signpost.py": ("peer/examination.py",),
     "integration/peer/test_calls.py": (
         "peer/calls_client.py",
         "peer/calls_service.py",

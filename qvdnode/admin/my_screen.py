@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from qvdnode.admin.parts import PARTS
 from qvdnode.admin.visitor import user_visitor
 from qvdnode.desk.core.messages import TEXT_FRAME_MAX
-from qvdnode.model.errors import Forbidden, Invalid
+from qvdnode.model.errors import Forbidden, Invalid, Unavailable
 from qvdnode.web.core.same_origin import is_same_origin
 
 PATH: Final = "/my/screen"
@@ -20,6 +20,8 @@ MESSAGE_BYTES_MAX: Final = 1 << 20
 """Of what the page sends at once: a pasted text is the most."""
 HEARTBEAT_S: Final = 20.0
 """A page that does not answer a ping within half of it has gone: its machine sleeps, perhaps."""
+LOGIN_CHECK_S: Final = 15.0
+"""How often the user's login is checked, which prolongs it: a desktop that is open is in use."""
 NO_SOCKET: Final = "Open this address from the page of a desktop: it is for its WebSocket only."
 
 
@@ -43,7 +45,7 @@ async def screen(request: web.Request) -> web.StreamResponse:
     if not answer.can_prepare(request).ok:
         raise Invalid(NO_SOCKET)
     await answer.prepare(request)
-    browser = BrowserSocket(answer)
+    browser = BrowserSocket(answer, request)
     with contextlib.suppress(OSError):
         await request.app[PARTS].desks.view(principal, browser, request.remote or "?")
     with contextlib.suppress(OSError):
@@ -54,8 +56,10 @@ async def screen(request: web.Request) -> web.StreamResponse:
 class BrowserSocket:
     """Satisfies desk.ports.Browser."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        """`request` opened it, with the cookie of the user's login."""
         self._socket = socket
+        self._request = request
 
     async def tell(self, message: str) -> None:
         """As Browser."""
@@ -77,3 +81,10 @@ class BrowserSocket:
                 return str(message.data)
             case _:  # closed, or an error that has closed it
                 return None
+
+    async def logged_out(self) -> None:
+        """As Browser; while the database is away nobody can end a login."""
+        while True:
+            await self._request.app[PARTS].events.clock.sleep(LOGIN_CHECK_S)
+            with contextlib.suppress(Unavailable):
+                await user_visitor(self._request)

@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from qvdnode.admin.audit_trail import AuditTrail
+from qvdnode.admin.farm_images import FarmImages
 from qvdnode.auth.authenticator import Authenticator
 from qvdnode.auth.browser_sessions import BrowserLogins
 from qvdnode.auth.operators import Operators
@@ -17,9 +18,11 @@ from qvdnode.db.api_tokens import ApiTokens
 from qvdnode.db.audit import Audit
 from qvdnode.db.browser_sessions import BrowserSessions
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.users import Users
@@ -84,12 +87,19 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Flavours and images."""
+    """Flavours, images, and which versions of them start."""
 
     flavours: Flavours
     images: Images
+    refs: ImageRefs
     importer: Importer
     contents: ImageContents
+    rollouts: Rollouts
+
+    @property
+    def farm(self) -> FarmImages:
+        """Versions, branches and tags of the whole farm."""
+        return FarmImages(self.images, self.refs, self.importer.versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,16 @@ class PeerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRotationFacts:
+    """How far a change of the membership's key is."""
+
+    step: str
+    """`none`, `added` or `used`, which every node that serves must have done."""
+    waits_for: Sequence[str]
+    """Names of the nodes that have not done it yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementParts:
     """Why desktops run where they run."""
 
@@ -147,6 +167,14 @@ class FarmAccess(Protocol):
 
     def facts(self, node_id: NodeId) -> PeerFacts:
         """How this node gets on with that one."""
+        ...
+
+    async def rotate_key(self) -> None:
+        """Begin to change the membership's key; raises Conflict, Unavailable."""
+        ...
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """How far the change is; raises Unavailable."""
         ...
 
 

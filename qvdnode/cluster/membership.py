@@ -56,7 +56,7 @@ class _Running:
 class Membership:
     """The membership of this node. Start and stop it once; every method is thread-safe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the member that it runs
         self,
         identity: Identity,
         port: GossipPort,
@@ -64,8 +64,11 @@ class Membership:
         clock: Clock,
         told: Callable[[Event], None],
         timing: Timing | None = None,
+        reach: Keyring | None = None,
     ) -> None:
         """`told` is called with each event in the membership's thread, and must not block.
+
+        With `reach` it answers `qvdnode doctor` on other hosts (cluster.reach).
 
         The port is the membership's from now on: it closes it at its end.
         """
@@ -75,6 +78,7 @@ class Membership:
         self._clock = clock
         self._told = told
         self._timing = timing or Timing()
+        self._reach = reach
         self._known: Mapping[str, Record] = {}
         self._loads = LoadTable(identity.epoch, random.Random(secrets.randbits(64)))
         self._running: _Running | None = None
@@ -161,7 +165,9 @@ class Membership:
     async def _member(self, seeds: tuple[Address, ...]) -> None:
         swim = Swim(self._identity, self._timing, random.Random(secrets.randbits(64)))
         loads = LoadExchange(self._identity.farm, self._loads, self._timing)
-        shell = SwimShell(swim, self._timing, self._keyring, self._clock, self._tell, loads)
+        shell = SwimShell(
+            swim, self._timing, self._keyring, self._clock, self._tell, loads, self._reach
+        )
         running = _Running(asyncio.get_running_loop(), shell)
         self._running = running
         try:

@@ -4,6 +4,7 @@ Packets without a valid key are counted and never logged one by one: anybody can
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -21,8 +22,9 @@ from qvdnode.cluster.core.swim.effects import (
 from qvdnode.cluster.core.swim.machine import Swim
 from qvdnode.cluster.core.swim.timing import Timing
 from qvdnode.cluster.gossip_port import GossipPort
-from qvdnode.cluster.keyring import Forged, Keyring
+from qvdnode.cluster.keyring import NONCE_BYTES, Forged, Keyring
 from qvdnode.cluster.load_exchange import LoadExchange
+from qvdnode.cluster.reach import answer_to, is_question
 from qvdnode.cluster.swim_stream import (
     InboundStream,
     TooLarge,
@@ -55,7 +57,7 @@ OUTBOUND_MAX: Final = 16
 class SwimShell(asyncio.DatagramProtocol):
     """One member on the running loop, from `run` until `stop`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the member that it runs
         self,
         swim: Swim,
         timing: Timing,
@@ -63,8 +65,11 @@ class SwimShell(asyncio.DatagramProtocol):
         clock: Clock,
         told: Callable[[Event], None],
         loads: LoadExchange,
+        reach: Keyring | None = None,
     ) -> None:
+        """With `reach` it answers those that ask whether datagrams arrive (cluster.reach)."""
         self.keyring = keyring
+        self._reach = reach
         self._swim = swim
         self._loads = loads
         self._timing = timing
@@ -128,6 +133,9 @@ class SwimShell(asyncio.DatagramProtocol):
         # A bug in the machine costs one packet, not the socket; a failed timer ends the membership.
         with contained("membership_packet_failed"):
             try:
+                if self._reach is not None and is_question(data):
+                    self._answer_reach(data, addr, self._reach)
+                    return
                 plain = self.keyring.open(data)
                 now_s = self._clock.monotonic_s()
                 if is_load(plain):
@@ -138,6 +146,11 @@ class SwimShell(asyncio.DatagramProtocol):
                 self.refused("forged")
             except SwimError as error:
                 self.refused(error.refusal)
+
+    def _answer_reach(self, data: bytes, addr: tuple[str, int], ring: Keyring) -> None:
+        answer = answer_to(data, ring, secrets.token_bytes(NONCE_BYTES))
+        if self._udp is not None and not self._paused:
+            self._udp.sendto(answer, addr)
 
     def error_received(self, error: Exception) -> None:
         """Ignore an undelivered packet: the probe that sent it times out."""

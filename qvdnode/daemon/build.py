@@ -9,38 +9,38 @@ from functools import partial
 from importlib.metadata import version
 
 from qvdnode.admin.audit_trail import AuditTrail
-from qvdnode.admin.parts import Accounts, AdminParts, Catalogue, NodeFacts, PlacementParts, Records
+from qvdnode.admin.parts import Accounts, AdminParts, NodeFacts, PlacementParts, Records
 from qvdnode.broker.endpoint import Endpoint
 from qvdnode.cluster.scheduler import Scheduler
 from qvdnode.daemon.accounts import build_accounts, user_tokens
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.daemon.browser_desks import browser_desks
-from qvdnode.daemon.config import Config
 from qvdnode.daemon.draining import Draining
 from qvdnode.daemon.drivers import DRIVERS, DriverOffer, MakeDriver, driver_table
 from qvdnode.daemon.figures import FigureSampler
+from qvdnode.daemon.fleet_parts import build_fleet
 from qvdnode.daemon.gossip import Gossip
+from qvdnode.daemon.image_parts import FarmSide, ImageParts, build_images, catalogue
 from qvdnode.daemon.image_services import ImageServices, image_services
 from qvdnode.daemon.joining import Host, Joining
 from qvdnode.daemon.load_figures import OwnLoad, start_pacer
 from qvdnode.daemon.membership import Membership
-from qvdnode.daemon.peers import FarmPeers, PeerDesktops, PeerParts, advertised, build_desktops
+from qvdnode.daemon.node_inputs import NodeInputs
+from qvdnode.daemon.peers import FarmPeers, PeerDesktops, advertised, build_desktops
 from qvdnode.daemon.preparation import Preparation
 from qvdnode.daemon.self_fence import GuardedGuests, SelfFence, all_cut_off
 from qvdnode.db.audit import Audit
 from qvdnode.db.changes import ChangeFeed
-from qvdnode.db.flavours import Flavours
-from qvdnode.db.images import Images
 from qvdnode.db.nodes import NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.placements import Placements
-from qvdnode.db.pool import Database
 from qvdnode.db.postmaster import server_pid
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.takeovers import Takeovers
 from qvdnode.db.vms import Vms
 from qvdnode.desk.desks import Desks
-from qvdnode.host import cgroups, merging
+from qvdnode.host import cgroups
 from qvdnode.host.boot import boot_id
 from qvdnode.host.cgroups import probe
 from qvdnode.host.forwarding import Forwarding
@@ -51,26 +51,23 @@ from qvdnode.host.shared_sysctls import SharedSysctls
 from qvdnode.image.disk_sizes import DiskSizes
 from qvdnode.image.disk_watch import DiskWatch
 from qvdnode.image.free_space import FreeSpaceFloor
-from qvdnode.image.importer import Importer
 from qvdnode.image.layout import Layout
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.admission import HostAdmission
-from qvdnode.memopt.core.merging import may_merge
 from qvdnode.memopt.freezer import HostFreezer
 from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.host_tuning import MemoryTuning
 from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
 from qvdnode.model.farm import Takeover
 from qvdnode.model.ids import NodeId
 from qvdnode.net.bridge import GuestNetwork
 from qvdnode.net.confinement import NftConfinement
-from qvdnode.net.core.resolvers import Resolvers
 from qvdnode.net.nft import Nft
 from qvdnode.peer.viewer_events import ViewerEvents
-from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.connect import Connections
 from qvdnode.session.desktops import STOP_MARGIN_S, Desktops
@@ -81,38 +78,13 @@ from qvdnode.session.readiness import Readiness
 from qvdnode.session.takeover import Rescue
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
-from qvdnode.tls.identity import NodeIdentity
 from qvdnode.vm.core.lxc_config import guests_group
-from qvdnode.vm.dependencies import FleetDependencies
 from qvdnode.vm.driver_table import DriverTable
 from qvdnode.vm.fleet import Fleet
-from qvdnode.vm.instance import Instance
 from qvdnode.vm.lock_watch import LockWatch
-from qvdnode.vm.past_starts import StoredPastStarts
-from qvdnode.vm.ports import Admission
-from qvdnode.vm.run_folder import TmpfsRunFolders
 from qvdnode.vm.start_pacer import StartPacer
 from qvdnode.web.assets import Pages
 from qvdnode.web.event_hub import EventHub
-
-
-@dataclass(frozen=True, slots=True)
-class NodeInputs:
-    """What the parts of a node are built from: configuration, clock, database, certificate."""
-
-    config: Config
-    clock: Clock
-    database: Database
-    identity: NodeIdentity
-    peers: PeerParts
-    resolvers: Resolvers
-    """What guests resolve names with."""
-
-    @property
-    def instance(self) -> Instance:
-        """What the node's guests have in common."""
-        servers = tuple(map(str, self.resolvers.servers))
-        return self.config.instance(servers, self.resolvers.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +103,7 @@ class Node:
     confinement: NftConfinement
     rootfs: OverlayRootfs
     disk_watch: DiskWatch
-    importer: Importer
+    image_parts: ImageParts
     images: ImageServices
     drivers: DriverTable
     draining: Draining
@@ -167,18 +139,19 @@ def build(  # noqa: PLR0915 - as above
     """Wire one node; nothing runs yet."""
     config, clock, database = inputs.config, inputs.clock, inputs.database
     nodes, vms, sessions = Nodes(database), Vms(database), Sessions(database)
-    farm = FarmPeers(inputs.peers, config, database, clock)
     membership = Membership(lambda seat: Ownership(database, seat))
+    farm = FarmPeers(inputs.peers, config, database, inputs.way.place, membership.seat, clock)
     drivers = driver_table(config, inputs.instance, clock, makers)
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
-    rootfs = OverlayRootfs(config.image)
+    rootfs = OverlayRootfs(config.image, Rollouts(database))
     memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
     events = ViewerEvents(membership.node_id, viewers.deliver)
-    freezer = HostFreezer(cgroups.probe(), clock)
+    prefetch = Prefetch(cgroups.probe()) if config.memory.prefetch else None
+    freezer = HostFreezer(cgroups.probe(), clock, prefetch=prefetch)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
     self_fence = SelfFence(
@@ -193,15 +166,34 @@ def build(  # noqa: PLR0915 - as above
         clock,
     )
     draining = Draining(directory.drain, membership.node_id, admission, self_fence.problem, clock)
-    fleet = _fleet(
-        inputs, drivers, membership, confinement, rootfs, draining, freezer, inotify, events
+    image_parts = build_images(
+        config,
+        database,
+        clock,
+        # The load of other nodes is known to a part that is made later.
+        FarmSide(inputs.peers.dialer, directory, membership.node_id, lambda: gossip.loads()),  # noqa: PLW0108 - as above
+        lambda: rootfs.reserved_mib(fleet.promised),
+    )
+    fleet = build_fleet(
+        inputs,
+        drivers,
+        membership,
+        confinement,
+        rootfs,
+        image_parts.fetcher,
+        draining,
+        freezer,
+        inotify,
+        events,
     )
     admission.show(lambda: fleet.load().promised_mib)
     ksm, zram = Ksm(), Zram(config.node.state_dir / "zram", clock)
     optimiser = MemoryOptimiser(fleet, freezer, memory, ksm, config.memory, clock)
     memory.count(optimiser.used_mib)
     admission.count(optimiser.outlook)
-    peer_desktops = build_desktops(inputs.peers, config, clock, fleet, events)
+    peer_desktops = build_desktops(
+        inputs.peers, config, clock, fleet, events, image_parts.importer.versions.store
+    )
     floor = FreeSpaceFloor(config.node.state_dir, config.image.free_floor_mib)
     readiness = Readiness(
         checks=[
@@ -285,7 +277,7 @@ def build(  # noqa: PLR0915 - as above
         disk_watch=DiskWatch(
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
-        importer=Importer(config.image, lambda: rootfs.reserved_mib(fleet.promised), clock),
+        image_parts=image_parts,
         images=image_services(config, database, clock),
         drivers=drivers,
         draining=draining,
@@ -344,8 +336,8 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=Catalogue(
-            Flavours(database), Images(database), node.importer, node.rootfs.contents
+        catalogue=catalogue(
+            database, node.image_parts.importer, node.rootfs.contents, node.images.rollouts
         ),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
@@ -368,42 +360,4 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
         pages=Pages(),
         web=config.web,
         supervisor=supervisor,
-    )
-
-
-def _fleet(  # noqa: PLR0913 - each is a part of the node that guests need
-    inputs: NodeInputs,
-    drivers: DriverTable,
-    membership: Membership,
-    confinement: NftConfinement,
-    rootfs: OverlayRootfs,
-    admission: Admission,
-    freezer: HostFreezer,
-    inotify: Inotify,
-    events: ViewerEvents,
-) -> Fleet:
-    config, instance = inputs.config, inputs.instance
-    mergeable = merging.obstacle() is None
-    return Fleet(
-        FleetDependencies(
-            drivers=drivers,
-            rootfs=rootfs,
-            contents=rootfs.contents,
-            confinement=confinement,
-            run_folders=TmpfsRunFolders(instance.run_folders, inotify),
-            past_starts=StoredPastStarts(instance.past_starts),
-            store=membership,
-            admission=admission,
-            freezer=freezer,
-            may_merge=lambda tenant, others: (
-                mergeable and may_merge(config.memory.ksm, tenant, others)
-            ),
-            clock=inputs.clock,
-            settings=config.vm,
-            instance=instance,
-            boot_id=boot_id(),
-            lease_problem=membership.lease_problem,
-            node_id=membership.node_id,
-            tell_viewer=events.deliver,
-        )
     )

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qvdnode.cluster.core.load_figures import to_load, to_record
 from qvdnode.cluster.core.placement import Load
@@ -22,11 +22,12 @@ from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.cluster.keyring import Keyring
 from qvdnode.cluster.membership import Membership, new_instance
 from qvdnode.cluster.ports import LoadSource
+from qvdnode.cluster.reach import reach_keyring
 from qvdnode.cluster.start_epoch import keep_epoch, next_epoch
 from qvdnode.model.errors import FarmError, HostFailed
 from qvdnode.model.farm import Drain
+from qvdnode.model.ids import NodeId
 from qvdnode.peer.directory import Directory
-from qvdnode.peer.enrolment import FarmSecrets
 from qvdnode.peer.own_identity import OwnIdentity
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -34,6 +35,8 @@ from qvdnode.wire.member_metadata import MemberMetadata
 from qvdnode.wire.swim import Address
 
 log = logging.getLogger(__name__)
+
+TakeKeys = Callable[[Sequence[bytes]], None]
 
 EPOCH_FILE: Final = "epoch"
 READY_POLL_S: Final = 0.1
@@ -54,20 +57,28 @@ class Gossip:
         host: str,
         folder: Path,
         own: OwnIdentity,
-        secrets: Callable[[], Awaitable[FarmSecrets]],
+        keys: Callable[[Collection[NodeId]], Awaitable[tuple[bytes, ...]]],
         directory: Directory,
         own_load: LoadSource,
         clock: Clock,
+        watch_keys: Callable[[TakeKeys], Coroutine[Any, Any, None]],
     ) -> None:
-        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start."""
+        """`host` is where other nodes reach the port; `folder` keeps the epoch of the start.
+
+        `keys` gives those that none of the given nodes, which were removed, has. `watch_keys` gives
+        the keys whenever they change, until it is cancelled.
+        """
         self._port = port
         self._host = host
         self._epoch_file = folder / EPOCH_FILE
         self._own = own
-        self._secrets = secrets
+        self._keys_without = keys
+        self._removed: frozenset[NodeId] = frozenset()
+        """The removed nodes that do not have the keys in use."""
         self._directory = directory
         self._own_load = own_load
         self._clock = clock
+        self._watch_keys = watch_keys
         self._membership: Membership | None = None
         self._joined_s: float | None = None
 
@@ -116,6 +127,7 @@ class Gossip:
             async with Supervisor("gossip") as tasks:
                 _ = tasks.essential("membership", membership.wait())
                 _ = tasks.essential("own-load", self._publish(membership))
+                _ = tasks.essential("keys", self._watch_keys(self._taking(membership)))
                 await self._follow(membership)
         finally:
             self._membership = None
@@ -125,7 +137,7 @@ class Gossip:
         while not self._own.ready:
             await self._clock.sleep(READY_POLL_S)
         self._joined_s = self._clock.monotonic_s()
-        keys = await self._keys()
+        keyring = await self._keyring()
         loop = asyncio.get_running_loop()
 
         def told(event: Event) -> None:
@@ -142,16 +154,24 @@ class Gossip:
             instance=new_instance(),
             metadata=metadata,
         )
-        keyring = Keyring(member.farm_id, keys)
-        return Membership(identity, self._port, keyring, self._clock, told)
+        reach = reach_keyring(member.farm_id, member.farm_key)
+        return Membership(identity, self._port, keyring, self._clock, told, reach=reach)
 
-    async def _keys(self) -> tuple[bytes, ...]:
+    async def _keyring(self) -> Keyring:
         while True:
+            removed = self._directory.removed_nodes()
             try:
-                return (await self._secrets()).gossip_keys
+                keys = await self._keys_without(removed)
             except FarmError as error:
                 log.warning("gossip_waits", extra={"because": str(error)})
-            await self._clock.sleep(RETRY_S)
+                await self._clock.sleep(RETRY_S)
+            else:
+                self._removed = removed
+                return Keyring(self._own.member.farm_id, keys)
+
+    def _taking(self, membership: Membership) -> TakeKeys:
+        farm_id = self._own.member.farm_id
+        return lambda keys: membership.set_keyring(Keyring(farm_id, keys))
 
     async def _address(self) -> Address:
         """Where other nodes reach this one; a name is looked up until it leads somewhere."""
@@ -181,11 +201,14 @@ class Gossip:
             await self._clock.sleep(PUBLISH_EVERY_S)
 
     async def _follow(self, membership: Membership) -> None:
-        """Look for members where the rows of the nodes say, as they change."""
+        """Look for members where the rows of the nodes say, with keys that only those have."""
         changed = asyncio.Event()
         self._directory.on_change(changed.set)
         while True:
             membership.set_seeds(await self._seeds())
+            if not self._removed.issuperset(self._directory.removed_nodes()):
+                # What a node that was removed says counts no more.
+                membership.set_keyring(await self._keyring())
             await changed.wait()
             changed.clear()
 

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from qvdnode.daemon.config import Config
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.users import Users
 from qvdnode.image.home_backup.work import Owner
 from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.model.ids import UserId
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.session.ports import DesktopHost
+from qvdnode.session.rollouts import RolloutKeeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +20,13 @@ class ImageServices:
     """These services of one node."""
 
     homes: HomeSnapshots
+    rollouts: Rollouts
+    keeper: RolloutKeeper
 
-    def run(self, tasks: Supervisor) -> None:
-        """Start them."""
+    def run(self, tasks: Supervisor, guests: DesktopHost) -> None:
+        """Start them; `guests` are those of this node."""
         _ = tasks.essential("home-snapshots", self.homes.run())
+        _ = tasks.essential("rollouts", self.keeper.run(guests))
 
 
 def image_services(config: Config, database: Database, clock: Clock) -> ImageServices:
@@ -31,4 +37,9 @@ def image_services(config: Config, database: Database, clock: Clock) -> ImageSer
         user = await users.get(user_id)
         return Owner(user.login, user.tenant)
 
-    return ImageServices(homes=HomeSnapshots(config.image, owner_of, clock))
+    rollouts = Rollouts(database)
+    return ImageServices(
+        homes=HomeSnapshots(config.image, owner_of, clock),
+        rollouts=rollouts,
+        keeper=RolloutKeeper(rollouts, clock),
+    )

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from qvdnode.cluster.lease_keeper import LeaseKeeper
 from qvdnode.cluster.settings import ClusterSettings
 from qvdnode.daemon.membership import Membership
+from qvdnode.db.database_move import require_arrived
 from qvdnode.db.migrate import migrate
 from qvdnode.db.nodes import LEASE_TTL_S, NodeMembership, NodePorts, Nodes
 from qvdnode.db.pool import Database
@@ -94,6 +95,7 @@ class Joining:
 
     async def _join(self) -> LeaseKeeper:
         await migrate(self._database)
+        await require_arrived(self._database)
         await self._farm.ensure_farm()
         row = await self._membership_row()
         if row.rebooted:

@@ -47,6 +47,10 @@ class Membership:
         """The node's row and epoch; None before it has joined."""
         return None if self._joined is None else self._joined.row
 
+    def seat(self) -> NodeMembership | None:
+        """As `row`."""
+        return self.row
+
     @property
     def lease(self) -> LeaseKeeper | None:
         """This node's lease; None before it has joined."""

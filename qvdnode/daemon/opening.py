@@ -5,16 +5,13 @@ nothing open.
 """
 
 import asyncio
-import random
-import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
-from qvdnode.daemon.peers import database_address, database_tunnel, farm_files
+from qvdnode.daemon.database_way import open_way
 from qvdnode.daemon.settings import TlsSettings
-from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.pool import Database
 from qvdnode.host.trusted_path import PathUse, require
 from qvdnode.model.errors import BadConfig, HostFailed
@@ -70,26 +67,12 @@ async def open_database(
     """The farm's database, or the node's own, whose server is started if it does not run.
 
     A node that has joined a farm reaches the database as it was told then, perhaps through another
-    node, unless its configuration names one.
+    node, unless its configuration names one; where the farm has moved it is followed.
 
     With `tasks`, server and connections are kept alive there. The server is ended afterwards,
     unless it ran already and `visiting` is set. `may_restart` is as for
     EmbeddedPostgres.start. Raises FarmError.
     """
-    async with AsyncExitStack() as undone:
-        dsn, through = database_address(config, farm_files(config).member())
-        if through is not None:
-            dsn = await undone.enter_async_context(database_tunnel(config, clock, through))
-        elif not dsn:
-            server = EmbeddedPostgres(config.database, clock)
-            dsn = await server.start(may_restart=may_restart)
-            if not (visiting and server.adopted):
-                undone.push_async_callback(server.stop)
-            if tasks is not None:
-                undone.callback(tasks.essential("postgres", server.run()).cancel)
-        rng = random.Random(secrets.randbits(64))
-        database = await Database.open(dsn, config.database, clock, rng)
-        undone.push_async_callback(database.close)
-        if tasks is not None:
-            undone.callback(tasks.essential("database", database.run()).cancel)
+    way = open_way(config, clock, tasks, visiting=visiting, may_restart=may_restart)
+    async with way as (_, database):
         yield database

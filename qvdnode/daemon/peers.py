@@ -6,15 +6,16 @@ It is there before the database, which may be another node's, and is joined with
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Final
 
-from qvdnode.admin.parts import JoinLine, PeerFacts
+from qvdnode.admin.parts import JoinLine, KeyRotationFacts, PeerFacts
 from qvdnode.cluster.gossip_port import GossipPort
+from qvdnode.cluster.keyring import NONCE_BYTES
 from qvdnode.cluster.ports import LoadSource
 from qvdnode.daemon import state_folder
 from qvdnode.daemon.config import Config
@@ -22,27 +23,32 @@ from qvdnode.daemon.gossip import Gossip
 from qvdnode.db.embedded import EmbeddedPostgres
 from qvdnode.db.farm import Farm
 from qvdnode.db.migrate import steps
-from qvdnode.db.nodes import Nodes
+from qvdnode.db.nodes import WAS_REMOVED, NodeMembership, Nodes
 from qvdnode.db.pool import Database
 from qvdnode.host.free_memory import trim_memory
 from qvdnode.host.own_address import own_address
-from qvdnode.model.errors import HostFailed
+from qvdnode.image.store.repository import Repository
+from qvdnode.model.errors import Forbidden, HostFailed, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.admission import Admission, FarmDatabase
 from qvdnode.peer.calls_service import CallsService
+from qvdnode.peer.database_place import DatabasePlace, has_left, seal_place
 from qvdnode.peer.database_tunnel import DatabaseService, DatabaseTunnel
 from qvdnode.peer.dialer import Dialer
 from qvdnode.peer.directory import FILE_NAME, Directory
-from qvdnode.peer.enrolment import Enrolment
+from qvdnode.peer.enrolment import GOSSIP_KEY_BYTES, Enrolment
 from qvdnode.peer.farm_files import FarmFiles, FarmMember, NodeAddress
 from qvdnode.peer.given_seats import GivenSeats
 from qvdnode.peer.guest_stream import SeatDialer, StreamService
+from qvdnode.peer.image_service import ImageService
+from qvdnode.peer.key_rotation import KeyRotation
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.listener import Listener, Services
 from qvdnode.peer.node_links import NodeLinks
 from qvdnode.peer.own_identity import OwnIdentity
 from qvdnode.peer.ports import PeerService, Purpose
 from qvdnode.peer.settings import PeerSettings
+from qvdnode.peer.signpost import Signpost
 from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.proxy.guest_end import DisplayDialer
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -108,10 +114,14 @@ def advertised(settings: PeerSettings) -> str:
 
 
 def database_address(config: Config, member: FarmMember | None) -> tuple[str, NodeAddress | None]:
-    """The DSN of the farm's database, or the node that runs it; neither for an embedded one."""
-    if config.database.dsn or member is None:
-        return config.database.dsn, None
-    return member.dsn, member.database_node
+    """The DSN of the farm's database, or the node that runs it; neither for an embedded one.
+
+    What the configuration names comes first, unless the farm has moved away from there.
+    """
+    named = config.database.dsn
+    if named and not has_left(member, named):
+        return named, None
+    return ("", None) if member is None else (member.dsn, member.database_node)
 
 
 async def forget_other_farm(config: Config, database: Database) -> None:
@@ -126,18 +136,37 @@ async def forget_other_farm(config: Config, database: Database) -> None:
 
 
 @asynccontextmanager
-async def database_tunnel(config: Config, clock: Clock, node: NodeAddress) -> AsyncIterator[str]:
-    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed."""
+async def database_tunnel(
+    config: Config,
+    clock: Clock,
+    node: NodeAddress,
+    owner: Supervisor | None = None,
+    *,
+    number: int = 0,
+) -> AsyncIterator[str]:
+    """A DSN that leads to the database of that node, while the scope lasts; raises HostFailed.
+
+    `owner` ends with Forbidden once that node has said that this one was removed from the farm:
+    without its rows this node would wait for ever. `number` tells several of one process apart.
+    """
     own = OwnIdentity(farm_files(config))
     _ = own.load()
     dialer = Dialer(own, open_directory(config, own, clock), clock)
-    tunnel = DatabaseTunnel(config.node.state_dir, os.getpid(), dialer, node.node_id)
+    tunnel = DatabaseTunnel(config.node.state_dir, os.getpid(), dialer, node.node_id, number=number)
     async with Supervisor("database-tunnel") as tasks:
         try:
             await tunnel.open(tasks)
-            yield EmbeddedPostgres.dsn_at(tunnel.folder)
+            with ExitStack() as undone:
+                if owner is not None:
+                    undone.callback(owner.essential("removal", _until_removed(dialer)).cancel)
+                yield EmbeddedPostgres.dsn_at(tunnel.folder)
         finally:
             tunnel.close()
+
+
+async def _until_removed(dialer: Dialer) -> None:
+    await dialer.removed.wait()
+    raise Forbidden(WAS_REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +176,18 @@ class PeerDesktops:
     links: NodeLinks
     calls: CallsService
     streams: StreamService
+    images: ImageService
+    """Commits of this node's store."""
     dialer: SeatDialer
 
 
 def build_desktops(
-    around: PeerParts, config: Config, clock: Clock, fleet: Fleet, events: ViewerEvents
+    around: PeerParts,
+    config: Config,
+    clock: Clock,
+    fleet: Fleet,
+    events: ViewerEvents,
+    images: Repository,
 ) -> PeerDesktops:
     """The parts that carry desktops between nodes; `events` gets the way to other nodes."""
     limits, relay = LinkLimits(), config.clients.relay
@@ -164,6 +200,7 @@ def build_desktops(
         links=NodeLinks(around.dialer, events.to_client, clock, limits, rng),
         calls=calls,
         streams=StreamService(seats, displays, TickBatch(), relay, limits),
+        images=ImageService(images, limits),
         dialer=SeatDialer(events.here, displays, around.dialer, relay, limits),
     )
 
@@ -171,22 +208,32 @@ def build_desktops(
 class FarmPeers:
     """What needs the database as well: enrolment, admission, and what administrators are told."""
 
-    def __init__(self, parts: PeerParts, config: Config, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        parts: PeerParts,
+        config: Config,
+        database: Database,
+        place: Callable[[], tuple[str, NodeAddress | None]],
+        seat: Callable[[], NodeMembership | None],
+        clock: Clock,
+    ) -> None:
+        """`place` is where the database is now, as `database_address` tells it.
+
+        `seat` is this node's row, once it has joined.
+        """
         self._parts = parts
         self._clock = clock
         self._config = config
         own = parts.own
-        dsn, node = database_address(config, own.files.member())
-        self.runs_database = not dsn and node is None
-        """Whether the farm's database is this node's embedded one."""
-        self._database_node = node
+        self._place = place
         self._nodes = Nodes(database)
         self.enrolment = Enrolment(
             own, Farm(database), Nodes(database), clock, name=config.node.name
         )
+        self._rotation = KeyRotation(self.enrolment, self._nodes, seat, clock)
         self.admission = Admission(
             self.enrolment,
-            FarmDatabase(dsn, node, len(steps())),
+            lambda: FarmDatabase(*place(), len(steps())),
             config.cluster,
             clock,
             lambda: (advertised(config.peer), parts.port),
@@ -201,15 +248,31 @@ class FarmPeers:
         services: dict[Purpose, PeerService] = {
             Purpose.CALLS: desktops.calls,
             Purpose.STREAM: desktops.streams,
+            Purpose.IMAGES: desktops.images,
+            Purpose.DATABASE: DatabaseService(
+                EmbeddedPostgres(self._config.database, self._clock).socket_file
+            ),
+            Purpose.DATABASE_PLACE: Signpost(self._sealed_place),
         }
-        if self.runs_database:
-            server = EmbeddedPostgres(self._config.database, self._clock)
-            services[Purpose.DATABASE] = DatabaseService(server.socket_file)
         join = Services(self.admission, services)
         _ = tasks.essential("peer-port", self._parts.listener.run(join))
         _ = tasks.essential("peer-rows", self._parts.directory.run())
         _ = tasks.essential("peer-certificate", self.enrolment.run())
         _ = tasks.essential("peer-links", self._keep_links(desktops.links))
+
+    @property
+    def runs_database(self) -> bool:
+        """Whether the farm's database is this node's embedded one."""
+        return self._place() == ("", None)
+
+    def _sealed_place(self) -> bytes:
+        member, (dsn, node) = self._parts.own.member, self._place()
+        if self.runs_database:
+            node = own_node_address(
+                self._parts.own, advertised(self._config.peer), self._parts.port
+            )
+        place = DatabasePlace(member.moves, dsn, node)
+        return seal_place(place, member, secrets.token_bytes(NONCE_BYTES))
 
     def others_that_served(self) -> list[NodeId]:
         """The other nodes whose lease ran when their rows were last read."""
@@ -224,10 +287,11 @@ class FarmPeers:
             advertised(self._config.peer),
             self._config.node.state_dir / state_folder.FARM,
             self._parts.own,
-            self.enrolment.secrets,
+            self.enrolment.gossip_keys,
             self._parts.directory,
             own_load,
             self._clock,
+            self._rotation.run,
         )
 
     async def _keep_links(self, links: NodeLinks) -> None:
@@ -250,11 +314,20 @@ class FarmPeers:
         made = await self.admission.invite(name=name, life_s=life)
         return JoinLine(made.url, made.token, _whole_seconds(made.expires_at))
 
+    async def rotate_key(self) -> None:
+        """As admin.parts.FarmAccess."""
+        await self._rotation.begin(secrets.token_bytes(GOSSIP_KEY_BYTES))
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """As admin.parts.FarmAccess."""
+        state = await self._rotation.state()
+        return KeyRotationFacts(state.step, state.waits_for)
+
     def facts(self, node_id: NodeId) -> PeerFacts:
         """As admin.parts.FarmAccess."""
         own = self._parts.own
         here = own.ready and own.node_id == node_id
-        database = self._database_node
+        database = self._place()[1]
         runs = (here and self.runs_database) or (
             database is not None and database.node_id == node_id
         )
@@ -268,6 +341,14 @@ class FarmPeers:
             reason=contact.problem or contact.warning,
             runs_database=runs,
         )
+
+
+def own_node_address(own: OwnIdentity, host: str, port: int) -> NodeAddress:
+    """Where others dial this node, and its key; raises Unavailable before it has one."""
+    identity = own.files.identity()
+    if identity is None:
+        raise Unavailable("this node has not joined its farm yet")
+    return NodeAddress(own.node_id, host, port, identity.key_digest)
 
 
 def _whole_seconds(moment: datetime) -> datetime:

@@ -18,11 +18,13 @@ import uvloop
 from qvdnode.admin.listener import serving
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
-from qvdnode.daemon.build import Node, NodeInputs, admin_parts, build
+from qvdnode.daemon.build import Node, admin_parts, build
 from qvdnode.daemon.config import Config
+from qvdnode.daemon.database_way import keep_following, open_way
 from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.drivers import DRIVERS, MakeDriver
-from qvdnode.daemon.opening import open_database, open_identity, prepare, require_certificate
+from qvdnode.daemon.node_inputs import NodeInputs
+from qvdnode.daemon.opening import open_identity, prepare, require_certificate
 from qvdnode.daemon.peers import open_peers
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
@@ -76,9 +78,9 @@ async def serve(config: Config, clock: Clock, drivers: Mapping[str, MakeDriver])
         identity = open_identity(config, clock)
         peers = open_peers(config, clock)
         _listen_to_signals(stop, identity, config)
-        async with Supervisor("node") as tasks, open_database(config, clock, tasks) as database:
+        async with Supervisor("node") as tasks, open_way(config, clock, tasks) as (way, database):
             resolvers = await _resolvers(config.network)
-            inputs = NodeInputs(config, clock, database, identity, peers, resolvers)
+            inputs = NodeInputs(config, clock, database, way, identity, peers, resolvers)
             node = build(inputs, drivers)
             try:
                 await _serve_node(node, tasks, stop)
@@ -103,7 +105,7 @@ async def _serve_node(node: Node, tasks: Supervisor, stop: asyncio.Event) -> Non
     await node.memory_tuning.up(network.prefix, network.bridge_name, node.memory.memory())
     try:
         await _serve_guests(node, tasks, stop)
-    except FarmError:
+    except (FarmError, asyncio.CancelledError):  # the start failed, or another part of the node
         await _remove_network(node)
         raise
     await _shut_down(node)
@@ -138,10 +140,12 @@ async def _restore_host(node: Node) -> None:
 
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.inputs.config, node.inputs.clock
-    await node.importer.sweep()
+    await node.image_parts.importer.sweep()
     node.farm.start(tasks, node.peer_desktops)
+    _ = tasks.essential("database-moves", _follow_moves(node))
     _ = tasks.essential("gossip", node.gossip.run())
     joined = node.inputs.database.available and await _join(node, tasks)
+    _ = tasks.essential("image-fetches", node.image_parts.fetcher.run())
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
     # Not waited for: a driver is taken to work until a check says otherwise.
@@ -179,8 +183,8 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("journal", node.journal.run())
     _ = tasks.essential("audit", node.trail.run())
     _ = tasks.essential("disk", node.disk_watch.run())
-    _ = tasks.essential("image-store", node.importer.collector.run())
-    node.images.run(tasks)
+    _ = tasks.essential("image-store", node.image_parts.importer.collector.run())
+    node.images.run(tasks, node.fleet)
     _ = tasks.essential("self-fence", node.self_fence.run())
     _ = tasks.essential("rescue", node.rescue.run(node.hosts))
     _ = tasks.essential("draining", node.draining.run(node.fleet))
@@ -239,6 +243,12 @@ async def _shut_down(node: Node) -> None:
     node.inotify.close()
 
 
+async def _follow_moves(node: Node) -> None:
+    inputs, own = node.inputs, node.inputs.peers.own
+    others = (own, inputs.peers.directory, inputs.peers.dialer)
+    await keep_following(inputs.way, inputs.database, inputs.clock, others, own.load)
+
+
 async def _join(node: Node, tasks: Supervisor) -> bool:
     """Join the farm; False while the database is away."""
     lease = await node.joining.attempt()
@@ -246,7 +256,8 @@ async def _join(node: Node, tasks: Supervisor) -> bool:
         return False
     _ = tasks.essential("lease", lease.run())
     exists = Images(node.inputs.database).exists
-    _ = tasks.isolated("image-removals", node.importer.finish_removals(exists))
+    _ = tasks.isolated("image-removals", node.image_parts.importer.finish_removals(exists))
+    _ = tasks.essential("image-upkeep", node.image_parts.upkeep.run())
     return True
 
 

@@ -19,12 +19,16 @@ from qvdnode.host.trusted_path import PathUse, trusted
 from qvdnode.model.errors import Conflict, HostFailed
 
 TABLES: Final = (
-    "tenant", "node", "app_user", "api_token", "image", "image_version", "flavour", "farm",
-    "node_invitation", "vm", "vm_placement", "user_token", "familiar_source", "session", "audit",
+    "tenant", "node", "app_user", "api_token", "image", "image_commit", "image_version",
+    "image_ref", "image_ref_move", "image_removal", "flavour", "farm", "node_invitation", "vm",
+    "vm_placement", "image_rollout", "vm_tag", "vm_start", "user_token", "familiar_source",
+    "session", "audit",
 )  # fmt: skip
 """Parents before children."""
-NOT_SAVED: Final = ("browser_session", "login_link")
-"""Logins of the moment: a restore ends them, so that none that was revoked comes back."""
+OF_THE_MOMENT: Final = ("browser_session", "login_link")
+"""Logins: a restore ends them, so that none that was revoked comes back."""
+NOT_SAVED: Final = (*OF_THE_MOMENT, "database_move")
+"""The last one is about the database that it is in."""
 LIMIT_S: Final = 3600.0
 
 Sink = Callable[[bytes], Coroutine[Any, Any, None]]
@@ -73,13 +77,15 @@ async def _dump(tx: Transaction, table: str, path: Path) -> TableDump:
     with path.open("wb") as stream, guarded():
         tag = await tx.raw.copy_from_query(
             f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2",
-            output=_into(stream, checksum.update),
+            output=into(stream, checksum.update),
             timeout=LIMIT_S,
         )
     return TableDump(table, columns, row_count(tag), checksum.hexdigest())
 
 
-def _into(stream: BinaryIO, digest: Callable[[bytes], None]) -> Sink:
+def into(stream: BinaryIO, digest: Callable[[bytes], None]) -> Sink:
+    """What COPY writes to: the file, and a checksum."""
+
     async def write(data: bytes) -> None:
         stream.write(data)
         digest(data)

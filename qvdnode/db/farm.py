@@ -20,6 +20,7 @@ REPLACE: Final = """
 UPDATE farm SET authority = $2, sealed = $3, made_at = clock_timestamp()
 WHERE farm_id = $1 AND authority = $4
 """
+RESEAL: Final = "UPDATE farm SET sealed = $2 WHERE farm_id = $1 AND sealed = $3"
 INVITE: Final = """
 INSERT INTO node_invitation (digest, name, expires_at)
 VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3)) RETURNING expires_at
@@ -28,7 +29,8 @@ SWEEP: Final = (
     "DELETE FROM node_invitation WHERE expires_at < clock_timestamp() - interval '7 days'"
 )
 HOLD: Final = """
-SELECT i.id, i.name, i.node_id, i.expires_at < clock_timestamp() AS expired, n.peer_key
+SELECT i.id, i.name, i.node_id, i.expires_at < clock_timestamp() AS expired, n.peer_key,
+    n.state = 'removed' AS removed
 FROM node_invitation i LEFT JOIN node n ON n.id = i.node_id
 WHERE i.digest = $1 FOR UPDATE OF i
 """
@@ -97,6 +99,11 @@ class Farm:
         if await self._db.execute(REPLACE, *values) != "UPDATE 1":
             raise Conflict("Another node has replaced the farm's authority; join that one.")
 
+    async def reseal(self, before: FarmRow, sealed: bytes) -> bool:
+        """Replace the sealed secrets; False when another node has replaced them meanwhile."""
+        tag = await self._db.execute(RESEAL, before.farm_id, sealed, before.sealed)
+        return tag == "UPDATE 1"
+
     async def invite(self, token: str, *, name: str | None, life_s: float) -> datetime:
         """Store an invitation, its token as a digest; returns when it expires."""
         await self._db.execute(SWEEP, idempotent=True)
@@ -113,12 +120,13 @@ class Farm:
             row = await tx.fetchrow(HOLD, digest(token))
             if row is None:
                 raise Forbidden(UNKNOWN)
-            if row["node_id"] is not None:
-                if row["peer_key"] != newcomer.key:
-                    raise Forbidden(USED)
-                return NodeId(row["node_id"])
             if row["expired"]:
                 raise Forbidden(EXPIRED)
+            if row["node_id"] is not None:
+                # A node that was removed would get the farm's secrets of today.
+                if row["peer_key"] != newcomer.key or row["removed"]:
+                    raise Forbidden(USED)
+                return NodeId(row["node_id"])
             if row["name"] not in (None, newcomer.name):
                 raise Forbidden(
                     f"The invitation is for a node named {row['name']}, and this host's is"

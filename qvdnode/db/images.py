@@ -1,17 +1,21 @@
 """Images and their versions: which exist, and which is the head. image/ has their files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
+from qvdnode.db.image_refs import RefMove, keep_commits, move_ref
 from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import ACTIVE, HOLDING
 from qvdnode.db.rows import changed, found, row_count
 from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import Image
 from qvdnode.model.ids import ImageId
+from qvdnode.model.image_commit import CommitRecord
 from qvdnode.model.listing import Listing, Page
 
 KIND: Final = "image"
@@ -35,17 +39,43 @@ LIST: Final = ListSource(
 )
 LOCK: Final = "SELECT id FROM image WHERE id = $1 FOR UPDATE"
 ADD_VERSION: Final = """
-INSERT INTO image_version (image_id, version, size_bytes, note)
-SELECT $1, greatest(max(version), $4) + 1, $2, $3 FROM image_version WHERE image_id = $1
+INSERT INTO image_version (image_id, version, size_bytes, note, commit_name)
+SELECT $1, greatest(max(version), $4) + 1, $2, $3, $5 FROM image_version WHERE image_id = $1
 RETURNING version
+"""
+VERSION_COMMIT: Final = """
+SELECT i.name, v.commit_name FROM image i JOIN image_version v ON v.image_id = i.id
+WHERE i.id = $1 AND v.version = $2
+"""
+TELL_COMMIT: Final = """
+UPDATE image_version SET commit_name = $3
+WHERE image_id = $1 AND version = $2 AND commit_name IS NULL
+"""
+UNTOLD: Final = """
+SELECT image_id, version FROM image_version WHERE commit_name IS NULL ORDER BY image_id, version
 """
 SET_HEAD: Final = """
 UPDATE image SET head_version = $2
 WHERE id = $1 AND EXISTS (SELECT 1 FROM image_version WHERE image_id = $1 AND version = $2)
 """
 VERSIONS: Final = """
-SELECT version, size_bytes, note, created_at FROM image_version
+SELECT version, size_bytes, note, created_at, commit_name FROM image_version
 WHERE image_id = $1 ORDER BY version
+"""
+# not while a rollout decides what starts, nor after one that went back by itself
+SET_IMPORTED_HEAD: Final = (
+    SET_HEAD
+    + f"""
+AND NOT EXISTS (SELECT 1 FROM image_rollout WHERE image_id = $1 AND state IN ({HOLDING}))
+"""
+)
+GOES_ON: Final = f"""
+SELECT EXISTS (SELECT 1 FROM image_rollout WHERE image_id = $1 AND state IN ({ACTIVE}))
+"""
+LIFT: Final = """
+UPDATE image_rollout SET state = 'aborted', reason = 'another head was chosen',
+    moved_at = clock_timestamp()
+WHERE image_id = $1 AND state = 'rolled_back'
 """
 REMOVE_VERSION: Final = """
 DELETE FROM image_version v USING image i
@@ -53,6 +83,8 @@ WHERE v.image_id = $1 AND v.version = $2 AND i.id = v.image_id
   AND i.head_version IS DISTINCT FROM v.version
 """
 DELETE: Final = "DELETE FROM image WHERE id = $1"
+NOTE_REMOVAL: Final = "INSERT INTO image_removal (image_id) VALUES ($1) ON CONFLICT DO NOTHING"
+REMOVALS: Final = "SELECT image_id FROM image_removal ORDER BY image_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +95,23 @@ class ImageVersion:
     size_bytes: int
     note: str
     created_at: datetime
+    commit_name: str | None = None
+    """None while no node has told it: a plain folder of an older node."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommit:
+    """The commit of a new version."""
+
+    lineage: Sequence[CommitRecord]
+    """It, and those before it that the farm may not know."""
+    move: RefMove | None = None
+    """The branch that moves to it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.lineage[0].name
 
 
 class Images:
@@ -94,22 +143,68 @@ class Images:
         return await read_list(self._db, LIST, page, {}, _convert)
 
     async def add_version(
-        self, image_id: ImageId, *, size_bytes: int, note: str = "", past: int = 0
+        self,
+        image_id: ImageId,
+        *,
+        size_bytes: int,
+        note: str = "",
+        past: int = 0,
+        made: "NewCommit | None" = None,
     ) -> int:
         """Note a new version and return its number; it starts only once it is the head.
 
-        The number is greater than `past`, and than those of all other versions. Raises NotFound.
+        The number is greater than `past`, and than those of all other versions. `made` is its
+        commit, to which a branch moves. Raises NotFound, Conflict when the branch is elsewhere.
         """
         async with self._db.transaction() as tx:
             found(
                 await tx.fetchrow(LOCK, image_id), KIND, image_id
             )  # versions are counted one by one
-            return int(await tx.fetchval(ADD_VERSION, image_id, size_bytes, note, past))
+            if made is not None:
+                await keep_commits(tx, image_id, made.lineage)
+            commit = None if made is None else made.name
+            number = int(await tx.fetchval(ADD_VERSION, image_id, size_bytes, note, past, commit))
+            if made is not None and made.move is not None:
+                await move_ref(tx, image_id, made.move)
+            return number
+
+    async def version_commit(self, image_id: ImageId, version: int) -> tuple[str, str | None]:
+        """The image's name, and the version's commit if a node has told it; raises NotFound."""
+        row = await self._db.fetchrow(VERSION_COMMIT, image_id, version, idempotent=True)
+        row = found(row, KIND, f"{image_id} with a version {version}")
+        return row["name"], row["commit_name"]
+
+    async def untold(self) -> Sequence[tuple[ImageId, int]]:
+        """The versions whose commit no node has told yet."""
+        rows = await self._db.fetch(UNTOLD, idempotent=True)
+        return [(ImageId(row["image_id"]), row["version"]) for row in rows]
+
+    async def tell_commit(
+        self, image_id: ImageId, version: int, lineage: Sequence[CommitRecord]
+    ) -> None:
+        """Tell the farm the commit of a version, the first of `lineage`, if nobody has yet."""
+        async with self._db.transaction() as tx:
+            await keep_commits(tx, image_id, lineage)
+            await tx.execute(TELL_COMMIT, image_id, version, lineage[0].name)
 
     async def set_head(self, image_id: ImageId, version: int) -> None:
         """Let this version start from now on; raises NotFound."""
         tag = await self._db.execute(SET_HEAD, image_id, version, idempotent=True)
         changed(tag, KIND, f"{image_id} with a version {version}")
+
+    async def choose_head(self, image_id: ImageId, version: int) -> None:
+        """As an administrator: raises Conflict while a rollout goes on, and ends one that has moved
+        back."""
+        async with self._db.transaction() as tx:
+            if await tx.fetchval(GOES_ON, image_id):
+                raise Conflict("A rollout of this image goes on: abort it first.")
+            changed(await tx.execute(SET_HEAD, image_id, version), KIND, image_id)
+            await tx.execute(LIFT, image_id)
+
+    async def set_imported_head(self, image_id: ImageId, version: int) -> bool:
+        """Let a new version start from now on; False while a rollout holds the head where it is."""
+        tag = await self._db.execute(SET_IMPORTED_HEAD, image_id, version, idempotent=True)
+        return row_count(tag) == 1
 
     async def versions(self, image_id: ImageId) -> tuple[ImageVersion, ...]:
         """All versions, oldest first."""
@@ -124,7 +219,14 @@ class Images:
 
     async def delete(self, image_id: ImageId) -> None:
         """Delete an image with its versions; raises Conflict while a flavour uses it, NotFound."""
-        changed(await self._db.execute(DELETE, image_id), KIND, image_id)
+        async with self._db.transaction() as tx:
+            changed(await tx.execute(DELETE, image_id), KIND, image_id)
+            await tx.execute(NOTE_REMOVAL, image_id)
+
+    async def removals(self) -> Sequence[ImageId]:
+        """The images that were deleted; nodes remove what they have of them."""
+        rows = await self._db.fetch(REMOVALS, idempotent=True)
+        return [ImageId(row["image_id"]) for row in rows]
 
 
 def _convert(row: asyncpg.Record) -> Image:

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 FIRST_ROW: Final = (
     "INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"
 )
+HAS_ROW: Final = "SELECT EXISTS (SELECT 1 FROM schema_version WHERE id = 1)"
 LOCKED_VERSION: Final = "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE"
 SET_VERSION: Final = "UPDATE schema_version SET version = $1 WHERE id = 1"
 
@@ -99,7 +100,8 @@ async def make_version_table(db: Database) -> None:
         try:
             if not await db.fetchval(SCHEMA_EXISTS, idempotent=True):
                 await db.execute(CREATE, idempotent=True)
-            await db.execute(FIRST_ROW, idempotent=True)
+            if not await db.fetchval(HAS_ROW, idempotent=True):
+                await db.execute(FIRST_ROW, idempotent=True)
         except Conflict:
             # IF NOT EXISTS does not hold against somebody who creates it in the same moment: then
             # the table, its type or their entry in the catalogue is there already

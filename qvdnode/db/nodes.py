@@ -22,6 +22,10 @@ from qvdnode.model.listing import Listing, Page
 KIND: Final = "node"
 LEASE_TTL_S: Final = 15.0
 FENCE_GRACE_S: Final = 10.0
+WAS_REMOVED: Final = (
+    "This node was removed from its farm. To join again, run `qvd node invite` on another node,"
+    " and `qvdnode join` here."
+)
 """Time after the end of a lease by which even a slow node has noticed it."""
 
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
@@ -74,6 +78,7 @@ UPDATE vm SET state = 'stopped', owner_node = NULL, owner_epoch = NULL,
     error = $2, state_since = clock_timestamp()
 WHERE owner_node = $1 AND owner_epoch < (SELECT epoch FROM node WHERE id = $1)
 """
+SET_KEYRING: Final = "UPDATE node SET keyring = $3 WHERE id = $1 AND epoch = $2"
 SET_HOMES: Final = "UPDATE node SET homes_id = $2 WHERE id = $1"
 OFFER: Final = "UPDATE node SET drivers = $3 WHERE id = $1 AND epoch = $2"
 DRIVERS: Final = (
@@ -84,7 +89,7 @@ HOMES: Final = "SELECT count(*) FROM app_user WHERE home_node = $1"
 SET_BOOT_ID: Final = "UPDATE node SET boot_id = $3 WHERE id = $1 AND epoch = $2"
 COLUMNS: Final = """
 id, name, address, peer_port, gossip_port, peer_key, program, boot_id, epoch, state,
-joined_at, lease_until, drivers, drain, homes_id,
+joined_at, lease_until, drivers, drain, homes_id, keyring,
 state = 'up' AND lease_until > clock_timestamp() AS alive
 """
 SELECT: Final = f"SELECT {COLUMNS} FROM node "
@@ -151,6 +156,8 @@ class Node:
     drain: Drain = Drain.NO
     homes_id: str = ""
     """The mark in the folder of homes that it shares; empty for homes of its own."""
+    keyring: str = ""
+    """Which keys of the membership it uses; empty for a program that does not say."""
 
 
 class Nodes:
@@ -192,10 +199,7 @@ class Nodes:
         if node_id is not None:
             row = await self._db.fetchrow(GET, node_id, idempotent=True)
             if row is None or row["state"] == "removed":
-                raise Forbidden(
-                    "This node was removed from its farm. To join again, run `qvd node invite` on"
-                    " another node, and `qvdnode join` here."
-                )
+                raise Forbidden(WAS_REMOVED)
 
     async def set_identity(self, membership: NodeMembership, key: bytes, program: str) -> None:
         """Tell other nodes what to recognise this one by."""
@@ -206,6 +210,11 @@ class Nodes:
     async def set_homes(self, node_id: NodeId, homes_id: str) -> None:
         """Say which shared folder of homes the node has; empty for homes of its own."""
         await self._db.execute(SET_HOMES, node_id, homes_id, idempotent=True)
+
+    async def set_keyring(self, membership: NodeMembership, keyring: str) -> None:
+        """Say which keys of the membership the node uses now."""
+        values = (membership.node_id, membership.epoch, keyring)
+        await self._db.execute(SET_KEYRING, *values, idempotent=True)
 
     async def renew(self, node_id: NodeId, epoch: int, ttl_s: float = LEASE_TTL_S) -> bool:
         """Renew the lease; False when another process has joined or the node was fenced."""

@@ -59,11 +59,19 @@ FROM vm LEFT JOIN node n ON n.id = vm.owner_node JOIN app_user u ON u.id = vm.us
 WHERE vm.id = $1
 """
 RECORD: Final = """
+WITH ready AS (
+    UPDATE vm_start SET ready_at = clock_timestamp()
+    WHERE vm_id = $1 AND gen = $2 AND ready_at IS NULL AND $4 = 'running'
+)
 UPDATE vm SET state = $4, error = $5, owner_epoch = $6, state_since = clock_timestamp()
 WHERE id = $1 AND gen = $2 AND owner_node = $3
 """
 # no owner is accepted, too: a repetition after a lost answer finds none
 RELEASE: Final = """
+WITH ended AS (
+    UPDATE vm_start SET ended_at = clock_timestamp(), failed = $4 = 'failed'
+    WHERE vm_id = $1 AND gen = $2 AND ended_at IS NULL
+)
 UPDATE vm SET owner_node = NULL, owner_epoch = NULL, state = $4, error = $5,
     state_since = clock_timestamp()
 WHERE id = $1 AND gen = $2 AND (owner_node = $3 OR owner_node IS NULL)

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import random
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Self, TypeVar
 
@@ -40,7 +41,13 @@ HEAL_EVERY_S: Final = 0.5
 GRACE_S: Final = 1.0
 """The client's limit of a statement beyond the server's own."""
 
+TIMELINE: Final = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+"""A server that is promoted begins another timeline. Any role may ask for it."""
+
 AVAILABLE = Gauge("qvdnode_database_available", "1 while the database answers")
+FAILED_OVER = Counter(
+    "qvdnode_database_failovers", "Connections that found a server on another timeline"
+)
 LOST = Counter("qvdnode_database_connections_lost_total", "Connections found broken")
 
 
@@ -50,22 +57,20 @@ class Database:
     def __init__(
         self, dsn: str, settings: DatabaseSettings, clock: Clock, rng: random.Random
     ) -> None:
-        dsns = list(single_host_dsns(dsn))
-        rng.shuffle(dsns)  # so that not all nodes of a farm begin with the same host
-        self._hosts = Hosts(
-            dsns,
-            connect_limit_s=settings.connect_limit_s,
-            statement_limit_s=settings.statement_limit_s,
-        )
+        self._settings = settings
+        self._rng = rng
+        self._hosts = self._hosts_of(dsn)
         self._clock = clock
         self._limit_s = settings.statement_limit_s + GRACE_S
         self._slots = asyncio.Semaphore(settings.connections_max)
         self._idle: list[Raw] = []
         self._busy: set[Raw] = set()
         self._expired: set[Raw] = set()
+        self._apart: weakref.WeakSet[Raw] = weakref.WeakSet()
         self._available = True
         self._try_again_at = 0.0
         self._back_at: float | None = None
+        self._timeline: str | None = None
         self._away = asyncio.Event()
         self._closed = False
 
@@ -88,7 +93,11 @@ class Database:
 
     @property
     def back_for_s(self) -> float:
-        """Time since the database came back; infinite if it never was away."""
+        """Time since the database came back; infinite if it never was away.
+
+        A failover counts, also one so quick that nobody has missed the database: a standby may have
+        been promoted that lacks the last leases.
+        """
         return math.inf if self._back_at is None else self._clock.monotonic_s() - self._back_at
 
     async def connect_apart(self) -> Raw:
@@ -96,7 +105,32 @@ class Database:
 
         Raises Unavailable.
         """
-        return await self._hosts.connect()
+        raw = await self._hosts.connect()
+        self._apart.add(raw)
+        return raw
+
+    def lead_to(self, dsn: str) -> None:
+        """Use another database from now on, which holds the same farm; raises BadConfig.
+
+        What is being done in the first one may end there. Its leases were not renewed for a
+        moment, so this counts as coming back, see `back_for_s`.
+        """
+        self._hosts = self._hosts_of(dsn)
+        self._expire()
+        for raw in tuple(self._apart):
+            raw.terminate()
+        self._back_at = self._clock.monotonic_s()
+        self._timeline = None
+        self._try_again_at = 0.0
+
+    def _hosts_of(self, dsn: str) -> Hosts:
+        dsns = list(single_host_dsns(dsn))
+        self._rng.shuffle(dsns)  # so that not all nodes of a farm begin with the same host
+        return Hosts(
+            dsns,
+            connect_limit_s=self._settings.connect_limit_s,
+            statement_limit_s=self._settings.statement_limit_s,
+        )
 
     async def run(self) -> None:
         """Try to reconnect while the database is away, until cancelled."""
@@ -242,17 +276,42 @@ class Database:
             raise Unavailable("This node is stopping.")
         try:
             async with TimeLimit(PATIENCE_S):
-                raw = await self._hosts.connect()
+                raw = await self._newest()
         except (Unavailable, TimeoutError) as error:
             self._set_available(now=False)
             raise Unavailable(AWAY) from error
         self._set_available(now=True)
         return raw
 
+    async def _newest(self) -> Raw:
+        """A connection to where the pool leads when it is there."""
+        while True:
+            hosts = self._hosts
+            raw = await hosts.connect()
+            with contextlib.ExitStack() as undo:
+                undo.callback(raw.terminate)
+                timeline = await _timeline(raw, self._settings.connect_limit_s)
+                if hosts is self._hosts:
+                    undo.pop_all()
+                    self._note_timeline(timeline)
+                    return raw
+
+    def _note_timeline(self, timeline: str | None) -> None:
+        """A new connection leads to a server on that timeline; None if it has none to tell."""
+        before = self._timeline
+        if timeline is None or timeline == before:
+            return
+        self._timeline = timeline
+        if before is not None:
+            FAILED_OVER.inc()
+            self._back_at = self._clock.monotonic_s()
+            self._expire()
+            log.warning("database_failed_over", extra={"from": before, "to": timeline})
+
     async def _heal_once(self) -> bool:
         """Try all hosts without the callers' time limit."""
         try:
-            self._idle.append(await self._hosts.connect())
+            self._idle.append(await self._newest())
         except Unavailable as error:
             log.info("database_not_found", extra={"because": str(error.__cause__)})
             self._set_available(now=False)
@@ -283,3 +342,16 @@ class Database:
                 logging.INFO if now else logging.WARNING,
                 "database_back" if now else "database_away",
             )
+
+
+async def _timeline(raw: Raw, limit_s: float) -> str | None:
+    """Of the server; None for one that knows no timelines. Raises Unavailable when it is gone."""
+    try:
+        with guarded():
+            found: str | None = await raw.fetchval(TIMELINE, timeout=limit_s)
+    except Unavailable:
+        raise
+    except (FarmError, asyncpg.PostgresError) as error:
+        log.debug("database_timeline_unknown", extra={"because": str(error)})
+        return None
+    return found

@@ -57,6 +57,10 @@ FORGET_HOMES: Final = "UPDATE app_user SET home_node = NULL"
 """Each node says at its next start which homes it has: they may have been restored elsewhere."""
 
 
+MAY_CHANGE: Final = "DROP TRIGGER IF EXISTS farm_has_moved ON schema_version"
+"""Of a database that the farm has left."""
+SAVE_FIRST: Final = "Save it with `qvdnode backup` if you may want it back, then give --force."
+
 SILENT: Final = "SET LOCAL qvdnode.silent = 'on'"
 """Nobody is told of the rows that are loaded."""
 
@@ -74,12 +78,12 @@ async def restore(db: Database, path: Path, *, force: bool) -> Manifest:
         await make_version_table(db)
         async with db.transaction(limit_s=LIMIT_S) as tx:
             await tx.fetchval(LOCKED_VERSION)
-            await _refuse_serving(tx)
+            await refuse_serving(tx)
             if not force:
-                await _refuse_content(tx)
+                await refuse_content(tx)
             await tx.execute(SILENT)
             given = await _given_ids(tx)
-            await _make_schema_anew(tx, archive.manifest.schema)
+            await make_schema_anew(tx, archive.manifest.schema)
             for table in archive.manifest.tables:
                 await _load(tx, archive, table)
                 if "id" in table.columns:
@@ -99,7 +103,8 @@ def _refuse_unknown_tables(manifest: Manifest) -> None:
             raise Invalid(f"The backup speaks of a table {table.name!r} that no farm has.")
 
 
-async def _refuse_serving(tx: Transaction) -> None:
+async def refuse_serving(tx: Transaction) -> None:
+    """Raise Conflict while a node serves from the database."""
     names = await tx.fetchval(SERVING) if await tx.fetchval(HAS_TABLE, "node") else None
     if names:
         raise Conflict(
@@ -108,7 +113,8 @@ async def _refuse_serving(tx: Transaction) -> None:
         )
 
 
-async def _refuse_content(tx: Transaction) -> None:
+async def refuse_content(tx: Transaction, otherwise: str = SAVE_FIRST) -> None:
+    """Raise Conflict, with what to do otherwise, for a database in which people made something."""
     found = []
     for table, (noun, made) in MADE_BY_PEOPLE.items():
         if await tx.fetchval(HAS_TABLE, table):
@@ -116,8 +122,8 @@ async def _refuse_content(tx: Transaction) -> None:
             found += [counted(rows, noun)] if rows else []
     if found:
         raise Conflict(
-            f"The database holds {', '.join(found)}, and a restore replaces all that is in it. "
-            "Save it with `qvdnode backup` if you may want it back, then give --force."
+            f"The database holds {', '.join(found)}, and all that is in it would be replaced."
+            f" {otherwise}"
         )
 
 
@@ -132,7 +138,9 @@ async def _set_ids_ahead(tx: Transaction, table: str, given: int) -> None:
     await tx.fetchval("SELECT setval(pg_get_serial_sequence($1, 'id'), $2)", table, last + AHEAD)
 
 
-async def _make_schema_anew(tx: Transaction, version: int) -> None:
+async def make_schema_anew(tx: Transaction, version: int) -> None:
+    """Remove the farm's tables, if there are any, and make empty ones of that schema."""
+    await tx.execute(MAY_CHANGE)
     for table in (*NOT_SAVED, *reversed(TABLES)):
         await tx.execute(f"DROP TABLE IF EXISTS {table}")
     for step in steps()[:version]:

@@ -74,6 +74,7 @@ TABLE: Final[tuple[tuple[type[Exception], Callable[[], FarmError]], ...]] = (
     # the server is read-only now: its connections are useless
     (asyncpg.ReadOnlySQLTransactionError, lambda: ConnectionBroken(AWAY)),
     (asyncpg.QueryCanceledError, lambda: Unavailable(SLOW)),
+    (asyncpg.LockNotAvailableError, lambda: Unavailable(BUSY)),
     (asyncpg.SerializationError, lambda: ChangedMeanwhile(MEANWHILE)),
     (asyncpg.DeadlockDetectedError, lambda: ChangedMeanwhile(MEANWHILE)),
     (asyncpg.DiskFullError, lambda: Unavailable(FULL)),

@@ -5,7 +5,7 @@ from typing import Final
 
 import asyncpg
 
-from qvdnode.db import flavours
+from qvdnode.db import flavours, rollouts
 from qvdnode.db.lists import ListSource, SortKey, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found, row_count
@@ -21,6 +21,7 @@ from qvdnode.model.ids import (
     VmId,
 )
 from qvdnode.model.listing import Listing, Page
+from qvdnode.model.rollout import Member
 from qvdnode.model.vm_state import ON_THE_WIRE, VmState, WireState
 
 KIND: Final = "VM"
@@ -71,11 +72,14 @@ WHERE v.user_id = $1 AND (f.application IS NOT NULL) = $2
 ORDER BY v.id
 """
 OF_FLAVOUR: Final = "flavour_"
+OF_ROLLOUT: Final = "rollout_"
 ORDER: Final = f"""
 SELECT {COLUMNS},
        t.name AS tenant, u.blocked AS user_blocked, u.created_at, u.home_node, i.head_version,
+       {rollouts.TAGS} AS tags, h.name AS host, {rollouts.selected(OF_ROLLOUT)},
        {flavours.selected(OF_FLAVOUR)}
 {FROM} JOIN tenant t ON t.id = u.tenant_id JOIN image i ON i.id = f.image_id
+    LEFT JOIN node h ON h.id = u.home_node {rollouts.JOIN}
 WHERE v.id = $1
 """
 SET_BLOCKED: Final = "UPDATE vm SET blocked = $2 WHERE id = $1"
@@ -138,7 +142,7 @@ class Vms:
         flavour = flavours.convert(row, OF_FLAVOUR)
         if row["head_version"] is None:
             raise Conflict(f"Image {flavour.image} has no version yet; import one first.")
-        return DesktopOrder(_vm(row), _user(row), flavour, row["head_version"])
+        return DesktopOrder(_vm(row), _user(row), flavour, _version(row))
 
     async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
         """Block or unblock the VM; raises NotFound."""
@@ -179,6 +183,16 @@ def _vm(row: asyncpg.Record) -> Vm:
         owner_node=None if row["owner_node"] is None else NodeId(row["owner_node"]),
         error=row["error"],
     )
+
+
+def _version(row: asyncpg.Record) -> int:
+    """The version that the VM starts with: the head, but where a rollout says otherwise."""
+    head, rollout = int(row["head_version"]), rollouts.convert(row, OF_ROLLOUT)
+    if rollout is None:
+        return head
+    user = f"{row['login']}@{row['tenant']}"
+    member = Member(VmId(row["id"]), user, frozenset(row["tags"]), row["host"] or "")
+    return rollout.version_of(member, head)
 
 
 def _user(row: asyncpg.Record) -> User:

@@ -17,3 +17,7 @@ class Browser(Protocol):
     async def receive(self) -> bytes | str | None:
         """The next bytes of RFB or control message; None when the page has gone."""
         ...
+
+    async def logged_out(self) -> None:
+        """Wait for the end of the user's login; raises Unauthenticated or Forbidden then."""
+        ...

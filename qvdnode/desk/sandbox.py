@@ -17,10 +17,10 @@ from typing import Final
 
 from qvdnode.desk.core import flags
 from qvdnode.desk.core.flags import DeskFlags
-from qvdnode.host import process
+from qvdnode.host import group_limits, process
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.host.child import Child
-from qvdnode.host.limited_group import LimitedGroup
+from qvdnode.host.group_limits import GroupLimits
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.time_limit import TimeLimit
 
@@ -33,7 +33,6 @@ DIAL_LIMIT_S: Final = 10.0
 WORDS_MAX: Final = 2_000
 """Of what its programs print, which the node keeps."""
 GROUP_PROCESSES: Final = 32
-MIB: Final = 1 << 20
 CLEAR_TRIES: Final = 200
 CLEAR_AGAIN_S: Final = 0.02
 
@@ -48,6 +47,7 @@ class DeskSpec:
     """Made of the folder's path and the number of the RFB descriptor."""
     group: str
     memory_mib: int
+    cpu_pct: int
 
 
 class Desk:
@@ -130,17 +130,15 @@ async def opened(spec: DeskSpec, cgroups: Cgroups) -> AsyncIterator[Desk]:
         undone.callback(theirs.close)
         wanted = spec.flags(str(folder), theirs.fileno())
         _listen_at(nx, folder, wanted.uid)
-        group = LimitedGroup(cgroups, spec.group)
-        await asyncio.to_thread(
-            group.make, memory_bytes=spec.memory_mib * MIB, processes=GROUP_PROCESSES
-        )
-        undone.push_async_callback(_cleared, group)
+        undone.push_async_callback(_cleared, cgroups, spec.group)
+        limits = GroupLimits(spec.memory_mib, spec.cpu_pct, GROUP_PROCESSES)
+        joined = await asyncio.to_thread(group_limits.create, cgroups, spec.group, limits)
         child = await process.spawn_piped(
             flags.held_back(flags.sandboxed(wanted)), pass_fds=(theirs.fileno(),)
         )
         undone.push_async_callback(process.end_all, child, grace_s=0)
         theirs.close()
-        group.enter(child.pid)
+        _join(joined, child.pid)
         ours.settimeout(0)
         desk = Desk(child, ours, nx, folder)
         if child.stdin is None:
@@ -150,13 +148,30 @@ async def opened(spec: DeskSpec, cgroups: Cgroups) -> AsyncIterator[Desk]:
         yield desk
 
 
-async def _cleared(group: LimitedGroup) -> None:
+def _join(files: tuple[Path, ...], pid: int) -> None:
+    """Put a process into a group; what it starts later is in it, too. Raises HostFailed."""
+    try:
+        for file in files:
+            file.write_text(str(pid), encoding="ascii")
+    except OSError as error:
+        raise HostFailed(f"process {pid} cannot enter its control group: {error}") from error
+
+
+def _remove(cgroups: Cgroups, group: str) -> bool:
+    """Kill what is left in a group and remove it, with those below; whether it is gone."""
+    with contextlib.suppress(HostFailed):
+        cgroups.kill(group)
+    cgroups.remove(group)
+    return not cgroups.exists(group)
+
+
+async def _cleared(cgroups: Cgroups, group: str) -> None:
     """Remove the group once its last process has gone: what is killed takes a moment to die."""
     for _ in range(CLEAR_TRIES):
-        if await asyncio.to_thread(group.remove):
+        if await asyncio.to_thread(_remove, cgroups, group):
             return
         await asyncio.sleep(CLEAR_AGAIN_S)
-    log.warning("browser_group_left", extra={"group": group.name})
+    log.warning("browser_group_left", extra={"group": group})
 
 
 def missing_programs() -> list[str]:
@@ -168,7 +183,7 @@ def sweep(prefix: str, cgroups: Cgroups) -> None:
     """Remove what displays of an earlier process of this instance left. Blocks briefly."""
     for folder in FOLDERS.glob(f"{prefix}-*"):
         shutil.rmtree(folder, ignore_errors=True)
-    LimitedGroup(cgroups, group_of(prefix)).remove()
+    _remove(cgroups, group_of(prefix))
 
 
 def group_of(prefix: str, name: str = "") -> str:

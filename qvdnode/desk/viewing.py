@@ -84,6 +84,7 @@ class Viewing:
         """Show the desktop until it ends; nothing is left of it then. Raises no FarmError."""
         async with Supervisor("browser") as tasks:
             _ = tasks.isolated("up", self._step(self._up()))
+            _ = tasks.isolated("login", self._step(self._browser.logged_out()))
             _ = tasks.isolated("tell", self._step(self._tell()))
             _ = tasks.isolated("attach", self._step(self._attach()))
             _ = tasks.isolated("show", self._step(self._show(tasks)))
@@ -232,6 +233,7 @@ class Viewing:
             flags=wanted,
             group=sandbox.group_of(parts.prefix, name),
             memory_mib=parts.settings.memory_mib,
+            cpu_pct=parts.settings.cpu_pct,
         )
         async with contextlib.AsyncExitStack() as stack:
             async with parts.starts:

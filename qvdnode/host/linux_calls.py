@@ -34,6 +34,8 @@ _FS_CLOEXEC: Final = 1
 _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_SET_DUMPABLE: Final = 4
+_PROCESS_MADVISE: Final = 440
+_MADV_WILLNEED: Final = 3
 _CLOSE_RANGE: Final = 436
 _CLOSE_RANGE_CLOEXEC: Final = 4
 _LAST_DESCRIPTOR: Final = 0xFFFF_FFFF
@@ -155,6 +157,18 @@ def filter_system_calls(program: bytes) -> None:
 def keep_memory_from_others() -> None:
     """prctl(2): processes without CAP_SYS_PTRACE cannot read this one; a new program is as ever."""
     _check(_libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0), None)
+
+
+def will_need(process: int, ranges: bytes, count: int) -> None:
+    """process_madvise(2): read pages of another process, named by pidfd, back from swap.
+
+    `ranges` are iovecs in the kernel's format. What follows a range that is not there any more is
+    not read, without an error unless it is the first.
+    """
+    _syscall(
+        _PROCESS_MADVISE, None, ctypes.c_int(process), ranges, ctypes.c_size_t(count),
+        ctypes.c_int(_MADV_WILLNEED), ctypes.c_uint(0),
+    )  # fmt: skip
 
 
 def close_on_exec(first: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from qvdnode.image.core import manifest as manifests
 from qvdnode.image.core.guest_accounts import without_user
@@ -10,6 +11,8 @@ from qvdnode.image.core.manifest import INLINE_MAX, Kind, Node, Tree
 from qvdnode.image.core.refs import Ref
 from qvdnode.image.core.tree_merge import ACCOUNTS, merge
 from qvdnode.image.layout import GuestFolders, Layout
+from qvdnode.image.settings import ImageSettings
+from qvdnode.image.store.commit_room import checked, require_room
 from qvdnode.image.store.repository import About, Content, told
 from qvdnode.image.store.tree_reader import Progress, Source
 from qvdnode.image.store.upper_reader import UpperReader
@@ -17,25 +20,29 @@ from qvdnode.image.versions import ImageVersions, Lease
 from qvdnode.model.errors import BadImage, NotFound
 from qvdnode.model.guest import IdRange
 
+MIB: Final = 1024 * 1024
+
 
 class DesktopCommit:
     """Makes commits of the desktops of one node."""
 
-    def __init__(self, versions: ImageVersions, layout: Layout) -> None:
+    def __init__(self, versions: ImageVersions, settings: ImageSettings) -> None:
         self._versions = versions
         self._store = versions.store
-        self._layout = layout
+        self._settings = settings
+        self._layout = Layout(settings.state_dir)
 
     def commit(self, vm_id: int, branch: Ref, message: str, author: str, progress: Progress) -> str:
         """Commit the changes of a desktop that runs, and move the branch; returns the name.
 
         The commit comes after the one that the desktop started with. What belongs to the one
-        desktop is left out (core/tree_merge.py). Raises NotFound, BadImage when a file is changed
-        meanwhile, Conflict, HostFailed.
+        desktop is left out (core/tree_merge.py). Raises NotFound, Conflict, NodeFull, HostFailed;
+        BadImage when a file is changed meanwhile, or for more than an import may have.
         """
         folders, lease, base_name = self._guest(vm_id)
         old = self._versions.branches.get(branch)
         with told(f"desktop {vm_id} cannot be committed"):
+            require_room(self._store.places.root, self._settings.free_floor_mib)
             base = self._store.tree(base_name)
             work = self._store.work_folder()
             try:
@@ -71,10 +78,22 @@ class DesktopCommit:
 
     def _read(self, folders: GuestFolders, base: Tree, work: Path, progress: Progress) -> Content:
         ids = IdRange(folders.upper.stat().st_uid)
-        reader = UpperReader(self._store, Source(folders.upper, work=work), ids, progress)
+        source = Source(folders.upper, work=work, entries_max=self._settings.import_max_entries)
+        reader = UpperReader(self._store, source, ids, self._bounded(progress))
         changes, fresh = reader.changes()
         tree = merge(base, changes)
         return self._without_user(tree, fresh, work)
+
+    def _bounded(self, progress: Progress) -> Progress:
+        """Refuse what is too large: a file of holes takes nothing of a disk, and hours to read."""
+        most_mib = self._settings.import_max_mib
+
+        def step(done: int) -> None:
+            if done > most_mib * MIB:
+                raise BadImage(f"its files have over {most_mib} MiB (image.import_max_mib)")
+            progress(done)
+
+        return checked(self._store.places.root, self._settings.free_floor_mib, step)
 
     def _without_user(
         self, tree: dict[bytes, Node], fresh: Mapping[str, Path], work: Path

@@ -19,6 +19,8 @@ class Destination:
     store: Path
     image: str
     note: str
+    parent: str | None = None
+    """The commit before it; where the branch main of the store is, if left out."""
 
 
 def commit(staging: Path, destination: Destination, progress: Progress) -> str:
@@ -33,7 +35,7 @@ def commit(staging: Path, destination: Destination, progress: Progress) -> str:
     with told("the unpacked image cannot be read"):
         content = TreeReader(store, Source(root, move=True), progress).read()
     branch = Ref(destination.image, MAIN)
-    parent = Branches(store, lambda: 0).get(branch)
+    parent = destination.parent or Branches(store, lambda: 0).get(branch)
     about = About(
         author="import",
         made_at=int(clock.now().timestamp()),

@@ -24,7 +24,7 @@ from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.layout import STAGING_PREFIX, Layout
 from qvdnode.image.paced_stream import paced
 from qvdnode.image.settings import ImageSettings
-from qvdnode.image.versions import ImageVersions
+from qvdnode.image.versions import ImageVersions, read_commit
 from qvdnode.model.errors import BadImage, Conflict, FarmError, HostFailed, Throttled, TimedOut
 from qvdnode.model.ids import ImageId
 from qvdnode.runtime.clock import Clock, SystemClock
@@ -61,6 +61,8 @@ class Imported:
 
     version_folder: Path
     size_bytes: int
+    commit: str | None = None
+    """The commit that it became."""
 
 
 class Importer:
@@ -89,11 +91,13 @@ class Importer:
         *,
         note: str = "",
         add_session: bool = False,
+        parent: str | None = None,
     ) -> Imported:
         """Unpack a tar stream (plain, gzip, xz or zstd) that holds a root file system.
 
-        It becomes a commit of the image of that name, with the note as its message. With
-        `add_session` our session files are put in, in place of any that are there.
+        It becomes a commit of the image of that name, with the note as its message, after `parent`
+        or else after the newest version of this node. With `add_session` our session files are put
+        in, in place of any that are there.
 
         Raises BadImage with what is wrong with it, NodeFull, HostFailed, Throttled, TimedOut; then
         nothing is left. A sender that is silent or too slow keeps its turn no longer than
@@ -114,6 +118,8 @@ class Importer:
             async for chunk in chunks:
                 yield chunk
 
+        if parent is not None:
+            options.append(f"--parent={parent}")
         arguments = [str(self._layout.store), name, note, *options]
         return await self._import(whole(), arguments, name, progress, add_session=add_session)
 
@@ -130,7 +136,7 @@ class Importer:
 
     async def last_version(self, image_id: ImageId) -> int:
         """Return the greatest version on disk, or 0; a restored database may lack some."""
-        return await asyncio.to_thread(_last_version, self._layout.images / str(image_id))
+        return await asyncio.to_thread(self.versions.last_version, image_id)
 
     async def discard(self, imported: Imported) -> None:
         """Delete an imported image that was not placed; does nothing if it was."""
@@ -207,6 +213,7 @@ class Importer:
                 arguments = [str(floor_mib), *options]
                 size_bytes = await self._unpack(staging / "rootfs", chunks, arguments, progress)
             await asyncio.to_thread(session_files.remove_guard, staging)
+            made = await asyncio.to_thread(read_commit, staging)
             done = True
         except FarmError as error:
             IMPORTS.labels(error.code).inc()
@@ -217,7 +224,7 @@ class Importer:
                 self.collector.request()
         IMPORTS.labels("done").inc()
         log.info("image_imported", extra={"image": name, "size_bytes": size_bytes})
-        return Imported(staging, size_bytes)
+        return Imported(staging, size_bytes, None if made is None else made.commit)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -358,10 +365,6 @@ def _place(staging: Path, target: Path) -> None:
         staging.rename(target)
     except OSError as error:
         raise HostFailed(f"{target} cannot be made: {error.strerror}") from error
-
-
-def _last_version(image: Path) -> int:
-    return max((int(path.name) for path in image.glob("*") if path.name.isdecimal()), default=0)
 
 
 def _mark(folder: Path) -> None:

@@ -24,11 +24,12 @@ from qvdnode.image.disk_ledger import DiskLedger, Orders
 from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.homes import Homes
 from qvdnode.image.layout import GuestFolders, Layout
+from qvdnode.image.ports import StartNotes
 from qvdnode.image.settings import ImageSettings
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.image.versions import ImageVersions
 from qvdnode.model.account import account_name
-from qvdnode.model.errors import HostFailed, NodeFull
+from qvdnode.model.errors import FarmError, HostFailed, NodeFull
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import FreeSpace, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
@@ -49,7 +50,8 @@ MOUNT_SECONDS: Final = Histogram(
 class OverlayRootfs:
     """Implements vm.ports.RootfsProvider with overlays; one for the node."""
 
-    def __init__(self, settings: ImageSettings) -> None:
+    def __init__(self, settings: ImageSettings, notes: StartNotes | None = None) -> None:
+        self._notes = notes
         self._settings = settings
         self._layout = Layout(settings.state_dir)
         self._floor = FreeSpaceFloor(settings.state_dir, settings.free_floor_mib)
@@ -80,6 +82,7 @@ class OverlayRootfs:
 
         Raises BadImage, HostFailed, and NodeFull when the disk is; then nothing is left.
         """
+        await self._note(order, generation)
         with MOUNT_SECONDS.time():
             async with Rollback() as rollback:
                 rollback.undo(lambda: self._undo(order.vm.id, order.user.id, generation))
@@ -165,6 +168,16 @@ class OverlayRootfs:
         account = account_name(order.user.login)
         await asyncio.to_thread(guest_folders.join, folders, account, ids, layers)
         return GuestRoot(root=folders.root, home=folders.home)
+
+    async def _note(self, order: DesktopOrder, generation: Generation) -> None:
+        """Note the version before it can fail, since a rollout is judged by such failures."""
+        if self._notes is None:
+            return
+        image_id, version = order.flavour.image_id, order.image_version
+        try:
+            await self._notes.note_start(order.vm.id, generation, image_id, version)
+        except FarmError as error:
+            log.warning("start_not_noted", extra={"vm": order.vm.id, "because": str(error)})
 
     async def count(self, promised: Orders) -> None:
         """Measure the disk and update the metrics; raises HostFailed."""

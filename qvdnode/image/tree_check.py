@@ -23,8 +23,11 @@ _READ: Final = os.O_RDONLY | os.O_NONBLOCK
 _SCRIPT_MAX: Final = 1024 * 1024
 
 
-def check(root: Path) -> None:
-    """Raise BadImage unless a guest can start from `root`; empty mount points are made."""
+def check(root: Path, *, complete: bool = True) -> None:
+    """Raise BadImage unless a guest can start from `root`.
+
+    Empty mount points that are missing are made, or refused without `complete`.
+    """
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _check_shell(handle)
@@ -33,7 +36,7 @@ def check(root: Path) -> None:
         if missing is not None:
             raise BadImage(missing)
         _check_programs(handle)
-        _check_folders(root)
+        _check_folders(root, make=complete)
         for name in _NEEDED_FILES:
             _read(handle, name, 1, f"/{name} is missing: this is no complete root file system")
     finally:
@@ -61,11 +64,13 @@ def _check_programs(root: int) -> None:
             session_version.check(script)
 
 
-def _check_folders(root: Path) -> None:
+def _check_folders(root: Path, *, make: bool) -> None:
     for name, mode in _NEEDED_FOLDERS.items():
         folder = root / name
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise BadImage(f"/{name} must be a folder")
+        if not folder.exists() and not make:
+            raise BadImage(f"/{name} is missing: make that folder, and commit again")
         if not folder.exists():
             folder.mkdir()
             folder.chmod(mode)

@@ -1,10 +1,11 @@
 """The child process that unpacks an image, so that the node's process is not blocked.
 
     python -m qvdnode.image.unpack ROOT MAX_ENTRIES MAX_BYTES FLOOR_MIB STORE IMAGE NOTE
-        [--zstd] [--guard=FILE]
+        [--zstd] [--guard=FILE] [--parent=COMMIT]
 
-With `--guard` our session files are put in, that built library among them. What was unpacked and
-checked becomes a commit of IMAGE in STORE; the folder above ROOT then has its name in a file.
+With `--parent` the new commit comes after that one. With `--guard` our session files are put in,
+that built library among them. What was unpacked and checked becomes a commit of IMAGE in STORE;
+the folder above ROOT then has its name in a file.
 
 Reads a tar on stdin. Says on stdout, a JSON object a line: `{"bytes": N}` while it goes on, then
 `{"done": N}` or `{"refused": SENTENCE}` or `{"failed": SENTENCE}`.
@@ -32,6 +33,7 @@ MEMORY_MAX: Final = 1024 * 1024 * 1024
 SENTENCE_MAX: Final = 2_000
 """Names in it come from the archive."""
 STEP_BYTES: Final = 16 * 1024 * 1024
+PARENT: Final = "--parent="
 _NICE: Final = 10
 
 
@@ -50,7 +52,9 @@ def main(arguments: list[str]) -> int:
         # From here on nothing comes from outside, and the number of files is limited.
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
         import_commit.commit(
-            Path(root).parent, Destination(Path(store), image, note), _steps(tally.size_bytes)
+            Path(root).parent,
+            Destination(Path(store), image, note, _parent(rest)),
+            _steps(tally.size_bytes),
         )
     except BadImage as error:
         _tell(refused=str(error))
@@ -81,6 +85,11 @@ def _guard(rest: list[str]) -> Path | None:
     option = session_files.OPTION
     found = [word.removeprefix(option) for word in rest if word.startswith(option)]
     return Path(found[0]) if found else None
+
+
+def _parent(rest: list[str]) -> str | None:
+    found = [word.removeprefix(PARENT) for word in rest if word.startswith(PARENT)]
+    return found[0] if found else None
 
 
 def _unpacked_stdin(rest: list[str]) -> int:

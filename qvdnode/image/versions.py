@@ -8,13 +8,15 @@ Everything blocks.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from qvdnode.host.mounts import Lower
+from qvdnode.image.core import commit as commits
 from qvdnode.image.core.commit import is_name
 from qvdnode.image.core.refs import MAIN, Ref
 from qvdnode.image.layout import STAGING_PREFIX, GuestFolders, Layout
@@ -24,8 +26,9 @@ from qvdnode.image.store.collection import GRACE_S, Collected, Plan, collect
 from qvdnode.image.store.mount_probe import MountMode
 from qvdnode.image.store.mounting import CommitMounts
 from qvdnode.image.store.repository import Repository
-from qvdnode.model.errors import BadImage, HostFailed
+from qvdnode.model.errors import BadImage, Conflict, HostFailed, NotFound
 from qvdnode.model.ids import ImageId
+from qvdnode.model.image_commit import CommitRecord
 from qvdnode.runtime.clock import Clock, SystemClock
 from qvdnode.runtime.safe_files import replace_file
 
@@ -72,6 +75,62 @@ class ImageVersions:
         """The commit of a version, or None where it is none; raises HostFailed."""
         return read_commit(self._layout.image_root(image_id, version).parent)
 
+    def has(self, image_id: ImageId, version: int) -> bool:
+        """Whether this node can start desktops on a version; raises HostFailed."""
+        found = self.commit_of(image_id, version)
+        if found is not None:
+            return self.store.places.commit(found.commit).is_file()
+        return self._layout.image_root(image_id, version).is_dir()
+
+    def take(self, image_id: ImageId, version: int, made: VersionCommit) -> bool:
+        """Note a version whose commit is in the store already; False where it is not."""
+        with self._kept_from_collection():
+            if not self.store.places.commit(made.commit).is_file():
+                return False
+            self.point(image_id, version, made)
+        self.note(image_id, version)
+        return True
+
+    def point(self, image_id: ImageId, version: int, made: VersionCommit) -> None:
+        """Let a version be that commit; from then on no collection removes it."""
+        folder = self._layout.image_root(image_id, version).parent
+        self.store.files.make_folder(folder)
+        write_commit(folder, made)
+
+    def note(self, image_id: ImageId, version: int) -> None:
+        """Give a version that another node made its tag in this node's store."""
+        made = self.commit_of(image_id, version)
+        if made is None:
+            return
+        tag, branch = Ref(made.image, str(version), tag=True), Ref(made.image, MAIN)
+        move = partial(self.branches.move, who="node", why=f"version {version} of another node")
+        with suppress(Conflict):  # somebody notes it just now
+            if self.branches.get(tag) is None:
+                move(tag, old=None, new=made.commit)
+            if self.branches.get(branch) is None:
+                move(branch, old=None, new=made.commit)
+
+    def lineage(self, commit: str, known: Collection[str] = ()) -> list[CommitRecord]:
+        """A commit and those before it that this node has, without the known ones.
+
+        Raises NotFound, BadImage, HostFailed.
+        """
+        found: dict[str, CommitRecord] = {}
+        waiting = [commit]
+        while waiting:
+            name = waiting.pop()
+            if name in found or name in known:
+                continue
+            try:
+                made = self.store.commit(name)
+            except NotFound:
+                if name == commit:
+                    raise
+                continue  # made on another node, which has told of it
+            found[name] = CommitRecord(name, made.parents, commits.encode(made))
+            waiting.extend(made.parents)
+        return list(found.values())
+
     def acquire(self, folders: GuestFolders, image_id: ImageId, version: int) -> Lower:
         """Note that a guest uses a version, and give its layers; raises BadImage, HostFailed.
 
@@ -106,6 +165,13 @@ class ImageVersions:
             self.branches.move(tag, old=left, new=None, who="node", why="the number is given again")
         self.branches.move(tag, old=None, new=made.commit, who="node", why=why)
         self.branches.advance(Ref(made.image, MAIN), made.commit, who="node", why=why)
+
+    def last_version(self, image_id: ImageId) -> int:
+        """The greatest version on disk, or 0; a restored database may lack some."""
+        folder = self._layout.images / str(image_id)
+        return max(
+            (int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0
+        )
 
     def forget(self, image_id: ImageId) -> None:
         """Delete the branches and tags of an image whose versions are going to be deleted."""

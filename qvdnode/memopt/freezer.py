@@ -8,6 +8,7 @@ from typing import Final
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.memopt.live_reclaim import LiveReclaimer
+from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.telemetry.metrics import Histogram
@@ -29,7 +30,9 @@ RECLAIM_SECONDS = Histogram("qvdnode_guest_reclaim_seconds", "Pushing one frozen
 class HostFreezer:
     """Freezes by control group; reclaims one guest after the other, so on one core at most."""
 
-    def __init__(self, cgroups: Cgroups, clock: Clock) -> None:
+    def __init__(self, cgroups: Cgroups, clock: Clock, *, prefetch: Prefetch | None = None) -> None:
+        """`prefetch` reads back what thawed guests need; without one their programs do."""
+        self._prefetch = prefetch
         self._cgroups = cgroups
         self._clock = clock
         self._turn = asyncio.Semaphore(1)
@@ -39,10 +42,14 @@ class HostFreezer:
 
     def freeze(self, group: str) -> None:
         """Keep the group's processes from running; raises HostFailed. Does not wait."""
+        if self._prefetch is not None:
+            self._prefetch.end(group)
         self._cgroups.freeze(group)
 
     def thaw(self, group: str) -> None:
         """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
+        if self._prefetch is not None:
+            self._prefetch.begin(group)
         self._cgroups.thaw(group)
 
     def is_frozen(self, group: str) -> bool:

@@ -12,7 +12,7 @@ from qvdnode.memopt.core import figures
 from qvdnode.memopt.core.credit import Outlook, outlook
 from qvdnode.memopt.core.figures import MIB, GuestFigures
 from qvdnode.memopt.core.hibernation import AT_ONCE, Marks, plan
-from qvdnode.memopt.core.live_reclaim import Feedback, plan_steps
+from qvdnode.memopt.core.live_reclaim import Feedback, need, plan_steps
 from qvdnode.memopt.core.meminfo import HostMemory
 from qvdnode.memopt.core.merging import Merging
 from qvdnode.memopt.host_memory import HostMemoryReader
@@ -20,7 +20,7 @@ from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.ports import Desktops, DesktopStatus, Reclaimer
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.errors import HostFailed, TimedOut
-from qvdnode.model.guest import GuestMemory
+from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 from qvdnode.runtime.clock import Clock
@@ -151,7 +151,10 @@ class MemoryOptimiser:
     async def _reclaim(self) -> None:
         memory, now_s = self._reader.memory(), self._clock.monotonic_s()
         host = memory, self._reader.pressure("memory")
-        made = plan_steps(self.guests, self._feedback, host, self._marks(memory), now_s)
+        marks = self._marks(memory)
+        machines = await self._settle_balloons(need(memory, marks))
+        others = [guest for guest in self.guests if guest.vm_id not in machines]
+        made = plan_steps(others, self._feedback, host, marks, now_s)
         self._feedback, self.reclaim_reason = made.memory, made.why
         groups = [(self._desktops.control_group(step.vm_id), step.mib) for step in made.steps]
         steps = [(group, mib * MIB) for group, mib in groups if group is not None]
@@ -167,6 +170,21 @@ class MemoryOptimiser:
         RECLAIMED.inc(pushed_mib)
         facts = {"guests": len(steps), "mib": pushed_mib, "because": made.why}
         log.info("live_memory_reclaimed", extra=facts)
+
+    async def _settle_balloons(self, host_need: HostNeed) -> set[VmId]:
+        """Have virtual machines give what they need least; the guests that are such machines."""
+        found: set[VmId] = set()
+        for guest in self.guests:
+            if guest.state is not VmState.RUNNING:
+                continue
+            try:
+                taken_mib = await self._desktops.settle_balloon(guest.vm_id, host_need)
+            except (HostFailed, TimedOut) as error:
+                log.warning("balloon_not_set", extra={"vm": guest.vm_id, "because": str(error)})
+                continue
+            if taken_mib is not None:
+                found.add(guest.vm_id)
+        return found
 
     def _marks(self, memory: HostMemory) -> Marks:
         return Marks(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestMemory
+from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 
@@ -48,6 +48,13 @@ class Desktops(Protocol):
 
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the guest uses now, or None when it does not run."""
+        ...
+
+    async def settle_balloon(self, vm_id: VmId, need: HostNeed) -> int | None:
+        """Have a virtual machine give memory back, or return it, by its balloon.
+
+        How many MiB are taken of it; None for what has no balloon. Raises HostFailed, TimedOut.
+        """
         ...
 
     def control_group(self, vm_id: VmId) -> str | None:

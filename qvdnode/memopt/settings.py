@@ -28,6 +28,8 @@ class MemorySettings:
     """How much of what hibernation and merging are measured to save is promised again."""
     hibernate: bool = True
     """Whether desktops that nobody uses may be frozen and their memory pushed to swap."""
+    prefetch: bool = True
+    """Whether what a desktop used after its last thaw is read back at once at the next one."""
     live_reclaim: bool = True
     """Whether memory that desktops in use have not touched for long may be pushed to swap, in small
     steps, while less than `warm_pct` is available."""

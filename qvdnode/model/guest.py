@@ -1,6 +1,7 @@
 """One start of one VM in concrete terms: ids, network port, root file system, limits."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 IDS_PER_GUEST: Final = 65_536
 DISPLAY_PORT: Final = 4100
 """Where a guest's display listens: 4000 and its display number; images rely on it."""
+
+
+class HostNeed(StrEnum):
+    """How much a host needs memory of its guests back."""
+
+    NONE = "none"
+    SHORT = "short"
+    SQUEEZED = "squeezed"
+    """Whatever is not given is going to be missing at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Requests come from whoever has a token; it is redeemed in one transaction, so that it is good once.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -55,12 +56,12 @@ class Admission:
     def __init__(
         self,
         enrolment: Enrolment,
-        database: FarmDatabase,
+        database: Callable[[], FarmDatabase],
         cluster: ClusterSettings,
         clock: Clock,
         address: Callable[[], tuple[str, int]],
     ) -> None:
-        """`address` is where this node is dialled."""
+        """`database` is where it is now, and `address` where this node is dialled."""
         self._own = enrolment.own
         self._enrolment = enrolment
         self._farm = enrolment.farm
@@ -68,6 +69,7 @@ class Admission:
         self._cluster = cluster
         self._clock = clock
         self._address = address
+        self._one_at_a_time = asyncio.Lock()
 
     async def invite(self, *, name: str | None, life_s: float) -> Invitation:
         """Make a token that one host can join with; raises Unavailable, Invalid."""
@@ -85,23 +87,24 @@ class Admission:
         """As JoinService."""
         return self._own.member.authority
 
-    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> None:
+    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> str | None:
         """As JoinService."""
         request = await hello.receive(pipe, JoinRequest)
         try:
-            answer = await self._answer(request, greeting)
+            # Anybody may ask: one connection of the database's pool is all that they get.
+            async with self._one_at_a_time:
+                answer = await self._answer(request, greeting)
         except FarmError as error:
             JOINS.labels("refused").inc()
-            facts = {"source": source, "node_name": request.name[:64], "because": str(error)}
-            log.warning("join_refused", extra=facts)
-            answer = JoinAnswer(refusal=str(error))
-        else:
-            JOINS.labels("admitted").inc()
-            log.info(
-                "node_admitted",
-                extra={"source": source, "node_name": request.name, "node": answer.node},
-            )
+            hello.send(pipe, JoinAnswer(refusal=str(error)))
+            return str(error)
+        JOINS.labels("admitted").inc()
+        log.info(
+            "node_admitted",
+            extra={"source": source, "node_name": request.name, "node": answer.node},
+        )
         hello.send(pipe, answer)
+        return None
 
     async def _answer(self, request: JoinRequest, greeting: Hello) -> JoinAnswer:
         self._check(request, greeting)
@@ -113,14 +116,15 @@ class Admission:
         certificate = authority.sign(
             request.public_key, FarmId(member.farm_id), node_id, self._clock.now()
         )
-        database = self._database.node or self._own_address(member)
+        told = self._database()
+        database = told.node or self._own_address(member)
         return JoinAnswer(
             refusal="",
             farm=member.farm_id,
             node=node_id,
             certificate=certificate.decode("ascii"),
             farm_key=member.farm_key,
-            dsn=self._database.dsn,
+            dsn=told.dsn,
             database_node=database.node_id,
             database_address=database.host,
             database_port=database.port,
@@ -135,7 +139,7 @@ class Admission:
         difference = hello.clock_difference(greeting.time_ms, self._clock)
         if difference is not None:
             raise Forbidden(f"The new host was not admitted: {difference}.")
-        if request.schema < self._database.schema:
+        if request.schema < self._database().schema:
             raise Forbidden(
                 f"The new host's program {greeting.program[:40]} is older than this farm's"
                 f" {hello.PROGRAM}: upgrade it first."

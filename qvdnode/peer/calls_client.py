@@ -13,7 +13,7 @@ from qvdnode.model.ids import NodeId
 from qvdnode.peer.calls import ATTACH, CallKind
 from qvdnode.peer.frame_link import FrameLink
 from qvdnode.peer.limits import LinkLimits
-from qvdnode.peer.ports import PeerDialer, Purpose
+from qvdnode.peer.ports import PeerDialer, Purpose, away_text
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import contained
 from qvdnode.runtime.time_limit import TimeLimit
@@ -140,7 +140,8 @@ class CallsClient:
         try:
             connection = await self._dialer.dial(self.node_id, Purpose.CALLS)
         except Unavailable as error:
-            self._settle(None, str(error))
+            before, after = away_text(self.node_id, "|").split("|")
+            self._settle(None, str(error).removeprefix(before).removesuffix(after))
             return False
         begun_s = self._clock.monotonic_s()
         link = FrameLink(connection, self._take, self._clock, self._limits, pings=True)

@@ -31,11 +31,13 @@ CONNECTIONS_PER_NODE: Final = 16
 class DatabaseTunnel:
     """This end: a folder with a socket that leads to the other node's database."""
 
-    def __init__(self, state_dir: Path, pid: int, dialer: PeerDialer, node_id: NodeId) -> None:
-        """Several processes of this host may have one each."""
+    def __init__(
+        self, state_dir: Path, pid: int, dialer: PeerDialer, node_id: NodeId, *, number: int = 0
+    ) -> None:
+        """Several processes of this host may have some each, told apart by `number`."""
         name = hashlib.sha256(str(state_dir).encode()).hexdigest()[:10]
         self._parent = SOCKETS / f"qvdnode-db-{name}"
-        self.folder = self._parent / str(pid)
+        self.folder = self._parent / f"{pid}-{number}"
         """The folder of the socket, for a DSN."""
         self._dialer = dialer
         self._node_id = node_id
@@ -67,7 +69,7 @@ class DatabaseTunnel:
     def _sweep(self) -> None:
         """Remove what processes left that were killed."""
         for left in self._parent.iterdir():
-            if not Path(f"/proc/{left.name}").exists() or left == self.folder:
+            if left == self.folder or not Path(f"/proc/{left.name.partition('-')[0]}").exists():
                 shutil.rmtree(left, ignore_errors=True)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

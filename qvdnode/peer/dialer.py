@@ -12,7 +12,7 @@ from qvdnode.peer import hello
 from qvdnode.peer.directory import Directory
 from qvdnode.peer.farm_files import NodeAddress
 from qvdnode.peer.own_identity import OwnIdentity
-from qvdnode.peer.ports import PeerConnection, Purpose
+from qvdnode.peer.ports import PeerConnection, Purpose, away_text
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.os_errors import connect_error_text
 from qvdnode.runtime.tick_batch import TickBatch
@@ -60,6 +60,8 @@ class Dialer:
         self._clock = clock
         self._tick_batch = TickBatch()
         self._contacts: dict[NodeId, Contact] = {}
+        self.removed = asyncio.Event()
+        """Set once another node has refused this one because it was removed from the farm."""
 
     def contact(self, node_id: NodeId) -> Contact | None:
         """The last attempt to reach that node; None when there was none."""
@@ -96,7 +98,9 @@ class Dialer:
         try:
             await pipe.ready()
             check_node(pipe, own, address)
-            answer = await hello.introduce(pipe, own.member.farm_id, purpose, self._clock)
+            answer = await hello.introduce(
+                pipe, own.member.farm_id, purpose, self._clock, removed=self.removed.set
+            )
         except BaseException:
             pipe.abort()
             raise
@@ -149,4 +153,4 @@ def problem_text(error: Exception) -> str:
 
 
 def _away(node_id: NodeId, problem: str) -> Unavailable:
-    return Unavailable(f"Node {node_id} cannot be reached: {problem}.")
+    return Unavailable(away_text(node_id, problem))

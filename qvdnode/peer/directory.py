@@ -46,10 +46,12 @@ class Directory:
     """The nodes of the farm, without those that were removed."""
 
     def __init__(self, path: Path, clock: Clock, known: Iterable[NodeAddress] = ()) -> None:
-        """`known` are added to those of the copy at `path`."""
+        """`known` are added to those of the copy at `path`, which knows more of a node."""
         self._path = path
         self._clock = clock
-        self._peers = {a.node_id: Peer(a, "", serves=True) for a in (*_kept(path), *known)}
+        named = [Peer(address, "", serves=True) for address in known]
+        kept = _kept(path)
+        self._peers = {peer.address.node_id: peer for peer in (*named, *kept)}
         self._removed: dict[NodeId, str] = {}
         self._drains: dict[NodeId, Drain] = {}
         self._homes: dict[NodeId, str] = {}
@@ -86,6 +88,10 @@ class Directory:
     def removed(self, node_id: NodeId) -> bool:
         """As cluster.ports.NodeNames."""
         return node_id in self._removed
+
+    def removed_nodes(self) -> frozenset[NodeId]:
+        """All nodes that were removed, as far as this one knows."""
+        return frozenset(self._removed)
 
     def drain(self, node_id: NodeId) -> Drain:
         """Whether the node is being emptied, as far as this one knows."""
@@ -153,7 +159,10 @@ class Directory:
             call()
 
     def _keep(self) -> None:
-        plain = [render_address(peer.address) for peer in self._peers.values()]
+        plain = [
+            {**render_address(peer.address), "name": peer.name, "gossip_port": peer.gossip_port}
+            for peer in self._peers.values()
+        ]
         try:
             replace_file(self._path, json.dumps(plain).encode())
         except OSError as error:
@@ -167,7 +176,7 @@ def _peer(row: Node) -> Peer | None:
     return Peer(address, row.name, serves=row.alive, gossip_port=row.gossip_port)
 
 
-def _kept(path: Path) -> list[NodeAddress]:
+def _kept(path: Path) -> list[Peer]:
     try:
         return parse_kept(path.read_bytes())
     except FileNotFoundError:
@@ -177,10 +186,18 @@ def _kept(path: Path) -> list[NodeAddress]:
         return []
 
 
-def parse_kept(content: bytes) -> list[NodeAddress]:
-    """The addresses in the copy; raises ValueError."""
+def parse_kept(content: bytes) -> list[Peer]:
+    """The nodes in the copy; raises ValueError."""
     plain: Any = json.loads(content)
     try:
-        return [parse_address(item) for item in plain]
-    except (KeyError, TypeError) as error:
+        return [
+            Peer(
+                parse_address(item),
+                str(item.get("name", "")),
+                serves=True,
+                gossip_port=int(item.get("gossip_port", 0)),
+            )
+            for item in plain
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a field is missing or wrong: {error}") from error

@@ -10,9 +10,10 @@ import json
 import logging
 import secrets
 import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Final
 
 from qvdnode.cluster.keyring import NONCE_BYTES, Forged, Keyring
@@ -52,6 +53,16 @@ class Standing(Enum):
     """The key to the farm's secrets is lost with its other nodes: the farm needs new ones."""
 
 
+class Rotation(StrEnum):
+    """How far a change of the membership's key is: every node must have done each step."""
+
+    NONE = "none"
+    ADDED = "added"
+    """The new key decrypts everywhere; the old one encrypts."""
+    USED = "used"
+    """The new key encrypts; the old one decrypts what is on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class FarmSecrets:
     """What only joined nodes may know."""
@@ -60,6 +71,10 @@ class FarmSecrets:
     """The authority's private key, in PEM."""
     gossip_keys: tuple[bytes, ...]
     """Of the membership protocol; the first one encrypts."""
+    rotation: Rotation = Rotation.NONE
+    """How far a change of these keys is."""
+    removed: frozenset[NodeId] = frozenset()
+    """Nodes that had been removed when the gossip keys were made: they do not have them."""
 
 
 def standing(member: FarmMember | None, row: FarmRow | None, others: tuple[str, ...]) -> Standing:
@@ -89,6 +104,8 @@ def seal(secrets_: FarmSecrets, farm_key: bytes, farm_id: FarmId, nonce: bytes) 
     plain = {
         "authority_key": secrets_.authority_key.decode("ascii"),
         "gossip_keys": [key.hex() for key in secrets_.gossip_keys],
+        "rotation": secrets_.rotation,
+        "removed": sorted(secrets_.removed),
     }
     return Keyring(farm_id, [farm_key]).seal(json.dumps(plain).encode(), nonce)
 
@@ -98,7 +115,10 @@ def unseal(sealed: bytes, farm_key: bytes, farm_id: FarmId) -> FarmSecrets:
     try:
         plain = json.loads(Keyring(farm_id, [farm_key]).open(sealed))
         gossip_keys = tuple(bytes.fromhex(key) for key in plain["gossip_keys"])
-        return FarmSecrets(plain["authority_key"].encode("ascii"), gossip_keys)
+        rotation = Rotation(plain.get("rotation", Rotation.NONE))
+        removed = frozenset(NodeId(number) for number in plain.get("removed", ()))
+        authority_key = plain["authority_key"].encode("ascii")
+        return FarmSecrets(authority_key, gossip_keys, rotation, removed)
     except (Forged, ValueError, KeyError, TypeError, binascii.Error) as error:
         raise Forbidden(
             "This node's key does not open the farm's secrets: they were replaced. Join again."
@@ -172,6 +192,41 @@ class Enrolment:
         if member is None or row is None:
             raise Unavailable("this node has not joined its farm yet")
         return unseal(row.sealed, member.farm_key, member.farm_id)
+
+    async def replace_secrets(self, change: Callable[[FarmSecrets], FarmSecrets]) -> bool:
+        """Change the secrets; False when another node has changed them at the same moment.
+
+        Raises Unavailable, Forbidden, and what `change` raises.
+        """
+        member, row = self.own.files.member(), await self.farm.get()
+        if member is None or row is None:
+            raise Unavailable("this node has not joined its farm yet")
+        after = change(unseal(row.sealed, member.farm_key, member.farm_id))
+        sealed = seal(after, member.farm_key, member.farm_id, secrets.token_bytes(NONCE_BYTES))
+        return await self.farm.reseal(row, sealed)
+
+    async def gossip_keys(self, removed: Collection[NodeId]) -> tuple[bytes, ...]:
+        """The keys of the membership protocol, new ones if one of these removed nodes has them.
+
+        Every node asks when it learns of a removal, and all get the same keys. Raises Unavailable,
+        Forbidden.
+        """
+        while True:
+            member, row = self.own.files.member(), await self.farm.get()
+            if member is None or row is None:
+                raise Unavailable("this node has not joined its farm yet")
+            hidden = unseal(row.sealed, member.farm_key, member.farm_id)
+            if hidden.removed.issuperset(removed):
+                return hidden.gossip_keys
+            fresh = replace(
+                hidden,
+                gossip_keys=(secrets.token_bytes(GOSSIP_KEY_BYTES),),
+                rotation=Rotation.NONE,
+                removed=hidden.removed.union(removed),
+            )
+            sealed = seal(fresh, member.farm_key, member.farm_id, secrets.token_bytes(NONCE_BYTES))
+            if await self.farm.reseal(row, sealed):
+                log.info("gossip_key_made", extra={"nodes_removed": len(fresh.removed)})
 
     async def enter(self, seat: NodeMembership) -> None:
         """Have a certificate for this number, and tell other nodes its key.

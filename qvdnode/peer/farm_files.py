@@ -59,6 +59,10 @@ class FarmMember:
     """The farm's database as the joined node was told; the configuration comes first."""
     database_node: NodeAddress | None = None
     """The node that runs the farm's database, if this host reaches it through that node."""
+    moves: int = 0
+    """How often the farm had moved to another database when this was written."""
+    left: tuple[str, ...] = ()
+    """Digests of the DSNs of databases that the farm has left."""
 
 
 class FarmFiles:
@@ -164,6 +168,8 @@ def render_member(member: FarmMember) -> bytes:
         "node_id": member.node_id,
         "dsn": member.dsn,
     }
+    if member.moves:
+        plain |= {"moves": member.moves, "left": list(member.left)}
     if member.database_node is not None:
         plain["database_node"] = render_address(member.database_node)
     return json.dumps(plain, indent=1).encode()
@@ -179,6 +185,8 @@ def parse_member(content: bytes) -> FarmMember:
             farm_key=bytes.fromhex(plain["farm_key"]),
             node_id=None if plain["node_id"] is None else NodeId(int(plain["node_id"])),
             dsn=_text(plain["dsn"]),
+            moves=int(plain.get("moves", 0)),
+            left=tuple(_text(digest) for digest in plain.get("left", ())),
         )
         if "database_node" in plain:
             member = replace(member, database_node=parse_address(plain["database_node"]))

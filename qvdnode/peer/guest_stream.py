@@ -66,7 +66,7 @@ class SeatDialer:
             pipe.abort()
             raise
         if pipe.stream.transport is not None:
-            keep_alive(pipe.stream.transport, self._relay.silence_limit_s)
+            keep_alive(pipe.stream.transport, self._limits.stream_silence_s)
         pipe.release(PeerGuestEnd(owner, pipe.stream))
         return pipe.stream
 

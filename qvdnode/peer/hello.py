@@ -1,5 +1,6 @@
 """Exchanges the first messages of a connection over its pipe; the caller limits the time."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final, TypeVar
 
@@ -10,6 +11,7 @@ from qvdnode.tls.stream_pipe import StreamPipe
 from qvdnode.wire.peer_hello import (
     HEADER_BYTES,
     OLDEST,
+    REMOVED,
     VERSION,
     Hello,
     HelloAnswer,
@@ -39,14 +41,24 @@ def send(pipe: StreamPipe, message: Message) -> None:
     pipe.write(frame(message))
 
 
-async def introduce(pipe: StreamPipe, farm: str, purpose: Purpose, clock: Clock) -> HelloAnswer:
+async def introduce(
+    pipe: StreamPipe,
+    farm: str,
+    purpose: Purpose,
+    clock: Clock,
+    *,
+    removed: Callable[[], None] | None = None,
+) -> HelloAnswer:
     """Say hello as the end that dialled; raises Unavailable with the other end's refusal.
 
+    `removed` is called first when this node is refused because it was removed from the farm.
     Raises HelloError, EOFError, ConnectionError too.
     """
     send(pipe, Hello(OLDEST, VERSION, farm, purpose, PROGRAM, time_ms(clock)))
     answer = await receive(pipe, HelloAnswer)
     if not answer.version:
+        if answer.code == REMOVED and removed is not None:
+            removed()
         raise Unavailable(answer.refusal or "it refuses the connection without a reason")
     if agreed_version(answer.version, answer.version) is None:
         raise HelloError(f"an answer in version {answer.version}")
@@ -54,10 +66,10 @@ async def introduce(pipe: StreamPipe, farm: str, purpose: Purpose, clock: Clock)
 
 
 def answer(
-    clock: Clock, *, version: int = 0, refusal: str = "", authority: str = ""
+    clock: Clock, *, version: int = 0, refusal: str = "", authority: str = "", code: str = ""
 ) -> HelloAnswer:
     """An answer to a hello."""
-    return HelloAnswer(version, refusal, PROGRAM, time_ms(clock), authority)
+    return HelloAnswer(version, refusal, PROGRAM, time_ms(clock), authority, code)
 
 
 def time_ms(clock: Clock) -> int:

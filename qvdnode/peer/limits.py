@@ -14,6 +14,10 @@ class LinkLimits:
     """For the rest of a frame that has begun."""
     opening_limit_s: float = 5.0
     """For the first words on a stream, and for the answer to them."""
+    stream_silence_s: float = 12.0
+    """So long the desktop's node may acknowledge, or take, nothing on a stream: then its host is
+    dead or cut off, and the client is sent to look for its desktop. Hosts are near each other, and
+    a host acknowledges also for a process that is stopped."""
     waiting_max_bytes: int = 8 << 20
     """More that the other node has yet to take, and its connection is ended."""
     calls_max: int = 1024

@@ -29,7 +29,7 @@ from qvdnode.tls.port_connections import PortConnections, PortLimits, PortMetric
 from qvdnode.tls.server_stream import ServerStream
 from qvdnode.tls.stream import StreamOwner, TlsStream
 from qvdnode.tls.stream_pipe import StreamPipe
-from qvdnode.wire.peer_hello import Hello, HelloError, agreed_version, version_refusal
+from qvdnode.wire.peer_hello import REMOVED, Hello, HelloError, agreed_version, version_refusal
 
 if TYPE_CHECKING:
     import socket
@@ -56,8 +56,11 @@ class JoinService(Protocol):
         """The certificate of the farm's authority in PEM; raises Unavailable."""
         ...
 
-    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> None:
-        """Answer one request to join; raises what peer.hello.receive does."""
+    async def serve(self, pipe: StreamPipe, source: str, greeting: Hello) -> str | None:
+        """Answer one request to join; why it was refused, or None.
+
+        Raises what peer.hello.receive does.
+        """
         ...
 
 
@@ -70,7 +73,11 @@ class Services:
 
 
 class _Refused(Exception):
-    """The caller is not let in; the text is for it."""
+    """The caller is not let in; the text is for it, and the code for its program."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class _InboundPipe(StreamPipe):
@@ -211,7 +218,8 @@ class Listener:
             try:
                 version, service = await self._admitted(identity, greeting, services)
             except _Refused as error:
-                hello.send(pipe, hello.answer(self._clock, refusal=str(error)))
+                refusal = hello.answer(self._clock, refusal=str(error), code=error.code)
+                hello.send(pipe, refusal)
                 raise
         hello.send(pipe, hello.answer(self._clock, version=version))
         connection.node_id = identity.node_id
@@ -227,7 +235,9 @@ class Listener:
             raise _Refused("this node is of another farm")
         refusal = await self._directory.admit(identity)
         if refusal is not None:
-            raise _Refused(refusal)
+            # Only where a row says so: a node that is not known may be new.
+            removed = self._directory.removed(identity.node_id)
+            raise _Refused(refusal, REMOVED if removed else "")
         version = _version(greeting)
         try:
             service = services.others[Purpose(greeting.purpose)]
@@ -248,7 +258,9 @@ class Listener:
             hello.send(pipe, hello.answer(self._clock, refusal=str(error)))
             raise _Refused(str(error)) from error
         hello.send(pipe, hello.answer(self._clock, version=version, authority=authority))
-        await service.serve(pipe, connection.source, greeting)
+        refusal = await service.serve(pipe, connection.source, greeting)
+        if refusal is not None:
+            self._events.note("join_refused", connection.source, refusal)
 
     def _drop_removed(self) -> None:
         known = {peer.address.node_id for peer in self._directory.all()}

@@ -17,6 +17,10 @@ class Purpose(StrEnum):
     """The stream of one client."""
     DATABASE = "database"
     """A connection to the database that the other node runs."""
+    IMAGES = "images"
+    """One commit of an image, from a node that has it."""
+    DATABASE_PLACE = "database_place"
+    """The question where the farm's database is."""
     JOIN = "join"
     """A host without a certificate yet asks to become a node."""
 
@@ -34,6 +38,11 @@ class PeerConnection:
     """Of the peer protocol: the lower one of both ends."""
     pipe: StreamPipe
     """Owned by whoever has the connection, who closes it."""
+
+
+def away_text(node_id: NodeId, problem: str) -> str:
+    """The message of an error that tells why a node cannot be reached."""
+    return f"Node {node_id} cannot be reached: {problem}."
 
 
 class PeerDialer(Protocol):

@@ -18,6 +18,7 @@ from qvdnode.vm.ports import (
     Confinement,
     GuestFreezer,
     ImageContents,
+    ImageSupply,
     PastStarts,
     RootfsProvider,
     RunFolders,
@@ -34,6 +35,7 @@ class FleetDependencies:
     """Every port, the settings, and the facts of this instance and boot."""
 
     drivers: DriverTable
+    images: ImageSupply
     rootfs: RootfsProvider
     contents: ImageContents
     confinement: Confinement
@@ -62,6 +64,12 @@ class FleetDependencies:
     def spec(self, guest: GuestResources) -> GuestSpec | None:
         """What the driver needs to know of the guest, once everything for it is there."""
         return guest.spec(self.instance.prefix, self.run_folders.path(guest.order.vm.id))
+
+    def running(self, guest: GuestResources | None) -> tuple[GuestDriver, GuestSpec] | None:
+        """The guest's driver and spec; None when none runs."""
+        if guest is None or not guest.process or (spec := self.spec(guest)) is None:
+            return None
+        return self.driver(guest), spec
 
     def control_group(self, guest: GuestResources | None) -> str | None:
         """The control group by which the guest can be frozen; None when there is none."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NodeBusy, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestMemory
+from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.ids import TenantId, VmId
 from qvdnode.model.plurals import counted, verb
 from qvdnode.model.seat import Seat, Viewer
@@ -25,6 +25,7 @@ from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.guest.actor import GuestActor, Request
+from qvdnode.vm.guest_driver import Ballooning
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
 from qvdnode.vm.status import FleetLoad, GuestStatus
@@ -194,7 +195,19 @@ class Fleet:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""
         actor = self._known(vm_id)
-        return None if actor is None else await actor.memory()
+        running = None if actor is None else self._dependencies.running(actor.guest)
+        return None if running is None else await running[0].memory(running[1])
+
+    async def settle_balloon(self, vm_id: VmId, need: HostNeed) -> int | None:
+        """Have the VM's guest give memory back, or return it; how many MiB are taken of it.
+
+        None for a guest that has no balloon. Raises HostFailed, TimedOut.
+        """
+        actor = self._known(vm_id)
+        running = None if actor is None else self._dependencies.running(actor.guest)
+        if running is None or not isinstance(running[0], Ballooning):
+            return None
+        return await running[0].settle_balloon(running[1], need)
 
     def control_group(self, vm_id: VmId) -> str | None:
         """The control group of the VM's guest; None without a guest, or without one of its own."""

@@ -75,9 +75,28 @@ undoes what it began or leaves what `kill` removes.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
+from qvdnode.model.guest import (
+    DriverCheck,
+    GuestMemory,
+    GuestProcess,
+    GuestSpec,
+    HostNeed,
+    LimitEvents,
+)
+
+
+@runtime_checkable
+class Ballooning(Protocol):
+    """What a driver meets besides if its guests can be asked to give memory back."""
+
+    async def settle_balloon(self, spec: GuestSpec, need: HostNeed) -> int:
+        """Take memory of the guest, or return it, by what host and guest need.
+
+        Called every few seconds; returns how many MiB are taken. Raises HostFailed, TimedOut.
+        """
+        ...
 
 
 class GuestDriver(Protocol):

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import FreeSpace, GuestPort, GuestRoot, IdRange
-from qvdnode.model.ids import Generation, UserId, VmId
+from qvdnode.model.ids import Generation, ImageId, UserId, VmId
 from qvdnode.model.image_lack import Lacking
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
@@ -120,6 +120,18 @@ class RootfsProvider(Protocol):
 
     async def sweep(self, keep: Sequence[tuple[VmId, Generation]]) -> Sequence[str]:
         """Remove mounts and folders of this instance that belong to none of `keep`; name them."""
+        ...
+
+
+class ImageSupply(Protocol):
+    """Brings images to this node."""
+
+    async def bring(self, image_id: ImageId, version: int, tell: Callable[[str], None]) -> None:
+        """Return once this node has that version of the image; `tell` shows who waits a sentence.
+
+        May be cancelled. Raises BadImage when no node that can be reached has it, NodeFull,
+        Unavailable, NotFound, HostFailed.
+        """
         ...
 
 

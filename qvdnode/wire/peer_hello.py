@@ -21,6 +21,8 @@ OLDEST: Final = max(1, VERSION - 1)
 HEADER_BYTES: Final = 4
 FRAME_MAX_BYTES: Final = 16_384
 FIELD_MAX_BYTES: Final = 8_192
+REMOVED: Final = "removed"
+"""The code of a refusal: the farm's rows say that the node that dialled was removed."""
 
 
 class HelloError(ValueError):
@@ -64,6 +66,8 @@ class HelloAnswer:
     time_ms: int
     authority: str = ""
     """The certificate of the farm's authority in PEM, for a host that wants to join."""
+    code: str = ""
+    """What a program is to make of a refusal: REMOVED, or empty for one that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,14 @@ class JoinAnswer:
     """The `[cluster]` settings that all nodes of a farm must share."""
     lease_renew_ms: int = 0
     lease_margin_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAt:
+    """Where the farm's database is, to a node of the farm that asks."""
+
+    place: bytes
+    """Sealed with the farm's key: peer.database_place."""
 
 
 def frame(message: Message) -> bytes:

@@ -18,9 +18,9 @@ import pytest
 from typer.testing import CliRunner
 
 from qvdnode.cli import saved_login
+from qvdnode.cli.demo.client import photograph
 from qvdnode.cli.demo.plan import DemoPlan
 from qvdnode.cli.demo.report import Report
-from qvdnode.cli.demo.run import _photograph
 from qvdnode.cli.demo.screen import DemoScreen
 from qvdnode.cli.doctor.examine import examine
 from qvdnode.cli.doctor.finding import Level
@@ -322,7 +322,7 @@ async def test_a_screenshot_whose_name_was_taken(
     plan = DemoPlan(Path("/nowhere"), "demo", None, 0, 0, target, once=True)
     report = Report(SystemClock(), as_json=True)
     screen = DemoScreen(":1", own=True)
-    await _photograph(plan, report, screen, cast(WindowWatcher, Drawn()), 1)
+    await photograph(plan, report, screen, cast(WindowWatcher, Drawn()), 1)
     assert (target.read_bytes(), target.lstat().st_uid) == (b"picture", 0)
     assert not victim.with_name("not-there-yet").exists()
 

@@ -224,6 +224,42 @@ async def test_only_its_own_page_with_a_fresh_ticket_opens_a_desktop(
             assert answer.status == 403
 
 
+async def test_a_desktop_that_is_open_ends_with_its_login(make: MakeDesk) -> None:
+    """Whoever has stolen a cookie keeps nothing once its owner has ended that login."""
+    desk = await make()
+    base = base_of(desk)
+    own = {"Origin": base}
+    async with logged_in(desk) as thief, logged_in(desk) as owner:
+        async with thief.post(
+            f"{base}/my/desktops/{desk.vm_id}/ticket", headers=own, ssl=False
+        ) as answer:
+            key = (await answer.json())["ticket"]
+        address = base.replace("https", "wss") + "/my/screen"
+        async with (
+            asyncio.timeout(LIMIT_S),
+            thief.ws_connect(address, headers=own, ssl=False) as socket,
+        ):
+            await socket.send_json({"type": "open", "ticket": key, "width": 800, "height": 600})
+            told: list[str] = []
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                told.append(message.json().get("code", message.json()["type"]))
+                if told[-1] == "shown":
+                    await end_others(owner, base)
+    assert told[-2:] == ["shown", "unauthenticated"]
+
+
+async def end_others(http: aiohttp.ClientSession, base: str) -> None:
+    """End the user's other logins."""
+    async with http.get(f"{base}/my/sessions", ssl=False) as answer:
+        others = [it["id"] for it in (await answer.json())["items"] if not it["here"]]
+    for number in others:
+        path = f"{base}/my/sessions/{number}"
+        async with http.delete(path, headers={"Origin": base}, ssl=False) as answer:
+            assert answer.status == 204
+
+
 def logged_in(desk: Desk) -> "Login":
     return Login(desk)
 

@@ -1,17 +1,30 @@
 """A farm of real nodes, each in a network namespace of its own, with real guests."""
 
 import asyncio
+import json
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.e2e.conftest import Screen
-from tests.e2e.two_nodes import TwoNodes, farm, furnished_farm, persistently, start_on
+from tests.e2e.two_nodes import (
+    TwoNodes,
+    ends_as_removed,
+    farm,
+    furnished_farm,
+    persistently,
+    remove_from_farm,
+    start_on,
+)
+from tests.fixtures_netns import ip_batch
 from tests.harness.farm import until_vm
-from tests.harness.farm_network import Farm, copy_images
+from tests.harness.farm_network import Farm
+from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Refused
 from tests.waiting import until
@@ -82,18 +95,6 @@ async def test_a_desktop_starts_again_where_its_users_home_is(farm: TwoNodes) ->
         assert view["node"] == f"test-{farm.there.prefix}"
 
 
-async def test_a_node_without_the_image_passes_a_start_on(farm: TwoNodes) -> None:
-    images = farm.there.state_dir / "images"
-    try:
-        shutil.rmtree(images)
-        images.mkdir(mode=0o711)
-        async with farm.there.rest() as rest:
-            view = await persistently(rest, f"/vms/{farm.desk.vm_id}/start?wait=true")
-        assert view["node"] == f"test-{farm.here.prefix}"
-    finally:
-        copy_images(farm.here, farm.there)
-
-
 async def test_a_node_that_died_is_told_of(farm: TwoNodes) -> None:
     """A user whose desktop it runs is told, and so is an administrator; nothing hangs."""
     desk = farm.desk
@@ -115,3 +116,66 @@ async def test_a_node_that_died_is_told_of(farm: TwoNodes) -> None:
         assert desk.vm_id in [vm["id"] for vm in (await rest.get("/vms"))["items"]]
         await farm.there.start()
         await until_vm(rest, desk.vm_id, state="running", error=None)
+
+
+async def findings(node: NodeProcess) -> dict[str, tuple[str, str]]:
+    """What the doctor says on the node's host of the farm: level and text, by subject."""
+    process = await asyncio.create_subprocess_exec(
+        *node.command("doctor", "--json", "--config", str(node.state_dir / "node.toml")),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(LIMIT_S):
+        said, _ = await process.communicate()
+    return {item["subject"]: (item["level"], item["text"]) for item in json.loads(said)}
+
+
+async def test_the_doctor_tells_of_the_other_node_and_the_way_there(farm: TwoNodes) -> None:
+    subject, netns = f"node test-{farm.there.prefix}", farm.here.netns
+    level, text = (await findings(farm.here))[subject]
+    assert (level, "UDP" in text and "TCP" in text) == ("ok", True), text
+    ip_batch("link set eth0 mtu 1280", netns=netns)
+    try:
+        level, text = (await findings(farm.here))[subject]
+        assert (level, "1,400 bytes" in text) == ("warning", True), text
+    finally:
+        ip_batch("link set eth0 mtu 1500", netns=netns)
+    with udp_blocked(netns):
+        level, text = (await findings(farm.here))[subject]
+        assert (level, "nothing comes back" in text) == ("warning", True), text
+    await farm.there.sigkill()
+    found = await findings(farm.here)
+    assert found[subject][0] == "warning"  # the last of its lines: no UDP, either
+    assert found["node certificate"][0] == "ok"
+    assert found["PostgreSQL"][0] == "warning"
+    assert "the whole farm uses it" in found["PostgreSQL"][1]
+
+
+@contextmanager
+def udp_blocked(netns: str) -> Iterator[None]:
+    """Let no datagram of the membership into the node's host."""
+    rule = (
+        "add table inet noudp; add chain inet noudp in { type filter hook input priority 0; };"
+        " add rule inet noudp in udp dport 8446 drop; add rule inet noudp in udp sport 8446 drop"
+    )
+    inside = ("nsenter", f"--net=/run/netns/{netns}", "nft")
+    subprocess.run([*inside, rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*inside, "delete table inet noudp"], check=True)
+
+
+async def test_a_node_that_was_removed_ends_although_its_way_to_the_database_is_closed(
+    farm: TwoNodes, furnished: Farm
+) -> None:
+    """The first node, which runs the database, tells it so; it would wait for ever otherwise."""
+    third = await furnished.add(node={"stop_guests": True})
+    try:
+        async with farm.here.rest() as rest:
+            await remove_from_farm(third, rest)
+        await ends_as_removed(third)
+        # Nothing of it runs, and it cannot be started to be cleaned up.
+        shutil.rmtree(third.state_dir / "state")
+    finally:
+        furnished.nodes.remove(third)

@@ -11,13 +11,20 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.conftest import Screen
-from tests.e2e.two_nodes import TwoNodes, farm, furnished_farm, serve, start_on
+from tests.e2e.two_nodes import (
+    TwoNodes,
+    ends_as_removed,
+    farm,
+    furnished_farm,
+    remove_from_farm,
+    serve,
+    start_on,
+)
 from tests.fixtures_postgres import PostgresServer, fresh_database
 from tests.harness.farm import until_vm
 from tests.harness.farm_network import Farm, copy_images
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
-from tests.harness.rest import Refused, Rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -141,23 +148,8 @@ async def test_three_nodes_and_one_that_is_removed(farm: TwoNodes, furnished: Fa
             assert view["node"] == f"test-{third.prefix}"
             await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
             await remove_from_farm(third, rest)
-        await third.start(wait=False)
-        assert third.process is not None
-        async with asyncio.timeout(LIMIT_S):
-            assert await third.process.wait() != 0
-        assert "was removed from its farm" in third.last_words()
+        await ends_as_removed(third)
         # Nothing of it runs, and it cannot be started to be cleaned up.
         shutil.rmtree(third.state_dir / "state")
     finally:
         furnished.nodes.remove(third)
-
-
-async def remove_from_farm(node: NodeProcess, rest: Rest) -> None:
-    """Which takes a node that has been stopped, and none that serves."""
-    name = f"test-{node.prefix}"
-    ids = {item["name"]: item["id"] for item in (await rest.get("/nodes"))["items"]}
-    with pytest.raises(Refused, match="stop it with"):
-        await rest.call("DELETE", f"/nodes/{ids[name]}")
-    await node.stop()
-    await rest.call("DELETE", f"/nodes/{ids[name]}")
-    assert name not in str(await rest.get("/nodes"))

@@ -14,9 +14,8 @@ from tests.harness.stranger import listener, reached
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ENTRIES_MAX = 200_000
-PUBLIC = {"node.json", "node.toml", "test-node.log", "oci-runtime", "merging"}
-"""How to reach the node, which is for all; what the test puts into the folder; the programs that a
-Docker engine starts, which hold nothing of anybody's."""
+PUBLIC = {"node.json", "node.toml", "test-node.log"}
+"""How to reach the node, which is for all; what the test puts into the folder."""
 
 
 def entries(folder: Path) -> list[Path]:

@@ -4,14 +4,17 @@ nodes = farm_of_two(...)      a fixture for the module
 farm                          a fixture for each test: the nodes serve, and know each other
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from qvdnode.cli.exit_codes import ExitCode
 from tests.e2e.conftest import NUMBERS
 from tests.harness.farm import Desk, lend_image, make_desk, make_flavour
 from tests.harness.farm_network import Farm, copy_images, running_farm
@@ -104,3 +107,23 @@ async def start_on(desk: Desk, node: NodeProcess) -> None:
         await rest.call("PUT", f"/users/{desk.user_id}/home", {"node_id": ids[name]})
         view = await rest.post(f"/vms/{desk.vm_id}/start?wait=true")
         assert view["node"] == name
+
+
+async def remove_from_farm(node: NodeProcess, rest: Rest) -> None:
+    """Which takes a node that has been stopped, and none that serves."""
+    name = f"test-{node.prefix}"
+    ids = {item["name"]: item["id"] for item in (await rest.get("/nodes"))["items"]}
+    with pytest.raises(Refused, match="stop it with"):
+        await rest.call("DELETE", f"/nodes/{ids[name]}")
+    await node.stop()
+    await rest.call("DELETE", f"/nodes/{ids[name]}")
+    assert name not in str(await rest.get("/nodes"))
+
+
+async def ends_as_removed(node: NodeProcess) -> None:
+    """Start a node that was removed: it must say so and end."""
+    await node.start(wait=False)
+    assert node.process is not None
+    async with asyncio.timeout(LIMIT_S):
+        assert await node.process.wait() == int(ExitCode.DENIED)
+    assert "was removed from its farm" in node.last_words()

@@ -34,6 +34,7 @@ class FakeImporter:
         *,
         note: str = "",
         add_session: bool = False,
+        parent: str | None = None,
     ) -> Imported:
         """Take everything in; raises BadImage for BROKEN."""
         size = 0

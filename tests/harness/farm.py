@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from qvdnode.image.versions import VersionCommit, write_commit
 from tests.fixtures_image import kept_store
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import QvdConnection
@@ -84,16 +83,15 @@ async def import_image(rest: Rest, name: str, root: Path, *parts: str) -> None:
 async def lend_image(node: NodeProcess, rest: Rest, name: str, root: Path) -> None:
     """The same for a test that is about something else: what is copied is half a gigabyte less.
 
-    Some parts are imported, then the version is made one of the whole root, with links to a store
-    that is kept between runs. There must be no other image on the node.
+    Some parts are imported; the next version is a commit of the whole root, whose files are links
+    to a store that is kept between runs.
     """
     await import_image(rest, name, root, *LOOKED_AT)
     images = node.state_dir / "images"
-    (placed,) = images.glob("*/*/commit")
     store, commit = await asyncio.to_thread(kept_store, root)
     for part in ("objects", "manifests", "commits", "erofs"):
         link_tree(store.places.root / part, images / "store" / part)
-    write_commit(placed.parent, VersionCommit(name, commit))
+    await rest.call("PUT", f"/images/{name}/head", {"revision": commit})
 
 
 def link_tree(source: Path, target: Path) -> None:

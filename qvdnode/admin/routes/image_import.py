@@ -5,6 +5,7 @@ The answer is a stream too, with one JSON object per line: `{"progress": BYTES}`
 only the last line says whether the import succeeded.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Final
@@ -17,7 +18,9 @@ from qvdnode.admin.fields import Note
 from qvdnode.admin.problem import Problem, problem_of
 from qvdnode.admin.reading import NoBody, Query
 from qvdnode.admin.routes.images import VersionView, version_view
-from qvdnode.db.images import Images
+from qvdnode.db.image_refs import RefMove, RefName
+from qvdnode.db.images import Images, NewCommit
+from qvdnode.image.core.refs import MAIN
 from qvdnode.model.errors import (
     BadImage,
     Conflict,
@@ -114,7 +117,11 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
     async with Rollback() as rollback:
         image = await _image(images, name, rollback)
         imported = await importer.import_tar(
-            body.chunks(), image.name, note=call.query.note, add_session=call.query.add_session
+            body.chunks(),
+            image.name,
+            note=call.query.note,
+            add_session=call.query.add_session,
+            parent=await call.parts.catalogue.refs.get(image.id, RefName(MAIN)),
         )
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(
@@ -122,15 +129,27 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
             size_bytes=imported.size_bytes,
             note=call.query.note,
             past=await importer.last_version(image.id),
+            made=await _made(call, imported.commit),
         )
         rollback.undo(lambda: images.remove_version(image.id, number))
         await importer.place(imported, image.id, number)
         rollback.commit()
     # The version exists from here on. If making it the head fails now, that can be done later.
     call.changed("image", image.id, name=image.name, version=number, note=call.query.note)
-    await images.set_head(image.id, number)
+    if not await images.set_imported_head(image.id, number):
+        log.info("head_held_by_rollout", extra={"image": image.name, "version": number})
     versions = await images.versions(image.id)
     return next(version_view(item) for item in versions if item.version == number)
+
+
+async def _made(call: ApiCall[NoBody, ImportQuery], commit: str | None) -> NewCommit | None:
+    """The commit of an import, with the move of the branch main to it."""
+    if commit is None:
+        return None
+    versions = call.parts.catalogue.importer.versions
+    lineage = await asyncio.to_thread(versions.lineage, commit)
+    move = RefMove(RefName(MAIN), commit, call.administrator().name, "import", anywhere=True)
+    return NewCommit(lineage, move)
 
 
 async def _image(images: Images, name: str, rollback: Rollback) -> Image:

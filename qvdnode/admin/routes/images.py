@@ -1,13 +1,15 @@
 """/images: root file systems and their versions. image_import.py imports new versions."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
+
+from pydantic import Field, model_validator
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id
 from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.db.images import ImageVersion
-from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.errors import BadImage, Conflict, HostFailed, NotFound
 from qvdnode.model.farm import Image
 
 
@@ -52,9 +54,20 @@ class VersionList(AnswerModel):
 
 
 class Head(RequestBody):
-    """The version that desktops start from now on."""
+    """The version that desktops start from now on; exactly one of the two."""
 
-    version: Id
+    version: Id | None = None
+    revision: str | None = Field(
+        default=None,
+        max_length=160,
+        description="Or a branch, a tag or a commit, as docs/images.md says; it becomes a version.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.version is None) == (self.revision is None):
+            raise ValueError("give a version or a revision")
+        return self
 
 
 def view(image: Image) -> ImageView:
@@ -101,15 +114,28 @@ async def list_versions(call: ApiCall[NoBody, NoQuery]) -> VersionList:
 
 
 async def set_head(call: ApiCall[Head, NoQuery]) -> ImageView:
-    """Make another version the head; running VMs keep theirs until they stop."""
+    """Make another version the head; running VMs keep theirs until they stop.
+
+    Raises Conflict while a rollout of the image goes on.
+    """
     images = call.parts.catalogue.images
     image = await images.by_name(call.name())
-    known = {item.version for item in await images.versions(image.id)}
-    if call.body.version not in known:
-        raise NotFound(f"Image {image.name} has no version {call.body.version}.")
-    await images.set_head(image.id, call.body.version)
-    call.changed("image", image.id, name=image.name, head_version=call.body.version)
+    number = await _version(call, image)
+    await images.choose_head(image.id, number)
+    call.changed("image", image.id, name=image.name, head_version=number)
     return view(await images.by_name(image.name))
+
+
+async def _version(call: ApiCall[Head, NoQuery], image: Image) -> int:
+    """The number of the version that is asked for; a commit that has none gets one."""
+    catalogue, body = call.parts.catalogue, call.body
+    if body.revision is None:
+        known = {item.version for item in await catalogue.images.versions(image.id)}
+        if body.version is None or body.version not in known:
+            raise NotFound(f"Image {image.name} has no version {body.version}.")
+        return body.version
+    commit = await catalogue.farm.resolve(image, body.revision)
+    return (await catalogue.farm.version_of(image, commit)).version
 
 
 async def delete_image(call: ApiCall[NoBody, NoQuery]) -> None:
@@ -166,6 +192,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         body=Head,
         query=NoQuery,
         answer=ImageView,
+        errors=(BadImage, Conflict, HostFailed),
         action="image.head",
     ),
     Endpoint(

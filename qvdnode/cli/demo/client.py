@@ -1,43 +1,107 @@
-"""Our own client as a child process that ends with this one, showing a desktop on a display."""
+"""Our own client as a child process that ends with this one: shows, is heard, is photographed."""
 
+import asyncio
 import contextlib
 import os
+import secrets
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from qvdnode.cli.demo.node import TIED
-from qvdnode.cli.demo.plan import LOOPBACK
-from qvdnode.daemon.announcement import Announcement
+from qvdnode.cli.demo.plan import DemoPlan
+from qvdnode.cli.demo.report import Report
+from qvdnode.cli.demo.screen import DemoScreen
+from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.host import process
 from qvdnode.host.child import Child
+from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.runtime.safe_files import replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DRAWN_LIMIT_S: Final = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Where the client dials, and what for."""
+
+    address: str
+    """HOST:PORT."""
+    fingerprint: str
+    user: str
+    password: str
+    vm_id: int
+    within: tuple[str, ...] = ()
+    """The prefix of its command."""
+
+
+async def photograph(
+    plan: DemoPlan, report: Report, shown_on: DemoScreen, watcher: WindowWatcher, window: int
+) -> None:
+    """Save a picture of the desktop where the options say, or where nobody sees the display."""
+    file = plan.screenshot or (plan.folder / "screenshot.png" if shown_on.own else None)
+    if file is None:
+        return
+    try:
+        picture = await watcher.drawn(window, DRAWN_LIMIT_S)
+    except TimedOut as error:
+        report.doing(str(error))
+        return
+    try:
+        await asyncio.to_thread(replace_file, file, picture, mode=0o644)
+    except OSError as error:
+        raise HostFailed(f"The screenshot cannot be written: {error}") from error
+    report.done("drawn", f"Screenshot in {file}")
+
+
+async def repeat(client: Child, report: Report) -> None:
+    """Hand on what the client says; its end is told, the demo goes on."""
+    if client.stdout is None:
+        raise AssertionError("spawned with pipes")
+    last = ""
+    async for line in client.stdout:
+        last = line.decode(errors="replace").strip()
+        report.doing(last)
+    code = await client.wait()
+    if code != 0:
+        raise HostFailed(f"The client ended ({code}): {last}")
+    report.doing("The session ended; connect again as told above, or press Ctrl-C")
 
 
 @contextlib.asynccontextmanager
-async def client(
-    said: Announcement, display: str, login: tuple[str, str], vm_id: int
-) -> AsyncIterator[Child]:
-    """Show the VM of a node of this host; `login` is the user's name and password.
-
-    The client's sentences come from the child's stdout.
-    """
-    user, password = login
+async def running_client(errand: Errand, display: str) -> AsyncIterator[Child]:
+    """Show the desktop until the scope ends; the client's sentences come from its stdout."""
     options = {
-        "--user": user,
-        "--pin": said.fingerprint,
-        "--vm": str(vm_id),
+        "--user": errand.user,
+        "--pin": errand.fingerprint,
+        "--vm": str(errand.vm_id),
         "--display": display,
     }
-    address = f"{LOOPBACK}:{said.client_port}"
+    program = (sys.executable, "-m", "qvdnode.client")
     child = await process.spawn_piped(
-        [*TIED, sys.executable, "-m", "qvdnode.client", address, *chain(*options.items())],
+        [*TIED, *errand.within, *program, errand.address, *chain(*options.items())],
         env={name: os.environ[name] for name in ("HOME", "XAUTHORITY") if name in os.environ},
     )
     try:
         if child.stdin is None:
             raise AssertionError("spawned with pipes")
-        child.stdin.write(f"{password}\n".encode())
+        child.stdin.write(f"{errand.password}\n".encode())
         child.stdin.close()
         yield child
     finally:
         await process.end(child)
+
+
+def user_password(plan: DemoPlan) -> str:
+    """The one given, or the one made up at the first run."""
+    file: Path = plan.password_file
+    if plan.password is not None:
+        return plan.password
+    if not file.exists():
+        replace_file(file, f"{secrets.token_urlsafe(9)}\n".encode())
+    return file.read_text(encoding="utf-8").strip()

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+from qvdnode.cli.demo.farm_plan import NODES_MAX, FarmPlan
+from qvdnode.cli.demo.farm_run import run_farm
 from qvdnode.cli.demo.plan import STATE_DIR, DemoPlan
 from qvdnode.cli.demo.report import Report
 from qvdnode.cli.demo.run import run
@@ -27,13 +29,17 @@ from qvdnode.model.farm import DEFAULT_DRIVER
 from qvdnode.runtime.clock import SystemClock
 
 EXAMPLES: Final = examples(
-    "qvdnode demo", "qvdnode demo --desktop icewm", "qvdnode demo --once --json"
+    "qvdnode demo",
+    "qvdnode demo --desktop icewm",
+    "qvdnode demo --nodes 3",
+    "qvdnode demo --once --json",
 )
 ENDED_EARLY: Final = 130
 """The exit code of shells for Ctrl-C. After the window was shown, Ctrl-C is no failure."""
 Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help="0: any free.")]
 
 
+# long: the options
 def demo_command(  # noqa: PLR0913 - one parameter is one option
     *,
     once: Annotated[bool, typer.Option("--once", help="End after the first window.")] = False,
@@ -49,6 +55,22 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
     client_port: Port = 0,
     admin_port: Port = 0,
     screenshot: Annotated[Path | None, typer.Option(help="Where to put a PNG.")] = None,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            parser=whole(1, NODES_MAX),
+            metavar="COUNT",
+            help="With more than 1: a farm, which loses the node of the desktop.",
+        ),
+    ] = 1,
+    kill_after_s: Annotated[
+        float,
+        typer.Option(min=0, metavar="S", help="With --nodes: after so long on the screen."),
+    ] = 10.0,
+    root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A root file system to use: else one is built."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show a desktop on this machine, from nothing; Ctrl-C leaves nothing running."""
@@ -64,11 +86,24 @@ def demo_command(  # noqa: PLR0913 - one parameter is one option
         once=once,
         desktop=recipes.by_name(desktop).name,
         driver=_known(driver),
+        root=None if root is None else _existing(root),
     )
-    report = Report(SystemClock(), as_json=as_json)
+    if nodes > 1:
+        _require_farm_options(plan)
+    _tell(plan, FarmPlan(plan, nodes), kill_after_s, as_json=as_json)
+
+
+def _tell(plan: DemoPlan, farm: FarmPlan, kill_after_s: float, *, as_json: bool) -> None:
+    """Run the demo of one node or of several; raises its error, after it was reported."""
+    clock, display = SystemClock(), os.environ.get("DISPLAY")
+    report = Report(clock, as_json=as_json)
     try:
         with _only_one(plan):
-            _run(plan, report)
+            if farm.count == 1:
+                _run(plan, report, run(plan, report, clock, display), last="window")
+            else:
+                story = run_farm(farm, report, clock, display, kill_after_s)
+                _run(plan, report, story, last="back")
     except FarmError as error:
         report.event("error", code=error.code, text=str(error))
         raise
@@ -80,20 +115,39 @@ def _known(driver: str) -> str:
     return driver
 
 
-def _run(plan: DemoPlan, report: Report) -> None:
-    """Run the demo, then report what it left behind; raises its error."""
-    clock = SystemClock()
+def _require_farm_options(plan: DemoPlan) -> None:
+    """Raise BadConfig for what a farm on one machine cannot have."""
+    if plan.driver != DEFAULT_DRIVER:
+        raise BadConfig(f"With --nodes, desktops run on {DEFAULT_DRIVER}: leave out --driver.")
+    if plan.client_port or plan.admin_port:
+        raise BadConfig(
+            "With --nodes, each node has the default ports at an address of its own: leave out"
+            " --client-port and --admin-port."
+        )
+
+
+def _existing(root: Path) -> Path:
+    if not root.is_dir():
+        raise BadConfig(f"{root} is no folder: give --root the folder that an image was built in.")
+    return root.absolute()
+
+
+def _run(plan: DemoPlan, report: Report, story: Coroutine[Any, Any, None], *, last: str) -> None:
+    """Run the demo, then report what it left behind; raises its error.
+
+    The exit code tells scripts whether it was ended before its step `last`.
+    """
     try:
-        run_to_signal(run(plan, report, clock, os.environ.get("DISPLAY")))
+        run_to_signal(story)
     finally:
-        left = asyncio.run(left_by(plan, clock))
+        left = asyncio.run(left_by(plan, SystemClock()))
         report.event("ended", left=left)
         for thing in left:
             report.say(f"Left on the running system: {thing}")
     if left:
         raise HostFailed(f"The demo could not remove all that it made; see {plan.log_file}")
     report.doing("Everything that the demo started has ended")
-    if "window" not in report.steps:
+    if last not in report.steps:
         raise typer.Exit(ENDED_EARLY)
 
 

@@ -26,7 +26,9 @@ RESOURCES: Final[dict[str, object]] = {
 }
 
 
-async def furnish(api: ApiClient, plan: DemoPlan, password: str, report: Report) -> int:
+async def furnish(
+    api: ApiClient, plan: DemoPlan, password: str, report: Report, **flavour_fields: object
+) -> int:
     """Create what is missing; return the VM's id. Raises the API's errors and HostFailed."""
     await _require_driver(api, plan.driver)
     await _image(api, plan, report)
@@ -35,7 +37,7 @@ async def furnish(api: ApiClient, plan: DemoPlan, password: str, report: Report)
         api,
         "/flavours",
         {"tenant_id": tenant, "name": plan.desk},
-        {"image": plan.image, "driver": plan.driver, **RESOURCES},
+        {"image": plan.image, "driver": plan.driver, **RESOURCES, **flavour_fields},
     )
     user = await _user(api, plan.user, tenant, password)
     desk = await _made(api, "/vms", {"user_id": user, "name": plan.desk}, {"flavour_id": flavour})
@@ -59,6 +61,13 @@ async def _image(api: ApiClient, plan: DemoPlan, report: Report) -> None:
     except Refused as refused:
         if refused.problem_code != NotFound.code:
             raise
+    if plan.root is not None:
+        note = f"imported from {plan.root} by the demo"
+        await api.import_image(
+            plan.image, tar_of(plan.root), note=note, progress=_each_so_much(report)
+        )
+        report.done("import", "Image imported")
+        return
     root = plan.build_folder / plan.desktop
     await asyncio.to_thread(shutil.rmtree, plan.build_folder, ignore_errors=True)
     try:

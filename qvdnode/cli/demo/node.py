@@ -35,23 +35,39 @@ async def running_node(
 
     Raises HostFailed with the end of the node's log.
     """
-    await _end_orphan(plan)
+    await end_orphan(plan)
     subnet = await unused_subnet(prefixlen=SUBNET_PREFIX_LENGTH, seed=plan.seed)
-    ids = await asyncio.to_thread(
-        id_reservations.unused, ID_SLOTS * IDS_PER_GUEST, seed=plan.seed, but=plan.state_dir
-    )
-    plan.config_file.write_text(config_text(plan, subnet, ids.start), encoding="utf-8")
-    with plan.log_file.open("wb") as log:
-        child = await process.launch(
-            [*TIED, python, *plan.node_words],
-            env=_environment(),
-            output=log,
-        )
+    first_id = await unused_ids(plan)
+    plan.config_file.write_text(config_text(plan, subnet, first_id), encoding="utf-8")
+    child = await launch_node(plan, python)
     try:
-        yield await _serving(plan, child, clock), child
+        yield await serving(plan, child, clock), child
     finally:
-        # The node gives its guests time to shut down, so the limit is long.
-        await process.end(child, grace_s=STOP_LIMIT_S)
+        await end_node(child)
+
+
+async def unused_ids(plan: DemoPlan, *, seed: int | None = None) -> int:
+    """Return the first of the ids for the guests of a node; raises HostFailed."""
+    ids = await asyncio.to_thread(
+        id_reservations.unused,
+        ID_SLOTS * IDS_PER_GUEST,
+        seed=plan.seed if seed is None else seed,
+        but=plan.state_dir,
+    )
+    return ids.start
+
+
+async def launch_node(plan: DemoPlan, python: str, *within: str) -> Child:
+    """Start the node's process; `within` is a prefix of its command. Raises HostFailed."""
+    with plan.log_file.open("wb") as log:
+        return await process.launch(
+            [*TIED, *within, python, *plan.node_words], env=_environment(), output=log
+        )
+
+
+async def end_node(child: Child) -> None:
+    """Stop a node; it gives its guests time to shut down, so the limit is long."""
+    await process.end(child, grace_s=STOP_LIMIT_S)
 
 
 def log_tail(log_file: Path) -> str:
@@ -74,7 +90,8 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("HOME", "TZ") if name in os.environ}
 
 
-async def _serving(plan: DemoPlan, child: Child, clock: Clock) -> Announcement:
+async def serving(plan: DemoPlan, child: Child, clock: Clock) -> Announcement:
+    """Wait until the node serves; raises HostFailed or TimedOut with the end of its log."""
     deadline_s = clock.monotonic_s() + SERVE_LIMIT_S
     while True:
         said = announcement.read(plan.state_dir)
@@ -87,7 +104,7 @@ async def _serving(plan: DemoPlan, child: Child, clock: Clock) -> Announcement:
         await clock.sleep(LOOK_AGAIN_S)
 
 
-async def _end_orphan(plan: DemoPlan) -> None:
+async def end_orphan(plan: DemoPlan) -> None:
     """End a node that still serves from this folder: its demo is gone, since we hold the lock."""
     said = announcement.read(plan.state_dir)
     if said is None or not await asyncio.to_thread(_is_node, said.pid, plan):

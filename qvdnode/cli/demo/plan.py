@@ -44,6 +44,10 @@ class DemoPlan:
     """A recipe that comes with the program."""
     driver: str = DEFAULT_DRIVER
     """What runs the desktop; a flavour and a VM for each."""
+    root: Path | None = None
+    """A root file system to import as the image, which else is built."""
+    number: int = 0
+    """Of one node of a farm, from 1 on; 0 for a demo of a single node."""
 
     @property
     def desk(self) -> str:
@@ -63,7 +67,7 @@ class DemoPlan:
     @property
     def prefix(self) -> str:
         """The prefix of the names of network links, nftables tables and containers."""
-        return "d" + self._digest[:3]
+        return f"d{self._digest[:3]}{self.number or ''}"
 
     @property
     def seed(self) -> int:
@@ -151,6 +155,11 @@ def config_text(plan: DemoPlan, subnet: IPv4Network, id_base: int) -> str:
         # The name without the prefix is for the node of this host, which has files of its own.
         "drivers.docker": {"runtime": f"qvdnode-{plan.prefix}"},
     }
+    return toml_text(sections)
+
+
+def toml_text(sections: Mapping[str, Mapping[str, object]]) -> str:
+    """Return the sections of a configuration as a file."""
     return "\n".join(f"[{name}]\n{_lines(table)}" for name, table in sections.items())
 
 

@@ -33,6 +33,10 @@ class Report:
         else:
             self._show(f"[dim]{self.elapsed_s:7.2f} s  {escape(printable(sentence))}[/dim]")
 
+    def begin_step(self) -> None:
+        """Count the next step from now on, since nothing was done until now."""
+        self._step_s = self._clock.monotonic_s()
+
     def done(self, step: str, sentence: str) -> None:
         """Report a finished step; its duration counts from the end of the step before."""
         now_s = self._clock.monotonic_s()

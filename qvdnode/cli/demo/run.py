@@ -4,7 +4,6 @@ Reads from top to bottom: node, image, user and VM, client, window, picture, wai
 """
 
 import asyncio
-import secrets
 import shlex
 import sys
 from pathlib import Path
@@ -12,25 +11,21 @@ from typing import Final
 
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.demo.admin_token import working_token
-from qvdnode.cli.demo.client import client
+from qvdnode.cli.demo.client import Errand, photograph, repeat, running_client, user_password
 from qvdnode.cli.demo.farm import furnish
 from qvdnode.cli.demo.node import running_node, watch_for_exit
 from qvdnode.cli.demo.plan import LOOPBACK, DemoPlan
 from qvdnode.cli.demo.report import Report
-from qvdnode.cli.demo.screen import DemoScreen, must_be_usable, must_take_a_file, screen
+from qvdnode.cli.demo.screen import must_be_usable, must_take_a_file, screen
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.daemon.announcement import Announcement
 from qvdnode.db.settings import DatabaseSettings
-from qvdnode.host.child import Child
-from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.first_error import first_farm_error
-from qvdnode.runtime.safe_files import replace_file
 from qvdnode.runtime.supervise import Supervisor
 
 WINDOW_LIMIT_S: Final = 120.0
-DRAWN_LIMIT_S: Final = 90.0
 PROGRAMS: Final = Path(sys.executable).parent
 
 
@@ -59,7 +54,7 @@ async def run(plan: DemoPlan, report: Report, clock: Clock, display: str | None)
 async def _show(
     plan: DemoPlan, report: Report, clock: Clock, said: Announcement, display: str | None
 ) -> None:
-    password = _password(plan)
+    password = user_password(plan)
     token = await working_token(plan, clock)
     login = SavedLogin(f"https://{LOOPBACK}:{said.admin_port}", said.fingerprint, token)
     async with ApiClient(login) as api:
@@ -76,17 +71,19 @@ async def _show(
         fingerprint=said.fingerprint,
         page=page,
     )
+    address = f"{LOOPBACK}:{said.client_port}"
+    errand = Errand(address, said.fingerprint, plan.user, password, vm_id)
     async with (
         screen(display) as shown_on,
         WindowWatcher(shown_on.display, clock) as watcher,
-        client(said, shown_on.display, (plan.user, password), vm_id) as child,
+        running_client(errand, shown_on.display) as client,
         Supervisor("client") as tasks,
     ):
-        _ = tasks.essential("said", _repeat(child, report))
+        _ = tasks.essential("said", repeat(client, report))
         window = await watcher.wait_new(WINDOW_LIMIT_S)
         report.done("window", f"The desktop is shown on display {shown_on.display}")
         report.event("first_window", seconds=round(report.elapsed_s, 3), steps=report.steps)
-        await _photograph(plan, report, shown_on, watcher, window)
+        await photograph(plan, report, shown_on, watcher, window)
         stays = plan.what_stays(str(PROGRAMS), DatabaseSettings().system_user)
         if plan.once:
             report.say(stays)
@@ -95,48 +92,6 @@ async def _show(
             report.say(f"Ctrl-C ends it all. {stays}")
             await asyncio.Event().wait()
         tasks.cancel()
-
-
-async def _photograph(
-    plan: DemoPlan, report: Report, shown_on: DemoScreen, watcher: WindowWatcher, window: int
-) -> None:
-    file = plan.screenshot or (plan.folder / "screenshot.png" if shown_on.own else None)
-    if file is None:
-        return
-    try:
-        picture = await watcher.drawn(window, DRAWN_LIMIT_S)
-    except TimedOut as error:
-        report.doing(str(error))
-        return
-    try:
-        await asyncio.to_thread(replace_file, file, picture, mode=0o644)
-    except OSError as error:
-        raise HostFailed(f"The screenshot cannot be written: {error}") from error
-    report.done("drawn", f"Screenshot in {file}")
-
-
-async def _repeat(client: Child, report: Report) -> None:
-    """Hand on what the client says; its end is told, the demo goes on."""
-    if client.stdout is None:
-        raise AssertionError("spawned with pipes")
-    last = ""
-    async for line in client.stdout:
-        last = line.decode(errors="replace").strip()
-        report.doing(last)
-    code = await client.wait()
-    if code != 0:
-        raise HostFailed(f"The client ended ({code}): {last}")
-    report.doing("The session ended; connect again as told above, or press Ctrl-C")
-
-
-def _password(plan: DemoPlan) -> str:
-    """The one given, or the one made up at the first run."""
-    file: Path = plan.password_file
-    if plan.password is not None:
-        return plan.password
-    if not file.exists():
-        replace_file(file, f"{secrets.token_urlsafe(9)}\n".encode())
-    return file.read_text(encoding="utf-8").strip()
 
 
 def _what_next(plan: DemoPlan, said: Announcement, login: SavedLogin, page: str) -> str:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from qvdnode.cli.demo.farm_plan import FarmPlan, farm_of
 from qvdnode.cli.demo.plan import DemoPlan
 from qvdnode.host import forwarding, kernel_limits, links, mounts
 from qvdnode.host.shared_sysctls import HOLDER
@@ -16,13 +17,25 @@ LOOK_AGAIN_S: Final = 0.1
 
 
 async def left_by(plan: DemoPlan, clock: Clock) -> list[str]:
-    """What is left, a phrase each; empty when all is gone, as it may be after a moment."""
+    """What is left, a phrase each; empty when all is gone, as it may be after a moment.
+
+    That is of a demo of one node, and of one of several nodes in the same folder.
+    """
     deadline_s = clock.monotonic_s() + PATIENCE_S
+    farm = farm_of(plan)
     while True:
-        found = await _found(plan)
+        found = await _found(plan) + await _found_of_farm(farm)
         if not found or clock.monotonic_s() > deadline_s:
             return found
         await clock.sleep(LOOK_AGAIN_S)
+
+
+async def _found_of_farm(farm: FarmPlan) -> list[str]:
+    found = [f"network link {it.name}" for it in await links.all_links() if it.name == farm.link]
+    for member in farm.members:
+        if member.state_dir.exists():
+            found += await _found(member)
+    return found
 
 
 async def _found(plan: DemoPlan) -> list[str]:
@@ -43,12 +56,12 @@ async def _found(plan: DemoPlan) -> list[str]:
         found.append("a hold on IPv4 forwarding")
     if (kernel_limits.RECORDS / f"{HOLDER}{plan.prefix}").exists():
         found.append("a hold on limits of the kernel")
-    found += [f"process {pid} ({name})" for pid, name in _processes(plan)]
+    found += [f"process {pid} ({name})" for pid, name in processes_of(plan)]
     return found
 
 
-def _processes(plan: DemoPlan) -> list[tuple[int, str]]:
-    """Processes that only this demo can have started."""
+def processes_of(plan: DemoPlan) -> list[tuple[int, str]]:
+    """Pid and command of processes that only this demo can have started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -72,6 +85,11 @@ def is_ours(line: bytes, plan: DemoPlan) -> bool:
         f"-D\0{plan.state_dir}/pg/",
         f"[lxc monitor] {plan.state_dir}/lxc/",
         f"qvdnode.image.unpack\0{plan.state_dir}/",
+        f"qvdnode.daemon.watchdog\0{plan.state_dir}/",
         f"{plan.build_folder}/",
     )
-    return plan.is_node(line) or any(os.fsencode(phrase) in line for phrase in phrases)
+    return (
+        plan.is_node(line)
+        or farm_of(plan).is_keeper(line)
+        or any(os.fsencode(phrase) in line for phrase in phrases)
+    )

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from qvdnode.cli.doctor import certificate, database, guests, host, network
+from qvdnode.cli.doctor import certificate, database, farm, farm_facts, guests, host, network
 from qvdnode.cli.doctor.certificate import CertificateFacts
 from qvdnode.cli.doctor.database import PostgresFacts
-from qvdnode.cli.doctor.finding import Finding
+from qvdnode.cli.doctor.finding import Finding, warning
 from qvdnode.cli.doctor.guests import DiskFacts, ProgramFacts
 from qvdnode.cli.doctor.network import NetworkFacts, PortFacts
 from qvdnode.daemon import announcement
@@ -78,7 +78,15 @@ async def examine(config: Config, clock: Clock) -> list[Finding]:
         *certificate.judge(await asyncio.to_thread(certificate_facts, config), clock.now()),
         database.postgres(await _postgres(config)),
         *network.judge(await _network(config)),
+        *await _farm(config, clock),
     ]
+
+
+async def _farm(config: Config, clock: Clock) -> list[Finding]:
+    try:
+        return farm.judge(await farm_facts.gather(config, clock), clock.now())
+    except (HostFailed, PermissionError) as error:
+        return [warning(farm.SUBJECT, f"Not checked: {error}", "Run the doctor as root.")]
 
 
 def certificate_facts(config: Config) -> CertificateFacts:

@@ -11,7 +11,7 @@ from typing import Final
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.demo.admin_token import working_token
-from qvdnode.cli.demo.client import client
+from qvdnode.cli.demo.client import Errand, running_client
 from qvdnode.cli.demo.node import running_node
 from qvdnode.cli.demo.plan import LOOPBACK, DemoPlan
 from qvdnode.cli.demo.screen import screen
@@ -184,8 +184,10 @@ class _Look:
         self, display: str, watcher: WindowWatcher, vm_id: int
     ) -> AsyncIterator[tuple[int, Child]]:
         """The desktop's window, and the client that shows it."""
-        login = (USER, str(self._plan.password))
-        async with client(self._said, display, login, vm_id) as child:
+        address = f"{LOOPBACK}:{self._said.client_port}"
+        password = str(self._plan.password)
+        errand = Errand(address, self._said.fingerprint, USER, password, vm_id)
+        async with running_client(errand, display) as child:
             yield await _window(watcher, child), child
 
     async def _drawn(self, watcher: WindowWatcher, window: int) -> bytes | None:

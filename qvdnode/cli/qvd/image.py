@@ -22,13 +22,14 @@ from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient, image_path
 from qvdnode.cli.examples import examples
 from qvdnode.cli.image_tar import require_session, size_of, tar_of
-from qvdnode.cli.number_options import whole
-from qvdnode.cli.qvd import image_history
+from qvdnode.cli.qvd import image_history, image_rollout
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 
 app = typer.Typer(help="Images: root file systems and their versions.", no_args_is_help=True)
 
+SHORTEST: Final = 6
+"""Digits of a commit that people write at least; a shorter number is a version."""
 COLUMNS: Final = (
     Column("ID", "id"),
     Column("NAME", "name"),
@@ -128,20 +129,30 @@ def import_image(
         tell(f"Image {image} has version {version['version']} now; desktops start with it.")
 
 
-@app.command(epilog=examples("qvd image head icewm 3"))
 def head(
     image: Image,
-    version: Annotated[
-        int, typer.Argument(parser=whole(1), metavar="VERSION", help="Number of the version.")
+    revision: Annotated[
+        str, typer.Argument(metavar="REV", help="A version's number, a branch, a tag or a commit.")
     ],
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Choose the version that desktops start with, such as an older one."""
-    body = {"version": version}
+    """Choose what desktops start with from now on; those that run keep what they have.
+
+    A commit that is no version yet becomes one.
+    """
+    body: Json = {"revision": revision}
+    if revision.isdecimal() and len(revision) < SHORTEST:
+        body = {"version": int(revision)}
     show_fields(
         with_api(lambda api: api.call("PUT", image_path(image) + "/head", body)), json=as_json
     )
+
+
+app.command("head", epilog=examples("qvd image head icewm 3"))(head)
+app.command("switch", epilog=examples("qvd image switch icewm test", "qvd image switch icewm 3"))(
+    head
+)
 
 
 @app.command(epilog=examples("qvd image delete icewm"))
@@ -153,3 +164,4 @@ def delete(image: Image, *, yes: YesFlag = False, as_json: JsonFlag = False) -> 
 
 
 image_history.add_to(app)
+app.add_typer(image_rollout.app, name="rollout")

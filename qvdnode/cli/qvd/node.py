@@ -22,12 +22,14 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.plain_values import measured
+from qvdnode.cli.qvd import node_key
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 from qvdnode.cli.qvd.node_memory import show_memory
 from qvdnode.model.plurals import counted
 
 app = typer.Typer(help="Nodes: the hosts of the farm.", no_args_is_help=True)
+app.add_typer(node_key.app, name="key")
 
 COLUMNS: Final = (
     Column("ID", "id"),

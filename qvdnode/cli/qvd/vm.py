@@ -23,6 +23,7 @@ from qvdnode.cli.answer_tables import (
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
+from qvdnode.cli.qvd import vm_tags
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 from qvdnode.cli.qvd.vm_placement import show_placement
@@ -184,6 +185,9 @@ def delete(vm: Vm, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
     ask_first(f"Delete VM {vm}?", yes=yes)
     with_api(lambda api: _call(api, "DELETE", vm))
     tell(f"VM {vm} is deleted.", json=as_json)
+
+
+vm_tags.add_to(app)
 
 
 async def _call(api: ApiClient, method: str, vm: str, below: str = "", **body: object) -> Json:

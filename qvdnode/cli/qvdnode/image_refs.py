@@ -17,7 +17,6 @@ from qvdnode.image.core.commit import SHORT
 from qvdnode.image.core.refs import Ref
 from qvdnode.image.core.revision import parse_branch, parse_tag
 from qvdnode.image.desktop_commit import DesktopCommit
-from qvdnode.image.layout import Layout
 from qvdnode.image.store.folder_commit import FolderCommit
 from qvdnode.image.store.mounting import VIEW
 from qvdnode.model.errors import Invalid, NotFound
@@ -118,7 +117,7 @@ def commit_command(
             work = FolderCommit(local.store, local.branches, local.settings.free_floor_mib)
             made = work.commit(folder.absolute(), ref, message, who(), step)
         else:
-            desktop = DesktopCommit(local.versions, Layout(local.settings.state_dir))
+            desktop = DesktopCommit(local.versions, local.settings)
             made = desktop.commit(vm_id or 0, ref, message, who(), step)
     if as_json:
         show_json({"branch": ref.short, "commit": made})

@@ -6,7 +6,7 @@ from typing import Final
 from qvdnode.cli.demo import command as demo_command
 from qvdnode.cli.doctor import command as doctor_command
 from qvdnode.cli.program import program
-from qvdnode.cli.qvdnode import backup, image, init, join, plan, purge, serve
+from qvdnode.cli.qvdnode import backup, database, image, init, join, plan, purge, serve
 
 UMASK: Final = 0o022
 """Guests and helpers with accounts of their own read much of what root makes here. What is not for
@@ -25,6 +25,7 @@ for name, command, epilog in (
     ("purge", purge.purge_command, purge.EXAMPLES),
 ):
     app.command(name, epilog=epilog)(command)
+app.add_typer(database.app, name="database")
 app.add_typer(image.app, name="image")
 
 

@@ -34,7 +34,7 @@ MARKS: Final = frozenset({"node.lock", "images", "demo"})
 """A folder with none of these was never anybody's state folder."""
 OURS: Final = (
     "admin.token", "demo", "docker", "farm", "homes", "images", "kvm", "lxc", "node.json",
-    "node.lock",
+    "node.lock", "nodes",
     "past-starts", "pg", "run", "state", "tls", "vms", "node.toml", "*.log", "build-*", "image-*",
 )  # fmt: skip
 """All that nodes, demos and tests put right into theirs; anything else belongs to somebody."""

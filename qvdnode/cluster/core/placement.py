@@ -102,7 +102,7 @@ class Wish:
     memory_mib: int
     driver: str
     image_bit: int | None = None
-    """The bit of its image and version (`image_bit`)."""
+    """The bit of its image and version (`image_bit`). A node without it fetches the image."""
     home_node: NodeId | None = None
     """The node that the user's home was made on; None before there is one."""
     home_at: frozenset[NodeId] = frozenset()
@@ -180,10 +180,6 @@ def refusal(wish: Wish, load: Load) -> str | None:
         (load.loop_lag_s > HANGS_S, f"its process is {load.loop_lag_s:.1f} s late"),
         (load.draining, "an administrator empties it"),
         (wish.driver not in load.drivers, f"it has no driver {wish.driver}"),
-        (
-            wish.image_bit is not None and not load.may_have(wish.image_bit),
-            "it does not have the image",
-        ),
         (
             load.free_mib < wish.memory_mib,
             f"{max(load.free_mib, 0)} MiB of memory are left, {wish.memory_mib} are needed",

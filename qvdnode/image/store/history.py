@@ -1,15 +1,16 @@
 """What commits there are and what differs between them, for people. Everything blocks."""
 
-import heapq
 from dataclasses import dataclass
 
 from qvdnode.image.core import image_diff
 from qvdnode.image.core import manifest as manifests
-from qvdnode.image.core.commit import Commit
+from qvdnode.image.core.commit import SHORT, Commit
+from qvdnode.image.core.commit_log import newest_first
 from qvdnode.image.core.image_diff import DPKG_STATUS, PackageChange, PathChange
 from qvdnode.image.core.manifest import Kind
 from qvdnode.image.store.branches import Branches
 from qvdnode.image.store.repository import Repository
+from qvdnode.model.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +31,14 @@ class History:
         self._branches = branches
 
     def log(self, revision: str, limit: int | None = None) -> list[LogEntry]:
-        """A commit and those before it, newest first; raises Invalid, NotFound, BadImage."""
+        """A commit and those before it that are here, newest first.
+
+        Raises Invalid, NotFound, BadImage.
+        """
         refs = self.refs()
-        found: list[LogEntry] = []
-        waiting: list[tuple[int, int, str, Commit]] = []
-        seen: set[str] = set()
-
-        def add(name: str) -> None:
-            if name not in seen:
-                seen.add(name)
-                commit = self._store.commit(name)
-                # Of commits of one second, the one that was met first is the newer one.
-                heapq.heappush(waiting, (-commit.made_at, len(seen), name, commit))
-
-        add(self._branches.resolve(revision))
-        while waiting and (limit is None or len(found) < limit):
-            _, _, name, commit = heapq.heappop(waiting)
-            found.append(LogEntry(name, commit, tuple(refs.get(name, ()))))
-            for parent in commit.parents:
-                add(parent)
-        return found
+        start = self._branches.resolve(revision)
+        listed = newest_first(start, lambda name: self._commit(name, start), limit)
+        return [LogEntry(name, commit, tuple(refs.get(name, ()))) for name, commit in listed]
 
     def entry(self, revision: str) -> LogEntry:
         """One commit; raises Invalid, NotFound, BadImage."""
@@ -72,7 +61,10 @@ class History:
         if new is not None:
             return first, self._branches.resolve(new)
         parents = self._store.commit(first).parents
-        return (parents[0] if parents else None), first
+        before = parents[0] if parents else None
+        if before is not None and self._commit(before, first) is None:
+            raise NotFound(f"The commit before {old}, {before[:SHORT]}, is not on this node.")
+        return before, first
 
     def diff(self, old: str | None, new: str) -> list[PathChange]:
         """The changed paths between two commits; raises NotFound, BadImage."""
@@ -93,6 +85,14 @@ class History:
         if node.kind == Kind.FILE:
             return image_diff.packages(self._store.content(node.payload.decode()))
         return image_diff.packages(node.payload)
+
+    def _commit(self, name: str, start: str) -> Commit | None:
+        try:
+            return self._store.commit(name)
+        except NotFound:
+            if name == start:
+                raise
+            return None  # a node that fetched a commit need not have those before it
 
     def _text(self, name: str | None) -> bytes:
         if name is None:

@@ -96,7 +96,6 @@ class Repository:
         in `fresh`; then nothing points to the commit, and a collection removes what there is of it.
         """
         text = manifests.encode(content.tree)
-        needed = manifests.digests(content.tree.values())
         commit = Commit(
             manifest=manifests.name_of(text),
             parents=about.parents,
@@ -109,6 +108,28 @@ class Repository:
         )
         raw = commits.encode(commit)
         commits.decode(raw)  # refuses a text that is too long before anything is written
+        return self._write(raw, text, content, point)
+
+    def adopt(
+        self,
+        raw: bytes,
+        text: bytes,
+        tree: Tree,
+        fresh: Mapping[str, Path],
+        point: Callable[[str], None] = _nothing,
+    ) -> str:
+        """Take in a commit that another store made, with its manifest; returns its name.
+
+        Raises as `publish`.
+        """
+        if manifests.name_of(text) != commits.decode(raw).manifest:
+            raise BadImage("the manifest is not the one of the commit")
+        return self._write(raw, text, Content(tree, fresh), point)
+
+    def _write(
+        self, raw: bytes, text: bytes, content: Content, point: Callable[[str], None]
+    ) -> str:
+        needed = manifests.digests(content.tree.values())
         name = commits.name_of(raw)
         with told("the commit cannot be written"):
             self.prepare()
@@ -116,7 +137,7 @@ class Repository:
             self.files.sync_all(self.places.root)
             with self.shared():
                 self._name_objects(needed, content.fresh)
-                self._store_manifest(commit.manifest, text, content.tree)
+                self._store_manifest(manifests.name_of(text), text, content.tree)
                 self.files.sync_all(self.places.root)
                 self.place(self.places.commit(name), raw)
                 point(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from qvdnode.image.core.guest_ids import unshifted
 from qvdnode.image.core.tree_merge import Changes, is_own
 from qvdnode.image.store.repository import Repository
-from qvdnode.image.store.tree_reader import Progress, Source, TreeReader
+from qvdnode.image.store.tree_reader import Progress, Source, TreeReader, steady
 from qvdnode.model.errors import BadImage
 from qvdnode.model.guest import IdRange
 
@@ -25,20 +25,21 @@ class UpperReader(TreeReader):
     def changes(self) -> tuple[Changes, Mapping[str, Path]]:
         """The changes, and the new objects; raises BadImage, OSError."""
         nodes = {}
-        for path, place, facts in self._sorted():
-            if is_own(path):
-                continue
-            if stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
-                self._deleted.append(path)
-                continue
-            self._look_at_marks(path, place)
-            nodes[path] = unshifted(
-                self._node(path, place, facts), self._ids.start, self._ids.count
-            )
+        with self._opened():
+            for path, facts in self._sorted():
+                if is_own(path):
+                    continue
+                if stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
+                    self._deleted.append(path)
+                    continue
+                self._look_at_marks(path)
+                node = self._node(path, facts)
+                nodes[path] = unshifted(node, self._ids.start, self._ids.count)
         return Changes(nodes, self._deleted, self._emptied), self._fresh
 
-    def _look_at_marks(self, path: bytes, place: bytes) -> None:
-        names = os.listxattr(place, follow_symlinks=False)
+    def _look_at_marks(self, path: bytes) -> None:
+        with steady(path):
+            names = os.listxattr(self._root.place(path), follow_symlinks=False)
         if "trusted.overlay.metacopy" in names or "trusted.overlay.redirect" in names:
             raise BadImage(
                 f"{os.fsdecode(path)} was changed in a way that this kernel keeps only in parts:"

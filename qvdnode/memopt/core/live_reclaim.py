@@ -19,6 +19,7 @@ from typing import Final
 from qvdnode.memopt.core.figures import MIB, GuestFigures
 from qvdnode.memopt.core.hibernation import COMPRESSED, SWAP_RESERVE_MIB, Marks
 from qvdnode.memopt.core.meminfo import HostMemory, Pressure
+from qvdnode.model.guest import HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 
@@ -104,6 +105,13 @@ def plan_steps(
                 known[guest.vm_id], next_s=now_s + known[guest.vm_id].pause_s, tried=True
             )
     return LivePlan(tuple(steps), known, f"only {memory.available_mib} MiB are available")
+
+
+def need(memory: HostMemory, marks: Marks) -> HostNeed:
+    """How much the host needs memory back, for guests that can be asked for it."""
+    if memory.available_mib >= marks.warm_mib:
+        return HostNeed.NONE
+    return HostNeed.SQUEEZED if memory.available_mib < marks.squeeze_mib else HostNeed.SHORT
 
 
 def _observed(guest: GuestFigures, last: Feedback | None, now_s: float) -> Feedback:

@@ -184,6 +184,8 @@ class Desktop:
             case m.Queued(place=place):
                 self.place = place
                 self._do(self.clients.tell(sentences.QUEUED.format(place=place)))
+            case m.ImageFetched(sentence=sentence):
+                self._do(self.clients.tell(sentence))
             case m.SlotGiven():
                 self.place = None
                 self.begun_s = self._now.monotonic_s

@@ -12,6 +12,8 @@ WANTED: Final = ("virtio_pci", "virtiofs", "virtio_console", "virtio_net")
 """Modules, by their names in a modules.dep; a kernel may have some of them built in."""
 WELCOME: Final = ("virtio_rng", "virtio_balloon")
 """Those without which a machine runs, but has less randomness or keeps memory that it has freed."""
+MODULES_MAX: Final = 256
+"""To load; Debian's kernels have about ten of them."""
 FOLDERS: Final = ("bin", "modules", "proc", "dev", "new")
 _FOLDER_MODE, _FILE_MODE, _PROGRAM_MODE = 0o040755, 0o100644, 0o100755
 _MAGIC: Final = "070701"
@@ -37,7 +39,7 @@ def load_order(dependencies: str, built_in: str) -> list[str]:
     """Which modules to load, each after those that it needs; paths as in the kernel's lists.
 
     `dependencies` is the text of its modules.dep, `built_in` that of its modules.builtin. Raises
-    NoModule when a wanted one is in neither.
+    NoModule when a wanted one is in neither, or when they are too many.
     """
     needs: dict[str, Sequence[str]] = {}
     for line in dependencies.splitlines():
@@ -57,6 +59,8 @@ def load_order(dependencies: str, built_in: str) -> list[str]:
         for one in (*reversed(needs[path]), path):
             if one not in order:
                 order.append(one)
+            if len(order) > MODULES_MAX:
+                raise NoModule(f"{name} needs over {MODULES_MAX} other modules")
     return order
 
 

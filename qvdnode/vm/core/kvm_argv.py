@@ -15,6 +15,7 @@ QEMU: Final = "/usr/bin/qemu-system-x86_64"
 VIRTIOFSD: Final = "/usr/lib/qemu/virtiofsd"
 TAG: Final = "desk"
 """Of the file system that has the guest's root, home and run folder."""
+BALLOON: Final = "balloon"
 PORT: Final = "qvd"
 """Of the agent's port; see kvm_guest/agent."""
 MACHINE: Final = "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off,graphics=off"
@@ -162,8 +163,11 @@ def _devices(spec: GuestSpec, handles: Handles) -> Iterator[str]:
     yield from ("-chardev", f"socket,id=agent,fd={handles.agent},server=on,wait=off")
     yield from ("-device", f"virtserialport,chardev=agent,name={PORT}")
     yield from ("-device", "virtio-rng-pci")
-    # What the machine frees goes back to the host, within seconds.
-    yield from ("-device", "virtio-balloon-pci,free-page-reporting=on")
+    # What the machine frees goes back to the host, within seconds. What the node takes beyond that
+    # is given back before a program in the guest would have to end.
+    yield from (
+        "-device", f"virtio-balloon-pci,id={BALLOON},deflate-on-oom=on,free-page-reporting=on",
+    )  # fmt: skip
     # Its stdout is the log of the console.
     yield from ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
     yield from ("-chardev", f"socket,id=qmp,fd={handles.qmp},server=on,wait=off")

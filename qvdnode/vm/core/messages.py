@@ -155,6 +155,14 @@ class Queued(StartMessage):
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFetched(StartMessage):
+    """The image is on its way to this node."""
+
+    sentence: str
+    """How far it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlotGiven(StartMessage):
     """The bring-up has its start slot and begins."""
 
@@ -319,6 +327,7 @@ Request = (
 )
 OfGuest = (
     Queued
+    | ImageFetched
     | SlotGiven
     | Acquired
     | Launched

@@ -54,9 +54,16 @@ class Event:
 Message: TypeAlias = Greeting | Done | Refused | Event
 
 
-def command(number: int, name: str) -> bytes:
-    """The bytes that ask for it; none of those that we use takes an argument."""
-    wanted = {"execute": name, "id": number}
+Order: TypeAlias = str | tuple[str, Mapping[str, object]]
+"""A command's name, with its arguments if it takes some."""
+
+
+def command(number: int, order: Order) -> bytes:
+    """The bytes that ask for it."""
+    name, arguments = (order, None) if isinstance(order, str) else order
+    wanted: dict[str, object] = {"execute": name, "id": number}
+    if arguments is not None:
+        wanted["arguments"] = arguments
     return json.dumps(wanted, separators=(",", ":")).encode("ascii") + b"\n"
 
 

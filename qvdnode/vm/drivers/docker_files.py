@@ -21,7 +21,7 @@ SECCOMP_PROFILE: Final = "guest.seccomp"
 
 
 class DockerFiles:
-    """One instance's, in a folder of its own that only root writes to."""
+    """One instance's, in a folder of its own that only root enters, as the engine does."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,7 +42,8 @@ class DockerFiles:
         if self._is_put:
             return
         try:
-            self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.chmod(0o700)  # of older versions, others could pass it
         except OSError as error:
             raise HostFailed(f"{self._folder} cannot be made: {error.strerror}") from error
         script = Path(__file__).with_name(f"{RUNTIME}.sh").read_text(encoding="utf-8")

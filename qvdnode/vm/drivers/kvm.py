@@ -21,7 +21,14 @@ from qvdnode.host.group_limits import GroupLimits, create
 from qvdnode.host.idmap import Namespaces, guest_namespace
 from qvdnode.host.probes import programs
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
-from qvdnode.model.guest import DriverCheck, GuestMemory, GuestProcess, GuestSpec, LimitEvents
+from qvdnode.model.guest import (
+    DriverCheck,
+    GuestMemory,
+    GuestProcess,
+    GuestSpec,
+    HostNeed,
+    LimitEvents,
+)
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
@@ -29,6 +36,7 @@ from qvdnode.vm.core import kvm_argv, machine_console
 from qvdnode.vm.core.kvm_argv import Accelerator, Handles, Machine
 from qvdnode.vm.drivers import machine_boot, machine_processes, qmp
 from qvdnode.vm.drivers.accelerator import KVM, AcceleratorProbe
+from qvdnode.vm.drivers.balloon import Balloons
 from qvdnode.vm.drivers.machine_agent import MachineAgent
 from qvdnode.vm.drivers.machine_boot import BootFiles
 from qvdnode.vm.drivers.machine_processes import Place, dialled, listening
@@ -80,6 +88,7 @@ class KvmDriver:
         self.place = place
         self.clock = clock
         self._cgroups = cgroups or probe()
+        self._balloons = Balloons()
         self._namespaces = Namespaces(guest_namespace)
         self._agents: dict[str, MachineAgent] = {}
         self._killed: dict[str, tuple[int, int]] = {}
@@ -267,6 +276,11 @@ class KvmDriver:
         limit = spec.memory_mib * MIB
         return replace(found, used_bytes=min(found.used_bytes, limit), limit_bytes=limit)
 
+    async def settle_balloon(self, spec: GuestSpec, need: HostNeed) -> int:
+        """Take memory of the machine or return it; how much is taken. Satisfies Ballooning."""
+        path = self._place(spec.name).qmp
+        return await self._balloons.settle(spec.name, path, spec.memory_mib, need)
+
     def control_group(self, spec: GuestSpec) -> str | None:
         """That of QEMU; virtiofsd goes on, and has nothing to do then."""
         return self._group(spec.name)
@@ -327,6 +341,7 @@ class KvmDriver:
         if agent is not None:
             agent.close()
         self._killed.pop(name, None)
+        self._balloons.forget(name)
 
     async def _complaint(self, name: str) -> str:
         """What the machine said before it ended, as a clause; empty when it said nothing."""

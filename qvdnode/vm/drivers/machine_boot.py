@@ -10,6 +10,7 @@ import lzma
 import os
 import re
 import stat
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,14 @@ from qvdnode.vm.core.initramfs import NoModule
 BUSYBOX: Final = Path("/bin/busybox")
 SCRIPTS: Final = Path(kvm_argv.__file__).with_name("kvm_guest")
 FILE_MAX: Final = 64 * 1024 * 1024
+UNPACKED_MAX: Final = 32 * 1024 * 1024
+"""Bytes of all modules together; Debian's kernels have about one MiB of them."""
 KERNELS_KEPT: Final = 8
 _RELEASE: Final = re.compile(r"vmlinuz-([0-9][A-Za-z0-9.+~_-]{0,127})\Z")
 _NUMBERS: Final = re.compile(r"\d+")
 _LOOK: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_UNPACK: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
-    {".xz": lzma.decompress, ".gz": gzip.decompress}
-)
+_GZIP: Final = 31
+"""Of zlib, for gzip's own header."""
 NO_KERNEL: Final = (
     "The image has no kernel, which a machine of its own needs: build it with --add kernel, or"
     " install linux-image-cloud-amd64 in it and import it again. Or choose a flavour with another"
@@ -64,13 +66,29 @@ def prepare(root: Path, folder: Path) -> BootFiles:
             made = BootFiles(folder / f"{digest}.kernel", folder / f"{digest}.initramfs", digest)
             if not made.initramfs.exists():
                 _put(made, kernel, _archive(guest, release, *lists))
-    except (NoModule, EOFError, ValueError, lzma.LZMAError) as error:
+    except (NoModule, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
         raise GuestFailed(f"The image's kernel cannot be used: {error}.", step="launch") from error
     except OSError as error:
         raise HostFailed(f"the boot files cannot be made: {error}") from error
     os.utime(made.initramfs)
     _drop_old(folder)
     return made
+
+
+def _of_xz(content: bytes, most: int) -> tuple[bytes, bool]:
+    """At most so many bytes of what is packed, and whether that is all."""
+    unpacker = lzma.LZMADecompressor(memlimit=2 * FILE_MAX)
+    return unpacker.decompress(content, most), unpacker.eof
+
+
+def _of_gzip(content: bytes, most: int) -> tuple[bytes, bool]:
+    unpacker = zlib.decompressobj(_GZIP)
+    return unpacker.decompress(content, most), unpacker.eof
+
+
+_UNPACK: Final[Mapping[str, Callable[[bytes, int], tuple[bytes, bool]]]] = MappingProxyType(
+    {".xz": _of_xz, ".gz": _of_gzip}
+)
 
 
 class _Root:
@@ -121,16 +139,29 @@ class _Root:
 def _archive(guest: _Root, release: str, dependencies: bytes, built_in: bytes) -> bytes:
     order = initramfs.load_order(dependencies.decode(), built_in.decode())
     modules: dict[str, bytes] = {}
+    left = UNPACKED_MAX
     for path in order:
         content = guest.read(f"lib/modules/{release}/{path}")
         name, dot, packing = path.rpartition(".ko")
         if packing and packing not in _UNPACK:
             raise ValueError(f"its modules are packed as {packing}, which is not known")
-        modules[f"{name}{dot}"] = _UNPACK[packing](content) if packing else content
+        module = _unpacked(content, packing, left) if packing else content
+        left -= len(module)
+        if left < 0:
+            raise ValueError(f"its modules unpack to more than {UNPACKED_MAX} bytes")
+        modules[f"{name}{dot}"] = module
     own = _own_files()
     programs = {"bin/busybox": _busybox(), "init": own["init"]}
     packed = initramfs.archive(programs, modules, {"agent": own["agent"]})
     return gzip.compress(packed, compresslevel=1, mtime=0)
+
+
+def _unpacked(content: bytes, packing: str, most: int) -> bytes:
+    """What is packed, or `most` bytes and one: a few KiB may unpack to more than a host has."""
+    module, is_whole = _UNPACK[packing](content, most + 1)
+    if len(module) <= most and not is_whole:
+        raise ValueError("a module is cut off")
+    return module
 
 
 def _own_files() -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from qvdnode.vm.core.qmp_codec import (
     Greeting,
     Message,
     MessageReader,
+    Order,
     Refused,
     command,
 )
@@ -23,30 +24,31 @@ from qvdnode.vm.core.qmp_codec import (
 PIECE: Final = 64 * 1024
 
 
-async def carry_out(path: Path, names: Sequence[str], *, limit_s: float) -> list[object]:
+async def carry_out(path: Path, orders: Sequence[Order], *, limit_s: float) -> list[object]:
     """Carry out these commands of a machine in turn; their answers.
 
     Raises HostFailed when QEMU is gone, refuses one or talks nonsense, TimedOut.
     """
     try:
         async with TimeLimit(limit_s):
-            return await _talk(path, names)
+            return await _talk(path, orders)
     except TimeoutError as error:
         raise TimedOut(f"QEMU did not answer within {limit_s:g} s.") from error
     except (OSError, BadMessage) as error:
         raise HostFailed(f"QEMU cannot be asked: {error}") from error
 
 
-async def _talk(path: Path, names: Sequence[str]) -> list[object]:
+async def _talk(path: Path, orders: Sequence[Order]) -> list[object]:
     reader, writer = await asyncio.open_unix_connection(str(path))
     try:
         messages = _Messages(reader)
         while not isinstance(await messages.next(), Greeting):
             pass
         answers: list[object] = []
-        for number, name in enumerate(("qmp_capabilities", *names)):
-            writer.write(command(number, name))
+        for number, order in enumerate(("qmp_capabilities", *orders)):
+            writer.write(command(number, order))
             await writer.drain()
+            name = order if isinstance(order, str) else order[0]
             answers.append(await _answer(messages, number, name))
         return answers[1:]
     finally:

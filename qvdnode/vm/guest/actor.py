@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import DISPLAY_PORT, GuestMemory, GuestProcess
+from qvdnode.model.guest import DISPLAY_PORT, GuestProcess
 from qvdnode.model.ids import Generation, TenantId
 from qvdnode.model.seat import DisplayAddress, Evicted, Progressed, Seat, Viewer
 from qvdnode.model.vm_state import VmState
@@ -189,12 +189,10 @@ class GuestActor:
             limits=() if guest is None else guest.limits.reached,
         )
 
-    async def memory(self) -> GuestMemory | None:
-        """What the guest uses now; None when none runs."""
-        guest = self._guest
-        if guest is None or not guest.process or (spec := self._dependencies.spec(guest)) is None:
-            return None
-        return await self._dependencies.driver(guest).memory(spec)
+    @property
+    def guest(self) -> GuestResources | None:
+        """What this start has on the host."""
+        return self._guest
 
     async def type_text(self, text: str) -> None:
         """Type a text on the guest's display; raises as `text_input.type_text`."""

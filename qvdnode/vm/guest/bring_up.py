@@ -85,6 +85,9 @@ class BringUp:
         # A stop may come before this task first runs.
         self._require_wanted()
         self._queueing = True
+        await self._image()
+        self._guest.steps["image"] = clock.monotonic_s() - asked
+        asked = clock.monotonic_s()
         async with self._state.limiter.slot(self._queued):
             self._queueing = False
             self._guest.steps["queue"] = clock.monotonic_s() - asked
@@ -92,6 +95,20 @@ class BringUp:
             await self._steps()
             self._ended.set()
             await self._finished.wait()
+
+    async def _image(self) -> None:
+        """Have the image on this node. Not in a start slot: other desktops need not wait for it."""
+        order, dependencies = self._guest.order, self._dependencies
+        memory, promised_mib = order.flavour.memory_mib, self._state.promised_mib()
+        # A node that is full says so at once, and not after it has fetched the image.
+        refusal = dependencies.admission.refusal(memory, promised_mib)
+        if refusal is not None:
+            raise NodeFull(refusal)
+        await dependencies.images.bring(
+            order.flavour.image_id,
+            order.image_version,
+            lambda sentence: self._post(m.ImageFetched(self._start, sentence)),
+        )
 
     def _queued(self, place: int) -> None:
         self._post(m.Queued(self._start, place))

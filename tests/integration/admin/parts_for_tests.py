@@ -13,6 +13,7 @@ from qvdnode.admin.parts import (
     AdminParts,
     Catalogue,
     JoinLine,
+    KeyRotationFacts,
     NodeFacts,
     PeerFacts,
     PlacementParts,
@@ -32,10 +33,12 @@ from qvdnode.db.browser_sessions import BrowserSessions, SessionLimits
 from qvdnode.db.changes import ChangeFeed
 from qvdnode.db.familiar_sources import FamiliarSources
 from qvdnode.db.flavours import Flavours
+from qvdnode.db.image_refs import ImageRefs
 from qvdnode.db.images import Images
 from qvdnode.db.nodes import Nodes
 from qvdnode.db.placements import Placements
 from qvdnode.db.pool import Database
+from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.sessions import Sessions
 from qvdnode.db.tenants import Tenants
 from qvdnode.db.user_tokens import UserTokens
@@ -50,6 +53,7 @@ from qvdnode.image.home_backup.work import Owner
 from qvdnode.image.home_snapshots import HomeSnapshots
 from qvdnode.image.importer import Importer
 from qvdnode.image.settings import ImageSettings
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import DriverCheck
 from qvdnode.model.ids import NodeId, UserId
@@ -110,6 +114,9 @@ PAGE_FILES = Path(__file__).parent / "page_files"
 class SmallFarm:
     """Satisfies admin.parts.FarmAccess: this node, and others that were never dialled."""
 
+    def __init__(self) -> None:
+        self.rotating = False
+
     async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
         """An invitation of no farm."""
         expires_at = SINCE + timedelta(seconds=3600 if life_s is None else life_s)
@@ -119,6 +126,18 @@ class SmallFarm:
         """What there is to tell."""
         here = node_id == HERE
         return PeerFacts(here, None, None, None, runs_database=here)
+
+    async def rotate_key(self) -> None:
+        """Begin a change, which waits for a node for ever."""
+        if self.rotating:
+            raise Conflict("The key is being changed already.")
+        self.rotating = True
+
+    async def key_rotation(self) -> KeyRotationFacts:
+        """How far it is."""
+        return (
+            KeyRotationFacts("added", ("two",)) if self.rotating else KeyRotationFacts("none", ())
+        )
 
 
 class OneNode:
@@ -198,8 +217,10 @@ def make_parts(
         catalogue=Catalogue(
             Flavours(database),
             Images(database),
+            ImageRefs(database),
             cast(Importer, importer),
             cast(ImageContents, importer.contents),
+            Rollouts(database),
         ),
         records=Records(Sessions(database), Audit(database), trail),
         vms=vms,

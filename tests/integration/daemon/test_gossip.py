@@ -1,7 +1,7 @@
 """The membership of nodes, as the daemon runs it: on loopback, with directories in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,12 +13,11 @@ import pytest
 from qvdnode.cluster.core.placement import Load
 from qvdnode.cluster.gossip_port import GossipPort
 from qvdnode.daemon import gossip
-from qvdnode.daemon.gossip import EPOCH_FILE, Gossip
+from qvdnode.daemon.gossip import EPOCH_FILE, Gossip, TakeKeys
 from qvdnode.model.errors import Unavailable
 from qvdnode.model.farm import Drain
 from qvdnode.model.ids import FarmId, NodeId
 from qvdnode.peer.directory import Directory, Peer
-from qvdnode.peer.enrolment import FarmSecrets
 from qvdnode.peer.farm_files import NodeAddress
 from qvdnode.runtime.clock import SystemClock
 from tests.unit.cluster.core.test_placement import node
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from qvdnode.peer.own_identity import OwnIdentity
 
 LOOPBACK = "127.0.0.1"
-KEYS = (bytes(32),)
 FARM = FarmId("farm")
 
 
@@ -39,6 +37,7 @@ class Member:
     """As much of peer.farm_files.FarmMember as the membership reads."""
 
     farm_id: FarmId = field(default=FARM)
+    farm_key: bytes = bytes(32)
 
 
 @dataclass
@@ -56,6 +55,7 @@ class Rows:
     def __init__(self) -> None:
         self.peers: dict[NodeId, Peer] = {}
         self.drained = set[NodeId]()
+        self.removed = set[NodeId]()
         self._changed: list[Callable[[], None]] = []
 
     def all(self) -> tuple[Peer, ...]:
@@ -63,6 +63,15 @@ class Rows:
 
     def drain(self, node_id: NodeId) -> Drain:
         return Drain.STAY if node_id in self.drained else Drain.NO
+
+    def removed_nodes(self) -> frozenset[NodeId]:
+        return frozenset(self.removed)
+
+    def remove(self, node_id: NodeId) -> None:
+        del self.peers[node_id]
+        self.removed.add(node_id)
+        for call in self._changed:
+            call()
 
     def on_change(self, call: "Callable[[], None]") -> None:
         self._changed.append(call)
@@ -92,10 +101,15 @@ class Farm:
         self.folder = folder
         self.away = False
 
-    async def secrets(self) -> FarmSecrets:
-        if self.away:
+    async def keys(self, number: int, removed: Collection[NodeId]) -> tuple[bytes, ...]:
+        """A removed node is refused the database, and keeps the keys that it has."""
+        if self.away or number in removed:
             raise Unavailable("The database is away.")
-        return FarmSecrets(b"", KEYS)
+        return (bytes([*removed, *bytes(32)][:32]),)
+
+    async def watch_keys(self, take: TakeKeys) -> None:
+        """They stay as they are."""
+        await asyncio.Event().wait()
 
     def make(self, number: int) -> tuple[Gossip, Figures, Own]:
         """A node, not started, and its row."""
@@ -104,8 +118,8 @@ class Farm:
         folder = self.folder / str(number)
         folder.mkdir(exist_ok=True)
         gossip = Gossip(
-            port, LOOPBACK, folder, cast("OwnIdentity", own), self.secrets,
-            cast("Directory", self.rows), figures, SystemClock(),
+            port, LOOPBACK, folder, cast("OwnIdentity", own), partial(self.keys, number),
+            cast("Directory", self.rows), figures, SystemClock(), self.watch_keys,
         )  # fmt: skip
         self.rows.put(NodeId(number), port.number)
         return gossip, figures, own
@@ -164,6 +178,20 @@ async def test_a_removed_node_gets_no_starts(farm: Farm) -> None:
         await until(lambda: guests(one) == {1: 1, 2: 2}, limit_s=30)
         del farm.rows.peers[NodeId(2)]
         assert guests(one) == {1: 1}
+
+
+async def test_what_a_removed_node_says_counts_no_more(farm: Farm) -> None:
+    """It could tell the others lies about each other, with the key that it had."""
+    (one, figures, _), (two, _, _), (three, _, _) = (farm.make(number) for number in (1, 2, 3))
+    async with running(one), running(two), running(three):
+        await until(lambda: guests(one) == guests(two) == {1: 1, 2: 2, 3: 3}, limit_s=30)
+        await until(lambda: guests(three) == {1: 1, 2: 2, 3: 3}, limit_s=30)
+        farm.rows.remove(NodeId(3))
+        for number in (7, 8, 9):  # each is told to all members, by those that hear it too
+            figures.load = replace(figures.load, guests=number, guests_max=100 + number)
+            await until(lambda: guests(two).get(1) == figures.load.guests, limit_s=30)
+        assert guests(three).get(1) not in {8, 9}
+        await until(lambda: not any(load.suspect for load in one.loads()), limit_s=30)
 
 
 async def test_it_waits_for_the_certificate_and_the_keys(farm: Farm) -> None:

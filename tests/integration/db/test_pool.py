@@ -243,3 +243,45 @@ async def test_an_absent_database_is_no_error_when_a_pool_opens() -> None:
     assert not pool.available
     await failure_of(pool.fetchval("SELECT 1"), within_s=0.1)
     await pool.close()
+
+
+def promote(server: OwnServer, name: str, content: str = "") -> None:
+    """Leave a file in the data folder of a server that is stopped, for its next start."""
+    data = server.settings.state_dir / "pg" / "data"
+    (data / name).write_text(content)
+    owner = data.stat()
+    os.chown(data / name, owner.st_uid, owner.st_gid)
+
+
+async def takes_writes(dsn: str) -> bool:
+    """Whether the server has become the primary."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return not await connection.fetchval("SELECT pg_is_in_recovery()")
+    finally:
+        await connection.close()
+
+
+async def test_a_failover_counts_as_coming_back_even_if_nobody_missed_the_database(
+    own_server: OwnServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a node might take desktops over whose leases the promoted standby lacks."""
+    await own_server.embedded.start()
+    await own_server.embedded.stop()
+    promote(own_server, "postgresql.auto.conf", "wal_level = replica\nrestore_command = 'false'\n")
+    pool = await open_pool(await own_server.embedded.start())
+    assert await pool.fetchval("SELECT 1") == 1
+    assert pool.back_for_s == float("inf")
+    await own_server.embedded.stop()
+    await own_server.embedded.start()
+    assert await pool.fetchval("SELECT 1", idempotent=True) == 1
+    assert pool.back_for_s == float("inf"), "a restart is no failover"
+    await own_server.embedded.stop()
+    promote(own_server, "recovery.signal")
+    dsn = await own_server.embedded.start()
+    await until(lambda: takes_writes(dsn), limit_s=20)
+    assert await pool.fetchval("SELECT 1", idempotent=True) == 1
+    assert pool.back_for_s < 30
+    assert "database_failed_over" in caplog.text
+    assert "database_away" not in caplog.text
+    await pool.close()

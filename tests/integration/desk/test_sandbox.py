@@ -14,6 +14,7 @@ from qvdnode.desk.fit import keep_fit
 from qvdnode.desk.sandbox import FOLDERS, Desk, DeskSpec
 from qvdnode.host.cgroups import probe
 from qvdnode.model.errors import HostFailed
+from tests.integration.host.test_group_limits import limit_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.nx
@@ -23,12 +24,13 @@ PREFIX = f"t{os.getpid()}"
 LIMIT_S = 60.0
 
 
-def spec(name: str = "1", memory_mib: int = 192) -> DeskSpec:
+def spec(name: str = "1") -> DeskSpec:
     return DeskSpec(
         name=f"{PREFIX}-{name}",
         flags=lambda folder, rfb: DeskFlags(UID, folder, rfb, 800, 600),
         group=sandbox.group_of(PREFIX, name),
-        memory_mib=memory_mib,
+        memory_mib=192,
+        cpu_pct=150,
     )
 
 
@@ -76,6 +78,18 @@ async def test_it_has_no_rights_on_the_host() -> None:
                 assert Path(f"/proc/{inner}/ns/{kind}").readlink() != outside
             links = Path(f"/proc/{inner}/net/dev").read_text().splitlines()[2:]
             assert [line.split(":")[0].strip() for line in links] == ["lo"]
+
+
+async def test_it_has_its_share_of_the_host_and_no_more() -> None:
+    """A guest decides what it draws, and its browser what it decodes."""
+    async with desk():
+        group = sandbox.group_of(PREFIX, "1")
+        assert limit_of(probe(), group, "cpu.max", "cpu.cfs_quota_us").split()[0] == "150000"
+        assert limit_of(probe(), group, "memory.max", "memory.limit_in_bytes") == str(192 << 20)
+        for hierarchy in probe().hierarchies:
+            if (hierarchy / group).exists():
+                joined = (hierarchy / group / "cgroup.procs").read_text().split()
+                assert set(map(int, joined)) == processes()
 
 
 async def test_its_windows_are_fitted_until_it_ends() -> None:

@@ -10,7 +10,6 @@ from qvdnode.host import process
 from qvdnode.image.core.refs import Ref
 from qvdnode.image.desktop_commit import DesktopCommit
 from qvdnode.image.importer import Importer
-from qvdnode.image.layout import Layout
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.image.settings import ImageSettings
 from qvdnode.image.store.verification import verify
@@ -54,9 +53,7 @@ async def test_changes_become_a_version_without_what_is_the_desktops_own(
     await in_guest(made.root, CHANGES)
     versions = ImageVersions(ready)
     read: list[int] = []
-    commit = DesktopCommit(versions, Layout(ready.state_dir)).commit(
-        7, BRANCH, "golden", "ana", read.append
-    )
+    commit = DesktopCommit(versions, ready).commit(7, BRANCH, "golden", "ana", read.append)
     assert versions.branches.get(BRANCH) == commit
     assert versions.store.commit(commit).parents == (versions.branches.resolve("tiny"),)
     assert verify(versions.store, versions.branches).findings == []
@@ -86,7 +83,7 @@ async def test_only_desktops_that_run_on_a_commit_can_be_committed(
     rootfs: OverlayRootfs, ready: ImageSettings
 ) -> None:
     versions = ImageVersions(ready)
-    desktop = DesktopCommit(versions, Layout(ready.state_dir))
+    desktop = DesktopCommit(versions, ready)
     with pytest.raises(NotFound, match="does not run on this node"):
         desktop.commit(7, BRANCH, "", "ana", lambda _done: None)
     plain = ready.state_dir / "images/2/9/rootfs"

@@ -1,8 +1,6 @@
 """Real processes in a real group; where their memory goes is tested with a device (e2e)."""
 
 import asyncio
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +12,6 @@ from qvdnode.memopt.freezer import HostFreezer
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import SystemClock
 from tests.waiting import until
-
-
-@pytest.fixture
-def group() -> Iterator[str]:
-    cgroups, name = probe(), f"qvdtest-{secrets.token_hex(4)}"
-    for hierarchy in cgroups.hierarchies:
-        if hierarchy.name != "cpuset":
-            (hierarchy / name).mkdir()
-    yield name
-    cgroups.kill(name)
-    cgroups.remove(name)
 
 
 async def test_a_frozen_group_is_reclaimed_and_goes_on_after_a_thaw(
@@ -70,6 +57,20 @@ async def test_a_kernel_that_cannot_reclaim_is_told_of(tmp_path: Path) -> None:
     freezer = HostFreezer(Cgroups(CgroupVersion.V2, (tmp_path,)), SystemClock())
     with pytest.raises(HostFailed, match="cannot be pushed"):
         await freezer.reclaim("guests")
+
+
+async def test_a_slow_disk_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(freezer_module, "WRITER", ("/bin/sh", "-c", "exec sleep 60"))
+    monkeypatch.setattr(freezer_module, "RECLAIM_LIMIT_S", 0.2)
+    (tmp_path / "guests").mkdir()
+    (tmp_path / "guests/memory.reclaim").touch()
+    freezer = HostFreezer(Cgroups(CgroupVersion.V2, (tmp_path,)), SystemClock())
+    async with asyncio.timeout(30):
+        await freezer.reclaim("guests")
+    assert "reclaim_cut_short" in caplog.messages
+    assert freezer.pending == 0
 
 
 async def test_a_guest_that_is_wanted_ends_the_reclaim_at_once(

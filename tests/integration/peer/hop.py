@@ -38,7 +38,7 @@ class Hop:
 @contextlib.asynccontextmanager
 async def hop(folder: Path, settings: BrokerSettings) -> AsyncIterator[Hop]:
     """Both nodes serve until the end of the scope."""
-    limits = LinkLimits(opening_limit_s=1.0, evict_limit_s=0.3, grace_s=0.3)
+    limits = LinkLimits(opening_limit_s=1.0, evict_limit_s=0.3, grace_s=0.3, stream_silence_s=1.0)
     network, fleet = PeerNetwork(folder), FakeFleet()
     seats = GivenSeats(fleet, limits)
     displays = DisplayDialer(settings.relay)

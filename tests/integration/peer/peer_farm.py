@@ -78,7 +78,7 @@ class PeerNode:
         )
         self.admission = Admission(
             self.enrolment,
-            FarmDatabase(self.dsn, None, len(steps())),
+            lambda: FarmDatabase(self.dsn, None, len(steps())),
             ClusterSettings(),
             self.clock,
             lambda: (LOOPBACK, self.port),

@@ -1,15 +1,17 @@
 """A host joins a farm with an invitation, and with nothing else; a real database keeps both."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
 
+from qvdnode.db.farm import Newcomer
 from qvdnode.db.pool import Database
 from qvdnode.model.errors import Conflict, FarmError, Forbidden, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.peer.invitations import Token, parse_token
 from qvdnode.peer.ports import Purpose
-from qvdnode.runtime.tokens import new_token
+from qvdnode.runtime.tokens import digest, new_token
 from tests.fakes.clock import ManualClock
 from tests.integration.peer.conftest import MakeNode
 from tests.integration.peer.peer_farm import PeerNode, echoed
@@ -86,6 +88,78 @@ async def test_a_token_expires(first: PeerNode, make_node: MakeNode, database: D
     made = await first.admission.invite(name=None, life_s=600)
     await database.execute("UPDATE node_invitation SET expires_at = now() - interval '1 s'")
     assert "has expired" in await refused(make_node("two"), made.url, made.token)
+
+
+async def test_a_node_that_was_removed_gets_nothing_for_its_old_token(
+    first: PeerNode, second: PeerNode, database: Database
+) -> None:
+    """Neither the farm's key nor the database's address of today, whose password was changed."""
+    made = await first.admission.invite(name=None, life_s=600)
+    secret = parse_token(made.token).secret
+    await database.execute(
+        "UPDATE node_invitation SET node_id = $2 WHERE digest = $1",
+        digest(secret), second.seat.node_id,
+    )  # fmt: skip
+    assert (await second.join(made.url, made.token)).member.node_id == second.seat.node_id
+    await database.execute("UPDATE node SET state = 'removed' WHERE id = $1", second.seat.node_id)
+    with pytest.raises(Forbidden, match="Another host has joined"):
+        await second.join(made.url, made.token)
+
+
+async def test_a_removed_node_does_not_have_the_keys_of_the_membership(
+    first: PeerNode, second: PeerNode, make_node: MakeNode
+) -> None:
+    """The others make new ones, and have the same, whoever notices first."""
+    third = make_node("three")
+    await third.invited_by(first)
+    await third.enter()
+    old = await third.enrolment.gossip_keys([])
+    gone = [third.seat.node_id]
+    nodes = (first, second)
+    new = await asyncio.gather(*(node.enrolment.gossip_keys(gone) for node in nodes for _ in "123"))
+    assert set(new) == {new[0]}
+    assert not set(new[0]) & set(old)
+    assert await second.enrolment.gossip_keys([]) == new[0]
+    assert await second.enrolment.secrets() == await first.enrolment.secrets()
+
+
+async def test_an_old_token_is_not_repeated(
+    first: PeerNode, second: PeerNode, make_node: MakeNode, database: Database
+) -> None:
+    """Only as long as it was good for."""
+    node = make_node("three")
+    made = await first.admission.invite(name=None, life_s=600)
+    await node.join(made.url, made.token)
+    await database.execute("UPDATE node_invitation SET expires_at = now() - interval '1 s'")
+    with pytest.raises(Forbidden, match="has expired"):
+        await node.join(made.url, made.token)
+
+
+async def test_a_flood_of_invented_tokens_fills_neither_log_nor_pool(
+    first: PeerNode, make_node: MakeNode, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever can dial may try: the database is asked one at a time, and few lines are written."""
+    made = await first.admission.invite(name=None, life_s=600)
+    pin = parse_token(made.token).pin
+    busy: list[int] = []
+    redeem = first.enrolment.farm.redeem
+
+    async def counted(token: str, newcomer: Newcomer) -> NodeId:
+        busy.append(busy[-1] + 1 if busy else 1)
+        try:
+            return await redeem(token, newcomer)
+        finally:
+            busy.append(busy[-1] - 1)
+
+    first.enrolment.farm.redeem = counted  # type: ignore[method-assign] # counts, and does the same
+    node = make_node("two")
+    with caplog.at_level("INFO"):
+        tries = [node.join(made.url, str(Token(new_token(), pin))) for _ in range(12)]
+        refusals = await asyncio.gather(*tries, return_exceptions=True)
+    assert {type(refusal) for refusal in refusals} == {Forbidden}
+    assert max(busy) == 1
+    told = [record for record in caplog.records if record.getMessage() == "join_refused"]
+    assert len(told) == 1
 
 
 async def test_a_token_may_be_for_one_name(first: PeerNode, make_node: MakeNode) -> None:
@@ -165,8 +239,10 @@ async def test_a_removed_node_cannot_come_back(first: PeerNode, second: PeerNode
     with pytest.raises((EOFError, ConnectionError)):
         await connection.pipe.read_exactly(4)  # its open connections are closed
     connection.pipe.close()
+    assert not second.dialer.removed.is_set()
     with pytest.raises(Unavailable, match="was removed"):
         await second.dialer.dial(first.seat.node_id, Purpose.CALLS)
+    assert second.dialer.removed.is_set()  # and its program is told
     with pytest.raises(Unavailable, match="not in this farm, or was removed"):
         await first.dialer.dial(second.seat.node_id, Purpose.CALLS)
 

@@ -126,6 +126,13 @@ SERVED_BY = {
     "POST /images/{name}/versions": "image import",
     "GET /images/{name}/log": "image log",
     "GET /images/{name}/diff": "image diff",
+    "POST /images/{name}/rollout": "image rollout start",
+    "GET /images/{name}/rollout": "image rollout status",
+    "POST /images/{name}/rollout/pause": "image rollout pause",
+    "POST /images/{name}/rollout/resume": "image rollout resume",
+    "POST /images/{name}/rollout/abort": "image rollout abort",
+    "GET /vms/{id}/tags": "vm tag",
+    "PUT /vms/{id}/tags": "vm tag",
     "GET /node/images": "image status",
     "GET /vms": "vm list",
     "POST /vms": "vm create",
@@ -147,6 +154,8 @@ SERVED_BY = {
     "POST /nodes/{id}/drain": "node drain",
     "POST /nodes/{id}/undrain": "node undrain",
     "POST /nodes/{id}/fence": "node fence",
+    "GET /farm/key": "node key show",
+    "POST /farm/key": "node key rotate",
     "GET /audit": "audit list",
     "GET /tokens": "token list",
     "POST /tokens": "token create",
@@ -173,6 +182,7 @@ OTHERWISE = {
     "GET /audit object_id": "--id",
     "GET /images/{name}/diff old": "stands in OLD",
     "GET /images/{name}/diff new": "stands in NEW",
+    "PUT /images/{name}/head version": "stands in REV, as a number",
 }
 """Fields without an option of their name, and why."""
 

@@ -15,7 +15,7 @@ from qvdnode.memopt.optimiser import EVERY_S, MemoryOptimiser
 from qvdnode.memopt.settings import MemorySettings
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import GuestMemory
+from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 from tests.fakes.clock import ManualClock
@@ -54,6 +54,9 @@ class Farm:
     pushed: list[tuple[str, int]] = field(default_factory=list)
     push_fails: bool = False
     without_group: set[int] = field(default_factory=set)
+    machines: set[int] = field(default_factory=set)
+    balloon_fails: set[int] = field(default_factory=set)
+    asked: list[tuple[int, HostNeed]] = field(default_factory=list)
 
     def optimiser(self, **settings: object) -> MemoryOptimiser:
         (self.folder / "proc").mkdir(exist_ok=True)
@@ -98,6 +101,12 @@ class Farm:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         size = self.size(vm_id) * MIB
         return GuestMemory(size, 512 * MIB, size, 0, 0, self.cpu_us.get(vm_id, 0))
+
+    async def settle_balloon(self, vm_id: VmId, need: HostNeed) -> int | None:
+        if int(vm_id) in self.balloon_fails:
+            raise HostFailed("QEMU is gone")
+        self.asked.append((int(vm_id), need))
+        return 10 if int(vm_id) in self.machines else None
 
     def control_group(self, vm_id: VmId) -> str | None:
         return None if int(vm_id) in self.without_group else f"guests/{vm_id}"
@@ -259,3 +268,17 @@ async def test_live_reclaim_can_be_switched_off(farm: Farm) -> None:
     farm.clock.advance(400.0)
     await optimiser.step()
     assert farm.pushed == []
+
+
+async def test_a_machine_gives_memory_by_its_balloon_alone(
+    farm: Farm, caplog: pytest.LogCaptureFixture
+) -> None:
+    optimiser = farm.optimiser(warm_pct=100)
+    farm.machines, farm.balloon_fails = {1}, {2}
+    for vm_id in (1, 2, 3):
+        farm.add(vm_id)
+    farm.clock.advance(400.0)
+    await optimiser.step()
+    assert farm.asked == [(1, HostNeed.SHORT), (3, HostNeed.SHORT)]
+    assert {group for group, _ in farm.pushed} == {"guests/2", "guests/3"}
+    assert "balloon_not_set" in caplog.messages

@@ -22,7 +22,7 @@ FARM = FarmId("farm")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MEMBER = FarmMember(FARM, "authority", b"k" * 32, NodeId(2))
 ROW = FarmRow(FARM, "authority", b"sealed")
-SECRETS = FarmSecrets(b"-----BEGIN KEY", (b"g" * 32, b"o" * 32))
+SECRETS = FarmSecrets(b"-----BEGIN KEY", (b"g" * 32, b"o" * 32), removed=frozenset({NodeId(3)}))
 
 
 def test_the_first_host_makes_the_farm() -> None:

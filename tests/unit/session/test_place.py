@@ -80,9 +80,8 @@ def test_the_driver_of_the_flavour_is_needed() -> None:
         choice(1, node(1, images=EVERY_IMAGE, drivers=frozenset({"kvm"}))).choose(desktop_order())
 
 
-def test_a_node_without_the_image_starts_nothing() -> None:
-    with pytest.raises(NodeFull, match="does not have the image"):
-        choice(1, node(1)).choose(desktop_order())
+def test_a_node_with_the_image_is_preferred_and_another_one_fetches_it() -> None:
+    assert choice(1, node(1)).choose(desktop_order()).node_id == 1
     assert choice(1, node(1), node(2, images=EVERY_IMAGE)).choose(desktop_order()).node_id == 2
 
 

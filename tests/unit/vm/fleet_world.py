@@ -31,6 +31,7 @@ from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
 from tests.fakes.image_contents import FakeImageContents
+from tests.fakes.image_supply import FakeImageSupply
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
 from tests.fakes.memory_freezer import MemoryFreezer
 from tests.fakes.orders import desktop_order
@@ -98,6 +99,7 @@ class World:
     lease_problem: str | None = None
     at_once: int = 4
     queue_max: int = 10
+    images: FakeImageSupply = field(default_factory=FakeImageSupply)
     redraws_at_once: int = 4
     clients: dict[Viewer, Client] = field(default_factory=dict)
     tell_viewer: Callable[[ViewerEvent], None] = field(init=False)
@@ -117,6 +119,7 @@ class World:
         )
         return FleetDependencies(
             drivers=DriverTable(self.drivers),
+            images=self.images,
             rootfs=self.rootfs,
             contents=self.contents,
             confinement=self.confinement,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.cli.demo.node import _end_orphan
+from qvdnode.cli.demo.node import end_orphan
 from qvdnode.cli.demo.plan import DemoPlan
 from qvdnode.daemon import announcement
 from qvdnode.daemon.announcement import Announcement
@@ -35,7 +35,7 @@ async def announced(plan: DemoPlan, words: tuple[str, ...]) -> AsyncIterator[Chi
 
 @pytest.mark.parametrize("words", [("-m", "qvdnode", "serve", "--config", "{plan.config_file}")])
 async def test_it_is_ended(plan: DemoPlan, announced: Child) -> None:
-    await _end_orphan(plan)
+    await end_orphan(plan)
     assert await announced.wait() != 0
 
 
@@ -49,5 +49,5 @@ async def test_it_is_ended(plan: DemoPlan, announced: Child) -> None:
 async def test_another_process_that_has_its_number_now_is_left_alone(
     plan: DemoPlan, announced: Child
 ) -> None:
-    await _end_orphan(plan)
+    await end_orphan(plan)
     assert announced.returncode is None

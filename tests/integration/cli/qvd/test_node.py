@@ -1,4 +1,4 @@
-"""`qvd node`: invite, show and remove nodes of the farm."""
+"""`qvd node`: invite, show, empty and remove nodes of the farm; its key."""
 
 from qvdnode.admin.parts import AdminParts
 from tests.integration.cli.qvd.conftest import Qvd
@@ -36,3 +36,12 @@ async def test_a_node_is_emptied_and_filled_again(logged_in: Qvd, parts: AdminPa
     assert "move" in (await logged_in("node", "list")).stdout
     assert "starts desktops again" in (await logged_in("node", "undrain", "node1")).stdout
     assert (await done(logged_in, "node", "drain", "node1")) == {"drain": "stay", "homes": 0}
+
+
+async def test_the_key_is_changed(logged_in: Qvd) -> None:
+    assert "not being changed" in (await logged_in("node", "key", "show")).stdout
+    said = (await logged_in("node", "key", "rotate", "--no-wait")).stdout
+    assert "Nodes take the new key. It waits for two." in said
+    assert (await done(logged_in, "node", "key", "show")) == {"step": "added", "waits_for": ["two"]}
+    again = await logged_in("node", "key", "rotate")
+    assert "being changed already" in again.stderr

@@ -3,6 +3,8 @@
 import gzip
 import lzma
 import os
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,4 +117,42 @@ def test_a_kernel_that_is_a_pipe_does_not_hang_the_node(root: Path, tmp_path: Pa
     kernel.unlink()
     os.mkfifo(kernel)
     with pytest.raises(GuestFailed, match="is no file"):
+        prepare(root, tmp_path / "boot")
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".ko.xz", lzma.compress), (".ko.gz", gzip.compress)])
+def test_a_module_that_unpacks_to_more_than_a_node_has_memory_is_refused(
+    root: Path, tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    give_kernel(root, "6.1.0-1-amd64", suffix=suffix)
+    piece = pack(bytes(2 * machine_boot.UNPACKED_MAX))
+    for path in (root / "usr/lib/modules/6.1.0-1-amd64/kernel").iterdir():
+        path.write_bytes(piece)
+    tracemalloc.start()
+    try:
+        with pytest.raises(GuestFailed, match="unpack to more than"):
+            prepare(root, tmp_path / "boot")
+        assert tracemalloc.get_traced_memory()[1] < 3 * machine_boot.UNPACKED_MAX
+    finally:
+        tracemalloc.stop()
+    assert not list(tmp_path.glob("boot/*"))
+
+
+def test_a_module_that_is_cut_off_is_refused(root: Path, tmp_path: Path) -> None:
+    for number, suffix in enumerate((".ko.xz", ".ko.gz")):
+        release = f"6.1.0-{number}-amd64"
+        give_kernel(root, release, suffix=suffix)
+        packed = lzma.compress(b"module" * 99) if number == 0 else gzip.compress(b"module" * 99)
+        for path in (root / f"usr/lib/modules/{release}/kernel").iterdir():
+            path.write_bytes(packed[:-9])
+        with pytest.raises(GuestFailed, match="cut off"):
+            prepare(root, tmp_path / "boot")
+
+
+def test_modules_without_end_are_refused(root: Path, tmp_path: Path) -> None:
+    give_kernel(root, "6.1.0-1-amd64")
+    modules = root / "usr/lib/modules/6.1.0-1-amd64"
+    for path in (modules / "kernel").iterdir():
+        path.write_bytes(bytes(machine_boot.UNPACKED_MAX // 2))
+    with pytest.raises(GuestFailed, match="unpack to more than"):
         prepare(root, tmp_path / "boot")

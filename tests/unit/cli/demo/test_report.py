@@ -48,3 +48,13 @@ def test_a_line_is_never_broken(capsys: pytest.CaptureFixture[str]) -> None:
     report.doing(f"Building in {path}")
     report.done("drawn", f"Screenshot in {path}")
     assert [path in line for line in capsys.readouterr().out.splitlines()] == [True, True]
+
+
+def test_a_pause_counts_to_no_step() -> None:
+    clock = ManualClock()
+    report = Report(clock, as_json=False)
+    clock.advance(5)
+    report.begin_step()
+    clock.advance(1)
+    report.done("killed", "It is dead")
+    assert report.steps == {"killed": 1.0}

@@ -19,6 +19,8 @@ def line(*words: str) -> bytes:
     [
         ("/v/bin/python", "-m", "qvdnode", "serve", "--config", "/srv/demo/demo/node.toml"),
         ("/usr/lib/postgresql/bin/postgres", "-D", "/srv/demo/pg/data"),
+        ("/v/bin/python", "-m", "qvdnode.daemon.watchdog", "/srv/demo/state/watchdog.json"),
+        ("/v/bin/python", "-m", "qvdnode.cli.demo.database_keeper", "/srv/demo"),
         ("[lxc monitor] /srv/demo/lxc/5ec2e7 d1fqvd-1",),
         ("/v/bin/python", "-m", "qvdnode.image.unpack", "/srv/demo/images/.1.new/rootfs", "1"),
         (

@@ -8,9 +8,9 @@ import pytest
 from qvdnode.memopt.core import live_reclaim
 from qvdnode.memopt.core.figures import MIB, GuestFigures
 from qvdnode.memopt.core.hibernation import Marks
-from qvdnode.memopt.core.live_reclaim import Feedback, LivePlan, plan_steps
+from qvdnode.memopt.core.live_reclaim import Feedback, LivePlan, need, plan_steps
 from qvdnode.memopt.core.meminfo import HostMemory, Pressure
-from qvdnode.model.guest import GuestMemory
+from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 from tests.unit.memopt.guests import guest
@@ -177,3 +177,11 @@ def test_a_user_who_comes_back_to_work_is_not_pushed_again_at_once() -> None:
     made = plan_steps(figures, known, (SHORT, CALM), MARKS, EVERY_S)
     assert made.steps == ()
     assert one.resident_mib >= 89
+
+
+@pytest.mark.parametrize(
+    ("available_mib", "wanted"),
+    [(4000, HostNeed.NONE), (3999, HostNeed.SHORT), (999, HostNeed.SQUEEZED)],
+)
+def test_what_machines_are_asked_for(available_mib: int, wanted: HostNeed) -> None:
+    assert need(replace(SHORT, available_mib=available_mib), MARKS) is wanted

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.vm.core.initramfs import (
+    MODULES_MAX,
     WANTED,
     Entry,
     NoModule,
@@ -84,3 +85,10 @@ def test_the_same_entries_give_the_same_bytes() -> None:
     entries = [Entry("a", 0o100644, b"1"), Entry("b", 0o040755)]
     assert pack(entries) == pack(entries)
     assert len(pack(entries)) % 4 == 0
+
+
+def test_a_list_of_modules_without_end_is_refused() -> None:
+    many = " ".join(f"kernel/{number}.ko" for number in range(MODULES_MAX + 1))
+    text = DEPENDENCIES.replace("kernel/drivers/net/virtio_net.ko:", f"x/virtio_net.ko: {many}")
+    with pytest.raises(NoModule, match=f"over {MODULES_MAX}"):
+        load_order(text, "")
