@@ -4,7 +4,8 @@ import contextlib
 from typing import Final
 
 from fuzz.target import Target, pieces
-from qvdnode.desk.core.messages import Open, Typed, parse, typable
+from qvdnode.desk.core.assistance import input_message, parse_input
+from qvdnode.desk.core.messages import Open, Refused, Typed, parse, typable
 from qvdnode.desk.core.x11_fit import Fit
 from qvdnode.model.errors import Invalid
 from qvdnode.model.home_path import parts_of
@@ -20,6 +21,9 @@ def control_messages(data: bytes) -> None:
                 if typable(text) != text:
                     raise AssertionError("text that cannot be typed was let through")
                 text.encode()
+            case Refused(key):
+                if not key:
+                    raise AssertionError("a refusal of nothing")
             case Open(ticket=ticket):
                 if not ticket:
                     raise AssertionError("an opening without a ticket")
@@ -47,6 +51,14 @@ def file_names(data: bytes) -> None:
             raise AssertionError(f"{header} is more than one header")
 
 
+def helper_input(data: bytes) -> None:
+    """What a helper sends is understood, and is the same once made anew, or refused."""
+    with contextlib.suppress(Invalid):
+        given = parse_input(data.decode(errors="replace"))
+        if parse_input(input_message(given)) != given:
+            raise AssertionError(f"{given} changed on its way")
+
+
 def _answers(arriving: list[bytes]) -> tuple[bytes, bool]:
     fit, out = Fit(), b""
     try:
@@ -67,6 +79,13 @@ TARGETS: Final[dict[str, Target]] = {
         seeds=(
             b'{"type":"open","ticket":"t","width":800,"height":600,"keyboard":"es"}',
             b'{"type":"text","text":"\xc3\xb1 \xe2\x82\xac"}',
+        ),
+    ),
+    "helper_input": Target(
+        helper_input,
+        seeds=(
+            b'{"type":"pointer","x":1,"y":2,"buttons":3}',
+            b'{"type":"key","code":"KeyA","down":true}',
         ),
     ),
     "file_names": Target(

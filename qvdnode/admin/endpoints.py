@@ -14,6 +14,7 @@ from qvdnode.admin.routes import (
     homes,
     image_history,
     image_import,
+    image_refs,
     image_rollouts,
     images,
     my_desktops,
@@ -29,6 +30,7 @@ from qvdnode.admin.routes import (
     tokens,
     users,
     vm_actions,
+    vm_assistance,
     vm_placement,
     vms,
 )
@@ -43,6 +45,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         flavours.ENDPOINTS,
         images.ENDPOINTS,
         image_import.ENDPOINTS,
+        image_refs.ENDPOINTS,
         image_history.ENDPOINTS,
         image_rollouts.ENDPOINTS,
         vms.ENDPOINTS,
@@ -62,7 +65,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""
-PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = browser_logins.PAGE_ENDPOINTS
+PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    *browser_logins.PAGE_ENDPOINTS,
+    *vm_assistance.PAGE_ENDPOINTS,
+)
 """Endpoints under /api/v1 that only the administration page uses."""
 MY_PREFIX: Final = "/my"
 MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (

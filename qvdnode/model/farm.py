@@ -53,6 +53,8 @@ class Tenant:
     id: TenantId
     name: str
     blocked: bool
+    assistance: bool = True
+    """Whether helpers may ask its users to see their desktops."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
@@ -44,6 +45,14 @@ class TypeText:
 
     vm_id: VmId
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitChanges:
+    """See DesktopHost.commit."""
+
+    vm_id: VmId
+    wish: CommitWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,9 @@ MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
     "memory", OfVm, GuestMemory | None, QUICK_S
 )
 TYPE_TEXT: Final[CallKind[TypeText, None]] = CallKind("type_text", TypeText, None, 60.0)
+COMMIT: Final[CallKind[CommitChanges, CommitRecord]] = CallKind(
+    "commit", CommitChanges, CommitRecord, 900.0
+)
 LIST_FILES: Final[CallKind[ListFiles, FileListing]] = CallKind(
     "list_files", ListFiles, FileListing, FILES_S
 )

@@ -17,6 +17,7 @@ from qvdnode.peer.calls import (
     Attach,
     CallKind,
     CancelUpload,
+    CommitChanges,
     HeldSeats,
     ListFiles,
     Nothing,
@@ -126,6 +127,7 @@ class ServedCalls:
                 (calls.STATUSES, self._statuses),
                 (calls.MEMORY, self._memory),
                 (calls.TYPE_TEXT, self._type_text),
+                (calls.COMMIT, self._commit),
                 (calls.LIST_FILES, self._list_files),
                 (calls.READ_FILE, self._read_file),
                 (calls.UPLOAD, self._upload),
@@ -240,6 +242,9 @@ class ServedCalls:
 
     async def _type_text(self, asked: TypeText) -> None:
         await self._host.type_text(asked.vm_id, asked.text)
+
+    async def _commit(self, asked: CommitChanges) -> object:
+        return await self._host.commit(asked.vm_id, asked.wish)
 
     async def _list_files(self, asked: ListFiles) -> object:
         return await self._host.list_files(asked.vm_id, asked.path)

@@ -9,11 +9,13 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import NodeId, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent
 from qvdnode.peer import calls
 from qvdnode.peer.calls import (
     Attach,
     CancelUpload,
+    CommitChanges,
     HeldSeats,
     ListFiles,
     Nothing,
@@ -104,6 +106,10 @@ class RemoteHost:
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """As DesktopHost."""
         await self._client.call(calls.TYPE_TEXT, TypeText(vm_id, text))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """As DesktopHost."""
+        return await self._client.call(calls.COMMIT, CommitChanges(vm_id, wish))
 
     async def list_files(self, vm_id: VmId, path: str) -> FileListing:
         """As DesktopHost."""

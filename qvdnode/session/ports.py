@@ -8,6 +8,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
@@ -69,6 +70,14 @@ class DesktopHost(Protocol):
         """Type a text on the VM's display, whatever keys its keyboard has.
 
         Raises NotFound when it does not run on this host, GuestFailed, Conflict, TimedOut.
+        """
+        ...
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """Commit what was changed in the VM's desktop, on this host; it goes on running.
+
+        Raises NotFound when it does not run here, BadImage when a file changes meanwhile,
+        HostFailed, NodeFull.
         """
         ...
 

@@ -16,6 +16,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory, HostNeed
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import TenantId, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.plurals import counted, verb
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import UP, VmState
@@ -244,6 +245,13 @@ class Fleet:
     async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
         """As DesktopHost."""
         await self._in_home(vm_id, lambda home: home.cancel(upload))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """Commit what was changed in a desktop; raises NotFound, BadImage, HostFailed, NodeFull."""
+        actor = self._known(vm_id)
+        if actor is None or actor.status().state not in UP:
+            raise NotFound("This desktop does not run; only one that runs has changes to commit.")
+        return await self._dependencies.changes.commit(vm_id, wish)
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.

@@ -14,10 +14,12 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import FleetLoad, GuestStatus
+from tests.fakes.desktop_changes import commit_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +140,12 @@ class FakeFleet:
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here.")
         self.typed.append(text)
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """A commit of the wish; raises NotFound for what does not run."""
+        if vm_id not in self._guests:
+            raise NotFound("This VM does not run here.")
+        return commit_of(wish)
 
     async def list_files(self, vm_id: VmId, path: str) -> FileListing:
         """What the test's home has; raises NotFound for what does not run."""

@@ -9,6 +9,7 @@ from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer, ViewerEvent
 from qvdnode.session.ports import DesktopHost
 from qvdnode.vm.core.start_record import StartRecord
@@ -49,6 +50,9 @@ class LinkedHost:
 
     async def type_text(self, vm_id: VmId, text: str) -> None:
         await self._host.type_text(vm_id, crossed(text))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        return crossed(await self._host.commit(vm_id, crossed(wish)))
 
     async def list_files(self, vm_id: VmId, path: str) -> FileListing:
         return crossed(await self._host.list_files(vm_id, path))

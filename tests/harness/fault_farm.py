@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -41,14 +42,28 @@ class FaultDatabase:
     async def serving(self, host: str) -> AsyncIterator[str]:
         """Its DSN, for the time of the scope."""
         await self._server.start()
+        over, ready = threading.Event(), threading.Event()
+        # A loop of its own: what blocks the test's must not cut off the nodes.
+        relay = threading.Thread(target=lambda: asyncio.run(self._relay(host, ready, over)))
+        relay.start()
+        try:
+            await asyncio.to_thread(ready.wait)
+            yield f"postgresql://qvdnode_node@{host}:{DATABASE_PORT}/qvdnode?sslmode=disable"
+        finally:
+            over.set()
+            await asyncio.to_thread(relay.join)
+            await self._server.stop()
+
+    async def _relay(self, host: str, ready: threading.Event, over: threading.Event) -> None:
+        """Listen until it is over."""
         try:
             port = await asyncio.start_server(self._carry, host, DATABASE_PORT)
-            async with port:
-                yield f"postgresql://qvdnode_node@{host}:{DATABASE_PORT}/qvdnode?sslmode=disable"
-                for writer in list(self._streams):
-                    writer.transport.abort()
         finally:
-            await self._server.stop()
+            ready.set()
+        async with port:
+            await asyncio.to_thread(over.wait)
+            for writer in list(self._streams):
+                writer.transport.abort()
 
     async def restart(self, away_s: float) -> None:
         """Stop the server, and start it after that time."""

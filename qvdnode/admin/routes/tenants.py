@@ -20,8 +20,10 @@ class TenantDraft(RequestBody):
 class TenantChange(RequestBody):
     """The fields of a tenant that can change."""
 
-    blocked: bool
+    blocked: bool | None = None
     """Nobody of a blocked tenant can log in."""
+    assistance: bool | None = None
+    """Whether helpers may ask its users to see their desktops."""
 
 
 class TenantView(AnswerModel):
@@ -30,6 +32,7 @@ class TenantView(AnswerModel):
     id: int
     name: str
     blocked: bool
+    assistance: bool
 
 
 class TenantList(AnswerModel):
@@ -51,7 +54,9 @@ class TenantQuery(ListQuery):
 
 def view(tenant: Tenant) -> TenantView:
     """Return the view of a tenant."""
-    return TenantView(id=tenant.id, name=tenant.name, blocked=tenant.blocked)
+    return TenantView(
+        id=tenant.id, name=tenant.name, blocked=tenant.blocked, assistance=tenant.assistance
+    )
 
 
 async def list_tenants(call: ApiCall[NoBody, TenantQuery]) -> TenantList:
@@ -82,14 +87,17 @@ async def show_tenant(call: ApiCall[NoBody, NoQuery]) -> TenantView:
 
 
 async def change_tenant(call: ApiCall[TenantChange, NoQuery]) -> TenantView:
-    """Block or unblock a tenant; cached logins of its users end at once."""
-    accounts = call.parts.accounts
+    """Change what the body names; to block ends cached logins of its users at once."""
+    accounts, body = call.parts.accounts, call.body
     tenant = await accounts.tenants.get(TenantId(call.id()))
-    blocked = call.body.blocked
-    await accounts.tenants.set_blocked(tenant.id, blocked=blocked)
-    accounts.authenticator.forget_tenant(tenant.id)
-    call.changed("tenant", tenant.id, name=tenant.name, blocked=blocked)
-    return view(replace(tenant, blocked=blocked))
+    if body.blocked is not None:
+        await accounts.tenants.set_blocked(tenant.id, blocked=body.blocked)
+        accounts.authenticator.forget_tenant(tenant.id)
+    if body.assistance is not None:
+        await accounts.tenants.set_assistance(tenant.id, allowed=body.assistance)
+    changes = body.model_dump(exclude_none=True)
+    call.changed("tenant", tenant.id, **{"name": tenant.name, **changes})
+    return view(replace(tenant, **changes))
 
 
 async def delete_tenant(call: ApiCall[NoBody, NoQuery]) -> None:

@@ -3,6 +3,7 @@
 import { Refusal, ask, language, make, say } from "../my/dom.js";
 import { filesDialog } from "../my/files.js";
 import RFB from "../vendor/novnc.mjs";
+import { assistance } from "./assistance.js";
 import { fillBar } from "./bar.js";
 import { Channel } from "./channel.js";
 import { TEXT_BYTES_MAX, shareClipboard } from "./clipboard.js";
@@ -32,6 +33,13 @@ let textMode = matchMedia("(pointer: coarse) and (hover: none)").matches;
 let layout = localStorage.getItem("qvd-keyboard") ?? "";
 /** @type {any} */
 let menu = null;
+
+const helpers = assistance({
+  canvas: () => screen.querySelector("canvas"),
+  key: (code, down) => open?.rfb.sendKey(0, code, down),
+  refuse: (key) => open?.channel.tell({ type: "refuse", key }),
+  focus: () => open?.keyboard.focus(),
+});
 
 /** @param {string} sentence @param {...Node} actions */
 function cover(sentence, ...actions) {
@@ -78,6 +86,9 @@ function show(ticket) {
           curtain.hidden = true;
           document.documentElement.dataset.shown = String(performance.now());
           here.keyboard.focus();
+          break;
+        case "assistance":
+          helpers.ask(said);
           break;
         case "typed":
           if (!said.done) menu.notice(say("not_typed", { reason: said.sentence }));
@@ -147,6 +158,7 @@ function lost(sentence) {
 }
 
 function close() {
+  helpers.end();
   const before = open;
   open = null;
   before?.keyboard.stop();

@@ -30,5 +30,7 @@ export const ES = {
   no_folders: "No se pueden subir carpetas; empaquételas antes en un archivo.", waiting: "En espera…",
   upload_waits: "La conexión es mala; se reanudará pronto…", uploaded: "Hecho, {size}", upload_stopped: "Detenido",
   cancel_upload: "Detener o quitar {name}", sure_replace: "¿Reemplazar «{name}» en esta carpeta?",
+  helper_asks: "{name}, de su administración, pide ver su escritorio.", helper_asks_help: "{name}, de su administración, pide ver su escritorio y usar su teclado y su ratón.",
+  allow: "Permitir", refuse: "No permitir", helper_sees: "{name} ve su escritorio.", helper_helps: "{name} ve y usa su escritorio.", end_help: "Terminar",
   not_typed: "Este texto no se puede escribir en el escritorio: {reason}", typing_field: "Teclado del escritorio",
 };

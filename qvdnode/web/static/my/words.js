@@ -33,6 +33,8 @@ export const WORDS = {
     no_folders: "Folders cannot be uploaded; pack them into one file first.", waiting: "Waiting…",
     upload_waits: "The connection is bad; going on soon…", uploaded: "Done, {size}", upload_stopped: "Stopped",
     cancel_upload: "Stop or remove {name}", sure_replace: "Replace “{name}” in this folder?",
+    helper_asks: "{name} of your administration asks to see your desktop.", helper_asks_help: "{name} of your administration asks to see your desktop and to use its keyboard and pointer.",
+    allow: "Allow", refuse: "Refuse", helper_sees: "{name} sees your desktop.", helper_helps: "{name} sees and uses your desktop.", end_help: "End it",
     not_typed: "This text cannot be typed in the desktop: {reason}", typing_field: "Keyboard of the desktop",
   },
   es: ES,
