@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 ARGS ?=
 DEMO_STATE ?= /var/lib/qvdnode-demo
 TEST_STATE ?= /var/lib/qvdnode-test
-BENCHES := adoption broker browser drivers farm gossip images memory plan relay startup storm tls
+BENCHES := adoption broker browser drivers farm gossip images image_pull memory plan relay rolling_upgrade startup storm tls
 CHECKS := $(addprefix check-,unit types imports format lint unused packages spelling)
 UNIT := tests/unit $(wildcard tests/test_*.py)
 
-.PHONY: help setup packages lock demo purge check format test unit integration e2e soak stock machines bench desktops docs fuzz vendor page-types
+.PHONY: help setup packages lock demo purge check format test unit integration e2e soak patroni stock machines bench desktops docs fuzz vendor page-types
 help:
 	@echo "make demo         a desktop on this machine, end to end (ARGS=\"--once --json\" passes options on;"
 	@echo "                  ARGS=\"--nodes 3\": a farm that loses a node)"
@@ -22,7 +22,8 @@ help:
 	@echo "make bench        all benchmarks (make bench-NAME for one); results in bench/results"
 	@echo "make desktops     build and measure every desktop, and draw docs/desktops.md (ARGS=\"xfce --suite trixie\")"
 	@echo "make fuzz         fuzz the decoders of outside bytes for a minute, from where the last run ended"
-	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms"
+	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms, real ones under faults"
+	@echo "make patroni      the farm on three database hosts with Patroni and etcd, the primary's dies (docs/patroni)"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
 	@echo "make machines     the whole contract of drivers over machines of QEMU; without KVM that takes minutes"
 	@echo "make docs         write the generated pages again"
@@ -122,6 +123,10 @@ soak: setup
 	$(BIN)/python -m tests.vanishing_clients
 	$(BIN)/python -m tests.hostile_streams
 	$(BIN)/python -m tests.swim_simulation
+	$(BIN)/python -m tests.farm_faults
+
+patroni: setup
+	$(BIN)/python -m bench.patroni $(ARGS)
 
 stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import chart, density_keys, density_run, open_files
-from bench.density_run import Run, Wanted
+from bench.density_found import Run, Wanted
 from bench.density_stage import MODES
 from bench.results_file import RESULTS, machine
 from bench.running import run

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from bench.density_run import Run, Wanted
+from bench.density_found import Run, Wanted
 from bench.desk_node import percentile
 
 MANY: Final = 400

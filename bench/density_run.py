@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.density_meter import Meter, Sample
+from bench.density_found import Run, Wanted
+from bench.density_meter import Meter
 from bench.density_stage import DensityStage, Lane, furnished
-from bench.density_typing import Echoes, Typing
+from bench.density_typing import Typing
 from qvdnode.client.x11_link import X11Link
 from qvdnode.model.errors import FarmError
 from tests.harness.farm import Desk
 from tests.harness.qvd import QvdConnection, Viewer
 
-WINDOW_LIMIT_S: Final = 30.0
+WINDOW_LIMIT_S: Final = 60.0
 FEW: Final = 10
 """Connected when the first echoes are measured."""
 FAILED_MAX: Final = 5
@@ -40,64 +41,6 @@ FAILURES: Final = (AssertionError, OSError, FarmError, asyncio.IncompleteReadErr
 
 class NodeIsFull(AssertionError):
     """The node admits no more desktops: the end of a fill, and no failed login."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What was asked for on the command line."""
-
-    desktops: int
-    connected: int
-    image: str
-    logins_per_min: float
-    sample: int
-    """How many hibernated desktops are reconnected."""
-    floor_mib: int
-    limit_s: float
-    typists: int = 20
-    stay_s: float = 0.0
-    """How long who leaves is connected; 0: until all are."""
-    settle_s: float = 30.0
-    echo_s: float = 30.0
-    memory_mib: int = 320
-    """Of the flavour."""
-    browser: bool = False
-    """Whether Firefox with a local page is open on each desktop instead of an editor."""
-
-
-@dataclass(slots=True)
-class Run:
-    """What one run found."""
-
-    login_s: list[float] = field(default_factory=list)
-    """From the request to the window, the desktop stopped before."""
-    reconnect_s: list[float] = field(default_factory=list)
-    """The same of desktops that were there, suspended where none hibernates."""
-    thaw_s: list[float] = field(default_factory=list)
-    """Of those, the ones that were hibernated."""
-    thaw_again_s: list[float] = field(default_factory=list)
-    """Those that were hibernated a second time, after they had been used for a while."""
-    errors: list[str] = field(default_factory=list)
-    fill_s: float = 0.0
-    fill_cpu_s: float = 0.0
-    """Processor time of the host during the fill, less that of the load generator."""
-    hibernate_s: float | None = None
-    """Until the memory of all who left was pushed to swap."""
-    hibernate300_s: float | None = None
-    hibernate_cores: float | None = None
-    """How many cores the host used meanwhile."""
-    idle_cpu_pct: float | None = None
-    """Of one core, for each connected desktop whose user does nothing."""
-    echo_few: Echoes | None = None
-    echo_all: Echoes | None = None
-    stopped_because: str | None = None
-    marks: dict[str, Sample] = field(default_factory=dict)
-    """The sample at the end of each phase."""
-    pss_mib: dict[str, float | None] = field(default_factory=dict)
-    """Of a desktop's processes, at the end of each phase."""
-    generator_mib: dict[str, float] = field(default_factory=dict)
-    asleep_mib: tuple[float, float] | None = None
-    """Of a hibernated desktop: in memory, and in swap before compression."""
 
 
 @dataclass(slots=True)
@@ -156,12 +99,14 @@ async def bounded(show: Show) -> None:
     """All phases, until the time is up or the host suffers."""
     work = asyncio.create_task(phases(show))
     guard = asyncio.create_task(suffering(show))
-    done, _ = await asyncio.wait(
-        {work, guard}, timeout=show.wanted.limit_s, return_when=asyncio.FIRST_COMPLETED
-    )
-    for task in {work, guard} - done:
-        task.cancel()
-    await asyncio.wait({work, guard})
+    try:
+        done, _ = await asyncio.wait(
+            {work, guard}, timeout=show.wanted.limit_s, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:  # also when the whole run is ended
+        for task in (work, guard):
+            task.cancel()
+        await asyncio.wait({work, guard})
     if guard in done:
         show.found.stopped_because = guard.result()
     elif work not in done:
@@ -377,22 +322,28 @@ async def hibernated(leaving: int, show: Show) -> None:
     found, meter = show.found, show.meter
     meter.phase = "hibernate"
     began, busy_s = time.monotonic(), meter.busy_cpu_s()
-    pushed = await until_reclaimed(leaving, show)
+    pushed, many_s = await until_reclaimed(leaving, show)
+    if not show.wanted.stay_s:  # else most had left long before
+        found.hibernate300_s = many_s
     seconds = time.monotonic() - began
     if leaving and pushed >= leaving:
         found.hibernate_s = round(seconds, 1)
     found.hibernate_cores = round((meter.busy_cpu_s() - busy_s) / seconds, 2) if leaving else None
 
 
-async def until_reclaimed(leaving: int, show: Show) -> int:
-    """How many desktops had their memory pushed to swap, once all have or no more do."""
+async def until_reclaimed(leaving: int, show: Show) -> tuple[int, float | None]:
+    """How many desktops had their memory pushed to swap, once all have or no more do.
+
+    With the seconds that MANY of them took.
+    """
+    many_s: float | None = None
     began = changed = time.monotonic()
     before = 0
     while before < leaving and time.monotonic() - changed < STUCK_S:
         await asyncio.sleep(LOOK_S)
         now = await show.reclaims() - show.reclaims_before
-        if now >= MANY and show.found.hibernate300_s is None:
-            show.found.hibernate300_s = round(time.monotonic() - began, 1)
+        if now >= MANY and many_s is None:
+            many_s = round(time.monotonic() - began, 1)
         if now != before:
             before, changed = now, time.monotonic()
-    return before
+    return before, many_s

@@ -23,9 +23,10 @@ from qvdnode.image import recipes
 from qvdnode.image.core.recipe_choice import Choice
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.wire import png
-from tests.e2e.guest_processes import guest_pids, pids_by_name
+from tests.e2e.guest_processes import pids_by_name
 from tests.fixtures_image import build_if_missing
 from tests.harness.farm import Desk, import_image, make_desk, make_flavour
+from tests.harness.lxc_attach import attach_argv
 from tests.harness.node import running_node, test_root
 from tests.harness.qvd import Viewer
 from tests.harness.screen import xvfb
@@ -180,13 +181,18 @@ def _pattern(program: Program) -> str:
 
 
 async def in_session(desk: Desk, command: str) -> bool:
-    """Whether a command succeeds that runs with the panel's settings and in its namespaces."""
-    environment = session_environment(desk)
+    """Whether a command succeeds that runs as a program of the desktop's menu would.
+
+    It has the panel's settings, and is confined as all of the guest: LXC enters, since what nsenter
+    starts has no filter of system calls.
+    """
+    prefix = f"{desk.node.prefix}qvd"
+    enter = attach_argv(prefix, f"{prefix}-{desk.vm_id}", desk.node.state_dir / "lxc")
     done = await process.run(
         [
-            "nsenter", f"--target={guest_pids(desk)[0]}", "--user", "--mount", "--pid", "--net",
-            "--ipc", "--uts", "--setuid=1000", "--setgid=1000", "/usr/bin/env", "-i",
-            *environment, "sh", "-c", f"cd; {command}",
+            *enter, "--", "/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--init-groups",
+            "--inh-caps=-all", "/usr/bin/env", "-i", *session_environment(desk), "sh", "-c",
+            f"cd; {command}",
         ],
         check=False, limit_s=LIMIT_S,
     )  # fmt: skip

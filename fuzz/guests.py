@@ -6,11 +6,13 @@ from typing import Final
 from fuzz.target import Target, pieces
 from qvdnode.cli.image_check import facts
 from qvdnode.model.errors import Invalid
+from qvdnode.model.guest import HostNeed
+from qvdnode.vm.core import balloon
 from qvdnode.vm.core.agent_lines import AnswerReader, Flood
 from qvdnode.vm.core.display_pid import parse_pid
 from qvdnode.vm.core.machine_console import TAIL_MAX, killed, verdict
 from qvdnode.vm.core.nxagent_log import LogParser
-from qvdnode.vm.core.qmp_codec import BadMessage, MessageReader
+from qvdnode.vm.core.qmp_codec import BadMessage, Done, Message, MessageReader
 from qvdnode.wire import session_params
 
 
@@ -57,7 +59,17 @@ def qemu_messages(data: bytes) -> None:
     reader = MessageReader()
     with contextlib.suppress(BadMessage):
         for piece in pieces(data):
-            reader.feed(piece)
+            for message in reader.feed(piece):
+                balloon_answer(message)
+
+
+def balloon_answer(message: Message) -> None:
+    """What a machine tells of its memory never takes more of it than the policy lets."""
+    answer = message.answer if isinstance(message, Done) else None
+    with contextlib.suppress(ValueError):
+        now = balloon.figures(1024, answer, answer)
+        if not min(now.actual_mib, 409) <= balloon.target_mib(now, now, HostNeed.SQUEEZED) <= 1024:
+            raise AssertionError(answer)
 
 
 def machine_console(data: bytes) -> None:
@@ -75,6 +87,7 @@ TARGETS: Final[dict[str, Target]] = {
         (
             b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}}}\r\n',
             b'{"return": {}, "id": 1}\r\n{"event": "RESUME"}\r\n',
+            b'{"return":{"actual":9,"last-update":9,"stats":{"stat-major-faults":7}},"id":2}\r\n',
         ),
         weight=2,
     ),

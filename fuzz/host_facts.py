@@ -8,6 +8,7 @@ from fuzz.target import Target
 from qvdnode.host.mounts import parse_mountinfo
 from qvdnode.host.probes.accounts import parse_ranges
 from qvdnode.image.core import apt_sources
+from qvdnode.memopt.core import page_runs
 from qvdnode.memopt.core.meminfo import parse_meminfo, parse_pressure
 from qvdnode.net.core.resolvers import usable
 
@@ -24,6 +25,11 @@ def host_files(data: bytes) -> None:
     parse_ranges(text.splitlines())
     parse_mountinfo(data.decode("latin-1"))
     parse_pressure(text)
+    for area in page_runs.areas(text):
+        # A program names its areas: what it maps, and where.
+        runs = page_runs.resident_runs(area, data)
+        if len(page_runs.packed([run for run in runs if sum(run) < 2**64], 8)) > 8 * 16:
+            raise AssertionError(text)
     apt_sources.for_suite([text], "bookworm")
     with contextlib.suppress(KeyError):
         parse_meminfo(text)
@@ -39,6 +45,7 @@ TARGETS: Final[dict[str, Target]] = {
             b"36 35 98:0 / /mnt\\040x rw - ext4 /dev/sda rw\nsome avg10=1.5 avg60=0\n",
             b"Types: deb\nURIs: http://a/\nSuites: bookworm\nComponents: main\n",
             b"deb [a=b] http://b/ bookworm main\n",
+            b"5650765be000-5650849bd000 rw-p 00000000 00:00 0  [heap]\n",
         ),
     ),
 }

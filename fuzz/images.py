@@ -15,13 +15,15 @@ from qvdnode.image.core import (
     commit,
     erofs,
     file_signatures,
+    layers,
     locale_archive,
+    oci,
     refs,
     revision,
     session_version,
 )
 from qvdnode.image.core import manifest as manifests
-from qvdnode.image.core.entry import Tally, clean_path
+from qvdnode.image.core.entry import Entry, EntryKind, Tally, clean_path
 from qvdnode.model.errors import BadImage, Invalid
 
 
@@ -102,6 +104,36 @@ def bundles(data: bytes) -> None:
         bundle.chosen(objects, data)
 
 
+def oci_documents(data: bytes) -> None:
+    """Whatever a registry says, digests are digests."""
+    for read in (oci.index, oci.manifest, oci.diff_ids, oci.docker_images):
+        with contextlib.suppress(BadImage):
+            read(data)
+    with contextlib.suppress(BadImage):
+        found = oci.manifest(data)
+        for blob in (found.config, *found.layers):
+            if not commit.is_name(blob.digest):
+                raise AssertionError(blob)
+
+
+def image_layers(data: bytes) -> None:
+    """Layers in any order give a tree whose paths stay inside, or are refused."""
+    tree = layers.LayerTree()
+    with contextlib.suppress(BadImage):
+        for line in data.split(b"\n")[:200]:
+            kind, _, rest = line.partition(b" ")
+            if kind == b"layer":
+                tree.begin()
+                continue
+            name, _, target = rest.decode("utf-8", "surrogateescape").partition(" ")
+            shape = LAYER_KINDS.get(kind, EntryKind.FILE)
+            tree.take(Entry(name, shape, 0o644, 0, 0, 0.0, 1, target))
+    for _, paths in tree.files().values():
+        for path in paths:
+            if {"", ".", ".."} & set(path.split("/")):
+                raise AssertionError(path)
+
+
 def ref_logs(data: bytes) -> None:
     """A line of the log of branches is a move of a ref inside the store, or it is refused."""
     with contextlib.suppress(BadImage):
@@ -139,6 +171,10 @@ COMMIT: Final = commit.encode(
 )
 MOVE: Final = refs.encode_move(refs.Move("heads/icewm/main", None, "0" * 64, "ana", "why", 5))
 
+LAYER_KINDS: Final = {
+    b"d": EntryKind.FOLDER, b"l": EntryKind.SYMLINK, b"h": EntryKind.HARDLINK,
+}  # fmt: skip
+
 TARGETS: Final[dict[str, Target]] = {
     "archive_names": Target(
         archive_names, (b"./usr/lib/qvd/session", b"../etc/passwd", b"Windows/System32")
@@ -161,6 +197,18 @@ TARGETS: Final[dict[str, Target]] = {
     "commit_objects": Target(commit_objects, (COMMIT,)),
     "bundles": Target(
         bundles, (bundle.MISSING + bundle.HERE + bytes(66) + bundle.HERE + bytes(67), b"\x05")
+    ),
+    "oci_documents": Target(
+        oci_documents,
+        (
+            oci.make_manifest(oci.Blob("a" * 64, 5), [oci.Blob("b" * 64, 5)]),
+            oci.make_index(oci.Blob("a" * 64, 5), "3"),
+            oci.make_docker_manifest(oci.DockerImage("c", ("l",), ("a:1",))),
+        ),
+    ),
+    "image_layers": Target(
+        image_layers,
+        (b"layer\nd usr\nl bin usr\nf bin/a\nlayer\nh bin/b usr/a\nf usr/.wh.a\nf .wh..wh..opq",),
     ),
     "ref_logs": Target(ref_logs, (MOVE,)),
     "revisions": Target(revisions, (b"icewm/test@{1}~2", b"icewm:3", b"abc123~")),

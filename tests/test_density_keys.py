@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from bench.density_found import Run, Wanted
 from bench.density_keys import figures, named, saved
 from bench.density_meter import Sample
-from bench.density_run import Run, Wanted
 from bench.density_typing import Echoes
 
 WANTED = Wanted(400, 100, "xfce", 60.0, 20, 1536, 900.0)

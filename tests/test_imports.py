@@ -53,6 +53,8 @@ CLIENT: Final = (
     "qvdnode.host.process",  # starts nxproxy
     "qvdnode.host.child",
     "qvdnode.host.own_thread",
+    "qvdnode.host.sandbox_filter_file",  # of nxproxy's sandbox
+    "qvdnode.host.core.sandbox_filter",
     "qvdnode.tls.pin",  # what server and client must compute alike
 )
 """What a machine needs on which only our client is installed."""

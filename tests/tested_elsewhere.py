@@ -29,6 +29,10 @@ TESTED_BY: Final = {
         "peer/node_links.py",
         "peer/remote_host.py",
     ),
+    "e2e/test_browser_assistance.py": (
+        "admin/assistance_screen.py",
+        "admin/routes/vm_assistance.py",
+    ),
     "e2e/test_browser_desktop.py": (
         "admin/my_screen.py",
         "admin/routes/my_desktops.py",
@@ -36,6 +40,7 @@ TESTED_BY: Final = {
         "desk/nx_end.py",
         "desk/viewing.py",
     ),
+    "e2e/test_browser_files.py": ("vm/guest/home_files.py",),
     "e2e/test_database_move.py": (
         "cli/qvdnode/database.py",
         "daemon/database_way.py",
@@ -72,8 +77,12 @@ TESTED_BY: Final = {
         "memopt/report.py",
     ),
     "e2e/test_port_floods.py": ("host/free_memory.py",),
-    "integration/desk/test_sandbox.py": ("desk/fit.py",),
+    "integration/desk/test_sandbox.py": (
+        "desk/fit.py",
+        "host/sandbox_filter_file.py",
+    ),
     "integration/admin/routes/test_audit.py": ("admin/audit_trail.py",),
+    "integration/admin/routes/test_my_files.py": ("session/files.py",),
     "integration/admin/test_dispatch.py": ("admin/endpoint.py",),
     "integration/admin/test_listener.py": (
         "admin/connection.py",
@@ -137,6 +146,16 @@ TESTED_BY: Final = {
         "image/home_backup/reading.py",
         "image/home_backup/store.py",
         "image/home_backup/writing.py",
+    ),
+    "integration/cli/qvd/test_image_tour.py": (
+        "cli/qvd/image_export.py",
+        "cli/qvd/image_refs.py",
+        "cli/qvd/image_sending.py",
+    ),
+    "integration/image/test_oci_layers.py": (
+        "image/oci_writing.py",
+        "image/tar_export.py",
+        "image/tar_writing.py",
     ),
     "integration/image/test_any_root.py": ("image/session_files.py",),
     "integration/image/test_desktop_commit.py": ("image/store/upper_reader.py",),

@@ -10,10 +10,11 @@ import json
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from qvdnode.admin import boundary, my_screen, openapi, pages
+from qvdnode.admin import assistance_screen, boundary, my_screen, openapi, pages
+from qvdnode.admin.access import CALLS
 from qvdnode.admin.dispatch import BODY_MAX_BYTES, handler_of
 from qvdnode.admin.endpoint import JSON, route_path
-from qvdnode.admin.endpoints import API_PREFIX, SERVED
+from qvdnode.admin.endpoints import API_PREFIX, ENDPOINTS, PAGE_ENDPOINTS, SERVED
 from qvdnode.admin.parts import PARTS, AdminParts
 from qvdnode.runtime.clock import Clock
 
@@ -22,6 +23,10 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
     """Build the application from the table of endpoints."""
     app = web.Application(middlewares=[boundary.boundary(clock)], client_max_size=BODY_MAX_BYTES)
     app[PARTS] = parts
+    app[CALLS] = {
+        endpoint.handler.__name__: f"{endpoint.method} {endpoint.path}"
+        for endpoint in (*ENDPOINTS, *PAGE_ENDPOINTS)
+    }
     app.on_response_prepare.append(boundary.stamp)
     app.on_shutdown.append(_end_streams)
     for prefix, endpoint in SERVED:
@@ -30,6 +35,7 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
     app.router.add_route("GET", f"{API_PREFIX}/openapi.json", _document_handler())
     pages.add_routes(app.router)
     my_screen.add_routes(app.router)
+    assistance_screen.add_routes(app.router)
     return app
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
+from qvdnode.admin import access
 from qvdnode.admin.endpoint import JSON, AnyEndpoint, ApiCall, Permission
 from qvdnode.admin.parts import PARTS
 from qvdnode.admin.problem import BodyTooSlow, UnsupportedMedia
@@ -39,6 +40,8 @@ def handler_of(endpoint: AnyEndpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
         visitor = await _admit(request, endpoint.permission, is_use=endpoint.is_use)
+        if visitor.operator is not None:
+            access.require_role(visitor.operator, endpoint.handler.__name__)
         query = read_query(endpoint.query, request.query.items())
         body = await _body(request, endpoint)
         call: ApiCall[BaseModel, BaseModel] = ApiCall(
@@ -51,6 +54,8 @@ def handler_of(endpoint: AnyEndpoint) -> Handler:
             principal=visitor.principal,
             session=visitor.session,
         )
+        if visitor.operator is not None:
+            await access.require_reach(call, endpoint.handler.__name__)
         try:
             said = await endpoint.handler(call)
         finally:

@@ -14,9 +14,11 @@ from qvdnode.admin.routes import (
     homes,
     image_history,
     image_import,
+    image_refs,
     image_rollouts,
     images,
     my_desktops,
+    my_files,
     my_logins,
     node_drain,
     node_key,
@@ -28,6 +30,7 @@ from qvdnode.admin.routes import (
     tokens,
     users,
     vm_actions,
+    vm_assistance,
     vm_placement,
     vms,
 )
@@ -42,6 +45,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
         flavours.ENDPOINTS,
         images.ENDPOINTS,
         image_import.ENDPOINTS,
+        image_refs.ENDPOINTS,
         image_history.ENDPOINTS,
         image_rollouts.ENDPOINTS,
         vms.ENDPOINTS,
@@ -61,12 +65,16 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = tuple(
     )
 )
 """All endpoints for administrators and their programs, under /api/v1."""
-PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = browser_logins.PAGE_ENDPOINTS
+PAGE_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
+    *browser_logins.PAGE_ENDPOINTS,
+    *vm_assistance.PAGE_ENDPOINTS,
+)
 """Endpoints under /api/v1 that only the administration page uses."""
 MY_PREFIX: Final = "/my"
 MY_ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *my_logins.MY_ENDPOINTS,
     *my_desktops.MY_ENDPOINTS,
+    *my_files.MY_ENDPOINTS,
     *homes.MY_ENDPOINTS,
 )
 """Endpoints of the users' page, under /my."""

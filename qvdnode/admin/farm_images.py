@@ -20,6 +20,7 @@ from qvdnode.model.errors import NotFound
 from qvdnode.model.farm import Image
 from qvdnode.model.ids import ImageId
 from qvdnode.model.image_commit import CommitRecord
+from qvdnode.vm.ports import ImageSupply
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,13 @@ class LogLine:
 class FarmImages:
     """The images of the farm, as one node sees and changes them."""
 
-    def __init__(self, images: Images, refs: ImageRefs, versions: ImageVersions) -> None:
+    def __init__(
+        self, images: Images, refs: ImageRefs, versions: ImageVersions, supply: ImageSupply
+    ) -> None:
         self._images = images
         self._refs = refs
         self._versions = versions
+        self._supply = supply
 
     async def view(self, image: Image, revision: str = "") -> FarmView:
         """What the farm knows; `revision` says which branch's log is needed, if any."""
@@ -121,6 +125,35 @@ class FarmImages:
         await asyncio.to_thread(self._versions.take, image.id, number, placed)
         versions = await self._images.versions(image.id)
         return next(item for item in versions if item.version == number)
+
+    async def add(self, image: Image, record: CommitRecord, move: RefMove) -> ImageVersion:
+        """Make a version of a commit of another node, and move a branch to it.
+
+        Raises Conflict when the branch is elsewhere by now.
+        """
+        made = commits.decode(record.body)
+        number = await self._images.add_version(
+            image.id,
+            size_bytes=made.size_bytes,
+            note=made.message,
+            past=await asyncio.to_thread(self._versions.last_version, image.id),
+            made=NewCommit([record], move),
+        )
+        versions = await self._images.versions(image.id)
+        return next(item for item in versions if item.version == number)
+
+    async def bring(self, image: Image, commit: str) -> None:
+        """Have a commit on this node, from another one if need be; raises NotFound, BadImage."""
+        if await asyncio.to_thread(self._versions.store.places.commit(commit).is_file):
+            return
+        for item in await self._images.versions(image.id):
+            if item.commit_name == commit:
+                await self._supply.bring(image.id, item.version, lambda _sentence: None)
+                return
+        raise NotFound(
+            f"The commit {commit[: commits.SHORT]} is not on this node, and it is no version:"
+            " ask the node where it was made."
+        )
 
     async def _lineage(self, image_id: ImageId, commit: str) -> Sequence[CommitRecord]:
         known = await self._refs.commits(image_id)

@@ -60,6 +60,7 @@ CURSOR: Final = Shape(
 )
 SEARCHED: Final = Shape(r"^[^\x00-\x1f\x7f]{1,64}$", "1 to 64 characters on one line")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
+UPLOAD_KEY: Final = Shape(r"^[0-9a-f]{32}$", "32 hexadecimal digits in small letters")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
     for shape in (
@@ -76,6 +77,7 @@ MEANINGS: Final = {
         NOTE,
         CURSOR,
         SEARCHED,
+        UPLOAD_KEY,
     )
 }
 """The meaning of each pattern, for error messages."""

@@ -46,6 +46,8 @@ SECURITY: Final[dict[Permission, list[dict[str, list[str]]]]] = {
 WITH_LOGIN: Final = frozenset(
     {Permission.OPERATOR, Permission.OPERATOR_OR_LOOPBACK, Permission.USER}
 )
+OF_OPERATORS: Final = frozenset({Permission.OPERATOR, Permission.OPERATOR_OR_LOOPBACK})
+"""Their roles are looked at for reading, too (access.py)."""
 
 Json = dict[str, Any]
 Mode = Literal["validation", "serialization"]
@@ -83,7 +85,8 @@ def possible_errors(endpoint: AnyEndpoint) -> tuple[type[FarmError], ...]:
     kinds: set[type[FarmError]] = {*ALWAYS, *endpoint.errors}
     if endpoint.permission in WITH_LOGIN:
         kinds.add(Unauthenticated)
-    if endpoint.permission is not Permission.ANYBODY and endpoint.method not in READING:
+    changes = endpoint.permission is not Permission.ANYBODY and endpoint.method not in READING
+    if changes or endpoint.permission in OF_OPERATORS:
         kinds.add(Forbidden)
     if variables(endpoint.path) or issubclass(endpoint.query, PageQuery):
         kinds.add(NotFound)

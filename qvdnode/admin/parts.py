@@ -41,6 +41,7 @@ from qvdnode.session.desktops import Desktops
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.place import LocalPlacement
 from qvdnode.telemetry.repeated_events import RepeatedEvents
+from qvdnode.vm.ports import ImageSupply
 from qvdnode.vm.status import FleetLoad
 from qvdnode.web.assets import Pages
 from qvdnode.web.core.figure_ring import FigurePoint
@@ -93,13 +94,14 @@ class Catalogue:
     images: Images
     refs: ImageRefs
     importer: Importer
+    supply: ImageSupply
     contents: ImageContents
     rollouts: Rollouts
 
     @property
     def farm(self) -> FarmImages:
         """Versions, branches and tags of the whole farm."""
-        return FarmImages(self.images, self.refs, self.importer.versions)
+        return FarmImages(self.images, self.refs, self.importer.versions, self.supply)
 
 
 @dataclass(frozen=True, slots=True)

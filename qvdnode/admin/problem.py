@@ -18,6 +18,7 @@ from qvdnode.model.errors import (
     FarmError,
     Forbidden,
     GuestFailed,
+    HomeFull,
     HostFailed,
     Invalid,
     LeaseLost,
@@ -97,6 +98,7 @@ ERROR_ANSWERS: Final[dict[type[FarmError], ErrorAnswer]] = {
     GuestFailed: ErrorAnswer(502, "The desktop did not start"),
     NodeFull: ErrorAnswer(503, "The node is full"),
     Unavailable: ErrorAnswer(503, "A part of the farm is unavailable"),
+    HomeFull: ErrorAnswer(507, "The home is full"),
     TimedOut: ErrorAnswer(504, "The operation took too long"),
 }
 INTERNAL: Final = ErrorAnswer(500, "The node failed")

@@ -11,7 +11,9 @@ from qvdnode.auth.settings import AuthSettings
 from qvdnode.auth.token_lookups import TokenLookups
 from qvdnode.auth.verified import SECRET_BYTES, VerifiedCache
 from qvdnode.model.errors import Unauthenticated, Unavailable
+from qvdnode.model.ids import TenantId
 from qvdnode.model.principal import Operator
+from qvdnode.model.role import Role
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.tokens import digest, new_token
 
@@ -62,10 +64,15 @@ class Operators:
         self._verified.remember(key, found, checkpoint)
         return found
 
-    async def issue(self, name: str) -> tuple[int, str]:
-        """Create a token; returns its id and its text, which is not stored. Raises Conflict."""
+    async def issue(
+        self, name: str, role: Role = Role.ADMIN, tenant_id: TenantId | None = None
+    ) -> tuple[int, str]:
+        """Create a token; returns its id and its text, which is not stored.
+
+        Raises Conflict for its name, NotFound for the tenant.
+        """
         token = new_token()
-        return await self._tokens.add(name, digest(token)), token
+        return await self._tokens.add(name, digest(token), role, tenant_id), token
 
     async def revoke(self, token_id: int) -> None:
         """Revoke a token at once; raises NotFound."""

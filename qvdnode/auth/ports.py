@@ -7,8 +7,9 @@ from typing import Protocol
 
 from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.familiar_login import FamiliarLogin
-from qvdnode.model.ids import UserId
+from qvdnode.model.ids import TenantId, UserId
 from qvdnode.model.principal import Credentials, Operator, Principal, TokenHolder
+from qvdnode.model.role import Role
 
 
 class CredentialStore(Protocol):
@@ -54,8 +55,13 @@ class LoginStores:
 class ApiTokenStore(Protocol):
     """Tokens of administrators and their programs."""
 
-    async def add(self, name: str, token_digest: bytes) -> int:
-        """Store a token's digest; returns its id. Raises Conflict for the name, Unavailable."""
+    async def add(
+        self, name: str, token_digest: bytes, role: Role, tenant_id: TenantId | None
+    ) -> int:
+        """Store a token's digest; returns its id.
+
+        Raises Conflict for the name, NotFound for the tenant, Unavailable.
+        """
         ...
 
     async def operator(self, token_digest: bytes) -> Operator | None:

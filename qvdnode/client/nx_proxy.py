@@ -19,7 +19,7 @@ from typing import IO, Final
 
 from qvdnode.client import sandbox
 from qvdnode.client.qvd_link import PIECE_BYTES, QvdLink, Streams
-from qvdnode.host import process
+from qvdnode.host import process, sandbox_filter_file
 from qvdnode.host.child import Child
 from qvdnode.model.errors import Forbidden, HostFailed, TimedOut
 from qvdnode.runtime.supervise import Supervisor
@@ -141,11 +141,15 @@ async def _nxproxy(
         arguments = ("-S", f"nx/nx,connect=unix:{path}:{DISPLAY_NUMBER}")
         # Without a name: what it writes there is read, and it must not choose which file that is.
         with tempfile.TemporaryFile() as output:
-            child = await process.launch(
-                sandbox.command(PROGRAM, arguments, path, display, confine=confine),
-                env=sandbox.environment(display, folder, confine=confine),
-                output=output,
-            )
+            with sandbox_filter_file.opened() as filters:
+                child = await process.launch(
+                    sandbox.command(
+                        PROGRAM, arguments, path, display, confine=confine, filters=filters
+                    ),
+                    env=sandbox.environment(display, folder, confine=confine),
+                    output=output,
+                    pass_fds=filters,
+                )
             try:
                 streams = await _accept(listener, child, output)
                 try:

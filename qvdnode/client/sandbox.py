@@ -27,15 +27,25 @@ async def problem() -> str | None:
 
 
 def command(
-    program: str, arguments: tuple[str, ...], socket: str, display: str, *, confine: bool
+    program: str,
+    arguments: tuple[str, ...],
+    socket: str,
+    display: str,
+    *,
+    confine: bool,
+    filters: tuple[int, ...] = (),
 ) -> list[str]:
-    """Return the command line for a program that uses our socket and the display."""
+    """Return the command line for a program that uses our socket and the display.
+
+    `filters` has the descriptor of the filter of system calls, if there is one.
+    """
     path = shutil.which(program) or program
     if not confine:
         return sandbox.unsandboxed(path, arguments)
     shown = _display_socket(display)
     sockets = (socket,) if shown is None else (socket, shown)
-    return sandbox.sandboxed(SandboxNeeds(path, sockets, network=shown is None), arguments)
+    needs = SandboxNeeds(path, sockets, network=shown is None, filters=filters)
+    return sandbox.sandboxed(needs, arguments)
 
 
 def environment(display: str, folder: str, *, confine: bool) -> dict[str, str]:

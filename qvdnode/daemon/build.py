@@ -336,9 +336,7 @@ def admin_parts(node: Node, announced: Announcement, supervisor: Supervisor) -> 
 
     return AdminParts(
         accounts=node.accounts,
-        catalogue=catalogue(
-            database, node.image_parts.importer, node.rootfs.contents, node.images.rollouts
-        ),
+        catalogue=catalogue(database, node.image_parts, node.rootfs.contents, node.images.rollouts),
         records=Records(node.sessions, Audit(database), node.trail),
         vms=Vms(database),
         nodes=node.nodes,

@@ -5,6 +5,7 @@ from qvdnode.daemon.node_inputs import NodeInputs
 from qvdnode.host import merging
 from qvdnode.host.boot import boot_id
 from qvdnode.host.inotify import Inotify
+from qvdnode.image.desktop_commit import DesktopCommits
 from qvdnode.image.overlay import OverlayRootfs
 from qvdnode.memopt.core.merging import may_merge
 from qvdnode.memopt.freezer import HostFreezer
@@ -39,6 +40,7 @@ def build_fleet(  # noqa: PLR0913 - each is a part of the node that guests need
             images=images,
             rootfs=rootfs,
             contents=rootfs.contents,
+            changes=DesktopCommits(rootfs.versions, config.image),
             confinement=confinement,
             run_folders=TmpfsRunFolders(instance.run_folders, inotify),
             past_starts=StoredPastStarts(instance.past_starts),

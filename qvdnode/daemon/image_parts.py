@@ -76,9 +76,15 @@ def build_images(
 
 
 def catalogue(
-    database: Database, importer: Importer, contents: ImageContents, rollouts: Rollouts
+    database: Database, images: ImageParts, contents: ImageContents, rollouts: Rollouts
 ) -> Catalogue:
     """Flavours and images, as administrators reach them."""
     return Catalogue(
-        Flavours(database), Images(database), ImageRefs(database), importer, contents, rollouts
+        Flavours(database),
+        Images(database),
+        ImageRefs(database),
+        images.importer,
+        images.fetcher,
+        contents,
+        rollouts,
     )

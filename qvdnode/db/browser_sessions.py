@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 
+from qvdnode.db.api_tokens import operator_of
 from qvdnode.db.lists import ListSource, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed
@@ -14,13 +15,15 @@ from qvdnode.model.errors import Unauthenticated
 from qvdnode.model.ids import TenantId, UserId
 from qvdnode.model.listing import Listing, Page
 from qvdnode.model.principal import Operator, Principal
+from qvdnode.model.role import Role
 
 LIFE: Final = timedelta(hours=8)
 IDLE: Final = timedelta(minutes=30)
 PER_OWNER_MAX: Final = 20
 
 COLUMNS: Final = """
-s.id, s.token_id, k.name AS operator, s.user_id, s.epoch, u.login, u.tenant_id, t.name AS tenant,
+s.id, s.token_id, k.name AS operator, k.role, k.tenant_id AS bound_tenant_id,
+s.user_id, s.epoch, u.login, u.tenant_id, t.name AS tenant,
 s.source, s.agent, s.created_at, s.seen_at, s.ends_at,
 extract(epoch FROM clock_timestamp() - s.seen_at)::float8 AS unseen_s
 """
@@ -68,7 +71,7 @@ VALUES ($1, $2, clock_timestamp() + $3::interval) RETURNING expires_at
 """
 TAKE_LINK: Final = """
 WITH taken AS (DELETE FROM login_link WHERE digest = $1 RETURNING token_id, expires_at)
-SELECT k.id, k.name FROM taken JOIN api_token k ON k.id = taken.token_id
+SELECT k.id, k.name, k.role, k.tenant_id FROM taken JOIN api_token k ON k.id = taken.token_id
 WHERE taken.expires_at > clock_timestamp()
 """
 ENDED: Final = "This login has ended meanwhile; log in again."
@@ -145,7 +148,7 @@ class BrowserSessions:
     async def take_link(self, digest: bytes) -> Operator | None:
         """Use up a link; None for one that is unknown, used or expired."""
         row = await self._db.fetchrow(TAKE_LINK, digest)
-        return None if row is None else Operator(name=row["name"], token_id=row["id"])
+        return None if row is None else operator_of(row)
 
 
 def _owner_ids(owner: Operator | Principal) -> tuple[int | None, int | None]:
@@ -158,7 +161,9 @@ def _owner_ids(owner: Operator | Principal) -> tuple[int | None, int | None]:
 def _convert(row: asyncpg.Record) -> BrowserSession:
     owner: Operator | Principal
     if row["token_id"] is not None:
-        owner = Operator(name=row["operator"], token_id=row["token_id"])
+        owner = Operator(
+            row["operator"], row["token_id"], Role(row["role"]), row["bound_tenant_id"]
+        )
     else:
         owner = Principal(
             user_id=UserId(row["user_id"]),

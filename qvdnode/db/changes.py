@@ -85,4 +85,5 @@ def parse(payload: str) -> Change | None:
     texts = isinstance(kind, str) and isinstance(change, str)
     if not texts or type(number) is not int or not isinstance(facts, dict):
         return None
-    return Change(kind, number, change, facts)
+    key = fields.get("key", "")
+    return Change(kind, number, change, facts, key if isinstance(key, str) else "")

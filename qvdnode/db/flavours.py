@@ -9,11 +9,13 @@ from qvdnode.db.lists import ListSource, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found
 from qvdnode.model.errors import NotFound
-from qvdnode.model.farm import Flavour, FlavourDraft
+from qvdnode.model.farm import Flavour, FlavourDraft, Takeover
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.listing import Listing, Page
+from qvdnode.model.transfer import Transfer
 
 KIND: Final = "flavour"
+ENUMS: Final = {"takeover": Takeover, "clipboard": Transfer, "files": Transfer}
 COLUMNS: Final = tuple(item.name for item in fields(FlavourDraft))
 
 
@@ -91,4 +93,5 @@ class Flavours:
 
 def convert(row: asyncpg.Record, prefix: str = "") -> Flavour:
     """The flavour in a row that has what is `selected` under this prefix."""
-    return Flavour(**{item.name: row[prefix + item.name] for item in fields(Flavour)})
+    values = {item.name: row[prefix + item.name] for item in fields(Flavour)}
+    return Flavour(**{**values, **{name: kind(values[name]) for name, kind in ENUMS.items()}})

@@ -1,7 +1,8 @@
 """Migrates the schema to this program's version, one numbered file at a time.
 
 Each file is a transaction that first locks the one row of schema_version, so that two nodes that
-start at once take turns, and the second finds nothing left to do.
+start at once take turns, and the second finds nothing left to do. Files only add to the schema, so
+that nodes of the release before go on, and start again, while a farm is upgraded.
 """
 
 import logging
@@ -21,6 +22,8 @@ LIMIT_S: Final = 600.0
 """Long enough for a schema change on a large farm, and to wait for another node's."""
 TRIES: Final = 3
 
+UPGRADE: Final = "Another node runs a newer version; upgrade this one too."
+
 SCHEMA_EXISTS: Final = "SELECT to_regclass('schema_version') IS NOT NULL"
 CREATE: Final = """
 CREATE TABLE IF NOT EXISTS schema_version (
@@ -33,6 +36,7 @@ FIRST_ROW: Final = (
 )
 HAS_ROW: Final = "SELECT EXISTS (SELECT 1 FROM schema_version WHERE id = 1)"
 LOCKED_VERSION: Final = "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE"
+NEEDS: Final = "SELECT needs FROM schema_version WHERE id = 1"
 SET_VERSION: Final = "UPDATE schema_version SET version = $1 WHERE id = 1"
 
 
@@ -59,7 +63,7 @@ def steps() -> tuple[Step, ...]:
 
 
 def refuse_newer(version: int, known: int) -> None:
-    """Raise BadConfig if the database is of a newer program than this one."""
+    """Raise BadConfig if a schema is newer than the program may be used with."""
     if version > known:
         raise BadConfig(
             f"The database has schema {version}, and this program knows schemas up to {known}: "
@@ -71,8 +75,9 @@ def refuse_newer(version: int, known: int) -> None:
 async def migrate(db: Database) -> int:
     """Apply what is missing and return the schema's number.
 
-    Raises BadConfig for a schema newer than the program, Unavailable when the database is away;
-    the schema is then at some whole step.
+    A schema that is newer than the program stays as it is, if its steps say that this program can
+    use it; else raises BadConfig. Raises Unavailable when the database is away; the schema is then
+    at some whole step.
     """
     known = steps()
     await make_version_table(db)
@@ -80,7 +85,12 @@ async def migrate(db: Database) -> int:
     for step in known:
         async with db.transaction(limit_s=LIMIT_S) as tx:
             version = int(await tx.fetchval(LOCKED_VERSION))
-            refuse_newer(version, len(known))
+            if version > len(known):
+                refuse_newer(int(await tx.fetchval(NEEDS)), len(known))
+                log.warning(
+                    "schema_newer", extra={"schema": version, "known": len(known), "fix": UPGRADE}
+                )
+                return version
             if version < step.number:
                 await apply(tx, step)
                 version = step.number

@@ -3,6 +3,7 @@
 All times are the database's; the clocks of nodes are not used.
 """
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -19,14 +20,16 @@ from qvdnode.model.farm import Drain
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Listing, Page
 
+log = logging.getLogger(__name__)
+
 KIND: Final = "node"
 LEASE_TTL_S: Final = 15.0
 FENCE_GRACE_S: Final = 10.0
+"""Time after the end of a lease by which even a slow node has noticed it."""
 WAS_REMOVED: Final = (
     "This node was removed from its farm. To join again, run `qvd node invite` on another node,"
     " and `qvdnode join` here."
 )
-"""Time after the end of a lease by which even a slow node has noticed it."""
 
 # a node comes back with its old boot id in the row, until reset_after_reboot has set its VMs right;
 # while the lease of another boot runs, that is either not yet over or another host of this name
@@ -49,6 +52,20 @@ UPDATE node SET name = $1, address = $2, epoch = epoch + 1, state = 'up', driver
 WHERE id = $8 AND state <> 'removed'
   AND (boot_id = $3 OR state <> 'up' OR lease_until < clock_timestamp())
 RETURNING id, epoch, boot_id <> $3 AS rebooted
+"""
+# its number was given to this host when it joined, and numbers are not given twice
+JOIN_ANEW: Final = """
+INSERT INTO node
+    (id, name, address, boot_id, epoch, state, lease_until, drivers, peer_port, gossip_port)
+SELECT $8, $1, $2, $3, coalesce(max(owner_epoch), 0) + 1, 'up',
+    clock_timestamp() + make_interval(secs => $4), $5, $6, $7
+FROM vm
+ON CONFLICT DO NOTHING
+RETURNING id, epoch, false AS rebooted
+"""
+GIVE_HIGHER: Final = """
+SELECT setval(pg_get_serial_sequence('node', 'id'), greatest(
+    (SELECT max(id) FROM node), pg_sequence_last_value(pg_get_serial_sequence('node', 'id'))))
 """
 SET_IDENTITY: Final = """
 UPDATE node SET peer_key = $3, program = $4 WHERE id = $1 AND epoch = $2 AND state = 'up'
@@ -187,19 +204,33 @@ class Nodes:
             row = await self._db.fetchrow(JOIN, *values, idempotent=True)
         else:
             row = await self._db.fetchrow(JOIN_AS, *values, node_id, idempotent=True)
+        if row is None and node_id is not None:
+            row = await self._join_anew(node_id, values)
         if row is None:
-            await self._refuse_removed(node_id)
             raise Conflict(
                 f"Another host serves this database as the node {name}; two of one name would run "
                 "each other's desktops twice: give this one another [node] name."
             )
         return NodeMembership(NodeId(row["id"]), row["epoch"], row["rebooted"])
 
-    async def _refuse_removed(self, node_id: NodeId | None) -> None:
-        if node_id is not None:
-            row = await self._db.fetchrow(GET, node_id, idempotent=True)
-            if row is None or row["state"] == "removed":
+    async def _join_anew(
+        self, node_id: NodeId, values: tuple[object, ...]
+    ) -> asyncpg.Record | None:
+        """Make the row again that was lost, as with a table that was emptied; None if it is there.
+
+        A node that was removed has its row still: raises Forbidden.
+        """
+        before = await self._db.fetchrow(GET, node_id, idempotent=True)
+        if before is not None:
+            if before["state"] == "removed":
                 raise Forbidden(WAS_REMOVED)
+            return None
+        async with self._db.transaction() as tx:
+            row = await tx.fetchrow(JOIN_ANEW, *values, node_id)
+            await tx.fetchval(GIVE_HIGHER)
+        if row is not None:
+            log.warning("node_row_lost", extra={"node": node_id, "fix": "it was made again"})
+        return row
 
     async def set_identity(self, membership: NodeMembership, key: bytes, program: str) -> None:
         """Tell other nodes what to recognise this one by."""

@@ -9,7 +9,7 @@ import asyncpg
 from qvdnode.db.lists import ListSource, SortKey, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import row_count
-from qvdnode.model.ids import NodeId, UserId, VmId
+from qvdnode.model.ids import NodeId, TenantId, UserId, VmId
 from qvdnode.model.listing import Listing, Page
 
 OPENED: Final = """
@@ -94,12 +94,14 @@ class Sessions:
         *,
         vm_id: VmId | None = None,
         user_id: UserId | None = None,
+        tenant_id: TenantId | None = None,
         open_only: bool = False,
     ) -> Listing[SessionRecord]:
         """One page of sessions."""
         filters = {
             "s.vm_id = {}": vm_id,
             "s.user_id = {}": user_id,
+            "u.tenant_id = {}": tenant_id,
         }
         return await read_list(self._db, OPEN if open_only else LIST, page, filters, _convert)
 

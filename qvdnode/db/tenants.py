@@ -14,11 +14,11 @@ from qvdnode.model.listing import Listing, Page
 
 KIND: Final = "tenant"
 
-CREATE: Final = "INSERT INTO tenant (name) VALUES ($1) RETURNING id, name, blocked"
-GET: Final = "SELECT id, name, blocked FROM tenant WHERE id = $1"
-BY_NAME: Final = "SELECT id, name, blocked FROM tenant WHERE name = $1"
+CREATE: Final = "INSERT INTO tenant (name) VALUES ($1) RETURNING id, name, blocked, assistance"
+GET: Final = "SELECT id, name, blocked, assistance FROM tenant WHERE id = $1"
+BY_NAME: Final = "SELECT id, name, blocked, assistance FROM tenant WHERE name = $1"
 LIST: Final = ListSource(
-    columns="id, name, blocked",
+    columns="id, name, blocked, assistance",
     tables="tenant",
     id="id",
     searched=("name",),
@@ -34,6 +34,7 @@ WITH ended AS (
 )
 UPDATE tenant SET blocked = $2 WHERE id = $1
 """
+SET_ASSISTANCE: Final = "UPDATE tenant SET assistance = $2 WHERE id = $1"
 DELETE: Final = "DELETE FROM tenant WHERE id = $1"
 
 
@@ -58,9 +59,12 @@ class Tenants:
         row = await self._db.fetchrow(BY_NAME, name, idempotent=True)
         return _convert(found(row, KIND, name))
 
-    async def list(self, page: Page) -> Listing[Tenant]:
+    async def list(
+        self, page: Page, *, tenant_id: TenantId | None = None, name: str | None = None
+    ) -> Listing[Tenant]:
         """One page of tenants."""
-        return await read_list(self._db, LIST, page, {}, _convert)
+        filters = {"id = {}": tenant_id, "name = {}": name}
+        return await read_list(self._db, LIST, page, filters, _convert)
 
     async def names(self, tenant_ids: Iterable[TenantId]) -> dict[TenantId, str]:
         """Return the names of these tenants."""
@@ -72,10 +76,15 @@ class Tenants:
         tag = await self._db.execute(SET_BLOCKED, tenant_id, blocked, idempotent=True)
         changed(tag, KIND, tenant_id)
 
+    async def set_assistance(self, tenant_id: TenantId, *, allowed: bool) -> None:
+        """Let helpers ask its users, or not; raises NotFound."""
+        tag = await self._db.execute(SET_ASSISTANCE, tenant_id, allowed, idempotent=True)
+        changed(tag, KIND, tenant_id)
+
     async def delete(self, tenant_id: TenantId) -> None:
         """Delete an empty tenant; raises Conflict while it has users or flavours, NotFound."""
         changed(await self._db.execute(DELETE, tenant_id), KIND, tenant_id)
 
 
 def _convert(row: asyncpg.Record) -> Tenant:
-    return Tenant(id=TenantId(row["id"]), name=row["name"], blocked=row["blocked"])
+    return Tenant(TenantId(row["id"]), row["name"], row["blocked"], row["assistance"])

@@ -22,6 +22,7 @@ from qvdnode.model.ids import (
 )
 from qvdnode.model.listing import Listing, Page
 from qvdnode.model.rollout import Member
+from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import ON_THE_WIRE, VmState, WireState
 
 KIND: Final = "VM"
@@ -66,7 +67,7 @@ LIST: Final = ListSource(
     },
 )
 DESKTOPS_OF: Final = """
-SELECT v.id, v.name, v.state, v.blocked
+SELECT v.id, v.name, v.state, v.blocked, f.files
 FROM vm v JOIN flavour f ON f.id = v.flavour_id
 WHERE v.user_id = $1 AND (f.application IS NOT NULL) = $2
 ORDER BY v.id
@@ -132,8 +133,8 @@ class Vms:
         """Return the user's desktops, or their single applications, as a client lists them."""
         rows = await self._db.fetch(DESKTOPS_OF, user_id, applications, idempotent=True)
         return [
-            DesktopEntry(vm_id, name, WIRE[state], blocked, applications)
-            for vm_id, name, state, blocked in rows
+            DesktopEntry(vm_id, name, WIRE[state], blocked, applications, Transfer(files))
+            for vm_id, name, state, blocked, files in rows
         ]
 
     async def order(self, vm_id: VmId) -> DesktopOrder:

@@ -4,9 +4,12 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from qvdnode.desk import sandbox
+from qvdnode.desk.assistance import Assistance, AssistanceDesk, Note
+from qvdnode.desk.core import assistance as messages_of_help
 from qvdnode.desk.core import endings, messages
 from qvdnode.desk.core.messages import Open
 from qvdnode.desk.core.tickets import LIFE_S, Tickets
@@ -14,7 +17,8 @@ from qvdnode.desk.ports import Browser
 from qvdnode.desk.settings import BrowserSettings
 from qvdnode.desk.viewing import Seating, Viewing, ViewingParts
 from qvdnode.host.cgroups import Cgroups
-from qvdnode.model.errors import FarmError, Invalid, NodeFull, TimedOut, Unavailable
+from qvdnode.model.errors import Conflict, FarmError, Invalid, NodeFull, TimedOut, Unavailable
+from qvdnode.model.ids import VmId
 from qvdnode.model.principal import Principal
 from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.settings import RelaySettings
@@ -67,6 +71,8 @@ class Desks:
         self._tickets: Tickets[Permission] = Tickets()
         self._viewings: dict[int, Viewing] = {}
         self._stopping = False
+        self.assistance: Final = AssistanceDesk(clock)
+        """Helpers who see desktops in browsers of this node."""
 
     async def sweep(self) -> None:
         """Remove what an earlier process left, or this one at its end."""
@@ -90,6 +96,26 @@ class Desks:
         self._tickets.add(key, principal.user_id, permission, self._clock.monotonic_s())
         return key
 
+    def ask_user(
+        self, vm_id: VmId, token_id: int, helper: str, *, helps: bool, note: Note
+    ) -> Assistance:
+        """Ask the user who has the desktop open here whether that helper may see it.
+
+        Raises Conflict when it is open nowhere at this node, or another helper is there.
+        """
+        found = [viewing for viewing in self._viewings.values() if viewing.vm_id == vm_id]
+        if not found:
+            raise Conflict(
+                "This desktop is not open in a browser at this node. A user of a native client"
+                " opens it in a browser first; one at another node is helped from its page."
+            )
+        viewing = found[0]
+        asked = self.assistance.ask(
+            vm_id, viewing.user_id, token_id, helper, helps=helps, note=note
+        )
+        viewing.note(messages_of_help.asked(asked.key, helper, helps=helps))
+        return asked
+
     async def view(self, principal: Principal, browser: Browser, source: str) -> None:
         """Show a desktop in the browser until one of them ends it; raises OSError."""
         slot: int | None = None
@@ -105,13 +131,14 @@ class Desks:
             self._viewings[slot] = viewing
             SESSIONS.inc()
             OPENED.inc()
+            viewing.on_refusal = partial(self.assistance.refuse, vm_id=viewing.vm_id)
             ending = await viewing.run()
         except FarmError as error:
             ending = endings.of_error(error)
         finally:
             if slot is not None:
                 SESSIONS.dec()
-                del self._viewings[slot]
+                self.assistance.left(self._viewings.pop(slot).vm_id)
         await browser.tell(messages.ended(ending.code, ending.sentence, again=ending.again))
 
     def stop(self) -> None:

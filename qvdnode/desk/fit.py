@@ -16,6 +16,8 @@ from qvdnode.wire.x11 import BadX11
 log = logging.getLogger(__name__)
 
 PIECE_BYTES: Final = 16 * 1024
+PAUSE_S: Final = 0.02
+"""Between two reads: a display that sends without end gets no more of the node than this leaves."""
 
 
 async def keep_fit(folder: int, name: str, uid: int, on_shown: Callable[[], None]) -> None:
@@ -36,6 +38,7 @@ async def keep_fit(folder: int, name: str, uid: int, on_shown: Callable[[], None
                     shown = True
                     on_shown()
                 await writer.drain()
+                await asyncio.sleep(PAUSE_S)
     except BadX11 as error:
         log.warning("browser_display_lies", extra={"because": str(error)})
         raise

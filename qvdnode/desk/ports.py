@@ -3,8 +3,8 @@
 from typing import Protocol
 
 
-class Browser(Protocol):
-    """The page's end of a WebSocket."""
+class Page(Protocol):
+    """A page's end of a WebSocket."""
 
     async def tell(self, message: str) -> None:
         """Send a control message; returns when there is room for more. Raises OSError."""
@@ -17,6 +17,10 @@ class Browser(Protocol):
     async def receive(self) -> bytes | str | None:
         """The next bytes of RFB or control message; None when the page has gone."""
         ...
+
+
+class Browser(Page, Protocol):
+    """The end of a page that shows a desktop."""
 
     async def logged_out(self) -> None:
         """Wait for the end of the user's login; raises Unauthenticated or Forbidden then."""

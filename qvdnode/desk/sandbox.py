@@ -17,7 +17,7 @@ from typing import Final
 
 from qvdnode.desk.core import flags
 from qvdnode.desk.core.flags import DeskFlags
-from qvdnode.host import group_limits, process
+from qvdnode.host import group_limits, mounts, process, sandbox_filter_file
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.host.child import Child
 from qvdnode.host.group_limits import GroupLimits
@@ -33,6 +33,10 @@ DIAL_LIMIT_S: Final = 10.0
 WORDS_MAX: Final = 2_000
 """Of what its programs print, which the node keeps."""
 GROUP_PROCESSES: Final = 32
+X11: Final = "x11"
+"""The folder with the socket of the display."""
+SOCKETS_KIB: Final = 64
+SOCKETS_INODES: Final = 16
 CLEAR_TRIES: Final = 200
 CLEAR_AGAIN_S: Final = 0.02
 
@@ -43,8 +47,8 @@ class DeskSpec:
 
     name: str
     """Different from every other one of the host's."""
-    flags: Callable[[str, int], DeskFlags]
-    """Made of the folder's path and the number of the RFB descriptor."""
+    flags: Callable[[str, int, tuple[int, ...]], DeskFlags]
+    """Made of the folder's path, the number of the RFB descriptor and that of the filter's."""
     group: str
     memory_mib: int
     cpu_pct: int
@@ -122,19 +126,20 @@ async def opened(spec: DeskSpec, cgroups: Cgroups) -> AsyncIterator[Desk]:
     """A display that is ready; nothing of it is left afterwards. Raises HostFailed, TimedOut."""
     async with contextlib.AsyncExitStack() as undone:
         folder = _make_folder(FOLDERS / spec.name)
-        undone.callback(shutil.rmtree, folder, ignore_errors=True)
+        undone.callback(_remove_folder, folder)
         nx = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         undone.callback(nx.close)
         ours, theirs = socket.socketpair()
         undone.callback(ours.close)
         undone.callback(theirs.close)
-        wanted = spec.flags(str(folder), theirs.fileno())
+        filters = undone.enter_context(sandbox_filter_file.opened())
+        wanted = spec.flags(str(folder), theirs.fileno(), filters)
         _listen_at(nx, folder, wanted.uid)
         undone.push_async_callback(_cleared, cgroups, spec.group)
         limits = GroupLimits(spec.memory_mib, spec.cpu_pct, GROUP_PROCESSES)
         joined = await asyncio.to_thread(group_limits.create, cgroups, spec.group, limits)
         child = await process.spawn_piped(
-            flags.held_back(flags.sandboxed(wanted)), pass_fds=(theirs.fileno(),)
+            flags.held_back(flags.sandboxed(wanted)), pass_fds=(theirs.fileno(), *filters)
         )
         undone.push_async_callback(process.end_all, child, grace_s=0)
         theirs.close()
@@ -182,7 +187,7 @@ def missing_programs() -> list[str]:
 def sweep(prefix: str, cgroups: Cgroups) -> None:
     """Remove what displays of an earlier process of this instance left. Blocks briefly."""
     for folder in FOLDERS.glob(f"{prefix}-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_folder(folder)
     _remove(cgroups, group_of(prefix))
 
 
@@ -201,6 +206,12 @@ def _make_folder(folder: Path) -> Path:
     return folder
 
 
+def _remove_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        mounts.unmount(folder / X11)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _listen_at(nx: socket.socket, folder: Path, uid: int) -> None:
     """Make what is in the folder: the socket for nxproxy, and the place for the display's own."""
     try:
@@ -210,8 +221,9 @@ def _listen_at(nx: socket.socket, folder: Path, uid: int) -> None:
         path.chmod(0o600)
         nx.listen(1)
         nx.settimeout(0)
-        x11 = folder / "x11"
-        x11.mkdir(mode=0o700)
-        os.chown(x11, uid, uid)
+        x11 = folder / X11
+        x11.mkdir()
+        # Of its own: what is taken over would fill that of the host.
+        mounts.tmpfs(x11, size_kib=SOCKETS_KIB, inodes=SOCKETS_INODES, owner=uid, mode=0o700)
     except OSError as error:
         raise HostFailed(f"{folder} cannot be used: {error.strerror}") from error

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from qvdnode.desk import rfb_socket, sandbox
 from qvdnode.desk.core import endings, flags, messages
 from qvdnode.desk.core.endings import Ending
 from qvdnode.desk.core.flags import DeskFlags
-from qvdnode.desk.core.messages import Open, Typed
+from qvdnode.desk.core.messages import Open, Refused, Typed
 from qvdnode.desk.fit import keep_fit
 from qvdnode.desk.nx_end import NxEnd
 from qvdnode.desk.ports import Browser
@@ -24,6 +24,7 @@ from qvdnode.desk.sandbox import Desk, DeskSpec
 from qvdnode.desk.settings import BrowserSettings
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.model.errors import FarmError, HostFailed, Invalid, NotFound
+from qvdnode.model.ids import UserId, VmId
 from qvdnode.proxy.ports import GuestDialer
 from qvdnode.proxy.relay import Relay
 from qvdnode.proxy.settings import RelaySettings
@@ -78,7 +79,23 @@ class Viewing:
         self._relay: Relay | None = None
         self._seated: asyncio.Future[SessionTicket] = asyncio.get_running_loop().create_future()
         self._rfb_open: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
+        self.on_refusal: Callable[[str], None] = lambda _key: None
+        """Hears that the user does not want to be helped."""
         self._told = asyncio.Queue[str](maxsize=64)
+
+    @property
+    def vm_id(self) -> VmId:
+        """The desktop."""
+        return self._seating.permission.order.vm.id
+
+    @property
+    def user_id(self) -> UserId:
+        """Whose desktop it is."""
+        return self._seating.permission.principal.user_id
+
+    def note(self, message: str) -> None:
+        """Send the page a control message soon; dropped if it is far behind."""
+        self._note(message)
 
     async def run(self) -> Ending:
         """Show the desktop until it ends; nothing is left of it then. Raises no FarmError."""
@@ -141,6 +158,8 @@ class Viewing:
             match messages.parse(said):
                 case Typed(text):
                     await self._type(text)
+                case Refused(key):
+                    self.on_refusal(key)
                 case Open():
                     raise Invalid("the desktop is open already")
         self._end(endings.GONE)
@@ -216,16 +235,18 @@ class Viewing:
         parts, seating = self._parts, self._seating
         name = str(seating.slot)
         width, height = self._size
+        policy = seating.permission.order.flavour.clipboard
 
-        def wanted(folder: str, rfb: int) -> DeskFlags:
+        def wanted(folder: str, rfb: int, filters: tuple[int, ...]) -> DeskFlags:
             return DeskFlags(
                 seating.uid,
                 folder,
                 rfb,
                 width,
                 height,
-                clipboard_in=parts.settings.clipboard_in,
-                clipboard_out=parts.settings.clipboard_out,
+                clipboard_in=parts.settings.clipboard_in and policy.into_desktop,
+                clipboard_out=parts.settings.clipboard_out and policy.out_of_desktop,
+                filters=filters,
             )
 
         spec = DeskSpec(
@@ -259,7 +280,7 @@ class Viewing:
         return relay.reason
 
     async def _fit(self, desk: Desk) -> None:
-        folder = os.open(desk.folder / "x11", os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        folder = os.open(desk.folder / sandbox.X11, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             await keep_fit(
                 folder,

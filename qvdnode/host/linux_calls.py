@@ -5,6 +5,7 @@ meanwhile.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -40,6 +41,11 @@ _CLOSE_RANGE: Final = 436
 _CLOSE_RANGE_CLOEXEC: Final = 4
 _LAST_DESCRIPTOR: Final = 0xFFFF_FFFF
 _RESOLVE_IN_ROOT: Final = 0x10
+_RESOLVE_CONFINED: Final = 0x01 | 0x02 | 0x04 | 0x08
+"""RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS and BENEATH."""
+_RENAME_NOREPLACE: Final = 1
+_SETGROUPS: Final = {"x86_64": 116, "aarch64": 159}
+_CAPABILITY_VERSION_3: Final = 0x2008_0522
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
 _AT_FDCWD: Final = -100
@@ -129,6 +135,38 @@ def open_in_root(root: int, path: str, flags: int) -> int:
     """openat2(2) with the open folder `root` as `/`: no link in `path` leads out of it."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
     return _syscall(_OPENAT2, Path(path), root, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+
+
+def open_beneath(root: int, path: str, flags: int) -> int:
+    """openat2(2) below the open folder `root`: through no link, and on no other file system."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_CONFINED)
+    return _syscall(_OPENAT2, Path(path), root, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+
+
+def rename_new(folder: int, old: str, new: str) -> None:
+    """renameat2(2) within an open folder; raises FileExistsError instead of replacing a file."""
+    wanted = ctypes.c_uint(_RENAME_NOREPLACE)
+    _check(_libc.renameat2(folder, os.fsencode(old), folder, os.fsencode(new), wanted), Path(new))
+
+
+def become_file_owner(uid: int) -> None:
+    """This thread, and no other of the process, touches files as that user and group from now.
+
+    It gives up all groups and capabilities, so it cannot take anything back; the thread must end
+    soon. It does not change who may send signals to the process.
+    """
+    number = _SETGROUPS.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, "this processor's number of setgroups(2) is not known")
+    _syscall(number, None, 0, None)
+    _libc.setfsgid(ctypes.c_uint(uid))
+    _libc.setfsuid(ctypes.c_uint(uid))
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    _check(_libc.capset(header, bytes(24)), None)
+    # Both answer with what was in force, and have no way to report an error.
+    in_force = {call(-1) & 0xFFFF_FFFF for call in (_libc.setfsuid, _libc.setfsgid)}
+    if in_force != {uid}:
+        raise OSError(errno.EPERM, "files cannot be touched as another user")
 
 
 def enter_network(namespace: int, what: Path) -> None:

@@ -1,5 +1,6 @@
 """Commits what was changed in a running desktop, on top of the version it started with. Blocks."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from qvdnode.image.store.upper_reader import UpperReader
 from qvdnode.image.versions import ImageVersions, Lease
 from qvdnode.model.errors import BadImage, NotFound
 from qvdnode.model.guest import IdRange
+from qvdnode.model.ids import VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 
 MIB: Final = 1024 * 1024
 
@@ -127,3 +130,20 @@ class DesktopCommit:
         made = Node(Kind.FILE, *owner, digest.encode(), node.xattrs)
         manifests.check_node(made)
         return made
+
+
+class DesktopCommits:
+    """Satisfies vm.ports.DesktopChanges with the desktops of one node."""
+
+    def __init__(self, versions: ImageVersions, settings: ImageSettings) -> None:
+        self._versions = versions
+        self._work = DesktopCommit(versions, settings)
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """As DesktopChanges."""
+        return await asyncio.to_thread(self._commit, vm_id, wish)
+
+    def _commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        branch = Ref(wish.image, wish.branch)
+        name = self._work.commit(vm_id, branch, wish.message, wish.author, lambda _done: None)
+        return self._versions.lineage(name)[0]

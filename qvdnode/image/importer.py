@@ -20,6 +20,7 @@ from qvdnode.host.child import Child
 from qvdnode.image import guest_folders, session_files
 from qvdnode.image.collector import StoreCollector
 from qvdnode.image.core import file_signatures
+from qvdnode.image.core.refs import MAIN
 from qvdnode.image.free_space import FreeSpaceFloor
 from qvdnode.image.layout import STAGING_PREFIX, Layout
 from qvdnode.image.paced_stream import paced
@@ -123,12 +124,17 @@ class Importer:
         arguments = [str(self._layout.store), name, note, *options]
         return await self._import(whole(), arguments, name, progress, add_session=add_session)
 
-    async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
-        """Rename an imported image into place as a version; raises Conflict if that exists."""
+    async def place(
+        self, imported: Imported, image_id: ImageId, version: int, branch: str = MAIN
+    ) -> None:
+        """Rename an imported image into place as a version, to which a branch moves.
+
+        Raises Conflict if the version exists.
+        """
         target = self._layout.image_root(image_id, version).parent
         await asyncio.to_thread(_place, imported.version_folder, target)
         try:
-            await asyncio.to_thread(self.versions.add, target, version)
+            await asyncio.to_thread(self.versions.add, target, version, branch)
         except FarmError:
             await asyncio.to_thread(target.rename, imported.version_folder)
             raise

@@ -3,6 +3,8 @@
 import gzip
 import io
 import lzma
+import math
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ _HEADERS: Final = (
     tarfile.SOLARIS_XHDTYPE,
 )
 _XATTR: Final = "SCHILY.xattr."
+_TIME: Final = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,20}))?")
 _KINDS: Final = {
     tarfile.REGTYPE: EntryKind.FILE,
     tarfile.AREGTYPE: EntryKind.FILE,
@@ -73,12 +76,30 @@ class _StrictTar(tarfile.TarFile):
             raise tarfile.ReadError(str(error)) from error
 
 
+def layer_entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
+    """The same of the plain tar of a layer, which may be empty."""
+    head, whole = _looked_at(stream)
+    if not any(head):
+        return
+    if not file_signatures.is_tar(head):
+        raise BadImage("a layer is no tar archive")
+    for entry, content in _entries(whole):
+        yield entry, content
+        # The library would skip the rest of an entry behind the end of a cut file, block by block.
+        while content is not None and content.read(_BUFFER):
+            pass
+
+
 def entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
     """Yield each entry with its content, if it has any.
 
     Raises BadImage on what is no tar, and one of BROKEN, also while content is read.
     """
-    with _StrictTar.open(fileobj=_checked(_decompressed(stream)), mode="r|") as archive:
+    return _entries(_checked(_decompressed(stream)))
+
+
+def _entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
+    with _StrictTar.open(fileobj=stream, mode="r|") as archive:
         while (member := archive.next()) is not None:
             content = archive.extractfile(member) if _kind(member) is EntryKind.FILE else None
             yield _entry(member), content
@@ -153,4 +174,16 @@ def _entry(member: tarfile.TarInfo) -> Entry:
         size=member.size,
         target=member.linkname,
         attributes=attributes,
+        modified_ns=_nanoseconds(member),
+        device=(member.devmajor, member.devminor),
+        block=member.type == tarfile.BLKTYPE,
     )
+
+
+def _nanoseconds(member: tarfile.TarInfo) -> int:
+    """The time of change; the library rounds what a header of its own says exactly."""
+    found = _TIME.fullmatch(member.pax_headers.get("mtime", ""))
+    if found is None:
+        return int(member.mtime) * 10**9 if math.isfinite(member.mtime) else 0
+    sign = -1 if found[1] else 1
+    return sign * (int(found[2]) * 10**9 + int((found[3] or "")[:9].ljust(9, "0")))

@@ -25,7 +25,7 @@ class TreeWriter:
 
     def __init__(self, root: Path) -> None:
         self._root = os.open(root, _FOLDER)
-        self._folder_times: dict[tuple[str, ...], float] = {}
+        self._folder_times: dict[tuple[str, ...], tuple[int, int]] = {}
 
     def __enter__(self) -> Self:
         """Open."""
@@ -47,7 +47,7 @@ class TreeWriter:
         """
         if not path:
             self._finish(self._root, entry)
-            self._folder_times[path] = entry.modified
+            self._folder_times[path] = _times(entry)
             return
         folder = self._enter(path[:-1])
         try:
@@ -64,10 +64,10 @@ class TreeWriter:
 
     def finish(self) -> None:
         """Set the times of folders, which writing into them has changed."""
-        for path, modified in self._folder_times.items():
+        for path, times in self._folder_times.items():
             folder = self._enter(path)
             try:
-                os.utime(folder, (modified, modified))
+                os.utime(folder, ns=times)
             finally:
                 os.close(folder)
 
@@ -129,7 +129,7 @@ class TreeWriter:
             self._finish(handle, entry)
         finally:
             os.close(handle)
-        self._folder_times[path] = entry.modified
+        self._folder_times[path] = _times(entry)
 
     def _make_file(self, folder: int, name: str, entry: Entry, content: IO[bytes] | None) -> None:
         handle = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
@@ -139,7 +139,7 @@ class TreeWriter:
                 raise BadImage(f"the archive is cut off inside {entry.name!r}")
             os.truncate(handle, entry.size)
             self._finish(handle, entry)
-            os.utime(handle, (entry.modified, entry.modified))
+            os.utime(handle, ns=_times(entry))
         finally:
             os.close(handle)
 
@@ -164,8 +164,7 @@ class TreeWriter:
 
     def _finish_by_name(self, folder: int, name: str, entry: Entry) -> None:
         os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
-        times = (entry.modified, entry.modified)
-        os.utime(name, times, dir_fd=folder, follow_symlinks=False)
+        os.utime(name, ns=_times(entry), dir_fd=folder, follow_symlinks=False)
 
     def _finish(self, handle: int, entry: Entry) -> None:
         # The owner first: a change of owner drops set-user-id bits and capabilities.
@@ -208,3 +207,9 @@ def _copy_sparse(content: IO[bytes], handle: int) -> int:
         os.pwrite(handle, chunk, done)
         done += len(chunk)
     return done
+
+
+def _times(entry: Entry) -> tuple[int, int]:
+    """Times of access and change in nanoseconds, as exactly as the archive has them."""
+    moment = entry.modified_ns or round(entry.modified * 10**9)
+    return moment, moment

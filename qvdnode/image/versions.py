@@ -153,8 +153,8 @@ class ImageVersions:
         root = self._layout.image_root(image_id, version)
         yield root if root.is_dir() else None
 
-    def add(self, version_folder: Path, version: int) -> None:
-        """Point the image's branch main and the tag of the version to what lies in the folder."""
+    def add(self, version_folder: Path, version: int, branch: str = MAIN) -> None:
+        """Point a branch of the image and the tag of the version to what lies in the folder."""
         made = read_commit(version_folder)
         if made is None:
             return
@@ -164,7 +164,7 @@ class ImageVersions:
         if left is not None:  # of a version that the database lost, and whose number is given again
             self.branches.move(tag, old=left, new=None, who="node", why="the number is given again")
         self.branches.move(tag, old=None, new=made.commit, who="node", why=why)
-        self.branches.advance(Ref(made.image, MAIN), made.commit, who="node", why=why)
+        self.branches.advance(Ref(made.image, branch), made.commit, who="node", why=why)
 
     def last_version(self, image_id: ImageId) -> int:
         """The greatest version on disk, or 0; a restored database may lack some."""

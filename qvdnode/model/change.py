@@ -28,3 +28,5 @@ class Change:
     """insert, update or delete."""
     facts: Mapping[str, object]
     """A few of the row's fields, such as its state."""
+    key: str = ""
+    """The same on every node that hears of the change; empty from a database of an older schema."""

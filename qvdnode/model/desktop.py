@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from qvdnode.model.ids import VmId
+from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import DisplayState, WireState
 
 
@@ -15,6 +16,8 @@ class DesktopEntry:
     state: WireState
     blocked: bool
     is_application: bool
+    files: Transfer = Transfer.BOTH
+    """Which way the user may move files; clients of QVD are not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,12 @@ class NodeFull(FarmError):
     code = "node_full"
 
 
+class HomeFull(FarmError):
+    """The user's home has no room for a file; what has arrived of it is kept."""
+
+    code = "home_full"
+
+
 class NodeBusy(NodeFull):
     """No start slot is free on this node, and the order may not wait for one; ask another node."""
 

@@ -14,6 +14,7 @@ from qvdnode.model.ids import (
     UserId,
     VmId,
 )
+from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import VmState
 
 DEFAULT_DRIVER: Final = "lxc"
@@ -52,6 +53,8 @@ class Tenant:
     id: TenantId
     name: str
     blocked: bool
+    assistance: bool = True
+    """Whether helpers may ask its users to see their desktops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ class FlavourDraft:
     nesting: bool
     """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
     takeover: Takeover
+    clipboard: Transfer
+    """Which way the clipboard works between desktops and users' machines."""
+    files: Transfer
+    """Which way users may move files between their homes and their browsers."""
 
 
 @dataclass(frozen=True, slots=True)

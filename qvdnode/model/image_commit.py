@@ -4,6 +4,17 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class CommitWish:
+    """What is to become of the changes of a desktop."""
+
+    image: str
+    """The name of the image that they are committed to."""
+    branch: str
+    message: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRecord:
     """One commit."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from qvdnode.model.ids import TenantId, UserId, VmId
+from qvdnode.model.role import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class Operator:
 
     name: str
     token_id: int
+    role: Role = Role.ADMIN
+    tenant_id: TenantId | None = None
+    """The one tenant whose things the token is for; None for the whole farm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from typing import Any, Final, Generic, TypeVar
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
@@ -21,6 +23,8 @@ Value = TypeVar("Value")
 
 QUICK_S: Final = 10.0
 """For what the other node only reads."""
+FILES_S: Final = 30.0
+"""For what may wait for a disk of the other node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,50 @@ class TypeText:
 
     vm_id: VmId
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitChanges:
+    """See DesktopHost.commit."""
+
+    vm_id: VmId
+    wish: CommitWish
+
+
+@dataclass(frozen=True, slots=True)
+class ListFiles:
+    """See DesktopHost.list_files."""
+
+    vm_id: VmId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """See DesktopHost.read_file."""
+
+    vm_id: VmId
+    path: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPart:
+    """See DesktopHost.upload."""
+
+    vm_id: VmId
+    upload: Upload
+    offset: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpload:
+    """See DesktopHost.cancel_upload."""
+
+    vm_id: VmId
+    upload: Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +158,19 @@ MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
     "memory", OfVm, GuestMemory | None, QUICK_S
 )
 TYPE_TEXT: Final[CallKind[TypeText, None]] = CallKind("type_text", TypeText, None, 60.0)
+COMMIT: Final[CallKind[CommitChanges, CommitRecord]] = CallKind(
+    "commit", CommitChanges, CommitRecord, 900.0
+)
+LIST_FILES: Final[CallKind[ListFiles, FileListing]] = CallKind(
+    "list_files", ListFiles, FileListing, FILES_S
+)
+READ_FILE: Final[CallKind[ReadFile, FilePart]] = CallKind("read_file", ReadFile, FilePart, FILES_S)
+UPLOAD: Final[CallKind[UploadPart, UploadState]] = CallKind(
+    "upload", UploadPart, UploadState, FILES_S
+)
+CANCEL_UPLOAD: Final[CallKind[CancelUpload, None]] = CallKind(
+    "cancel_upload", CancelUpload, None, FILES_S
+)
 LOG_TAIL: Final[CallKind[OfVm, str]] = CallKind("log_tail", OfVm, str, QUICK_S)
 PAST_STARTS: Final[CallKind[OfVm, Sequence[StartRecord]]] = CallKind(
     "past_starts", OfVm, Sequence[StartRecord], QUICK_S

@@ -16,12 +16,17 @@ from qvdnode.peer import calls
 from qvdnode.peer.calls import (
     Attach,
     CallKind,
+    CancelUpload,
+    CommitChanges,
     HeldSeats,
+    ListFiles,
     Nothing,
     OfVm,
+    ReadFile,
     SeatKey,
     Start,
     TypeText,
+    UploadPart,
     key_of,
 )
 from qvdnode.peer.frame_link import FrameLink
@@ -122,6 +127,11 @@ class ServedCalls:
                 (calls.STATUSES, self._statuses),
                 (calls.MEMORY, self._memory),
                 (calls.TYPE_TEXT, self._type_text),
+                (calls.COMMIT, self._commit),
+                (calls.LIST_FILES, self._list_files),
+                (calls.READ_FILE, self._read_file),
+                (calls.UPLOAD, self._upload),
+                (calls.CANCEL_UPLOAD, self._cancel_upload),
                 (calls.LOG_TAIL, self._log_tail),
                 (calls.PAST_STARTS, self._past_starts),
             )
@@ -232,6 +242,21 @@ class ServedCalls:
 
     async def _type_text(self, asked: TypeText) -> None:
         await self._host.type_text(asked.vm_id, asked.text)
+
+    async def _commit(self, asked: CommitChanges) -> object:
+        return await self._host.commit(asked.vm_id, asked.wish)
+
+    async def _list_files(self, asked: ListFiles) -> object:
+        return await self._host.list_files(asked.vm_id, asked.path)
+
+    async def _read_file(self, asked: ReadFile) -> object:
+        return await self._host.read_file(asked.vm_id, asked.path, asked.offset, asked.length)
+
+    async def _upload(self, asked: UploadPart) -> object:
+        return await self._host.upload(asked.vm_id, asked.upload, asked.offset, asked.content)
+
+    async def _cancel_upload(self, asked: CancelUpload) -> None:
+        await self._host.cancel_upload(asked.vm_id, asked.upload)
 
     async def _log_tail(self, asked: OfVm) -> str:
         return await self._host.log_tail(asked.vm_id)

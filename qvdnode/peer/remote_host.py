@@ -7,17 +7,24 @@ from collections.abc import Callable, Sequence
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import NodeId, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent
 from qvdnode.peer import calls
 from qvdnode.peer.calls import (
     Attach,
+    CancelUpload,
+    CommitChanges,
     HeldSeats,
+    ListFiles,
     Nothing,
     OfVm,
+    ReadFile,
     SeatKey,
     Start,
     TypeText,
+    UploadPart,
     key_of,
 )
 from qvdnode.peer.calls_client import CallsClient
@@ -99,6 +106,26 @@ class RemoteHost:
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """As DesktopHost."""
         await self._client.call(calls.TYPE_TEXT, TypeText(vm_id, text))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """As DesktopHost."""
+        return await self._client.call(calls.COMMIT, CommitChanges(vm_id, wish))
+
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        """As DesktopHost."""
+        return await self._client.call(calls.LIST_FILES, ListFiles(vm_id, path))
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        """As DesktopHost."""
+        return await self._client.call(calls.READ_FILE, ReadFile(vm_id, path, offset, length))
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        """As DesktopHost."""
+        return await self._client.call(calls.UPLOAD, UploadPart(vm_id, upload, offset, content))
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        """As DesktopHost."""
+        await self._client.call(calls.CANCEL_UPLOAD, CancelUpload(vm_id, upload))
 
     async def log_tail(self, vm_id: VmId) -> str:
         """As DesktopHost."""

@@ -21,6 +21,7 @@ from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.session import access
 from qvdnode.session.access import Permission
 from qvdnode.session.connect import Connections, SessionTicket
+from qvdnode.session.files import Files
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.ports import ClientEnd
 from qvdnode.session.readiness import Readiness
@@ -47,6 +48,8 @@ class Desktops:
         self._vms = vms
         self._tokens = tokens
         self._hosts = hosts
+        self.files: Final = Files(hosts)
+        """What users do with the files in their homes."""
         self._connections = connections
         self._readiness = readiness
         self._stop_limit_s = stop_limit_s
@@ -177,6 +180,7 @@ class Desktops:
                 state=ON_THE_WIRE[status.state],
                 blocked=status.order.vm.blocked,
                 is_application=status.order.vm.is_application,
+                files=status.order.flavour.files,
             )
             for status in await self._hosts.local.statuses()
             if status.order.vm.user_id == principal.user_id

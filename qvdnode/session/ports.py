@@ -6,7 +6,9 @@ from typing import Protocol
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
@@ -69,6 +71,38 @@ class DesktopHost(Protocol):
 
         Raises NotFound when it does not run on this host, GuestFailed, Conflict, TimedOut.
         """
+        ...
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """Commit what was changed in the VM's desktop, on this host; it goes on running.
+
+        Raises NotFound when it does not run here, BadImage when a file changes meanwhile,
+        HostFailed, NodeFull.
+        """
+        ...
+
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        """What is in a folder of the home; the empty path is the home itself.
+
+        This and the three below raise NotFound when the VM does not run on this host, Invalid,
+        Forbidden, Conflict, HomeFull, Throttled, TimedOut, HostFailed.
+        """
+        ...
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        """A part of a file in the home; empty behind its end."""
+        ...
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        """Take a part of a file into the home; the file is in place once it is whole.
+
+        A part that does not continue what has arrived changes nothing; the answer says how much
+        that is. An empty part begins an upload.
+        """
+        ...
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        """Remove what has arrived of a file; safe to repeat."""
         ...
 
     async def log_tail(self, vm_id: VmId) -> str:

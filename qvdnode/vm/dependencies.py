@@ -16,6 +16,7 @@ from qvdnode.vm.instance import Instance
 from qvdnode.vm.ports import (
     Admission,
     Confinement,
+    DesktopChanges,
     GuestFreezer,
     ImageContents,
     ImageSupply,
@@ -38,6 +39,7 @@ class FleetDependencies:
     images: ImageSupply
     rootfs: RootfsProvider
     contents: ImageContents
+    changes: DesktopChanges
     confinement: Confinement
     run_folders: RunFolders
     past_starts: PastStarts

@@ -7,12 +7,16 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
+from qvdnode.host.guest_home import GuestHome
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NodeBusy, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory, HostNeed
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import TenantId, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.plurals import counted, verb
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import UP, VmState
@@ -24,13 +28,17 @@ from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.core.id_slots import IdSlots
 from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
+from qvdnode.vm.guest import text_input
 from qvdnode.vm.guest.actor import GuestActor, Request
+from qvdnode.vm.guest.home_files import HomeAccess
 from qvdnode.vm.guest_driver import Ballooning
 from qvdnode.vm.start_limiter import StartLimiter
 from qvdnode.vm.state_file import StateFiles
 from qvdnode.vm.status import FleetLoad, GuestStatus
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Fleet:
@@ -52,6 +60,7 @@ class Fleet:
         self._numbers = itertools.count(started_us)
         """Of requests; a client's is also the ticket of its seat. They begin at the time of the
         start: another node may still have tickets of an earlier process."""
+        self._homes = HomeAccess()
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
@@ -219,7 +228,30 @@ class Fleet:
         actor = self._known(vm_id)
         if actor is None:
             raise NotFound("This desktop does not run, so nothing can be typed in it.")
-        await actor.type_text(text)
+        await text_input.type_text(self._dependencies, actor.guest, text)
+
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        """As DesktopHost."""
+        return await self._in_home(vm_id, lambda home: home.list(path))
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        """As DesktopHost."""
+        return await self._in_home(vm_id, lambda home: home.read(path, offset, length))
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        """As DesktopHost."""
+        return await self._in_home(vm_id, lambda home: home.upload(upload, offset, content))
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        """As DesktopHost."""
+        await self._in_home(vm_id, lambda home: home.cancel(upload))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """Commit what was changed in a desktop; raises NotFound, BadImage, HostFailed, NodeFull."""
+        actor = self._known(vm_id)
+        if actor is None or actor.status().state not in UP:
+            raise NotFound("This desktop does not run; only one that runs has changes to commit.")
+        return await self._dependencies.changes.commit(vm_id, wish)
 
     async def log_tail(self, vm_id: VmId) -> str:
         """The ends of the VM's logs: of its last starts, and of the guest that runs.
@@ -270,6 +302,12 @@ class Fleet:
                 _ = group.create_task(self.stop(vm_id), name=f"stop-vm-{vm_id}")
         if stop_guests:
             await adoption.sweep(self._dependencies, [])
+
+    async def _in_home(self, vm_id: VmId, work: Callable[[GuestHome], T]) -> T:
+        actor = self._known(vm_id)
+        if actor is None:
+            raise NotFound("This desktop does not run, so its files cannot be reached. Start it.")
+        return await self._homes.run(self._dependencies, actor.guest, work)
 
     def _take_over(self, found: adoption.FoundResources) -> None:
         self._actor(found.guest.order).adopt(

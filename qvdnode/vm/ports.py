@@ -7,6 +7,7 @@ from typing import Protocol
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import FreeSpace, GuestPort, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, ImageId, UserId, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.image_lack import Lacking
 from qvdnode.model.vm_state import VmState
 from qvdnode.vm.core.display import DisplayEvent
@@ -132,6 +133,14 @@ class ImageSupply(Protocol):
         May be cancelled. Raises BadImage when no node that can be reached has it, NodeFull,
         Unavailable, NotFound, HostFailed.
         """
+        ...
+
+
+class DesktopChanges(Protocol):
+    """What desktops of this node have changed of their images."""
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """Commit it; raises as session.ports.DesktopHost.commit."""
         ...
 
 

@@ -20,7 +20,9 @@ from qvdnode.model.errors import (
     TimedOut,
     Unavailable,
 )
+from qvdnode.model.home_files import Upload
 from qvdnode.model.ids import NodeId, VmId
+from qvdnode.model.image_commit import CommitWish
 from qvdnode.model.seat import Evicted, Progressed, Seat, Viewer, ViewerEvent, ViewerId
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.peer.calls_service import CallsService
@@ -32,6 +34,7 @@ from qvdnode.peer.viewer_events import ViewerEvents
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.ports import DesktopHost
+from tests.fakes.desktop_changes import commit_of
 from tests.fakes.linked_host import LinkedHost, crossing
 from tests.fakes.orders import desktop_order
 from tests.fakes.peer_network import PeerNetwork
@@ -259,6 +262,8 @@ async def test_what_can_be_read_of_a_desktop(place: Place) -> None:
     assert await place.host.memory(VM) is not None
     assert "Waiting for connection" in await place.host.log_tail(VM)
     await place.host.type_text(VM, "日本語")
+    wish = CommitWish("icewm", "test", "why: ñ", "ana")
+    assert await place.host.commit(VM, wish) == commit_of(wish)
 
 
 async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> None:
@@ -270,6 +275,15 @@ async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> 
         await place.host.log_tail(VM)
     with pytest.raises(NotFound):
         await place.host.type_text(VM, "é")
+    upload = Upload("", "a", 1, "0" * 32, replace=False)
+    for refused in (
+        place.host.list_files(VM, ""),
+        place.host.read_file(VM, "a", 0, 1),
+        place.host.upload(VM, upload, 0, b"x"),
+        place.host.cancel_upload(VM, upload),
+    ):
+        with pytest.raises(NotFound, match="does not run"):
+            await refused
 
 
 async def test_an_order_that_may_not_wait_is_refused_by_a_busy_host(place: Place) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
+from tests.harness.chromium import Browser, chromium
 from tests.harness.farm import Desk, import_image, make_desk, make_flavour
 from tests.harness.node import NodeProcess, running_node, test_root
 from tests.harness.rest import Rest
@@ -117,3 +118,12 @@ async def screen() -> AsyncIterator[Screen]:
     """An Xvfb of the test's own."""
     async with xvfb() as display, WindowWatcher(display, SystemClock()) as watcher:
         yield Screen(display, watcher)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """A Spanish Chromium that takes the node's own certificate."""
+    profile = tmp_path_factory.mktemp("chromium")
+    flags = ("--ignore-certificate-errors", "--accept-lang=es-ES", "--window-size=1000,700")
+    async with chromium(profile, *flags) as running:
+        yield running

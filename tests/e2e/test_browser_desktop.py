@@ -5,18 +5,16 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from qvdnode.desk.sandbox import FOLDERS, group_of
 from qvdnode.host.cgroups import probe
 from tests.e2e.conftest import MakeDesk, Screen
 from tests.e2e.guest_processes import in_guest, pids_by_name
-from tests.harness.chromium import Browser, chromium
+from tests.harness.chromium import Browser
 from tests.harness.farm import PASSWORD, Desk, until_vm
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Rest
@@ -31,15 +29,6 @@ TEXT = "日本語 😀 §½"
 LIMIT_S = 60.0
 NUMBERS_FROM = 100_000
 """Of displays on the host that lead to those of guests; X servers have lower ones."""
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """A Spanish Chromium that takes the node's own certificate."""
-    profile = tmp_path_factory.mktemp("chromium")
-    flags = ("--ignore-certificate-errors", "--accept-lang=es-ES", "--window-size=1000,700")
-    async with chromium(profile, *flags) as running:
-        yield running
 
 
 def desk_group(desk: Desk) -> str:

@@ -4,13 +4,15 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import ClientSession
 
+from qvdnode.wire.server_sent_events import EventReader, SentEvent
 from tests.e2e.conftest import Screen
 from tests.e2e.two_nodes import (
     TwoNodes,
@@ -83,6 +85,56 @@ async def test_every_node_tells_of_the_others(farm: TwoNodes) -> None:
             assert (seen["address"], seen["peer_port"]) == (other.host, 8445)
             assert items[f"test-{farm.here.prefix}"]["runs_database"]
             assert not items[f"test-{farm.there.prefix}"]["runs_database"]
+
+
+async def test_a_node_tells_what_happens_on_another_and_that_one_goes_on_by_its_ids(
+    farm: TwoNodes,
+) -> None:
+    """A page that follows one node loses nothing when it has to follow another one."""
+    path = f"/vms/{farm.desk.vm_id}"
+    await start_on(farm.desk, farm.there)
+    async with farm.here.rest() as rest, farm.there.rest() as other:
+        async with events(farm.here) as told, events(farm.there):
+            await other.post(f"{path}/stop?wait=true")
+            stopping = await told("stopping")
+            await told("stopped")
+        # What came after `stopping` is told by the other node, which has heard of it all.
+        async with events(farm.there, last=stopping.id) as told:
+            stopped = await told("stopped")
+            assert stopped.id != stopping.id
+            await rest.post(f"{path}/start?wait=true")
+            await told("running")
+        async with events(farm.here, last="another-process-7", kinds="") as told:
+            assert (await told("resync")).name == "resync"
+
+
+@asynccontextmanager
+async def events(
+    node: NodeProcess, *, last: str = "", kinds: str = "?kinds=vm"
+) -> AsyncIterator[Callable[[str], Awaitable[SentEvent]]]:
+    """A stream of a node's events: a function that reads on to that name, or state of a VM."""
+    assert node.said is not None
+    url = f"https://{node.host}:{node.said.admin_port}/api/v1/events{kinds}"
+    headers = {"Authorization": f"Bearer {node.admin_token}"}
+    if last:
+        headers["Last-Event-ID"] = last
+    async with ClientSession() as http, http.get(url, headers=headers, ssl=False) as answer:
+        assert answer.status == 200
+        reader, waiting = EventReader(), list[SentEvent]()
+
+        async def until_told(wanted: str) -> SentEvent:
+            async with asyncio.timeout(LIMIT_S):
+                while True:
+                    while waiting:
+                        event = waiting.pop(0)
+                        if wanted in {event.name, json.loads(event.data).get("state")}:
+                            return event
+                    piece = await answer.content.readany()
+                    assert piece, "the stream has ended"
+                    waiting.extend(reader.feed(piece))
+
+        await until_told("hello")
+        yield until_told
 
 
 async def test_a_desktop_starts_again_where_its_users_home_is(farm: TwoNodes) -> None:

@@ -10,19 +10,23 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.conftest import Screen
+from tests.e2e.conftest import NUMBERS, Screen
 from tests.e2e.two_nodes import (
     TwoNodes,
     ends_as_removed,
     farm,
     furnished_farm,
+    persistently,
     remove_from_farm,
     serve,
     start_on,
 )
 from tests.fixtures_postgres import PostgresServer, fresh_database
-from tests.harness.farm import until_vm
+from tests.harness.client_program import said
+from tests.harness.client_program import shown as shown_by_client
+from tests.harness.farm import make_desk, until_vm
 from tests.harness.farm_network import Farm, copy_images
+from tests.harness.fault_farm import cut_off, dropping
 from tests.harness.node import NodeProcess
 from tests.harness.qvd import Viewer
 
@@ -32,6 +36,9 @@ __all__ = ["farm"]
 
 WINDOW_S = 60.0
 STALL_S = 8.0
+SILENCE_MAX_S = 16.0
+"""What is promised, and the moment that a sentence takes on a loaded machine."""
+DROPPED = "The link dropped; the desktop runs on. Connecting again."
 LIMIT_S = 30.0
 
 
@@ -153,3 +160,29 @@ async def test_three_nodes_and_one_that_is_removed(farm: TwoNodes, furnished: Fa
         shutil.rmtree(third.state_dir / "state")
     finally:
         furnished.nodes.remove(third)
+
+
+async def test_a_host_that_dies_without_a_word_is_noticed_within_15_seconds(
+    farm: TwoNodes, screen: Screen
+) -> None:
+    """By a client that it serves, and by the node that relays another one to it."""
+    desk = farm.desk
+    async with farm.here.rest() as rest:
+        flavour = (await rest.get("/flavours?name=office"))["items"][0]["id"]
+        other = await make_desk(farm.here, rest, f"bob{next(NUMBERS)}", flavour)
+    for one in (desk, other):
+        await start_on(one, farm.there)
+    async with (
+        shown_by_client(desk, farm.there, screen.display) as direct,
+        shown_by_client(other, farm.here, screen.display) as relayed,
+    ):
+        for client in (direct, relayed):
+            await said(client, "Connected")
+            await screen.watcher.wait_new(WINDOW_S)
+        with dropping(farm.there, cut_off()):
+            async with asyncio.timeout(SILENCE_MAX_S):
+                await asyncio.gather(said(direct, DROPPED), said(relayed, DROPPED))
+        for client in (direct, relayed):  # the host was there all the time
+            await said(client, "Connected")
+    async with farm.here.rest() as rest:
+        await persistently(rest, f"/vms/{other.vm_id}/stop?wait=true")

@@ -109,26 +109,6 @@ async def test_a_client_that_comes_in_the_moment_of_the_freeze_is_served(
             assert not probe().is_frozen(group(farm))
 
 
-async def test_a_desktop_in_use_gives_what_it_does_not_touch(
-    farm: Farm, screen: Screen, tmp_path: Path
-) -> None:
-    async with farm.node.rest() as rest, viewing(farm.desk, screen, tmp_path) as (_, viewer):
-
-        async def given() -> bool:
-            told = await rest.get("/node/memory")
-            return bool(
-                told["live_reclaim"]["pushed_mib"] >= 2 and told["guests"][0]["swapped_mib"]
-            )
-
-        # A desktop is left alone in its first minute.
-        await until(given, limit_s=100.0, what="memory of the desktop to be pushed to swap")
-        view = await until_vm(rest, farm.desk.vm_id, state="running", display="connected")
-        assert view["generation"] == 1
-        assert not viewer.over.is_set()
-        limit = probe().memory(group(farm)).limit_bytes
-        assert limit in {0, 512 << 20}, "the guest's limit was not put back"
-
-
 async def test_a_hibernated_desktop_stops_in_order(
     farm: Farm, screen: Screen, tmp_path: Path
 ) -> None:

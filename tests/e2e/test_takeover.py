@@ -3,10 +3,9 @@
 import asyncio
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ from qvdnode.host import cgroups
 from qvdnode.vm.core.lxc_config import guests_group
 from tests.e2e.conftest import Screen
 from tests.fixtures_postgres import PostgresServer, fresh_database
-from tests.harness.farm import PASSWORD, Desk, import_image, make_desk, make_flavour, until_vm
+from tests.harness.client_program import said, shown
+from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
 from tests.harness.farm_network import FarmNetwork, copy_images, invite, join
 from tests.harness.node import NodeProcess
 
@@ -97,7 +97,7 @@ async def test_a_desktop_of_a_lost_node_starts_elsewhere_with_its_home(
     (other,) = (node for node in farm.nodes if node is not lost)
     (farm.home_of(lost) / "letter").write_text("Dear")
     assert guests_of(lost)
-    async with shown(farm.desk, other, screen) as client:
+    async with shown(farm.desk, other, screen.display) as client:
         await said(client, "Connected")
         await screen.watcher.wait_new(WINDOW_S)
         began_s = time.monotonic()
@@ -119,40 +119,6 @@ async def test_a_desktop_of_a_lost_node_starts_elsewhere_with_its_home(
         assert (await until_vm(rest, vm_id, state="running"))["node"] == view["node"]
         assert not guests_of(lost)
         await rest.post(f"/vms/{vm_id}/stop?wait=true")
-
-
-@asynccontextmanager
-async def shown(
-    desk: Desk, node: NodeProcess, screen: Screen
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The client program, which logs in at that node and looks for the desktop when it is lost."""
-    assert node.said is not None
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "qvdnode.client", f"{node.host}:{node.client_port}"),
-        *("--user", desk.login, "--pin", node.said.fingerprint),
-        *("--vm", str(desk.vm_id), "--display", screen.display),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdin is not None
-        process.stdin.write(f"{PASSWORD}\n".encode())
-        process.stdin.close()
-        yield process
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def said(client: asyncio.subprocess.Process, sentence: str) -> None:
-    """Return when the client has written that line."""
-    assert client.stdout is not None
-    heard = []
-    async for line in client.stdout:
-        heard.append(line.decode().strip())
-        if heard[-1] == sentence:
-            return
-    raise AssertionError(f"the client ended: {heard}")
 
 
 async def never_both(lost: NodeProcess, other: NodeProcess) -> None:

@@ -9,6 +9,7 @@ from qvdnode.model.errors import Conflict, NotFound, Unavailable
 from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import TenantId, UserId, VmId
 from qvdnode.model.principal import Credentials, Operator, Principal, TokenHolder
+from qvdnode.model.role import Role
 from qvdnode.runtime.tokens import digest
 
 
@@ -91,11 +92,17 @@ class FakeApiTokens:
     away: bool = False
     asked: int = 0
 
-    async def add(self, name: str, token_digest: bytes) -> int:
+    async def add(
+        self,
+        name: str,
+        token_digest: bytes,
+        role: Role = Role.ADMIN,
+        tenant_id: TenantId | None = None,
+    ) -> int:
         """As ApiTokenStore."""
         if any(row.name == name for row in self.rows.values()):
             raise Conflict("There is a token of that name already.")
-        self.rows[token_digest] = Operator(name, len(self.rows) + 1)
+        self.rows[token_digest] = Operator(name, len(self.rows) + 1, role, tenant_id)
         return len(self.rows)
 
     async def operator(self, token_digest: bytes) -> Operator | None:

@@ -1,19 +1,30 @@
 """A fleet whose guests are rows of a table: nothing is launched, all else is as in vm.fleet."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
 
+from qvdnode.host.guest_home import GuestHome
+from qvdnode.host.own_thread import in_own_thread
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import FarmError, GuestFailed, NotFound
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import Generation, VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.model.vm_state import DisplayState, VmState
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import FleetLoad, GuestStatus
+from tests.fakes.desktop_changes import commit_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 LOG = "Session: Starting session at 'Thu Jan  1 00:00:00 2026'.\n"
@@ -31,6 +42,8 @@ class FakeFleet:
         self.detached: list[Seat] = []
         self.typed: list[str] = []
         self.log = LOG
+        self.home: Path | None = None
+        """The home of all guests, if a test gives them one."""
         self.past: list[StartRecord] = []
 
     def put(
@@ -127,6 +140,34 @@ class FakeFleet:
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here.")
         self.typed.append(text)
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        """A commit of the wish; raises NotFound for what does not run."""
+        if vm_id not in self._guests:
+            raise NotFound("This VM does not run here.")
+        return commit_of(wish)
+
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        """What the test's home has; raises NotFound for what does not run."""
+        return await self._in_home(vm_id, lambda home: home.list(path))
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        """A part of a file there."""
+        return await self._in_home(vm_id, lambda home: home.read(path, offset, length))
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        """Take a part of a file there."""
+        return await self._in_home(vm_id, lambda home: home.upload(upload, offset, content))
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        """Remove what has arrived of it."""
+        await self._in_home(vm_id, lambda home: home.cancel(upload))
+
+    async def _in_home(self, vm_id: VmId, work: Callable[[GuestHome], T]) -> T:
+        if vm_id not in self._guests or self.home is None:
+            raise NotFound("This VM does not run here.")
+        home = GuestHome(self.home, self.home.stat().st_uid, SINCE.timestamp())
+        return await in_own_thread(lambda: work(home), name="fake-home")
 
     async def log_tail(self, vm_id: VmId) -> str:
         """`log` for what runs; raises NotFound for what does not."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from qvdnode.image.core.refs import MAIN
 from qvdnode.image.importer import Imported
 from qvdnode.image.settings import ImageSettings, VersionMounts
 from qvdnode.image.versions import ImageVersions
@@ -46,7 +47,9 @@ class FakeImporter:
         self.staged.add(imported.version_folder)
         return imported
 
-    async def place(self, imported: Imported, image_id: ImageId, version: int) -> None:
+    async def place(
+        self, imported: Imported, image_id: ImageId, version: int, branch: str = MAIN
+    ) -> None:
         """Let it be that version."""
         self.staged.discard(imported.version_folder)
         self.placed[image_id, version] = imported.size_bytes

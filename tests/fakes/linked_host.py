@@ -7,7 +7,9 @@ from typing import TypeVar
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
+from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
 from qvdnode.model.ids import VmId
+from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer, ViewerEvent
 from qvdnode.session.ports import DesktopHost
 from qvdnode.vm.core.start_record import StartRecord
@@ -48,6 +50,21 @@ class LinkedHost:
 
     async def type_text(self, vm_id: VmId, text: str) -> None:
         await self._host.type_text(vm_id, crossed(text))
+
+    async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
+        return crossed(await self._host.commit(vm_id, crossed(wish)))
+
+    async def list_files(self, vm_id: VmId, path: str) -> FileListing:
+        return crossed(await self._host.list_files(vm_id, path))
+
+    async def read_file(self, vm_id: VmId, path: str, offset: int, length: int) -> FilePart:
+        return crossed(await self._host.read_file(vm_id, path, offset, length))
+
+    async def upload(self, vm_id: VmId, upload: Upload, offset: int, content: bytes) -> UploadState:
+        return crossed(await self._host.upload(vm_id, crossed(upload), offset, content))
+
+    async def cancel_upload(self, vm_id: VmId, upload: Upload) -> None:
+        await self._host.cancel_upload(vm_id, crossed(upload))
 
     async def log_tail(self, vm_id: VmId) -> str:
         return crossed(await self._host.log_tail(vm_id))

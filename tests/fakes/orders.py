@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from qvdnode.model.farm import DesktopOrder, Flavour, FlavourDraft, Takeover, User, Vm
 from qvdnode.model.ids import FlavourId, Generation, ImageId, NodeId, TenantId, UserId, VmId
+from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import VmState
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,6 +30,8 @@ FLAVOUR = Flavour(
     idle_minutes=0,
     nesting=False,
     takeover=Takeover.NEVER,
+    clipboard=Transfer.BOTH,
+    files=Transfer.BOTH,
 )
 
 

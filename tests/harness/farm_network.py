@@ -29,6 +29,11 @@ class FarmNetwork:
         self._bridge = f"qf{self._tag}"
         self._namespaces: list[str] = []
 
+    @property
+    def host(self) -> str:
+        """The address of this process in it."""
+        return f"{self._net}.254"
+
     @contextmanager
     def up(self) -> Iterator["FarmNetwork"]:
         """The bridge, for the time of the scope; the namespaces go with it."""
@@ -44,8 +49,8 @@ class FarmNetwork:
                 subprocess.run(["ip", "netns", "del", name], check=False)
             subprocess.run(["ip", "link", "del", self._bridge], check=False)
 
-    def add(self, **settings: dict[str, Any]) -> NodeProcess:
-        """A node in a namespace of its own, which is not started yet."""
+    def add_host(self) -> tuple[str, str, str]:
+        """A host: its namespace, the link of it that is seen here, and its address."""
         number = len(self._namespaces) + 1
         name = f"qf{self._tag}-{number}"
         subprocess.run(["ip", "netns", "add", name], check=True)
@@ -62,6 +67,11 @@ class FarmNetwork:
             f"route add default via {self._net}.254",
             netns=name,
         )
+        return name, link, address
+
+    def add(self, **settings: dict[str, Any]) -> NodeProcess:
+        """A node on a host of its own, which is not started yet."""
+        name, _, address = self.add_host()
         node = new_node(test_root(), **settings)
         node.netns, node.host = name, address
         for section, port in PORTS.items():

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { WORDS, choose, word } from "../../qvdnode/web/static/my/words.js";
 
-const FILES = ["my/my.js", "my/dom.js", "desktop/desktop.js", "desktop/bar.js"];
+const FILES = ["my/my.js", "my/dom.js", "my/files.js", "desktop/desktop.js", "desktop/bar.js", "desktop/assistance.js"];
 const said = FILES.map((file) => readFileSync(new URL(`../../qvdnode/web/static/${file}`, import.meta.url), "utf8")).join("\n");
 const gaps = (text) => [...text.matchAll(/\{(\w+)\}/g)].map((found) => found[1]).sort();
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr
 
+from qvdnode.admin import access
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint, Permission
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
 from qvdnode.admin.visitor import ADMIN_COOKIE, TOKEN_MAX, is_token, still_wanted
@@ -15,6 +16,7 @@ from qvdnode.auth.browser_sessions import login_url
 from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.errors import Invalid, NotFound, Unauthenticated
 from qvdnode.model.principal import Operator
+from qvdnode.model.role import Role
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=TOKEN_MAX)]
 NO_SECRET: Final = "Send either a token or the key of a link."
@@ -36,6 +38,11 @@ class AdminLoginView(AnswerModel):
     kind: Literal["admin", "token"]
     name: str
     """The name of the API token; the audit trail shows it."""
+    role: Role
+    tenant_id: int | None
+    """The one tenant that the token is for; null for the whole farm."""
+    calls: list[str]
+    """What the token may call, as `METHOD /path`."""
     id: int | None
     created_at: datetime | None
     ends_at: datetime | None
@@ -159,6 +166,9 @@ def _view(
     return AdminLoginView(
         kind="token" if session is None else "admin",
         name=operator.name,
+        role=operator.role,
+        tenant_id=operator.tenant_id,
+        calls=access.allowed_calls(operator, call.request.config_dict[access.CALLS]),
         id=None if session is None else session.id,
         created_at=None if session is None else session.created_at,
         ends_at=None if session is None else session.ends_at,

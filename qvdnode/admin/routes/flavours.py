@@ -31,6 +31,7 @@ from qvdnode.model.farm import (
 )
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.image_lack import Lacking, sentences, wishes_of
+from qvdnode.model.transfer import Transfer
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,14 @@ class FlavourFields(BaseModel):
     takeover: Takeover = Field(
         default=Takeover.NEVER,
         description="When a desktop of a node that was lost starts on another one with its home.",
+    )
+    clipboard: Transfer = Field(
+        default=Transfer.BOTH,
+        description="Which way the clipboard works, seen from the desktop.",
+    )
+    files: Transfer = Field(
+        default=Transfer.BOTH,
+        description="Which way files go between homes and browsers, seen from the desktop.",
     )
 
 

@@ -1,6 +1,7 @@
-"""The history of images on the answering node: its log, what differs, and the store they are in."""
+"""The history of images: its log, what differs, and the store of the answering node."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -109,8 +110,15 @@ class DiffQuery(Query):
 
 
 async def list_commits(call: ApiCall[NoBody, LogQuery]) -> CommitList:
-    """Return a commit and those before it."""
-    versions = await _versions(call.parts.catalogue.importer.versions)
+    """Return a commit and those before it, as the farm knows them or else this node."""
+    catalogue = call.parts.catalogue
+    with suppress(NotFound):
+        image = await catalogue.images.by_name(call.name())
+        found = await catalogue.farm.log(image, call.query.revision, call.query.limit)
+        return CommitList(
+            items=[commit_view(LogEntry(one.name, one.commit, tuple(one.names))) for one in found]
+        )
+    versions = await _versions(catalogue.importer.versions)
     start = revision_of(call.name(), call.query.revision)
     history = History(versions.store, versions.branches)
     entries = await asyncio.to_thread(history.log, start, call.query.limit)
@@ -119,10 +127,12 @@ async def list_commits(call: ApiCall[NoBody, LogQuery]) -> CommitList:
 
 async def show_diff(call: ApiCall[NoBody, DiffQuery]) -> DiffView:
     """Return what differs between two commits."""
+    query = call.query
+    new = await _fetched(call, query.new)
+    wanted = (await _fetched(call, query.old), new) if query.old else (new, None)
+    if not query.old:
+        await _fetched(call, f"{query.new}~")
     versions = await _versions(call.parts.catalogue.importer.versions)
-    name, query = call.name(), call.query
-    new = revision_of(name, query.new)
-    wanted = (revision_of(name, query.old), new) if query.old else (new, None)
     return await asyncio.to_thread(
         _compared, History(versions.store, versions.branches), wanted, query.limit
     )
@@ -131,6 +141,17 @@ async def show_diff(call: ApiCall[NoBody, DiffQuery]) -> DiffView:
 async def show_store(call: ApiCall[NoBody, NoQuery]) -> StoreView:
     """Return what the store takes, and how versions are mounted."""
     return await asyncio.to_thread(_store_view, call.parts.catalogue.importer.versions)
+
+
+async def _fetched(call: ApiCall[NoBody, DiffQuery], revision: str) -> str:
+    """A revision as this node's store has it, fetched from another node if need be."""
+    catalogue = call.parts.catalogue
+    with suppress(NotFound):
+        image = await catalogue.images.by_name(call.name())
+        commit = await catalogue.farm.resolve(image, revision)
+        await catalogue.farm.bring(image, commit)
+        return commit
+    return revision_of(call.name(), revision)
 
 
 def revision_of(image: str, text: str) -> str:
@@ -211,7 +232,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         method="GET",
         path="/images/{name}/log",
         handler=list_commits,
-        summary="Show the commits of an image on the answering node",
+        summary="Show the commits of an image",
         tag="images",
         body=NoBody,
         query=LogQuery,

@@ -35,6 +35,8 @@ from qvdnode.runtime.rollback import Rollback
 
 log = logging.getLogger(__name__)
 
+BRANCH: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 CHUNK_BYTES: Final = 256 * 1024
 PROGRESS_STEP_BYTES: Final = 4 * 1024 * 1024
 """One progress line per so many bytes: often enough for a progress bar."""
@@ -44,6 +46,12 @@ class ImportQuery(Query):
     """A note to store with the version."""
 
     note: Note = ""
+    branch: str = Field(
+        default=MAIN,
+        pattern=BRANCH,
+        description="The branch that moves to the new version; a new one begins at main.",
+    )
+    head: bool = Field(default=True, description="Let desktops start with it from now on.")
     add_session: bool = Field(
         default=False,
         description="Put the node's own session script in, in place of one that is there.",
@@ -96,7 +104,7 @@ class Lines:
 
 
 async def import_version(call: ApiCall[NoBody, ImportQuery]) -> web.StreamResponse:
-    """Import a tar as a new version and make it the head; keep nothing of a failed import."""
+    """Import a tar as a new version, the head by default; keep nothing of a failed import."""
     name = call.name()
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(call.request)
@@ -116,12 +124,14 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
     images, importer = call.parts.catalogue.images, call.parts.catalogue.importer
     async with Rollback() as rollback:
         image = await _image(images, name, rollback)
+        refs, branch = call.parts.catalogue.refs, RefName(call.query.branch)
+        parent = await refs.get(image.id, branch)
         imported = await importer.import_tar(
             body.chunks(),
             image.name,
             note=call.query.note,
             add_session=call.query.add_session,
-            parent=await call.parts.catalogue.refs.get(image.id, RefName(MAIN)),
+            parent=parent or await refs.get(image.id, RefName(MAIN)),
         )
         rollback.undo(lambda: importer.discard(imported))
         number = await images.add_version(
@@ -129,26 +139,39 @@ async def _import(call: ApiCall[NoBody, ImportQuery], name: str, body: TarBody) 
             size_bytes=imported.size_bytes,
             note=call.query.note,
             past=await importer.last_version(image.id),
-            made=await _made(call, imported.commit),
+            made=await _made(call, imported.commit, parent),
         )
         rollback.undo(lambda: images.remove_version(image.id, number))
-        await importer.place(imported, image.id, number)
+        await importer.place(imported, image.id, number, branch.name)
         rollback.commit()
     # The version exists from here on. If making it the head fails now, that can be done later.
     call.changed("image", image.id, name=image.name, version=number, note=call.query.note)
-    if not await images.set_imported_head(image.id, number):
+    if call.query.head and not await images.set_imported_head(image.id, number):
         log.info("head_held_by_rollout", extra={"image": image.name, "version": number})
     versions = await images.versions(image.id)
     return next(version_view(item) for item in versions if item.version == number)
 
 
-async def _made(call: ApiCall[NoBody, ImportQuery], commit: str | None) -> NewCommit | None:
-    """The commit of an import, with the move of the branch main to it."""
+async def _made(
+    call: ApiCall[NoBody, ImportQuery], commit: str | None, before: str | None
+) -> NewCommit | None:
+    """The commit of an import, with the move of the branch to it.
+
+    One that desktops shall start with moves the branch wherever that is by now.
+    """
     if commit is None:
         return None
     versions = call.parts.catalogue.importer.versions
     lineage = await asyncio.to_thread(versions.lineage, commit)
-    move = RefMove(RefName(MAIN), commit, call.administrator().name, "import", anywhere=True)
+    query = call.query
+    move = RefMove(
+        RefName(query.branch),
+        commit,
+        call.administrator().name,
+        query.note or "import",
+        old=before,
+        anywhere=query.head,
+    )
     return NewCommit(lineage, move)
 
 

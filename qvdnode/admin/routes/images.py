@@ -42,6 +42,8 @@ class VersionView(AnswerModel):
     """One version of an image."""
 
     version: int
+    commit: str | None = None
+    """None while no node has told it."""
     size_bytes: int
     note: str
     created_at: datetime
@@ -85,6 +87,7 @@ def version_view(version: ImageVersion) -> VersionView:
     """Return the view of a version."""
     return VersionView(
         version=version.version,
+        commit=version.commit_name,
         size_bytes=version.size_bytes,
         note=version.note,
         created_at=version.created_at,

@@ -16,6 +16,7 @@ from qvdnode.model.errors import (
     Unavailable,
 )
 from qvdnode.model.ids import VmId
+from qvdnode.model.transfer import Transfer
 from qvdnode.session.access import Permission as DesktopPermission
 
 
@@ -29,6 +30,8 @@ class MyDesktop(AnswerModel):
     """As QVD clients are told it."""
     blocked: bool
     """Whether it is offline for maintenance."""
+    files: Transfer
+    """Which way files may be moved between its home and the browser."""
 
 
 class MyDesktops(AnswerModel):
@@ -58,6 +61,7 @@ async def list_desktops(call: ApiCall[NoBody, NoQuery]) -> MyDesktops:
             kind="application" if applications else "desktop",
             state=entry.state,
             blocked=entry.blocked,
+            files=entry.files,
         )
         for applications in (False, True)
         for entry in await parts.desktops.entries(user, applications=applications)

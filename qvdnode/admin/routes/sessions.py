@@ -7,7 +7,7 @@ from typing import Final
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.reading import IdFilter, NewestQuery, NoBody, sort_field
 from qvdnode.db.sessions import SessionRecord
-from qvdnode.model.ids import UserId, VmId
+from qvdnode.model.ids import TenantId, UserId, VmId
 
 
 class SessionView(AnswerModel):
@@ -48,6 +48,7 @@ class SessionQuery(NewestQuery):
     sort: str = sort_field("opened_at")
     vm_id: int | None = IdFilter
     user_id: int | None = IdFilter
+    tenant_id: int | None = IdFilter
     open: bool = False
 
 
@@ -63,6 +64,7 @@ async def list_sessions(call: ApiCall[NoBody, SessionQuery]) -> SessionList:
         query.page(),
         vm_id=None if query.vm_id is None else VmId(query.vm_id),
         user_id=None if query.user_id is None else UserId(query.user_id),
+        tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
         open_only=query.open,
     )
     return SessionList(

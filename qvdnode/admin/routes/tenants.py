@@ -5,11 +5,10 @@ from typing import Final
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import TenantName
-from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
-from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.admin.reading import IdFilter, ListQuery, NoBody, NoQuery, RequestBody, sort_field
+from qvdnode.model.errors import Conflict
 from qvdnode.model.farm import Tenant
 from qvdnode.model.ids import TenantId
-from qvdnode.model.listing import Listing
 
 
 class TenantDraft(RequestBody):
@@ -21,8 +20,10 @@ class TenantDraft(RequestBody):
 class TenantChange(RequestBody):
     """The fields of a tenant that can change."""
 
-    blocked: bool
+    blocked: bool | None = None
     """Nobody of a blocked tenant can log in."""
+    assistance: bool | None = None
+    """Whether helpers may ask its users to see their desktops."""
 
 
 class TenantView(AnswerModel):
@@ -31,6 +32,7 @@ class TenantView(AnswerModel):
     id: int
     name: str
     blocked: bool
+    assistance: bool
 
 
 class TenantList(AnswerModel):
@@ -47,33 +49,29 @@ class TenantQuery(ListQuery):
 
     sort: str = sort_field("name", "created_at")
     name: TenantName | None = None
+    tenant_id: int | None = IdFilter
 
 
 def view(tenant: Tenant) -> TenantView:
     """Return the view of a tenant."""
-    return TenantView(id=tenant.id, name=tenant.name, blocked=tenant.blocked)
+    return TenantView(
+        id=tenant.id, name=tenant.name, blocked=tenant.blocked, assistance=tenant.assistance
+    )
 
 
 async def list_tenants(call: ApiCall[NoBody, TenantQuery]) -> TenantList:
-    """Return one page of tenants, or the one of that name."""
-    tenants = call.parts.accounts.tenants
-    listing = (
-        await tenants.list(call.query.page())
-        if call.query.name is None
-        else await _named(call, call.query.name)
+    """Return one page of tenants."""
+    query = call.query
+    listing = await call.parts.accounts.tenants.list(
+        query.page(),
+        tenant_id=None if query.tenant_id is None else TenantId(query.tenant_id),
+        name=query.name,
     )
     return TenantList(
         items=[view(item) for item in listing.items],
         next_after=listing.next_after,
         total=listing.total,
     )
-
-
-async def _named(call: ApiCall[NoBody, TenantQuery], name: str) -> Listing[Tenant]:
-    try:
-        return Listing((await call.parts.accounts.tenants.by_name(name),), None, 1)
-    except NotFound:
-        return Listing((), None)
 
 
 async def create_tenant(call: ApiCall[TenantDraft, NoQuery]) -> TenantView:
@@ -89,14 +87,17 @@ async def show_tenant(call: ApiCall[NoBody, NoQuery]) -> TenantView:
 
 
 async def change_tenant(call: ApiCall[TenantChange, NoQuery]) -> TenantView:
-    """Block or unblock a tenant; cached logins of its users end at once."""
-    accounts = call.parts.accounts
+    """Change what the body names; to block ends cached logins of its users at once."""
+    accounts, body = call.parts.accounts, call.body
     tenant = await accounts.tenants.get(TenantId(call.id()))
-    blocked = call.body.blocked
-    await accounts.tenants.set_blocked(tenant.id, blocked=blocked)
-    accounts.authenticator.forget_tenant(tenant.id)
-    call.changed("tenant", tenant.id, name=tenant.name, blocked=blocked)
-    return view(replace(tenant, blocked=blocked))
+    if body.blocked is not None:
+        await accounts.tenants.set_blocked(tenant.id, blocked=body.blocked)
+        accounts.authenticator.forget_tenant(tenant.id)
+    if body.assistance is not None:
+        await accounts.tenants.set_assistance(tenant.id, allowed=body.assistance)
+    changes = body.model_dump(exclude_none=True)
+    call.changed("tenant", tenant.id, **{"name": tenant.name, **changes})
+    return view(replace(tenant, **changes))
 
 
 async def delete_tenant(call: ApiCall[NoBody, NoQuery]) -> None:

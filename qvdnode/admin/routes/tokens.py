@@ -1,13 +1,18 @@
 """/tokens: the API tokens with which administrators and their programs authenticate."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
+from pydantic import Field
+
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
-from qvdnode.admin.fields import Name
+from qvdnode.admin.fields import Id, Name
 from qvdnode.admin.reading import ListQuery, NoBody, NoQuery, RequestBody, sort_field
 from qvdnode.db.api_tokens import ApiToken
-from qvdnode.model.errors import Conflict
+from qvdnode.model.errors import Conflict, NotFound
+from qvdnode.model.ids import TenantId
+from qvdnode.model.role import Role
 
 
 class TokenDraft(RequestBody):
@@ -15,6 +20,13 @@ class TokenDraft(RequestBody):
 
     name: Name
     """The person or program that will use it; the audit trail shows this name."""
+    role: Role = Field(
+        default=Role.ADMIN,
+        description="viewer: sees; helpdesk: starts and stops desktops as well; admin: everything.",
+    )
+    tenant_id: Id | None = Field(
+        default=None, description="The one tenant that it is for; null for the whole farm."
+    )
 
 
 class TokenView(AnswerModel):
@@ -22,6 +34,10 @@ class TokenView(AnswerModel):
 
     id: int
     name: str
+    role: Role
+    tenant_id: int | None
+    """The one tenant that it is for; null for the whole farm."""
+    tenant: str | None
     created_at: datetime
 
 
@@ -50,7 +66,7 @@ class IssuedToken(AnswerModel):
 
 def view(token: ApiToken) -> TokenView:
     """Return the view of a token."""
-    return TokenView(id=token.id, name=token.name, created_at=token.created_at)
+    return TokenView(**asdict(token))
 
 
 async def list_tokens(call: ApiCall[NoBody, TokenQuery]) -> TokenList:
@@ -64,10 +80,11 @@ async def list_tokens(call: ApiCall[NoBody, TokenQuery]) -> TokenList:
 
 
 async def create_token(call: ApiCall[TokenDraft, NoQuery]) -> IssuedToken:
-    """Create a token; raises Conflict when the name is taken."""
-    name = call.body.name
-    token_id, token = await call.parts.accounts.operators.issue(name)
-    call.changed("token", token_id, name=name)
+    """Create a token; raises Conflict when the name is taken, NotFound for the tenant."""
+    name, role, bound = call.body.name, call.body.role, call.body.tenant_id
+    tenant_id = None if bound is None else TenantId(bound)
+    token_id, token = await call.parts.accounts.operators.issue(name, role, tenant_id)
+    call.changed("token", token_id, name=name, role=role, tenant_id=tenant_id)
     return IssuedToken(id=token_id, name=name, token=token)
 
 
@@ -99,7 +116,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
         query=NoQuery,
         answer=IssuedToken,
         status=201,
-        errors=(Conflict,),
+        errors=(Conflict, NotFound),
         action="token.create",
     ),
     Endpoint(

@@ -130,6 +130,7 @@ class DemoNodes:
     async def bring_back(self, member: DemoPlan) -> None:
         """Start a lost node again, which cleans up after itself; raises HostFailed, TimedOut."""
         await self.network.mend(member.number)
+        await self.prepare(member)  # another node of this host may have taken its ids meanwhile
         await self.start(member)
         self._lost.discard(member.number)
 

@@ -131,8 +131,7 @@ def _opengl(facts: Facts) -> Iterator[Finding]:
         yield warning(
             "OpenGL",
             "programs that use GLX end with GLXUnsupportedPrivateRequest",
-            "Set LIBGL_ALWAYS_INDIRECT=1 for sessions, as /etc/X11/Xsession.d/60qvd of our images"
-            " does",
+            "Set LIBGL_ALWAYS_INDIRECT=1 for sessions, as /usr/lib/qvd/desktop-program does",
         )
     else:
         yield ok("OpenGL", "the image has no library for it, and so no program that needs it")

@@ -101,6 +101,19 @@ FIELDS: Final[dict[str, Any]] = {
             " never, at_connect or at_once.",
         ),
     ],
+    "clipboard": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY", help="Which way the clipboard works: both, in, out (of it) or none."
+        ),
+    ],
+    "files": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="Which way files go between homes and browsers: both, in, out or none.",
+        ),
+    ],
 }
 """Of a flavour, as REST names them."""
 

@@ -1,11 +1,8 @@
 """`qvd image`: root file systems and their versions."""
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from qvdnode.cli.answer_tables import (
     Column,
@@ -21,10 +18,10 @@ from qvdnode.cli.answer_tables import (
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient, image_path
 from qvdnode.cli.examples import examples
-from qvdnode.cli.image_tar import require_session, size_of, tar_of
-from qvdnode.cli.qvd import image_history, image_rollout
+from qvdnode.cli.qvd import image_export, image_history, image_refs, image_rollout
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.cli.qvd.image_sending import sent
 
 app = typer.Typer(help="Images: root file systems and their versions.", no_args_is_help=True)
 
@@ -83,11 +80,19 @@ def show(image: Image, *, as_json: JsonFlag = False) -> None:
         "qvd image import icewm ./icewm.tar --note 'security updates of May'",
         "qvd image import icewm ./rootfs",
         "qvd image import debian ./debian-13.tar.zst --add-session",
+        "qvd image import debian docker://registry.example/debian:13 --add-session",
+        "qvd image import icewm oci:./icewm-oci",
     ),
 )
 def import_image(
     image: Image,
-    path: Annotated[Path, typer.Argument(help="A tar file, or a folder with a root file system.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A tar, a folder, oci:FOLDER[:TAG], docker-archive:FILE[:TAG] or docker://NAME.",
+        ),
+    ],
     *,
     note: Annotated[str, typer.Option(help="What to remember about this version.")] = "",
     add_session: Annotated[
@@ -96,33 +101,18 @@ def import_image(
             "--add-session", help="Put the node's session script into a system that has none."
         ),
     ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="From a registry without TLS.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Bring a root file system in as a new version, with owners, xattrs and capabilities."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TimeElapsedColumn(),
-    )
-    stderr = Console(stderr=True)
-    shown = stderr.is_terminal
-    with Progress(*columns, console=stderr, transient=True, disable=not shown) as bar:
-        total = size_of(path) if shown else None
-        task = bar.add_task(f"importing {image}", total=total)
+    """Bring a root file system in as a new version, with owners, xattrs and capabilities.
 
-        async def work(api: ApiClient) -> Json:
-            content = tar_of(path)
-            await require_session(path, add=add_session)
-            return await api.import_image(
-                image,
-                content,
-                note=note,
-                add_session=add_session,
-                progress=lambda taken: bar.update(task, completed=taken),
-            )
-
-        version = with_api(work)
+    Layers of an OCI image are put on top of each other without being unpacked here. Registries are
+    read by skopeo, with its credentials.
+    """
+    options = {"note": note, "add_session": add_session}
+    version = sent(image, source, options, tls=not insecure)
     if as_json:
         show_json(version)
     else:
@@ -163,5 +153,7 @@ def delete(image: Image, *, yes: YesFlag = False, as_json: JsonFlag = False) -> 
     tell(f"Image {image} is deleted.", json=as_json)
 
 
+image_refs.add_to(app)
+image_export.add_to(app)
 image_history.add_to(app)
 app.add_typer(image_rollout.app, name="rollout")

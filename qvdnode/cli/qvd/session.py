@@ -54,6 +54,7 @@ def list_sessions(  # noqa: PLR0913 - one parameter is one filter
     *,
     vm: Annotated[str | None, typer.Option(help="Only of this VM.")] = None,
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
     newest: NewestFlag = False,
     q: SearchOption = None,
@@ -66,8 +67,10 @@ def list_sessions(  # noqa: PLR0913 - one parameter is one filter
     async def rows(api: ApiClient) -> list[Json]:
         vm_number = None if vm is None else await name_lookup.vm_id(api, vm)
         user_number = None if user is None else await name_lookup.user_id(api, user)
+        tenant_number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
         return await api.items(
             "/sessions",
+            tenant_id=tenant_number,
             limit=limit,
             q=q,
             sort=sort,

@@ -20,6 +20,7 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
+from qvdnode.model.errors import Invalid
 
 app = typer.Typer(help="Tenants: groups of users, isolated from each other.", no_args_is_help=True)
 
@@ -67,6 +68,20 @@ def block(tenant: Tenant, *, as_json: JsonFlag = False) -> None:
 def unblock(tenant: Tenant, *, as_json: JsonFlag = False) -> None:
     """Let the people of a tenant log in again."""
     show_fields(with_api(lambda api: _call(api, "PATCH", tenant, blocked=False)), json=as_json)
+
+
+@app.command(epilog=examples("qvd tenant assistance acme off"))
+def assistance(
+    tenant: Tenant,
+    state: Annotated[str, typer.Argument(help="on or off.", metavar="on|off")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say whether helpers may ask the users of a tenant to see their desktops."""
+    if state not in {"on", "off"}:
+        raise Invalid("The second word is on or off.")
+    wanted = state == "on"
+    show_fields(with_api(lambda api: _call(api, "PATCH", tenant, assistance=wanted)), json=as_json)
 
 
 @app.command(epilog=examples("qvd tenant delete acme", "qvd tenant delete acme --yes"))

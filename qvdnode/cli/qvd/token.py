@@ -15,6 +15,7 @@ from qvdnode.cli.answer_tables import (
     show_rows,
     tell,
 )
+from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.qvd.api_session import with_api
@@ -22,7 +23,13 @@ from qvdnode.cli.qvd.asking import YesFlag, ask_first
 
 app = typer.Typer(help="API tokens for administrators and programs.", no_args_is_help=True)
 
-COLUMNS: Final = (Column("ID", "id"), Column("NAME", "name"), Column("SINCE", "created_at"))
+COLUMNS: Final = (
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("ROLE", "role"),
+    Column("TENANT", "tenant"),
+    Column("SINCE", "created_at"),
+)
 
 
 @app.command("list", epilog=examples("qvd token list"))
@@ -41,12 +48,34 @@ def list_tokens(
     )
 
 
-@app.command(epilog=examples("qvd token create backup-robot", "qvd token create ci --json"))
+@app.command(
+    epilog=examples(
+        "qvd token create backup-robot",
+        "qvd token create ana --role helpdesk --tenant acme",
+        "qvd token create ci --json",
+    )
+)
 def create(
-    name: Annotated[str, typer.Argument(help="Who will use it.")], *, as_json: JsonFlag = False
+    name: Annotated[str, typer.Argument(help="Who will use it.")],
+    *,
+    role: Annotated[
+        str,
+        typer.Option(
+            help="viewer: sees; helpdesk: starts and stops desktops as well; admin: everything."
+        ),
+    ] = "admin",
+    tenant: Annotated[
+        str | None, typer.Option(help="The one tenant that it is for, instead of the farm.")
+    ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Make a token and print its secret, this once."""
-    issued = with_api(lambda api: api.call("POST", "/tokens", {"name": name}))
+
+    async def work(api: ApiClient) -> Json:
+        number = None if tenant is None else await name_lookup.tenant_id(api, tenant)
+        return await api.call("POST", "/tokens", {"name": name, "role": role, "tenant_id": number})
+
+    issued = with_api(work)
     if as_json:
         show_json(issued)
     else:

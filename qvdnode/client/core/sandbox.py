@@ -2,7 +2,8 @@
 
 nxproxy is old C code, and the guest may choose every byte it reads. bubblewrap gives it namespaces
 of its own: of the file system it sees programs and libraries to read, an empty folder in memory,
-our socket and the display's; no other process, no network, no other socket of the user's.
+our socket and the display's; no other process, no network, no other socket of the user's. A filter
+refuses system calls that it has no use for.
 """
 
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class SandboxNeeds:
     """The unix sockets that it dials."""
     network: bool = False
     """Whether it dials over TCP, or a socket that has no file."""
+    filters: tuple[int, ...] = ()
+    """The descriptor of its filter of system calls, if there is one."""
 
 
 def sandboxed(needs: SandboxNeeds, arguments: tuple[str, ...]) -> list[str]:
@@ -45,6 +48,8 @@ def sandboxed(needs: SandboxNeeds, arguments: tuple[str, ...]) -> list[str]:
     ]  # fmt: skip
     if needs.network:
         words.append("--share-net")
+    for number in needs.filters:
+        words += ["--seccomp", str(number)]
     for path in (*READABLE, *(RESOLVER if needs.network else ())):
         words += ["--ro-bind-try", path, path]
     for path in (needs.program, *needs.sockets):

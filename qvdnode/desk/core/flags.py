@@ -2,7 +2,8 @@
 
 Both programs are old C code. The guest chooses every byte that nxproxy reads and the browser every
 byte that Xvnc reads, so they have nothing to take: a user id of their own on the host, no network,
-no capability, no file but the system's programs to read, and one folder with two sockets.
+no capability, few kinds of system calls, no file but the system's programs to read, and one small
+folder with two sockets.
 """
 
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class DeskFlags:
     height: int
     clipboard_in: bool = True
     clipboard_out: bool = True
+    filters: tuple[int, ...] = ()
+    """The descriptor of its filter of system calls, if there is one."""
 
 
 def within(width: int, height: int) -> tuple[int, int]:
@@ -77,6 +80,7 @@ def sandboxed(flags: DeskFlags) -> list[str]:
         "unshare", "--user", "--map-root-user", "--",
         BUBBLEWRAP, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
         "--new-session", "--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534",
+        *(word for number in flags.filters for word in ("--seccomp", str(number))),
         "--hostname", "desk",
         "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64",
         "/lib64", "--symlink", "usr/bin", "/bin",

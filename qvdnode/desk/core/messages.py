@@ -39,7 +39,14 @@ class Typed:
     text: str
 
 
-Message = Open | Typed
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The user does not want the helper who asked with that key."""
+
+    key: str
+
+
+Message = Open | Typed | Refused
 
 
 def parse(frame: str) -> Message:
@@ -63,6 +70,8 @@ def parse(frame: str) -> Message:
             )
         case "text":
             return Typed(typable(_text(said, "text", TYPED_MAX)))
+        case "refuse":
+            return Refused(_text(said, "key", 128))
         case _:
             raise Invalid("this type of control message is not known", field="type")
 

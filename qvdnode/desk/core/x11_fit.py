@@ -42,16 +42,22 @@ class Fit:
         return x11.setup_request(None)
 
     def receive(self, data: bytes) -> bytes:
-        """Take what the display sent; the requests to send it. Raises BadX11."""
+        """Take what the display sent; the requests to send it. Raises BadX11.
+
+        However often the screen was resized, only its last size counts.
+        """
         self._waiting += data
-        out = b""
+        out: list[bytes] = []
         if not self._root:
-            out = self._begin()
+            out.append(self._begin())
+        before = self._size
         while self._root and (packet := x11.cut_packet(self._waiting)) is not None:
-            out += self._event(packet.kind, packet.data)
+            out.append(self._event(packet.kind, packet.data))
         if len(self._waiting) > WAITING_MAX:
             raise BadX11("The display sent a packet that is too large.")
-        return out
+        if self._size != before:
+            out += map(self._place, self._windows)
+        return b"".join(out)
 
     def _begin(self) -> bytes:
         if len(self._waiting) < SETUP_HEAD:
@@ -69,7 +75,8 @@ class Fit:
 
     def _event(self, kind: int, data: bytes) -> bytes:
         if kind == CONFIGURE_NOTIFY:
-            return self._resized(data)
+            self._note_size(data)
+            return b""
         (window,) = struct.unpack_from("<I", data, _WINDOW_AT)
         if kind == x11.MAP_NOTIFY and not data[_OVERRIDE_AT]:
             if len(self._windows) >= WINDOWS_MAX:
@@ -80,13 +87,10 @@ class Fit:
             self._windows.pop(window, None)
         return b""
 
-    def _resized(self, data: bytes) -> bytes:
+    def _note_size(self, data: bytes) -> None:
         (window,) = struct.unpack_from("<I", data, _WINDOW_AT)
-        width, height = struct.unpack_from("<HH", data, _SIZE_AT)
-        if window != self._root or (width, height) == self._size:
-            return b""
-        self._size = (width, height)
-        return b"".join(map(self._place, self._windows))
+        if window == self._root:
+            self._size = struct.unpack_from("<HH", data, _SIZE_AT)
 
     def _place(self, window: int) -> bytes:
         return struct.pack(

@@ -47,6 +47,12 @@ class Entry:
     """Where a link points: as written for a symbolic one, a name of the image for a hard one."""
     attributes: Mapping[str, bytes] = field(default_factory=dict)
     """Extended attributes, capabilities among them."""
+    modified_ns: int = 0
+    """The same time in nanoseconds, as exactly as the archive has it."""
+    device: tuple[int, int] = (0, 0)
+    """Major and minor number of a device node."""
+    block: bool = False
+    """Whether that is a block device."""
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, Final
 
 from qvdnode.model.errors import Invalid
-from qvdnode.model.farm import DesktopOrder, Flavour, User, Vm
+from qvdnode.model.farm import DesktopOrder, Flavour, Takeover, User, Vm
 from qvdnode.model.guest import GuestPort, GuestProcess, IdRange
 from qvdnode.model.ids import Generation
+from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import VmState
 
 VERSION: Final = 1
@@ -21,6 +22,8 @@ ADDED_SINCE: Final = {
     "idle_minutes": 0,
     "nesting": False,
     "takeover": "never",
+    "clipboard": "both",
+    "files": "both",
 }
 """Fields of flavours that files of earlier releases lack."""
 
@@ -75,7 +78,7 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         order=DesktopOrder(
             vm=Vm(**{**order["vm"], "state": VmState(order["vm"]["state"])}),
             user=User(**{**order["user"], "created_at": _moment(order["user"]["created_at"])}),
-            flavour=Flavour(**{**ADDED_SINCE, **order["flavour"]}),
+            flavour=_flavour({**ADDED_SINCE, **order["flavour"]}),
             image_version=int(order["image_version"]),
         ),
         generation=Generation(int(body["generation"])),
@@ -96,6 +99,15 @@ def _record(body: dict[str, Any]) -> GuestRecord:
         resume_digest=None if body.get("resume_digest") is None else str(body["resume_digest"]),
         merges=bool(body.get("merges", False)),
     )
+
+
+def _flavour(values: dict[str, Any]) -> Flavour:
+    enums = {
+        "takeover": Takeover(values["takeover"]),
+        "clipboard": Transfer(values["clipboard"]),
+        "files": Transfer(values["files"]),
+    }
+    return Flavour(**{**values, **enums})
 
 
 def _moment(text: str) -> datetime:

@@ -13,9 +13,17 @@ from qvdnode.model.account import account_name
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.image_lack import OWN_LOCALE, Lacking
+from qvdnode.model.transfer import Transfer
 from qvdnode.wire.session_params import CUSTOM_VALUE_MAX, custom_key
 
 GUEST_UID: Final = 1000
+NXAGENT_CLIPBOARD: Final = {
+    Transfer.BOTH: "",
+    Transfer.IN: "client",
+    Transfer.OUT: "server",
+    Transfer.NONE: "none",
+}
+"""nxagent's words for where a text may come from."""
 ALL_THERE: Final = Lacking()
 CUSTOM_MAX: Final = 64
 CLIENT_KINDS: Final = {"windows": "windows", "winnt": "windows", "darwin": "macosx"}
@@ -66,6 +74,7 @@ def session_params(
         "CLIENT": CLIENT_KINDS.get((display.os or "linux").lower(), "linux"),
         "APPLICATION": order.flavour.application or "",
         "IDLE": str(order.flavour.idle_minutes or ""),
+        "CLIPBOARD": NXAGENT_CLIPBOARD[order.flavour.clipboard],
     }
     known = {key: _printable(value) for key, value in stated.items() if value}
     return {**_custom(display.custom), **known}

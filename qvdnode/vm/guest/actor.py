@@ -27,7 +27,7 @@ from qvdnode.vm.core.desktop import Desktop, Limits
 from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import limit_check, teardown, text_input
+from qvdnode.vm.guest import limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
@@ -71,8 +71,8 @@ class GuestActor:
         self._state = state
         self._mailbox: asyncio.Queue[m.Message] = asyncio.Queue()
         self._tasks = Supervisor(f"vm-{order.vm.id}")
-        settings, now = dependencies.settings, dependencies.clock.now()
-        self._core = Desktop(order.vm.id, order, limits_of(settings), now)
+        settings = dependencies.settings
+        self._core = Desktop(order.vm.id, order, limits_of(settings), dependencies.clock.now())
         self._requests: dict[int, Request] = {}
         self._timers: dict[e.Timer, asyncio.Task[None]] = {}
         self._row = RowWriter(
@@ -107,8 +107,7 @@ class GuestActor:
         error: FarmError | None,
     ) -> None:
         """Take over a guest that an earlier process left, before anything else is posted."""
-        # Effects that follow from `Found` need the resources at once.
-        self._guest = guest
+        self._guest = guest  # effects that follow from `Found` need it at once
         known = self._dependencies.drivers.absence(guest.driver) is None
         group = self._dependencies.control_group(guest) if known else None
         frozen = group is not None and self._dependencies.freezer.is_frozen(group)
@@ -193,10 +192,6 @@ class GuestActor:
     def guest(self) -> GuestResources | None:
         """What this start has on the host."""
         return self._guest
-
-    async def type_text(self, text: str) -> None:
-        """Type a text on the guest's display; raises as `text_input.type_text`."""
-        await text_input.type_text(self._dependencies, self._guest, text)
 
     @property
     def promised(self) -> DesktopOrder | None:

@@ -1,4 +1,7 @@
-"""The last changes of the farm, numbered, so that a reader can go on where it stopped. Pure."""
+"""The last changes of the farm, so that a reader can go on where it stopped. Pure.
+
+All nodes hear of changes in the same order, by the same keys: a reader can go on at another one.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -21,7 +24,10 @@ class NumberedChange:
 
 
 class EventLog:
-    """A bounded log. Its name is new with each process, so that no number is mistaken."""
+    """A bounded log. Its name is new with each process, so that no number is mistaken.
+
+    Numbers are for a place where no change with a key is known: at the begin, or after a gap.
+    """
 
     def __init__(self, name: str, *, kept: int = KEPT) -> None:
         self._name = name
@@ -30,7 +36,8 @@ class EventLog:
 
     def add(self, change: Change) -> NumberedChange:
         """Append a change."""
-        numbered = NumberedChange(self._next, f"{self._name}-{self._next}", change)
+        own_id = f"{self._name}-{self._next}"
+        numbered = NumberedChange(self._next, change.key or own_id, change)
         self._next += 1
         self._changes.append(numbered)
         return numbered
@@ -46,13 +53,17 @@ class EventLog:
 
     def after(self, last_id: str) -> list[NumberedChange] | None:
         """Return the changes after an id; None if some of them are not known any more."""
+        number = self._number_of(last_id)
+        first = self._changes[0].number if self._changes else self._next
+        if number is None or not first - 1 <= number < self._next:
+            return None
+        return [change for change in self._changes if change.number > number]
+
+    def _number_of(self, last_id: str) -> int | None:
+        for change in reversed(self._changes):
+            if change.id == last_id:
+                return change.number
         name, _, text = last_id.rpartition("-")
         if name != self._name or not (text.isascii() and text.isdecimal()):
             return None
-        if len(text) > DIGITS_MAX:
-            return None
-        number = int(text)
-        first = self._changes[0].number if self._changes else self._next
-        if not first - 1 <= number < self._next:
-            return None
-        return [change for change in self._changes if change.number > number]
+        return int(text) if len(text) <= DIGITS_MAX else None

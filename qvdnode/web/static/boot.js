@@ -1,4 +1,4 @@
-// Starts the administration page. A network that changes in the middle (a cable, a VPN, a container)
+// Starts the page that <html data-start> names. A network that changes in the middle (a cable, a VPN, a container)
 // makes browsers give up what they load; then the page is loaded again, instead of staying empty.
 
 const KEY = "qvd-boot";
@@ -11,7 +11,7 @@ const TEXTS = {
 
 async function boot() {
   try {
-    await import("./admin/app.js");
+    await import(document.documentElement.dataset.start ?? "");
     sessionStorage.removeItem(KEY);
   } catch (error) {
     console.warn(error);
@@ -32,7 +32,7 @@ function giveUp() {
   button.textContent = again;
   button.onclick = () => location.reload();
   notice.append(text, button);
-  document.getElementById("app")?.append(notice);
+  (document.getElementById("app") ?? document.querySelector("main"))?.append(notice);
 }
 
 boot();

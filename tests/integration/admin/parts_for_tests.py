@@ -76,6 +76,7 @@ from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet import SINCE, FakeFleet
+from tests.fakes.image_supply import FakeImageSupply
 from tests.fakes.importer import FakeImporter
 from tests.fakes.memory_report import MEMORY
 from tests.fakes.node_names import NAMES
@@ -219,6 +220,7 @@ def make_parts(
             Images(database),
             ImageRefs(database),
             cast(Importer, importer),
+            FakeImageSupply(),
             cast(ImageContents, importer.contents),
             Rollouts(database),
         ),

@@ -22,6 +22,7 @@ from qvdnode.image.store.tree_reader import Source, TreeReader
 from qvdnode.image.versions import ImageVersions
 from qvdnode.model.errors import BadImage, Conflict, NotFound
 from qvdnode.model.farm import Image
+from tests.fakes.image_supply import FakeImageSupply
 from tests.fixtures_image import STATE
 from tests.integration.image.tiny_root import complete, tar
 
@@ -65,7 +66,9 @@ async def world(database: Database) -> AsyncIterator[World]:
     versions.store.prepare()
     images, refs = Images(database), ImageRefs(database)
     image = await images.create("icewm")
-    yield World(FarmImages(images, refs, versions), versions, refs, images, image, folder)
+    yield World(
+        FarmImages(images, refs, versions, FakeImageSupply()), versions, refs, images, image, folder
+    )
     for point in mounts.under(folder):
         mounts.unmount(point)
     shutil.rmtree(folder)

@@ -18,6 +18,8 @@ GIB = 1 << 30
 CLONE_NEWUSER = 0x10000000
 PR_GET_NO_NEW_PRIVS = 39
 PTRACE_ATTACH = 16
+KEYCTL, USERFAULTFD = 250, 323
+"""Numbers of system calls of x86_64."""
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,6 +31,11 @@ def dial(family: socket.AddressFamily, address: object) -> None:
 
 def succeed(result: int) -> None:
     if result != 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+
+def found(result: int) -> None:
+    if result < 0:
         raise OSError(ctypes.get_errno(), "refused")
 
 
@@ -60,6 +67,10 @@ def attempts(home: str, port: int, client: int) -> dict[str, Callable[[], object
         "signal the client": lambda: os.kill(client, 0),
         "make a namespace": lambda: succeed(LIBC.unshare(CLONE_NEWUSER)),
         "raise core dumps": lambda: resource.setrlimit(resource.RLIMIT_CORE, core),
+        "make a socket of machines": lambda: socket.socket(40).close(),
+        "make a socket of the kernel": lambda: socket.socket(16, socket.SOCK_RAW).close(),
+        "look at keys": lambda: found(LIBC.syscall(KEYCTL, 0, -3, 0)),
+        "handle faults of pages": lambda: found(LIBC.syscall(USERFAULTFD, 1)),
         "take 3 GiB": lambda: bytearray(3 * GIB),
     }
 

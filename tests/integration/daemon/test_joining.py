@@ -11,7 +11,7 @@ from qvdnode.db.nodes import NodeMembership, NodePorts, Nodes
 from qvdnode.db.ownership import Ownership
 from qvdnode.db.pool import Database
 from qvdnode.db.vms import Vms
-from qvdnode.model.errors import Conflict, Unavailable
+from qvdnode.model.errors import Conflict, Forbidden, Unavailable
 from qvdnode.model.ids import NodeId
 from qvdnode.model.listing import Page
 from qvdnode.model.vm_state import VmState
@@ -128,3 +128,31 @@ async def test_a_host_that_takes_the_name_of_another_is_refused(database: Databa
     with pytest.raises(Conflict, match=r"another \[node\] name"):
         await attempt
     assert (await Vms(database).get(vm.id)).owner_node == here.membership.node_id()
+
+
+async def test_a_node_whose_row_was_lost_makes_it_again_with_its_number(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when somebody emptied the table. Nobody else gets the number, and no epoch comes twice."""
+    nodes = Nodes(database)
+    first = await nodes.join("one", "boot", "::1")
+    assert await nodes.renew(first.node_id, first.epoch)
+    await database.execute("TRUNCATE node RESTART IDENTITY CASCADE")
+    assert not await nodes.renew(first.node_id, first.epoch), "the process ends, and starts again"
+    again = await nodes.join("one", "boot", "::1", node_id=NodeId(7))
+    assert again.node_id == 7
+    assert "node_row_lost" in caplog.text
+    assert await nodes.renew(again.node_id, again.epoch)
+    other = await nodes.join("two", "boot", "::2")
+    assert other.node_id > again.node_id
+    with pytest.raises(Conflict):  # the name is another host's by now
+        await nodes.join("two", "boot-2", "::3", node_id=NodeId(9))
+
+
+async def test_a_node_that_was_removed_does_not_make_its_row_again(database: Database) -> None:
+    nodes = Nodes(database)
+    seat = await nodes.join("one", "boot", "::1")
+    await nodes.leave(seat.node_id, seat.epoch, guests_stay=False)
+    await nodes.remove(seat.node_id)
+    with pytest.raises(Forbidden, match="was removed"):
+        await nodes.join("one", "boot", "::1", node_id=seat.node_id)

@@ -11,6 +11,7 @@ from qvdnode.model.errors import Conflict, Invalid, NotFound
 from qvdnode.model.farm import FlavourDraft, Takeover
 from qvdnode.model.ids import ImageId, TenantId
 from qvdnode.model.listing import Page
+from qvdnode.model.transfer import Transfer
 from tests.integration.db.sample import Sample, make_sample
 
 pytestmark = pytest.mark.postgres
@@ -22,7 +23,7 @@ def draft(sample: Sample) -> FlavourDraft:
         memory_mib=2048, cpu_pct=200, pids_max=99, disk_mib=11, home_mib=12,
         application="xterm -e top", shell="/bin/sh", locale="de_DE.UTF-8",
         timezone="Europe/Berlin", egress=False, hibernate_after_s=77, idle_minutes=15, nesting=True,
-        takeover=Takeover.AT_ONCE,
+        takeover=Takeover.AT_ONCE, clipboard=Transfer.IN, files=Transfer.NONE,
     )  # fmt: skip
 
 

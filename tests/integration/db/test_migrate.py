@@ -60,8 +60,16 @@ async def test_its_table_is_made_by_any_number_in_one_moment(
         await two_nodes[0].execute("DROP TABLE schema_version")
 
 
-async def test_a_schema_newer_than_the_program_is_refused_untouched(database: Database) -> None:
-    await database.execute("UPDATE schema_version SET version = 9999")
+async def test_a_schema_of_the_next_release_is_used_as_it_is(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await database.execute("UPDATE schema_version SET version = version + 1")
+    assert await migrate(database) == len(steps()) + 1
+    assert "schema_newer" in caplog.text
+
+
+async def test_a_schema_that_needs_a_newer_program_is_refused_untouched(database: Database) -> None:
+    await database.execute("UPDATE schema_version SET version = 9999, needs = 9999")
     with pytest.raises(BadConfig, match="9999"):
         await migrate(database)
     assert await database.fetchval("SELECT version FROM schema_version") == 9999

@@ -30,6 +30,7 @@ from qvdnode.vm.settings import VmSettings
 from qvdnode.vm.status import GuestStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.confinement import FakeConfinement
+from tests.fakes.desktop_changes import FakeDesktopChanges
 from tests.fakes.image_contents import FakeImageContents
 from tests.fakes.image_supply import FakeImageSupply
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
@@ -122,6 +123,7 @@ class World:
             images=self.images,
             rootfs=self.rootfs,
             contents=self.contents,
+            changes=FakeDesktopChanges(),
             confinement=self.confinement,
             run_folders=MemoryRunFolders(self.host),
             past_starts=self.past_starts,

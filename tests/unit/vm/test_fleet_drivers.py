@@ -8,7 +8,7 @@ import pytest
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NodeFull
 from qvdnode.model.farm import DesktopOrder
-from qvdnode.model.guest import DriverCheck
+from qvdnode.model.guest import DriverCheck, GuestSpec, HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import DisplayState, VmState
 from tests.fakes.memory_driver import MemoryDriver, MemoryHost
@@ -55,6 +55,26 @@ async def test_each_flavour_runs_with_its_driver_at_the_same_time(world: World) 
         await fleet.stop(DOCKER)
         assert (len(world.host.guests), len(docker(world).guests)) == (1, 0)
         assert world.state(LXC) is VmState.RUNNING
+
+
+class Balloons(MemoryDriver):
+    """A driver whose guests have one."""
+
+    async def settle_balloon(self, spec: GuestSpec, need: HostNeed) -> int:
+        return 40 if need is HostNeed.SQUEEZED else 0
+
+
+async def test_guests_are_asked_for_memory_in_the_way_that_their_driver_has(world: World) -> None:
+    world.drivers["docker"] = Balloons(MemoryHost(folders=world.host.folders))
+    async with world.node() as fleet:
+        assert fleet.control_group(LXC) is None
+        assert await fleet.settle_balloon(DOCKER, HostNeed.SQUEEZED) is None
+        await start_both(world)
+        assert fleet.control_group(LXC) == "qvd-1"
+        assert await fleet.settle_balloon(DOCKER, HostNeed.SQUEEZED) == 40
+        assert await fleet.settle_balloon(LXC, HostNeed.SQUEEZED) is None
+        await fleet.stop(DOCKER)
+        assert await fleet.settle_balloon(DOCKER, HostNeed.SQUEEZED) is None
 
 
 async def test_a_guest_is_adopted_with_the_driver_that_runs_it(world: World) -> None:

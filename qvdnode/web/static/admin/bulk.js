@@ -8,7 +8,7 @@ import { html } from "../html.js";
 import { Typed } from "./action_dialog.js";
 import { Dialog } from "./dialog.js";
 import { CopyLine } from "./same_as.js";
-import { changed, report } from "./store.js";
+import { changed, mayDo, report } from "./store.js";
 import { Trouble, troubleText } from "./trouble.js";
 
 const AT_ONCE = 4;
@@ -17,7 +17,7 @@ const SAMPLE = 8;
 
 /** @param {{kind: import("../core/kinds/kind.js").Kind, query: any, onClose: () => void}} props */
 export function Bulk({ kind, query, onClose }) {
-  const actions = kind.actions.filter((action) => action.bulk);
+  const actions = kind.actions.filter((action) => action.bulk && mayDo(action, { id: 0 }));
   const [name, setName] = useState("");
   const [rows, setRows] = useState(/** @type {any[] | null} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));

@@ -27,11 +27,15 @@ export function Cell({ column, row }) {
     case "bytes": return size(value, language);
     case "moment": return html`<${Moment} at=${value} />`;
     case "time": return html`<time datetime=${value}>${dateTime(value, language)}</time>`;
+    case "choice": return choiceText(value);
     case "switch": return value ? t("yes") : html`<span class="muted">${t("no")}</span>`;
     case "code": return html`<code class="long" title=${written(value)}>${written(value)}</code>`;
     default: return Array.isArray(value) ? value.join(", ") || "–" : String(value);
   }
 }
+
+/** A value of a choice in words. @param {string} value */
+export const choiceText = (value) => (hasWord(`choice.${value}`) ? t(`choice.${value}`) : value);
 
 /** @param {unknown} value */
 const written = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));

@@ -5,6 +5,7 @@ import { Problem, fieldErrors } from "../core/problem.js";
 import { t } from "../core/words.js";
 import { html } from "../html.js";
 import { Reference } from "./reference.js";
+import { choiceText } from "./cell.js";
 import { Trouble } from "./trouble.js";
 
 const MANY = 6;
@@ -99,7 +100,7 @@ function Input({ field, form, attributes }) {
         onChange=${(/** @type {any} */ event) => form.set(field.name, event.target.checked)} />`;
     case "choice":
       return html`<select ...${attributes} value=${value} onChange=${type}>
-        ${(field.values ?? []).map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select>`;
+        ${(field.values ?? []).map((one) => html`<option key=${one} value=${one}>${choiceText(one)}</option>`)}</select>`;
     case "reference":
       return html`<${Reference} of=${field.of} value=${value} valueKey=${field.value} attributes=${attributes}
         empty=${t(field.required ? "choose" : "none")}

@@ -13,7 +13,7 @@ import { Icon } from "./icons.js";
 import { LanguageChoice } from "./language_choice.js";
 import { Lazy } from "./lazy.js";
 import { Search } from "./search.js";
-import { changed, connection, me, place, said } from "./store.js";
+import { changed, connection, may, me, place, said } from "./store.js";
 import { TaskStrip } from "./task_strip.js";
 
 const VIEWS = {
@@ -45,16 +45,18 @@ export function Shell() {
     setMenu(false);
     arriveAtHeading();
   }, [page, id]);
+  const groups = GROUPS.map(({ title, pages }) => ({ title, pages: pages.filter((name) => may("GET", KINDS[name].path)) }))
+    .filter((group) => group.pages.length);
   return html`<div class="shell"><a class="skip" href="#main">${t("skip")}</a>
     <header class="top">
       <button type="button" class="menu-button" aria-expanded=${String(menu)} aria-controls="nav" aria-label=${t("menu")} onClick=${() => setMenu(!menu)}><${Icon} name="menu" /></button>
       <a class="brand" href=${addressOf("")}><img src=${new URL("../style/icon.svg", import.meta.url).href} alt="" />qvdnode</a>
-      <${Search} /><span class="spacer"></span>
+      ${may("GET", "/search") && html`<${Search} />`}<span class="spacer"></span>
       ${connection.value === "polling" && html`<span class="badge warn" title=${t("polling_help")}>${t("polling")}</span>`}
       <a class="button" href=${addressOf("access")}>${me.value.name}</a></header>
     <nav id="nav" class=${menu ? "nav open" : "nav"} aria-label=${t("main_menu")}>
-      <ul><${Way} page="" icon="dashboard" text=${t("dashboard")} /></ul>
-      ${GROUPS.map((group) => html`<div key=${group.title}><h2>${t(group.title)}</h2><ul>${group.pages.map((name) =>
+      ${may("GET", "/figures") && html`<ul><${Way} page="" icon="dashboard" text=${t("dashboard")} /></ul>`}
+      ${groups.map((group) => html`<div key=${group.title}><h2>${t(group.title)}</h2><ul>${group.pages.map((name) =>
         html`<${Way} key=${name} page=${name} icon=${name} text=${t(`kinds.${KINDS[name].name}`)} />`)}</ul></div>`)}
       <${LanguageChoice} /></nav>
     <main class="main" id="main" tabindex="-1"><${View} key=${`${page}/${id}`} /></main>
@@ -71,7 +73,7 @@ function View() {
   const { page, id } = place.value;
   const lazy = (/** @type {() => Promise<any>} */ load, /** @type {any} */ props = {}) =>
     html`<${Lazy} load=${load} props=${props} onShown=${arriveAtHeading} />`;
-  if (page === "" || page === "login") return lazy(VIEWS.dashboard);
+  if (page === "" || page === "login") return may("GET", "/figures") ? lazy(VIEWS.dashboard) : lazy(VIEWS.list, { kind: KINDS.vms });
   if (page === "access") return lazy(VIEWS.access);
   if (page === "new" && id === "images") return lazy(VIEWS.importImage);
   if (page === "new" && KINDS[id]?.fields) return lazy(VIEWS.create, { kind: KINDS[id] });

@@ -1,6 +1,7 @@
 // What the whole page knows: who is logged in, where we are, what runs.
 import { signal } from "@preact/signals";
 import { placeOf } from "../core/address.js";
+import { mayCall } from "../core/rights.js";
 import { withoutOld, withoutTask, withTask } from "../core/tasks.js";
 
 const SUCCESS_SHOWN_MS = 8_000;
@@ -8,6 +9,15 @@ const SWEEP_MS = 1_000;
 
 /** The session; undefined until we know, null for nobody. */
 export const me = signal(/** @type {any} */ (undefined));
+/** Whether the login's token may do that. @param {string} method @param {string} path below /api/v1 */
+export const may = (method, path) => mayCall(me.value?.calls ?? [], method, path);
+
+/** Whether it may do that to an object. @param {import("../core/kinds/kind.js").Action} action @param {any} row */
+export const mayDo = (action, row) => {
+  const { method, path } = action.call(row, {});
+  return may(method, path);
+};
+
 /** Where we are. */
 export const place = signal(placeOf(location.pathname, location.search));
 /** Whether changes come by events or lists are read again at times. */

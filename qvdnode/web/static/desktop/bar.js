@@ -7,7 +7,7 @@ const NOTICE_MS = 6000;
 /**
  * @param {HTMLElement} bar
  * @param {{layout: string, chord: (codes: string[]) => void, textMode: (on: boolean) => void, fullScreen: () => void,
- *   clipboard: () => string, paste: (text: string) => void, setLayout: (layout: string) => void, focus: () => void}} to
+ *   clipboard: () => string, paste: (text: string) => void, setLayout: (layout: string) => void, focus: () => void, files: () => void}} to
  */
 export function fillBar(bar, to) {
   const notice = make("div", { id: "notice", role: "status" });
@@ -26,6 +26,7 @@ export function fillBar(bar, to) {
     make("a", { href: "/my/", id: "to-list" }, say("to_list")),
     button("full_screen", to.fullScreen),
     button("clipboard", () => { text.value = to.clipboard(); dialog.showModal(); text.select(); }),
+    button("files", to.files),
     button("ctrl_alt_del", () => to.chord(["ControlLeft", "AltLeft", "Delete"])),
     button("super_key", () => to.chord(["MetaLeft"])),
     make("label", {}, textMode, say("text_mode")),

@@ -1,7 +1,9 @@
 // One desktop in the browser: gets a ticket, opens the WebSocket, shows what noVNC draws, and opens the
 // desktop again when the connection breaks.
 import { Refusal, ask, language, make, say } from "../my/dom.js";
+import { filesDialog } from "../my/files.js";
 import RFB from "../vendor/novnc.mjs";
+import { assistance } from "./assistance.js";
 import { fillBar } from "./bar.js";
 import { Channel } from "./channel.js";
 import { TEXT_BYTES_MAX, shareClipboard } from "./clipboard.js";
@@ -31,6 +33,13 @@ let textMode = matchMedia("(pointer: coarse) and (hover: none)").matches;
 let layout = localStorage.getItem("qvd-keyboard") ?? "";
 /** @type {any} */
 let menu = null;
+
+const helpers = assistance({
+  canvas: () => screen.querySelector("canvas"),
+  key: (code, down) => open?.rfb.sendKey(0, code, down),
+  refuse: (key) => open?.channel.tell({ type: "refuse", key }),
+  focus: () => open?.keyboard.focus(),
+});
 
 /** @param {string} sentence @param {...Node} actions */
 function cover(sentence, ...actions) {
@@ -77,6 +86,9 @@ function show(ticket) {
           curtain.hidden = true;
           document.documentElement.dataset.shown = String(performance.now());
           here.keyboard.focus();
+          break;
+        case "assistance":
+          helpers.ask(said);
           break;
         case "typed":
           if (!said.done) menu.notice(say("not_typed", { reason: said.sentence }));
@@ -146,6 +158,7 @@ function lost(sentence) {
 }
 
 function close() {
+  helpers.end();
   const before = open;
   open = null;
   before?.keyboard.stop();
@@ -175,6 +188,14 @@ async function fullScreen() {
   open?.keyboard.focus();
 }
 
+// Files that are dropped on the desktop go to the folder that the panel shows.
+const files = filesDialog(id, "", { closed: () => open?.keyboard.focus() });
+screen.addEventListener("dragover", (event) => event.preventDefault());
+screen.addEventListener("drop", (event) => {
+  event.preventDefault();
+  void files.take(event.dataTransfer);
+});
+
 addEventListener("online", () => open || curtain.hidden || start(say("reconnecting")));
 addEventListener("pagehide", close);
 
@@ -191,6 +212,7 @@ if (!/^\d{1,10}$/.test(id)) {
     paste: (text) => open?.clipboard.send(text),
     setLayout: (chosen) => { layout = chosen; localStorage.setItem("qvd-keyboard", chosen); attempts = 0; void start(say("opening")); },
     focus: () => open?.keyboard.focus(),
+    files: files.show,
   });
   menu.showTextMode(textMode);
   void start(say("opening"));

@@ -1,6 +1,9 @@
 // Makes elements, speaks to the node, and finds the words: what both pages of a user share.
 import { choose, word } from "./words.js";
 
+const READ_TRIES = 3;
+const READ_PAUSE_MS = 300;
+
 export const language = choose(navigator.languages);
 
 /** @param {string} key @param {Record<string, string | number>} [gaps] */
@@ -32,19 +35,30 @@ export class Refusal extends Error {
 
 /**
  * What the node answers; null for nothing. Throws Refusal.
- * @param {string} method @param {string} path @param {object} [body] @param {boolean} [background]
+ * @param {string} method @param {string} path @param {object} [body] an object for JSON, or a Blob as it is
+ * @param {{background?: boolean, signal?: AbortSignal}} [how] `background`: the user did not ask for it
  * @returns {Promise<any>}
  */
-export async function ask(method, path, body, background = false) {
+export async function ask(method, path, body, how = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (background) headers["X-Background"] = "1";
-  let answer;
-  try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
-  } catch {
-    throw new Refusal(0, say("no_server"));
+  const bytes = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = bytes ? "application/octet-stream" : "application/json";
+  if (how.background) headers["X-Background"] = "1";
+  const wish = {
+    method, headers, credentials: /** @type {RequestCredentials} */ ("same-origin"), signal: how.signal,
+    body: body === undefined ? undefined : bytes ? body : JSON.stringify(body),
+  };
+  // A network that changes breaks requests off; reading again does no harm.
+  const tries = method === "GET" ? READ_TRIES : 1;
+  let answer = null;
+  for (let at = 1; !answer; at += 1) {
+    try {
+      answer = await fetch(path, wish);
+    } catch {
+      if (at >= tries || how.signal?.aborted) throw new Refusal(0, say("no_server"));
+      await new Promise((done) => setTimeout(done, READ_PAUSE_MS));
+    }
   }
   if (answer.status === 204) return null;
   /** @type {any} */

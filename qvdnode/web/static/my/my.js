@@ -1,5 +1,6 @@
 // The page of a user: log in, see one's desktops, open and start and stop them.
 import { Refusal, ask, make, say } from "./dom.js";
+import { filesDialog } from "./files.js";
 
 const REFRESH_MS = 5000;
 const SINCE_BUSY_MS = 1000;
@@ -71,7 +72,7 @@ async function refresh(background = false) {
   let wait = REFRESH_MS;
   try {
     user ??= await ask("GET", "/my/session");
-    const found = await ask("GET", "/my/desktops", undefined, background);
+    const found = await ask("GET", "/my/desktops", undefined, { background });
     render(found, "");
     if (busy.size) wait = SINCE_BUSY_MS;
   } catch (error) {
@@ -123,6 +124,7 @@ function card(item, found) {
     make("div", { class: "actions" },
       can && !found.browser_refusal ? make("a", { id: `open-${item.id}`, class: "main", href: `/my/desktop?id=${item.id}` }, say("open")) : null,
       can && !runs ? make("button", { id: `start-${item.id}`, click: () => act(item, "start") }, say("start")) : null,
+      can && runs && item.files !== "none" ? make("button", { id: `files-${item.id}`, click: () => filesOf(item).show() }, say("files")) : null,
       can && item.state !== "stopped" ? make("button", { id: `restart-${item.id}`, click: () => act(item, "restart") }, say("restart")) : null,
       can && item.state !== "stopped" ? make("button", { id: `stop-${item.id}`, click: () => act(item, "stop") }, say("stop")) : null),
     make("details", { id: `native-${item.id}` }, make("summary", {}, say("native")), native(item, found)));
@@ -138,6 +140,16 @@ function native(item, found) {
     button.textContent = say("copied");
   } }, say("copy"));
   return make("div", { class: "native" }, make("p", {}, say("native_help")), make("code", {}, line), button);
+}
+
+/** @type {Map<number, ReturnType<typeof filesDialog>>} */
+const dialogs = new Map();
+
+/** @param {any} item */
+function filesOf(item) {
+  const dialog = dialogs.get(item.id) ?? filesDialog(item.id, item.name);
+  dialogs.set(item.id, dialog);
+  return dialog;
 }
 
 /** As a shell reads it. @param {string} text */

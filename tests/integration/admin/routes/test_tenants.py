@@ -5,9 +5,11 @@ from tests.integration.admin.sample_farm import SampleFarm
 async def test_a_tenant_is_made_shown_blocked_and_deleted(api: CheckedApi) -> None:
     acme = await api.post("/tenants", {"name": "acme"})
     path = f"/tenants/{acme['id']}"
-    assert acme.body == {"id": acme["id"], "name": "acme", "blocked": False}
+    assert acme.body == {"id": acme["id"], "name": "acme", "blocked": False, "assistance": True}
     assert (await api.get(path)).body == acme.body
     assert (await api.call("PATCH", path, {"blocked": True}, status=200))["blocked"] is True
+    said = await api.call("PATCH", path, {"assistance": False}, status=200)
+    assert (said["blocked"], said["assistance"]) == (True, False)
     await api.call("DELETE", path, status=204)
     await api.get(path, 404)
     await api.call("DELETE", path, status=404)

@@ -76,7 +76,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 def test_the_tutorial_works_line_by_line(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docs/images.md").read_text()
-    tour = text.partition("## A tour")[2].partition("## What happens")[0]
+    tour = text.partition("## On one node")[2].partition("## What happens")[0]
     lines = re.findall(r"^    (\S.*)$", tour, re.MULTILINE)
     assert len(lines) > 20
     monkeypatch.chdir(node.folder)

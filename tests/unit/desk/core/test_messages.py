@@ -102,3 +102,7 @@ def test_what_the_page_is_told_is_json() -> None:
         "sentence": "gone",
         "again": True,
     }
+
+
+def test_a_user_may_refuse_a_helper() -> None:
+    assert messages.parse('{"type":"refuse","key":"k"}') == messages.Refused("k")

@@ -113,3 +113,13 @@ def test_nothing_but_a_refusal_comes_of_rubbish(data: bytes, greeted: bool) -> N
     fit = ready() if greeted else Fit()
     with contextlib.suppress(BadX11):
         fit.receive(data)
+
+
+def test_of_many_sizes_at_once_only_the_last_one_is_answered() -> None:
+    fit = ready()
+    for number in range(WINDOWS_MAX):
+        fit.receive(mapped(WINDOW + number))
+    many = b"".join(resized(800 + number % 2, 600 + number) for number in range(500))
+    placed = configured(fit.receive(many + resized(1024, 768)))
+    assert [(width, height) for _, width, height in placed] == [(1024, 768)] * WINDOWS_MAX
+    assert fit.receive(resized(1, 1) + resized(1024, 768)) == b""

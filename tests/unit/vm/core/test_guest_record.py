@@ -47,6 +47,8 @@ def test_a_file_of_an_earlier_program_is_read() -> None:
     del body["order"]["flavour"]["idle_minutes"]
     del body["order"]["flavour"]["nesting"]
     del body["order"]["flavour"]["takeover"]
+    del body["order"]["flavour"]["clipboard"]
+    del body["order"]["flavour"]["files"]
     assert decode(json.dumps(body).encode()) == RECORD
 
 

@@ -1,5 +1,7 @@
 """The log of changes."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +42,15 @@ def test_after_a_gap_nobody_goes_on_from_before() -> None:
     assert log.after(new) == []
     added = log.add(change(2))
     assert log.after(new) == [added]
+
+
+def test_a_reader_goes_on_at_another_node_by_the_keys_of_changes() -> None:
+    """Which began to listen later, and numbers the changes for itself."""
+    changes = [replace(change(number), key=f"k{number}") for number in range(4)]
+    here, there = EventLog("here"), EventLog("there")
+    seen = [here.add(one) for one in changes[:3]][-1]
+    added = [there.add(one) for one in changes[1:]]
+    assert seen.id == "k2"
+    assert there.after(seen.id) == added[-1:]
+    assert there.after("k0") is None, "it does not know what came between"
+    assert there.after(added[-1].id) == []

@@ -9,7 +9,7 @@ import { Cell, State } from "../cell.js";
 import { arriveAtHeading } from "../heading.js";
 import { useResource } from "../resource.js";
 import { SameAsList } from "../same_as.js";
-import { go, place } from "../store.js";
+import { go, may, mayDo, place } from "../store.js";
 import { Trouble } from "../trouble.js";
 import { EditForm } from "./create.js";
 import { ImageParts } from "./image_parts.js";
@@ -38,7 +38,7 @@ export function DetailPage({ kind, id }) {
     return html`<div class="stack">${crumb}<h1 tabindex="-1">${t(`kind.${kind.name}`)} ${id}</h1>
       ${error ? html`<${Trouble} error=${error} retry=${reload} />` : html`<p class="muted">${t("loading")}</p>`}</div>`;
   }
-  const actions = actionsFor(kind, data);
+  const actions = actionsFor(kind, data).filter((action) => mayDo(action, data));
   const editing = place.value.query.edit === "1";
   const stopEditing = () => { go(addressOf(kind.page, id), { replace: true }); reload(); };
   const after = (/** @type {any} */ action) => () =>
@@ -48,7 +48,7 @@ export function DetailPage({ kind, id }) {
     <div class="page-head"><h1 tabindex="-1">${kind.title(data)}</h1>
       ${data.state && html`<${State} state=${data.state} />`}${data.blocked && html`<span class="badge bad">${t("field.blocked")}</span>`}
       <div class="buttons">
-        ${kind.changeCommand && !editing && html`<a class="button" href=${addressOf(kind.page, id, { edit: 1 })}>${t("edit")}</a>`}
+        ${kind.changeCommand && !editing && may("PATCH", pathOf(kind, id)) && html`<a class="button" href=${addressOf(kind.page, id, { edit: 1 })}>${t("edit")}</a>`}
         ${actions.filter((action) => !action.elsewhere).map((action) => html`<button key=${action.name} type="button" class=${`${action.main ? "primary" : ""} ${action.destroys ? "danger" : ""}`}
           onClick=${() => act(kind, action, data, after(action))}>${t(`action.${action.name}`)}</button>`)}</div></div>
     <${Trouble} error=${error} retry=${reload} />

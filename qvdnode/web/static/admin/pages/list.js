@@ -13,7 +13,7 @@ import { Filters } from "../filters.js";
 import { Icon } from "../icons.js";
 import { useResource } from "../resource.js";
 import { SameAsList } from "../same_as.js";
-import { go, place, said } from "../store.js";
+import { go, may, mayDo, place, said } from "../store.js";
 import { Table } from "../table.js";
 import { Trouble } from "../trouble.js";
 
@@ -30,7 +30,8 @@ export function ListPage({ kind }) {
     go(addressOf(kind.page, "", refined(query, changes)), { replace: "q" in changes });
   const rows = data?.items ?? [];
   const total = data?.total;
-  const isBulk = kind.actions.some((action) => action.bulk) && rows.length > 0;
+  const actions = kind.actions.filter((action) => rows.length > 0 && mayDo(action, rows[0]));
+  const isBulk = actions.some((action) => action.bulk);
   useEffect(() => {
     if (data && total !== undefined) said.value = tn("found", total);
   }, [path, total]);
@@ -45,19 +46,19 @@ export function ListPage({ kind }) {
     <${Trouble} error=${error} retry=${reload} />
     ${data && (rows.length
       ? html`<${Table} kind=${kind} rows=${rows} sort=${query.sort} busy=${busy} onSort=${(/** @type {string} */ sort) => refine({ sort })}
-          onActions=${kind.actions.length ? setChosen : undefined} />
+          onActions=${actions.length ? setChosen : undefined} />
         ${!stale && html`<${Pages} kind=${kind} query=${query} data=${data} />`}`
       : html`<${Empty} kind=${kind} filtered=${isFiltered(query, filters)} />`)}
     ${!data && !error && html`<p class="muted">${t("loading")}</p>`}
     <${SameAsList} lines=${[{ title: t("this_list"), command: kind.listCommand(query), call: { method: "GET", path } }]} />
     ${bulk && html`<${Bulk} kind=${kind} query=${filter} onClose=${() => setBulk(false)} />`}
-    ${chosen && html`<${RowActions} kind=${kind} row=${chosen} actions=${actionsFor(kind, chosen)} onClose=${() => setChosen(null)}
+    ${chosen && html`<${RowActions} kind=${kind} row=${chosen} actions=${actionsFor(kind, chosen).filter((action) => mayDo(action, chosen))} onClose=${() => setChosen(null)}
       choose=${(/** @type {any} */ action) => { setChosen(null); act(kind, action, chosen); }} />`}
   </div>`;
 }
 
 /** @param {any} props */
-const NewButton = ({ kind }) => (kind.fields || kind.page === "images"
+const NewButton = ({ kind }) => ((kind.fields && may("POST", kind.path)) || (kind.page === "images" && may("POST", "/images/NAME/versions"))
   ? html`<a class="button primary" href=${addressOf("new", kind.page)}>${t(`new.${kind.name}`)}</a>` : null);
 
 /** The address before that of a next page, for those that were gone to from here. */

@@ -4,6 +4,7 @@ import { call } from "../../api.js";
 import { number } from "../../core/format.js";
 import { currentLanguage, t, tn } from "../../core/words.js";
 import { html } from "../../html.js";
+import { Assist } from "../assist.js";
 import { Moment } from "../cell.js";
 import { useResource } from "../resource.js";
 import { Trouble } from "../trouble.js";
@@ -12,7 +13,7 @@ import { RelatedSessions } from "./related.js";
 const LOG_EVERY_MS = 3_000;
 
 /** @param {{object: any}} props */
-export const VmParts = ({ object }) => html`<${Why} vm=${object} /><${Placement} vm=${object} /><${Log} id=${object.id} />
+export const VmParts = ({ object }) => html`<${Why} vm=${object} /><${Assist} vm=${object} /><${Placement} vm=${object} /><${Log} id=${object.id} />
   <${RelatedSessions} query=${{ vm_id: object.id }} />`;
 
 /** @param {{vm: any}} props */

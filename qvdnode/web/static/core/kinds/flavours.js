@@ -2,6 +2,9 @@
 import { command, flavourName, options } from "../commands.js";
 import { deletion } from "./kind.js";
 
+/** Which way something may go, seen from the desktop. */
+const WAYS = ["both", "in", "out", "none"];
+
 /** @type {import("./kind.js").Kind} */
 export const flavours = {
   name: "flavour",
@@ -36,6 +39,9 @@ export const flavours = {
     { name: "nesting", type: "switch" },
     { name: "hibernate_after_s", type: "number" },
     { name: "idle_minutes", type: "number" },
+    { name: "takeover", type: "choice" },
+    { name: "clipboard", type: "choice" },
+    { name: "files", type: "choice" },
   ],
   filters: [{ name: "tenant_id", type: "reference", of: "tenants" }],
   fields: [
@@ -49,6 +55,9 @@ export const flavours = {
     { name: "egress", type: "switch", initial: true, help: true },
     { name: "idle_minutes", type: "number", initial: 0, help: true },
     { name: "hibernate_after_s", type: "number", unit: "s", initial: 300, help: true },
+    { name: "clipboard", type: "choice", values: WAYS, initial: "both", help: true },
+    { name: "files", type: "choice", values: WAYS, initial: "both", help: true },
+    { name: "takeover", type: "choice", values: ["never", "at_connect", "at_once"], initial: "never", help: true, advanced: true },
     { name: "application", type: "text", nullable: true, help: true, advanced: true },
     { name: "locale", type: "text", initial: "C.UTF-8", help: true, advanced: true },
     { name: "timezone", type: "text", initial: "Etc/UTC", help: true, advanced: true },

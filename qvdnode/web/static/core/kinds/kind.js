@@ -6,7 +6,7 @@
  *
  * @typedef {object} Column
  * @property {string} name field of the row, and the word key `field.NAME`
- * @property {"text" | "state" | "number" | "mib" | "bytes" | "moment" | "time" | "switch" | "link" | "code"} type
+ * @property {"text" | "state" | "number" | "mib" | "bytes" | "moment" | "time" | "switch" | "link" | "code" | "choice"} type
  * @property {string} [sort] the server's sort field
  * @property {(row: any) => [page: string, id: string | number] | null} [to] what a link leads to
  * @property {boolean} [wide] left out on narrow screens

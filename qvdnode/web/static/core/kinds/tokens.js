@@ -11,11 +11,18 @@ export const tokens = {
   searchable: true,
   columns: [
     { name: "name", type: "text", sort: "name" },
+    { name: "role", type: "choice" },
+    { name: "tenant", type: "link", to: (row) => row.tenant_id && ["tenants", row.tenant_id] },
     { name: "created_at", type: "moment", sort: "created_at" },
   ],
   filters: [],
-  fields: [{ name: "name", type: "text", required: true, help: true }],
-  createCommand: (body) => command("qvd", "token", "create", body.name ?? "NAME"),
+  fields: [
+    { name: "name", type: "text", required: true, help: true },
+    { name: "role", type: "choice", values: ["viewer", "helpdesk", "admin"], initial: "helpdesk", help: true },
+    { name: "tenant_id", type: "reference", of: "tenants", help: true },
+  ],
+  createCommand: (body, names) => command("qvd", "token", "create", body.name ?? "NAME",
+    ...(body.role ? ["--role", body.role] : []), ...(body.tenant_id ? ["--tenant", names.tenant_id ?? "TENANT"] : [])),
   listCommand: () => "qvd token list",
   actions: [
     deletion("/tokens", (row) => command("qvd", "token", "revoke", row.name), {
