@@ -10,7 +10,7 @@ import pytest
 from qvdnode.host import mounts, process
 from qvdnode.image.importer import Importer
 from qvdnode.image.kept.access import lent
-from qvdnode.image.kept.applying import KeptFiles
+from qvdnode.image.kept.applying import KeptFiles, Step
 from qvdnode.image.kept.cleaning import KeptCleaner
 from qvdnode.image.kept.ownership import shift
 from qvdnode.image.layout import Layout
@@ -194,12 +194,12 @@ async def test_a_rebase_that_was_interrupted_goes_on(
     done = KeptFiles._do
     steps = 0
 
-    def fails_at_the_third(self: KeptFiles, step: object) -> None:
+    def fails_at_the_third(self: KeptFiles, step: Step) -> None:
         nonlocal steps
         steps += 1
         if steps == 3:
             raise OSError(5, "the power is off")
-        done(self, step)  # type: ignore[arg-type]
+        done(self, step)
 
     monkeypatch.setattr(KeptFiles, "_do", fails_at_the_third)
     with pytest.raises(Exception, match="the power is off"):
