@@ -171,7 +171,10 @@ async def test_what_only_a_start_left_may_be_replaced(
         ("INSERT INTO tenant (name) VALUES ('acme'), ('ajax')", "2 tenants"),
         ("UPDATE tenant SET blocked = true", "1 tenant,"),
         ("INSERT INTO image (name) VALUES ('icewm')", "1 image"),
-        ("INSERT INTO api_token (name, digest) VALUES ('robot', 'x')", "1 API token"),
+        (
+            "INSERT INTO api_token (name, digest, role) VALUES ('robot', 'x', 'admin')",
+            "1 API token",
+        ),
         (
             "INSERT INTO session (vm_id, user_id, node_id, source) VALUES (1, 1, 1, '::1')",
             "1 session",
