@@ -60,7 +60,12 @@ CURSOR: Final = Shape(
 )
 SEARCHED: Final = Shape(r"^[^\x00-\x1f\x7f]{1,64}$", "1 to 64 characters on one line")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
-HOME_PATH: Final = Shape(r"^[^\x00]{0,4095}$", "a path of at most 4,095 characters")
+HOME_PATH: Final = Shape(r"^[^\x00]{0,600}$", "a path of at most 600 characters")
+PAST: Final = Shape(
+    r"^(|yesterday|[0-9]{1,4} ?[mhdw]( ago)?|[0-9]{1,2}:[0-9]{2}|"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}([:-][0-9]{2}){0,2}Z?)?)$",
+    "a time in UTC: 2026-11-30, 2026-11-30 14:00, 14:00, yesterday or an age such as 2h or 3d",
+)
 UPLOAD_KEY: Final = Shape(r"^[0-9a-f]{32}$", "32 hexadecimal digits in small letters")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
@@ -79,6 +84,7 @@ MEANINGS: Final = {
         CURSOR,
         SEARCHED,
         HOME_PATH,
+        PAST,
         UPLOAD_KEY,
     )
 }

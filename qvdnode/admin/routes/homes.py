@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, B, Endpoint, Permission, Q
-from qvdnode.admin.fields import HOME_PATH
+from qvdnode.admin.fields import HOME_PATH, PAST
 from qvdnode.admin.reading import NoBody, NoQuery, Query, RequestBody
 from qvdnode.image.home_snapshots import HomeHistory
 from qvdnode.model.errors import Conflict, HostFailed, NodeFull
@@ -20,9 +20,9 @@ PATH: Final = Field(
 )
 AT: Final = Field(
     default="",
-    max_length=32,
-    description="A time in UTC: 2026-11-30, 2026-11-30 14:00, 14:00, yesterday or an age such as"
-    " 2h or 3d. The last snapshot that is not later is taken; empty for the newest.",
+    pattern=PAST.pattern,
+    description=f"Must be {PAST.meaning}. The last snapshot that is not later is taken; empty for"
+    " the newest.",
 )
 
 

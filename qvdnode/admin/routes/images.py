@@ -1,9 +1,9 @@
 """/images: root file systems and their versions. image_import.py imports new versions."""
 
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint
 from qvdnode.admin.fields import Id
@@ -64,12 +64,6 @@ class Head(RequestBody):
         max_length=160,
         description="Or a branch, a tag or a commit, as docs/images.md says; it becomes a version.",
     )
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.version is None) == (self.revision is None):
-            raise ValueError("must have either a version or a revision")
-        return self
 
 
 def view(image: Image) -> ImageView:
@@ -132,6 +126,8 @@ async def set_head(call: ApiCall[Head, NoQuery]) -> ImageView:
 async def _version(call: ApiCall[Head, NoQuery], image: Image) -> int:
     """The number of the version that is asked for; a commit that has none gets one."""
     catalogue, body = call.parts.catalogue, call.body
+    if (body.version is None) == (body.revision is None):
+        raise Conflict("Name either a version or a revision.")
     if body.revision is None:
         known = {item.version for item in await catalogue.images.versions(image.id)}
         if body.version is None or body.version not in known:

@@ -2,7 +2,17 @@ import json
 
 from tests.integration.admin.checked_api import CheckedApi
 
-PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop", "/my/screen"}
+PAGES = {
+    "/",
+    "/ui",
+    "/ui/{page}",
+    "/my",
+    "/my/",
+    "/my/desktop",
+    "/my/screen",
+    "/my/assistance",
+    "/assistance",
+}
 """For people and their browsers, and so not in the document of the API."""
 
 
