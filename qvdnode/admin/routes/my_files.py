@@ -38,7 +38,9 @@ from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.session.access import Permission as DesktopPermission
 from qvdnode.web.core.byte_range import attachment, wanted_range
 
-PATH_MAX: Final = 4096
+PATH_MAX: Final = 400
+"""Characters; with a name of NAME_MAX they fit into the first line of a request."""
+NAME_MAX: Final = 255
 SIZE_MAX: Final = 1 << 50
 PART_LIMIT_S: Final = 120.0
 """Even a slow line sends a part in that time."""
@@ -61,7 +63,7 @@ class UploadQuery(Query):
     """A file to be, and which part of it this is."""
 
     folder: Path = ""
-    name: Path
+    name: Annotated[str, Field(max_length=NAME_MAX)]
     size: int = Field(ge=0, le=SIZE_MAX, description="Of the whole file, in bytes.")
     key: Annotated[str, UPLOAD_KEY.field()] = Field(
         description="The same for each attempt to send the same file."
