@@ -99,12 +99,14 @@ async def bounded(show: Show) -> None:
     """All phases, until the time is up or the host suffers."""
     work = asyncio.create_task(phases(show))
     guard = asyncio.create_task(suffering(show))
-    done, _ = await asyncio.wait(
-        {work, guard}, timeout=show.wanted.limit_s, return_when=asyncio.FIRST_COMPLETED
-    )
-    for task in {work, guard} - done:
-        task.cancel()
-    await asyncio.wait({work, guard})
+    try:
+        done, _ = await asyncio.wait(
+            {work, guard}, timeout=show.wanted.limit_s, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:  # also when the whole run is ended
+        for task in (work, guard):
+            task.cancel()
+        await asyncio.wait({work, guard})
     if guard in done:
         show.found.stopped_because = guard.result()
     elif work not in done:

@@ -5,6 +5,9 @@ do not slow down, load figures of the other nodes 30 s old. A round is one seed.
 """
 
 import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -19,6 +22,11 @@ CORES, STARTS_AT_ONCE, START_S = 16, 6, 20.0
 DESKTOP: Final = DesktopModel(1024, 100, START_S, START_S * CORES / STARTS_AT_ONCE)
 NODE: Final = NodeModel(512 * 1024, CORES, STARTS_AT_ONCE)
 DEMAND: Final = Demand(4000, 600.0, running=6000, data_age_s=30.0, desktop=DESKTOP)
+
+
+def by_second(ready_s: Sequence[float]) -> dict[int, int]:
+    """How many users had their desktop within each second."""
+    return dict(sorted(Counter(math.ceil(one) for one in ready_s).items()))
 
 
 def main() -> None:
@@ -37,7 +45,7 @@ def main() -> None:
         "redirects": median([outcome.redirects for outcome in outcomes]),
     }
     raw = [
-        asdict(outcome) | {"seed": seed, "ready_s": [round(s, 2) for s in outcome.ready_s]}
+        asdict(outcome) | {"seed": seed, "ready_s": by_second(outcome.ready_s), "samples": ()}
         for seed, outcome in enumerate(outcomes)
     ]
     results_file.report("plan", figures, raw, wanted)

@@ -16,7 +16,7 @@ from qvdnode.wire.x11 import BadX11
 def control_messages(data: bytes) -> None:
     """A message is understood or refused, and what is to be typed can be typed."""
     with contextlib.suppress(Invalid):
-        match parse(data.decode(errors="surrogatepass" if data[:1] == b"x" else "replace")):
+        match parse(data.decode(errors="surrogateescape" if data[:1] == b"x" else "replace")):
             case Typed(text):
                 if typable(text) != text:
                     raise AssertionError("text that cannot be typed was let through")

@@ -39,9 +39,9 @@ HOMES: Final = {
 }
 KNOWN: Final = sys.stdlib_module_names | {"qvdnode", "_typeshed"}
 COMPUTING: Final = {
-    "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib",
-    "heapq", "ipaddress", "json", "math", "msgpack", "re", "shlex", "struct", "tomllib", "types",
-    "typing",
+    "base64", "binascii", "collections", "dataclasses", "datetime", "difflib", "enum", "functools",
+    "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "msgpack", "re", "shlex",
+    "struct", "tomllib", "types", "typing",
     "urllib", "zlib",
 }  # fmt: skip
 """What of the standard library, and of others, does no I/O and knows neither time nor chance."""

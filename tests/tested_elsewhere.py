@@ -141,6 +141,14 @@ TESTED_BY: Final = {
     "integration/host/test_kernel_limits.py": ("host/shared_sysctls.py",),
     "integration/host/test_process.py": ("host/child.py",),
     "integration/cli/qvdnode/test_backup.py": ("cli/qvdnode/home_backup.py",),
+    "integration/image/test_kept_overlay.py": (
+        "image/kept/access.py",
+        "image/kept/applying.py",
+        "image/kept/cleaning.py",
+        "image/kept/disks.py",
+        "image/kept/ownership.py",
+        "image/kept/reading.py",
+    ),
     "integration/image/home_backup/test_work.py": (
         "image/home_backup/access.py",
         "image/home_backup/reading.py",

@@ -60,6 +60,7 @@ CURSOR: Final = Shape(
 )
 SEARCHED: Final = Shape(r"^[^\x00-\x1f\x7f]{1,64}$", "1 to 64 characters on one line")
 NOTE: Final = Shape(r"^[^\x00-\x1f\x7f]{0,200}$", "at most 200 characters on one line")
+HOME_PATH: Final = Shape(r"^[^\x00]{0,4095}$", "a path of at most 4,095 characters")
 UPLOAD_KEY: Final = Shape(r"^[0-9a-f]{32}$", "32 hexadecimal digits in small letters")
 MEANINGS: Final = {
     shape.pattern: shape.meaning
@@ -77,6 +78,7 @@ MEANINGS: Final = {
         NOTE,
         CURSOR,
         SEARCHED,
+        HOME_PATH,
         UPLOAD_KEY,
     )
 }

@@ -38,7 +38,7 @@ def _sentence(model: type[BaseModel], error: Facts, kind: str) -> str:
         return f"There is no {kind} {name}; {_known(model, kind)}."
     if error["type"] == PATTERN:
         return f"{name} must be {MEANINGS[error['ctx']['pattern']]}."
-    return f"{name} {validation_text(error)}."
+    return f"{name or 'The request'} {validation_text(error)}."
 
 
 def _known(model: type[BaseModel], kind: str) -> str:

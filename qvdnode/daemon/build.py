@@ -278,7 +278,7 @@ def build(  # noqa: PLR0915 - as above
             config.image, DiskSizes(config.image, rootfs.ledger), clock, fleet, rootfs
         ),
         image_parts=image_parts,
-        images=image_services(config, database, clock),
+        images=image_services(config, database, clock, rootfs.versions),
         drivers=drivers,
         draining=draining,
         driver_offer=DriverOffer(drivers, nodes, membership),

@@ -6,8 +6,11 @@ from qvdnode.daemon.config import Config
 from qvdnode.db.pool import Database
 from qvdnode.db.rollouts import Rollouts
 from qvdnode.db.users import Users
+from qvdnode.db.vms import Vms
 from qvdnode.image.home_backup.work import Owner
 from qvdnode.image.home_snapshots import HomeSnapshots
+from qvdnode.image.kept.cleaning import KeptCleaner
+from qvdnode.image.versions import ImageVersions
 from qvdnode.model.ids import UserId
 from qvdnode.runtime.clock import Clock
 from qvdnode.runtime.supervise import Supervisor
@@ -22,14 +25,18 @@ class ImageServices:
     homes: HomeSnapshots
     rollouts: Rollouts
     keeper: RolloutKeeper
+    cleaner: KeptCleaner
 
     def run(self, tasks: Supervisor, guests: DesktopHost) -> None:
         """Start them; `guests` are those of this node."""
         _ = tasks.essential("home-snapshots", self.homes.run())
+        _ = tasks.essential("kept-overlays", self.cleaner.run())
         _ = tasks.essential("rollouts", self.keeper.run(guests))
 
 
-def image_services(config: Config, database: Database, clock: Clock) -> ImageServices:
+def image_services(
+    config: Config, database: Database, clock: Clock, versions: ImageVersions
+) -> ImageServices:
     """All of them; nothing runs yet."""
     users = Users(database)
 
@@ -42,4 +49,5 @@ def image_services(config: Config, database: Database, clock: Clock) -> ImageSer
         homes=HomeSnapshots(config.image, owner_of, clock),
         rollouts=rollouts,
         keeper=RolloutKeeper(rollouts, clock),
+        cleaner=KeptCleaner(versions.kept, Vms(database).existing, clock),
     )

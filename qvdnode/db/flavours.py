@@ -9,13 +9,15 @@ from qvdnode.db.lists import ListSource, name_key, read_list
 from qvdnode.db.pool import Database
 from qvdnode.db.rows import changed, found
 from qvdnode.model.errors import NotFound
-from qvdnode.model.farm import Flavour, FlavourDraft, Takeover
+from qvdnode.model.farm import Flavour, FlavourDraft, KeptOverlay, Takeover
 from qvdnode.model.ids import FlavourId, TenantId
 from qvdnode.model.listing import Listing, Page
 from qvdnode.model.transfer import Transfer
 
 KIND: Final = "flavour"
-ENUMS: Final = {"takeover": Takeover, "clipboard": Transfer, "files": Transfer}
+ENUMS: Final = {
+    "takeover": Takeover, "overlay": KeptOverlay, "clipboard": Transfer, "files": Transfer,
+}  # fmt: skip
 COLUMNS: Final = tuple(item.name for item in fields(FlavourDraft))
 
 

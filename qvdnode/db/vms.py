@@ -83,6 +83,7 @@ SELECT {COLUMNS},
     LEFT JOIN node h ON h.id = u.home_node {rollouts.JOIN}
 WHERE v.id = $1
 """
+EXISTING: Final = "SELECT id FROM vm WHERE id = ANY($1::int[])"
 SET_BLOCKED: Final = "UPDATE vm SET blocked = $2 WHERE id = $1"
 DELETE: Final = """
 DELETE FROM vm WHERE id = $1 AND owner_node IS NULL AND state IN ('stopped', 'failed')
@@ -144,6 +145,11 @@ class Vms:
         if row["head_version"] is None:
             raise Conflict(f"Image {flavour.image} has no version yet; import one first.")
         return DesktopOrder(_vm(row), _user(row), flavour, _version(row))
+
+    async def existing(self, vm_ids: Sequence[VmId]) -> set[VmId]:
+        """Return those of some VMs that exist."""
+        rows = await self._db.fetch(EXISTING, list(vm_ids), idempotent=True)
+        return {VmId(row["id"]) for row in rows}
 
     async def set_blocked(self, vm_id: VmId, *, blocked: bool) -> None:
         """Block or unblock the VM; raises NotFound."""

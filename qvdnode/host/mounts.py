@@ -82,9 +82,14 @@ class Lower:
         return f"{named},{self.options}" if self.options else named
 
 
-def overlay(lower: Lower, upper: Path, work: Path, target: Path) -> None:
-    """Mount a temporary overlay: writes are never synced, devices are disabled."""
-    options = f"{lower},upperdir={_named(upper)},workdir={_named(work)},volatile"
+def overlay(lower: Lower, upper: Path, work: Path, target: Path, *, kept: bool = False) -> None:
+    """Mount an overlay with devices disabled.
+
+    Writes of a temporary one are never synced. A `kept` one holds whole files and folders, so that
+    it can be moved to other layers.
+    """
+    options = f"{lower},upperdir={_named(upper)},workdir={_named(work)},"
+    options += "redirect_dir=off,index=off" if kept else "volatile"
     linux.mount("overlay", target, "overlay", linux.MS_NODEV | linux.MS_NOATIME, options)
 
 

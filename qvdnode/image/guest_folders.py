@@ -43,20 +43,27 @@ def prepare(folders: GuestFolders, ids: IdRange) -> None:
 
 
 def join(
-    folders: GuestFolders, account: str, ids: IdRange, layers: mounts.Lower | None = None
+    folders: GuestFolders,
+    account: str,
+    ids: IdRange,
+    layers: mounts.Lower | None = None,
+    *,
+    kept: bool = False,
 ) -> None:
     """Mount the overlay, and make the mount points in its root.
 
-    Of `layers` it takes the data-only one; the other is mounted at `folders.lower`.
+    Of `layers` it takes the data-only one; the other is mounted at `folders.lower`. With `kept` the
+    changes of earlier starts are in it.
     """
     layers = (
         mounts.Lower(folders.lower) if layers is None else replace(layers, folder=folders.lower)
     )
     try:
         for folder in (folders.upper, folders.work):
-            folder.mkdir(mode=0o755)
-            os.chown(folder, ids.start, ids.start)
-        mounts.overlay(layers, folders.upper, folders.work, folders.root)
+            if not (kept and folder.is_dir()):
+                folder.mkdir(mode=0o755)
+                os.chown(folder, ids.start, ids.start)
+        mounts.overlay(layers, folders.upper, folders.work, folders.root, kept=kept)
     except OSError as error:
         raise HostFailed(f"the root {folders.root} cannot be made: {error.strerror}") from error
     make_inside(folders.root, ("home", account), ids)

@@ -86,6 +86,23 @@ class Layout:
         return self.state_dir / "homes"
 
     @property
+    def kept(self) -> Path:
+        """What desktops changed, where their flavour keeps it."""
+        return self.state_dir / "kept"
+
+    def kept_disk(self, vm_id: VmId) -> Path:
+        """The folder with a desktop's changes; mounted while it runs."""
+        return self.kept / str(vm_id)
+
+    def kept_file(self, vm_id: VmId) -> Path:
+        """The file that limits its size, where quota does not."""
+        return self.kept / f"{vm_id}.img"
+
+    def kept_base(self, vm_id: VmId) -> Path:
+        """The file that says what the changes lie on."""
+        return self.kept / f"{vm_id}.json"
+
+    @property
     def vms(self) -> Path:
         """All guests' folders."""
         return self.state_dir / "vms"

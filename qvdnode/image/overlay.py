@@ -1,4 +1,4 @@
-"""Root file systems of guests: an overlay on the image, fresh at each start, and the user's home.
+"""Root file systems of guests: an overlay on the image, fresh or kept, and the user's home.
 
 vms/<vm>/<generation>/  group: the guest's, so that only it and root may pass
     lower   the image, with the guest's ids, read-only
@@ -9,7 +9,8 @@ vms/<vm>/<generation>/  group: the guest's, so that only it and root may pass
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +30,8 @@ from qvdnode.image.settings import ImageSettings
 from qvdnode.image.size_limit import LimitedFolder, SizeLimit
 from qvdnode.image.versions import ImageVersions
 from qvdnode.model.account import account_name
-from qvdnode.model.errors import FarmError, HostFailed, NodeFull
-from qvdnode.model.farm import DesktopOrder
+from qvdnode.model.errors import BadImage, FarmError, HostFailed, NodeFull
+from qvdnode.model.farm import DesktopOrder, KeptOverlay
 from qvdnode.model.guest import FreeSpace, GuestRoot, IdRange
 from qvdnode.model.ids import Generation, UserId, VmId
 from qvdnode.runtime.rollback import Rollback
@@ -108,6 +109,8 @@ class OverlayRootfs:
         """
         limit = await asyncio.to_thread(self._chosen)
         root = self._limited_root(vm_id, self._layout.guest(vm_id, generation), 0)
+        if await asyncio.to_thread(mounts.is_mounted, self._layout.kept_disk(vm_id)):
+            root = self.versions.kept.limited(vm_id, 0)
         for done in await asyncio.gather(
             limit.block_writes(root),
             self._homes.block_writes(user_id, limit),
@@ -139,9 +142,16 @@ class OverlayRootfs:
                 removed.append(folders.folder)
             except HostFailed as error:
                 log.warning("leftover_not_removed", extra={"because": str(error)})
+        await self._close_kept({vm_id for vm_id, _ in keep})
         removed += await self._homes.sweep()
         await self._unmount_unused_images()
         return [str(folder.relative_to(self._layout.state_dir)) for folder in removed]
+
+    async def _close_kept(self, running: Collection[VmId]) -> None:
+        """Unmount the kept changes of desktops that do not run."""
+        for point in await asyncio.to_thread(mounts.under, self._layout.kept):
+            if point.name.isdecimal() and VmId(int(point.name)) not in running:
+                await self.versions.kept.close(VmId(int(point.name)))
 
     def close(self) -> None:
         """Close cached descriptors; mounts stay."""
@@ -150,8 +160,10 @@ class OverlayRootfs:
     async def _mount(self, order: DesktopOrder, generation: Generation, ids: IdRange) -> GuestRoot:
         folders = self._layout.guest(order.vm.id, generation)
         limit = await asyncio.to_thread(self._prepare, folders, ids)
+        kept = order.flavour.overlay is KeptOverlay.KEEP
+        commit = await self._open_kept(order, ids, limit) if kept else None
         layers = await asyncio.to_thread(
-            self.versions.acquire, folders, order.flavour.image_id, order.image_version
+            self.versions.acquire, folders, order.flavour.image_id, order.image_version, commit
         )
         holder = (order.vm.id, generation)
         home = self._homes.acquire(order.user.id, holder, order.flavour.home_mib, limit)
@@ -159,14 +171,15 @@ class OverlayRootfs:
         done = await asyncio.gather(
             self._bind_home(home, folders, ids),
             self._bind_lower(layers.folder, folders, ids),
-            self._open_disk(folders, order, limit),
+            self._bind_kept(order, folders) if kept else self._open_disk(folders, order, limit),
             return_exceptions=True,
         )
         for result in done:
             if isinstance(result, BaseException):
                 raise result
         account = account_name(order.user.login)
-        await asyncio.to_thread(guest_folders.join, folders, account, ids, layers)
+        join = partial(guest_folders.join, folders, account, ids, layers, kept=kept)
+        await asyncio.to_thread(join)
         return GuestRoot(root=folders.root, home=folders.home)
 
     async def _note(self, order: DesktopOrder, generation: Generation) -> None:
@@ -216,6 +229,27 @@ class OverlayRootfs:
             await home, folders.home, start=ids.start, count=ids.count, attributes=attributes
         )
 
+    async def _open_kept(self, order: DesktopOrder, ids: IdRange, limit: SizeLimit) -> str:
+        """Mount what the desktop changed before, moved to its version; returns its commit."""
+        image_id, version = order.flavour.image_id, order.image_version
+        found = await asyncio.to_thread(self.versions.commit_of, image_id, version)
+        if found is None:
+            raise BadImage(
+                f"version {version} of image {order.flavour.image} is a plain folder, on which"
+                " changes cannot be kept: import it again, or set overlay of the flavour to fresh"
+            )
+        return await self.versions.kept.open(
+            order.vm.id, order.flavour.disk_mib, limit, ids, found.commit
+        )
+
+    async def _bind_kept(self, order: DesktopOrder, folders: GuestFolders) -> None:
+        try:
+            await asyncio.to_thread(
+                mounts.bind, self._layout.kept_disk(order.vm.id), folders.disk, 0
+            )
+        except OSError as error:
+            raise HostFailed(f"{folders.disk} cannot be mounted: {error.strerror}") from error
+
     async def _open_disk(
         self, folders: GuestFolders, order: DesktopOrder, limit: SizeLimit
     ) -> None:
@@ -233,6 +267,7 @@ class OverlayRootfs:
     async def _undo(self, vm_id: VmId, user_id: UserId, generation: Generation) -> None:
         folders = self._layout.guest(vm_id, generation)
         await guest_folders.remove(folders)
+        await self.versions.kept.close(vm_id)
         await self._homes.release(user_id, (vm_id, generation))
         await self._unmount_unused_images()
 

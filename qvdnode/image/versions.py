@@ -18,7 +18,9 @@ from typing import Final
 from qvdnode.host.mounts import Lower
 from qvdnode.image.core import commit as commits
 from qvdnode.image.core.commit import is_name
+from qvdnode.image.core.quota_projects import QuotaProjects
 from qvdnode.image.core.refs import MAIN, Ref
+from qvdnode.image.kept.disks import KeptDisks
 from qvdnode.image.layout import STAGING_PREFIX, GuestFolders, Layout
 from qvdnode.image.settings import ImageSettings, VersionMounts
 from qvdnode.image.store.branches import Branches
@@ -70,6 +72,8 @@ class ImageVersions:
             self.store, self._layout.image_mounts, self._in_use, _forced(settings.version_mounts)
         )
         """Mounts of commits."""
+        self.kept = KeptDisks(self._layout, self.store, QuotaProjects(settings.quota_project_base))
+        """What desktops changed, where it is kept."""
 
     def commit_of(self, image_id: ImageId, version: int) -> VersionCommit | None:
         """The commit of a version, or None where it is none; raises HostFailed."""
@@ -131,15 +135,17 @@ class ImageVersions:
             waiting.extend(made.parents)
         return list(found.values())
 
-    def acquire(self, folders: GuestFolders, image_id: ImageId, version: int) -> Lower:
+    def acquire(
+        self, folders: GuestFolders, image_id: ImageId, version: int, commit: str | None = None
+    ) -> Lower:
         """Note that a guest uses a version, and give its layers; raises BadImage, HostFailed.
 
-        The lease ends with the guest's folder.
+        With `commit` it runs on that one instead. The lease ends with the guest's folder.
         """
         with self._kept_from_collection():
-            lower = self._lower(image_id, version)
-            commit = None if isinstance(lower, Lower) else lower
-            _write(folders.lease, asdict(Lease(int(image_id), version, commit)))
+            lower = commit or self._lower(image_id, version)
+            leased = None if isinstance(lower, Lower) else lower
+            _write(folders.lease, asdict(Lease(int(image_id), version, leased)))
         return lower if isinstance(lower, Lower) else self.mounts.lower(lower)
 
     @contextmanager
@@ -203,7 +209,8 @@ class ImageVersions:
         """All commits that must stay; raises HostFailed."""
         moves = self.branches.logged_since(self._now() - REFLOG_S)
         left = {move.old for move in moves if move.old is not None}
-        return self.pinned() | self.mounts.leased() | set(self.branches.all().values()) | left
+        named = set(self.branches.all().values()) | self.kept.commits()
+        return self.pinned() | self.mounts.leased() | named | left
 
     def collect(self, *, grace_s: int = GRACE_S, dry_run: bool = False) -> Collected:
         """Remove from the store what nothing needs; raises HostFailed, BadImage."""

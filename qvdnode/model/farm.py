@@ -46,6 +46,15 @@ class Takeover(StrEnum):
     """It starts on another node as soon as that is safe."""
 
 
+class KeptOverlay(StrEnum):
+    """What becomes of what a desktop changes outside of its user's home."""
+
+    FRESH = "fresh"
+    """It is thrown away with each stop."""
+    KEEP = "keep"
+    """It stays, and moves to new versions of the image."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A group of users and their things, isolated from others."""
@@ -112,6 +121,7 @@ class FlavourDraft:
     nesting: bool
     """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
     takeover: Takeover
+    overlay: KeptOverlay
     clipboard: Transfer
     """Which way the clipboard works between desktops and users' machines."""
     files: Transfer

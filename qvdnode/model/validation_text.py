@@ -16,8 +16,8 @@ SENTENCES: Final[dict[str, Callable[[Facts], str]]] = {
     "string_type": lambda _: "must be text, in quotes",
     "string_too_short": lambda facts: f"must have {_characters(facts, 'min_length')} or more",
     "string_too_long": lambda facts: f"must have {_characters(facts, 'max_length')} at most",
-    "too_short": lambda facts: f"must have {_characters(facts, 'min_length')} or more",
-    "too_long": lambda facts: f"must have {_characters(facts, 'max_length')} at most",
+    "too_short": lambda facts: f"must have {_items(facts, 'min_length')} or more",
+    "too_long": lambda facts: f"must have {_items(facts, 'max_length')} at most",
     "int_type": lambda _: "must be a whole number such as 7, not '7' or 7.5",
     "int_from_float": lambda _: "must be a whole number",
     "int_parsing": lambda _: "must be a whole number",
@@ -32,6 +32,8 @@ SENTENCES: Final[dict[str, Callable[[Facts], str]]] = {
     "literal_error": lambda facts: f"must be {_plain(facts['expected'])}",
     "enum": lambda facts: f"must be {_plain(facts['expected'])}",
     "tuple_type": lambda _: "must be a list in square brackets",
+    "list_type": lambda _: "must be a list in square brackets",
+    "value_error": lambda facts: str(facts["error"]),
     "path_type": lambda _: "must be a path, in quotes",
     "ip_v4_address": lambda _: "must be an IPv4 address such as 10.0.0.1",
     "ip_v4_network": lambda _: "must be an IPv4 network such as 10.117.0.0/20",
@@ -46,6 +48,13 @@ def validation_text(error: Facts) -> str:
 
 def _characters(facts: Facts, bound: str) -> str:
     return counted(int(facts[bound]), "character")
+
+
+def _items(facts: Facts, bound: str) -> str:
+    """So many elements of a list, or characters of a secret."""
+    if facts.get("field_type") == "List":
+        return counted(int(facts[bound]), "element")
+    return _characters(facts, bound)
 
 
 def _plain(expected: object) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from datetime import UTC, datetime
 
-from qvdnode.model.farm import DesktopOrder, Flavour, FlavourDraft, Takeover, User, Vm
+from qvdnode.model.farm import DesktopOrder, Flavour, FlavourDraft, KeptOverlay, Takeover, User, Vm
 from qvdnode.model.ids import FlavourId, Generation, ImageId, NodeId, TenantId, UserId, VmId
 from qvdnode.model.transfer import Transfer
 from qvdnode.model.vm_state import VmState
@@ -30,6 +30,7 @@ FLAVOUR = Flavour(
     idle_minutes=0,
     nesting=False,
     takeover=Takeover.NEVER,
+    overlay=KeptOverlay.FRESH,
     clipboard=Transfer.BOTH,
     files=Transfer.BOTH,
 )

@@ -27,6 +27,7 @@ from qvdnode.model.farm import (
     DEFAULT_HIBERNATE_AFTER_S,
     Flavour,
     FlavourDraft,
+    KeptOverlay,
     Takeover,
 )
 from qvdnode.model.ids import FlavourId, TenantId
@@ -78,6 +79,11 @@ class FlavourFields(BaseModel):
     takeover: Takeover = Field(
         default=Takeover.NEVER,
         description="When a desktop of a node that was lost starts on another one with its home.",
+    )
+    overlay: KeptOverlay = Field(
+        default=KeptOverlay.FRESH,
+        description="Whether changes outside of the home are thrown away with each stop (fresh), or"
+        " stay on the node and move to new versions of the image (keep).",
     )
     clipboard: Transfer = Field(
         default=Transfer.BOTH,

@@ -6,17 +6,16 @@ from typing import Final
 from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, B, Endpoint, Permission, Q
+from qvdnode.admin.fields import HOME_PATH
 from qvdnode.admin.reading import NoBody, NoQuery, Query, RequestBody
 from qvdnode.image.home_snapshots import HomeHistory
 from qvdnode.model.errors import Conflict, HostFailed, NodeFull
 from qvdnode.model.farm import User
 from qvdnode.model.ids import UserId
 
-PATH_MAX: Final = 4_095
 PATH: Final = Field(
     default="",
-    max_length=PATH_MAX,
-    pattern=r"^[^\x00]*$",
+    pattern=HOME_PATH.pattern,
     description="A file or folder, relative to the home; empty for all of it.",
 )
 AT: Final = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, B, Endpoint, Handler, Q
-from qvdnode.admin.fields import Id
+from qvdnode.admin.fields import Id, Note
 from qvdnode.admin.reading import NoBody, NoQuery, Query, RequestBody
 from qvdnode.db.rollouts import KeptRollout, Place
 from qvdnode.model import rollout as rules
@@ -66,7 +66,7 @@ class RolloutDraft(RequestBody):
 class Why(RequestBody):
     """What an administrator says about a step."""
 
-    reason: str = Field(default="", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    reason: Note = ""
 
 
 class PlacesQuery(Query):

@@ -68,7 +68,7 @@ class Head(RequestBody):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.version is None) == (self.revision is None):
-            raise ValueError("give a version or a revision")
+            raise ValueError("must have either a version or a revision")
         return self
 
 

@@ -101,6 +101,14 @@ FIELDS: Final[dict[str, Any]] = {
             " never, at_connect or at_once.",
         ),
     ],
+    "overlay": Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What becomes of changes outside of the home: fresh (thrown away at each stop) or"
+            " keep (they stay, and move to new versions of the image).",
+        ),
+    ],
     "clipboard": Annotated[
         str | None,
         typer.Option(

@@ -1,6 +1,7 @@
 """Turns files of a guest into files of an image: its ids on the host into its own; pure."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -37,7 +38,7 @@ def _xattr(name: bytes, value: bytes, start: int, count: int) -> bytes:
     if name == CAPABILITY:
         return _capability(value)
     if name in ACLS:
-        return _acl(value, start, count)
+        return shifted_acl(value, lambda number: _id(number, start, count))
     return value
 
 
@@ -49,11 +50,11 @@ def _capability(value: bytes) -> bytes:
     return magic.to_bytes(4, "little") + value[4:20]
 
 
-def _acl(value: bytes, start: int, count: int) -> bytes:
+def shifted_acl(value: bytes, move: Callable[[int], int]) -> bytes:
+    """A list of rights whose ids are moved; raises BadImage for one that is not valid."""
     if len(value) < _ACL_HEADER or (len(value) - _ACL_HEADER) % _ENTRY.size:
         raise BadImage("a file has a list of rights that is not valid")
     entries = []
     for tag, rights, number in _ENTRY.iter_unpack(value[_ACL_HEADER:]):
-        own = _id(number, start, count) if tag in _NAMED else number
-        entries.append(_ENTRY.pack(tag, rights, own))
+        entries.append(_ENTRY.pack(tag, rights, move(number) if tag in _NAMED else number))
     return value[:_ACL_HEADER] + b"".join(entries)

@@ -22,6 +22,7 @@ ADDED_SINCE: Final = {
     "idle_minutes": 0,
     "nesting": False,
     "takeover": "never",
+    "overlay": "fresh",
     "clipboard": "both",
     "files": "both",
 }

@@ -8,7 +8,7 @@ from qvdnode.db.flavours import Flavours
 from qvdnode.db.images import Images
 from qvdnode.db.pool import Database
 from qvdnode.model.errors import Conflict, Invalid, NotFound
-from qvdnode.model.farm import FlavourDraft, Takeover
+from qvdnode.model.farm import FlavourDraft, KeptOverlay, Takeover
 from qvdnode.model.ids import ImageId, TenantId
 from qvdnode.model.listing import Page
 from qvdnode.model.transfer import Transfer
@@ -23,7 +23,8 @@ def draft(sample: Sample) -> FlavourDraft:
         memory_mib=2048, cpu_pct=200, pids_max=99, disk_mib=11, home_mib=12,
         application="xterm -e top", shell="/bin/sh", locale="de_DE.UTF-8",
         timezone="Europe/Berlin", egress=False, hibernate_after_s=77, idle_minutes=15, nesting=True,
-        takeover=Takeover.AT_ONCE, clipboard=Transfer.IN, files=Transfer.NONE,
+        takeover=Takeover.AT_ONCE, overlay=KeptOverlay.KEEP,
+        clipboard=Transfer.IN, files=Transfer.NONE,
     )  # fmt: skip
 
 
@@ -31,6 +32,10 @@ async def test_every_field_comes_back(database: Database) -> None:
     sample = await make_sample(database)
     made = await Flavours(database).create(draft(sample))
     assert asdict(made) == {**asdict(draft(sample)), "id": made.id, "image": "icewm"}
+    # Not only equal texts: what is asked is whether it is that choice.
+    assert (made.takeover, made.overlay) == (Takeover.AT_ONCE, KeptOverlay.KEEP)
+    assert isinstance(made.takeover, Takeover)
+    assert isinstance(made.overlay, KeptOverlay)
 
 
 async def test_a_name_is_taken_once_per_tenant(database: Database) -> None:

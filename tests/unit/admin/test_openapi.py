@@ -21,7 +21,8 @@ OPERATION_FIELDS = {
 TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 SCHEMA_WORDS = {
     "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "format",
-    "items", "maxLength", "maximum", "minLength", "minimum", "pattern", "properties",
+    "items", "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern",
+    "properties",
     "propertyNames", "required", "title", "type", "writeOnly",
 }  # fmt: skip
 """Those of JSON Schema that we use; `nullable` and `example` are of OpenAPI 3.0."""

@@ -41,3 +41,9 @@ def test_limits_are_hard_and_hold_without_a_sandbox_too() -> None:
     assert any(word.startswith("--nproc=") for word in sandboxed(PROGRAM, ()))
     assert not any(word.startswith("--nproc=") for word in unsandboxed("/usr/bin/nxproxy", ()))
     assert "--no-new-privs" in unsandboxed("/usr/bin/nxproxy", ())
+
+
+def test_each_filter_is_given_by_its_descriptor() -> None:
+    argv = sandboxed(SandboxNeeds("/usr/bin/nxproxy", filters=(5, 7)), ())
+    at = argv.index("--seccomp")
+    assert argv[at : at + 4] == ["--seccomp", "5", "--seccomp", "7"]

@@ -133,3 +133,7 @@ def test_a_root_that_is_no_folder_is_refused() -> None:
     with pytest.raises(BadImage, match="root of a layer"):
         merged([made("./")])
     assert dict(merged([folder("/", mode=0o711)]).folders())[""] == folder("/", mode=0o711)
+
+
+def test_what_was_never_there_is_deleted_in_vain() -> None:
+    assert "etc/a" in paths(merged([made("etc/a")], [folder("etc"), made("etc/.wh.b")]))

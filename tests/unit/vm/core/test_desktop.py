@@ -129,7 +129,9 @@ def test_a_client_starts_its_vm_and_gets_the_seat(vm: Vm) -> None:
 
 
 def test_who_waits_is_told_what_goes_on(vm: Vm) -> None:
-    vm.take(m.AttachAsked(1, ORDER, PARAMS), m.Queued(1, 2))
+    vm.take(m.AttachAsked(1, ORDER, PARAMS), m.ImageFetched(1, "3 of 9 MiB"))
+    assert [told.sentence for told in vm.did(e.Tell)][-1] == "3 of 9 MiB"
+    vm.take(m.Queued(1, 2))
     assert vm.core.place == 2
     vm.take(m.AttachAsked(2, ORDER, PARAMS), m.StartAsked(3, ORDER), m.SlotGiven(1))
     assert [(told.request, told.sentence) for told in vm.did(e.Tell)] == [

@@ -49,6 +49,11 @@ def test_what_qemu_says_is_understood() -> None:
     ]
 
 
+def test_a_command_may_take_arguments() -> None:
+    line = command(4, ("balloon", {"value": 7}))
+    assert json.loads(line) == {"execute": "balloon", "id": 4, "arguments": {"value": 7}}
+
+
 def test_an_error_may_name_no_command() -> None:
     line = b'{"error": {"class": "GenericError", "desc": "JSON parse error"}}\n'
     assert MessageReader().feed(line) == [Refused(None, "GenericError", "JSON parse error")]
