@@ -71,7 +71,8 @@ async def test_files_go_up_by_drag_and_drop_and_come_back(  # noqa: PLR0915 - on
     await tab.until("document.querySelector('[data-name=\"a.txt\"] a')")
     await page.picture("my-files")
     await tab.click("dialog .place button")
-    link = f"document.querySelector('[data-name=\"{NAME}\"] a[download]').href"
+    link = f"document.querySelector('[data-name=\"{NAME}\"] a[download]')?.href"
+    await tab.until(link)  # once the folder has been read again
     assert await tab.run(SUM_OF_LINK.replace("LINK", link)) == sum_of(content)
     base = f"/my/desktops/{desk.vm_id}"
     assert await tab.run(f"fetch('{base}/file?path=enlace').then((one) => one.status)") == 422

@@ -39,7 +39,7 @@ from qvdnode.session.access import Permission as DesktopPermission
 from qvdnode.web.core.byte_range import attachment, wanted_range
 
 PATH_MAX: Final = 400
-"""Folder and name together fit into the request's line however they are encoded."""
+"""Characters; with a name of NAME_MAX they fit into the first line of a request."""
 NAME_MAX: Final = 255
 SIZE_MAX: Final = 1 << 50
 PART_LIMIT_S: Final = 120.0

@@ -2,17 +2,8 @@ import json
 
 from tests.integration.admin.checked_api import CheckedApi
 
-PAGES = {
-    "/",
-    "/ui",
-    "/ui/{page}",
-    "/my",
-    "/my/",
-    "/my/desktop",
-    "/my/screen",
-    "/my/assistance",
-    "/assistance",
-}
+SOCKETS = {"/my/screen", "/my/assistance", "/assistance"}
+PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop", *SOCKETS}
 """For people and their browsers, and so not in the document of the API."""
 
 
