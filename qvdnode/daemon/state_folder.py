@@ -20,8 +20,8 @@ IDENTITY: Final = "tls"
 """The node's certificate and key."""
 FARM: Final = "farm"
 """What makes this host a node of its farm: keys, certificate, addresses of other nodes."""
-PRIVATE: Final = (IDENTITY, FARM, "state", "past-starts")
-SHARED: Final = ("images", "homes", "vms", "lxc", "docker", "kvm", "run")
+PRIVATE: Final = (IDENTITY, FARM, "state", "past-starts", "docker")
+SHARED: Final = ("images", "homes", "vms", "lxc", "kvm", "run")
 LOOKED_INTO: Final = (IDENTITY, FARM, "state", "past-starts", "images", "lxc", "docker", "kvm")
 """What is in these is the node's alone; the other folders hold what guests own."""
 DATABASE: Final = "pg"

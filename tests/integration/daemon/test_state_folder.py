@@ -24,3 +24,4 @@ def test_secrets_are_for_the_node_alone(tmp_path: Path) -> None:
     assert (state / "tls").stat().st_mode & 0o777 == 0o700
     assert (state / "state").stat().st_mode & 0o777 == 0o700
     assert (state / "images").stat().st_mode & 0o777 == 0o711
+    assert (state / "docker").stat().st_mode & 0o777 == 0o700
