@@ -137,7 +137,7 @@ async def furnished(farm: Farm, users: int) -> list[User]:
     """Users whose desktops run."""
     first = farm.nodes[0]
     async with first.rest() as rest:
-        await lend_image(first, rest, "icewm", build_if_missing())
+        await lend_image(first, rest, "icewm", await asyncio.to_thread(build_if_missing))
         flavour = await make_flavour(rest, "office", "icewm", memory_mib=256)
         for node in farm.nodes[1:]:
             copy_images(first, node)
