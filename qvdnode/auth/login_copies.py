@@ -13,6 +13,9 @@ from qvdnode.model.errors import Unavailable
 from qvdnode.model.ids import UserId
 from qvdnode.model.principal import Credentials, LoginCopy, Principal, TokenHolder
 from qvdnode.runtime.clock import Clock
+from qvdnode.telemetry.metrics import Gauge
+
+COPIES = Gauge("qvdnode_login_copies", "Users who can log in here while the database is away")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class LoginCopies:
         self._drop(user_id for user_id in list(self._kept) if user_id not in wanted)
         self._drop(due)
         self._keep(read)
+        COPIES.set(len(self._kept))
 
     def forget(self, principals: Iterable[Principal]) -> None:
         """Remove these, whose login data have changed."""

@@ -133,13 +133,13 @@ async def test_who_was_forgotten_is_not_let_in_by_a_copy(door: Door) -> None:
 class Copies:
     """Copies of two users, read now."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, settings: AuthSettings | None = None) -> None:
         self.clock = ManualClock()
         self.accounts = FakeAccounts()
         for who in (ALICE, OTHER_ALICE):
             self.accounts.add(who, "hash")
         self.store = Copied(self.accounts)
-        self.copies = LoginCopies(self.clock, AuthSettings(**settings))
+        self.copies = LoginCopies(self.clock, settings or AuthSettings())
 
 
 async def test_copies_are_read_once_and_again_when_they_are_old() -> None:
@@ -197,6 +197,6 @@ async def test_a_change_during_the_reading_is_not_overwritten() -> None:
 
 
 async def test_there_are_no_more_copies_than_logins_may_be_remembered() -> None:
-    world = Copies(remember_max=1)
+    world = Copies(AuthSettings(remember_max=1))
     await world.copies.follow(BOTH, world.store)
     assert len(world.copies) == 1
