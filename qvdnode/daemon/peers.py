@@ -195,11 +195,17 @@ def build_desktops(
     limits, relay = LinkLimits(), config.clients.relay
     displays = DisplayDialer(relay)
     seats = GivenSeats(fleet, limits)
-    calls = CallsService(fleet, seats, clock, limits)
-    events.to_node = calls.tell
     rng = random.Random(secrets.randbits(64))
+    links = NodeLinks(around.dialer, events.to_client, clock, limits, rng)
+
+    def linked(node_id: NodeId) -> None:
+        around.dialer.is_up(node_id)
+        links.redial(node_id)
+
+    calls = CallsService(fleet, seats, clock, limits, linked)
+    events.to_node = calls.tell
     return PeerDesktops(
-        links=NodeLinks(around.dialer, events.to_client, clock, limits, rng),
+        links=links,
         calls=calls,
         streams=StreamService(seats, displays, TickBatch(), relay, limits),
         images=ImageService(images, limits),
