@@ -186,9 +186,12 @@ async def test_options_of_the_display_follow_the_client(listening: BareGuest) ->
     assert await guest.session("resume") == SessionExit.OPTIONS_HOLD
     told = options.read_text(encoding="ascii")
     assert (
-        "keyboard=pc104/us,client=windows,tolerancechecks=risky,xinerama=0,link=56k,geometry=fullscreen,resize=1"
+        "keyboard=pc104/us,client=windows,tolerancechecks=risky,link=56k,geometry=fullscreen,resize=1"
         in told
     )
+    await guest.run("rm", "/usr/lib/qvd/nx-guard.so")
+    assert await guest.session("resume") == SessionExit.OPTIONS_HOLD
+    assert "risky,xinerama=0,link" in options.read_text(encoding="ascii")
 
 
 async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
@@ -201,7 +204,7 @@ async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
 
 
 async def test_the_display_has_the_parameters_of_the_client(guest: BareGuest) -> None:
-    guest.params(**{**USUAL, "FULLSCREEN": "1"})
+    guest.params(**{**USUAL, "FULLSCREEN": "1", "VARIANT": "cat"})
     assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     async with screen() as shown, shown.viewer(guest.address):
@@ -211,7 +214,9 @@ async def test_the_display_has_the_parameters_of_the_client(guest: BareGuest) ->
     [window] = [line for line in windows.splitlines() if "NXAgent" in line]
     assert "1280x1024" in window  # the whole screen, so nxagent itself has read the options
     keyboard = dict(line.split() for line in asked.stdout.decode().splitlines())
-    assert (keyboard["model:"], keyboard["layout:"]) == ("pc105", "es")
+    assert (keyboard["model:"], keyboard["layout:"], keyboard["variant:"]) == (
+        "pc105", "es", "cat"
+    )  # fmt: skip
 
 
 async def test_the_end_of_the_desktop_ends_the_display(listening: BareGuest) -> None:
