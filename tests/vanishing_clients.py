@@ -18,7 +18,6 @@ from typing import Any, Final
 from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.runtime.clock import SystemClock
 from tests.e2e.conftest import Screen
-from tests.e2e.test_desktop_size import TWO_MONITORS
 from tests.e2e.test_display_faults import WINDOW_S, succeed
 from tests.fixtures_image import build_if_missing
 from tests.harness.farm import Desk, furnish, until_vm
@@ -77,7 +76,7 @@ async def visit(desk: Desk, clients: int, folder: Path) -> None:
     """See the desktop, let clients vanish from it, and find the same one at the end."""
     async with (
         desk.node.rest() as rest,
-        xvfb("1280x800x24", 512, *TWO_MONITORS) as display,
+        xvfb() as display,
         WindowWatcher(display, SystemClock()) as watcher,
     ):
         visitors = Visitors(desk, rest, Screen(display, watcher))

@@ -3,14 +3,13 @@
 import asyncio
 import re
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import MakeDesk, Screen
-from tests.e2e.guest_processes import guest_pids
 from tests.harness.farm import Desk, until_vm
 from tests.harness.qvd import Viewer
 from tests.harness.rest import Rest
@@ -141,46 +140,3 @@ async def test_a_desktop_that_began_on_a_large_screen_takes_large_sizes_again(
                 await is_shown_as(display, size)
                 await until_vm(rest, desk.vm_id, display="connected", generation=1)
             await until_vm(rest, desk.vm_id, display="suspended")
-
-
-TWO_MONITORS = ("-screen", "1", "640x800x24", "+xinerama")
-"""Xvfb lays the second one over the first."""
-HEAD = re.compile(r"head #\d+: (\d+x\d+) @ 0,0")
-
-
-async def monitors(desk: Desk) -> list[str]:
-    """Sizes of the monitors that programs of the desktop see."""
-    asked = await asyncio.create_subprocess_exec(
-        "nsenter", f"--target={guest_pids(desk)[0]}", "--net",
-        "xdpyinfo", "-display", ":100", "-ext", "XINERAMA",
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
-    text, _ = await asked.communicate()
-    return HEAD.findall(text.decode())
-
-
-async def test_a_desktop_has_the_monitors_of_each_client(
-    make: MakeDesk, rest: Rest, screen: Screen, tmp_path: Path
-) -> None:
-    desk = await make()
-    two = ["1280x800", "640x800"]
-    async with xvfb("1280x800x24", 512, *TWO_MONITORS) as wide:
-        for display, wishes, seen in (
-            (screen.display, {"geometry": "800x600"}, ["800x600"]),
-            (wide, {"geometry": "800x600", "fullscreen": "1"}, two),
-            (screen.display, {"geometry": "1000x700"}, ["1000x700"]),
-            (wide, {"geometry": "1280x800", "fullscreen": "1"}, two),
-        ):
-            async with shown(desk, display, tmp_path, **wishes):
-                await until_vm(rest, desk.vm_id, display="connected", generation=1)
-                await until(has(desk, seen), limit_s=30, what=f"the monitors {seen}")
-            await until_vm(rest, desk.vm_id, display="suspended")
-
-
-def has(desk: Desk, seen: list[str]) -> Callable[[], Awaitable[bool]]:
-    """Whether programs of the desktop see these monitors."""
-
-    async def right() -> bool:
-        return await monitors(desk) == seen
-
-    return right

@@ -139,7 +139,7 @@ async def test_custom_parameters_reach_the_hooks_of_the_guest_and_mean_nothing_e
         )
         assert (
             nx_options(desk)
-            == "nx/nx,client=windows,tolerancechecks=risky,link=adsl,listen=4100:100"
+            == "nx/nx,client=windows,tolerancechecks=risky,xinerama=0,link=adsl,listen=4100:100"
         )
     assert in_guest(desk, "ls /tmp/owned 2>/dev/null; true") == ""
 
