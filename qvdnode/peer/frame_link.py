@@ -110,7 +110,7 @@ class FrameLink:
                 if self._over.is_set():
                     return
         except FrameError as error:
-            self._drop(f"it sent what is no frame: {error}")
+            self._drop(f"it sent what is not a frame: {error}")
         if not self._reader.mid_frame:
             self._frame_began_s = None
         elif self._frame_began_s is None:

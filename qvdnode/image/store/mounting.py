@@ -2,7 +2,7 @@
 
 image-mounts/MANIFEST/meta   the EROFS image: what guests' roots are made of
 image-mounts/MANIFEST/root   the whole tree, read-only: what the node looks into
-image-mounts/leases/NAME     a use that is no guest, with the commit's name in it
+image-mounts/leases/NAME     a use that is not a guest, with the commit's name in it
 
 A use is noted as a lease before the mount, so that neither a collection nor the end of another use
 can take it away; the leases of guests are in their own folders (image/versions.py). A guest's
@@ -109,7 +109,7 @@ class CommitMounts:
         self.tidy()
 
     def kept(self) -> dict[str, str]:
-        """Uses that are no guests: their names and commits."""
+        """Uses that are not guests: their names and commits."""
         found = {}
         for lease in sorted((self._root / LEASES).glob("[!.]*")):
             with suppress(FileNotFoundError):
@@ -193,7 +193,7 @@ class CommitMounts:
     def _lease(self, name: str) -> Path:
         if _LEASE.fullmatch(name) is None:
             raise Invalid(
-                f"{name!r} is no name for a checkout: use letters, digits, dots and dashes",
+                f"{name!r} is not a name for a checkout: use letters, digits, dots and dashes",
                 field="name",
             )
         return self._root / LEASES / name
