@@ -76,6 +76,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.running import RunningDesktops
 from qvdnode.session.takeover import Rescue
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -232,7 +233,8 @@ def build(  # noqa: PLR0915 - as above
     connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     tokens = user_tokens(config, database)
-    desktops = Desktops(vms, tokens, hosts, connections, readiness, stop_limit_s)
+    running = RunningDesktops(hosts, peer_desktops.links)
+    desktops = Desktops(vms, tokens, hosts, running, connections, readiness, stop_limit_s)
     accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(
         desktops,

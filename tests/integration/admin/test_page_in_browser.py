@@ -21,8 +21,7 @@ from tests.integration.admin.checked_api import TAR, CheckedApi
 from tests.integration.admin.sample_farm import SampleFarm
 from tests.waiting import until
 
-# Chromium breaks its connections off whenever a network interface appears on the host.
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180), pytest.mark.alone]
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
 
 TABS = 8
 PUPILS = 120
