@@ -31,9 +31,7 @@ def test_own_pushes_do_not_count(own_s: float, told: Pressure) -> None:
 
 def test_what_is_older_than_the_window_is_forgotten() -> None:
     window = StallWindow()
-    told = [
-        window.hear(Sample(float(second), min(second, 30) * S, 0, 0.0)) for second in range(60)
-    ]
+    told = [window.hear(Sample(float(second), min(second, 30) * S, 0, 0.0)) for second in range(60)]
     assert told[30] == Pressure(100.0, 0.0)
     assert told[-1] == Pressure()
     assert len(window._samples) <= 12
