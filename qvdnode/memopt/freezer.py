@@ -8,6 +8,7 @@ from typing import Final
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.memopt.live_reclaim import LiveReclaimer
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
@@ -30,13 +31,24 @@ RECLAIM_SECONDS = Histogram("qvdnode_guest_reclaim_seconds", "Pushing one frozen
 class HostFreezer:
     """Freezes by control group; reclaims one guest after the other, so on one core at most."""
 
-    def __init__(self, cgroups: Cgroups, clock: Clock, *, prefetch: Prefetch | None = None) -> None:
-        """`prefetch` reads back what thawed guests need; without one their programs do."""
+    def __init__(
+        self,
+        cgroups: Cgroups,
+        clock: Clock,
+        *,
+        own: OwnReclaim | None = None,
+        prefetch: Prefetch | None = None,
+    ) -> None:
+        """`prefetch` reads back what thawed guests need; without one their programs do.
+
+        `own` counts for how long memory is pushed.
+        """
+        self._own = own or OwnReclaim(clock)
         self._prefetch = prefetch
         self._cgroups = cgroups
         self._clock = clock
         self._turn = asyncio.Semaphore(1)
-        self._live = LiveReclaimer(cgroups)
+        self._live = LiveReclaimer(cgroups, self._own)
         self.pending = 0
         """How many guests' memory is still to be pushed to swap."""
 
@@ -92,9 +104,10 @@ class HostFreezer:
         before, began_s = self._cgroups.memory(group), self._clock.monotonic_s()
         try:
             # The kernel fails the write when some of it cannot be reclaimed, as is usual.
-            await process.run(
-                (*WRITER, file), stdin=content.encode(), limit_s=RECLAIM_LIMIT_S, check=False
-            )
+            with self._own.running():
+                await process.run(
+                    (*WRITER, file), stdin=content.encode(), limit_s=RECLAIM_LIMIT_S, check=False
+                )
         except TimedOut as error:
             log.warning("reclaim_cut_short", extra={"group": group, "because": str(error)})
         after, seconds = self._cgroups.memory(group), self._clock.monotonic_s() - began_s
