@@ -129,7 +129,7 @@ async def test_a_node_hears_who_has_connected_to_it(farm: Farm) -> None:
     async with farm.owner() as owner:
         owner.service._linked = linked.append
         await farm.break_link()
-        assert await farm.attach()
+        assert (await farm.attach()).vm_id == VM
         assert linked == [ENTRY]
 
 
