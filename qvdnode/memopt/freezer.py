@@ -55,12 +55,14 @@ class HostFreezer:
     def freeze(self, group: str) -> None:
         """Keep the group's processes from running; raises HostFailed. Does not wait."""
         if self._prefetch is not None:
+            # It would read back what is about to be pushed out.
             self._prefetch.end(group)
         self._cgroups.freeze(group)
 
     def thaw(self, group: str) -> None:
         """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
         if self._prefetch is not None:
+            # Before the thaw, so that pages are on their way when programs ask for them.
             self._prefetch.begin(group)
         self._cgroups.thaw(group)
 
@@ -86,6 +88,8 @@ class HostFreezer:
             self.pending -= 1
 
     async def _wait_frozen(self, group: str) -> None:
+        # The kernel freezes each thread when it next leaves the kernel, so a group freezes later
+        # than it is told to. Memory that a thread still touches would come back at once.
         until_s = self._clock.monotonic_s() + FREEZE_LIMIT_S
         while not self._cgroups.has_frozen(group):
             if self._clock.monotonic_s() > until_s:
