@@ -35,7 +35,7 @@ class StreamPipe:
             await self._change()
 
     async def read_exactly(self, count: int) -> bytes:
-        """That many bytes; raises EOFError when the other end finished before them."""
+        """Return that many bytes; raises EOFError when the other end finished before them."""
         while len(self._kept) < count:
             if self._eof:
                 raise EOFError("the other end has finished")

@@ -39,7 +39,7 @@ class Step:
     """take, put, move, folder, set (mode and owner) or mark (an extended attribute)."""
     path: str
     number: int = 0
-    """Of the file in rebase/new or undo/old."""
+    """Number of the file in rebase/new or undo/old."""
     to: str = ""
     """Where `move` renames it to; the name of the attribute for `mark`."""
     before: tuple[int, int, int] | None = None
