@@ -229,6 +229,6 @@ TESTED_BY: Final = {
         "vm/resources.py",
     ),
     "unit/vm/test_fleet_hibernation.py": ("vm/guest/hibernation.py",),
-    "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
+    "unit/vm/test_fleet_limits.py": ("vm/guest/end_cause.py", "vm/guest/limit_check.py"),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

@@ -79,6 +79,7 @@ from typing import Protocol, runtime_checkable
 
 from qvdnode.model.guest import (
     DriverCheck,
+    EndCause,
     GuestMemory,
     GuestProcess,
     GuestSpec,
@@ -96,6 +97,15 @@ class Ballooning(Protocol):
 
         Called every few seconds; returns how many MiB are taken. Raises HostFailed, TimedOut.
         """
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """What a driver meets besides if it can tell why a guest ended by itself."""
+
+    async def end_cause(self, spec: GuestSpec) -> EndCause | None:
+        """Why a guest that is gone ended, before `kill` removes what tells it; None: not known."""
         ...
 
 

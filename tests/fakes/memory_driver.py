@@ -14,6 +14,7 @@ from typing import Final
 from qvdnode.model.errors import FarmError, GuestFailed, PartGone
 from qvdnode.model.guest import (
     DriverCheck,
+    EndCause,
     GuestMemory,
     GuestPort,
     GuestProcess,
@@ -86,6 +87,8 @@ class MemoryHost:
     """VMs whose display starts but never listens."""
     stubborn: set[VmId] = field(default_factory=set)
     """VMs that do not end by themselves."""
+    end_causes: dict[VmId, EndCause] = field(default_factory=dict)
+    """Why guests end, as their driver tells it afterwards."""
     check: DriverCheck = WORKS
     """What the driver finds when it checks the host."""
     frozen: set[str] = field(default_factory=set)
@@ -230,6 +233,11 @@ class MemoryDriver:
     def _require_thawed(self, spec: GuestSpec) -> None:
         if spec.name in self._host.frozen:
             raise AssertionError(f"{spec.name} is frozen and cannot do anything")
+
+    async def end_cause(self, spec: GuestSpec) -> EndCause | None:
+        """What the test says."""
+        self._fail("end_cause")
+        return self._host.end_causes.get(spec.vm_id)
 
     def limit_events(self, spec: GuestSpec) -> LimitEvents:
         """As the test set it."""

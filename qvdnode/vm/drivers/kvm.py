@@ -23,6 +23,8 @@ from qvdnode.host.probes import programs
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import (
     DriverCheck,
+    EndCause,
+    GuestFault,
     GuestMemory,
     GuestProcess,
     GuestSpec,
@@ -34,6 +36,7 @@ from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.vm.core import kvm_argv, machine_console
 from qvdnode.vm.core.kvm_argv import Accelerator, Handles, Machine
+from qvdnode.vm.core.machine_silence import Silence
 from qvdnode.vm.drivers import machine_boot, machine_processes, qmp
 from qvdnode.vm.drivers.accelerator import KVM, AcceleratorProbe
 from qvdnode.vm.drivers.balloon import Balloons
@@ -93,6 +96,7 @@ class KvmDriver:
         self._agents: dict[str, MachineAgent] = {}
         self._killed: dict[str, tuple[int, int]] = {}
         """By guest: programs killed for want of memory, and how far its console was read."""
+        self._silences: dict[str, Silence] = {}
         self._accelerator = AcceleratorProbe(place.folder, place.accelerator)
 
     async def check(self) -> DriverCheck:
@@ -234,12 +238,28 @@ class KvmDriver:
             await self.clock.sleep(ALIVE_PAUSE_S)
 
     async def _is_gone(self, spec: GuestSpec, pid: int) -> bool:
+        silence = self._silences.setdefault(spec.name, Silence())
         if self._cgroups.is_frozen(self._group(spec.name)):
+            silence.heard()
             return False  # questions would only pile up
+        asked_s = self.clock.monotonic_s()
         try:
-            return await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S) != 0
+            code = await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S)
         except FarmError:
-            return False  # it is too busy to answer now, or about to end
+            silence.missed(asked_s, self.clock.monotonic_s())
+            return False  # it is too busy to answer now, hangs, or is about to end
+        silence.heard()
+        return code != 0
+
+    async def end_cause(self, spec: GuestSpec) -> EndCause | None:
+        """What its kernel, QEMU or the host's kernel says. Satisfies Explaining."""
+        text = await machine_processes.tail(self._place(spec.name).console, LOG_READ)
+        if (found := machine_console.end_cause(text)) is not None:
+            return found
+        if self._cgroups.killed(self._group(spec.name)):
+            because = "the host ended its QEMU, which used more memory than it may"
+            return EndCause(GuestFault.HYPERVISOR_MEMORY, because)
+        return None
 
     async def wait_exit(self, process: GuestProcess) -> None:
         """Wait on a pidfd."""
@@ -300,12 +320,13 @@ class KvmDriver:
                 offset = 0
         except FileNotFoundError:
             return LimitEvents(0, 0)
+        silence = self._silences.get(spec.name)
         # A line that was cut off is read again with its rest.
         whole = text[: text.rfind(b"\n") + 1] or text[: len(text) if len(text) == LOG_READ else 0]
         offset = max(0, offset - len(text) + len(whole))
         killed += machine_console.killed(whole)
         self._killed[spec.name] = killed, offset
-        return LimitEvents(killed, 0)
+        return LimitEvents(killed, 0, 0 if silence is None else silence.hangs)
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End all other machines of this instance."""
@@ -341,6 +362,7 @@ class KvmDriver:
         if agent is not None:
             agent.close()
         self._killed.pop(name, None)
+        self._silences.pop(name, None)
         self._balloons.forget(name)
 
     async def _complaint(self, name: str) -> str:
