@@ -1,6 +1,7 @@
 """Calls a node's REST API: pins its certificate, sends the token, turns problems into errors."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
@@ -141,6 +142,20 @@ class ApiClient:
                         yield event
         except BadStream as error:
             raise Unavailable(f"The node sent something else than events: {error}.") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(error) from error
+
+    @contextlib.asynccontextmanager
+    async def terminal(self, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """The WebSocket at the path; raises like `get`."""
+        await self.get("/session")  # finds a node that answers
+        url, trust = self._nodes[0]
+        try:
+            async with self._session().ws_connect(url + path, ssl=trust, heartbeat=20.0) as socket:
+                yield socket
+        except aiohttp.WSServerHandshakeError:
+            await self.get(path)  # says why
+            raise Unavailable("The node refused the console; try again.") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from error
 

@@ -56,6 +56,10 @@ class DriverTable:
         found = self._checks[name].problem
         return None if found is None else f"The driver {name} of this node does not work: {found}."
 
+    def warning(self, name: str) -> str:
+        """What makes its guests worse on this host than they could be; empty when nothing does."""
+        return self._checks.get(name, UNCHECKED).warning
+
     async def check(self) -> bool:
         """Check all drivers at once; whether what is offered has changed."""
         before = self.offered()

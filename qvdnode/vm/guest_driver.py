@@ -74,8 +74,9 @@ TimedOut: no answer within a limit. Messages are for users and administrators. A
 undoes what it began or leaves what `kill` removes.
 """
 
+import asyncio
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from qvdnode.model.guest import (
     DriverCheck,
@@ -106,6 +107,26 @@ class Explaining(Protocol):
 
     async def end_cause(self, spec: GuestSpec) -> EndCause | None:
         """Why a guest that is gone ended, before `kill` removes what tells it; None: not known."""
+        ...
+
+
+Console: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""What a console shows, and what is typed there."""
+
+
+@runtime_checkable
+class WithConsole(Protocol):
+    """What a driver meets besides if its guests have a console of their own."""
+
+    async def open_console(self, spec: GuestSpec) -> Console:
+        """Open the guest's console, with a shell of its root where it can run one.
+
+        Its owner closes the writer, and then calls close_console. Raises HostFailed, TimedOut.
+        """
+        ...
+
+    def close_console(self, spec: GuestSpec) -> None:
+        """End that shell; does not wait. Safe to repeat."""
         ...
 
 

@@ -66,6 +66,10 @@ class Handles:
     """Listens."""
     qmp: int
     """Listens."""
+    terminal: int
+    """Listens for who wants to see and use the console."""
+    log: int
+    """Of the console: a file, open for writing at its end."""
 
 
 def machine_uid(spec: GuestSpec) -> int:
@@ -173,9 +177,12 @@ def _devices(spec: GuestSpec, handles: Handles) -> Iterator[str]:
     # init feeds where the kernel has a driver for it, makes a kernel that hangs panic.
     yield from ("-device", "pvpanic-pci", "-device", "i6300esb", "-action", "watchdog=inject-nmi")
     # QEMU writes to the log of the console why it ends its machine: machine_console.py.
-    yield from ("-trace", "runstate_set")
-    # Its stdout is the log of the console.
-    yield from ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+    yield from ("-trace", "qemu_system_shutdown_request")
+    # All that the console shows is logged, whether or not somebody sees it.
+    yield from ("-add-fd", f"fd={handles.log},set=1")
+    terminal = f"socket,id=console,fd={handles.terminal},server=on,wait=off"
+    yield from ("-chardev", f"{terminal},logfile=/dev/fdset/1,logappend=on")
+    yield from ("-serial", "chardev:console")
     yield from ("-chardev", f"socket,id=qmp,fd={handles.qmp},server=on,wait=off")
     yield from ("-mon", "chardev=qmp,mode=control")
 

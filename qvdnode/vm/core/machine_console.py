@@ -15,9 +15,9 @@ _BAD: Final = re.compile(r"(?:Kernel panic - not syncing|qvd): (.*)")
 _PANIC: Final = re.compile(r"Kernel panic - not syncing: ?(.*)")
 _BY_WATCHDOG: Final = "NMI: Not continuing"
 """How the kernel panics when the watchdog of the machine has fired: see kvm_argv.kernel_line."""
-_QEMU_SAYS: Final = "runstate_set "
-_PANICKED: Final = "(guest-panicked)"
-"""What QEMU writes when the kernel has told it by pvpanic."""
+_QEMU_SAYS: Final = "qemu_system_shutdown_request "
+_PANICKED: Final = "reason=8"
+"""What QEMU writes when the kernel has told it by pvpanic: its ShutdownCause guest-panic."""
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 
 

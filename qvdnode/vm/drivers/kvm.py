@@ -40,9 +40,11 @@ from qvdnode.vm.core.machine_silence import Silence
 from qvdnode.vm.drivers import machine_boot, machine_processes, qmp
 from qvdnode.vm.drivers.accelerator import KVM, AcceleratorProbe
 from qvdnode.vm.drivers.balloon import Balloons
+from qvdnode.vm.drivers.console_log import CONSOLE_READ, ConsoleLog
 from qvdnode.vm.drivers.machine_agent import MachineAgent
 from qvdnode.vm.drivers.machine_boot import BootFiles
-from qvdnode.vm.drivers.machine_processes import Place, dialled, listening
+from qvdnode.vm.drivers.machine_processes import Place, appending, dialled, listening
+from qvdnode.vm.guest_driver import Console
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +62,6 @@ KILL_LIMIT_S: Final = 10.0
 MIB: Final = 1024 * 1024
 LOG_MAX: Final = 4 * MIB
 """Of a console's log, beyond which its machine cannot write."""
-LOG_TRIMMED_AT: Final = 2 * MIB
-LOG_READ: Final = 64 * 1024
 TASKS: Final = 512
 """Threads of QEMU, and of virtiofsd."""
 
@@ -94,8 +94,7 @@ class KvmDriver:
         self._balloons = Balloons()
         self._namespaces = Namespaces(guest_namespace)
         self._agents: dict[str, MachineAgent] = {}
-        self._killed: dict[str, tuple[int, int]] = {}
-        """By guest: programs killed for want of memory, and how far its console was read."""
+        self._console_logs: dict[str, ConsoleLog] = {}
         self._silences: dict[str, Silence] = {}
         self._accelerator = AcceleratorProbe(place.folder, place.accelerator)
 
@@ -189,10 +188,15 @@ class KvmDriver:
         port = spec.port
         tap = await links.create_tap(port.link, self.place.bridge, port.mac)
         try:
-            with listening(place.agent) as agent, listening(place.qmp) as ordered:
-                handles = Handles(tap, share, agent.fileno(), ordered.fileno())
-                argv = kvm_argv.qemu_argv(spec, machine, handles)
-                inherited = (tap, share, agent.fileno(), ordered.fileno())
+            with (
+                listening(place.agent) as agent,
+                listening(place.qmp) as ordered,
+                listening(place.terminal) as terminal,
+                appending(place.console) as log_file,
+            ):
+                sockets = (agent.fileno(), ordered.fileno(), terminal.fileno())
+                inherited = (tap, share, *sockets, log_file)
+                argv = kvm_argv.qemu_argv(spec, machine, Handles(*inherited))
                 await machine_processes.start(argv, place.console, groups, inherited)
         finally:
             os.close(tap)
@@ -253,7 +257,7 @@ class KvmDriver:
 
     async def end_cause(self, spec: GuestSpec) -> EndCause | None:
         """What its kernel, QEMU or the host's kernel says. Satisfies Explaining."""
-        text = await machine_processes.tail(self._place(spec.name).console, LOG_READ)
+        text = await machine_processes.tail(self._place(spec.name).console, CONSOLE_READ)
         if (found := machine_console.end_cause(text)) is not None:
             return found
         if self._cgroups.killed(self._group(spec.name)):
@@ -305,27 +309,28 @@ class KvmDriver:
         """That of QEMU; virtiofsd goes on, and has nothing to do then."""
         return self._group(spec.name)
 
+    async def open_console(self, spec: GuestSpec) -> Console:
+        """Dial QEMU, and have the agent run a shell there. Satisfies WithConsole."""
+        try:
+            async with TimeLimit(DIAL_LIMIT_S):
+                found = await asyncio.open_unix_connection(str(self._place(spec.name).terminal))
+        except OSError as error:
+            raise HostFailed(f"the machine's console cannot be opened: {error}") from error
+        except TimeoutError as error:
+            raise TimedOut("The machine's console does not open.") from error
+        with contextlib.suppress(FarmError):  # a kernel that hangs is looked at without a shell
+            await self._agent(spec.name).answer("console", limit_s=ASK_LIMIT_S)
+        return found
+
+    def close_console(self, spec: GuestSpec) -> None:
+        """Have the agent end that shell."""
+        with contextlib.suppress(HostFailed):
+            self._agent(spec.name).ask("hangup").cancel()
+
     def limit_events(self, spec: GuestSpec) -> LimitEvents:
         """What the machine's kernel said on its console; of refused processes it says nothing."""
-        console = self._place(spec.name).console
-        killed, offset = self._killed.get(spec.name, (0, 0))
-        try:
-            with console.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                file.seek(offset if offset <= size else 0)
-                text = file.read(LOG_READ)
-                offset = file.tell()
-            if size > LOG_TRIMMED_AT:
-                os.truncate(console, 0)
-                offset = 0
-        except FileNotFoundError:
-            return LimitEvents(0, 0)
-        silence = self._silences.get(spec.name)
-        # A line that was cut off is read again with its rest.
-        whole = text[: text.rfind(b"\n") + 1] or text[: len(text) if len(text) == LOG_READ else 0]
-        offset = max(0, offset - len(text) + len(whole))
-        killed += machine_console.killed(whole)
-        self._killed[spec.name] = killed, offset
+        console, silence = self._place(spec.name).console, self._silences.get(spec.name)
+        killed = self._console_logs.setdefault(spec.name, ConsoleLog(console)).killed()
         return LimitEvents(killed, 0, 0 if silence is None else silence.hangs)
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
@@ -361,7 +366,7 @@ class KvmDriver:
         agent = self._agents.pop(name, None)
         if agent is not None:
             agent.close()
-        self._killed.pop(name, None)
+        self._console_logs.pop(name, None)
         self._silences.pop(name, None)
         self._balloons.forget(name)
 
@@ -369,7 +374,7 @@ class KvmDriver:
         """What the machine said before it ended, as a clause; empty when it said nothing."""
         place = self._place(name)
         said = [
-            machine_console.verdict(await machine_processes.tail(path, LOG_READ))
+            machine_console.verdict(await machine_processes.tail(path, CONSOLE_READ))
             for path in (place.console, place.share_log)
         ]
         # QEMU says no more than that virtiofsd is gone.

@@ -43,6 +43,11 @@ class Place:
         return self.folder / f"{self.name}.qmp"
 
     @property
+    def terminal(self) -> Path:
+        """The socket of the console, for one who sees and uses it at a time."""
+        return self.folder / f"{self.name}.terminal"
+
+    @property
     def share(self) -> Path:
         """The socket of virtiofsd, for as long as it takes QEMU to be connected to it."""
         return self.folder / f"{self.name}.share"
@@ -64,7 +69,9 @@ class Place:
 
     def remove(self) -> None:
         """Remove all of them; safe to repeat."""
-        for path in (self.agent, self.qmp, self.share, self.console, self.share_log):
+        for path in (
+            self.agent, self.qmp, self.terminal, self.share, self.console, self.share_log,
+        ):  # fmt: skip
             path.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self.shared.rmdir()
@@ -95,6 +102,16 @@ def listening(path: Path) -> Iterator[socket.socket]:
         path.chmod(0o600)  # nobody gets in before it listens
         made.listen(1)
         yield made
+
+
+@contextlib.contextmanager
+def appending(path: Path) -> Iterator[int]:
+    """A log that is written at its end alone, for one who inherits it. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -186,6 +186,7 @@ class GuestActor:
             steps={} if guest is None else dict(guest.steps),
             unused_since=core.unused_since,
             limits=() if guest is None else guest.limits.reached,
+            warning="" if guest is None else self._dependencies.drivers.warning(guest.driver),
         )
 
     @property

@@ -130,3 +130,12 @@ async def test_a_guest_of_a_driver_that_this_node_lacks_stays_until_it_is_back(
         await fleet.stop(DOCKER)
         await settle()
         assert not docker(world).guests
+
+
+async def test_what_makes_a_drivers_guests_worse_is_told_with_each_of_them(world: World) -> None:
+    docker(world).check = DriverCheck(warning="its machines are slow")
+    async with world.node() as fleet:
+        await world.fleet._dependencies.drivers.check()
+        await start_both(world)
+        told = {status.order.vm.id: status.warning for status in fleet.guests()}
+        assert told == {LXC: "", DOCKER: "its machines are slow"}

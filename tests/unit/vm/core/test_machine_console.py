@@ -33,7 +33,7 @@ def test_without_either_it_is_the_last_lines() -> None:
 
 
 def test_what_qemu_says_of_itself_is_no_complaint() -> None:
-    said = b"runstate_set current_run_state 6 (prelaunch) new_state 9 (running)\n"
+    said = b"qemu_system_shutdown_request reason=7\n"
     assert verdict(said + b"qemu: no memory\n") == "qemu: no memory"
     assert verdict(said) == ""
 
@@ -46,9 +46,7 @@ def test_the_end_of_a_machine_is_told_apart() -> None:
     hung = end_cause(b"[61.0] Kernel panic - not syncing: NMI: Not continuing\r\n")
     assert hung is not None
     assert hung.fault is GuestFault.WATCHDOG
-    silent = end_cause(
-        b"runstate_set current_run_state 9 (running) new_state 13 (guest-panicked)\n"
-    )
+    silent = end_cause(b"qemu_system_shutdown_request reason=8\n")
     assert silent is not None
     assert silent.fault is GuestFault.PANIC
     assert end_cause(b"") is None
