@@ -1,10 +1,11 @@
-"""/api/v1/vms/{id}/console: the WebSocket of an administrator at a desktop's console.
+"""/console/{id}: the WebSocket of an administrator at a desktop's console.
 
 Any node takes it: what is typed and shown goes to the node that runs the desktop by the calls that
 nodes have among themselves. It shows what the guest writes, byte by byte, and gives its root's
 shell, so it needs the role of an administrator, and a row of the audit log names who had it.
 """
 
+import asyncio
 import contextlib
 import secrets
 from typing import Final
@@ -22,7 +23,7 @@ from qvdnode.runtime.supervise import Supervisor
 from qvdnode.session.ports import DesktopHost
 from qvdnode.web.core.same_origin import is_same_origin
 
-PATH: Final = r"/api/v1/vms/{id:[1-9]\d{0,17}}/console"
+PATH: Final = r"/console/{id:[1-9]\d{0,17}}"
 HEARTBEAT_S: Final = 20.0
 AS_FOR: Final = "delete_vm"
 """The handler whose right it needs: who may delete a VM may do all that its root may."""
@@ -61,11 +62,12 @@ async def open_console(request: web.Request) -> web.StreamResponse:
         detail={"name": vm.name, "user": vm.user_login},
         correlation="",
     )
-    if not answer.can_prepare(request).ok:
-        raise Invalid(NO_SOCKET)
     await parts.records.trail.write([entry])
     first = await end.begin()
     try:
+        # Last: who was refused a WebSocket asks without one to hear why.
+        if not answer.can_prepare(request).ok:
+            raise Invalid(NO_SOCKET)
         await answer.prepare(request)
         with contextlib.suppress(OSError, FarmError):
             await end.serve(answer, first)
@@ -95,8 +97,7 @@ class _ConsoleEnd:
         async with Supervisor("console") as tasks:
             typing = tasks.isolated("typing", self._type(socket))
             showing = tasks.isolated("showing", self._show(socket))
-            typing.add_done_callback(lambda _: showing.cancel())
-            showing.add_done_callback(lambda _: typing.cancel())
+            await asyncio.wait((typing, showing), return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:
         """Give it back; an end that is lost gives it back by its silence."""

@@ -147,15 +147,17 @@ class ApiClient:
 
     @contextlib.asynccontextmanager
     async def terminal(self, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """The WebSocket at the path; raises like `get`."""
+        """The WebSocket at the path of a node, not of its API; raises like `get`."""
         await self.get("/session")  # finds a node that answers
         url, trust = self._nodes[0]
+        at = url.removesuffix(PREFIX) + path
         try:
-            async with self._session().ws_connect(url + path, ssl=trust, heartbeat=20.0) as socket:
+            async with self._session().ws_connect(at, ssl=trust, heartbeat=20.0) as socket:
                 yield socket
-        except aiohttp.WSServerHandshakeError:
-            await self.get(path)  # says why
-            raise Unavailable("The node refused the console; try again.") from None
+        except aiohttp.WSServerHandshakeError as error:
+            async with self._session().get(at, ssl=trust, timeout=_patience(10.0)) as answer:
+                content(answer.status, await answer.read())  # says why
+            raise Unavailable("The node refused the console; try again.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from error
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import DriverCheck
 from qvdnode.runtime.supervise import contained
-from qvdnode.vm.guest_driver import GuestDriver
+from qvdnode.vm.guest_driver import Costly, GuestDriver
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,11 @@ class DriverTable:
     def warning(self, name: str) -> str:
         """What makes its guests worse on this host than they could be; empty when nothing does."""
         return self._checks.get(name, UNCHECKED).warning
+
+    def overhead_mib(self, name: str) -> int:
+        """What a guest of that driver costs the host beside the memory of its flavour."""
+        driver = self._drivers.get(name)
+        return driver.overhead_mib if isinstance(driver, Costly) else 0
 
     async def check(self) -> bool:
         """Check all drivers at once; whether what is offered has changed."""

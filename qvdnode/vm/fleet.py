@@ -56,6 +56,7 @@ class Fleet:
             state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
             merging=self.merging,
+            overhead_mib=dependencies.drivers.overhead_mib,
         )
         self._actors: dict[VmId, GuestActor] = {}
         started_us = int(dependencies.clock.now().timestamp() * 1_000_000)

@@ -102,6 +102,16 @@ class Ballooning(Protocol):
 
 
 @runtime_checkable
+class Costly(Protocol):
+    """What a driver meets besides if its guests cost the host much beside their own memory."""
+
+    @property
+    def overhead_mib(self) -> int:
+        """For each guest, counted when it is admitted."""
+        ...
+
+
+@runtime_checkable
 class Explaining(Protocol):
     """What a driver meets besides if it can tell why a guest ended by itself."""
 

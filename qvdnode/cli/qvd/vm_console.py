@@ -30,7 +30,7 @@ WELCOME: Final = "Console of VM {number}. Ctrl-] leaves it."
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to those of `qvd vm`."""
-    app.command(epilog=examples("qvd vm console alice/desk", "echo dmesg | qvd vm console 7"))(
+    app.command(epilog=examples("qvd vm console alice/desk", "qvd vm console 7 < commands"))(
         console
     )
 
@@ -45,14 +45,13 @@ def console(vm: Vm) -> None:
 
 async def _use(api: ApiClient, vm: str) -> None:
     number = await name_lookup.vm_id(api, vm)
-    async with api.terminal(f"/vms/{number}/console") as socket:
+    async with api.terminal(f"/console/{number}") as socket:
         tell(WELCOME.format(number=number), json=not sys.stdin.isatty())
         with _raw():
             async with Supervisor("console") as tasks:
                 typing = tasks.isolated("typing", _type(socket))
                 showing = tasks.isolated("showing", _show(socket))
-                typing.add_done_callback(lambda _: showing.cancel())
-                showing.add_done_callback(lambda _: typing.cancel())
+                await asyncio.wait((typing, showing), return_when=asyncio.FIRST_COMPLETED)
 
 
 @contextlib.contextmanager

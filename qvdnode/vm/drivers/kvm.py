@@ -62,6 +62,8 @@ KILL_LIMIT_S: Final = 10.0
 MIB: Final = 1024 * 1024
 LOG_MAX: Final = 4 * MIB
 """Of a console's log, beyond which its machine cannot write."""
+OVERHEAD_KVM_MIB, OVERHEAD_TCG_MIB = 45, 120
+"""What QEMU and virtiofsd take beside the guest's memory: see docs/drivers.md."""
 TASKS: Final = 512
 """Threads of QEMU, and of virtiofsd."""
 
@@ -92,6 +94,7 @@ class KvmDriver:
         self.clock = clock
         self._cgroups = cgroups or probe()
         self._balloons = Balloons()
+        self.overhead_mib = OVERHEAD_TCG_MIB  # until it is checked
         self._namespaces = Namespaces(guest_namespace)
         self._agents: dict[str, MachineAgent] = {}
         self._console_logs: dict[str, ConsoleLog] = {}
@@ -110,6 +113,7 @@ class KvmDriver:
             if not needed.exists():
                 return DriverCheck(problem=f"{needed} is missing", fix=INSTALL)
         warning, fix = self._accelerator.warning()
+        self.overhead_mib = OVERHEAD_TCG_MIB if warning else OVERHEAD_KVM_MIB
         return DriverCheck(version=f"QEMU {version}", warning=warning, fix=fix)
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.postgres
 
 
 def path_of(farm: SampleFarm) -> str:
-    return f"/api/v1/vms/{farm.vm_id}/console"
+    return f"/console/{farm.vm_id}"
 
 
 async def refused(api: CheckedApi, path: str, **headers: str) -> int:
@@ -59,7 +59,7 @@ async def test_whom_it_is_refused(
     path = path_of(farm)
     assert await refused(api, path) == 404  # it does not run
     fleet.put(await order_of(parts, farm), VmState.RUNNING, DisplayState.CONNECTED, viewer=True)
-    assert await refused(api, "/api/v1/vms/99999/console") == 404
+    assert await refused(api, "/console/99999") == 404
     assert await refused(await with_token(api, "helper", role=Role.HELPDESK), path) == 403
     other = (await api.post("/tenants", {"name": "acme"}))["id"]
     bound = await with_token(api, "acme-admin", role="admin", tenant_id=other)
