@@ -62,8 +62,10 @@ class DriverTable:
 
     def overhead_mib(self, name: str) -> int:
         """What a guest of that driver costs the host beside the memory of its flavour."""
-        driver = self._drivers.get(name)
-        return driver.overhead_mib if isinstance(driver, Costly) else 0
+        if name not in self._drivers:
+            return 0
+        driver = self._drivers[name]
+        return driver.overhead_mib() if isinstance(driver, Costly) else 0
 
     async def check(self) -> bool:
         """Check all drivers at once; whether what is offered has changed."""

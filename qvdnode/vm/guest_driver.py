@@ -105,9 +105,8 @@ class Ballooning(Protocol):
 class Costly(Protocol):
     """What a driver meets besides if its guests cost the host much beside their own memory."""
 
-    @property
     def overhead_mib(self) -> int:
-        """For each guest, counted when it is admitted."""
+        """What each guest costs, counted when it is admitted."""
         ...
 
 

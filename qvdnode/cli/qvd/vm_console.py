@@ -18,11 +18,13 @@ from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.runtime.supervise import Supervisor
+from qvdnode.runtime.time_limit import TimeLimit
 
 Vm = Annotated[str, typer.Argument(help="Number, NAME or LOGIN[@TENANT]/NAME of the VM.")]
 LEAVE: Final = b"\x1d"
 """Ctrl-], as telnet and virsh have it."""
 PIECE: Final = 1024
+PROMPT_S: Final = 10.0
 REST_S: Final = 3.0
 """How long to show what still comes when all was typed that a pipe had."""
 WELCOME: Final = "Console of VM {number}. Ctrl-] leaves it."
@@ -49,8 +51,9 @@ async def _use(api: ApiClient, vm: str) -> None:
         tell(WELCOME.format(number=number), json=not sys.stdin.isatty())
         with _raw():
             async with Supervisor("console") as tasks:
-                typing = tasks.isolated("typing", _type(socket))
-                showing = tasks.isolated("showing", _show(socket))
+                shown = asyncio.Event()
+                typing = tasks.isolated("typing", _type(socket, shown))
+                showing = tasks.isolated("showing", _show(socket, shown))
                 await asyncio.wait((typing, showing), return_when=asyncio.FIRST_COMPLETED)
 
 
@@ -68,8 +71,12 @@ def _raw() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-async def _type(socket: aiohttp.ClientWebSocketResponse) -> None:
+async def _type(socket: aiohttp.ClientWebSocketResponse, shown: asyncio.Event) -> None:
     """Send what is typed, until Ctrl-] or the end of a pipe."""
+    if not sys.stdin.isatty():  # a pipe does not wait until a shell asks for something
+        with contextlib.suppress(TimeoutError):
+            async with TimeLimit(PROMPT_S):
+                await shown.wait()
     while True:
         typed = await _typed()
         before, left, _ = typed.partition(LEAVE)
@@ -101,9 +108,11 @@ async def _typed() -> bytes:
     return os.read(handle, PIECE)
 
 
-async def _show(socket: aiohttp.ClientWebSocketResponse) -> None:
+async def _show(socket: aiohttp.ClientWebSocketResponse, shown: asyncio.Event) -> None:
     """Show what comes, until the node closes the console."""
     async for message in socket:
         if message.type is aiohttp.WSMsgType.BINARY:
+            if message.data:
+                shown.set()
             sys.stdout.buffer.write(message.data)
             sys.stdout.buffer.flush()

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.vm.guest_driver import Console
 
 START_LIMIT_S: Final = 10.0
 SEARCH_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -136,3 +138,14 @@ async def tail(path: Path, limit: int) -> bytes:
             return b""
 
     return await asyncio.to_thread(read)
+
+
+async def terminal(place: Place, limit_s: float) -> Console:
+    """A connection to a machine's console; raises HostFailed, TimedOut."""
+    try:
+        async with TimeLimit(limit_s):
+            return await asyncio.open_unix_connection(str(place.terminal))
+    except OSError as error:
+        raise HostFailed(f"the machine's console cannot be opened: {error}") from error
+    except TimeoutError as error:
+        raise TimedOut("The machine's console does not open.") from error

@@ -33,6 +33,7 @@ async def test_a_shell_of_its_root_is_at_the_console_while_it_is_open(
     spec = await real_machines.spec(1)
     await driver.launch(spec)
     console = await driver.open_console(spec)
+    await shown(console, b"# ")  # what is typed before may be lost
     console[1].write(b"echo I am $(id -u) of $(hostname)\n")
     await shown(console, f"I am 0 of {spec.hostname}".encode())
     console[1].write(b"trap '' HUP; sleep 4242 & wait\n")
@@ -40,6 +41,7 @@ async def test_a_shell_of_its_root_is_at_the_console_while_it_is_open(
     driver.close_console(spec)
 
     again = await driver.open_console(spec)
+    await shown(again, b"# ")
     again[1].write(b"echo still $((40 + 2))\n")
     await shown(again, b"still 42")
     again[1].transport.abort()

@@ -144,7 +144,8 @@ async def test_what_makes_a_drivers_guests_worse_is_told_with_each_of_them(world
 class CostlyDriver(MemoryDriver):
     """One whose guests need memory beside their own."""
 
-    overhead_mib = 120
+    def overhead_mib(self) -> int:
+        return 120
 
 
 async def test_what_a_guest_costs_beside_its_memory_is_promised_too(world: World) -> None:

@@ -26,7 +26,7 @@ async def test_a_pipe_is_typed_and_what_comes_is_shown(
     await logged_in("vm", "create", "desk", "--user", "alice", "--flavour", "office")
 
     refused = await logged_in("vm", "console", "desk", stdin="date\n")
-    assert (refused.exit_code, "does not run" in refused.output) == (1, True)
+    assert (refused.exit_code, "does not run" in refused.output) == (3, True)
 
     fleet.put(await parts.vms.order(VmId(1)), VmState.RUNNING, DisplayState.CONNECTED, viewer=True)
     said = await logged_in("vm", "console", "desk", stdin="date\n")
