@@ -154,6 +154,7 @@ class ApiClient:
         try:
             async with self._session().ws_connect(at, ssl=trust, heartbeat=20.0) as socket:
                 yield socket
+            await asyncio.sleep(GIVING_UP_S)  # aiohttp closes its connection in the background
         except aiohttp.WSServerHandshakeError as error:
             async with self._session().get(at, ssl=trust, timeout=_patience(10.0)) as answer:
                 content(answer.status, await answer.read())  # says why

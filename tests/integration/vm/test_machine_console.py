@@ -17,11 +17,14 @@ LIMIT_S: Final = 60.0
 async def shown(console: Console, wanted: bytes) -> bytes:
     """What it shows until it has shown that."""
     seen = b""
-    async with TimeLimit(LIMIT_S):
-        while wanted not in seen:
-            piece = await console[0].read(4096)
-            assert piece, f"closed after {seen!r}"
-            seen += piece
+    try:
+        async with TimeLimit(LIMIT_S):
+            while wanted not in seen:
+                piece = await console[0].read(4096)
+                assert piece, f"closed after {seen!r}"
+                seen += piece
+    except TimeoutError:
+        pytest.fail(f"only shown: {seen!r}")
     return seen
 
 
@@ -36,7 +39,8 @@ async def test_a_shell_of_its_root_is_at_the_console_while_it_is_open(
     await shown(console, b"# ")  # what is typed before may be lost
     console[1].write(b"echo I am $(id -u) of $(hostname)\n")
     await shown(console, f"I am 0 of {spec.hostname}".encode())
-    console[1].write(b"trap '' HUP; sleep 4242 & wait\n")
+    console[1].write(b"trap '' HUP; sleep 4242 & echo pa''rked; wait\n")
+    await shown(console, b"parked")
     console[1].transport.abort()
     driver.close_console(spec)
 
