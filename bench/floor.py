@@ -142,6 +142,7 @@ class BareDesktop:
         folder.mkdir(parents=True, exist_ok=True)
         address = f"connect={self.port.address.ip},port={DISPLAY_PORT}"
         self._viewer = await asyncio.create_subprocess_exec(
+            "prlimit", "--core=0",
             "nxproxy", "-S", f"nx/nx,{address},link=lan:{40_000 + self.number}",
             env={
                 **os.environ,

@@ -10,6 +10,8 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -115,8 +117,18 @@ PROGRAMS: Final = (
 PACKAGES: Final = tuple(dict.fromkeys(name for each in PROGRAMS for name in each.packages))
 
 
-async def tried(name: str, root: Path, folder: Path | None) -> dict[str, bool]:
-    """Which programs work in a desktop; pictures of those with windows go into `folder`, if any."""
+@dataclass(frozen=True, slots=True)
+class OpenDesktop:
+    """A desktop that is shown, and the window that shows it."""
+
+    desk: Desk
+    watcher: WindowWatcher
+    window: int
+
+
+@asynccontextmanager
+async def open_desktop(name: str, root: Path, **flavour: object) -> AsyncIterator[OpenDesktop]:
+    """A desktop of that root on a node of its own, once its panel is there."""
     async with (
         running_node(test_root()) as node,
         node.rest() as rest,
@@ -124,10 +136,10 @@ async def tried(name: str, root: Path, folder: Path | None) -> dict[str, bool]:
         WindowWatcher(display, SystemClock()) as watcher,
     ):
         await import_image(rest, name, root)
-        flavour = await make_flavour(
-            rest, name, name, memory_mib=4096, home_mib=512, disk_mib=2048, pids_max=2048
+        made = await make_flavour(
+            rest, name, name, **{"home_mib": 512, "disk_mib": 2048, "pids_max": 2048, **flavour}
         )
-        desk = await make_desk(node, rest, "ana", flavour)
+        desk = await make_desk(node, rest, "ana", made)
         async with desk.dial() as connection:
             answer = await connection.connect(desk.vm_id, link="lan", geometry="1280x800")
             if answer.status != 101:
@@ -135,15 +147,27 @@ async def tried(name: str, root: Path, folder: Path | None) -> dict[str, bool]:
             async with Viewer(connection, display, node.state_dir / "viewer"):
                 window = await watcher.wait_new(LIMIT_S)
                 await until(lambda: panel(desk) > 0, limit_s=LIMIT_S, what="the desktop's panel")
-                _, bare = await last_change(watcher, window, time.monotonic())
-                found = {}
-                for program in PROGRAMS:
-                    picture = await run(program, desk, watcher, window, bare)
-                    found[program.name] = picture is not None
-                    if folder is not None and picture is not None and program.window:
-                        file = folder / f"{name}-{program.name.lower().replace(' ', '-')}.png"
-                        file.write_bytes(png.encode_rgb(picture.width, picture.height, picture.rgb))
-                return found
+                yield OpenDesktop(desk, watcher, window)
+
+
+async def tried(name: str, root: Path, folder: Path | None) -> dict[str, bool]:
+    """Which programs work in a desktop; pictures of those with windows go into `folder`, if any."""
+    async with open_desktop(name, root, memory_mib=4096) as shown:
+        watcher, window = shown.watcher, shown.window
+        _, bare = await last_change(watcher, window, time.monotonic())
+        found = {}
+        for program in PROGRAMS:
+            picture = await run(program, shown.desk, watcher, window, bare)
+            found[program.name] = picture is not None
+            if folder is not None and picture is not None and program.window:
+                write_picture(folder / f"{name}-{program.name.lower().replace(' ', '-')}", picture)
+        return found
+
+
+def write_picture(file: Path, picture: Picture) -> None:
+    """Write a PNG; its ending is added."""
+    content = png.encode_rgb(picture.width, picture.height, picture.rgb)
+    file.with_name(f"{file.name}.png").write_bytes(content)
 
 
 async def run(

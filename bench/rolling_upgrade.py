@@ -11,6 +11,7 @@ drops                      of links, of all users
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -19,6 +20,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,13 +114,24 @@ async def persistently(rest: Rest, path: str) -> dict[str, Any]:
     return answer
 
 
-async def upgraded(node: NodeProcess, program: tuple[str, ...]) -> float:
-    """The node as the next release; how long it did not serve."""
+@dataclass
+class Restart:
+    """One node's."""
+
+    took_s: float
+    """How long it did not serve."""
+    events: list[tuple[float, str]]
+    """What its log has of that time: seconds since the stop, and the event."""
+
+
+async def upgraded(node: NodeProcess, program: tuple[str, ...]) -> Restart:
+    """The node as the next release."""
     async with node.rest() as rest:
         (own,) = (item for item in (await rest.get("/nodes"))["items"] if item["here"])
         await rest.post(f"/nodes/{own['id']}/drain", {})
-    began_s = time.monotonic()
+    began_s, seen, began_at = time.monotonic(), node.log.stat().st_size, time.time()
     await node.stop()
+    ended = round(time.monotonic() - began_s, 3), "(the process has ended)"
     node.program = program
     await node.start()
     took_s = time.monotonic() - began_s
@@ -130,14 +143,24 @@ async def upgraded(node: NodeProcess, program: tuple[str, ...]) -> float:
             return all(item["here"] or item["reason"] is None for item in items)
 
         await until(healthy, limit_s=LIMIT_S, what="the others to be reached")
-    return round(took_s, 2)
+    written = node.log.read_bytes()[seen:].decode(errors="replace").splitlines()
+    return Restart(round(took_s, 2), sorted([ended, *events_of(written, began_at)]))
+
+
+def events_of(lines: list[str], since: float) -> list[tuple[float, str]]:
+    """The events of a log by the seconds since then."""
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    return [
+        (round(datetime.fromisoformat(one["time"]).timestamp() - since, 3), one["event"])
+        for one in found
+    ]
 
 
 async def furnished(farm: Farm, users: int) -> list[User]:
     """Users whose desktops run."""
     first = farm.nodes[0]
     async with first.rest() as rest:
-        await lend_image(first, rest, "icewm", build_if_missing())
+        await lend_image(first, rest, "icewm", await asyncio.to_thread(build_if_missing))
         flavour = await make_flavour(rest, "office", "icewm", memory_mib=256)
         for node in farm.nodes[1:]:
             copy_images(first, node)
@@ -165,9 +188,9 @@ async def run(nodes: int, users: int, folder: Path) -> dict[str, Any]:
             await until(
                 lambda: all_connected(people), limit_s=LIMIT_S, what="all users to be connected"
             )
-            program, stopped = release(folder / "next"), list[float]()
+            program, restarts = release(folder / "next"), list[Restart]()
             for node in farm.nodes:
-                stopped.append(await upgraded(node, program))
+                restarts.append(await upgraded(node, program))
                 await asyncio.sleep(SETTLE_S)
             back = await settled(people)
             lost = await anew(farm.nodes[0], people)
@@ -179,7 +202,8 @@ async def run(nodes: int, users: int, folder: Path) -> dict[str, Any]:
             "nodes": nodes,
             "users": users,
             "all_back": back,
-            "node_stopped_s": stopped,
+            "node_stopped_s": [one.took_s for one in restarts],
+            "restarts": [one.events for one in restarts],
             "outages_s": [user.outages_s() for user in people],
             "lost": lost,
             "log_of_lost": log_of(farm.nodes, [u for u in people if u.desk.login in lost]),

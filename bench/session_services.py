@@ -15,17 +15,9 @@ from typing import Final
 
 from bench import programs
 from bench.results_file import RESULTS
-from qvdnode.client.x11_watch import WindowWatcher
 from qvdnode.image import recipes
 from qvdnode.image.core.recipe_choice import Choice
-from qvdnode.runtime.clock import SystemClock
-from qvdnode.wire import png
 from tests.fixtures_image import build_if_missing
-from tests.harness.farm import import_image, make_desk, make_flavour
-from tests.harness.node import running_node, test_root
-from tests.harness.qvd import Viewer
-from tests.harness.screen import xvfb
-from tests.waiting import until
 
 FIGURES: Final = RESULTS / "session_services.json"
 PACKAGES: Final = (
@@ -33,7 +25,6 @@ PACKAGES: Final = (
     "xdotool", "procps", "openssh-client",
 )  # fmt: skip
 LOCALES: Final = ("en_US", "zh_CN")
-WINDOW_LIMIT_S: Final = 240.0
 CHINESE: Final = """
 ibus engine libpinyin
 setsid -f x-terminal-emulator -e sh -c 'cat >/tmp/typed' </dev/null >/dev/null 2>&1
@@ -77,38 +68,17 @@ TRIED: Final[Mapping[str, str]] = MappingProxyType(
 
 async def tried(name: str, root: Path, folder: Path | None) -> dict[str, bool]:
     """What works in a desktop; a picture of it after all was tried goes into `folder`, if any."""
-    async with (
-        running_node(test_root()) as node,
-        node.rest() as rest,
-        xvfb("1400x1000x24") as display,
-        WindowWatcher(display, SystemClock()) as watcher,
-    ):
-        await import_image(rest, name, root)
-        flavour = await make_flavour(
-            rest, name, name, memory_mib=3072, home_mib=512, disk_mib=2048, pids_max=2048,
-            locale="zh_CN.UTF-8", nesting=True,
-        )  # fmt: skip
-        desk = await make_desk(node, rest, "ana", flavour)
-        async with desk.dial() as connection:
-            answer = await connection.connect(desk.vm_id, link="lan", geometry="1280x800")
-            if answer.status != 101:
-                raise AssertionError(f"{name}: {answer.status} {answer.body!r}")
-            async with Viewer(connection, display, node.state_dir / "viewer"):
-                window = await watcher.wait_new(WINDOW_LIMIT_S)
-                await until(
-                    lambda: programs.panel(desk) > 0, limit_s=WINDOW_LIMIT_S, what="the panel"
-                )
-                await watcher.drawn(window, WINDOW_LIMIT_S)
-                found = {
-                    what: await programs.in_session(desk, command)
-                    for what, command in TRIED.items()
-                }
-                picture = await watcher.picture(window)
-                if folder is not None and picture is not None:
-                    (folder / f"{name}-session.png").write_bytes(
-                        png.encode_rgb(picture.width, picture.height, picture.rgb)
-                    )
-                return found
+    async with programs.open_desktop(
+        name, root, memory_mib=3072, locale="zh_CN.UTF-8", nesting=True
+    ) as shown:
+        await shown.watcher.drawn(shown.window, programs.LIMIT_S)
+        found = {
+            what: await programs.in_session(shown.desk, command) for what, command in TRIED.items()
+        }
+        picture = await shown.watcher.picture(shown.window)
+        if folder is not None and picture is not None:
+            programs.write_picture(folder / f"{name}-session", picture)
+        return found
 
 
 def main() -> None:

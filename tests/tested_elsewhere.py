@@ -72,6 +72,7 @@ TESTED_BY: Final = {
         "daemon/farm_join.py",
         "daemon/peers.py",
     ),
+    "e2e/test_farm_database_away.py": ("daemon/login_copying.py",),
     "e2e/test_hibernation.py": (
         "memopt/host_tuning.py",
         "memopt/report.py",

@@ -1,8 +1,9 @@
 """Authenticates users by password or token, against the database or a cache of verified logins.
 
-A verified login stays valid for some hours while the database is away, so that users can still
-reach a running desktop. Known and unknown accounts get the same answers in the same time, so that
-nobody learns which accounts exist.
+A verified login stays valid for some hours while the database is away, and the login data of users
+whose desktops run are copied (login_copies.py), so that users can still reach a running desktop.
+Known and unknown accounts get the same answers in the same time, so that nobody learns which
+accounts exist.
 
 A password passes three steps, in this order. While a step refuses, the right password is refused
 like a wrong one, and in the same time.
@@ -16,6 +17,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -24,6 +26,7 @@ from qvdnode.auth.core.guesses import Guess
 from qvdnode.auth.core.login_source import LoginSource, account_name
 from qvdnode.auth.failure_log import FailureLog, shortened
 from qvdnode.auth.familiar_sources import FamiliarSources
+from qvdnode.auth.login_copies import LoginCopies
 from qvdnode.auth.login_name import LoginName, parse_login
 from qvdnode.auth.passwords import PasswordHasher
 from qvdnode.auth.ports import LoginStores
@@ -97,6 +100,8 @@ class Authenticator:
         self._verified: VerifiedCache[Principal] = VerifiedCache(
             secret, clock, settings.remember_max
         )
+        self.copies: Final = LoginCopies(clock, settings)
+        """Of users whose desktops run; somebody has them follow the database."""
         self._checking: dict[tuple[bytes, str], Check] = {}
 
     async def basic(self, login: str, password: str, *, source: str) -> Principal:
@@ -137,7 +142,7 @@ class Authenticator:
         try:
             holder = await self._lookups.find(key, source, look_up)
         except Unavailable:
-            return self._remembered_while_away(key)
+            return self._token_while_away(key, digest(token))
         if holder is None or holder.blocked:
             who = None if holder is None else holder.principal
             login = "" if who is None else account_name(who.login, who.tenant)
@@ -154,11 +159,15 @@ class Authenticator:
 
     def forget(self, user_id: UserId) -> None:
         """Invalidate a user who was blocked or deleted or has a new password."""
-        self._verified.forget(lambda principal: principal.user_id == user_id)
+        self._forget(lambda principal: principal.user_id == user_id)
 
     def forget_tenant(self, tenant_id: TenantId) -> None:
         """Invalidate all users of a tenant."""
-        self._verified.forget(lambda principal: principal.tenant_id == tenant_id)
+        self._forget(lambda principal: principal.tenant_id == tenant_id)
+
+    def _forget(self, who: Callable[[Principal], bool]) -> None:
+        self._verified.forget(who)
+        self.copies.forget([one for one in self.copies.principals() if who(one)])
 
     def _begin(self, attempt: LoginAttempt) -> Check:
         """Return the running check of the same credentials, or begin one; raises Throttled.
@@ -228,7 +237,7 @@ class Authenticator:
         try:
             found = await self._credentials(attempt.name)
         except Unavailable:
-            return self._known_while_away(attempt)
+            return await self._known_while_away(attempt)
         try:
             good = await self._is_right(attempt.password, found)
         except Unavailable:  # the hasher's queue is full; the database answered
@@ -246,36 +255,77 @@ class Authenticator:
         await self._familiar.save(found.principal.user_id, attempt.login_source)
         return self._accepted(attempt.key, found.principal, checkpoint)
 
-    def _known_while_away(self, attempt: LoginAttempt) -> Principal:
+    async def _known_while_away(self, attempt: LoginAttempt) -> Principal:
+        """From the cache, or by the copy of the user's hash.
+
+        A wrong password and an account without a copy get the same answer in the same time.
+        """
         if not self._throttle.may_use_cache(attempt.login_source):
             raise _away()
         try:
-            known = self._remembered_while_away(attempt.key)
+            known = self._remembered_while_away(attempt.key) or await self._copied(attempt)
         except Unavailable:
             self._throttle.count_unverified(attempt.login_source, attempt.key)
             raise
         self._throttle.undo(attempt.guess)
         return known
 
+    async def _copied(self, attempt: LoginAttempt) -> Principal:
+        checkpoint = self._verified.checkpoint()
+        found = self.copies.credentials(*self._names(attempt.name))
+        good = await self._is_right(attempt.password, found)
+        if found is None or not good or found.blocked:
+            raise _away()
+        return self._from_copy(attempt.key, found.principal, checkpoint)
+
+    def _token_while_away(self, key: bytes, token_digest: bytes) -> Principal:
+        known = self._remembered_while_away(key)
+        if known is not None:
+            return known
+        found = self.copies.holder(token_digest)
+        if found is None or found.blocked:
+            raise _away()
+        left = found.expires_at - self._clock.now()
+        return self._from_copy(
+            key, found.principal, self._verified.checkpoint(), token_left_s=left.total_seconds()
+        )
+
+    def _from_copy(
+        self,
+        key: bytes,
+        principal: Principal,
+        checkpoint: int,
+        *,
+        token_left_s: float = float("inf"),
+    ) -> Principal:
+        # Cached no longer than the copy is good: a login must not live on by being used.
+        good_for_s = min(token_left_s, self.copies.left_s(principal.user_id))
+        self._verified.remember(key, principal, checkpoint, good_for_s=good_for_s)
+        LOGINS.labels("copied").inc()
+        log.info("login_by_copy", extra={"user": principal.user_id})
+        return principal
+
     def _remembered(self, key: bytes) -> Principal | None:
         return self._verified.find(key, younger_than_s=self._settings.remember_s)
 
-    def _remembered_while_away(self, key: bytes) -> Principal:
+    def _remembered_while_away(self, key: bytes) -> Principal | None:
         known = self._verified.find(key, younger_than_s=self._settings.remember_away_s)
-        if known is None:
-            raise _away()
-        LOGINS.labels("remembered").inc()
-        log.info("login_remembered", extra={"user": known.user_id})
+        if known is not None:
+            LOGINS.labels("remembered").inc()
+            log.info("login_remembered", extra={"user": known.user_id})
         return known
 
     async def _credentials(self, name: LoginName) -> Credentials | None:
         try:
-            names = [(name.login, name.tenant)]
-            if name.whole:
-                names.append((name.whole, self._settings.default_tenant))
-            return await self._users.credentials(*names)
+            return await self._users.credentials(*self._names(name))
         except Invalid:
             return None  # no valid SQL text, such as a name with a NUL
+
+    def _names(self, name: LoginName) -> list[tuple[str, str]]:
+        names = [(name.login, name.tenant)]
+        if name.whole:
+            names.append((name.whole, self._settings.default_tenant))
+        return names
 
     async def _is_right(self, password: str, found: Credentials | None) -> bool:
         if found is None:
@@ -302,7 +352,10 @@ class Authenticator:
 
 def _away() -> Unavailable:
     LOGINS.labels("unavailable").inc()
-    return Unavailable("The database is away, so nobody can log in anew; try again later.")
+    return Unavailable(
+        "The database is away: only users whose desktop runs can log in, with the right password."
+        " Try again later."
+    )
 
 
 def _login_for_log(name: LoginName, found: Credentials | None) -> str:

@@ -8,7 +8,13 @@ from typing import Protocol
 from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.familiar_login import FamiliarLogin
 from qvdnode.model.ids import TenantId, UserId
-from qvdnode.model.principal import Credentials, Operator, Principal, TokenHolder
+from qvdnode.model.principal import (
+    Credentials,
+    LoginCopy,
+    Operator,
+    Principal,
+    TokenHolder,
+)
 from qvdnode.model.role import Role
 
 
@@ -28,6 +34,14 @@ class UserTokenStore(Protocol):
 
     async def holder(self, token_digest: bytes) -> TokenHolder | None:
         """Return a token's user, None for an unknown or expired token; raises Unavailable."""
+        ...
+
+
+class LoginCopyStore(Protocol):
+    """The login data of many users at once."""
+
+    async def copies(self, user_ids: Sequence[UserId]) -> Sequence[LoginCopy]:
+        """Return those of the users that exist; raises Unavailable."""
         ...
 
 

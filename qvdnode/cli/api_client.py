@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 
 from qvdnode.cli.api_answers import FIRST_BAD_STATUS, Json, content, import_line
+from qvdnode.cli.first_answer import first_answer
 from qvdnode.cli.node_address import digest_of
 from qvdnode.cli.saved_login import SavedLogin
 from qvdnode.client.core.certificate_refusal import untrusted
@@ -42,6 +44,8 @@ class ApiClient:
         others = ((node.url + PREFIX, _trust(login, node.fingerprint)) for node in login.others)
         self._nodes = [here, *others]
         """The nodes of the farm with what they are recognised by; the one to ask first."""
+        self._is_chosen = len(self._nodes) == 1
+        """Whether the first of them has answered."""
         self._token = login.token
         self._http: aiohttp.ClientSession | None = None
 
@@ -83,6 +87,7 @@ class ApiClient:
         limit_s = WAIT_LIMIT_S if "wait" in asked else ANSWER_LIMIT_S
         first_error: FarmError | None = None
         for _ in range(len(self._nodes)):
+            await self._choose()
             url, trust = self._nodes[0]
             try:
                 async with self._session().request(
@@ -100,6 +105,7 @@ class ApiClient:
                 if not (method == "GET" or isinstance(error, NOT_SENT)):
                     raise first_error from error
                 self._nodes.append(self._nodes.pop(0))
+                self._is_chosen = False
         raise first_error or AssertionError("a login has a node")
 
     async def items(self, path: str, *, limit: int | None = None, **query: object) -> list[Json]:
@@ -206,6 +212,25 @@ class ApiClient:
             if answer.status >= FIRST_BAD_STATUS:
                 return content(answer.status, await answer.read())
             return await _outcome(answer, progress)
+
+    async def _choose(self) -> None:
+        """Put a node that answers first: the others are asked beside one that is silent.
+
+        When none answers the order stays, and the first one's request tells why.
+        """
+        if self._is_chosen:
+            return
+        self._is_chosen = True
+        questions = [partial(self._is_up, *node) for node in self._nodes]
+        first = await first_answer(questions)
+        if first:
+            self._nodes.insert(0, self._nodes.pop(first))
+
+    async def _is_up(self, url: str, trust: aiohttp.Fingerprint | ssl.SSLContext) -> None:
+        at = url.removesuffix(PREFIX) + "/healthz"
+        patience = aiohttp.ClientTimeout(total=CONNECT_LIMIT_S)
+        async with self._session().get(at, ssl=trust, timeout=patience) as answer:
+            await answer.read()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:

@@ -59,6 +59,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.host_tuning import MemoryTuning
 from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
@@ -75,6 +76,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.running import RunningDesktops
 from qvdnode.session.takeover import Rescue
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
@@ -145,13 +147,14 @@ def build(  # noqa: PLR0915 - as above
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image, Rollouts(database))
-    memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
+    own_reclaim = OwnReclaim(clock)
+    memory = HostMemoryReader(limit_mib=config.memory.limit_mib, own=own_reclaim)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
     events = ViewerEvents(membership.node_id, viewers.deliver)
     prefetch = Prefetch(cgroups.probe()) if config.memory.prefetch else None
-    freezer = HostFreezer(cgroups.probe(), clock, prefetch=prefetch)
+    freezer = HostFreezer(cgroups.probe(), clock, own=own_reclaim, prefetch=prefetch)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
     self_fence = SelfFence(
@@ -230,7 +233,8 @@ def build(  # noqa: PLR0915 - as above
     connections = Connections(hosts, viewers, journal, vms.order, rescue.settled)
     stop_limit_s = config.vm.stop_limit_s + STOP_MARGIN_S
     tokens = user_tokens(config, database)
-    desktops = Desktops(vms, tokens, hosts, connections, readiness, stop_limit_s)
+    running = RunningDesktops(hosts, peer_desktops.links)
+    desktops = Desktops(vms, tokens, hosts, running, connections, readiness, stop_limit_s)
     accounts = build_accounts(config, database, clock)
     endpoint = Endpoint(
         desktops,

@@ -34,6 +34,7 @@ from qvdnode.peer.admission import Admission, FarmDatabase
 from qvdnode.peer.calls_service import CallsService
 from qvdnode.peer.database_place import DatabasePlace, has_left, seal_place
 from qvdnode.peer.database_tunnel import DatabaseService, DatabaseTunnel
+from qvdnode.peer.desktop_teller import DesktopTeller
 from qvdnode.peer.dialer import Dialer
 from qvdnode.peer.directory import FILE_NAME, Directory
 from qvdnode.peer.enrolment import GOSSIP_KEY_BYTES, Enrolment
@@ -179,6 +180,7 @@ class PeerDesktops:
     images: ImageService
     """Commits of this node's store."""
     dialer: SeatDialer
+    teller: DesktopTeller
 
 
 def build_desktops(
@@ -202,6 +204,7 @@ def build_desktops(
         streams=StreamService(seats, displays, TickBatch(), relay, limits),
         images=ImageService(images, limits),
         dialer=SeatDialer(events.here, displays, around.dialer, relay, limits),
+        teller=DesktopTeller(fleet.statuses, calls.links, clock),
     )
 
 

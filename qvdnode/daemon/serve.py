@@ -23,11 +23,13 @@ from qvdnode.daemon.config import Config
 from qvdnode.daemon.database_way import keep_following, open_way
 from qvdnode.daemon.descriptors import fitted
 from qvdnode.daemon.drivers import DRIVERS, MakeDriver
+from qvdnode.daemon.login_copying import keep_copies
 from qvdnode.daemon.node_inputs import NodeInputs
 from qvdnode.daemon.opening import open_identity, prepare, require_certificate
 from qvdnode.daemon.peers import open_peers
 from qvdnode.daemon.state_lock import StateLock
 from qvdnode.db.images import Images
+from qvdnode.db.login_copies import LoginCopyRows
 from qvdnode.host import core_dumps, open_files
 from qvdnode.host.descriptors import close_to_children
 from qvdnode.host.free_memory import trim_memory
@@ -192,6 +194,15 @@ def _keep_watch(node: Node, tasks: Supervisor) -> None:
     _ = tasks.essential("start-pace", node.start_pacer.run())
     _ = tasks.essential("guest-limits", node.fleet.watch_limits())
     _ = tasks.essential("locks", node.lock_watch.run())
+    _ = tasks.essential("desktops-told", node.peer_desktops.teller.run())
+    copying = keep_copies(
+        node.accounts.authenticator.copies,
+        node.fleet,
+        node.peer_desktops.links.users,
+        LoginCopyRows(node.inputs.database),
+        node.inputs.clock,
+    )
+    _ = tasks.essential("login-copies", copying)
 
 
 async def _open_ports(node: Node, ports: AsyncExitStack) -> Announcement:

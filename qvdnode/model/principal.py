@@ -1,5 +1,6 @@
 """The caller after authentication."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -52,3 +53,12 @@ class TokenHolder:
     blocked: bool
     """Whether the user or their tenant may not log in."""
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCopy:
+    """All that a login of one user is checked against."""
+
+    credentials: Credentials
+    tokens: Mapping[bytes, TokenHolder] = field(repr=False)
+    """By the tokens' digests."""

@@ -185,6 +185,8 @@ DETACHED: Final = "detached"
 PROGRESSED: Final = "progressed"
 EVICTED: Final = "evicted"
 """Notices of model.seat's events, from the host of a desktop."""
+DESKTOPS: Final = "desktops"
+"""The notice of running_desktops.DesktopNews, from the node that was dialled."""
 
 
 def key_of(seat: Seat) -> SeatKey:

@@ -119,9 +119,12 @@ class CallsClient:
             link.send(Call(call_id, kind.name, to_plain(arguments)))
         except FrameTooLarge as error:
             raise Invalid(f"This is too much to ask of another node: {error}.") from error
+        # After the send: a call that is too large was never made. Nothing is awaited in between, so
+        # the answer cannot come first.
         self._pending[call_id] = _Pending(kind, answer, unwanted)
         try:
             async with TimeLimit(kind.limit_s):
+                # The call is made already, so its answer may come while the link is still full.
                 await link.room()
                 return await answer
         except (TimeoutError, asyncio.CancelledError) as error:
@@ -183,6 +186,8 @@ class CallsClient:
                 case Answer(call_id, value):
                     pending = self._pending.get(call_id)
                     if pending is not None:
+                        # Decoded before it is removed: an answer that cannot be read ends the link,
+                        # and the end of the link then fails this call like all others.
                         answer = from_plain(pending.kind.value, value)
                         del self._pending[call_id]
                         _give(pending, answer)
@@ -211,6 +216,8 @@ class CallsClient:
         self, call_id: int, answer: asyncio.Future[Value], unwanted: Callable[[Value], None]
     ) -> None:
         if call_id in self._pending:
+            # The entry stays: if the answer is on its way, `unwanted` must get it, to undo what the
+            # call did there. An attach that nobody waits for would keep its seat.
             answer.cancel()
             if self._link is not None:
                 self._link.send(Cancel(call_id))

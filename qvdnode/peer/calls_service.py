@@ -6,8 +6,8 @@ runs the desktop, and is told by a Conflict when that is not so any more.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 from qvdnode.model.errors import FarmError, Invalid, Unavailable
 from qvdnode.model.ids import NodeId
@@ -69,6 +69,8 @@ class CallsService:
         self._clock = clock
         self._limits = limits
         self._links: dict[NodeId, FrameLink] = {}
+        self.links: Final[Mapping[NodeId, FrameLink]] = self._links
+        """The connections that other nodes have made."""
 
     async def serve(self, connection: PeerConnection) -> None:
         """Answer the calls of one node; returns when the connection is over, closed."""

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from qvdnode.model.ids import NodeId
+from qvdnode.model.ids import NodeId, TenantId, UserId, VmId
 from qvdnode.model.seat import ViewerEvent
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.ports import PeerDialer
@@ -58,6 +58,30 @@ class NodeLinks(Mapping[NodeId, RemoteHost]):
             for node_id, host in self._hosts.items():
                 self._link(node_id, host)
             await asyncio.Event().wait()
+
+    def node_of(self, vm_id: VmId) -> NodeId | None:
+        """As session.ports.DesktopMap."""
+        found = [
+            (host.running[vm_id].generation, node_id)
+            for node_id, host in self._hosts.items()
+            if vm_id in host.running
+        ]
+        return max(found)[1] if found else None
+
+    def desktops_of(self, user_id: UserId, tenant_id: TenantId) -> Mapping[VmId, NodeId]:
+        """As session.ports.DesktopMap."""
+        vms = {
+            vm_id
+            for host in self._hosts.values()
+            for vm_id, one in host.running.items()
+            if (one.user_id, one.tenant_id) == (user_id, tenant_id)
+        }
+        places = {vm_id: self.node_of(vm_id) for vm_id in vms}
+        return {vm_id: node_id for vm_id, node_id in places.items() if node_id is not None}
+
+    def users(self) -> set[UserId]:
+        """Everybody who has a desktop that another node runs."""
+        return {one.user_id for host in self._hosts.values() for one in host.running.values()}
 
     def __getitem__(self, node_id: NodeId) -> RemoteHost:
         """The node of that id."""

@@ -30,6 +30,7 @@ from qvdnode.peer.calls import (
 from qvdnode.peer.calls_client import CallsClient
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.ports import PeerDialer
+from qvdnode.peer.running_desktops import DesktopNews, Running, updated
 from qvdnode.runtime.clock import Clock
 from qvdnode.vm.core.start_record import StartRecord
 from qvdnode.vm.status import GuestStatus
@@ -56,6 +57,8 @@ class RemoteHost:
         self._deliver = deliver
         self._held: set[SeatKey] = set()
         """The seats that clients of this node have there."""
+        self.running: Running = {}
+        """The desktops that it runs, as it has told; the last of them while it is away."""
 
     async def run(self) -> None:
         """Keep a connection to the node, until cancelled."""
@@ -146,6 +149,8 @@ class RemoteHost:
                 self._deliver(from_plain(Progressed, notice.facts))
             case calls.EVICTED:
                 self._deliver(from_plain(Evicted, notice.facts))
+            case calls.DESKTOPS:
+                self.running = updated(self.running, from_plain(DesktopNews, notice.facts))
             case _:
                 pass
 

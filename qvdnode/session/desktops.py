@@ -1,7 +1,7 @@
 """What a user can do with desktops: list, connect, stop. The front doors call nothing else.
 
-While the database is away, what runs here can still be listed, reached and stopped: this node
-knows the orders its guests were started with.
+While the database is away, what runs can still be listed, reached and stopped, at any node of the
+farm (running.py).
 """
 
 import logging
@@ -25,6 +25,7 @@ from qvdnode.session.files import Files
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.ports import ClientEnd
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.running import RunningDesktops
 from qvdnode.session.starting import ask_a_host
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,12 @@ STOP_MARGIN_S: Final = 20.0
 class Desktops:
     """The use cases, over the hosts of desktops and the database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each serves use cases of its own
         self,
         vms: Vms,
         tokens: UserTokens,
         hosts: Hosts,
+        running: RunningDesktops,
         connections: Connections,
         readiness: Readiness,
         stop_limit_s: float,
@@ -48,6 +50,7 @@ class Desktops:
         self._vms = vms
         self._tokens = tokens
         self._hosts = hosts
+        self._running = running
         self.files: Final = Files(hosts)
         """What users do with the files in their homes."""
         self._connections = connections
@@ -55,18 +58,18 @@ class Desktops:
         self._stop_limit_s = stop_limit_s
 
     async def entries(self, principal: Principal, *, applications: bool) -> Sequence[DesktopEntry]:
-        """The principal's desktops, or applications; what runs here if the database is away.
+        """The principal's desktops, or applications; those that run if the database is away.
 
-        Raises Unavailable when nothing of the principal's runs here then: an empty list would
+        Raises Unavailable when none of the principal's is known to run then: an empty list would
         say that there is none.
         """
         try:
             entries = await self._vms.desktops_of(principal.user_id, applications=applications)
         except Unavailable:
-            here = await self._entries_here(principal)
-            if not here:
+            running = await self._entries_running(principal)
+            if not running:
                 raise
-            return [entry for entry in here if entry.is_application is applications]
+            return [entry for entry in running if entry.is_application is applications]
         return [entry for entry in entries if _within(principal, entry.id)]
 
     async def authorise(self, principal: Principal, vm_id: VmId) -> Permission:
@@ -79,11 +82,10 @@ class Desktops:
         except NotFound:
             order = None
         except Unavailable:
-            status = await self._hosts.local.status(vm_id)
-            if status is None:
+            order = await self._running.order(vm_id)
+            if order is None:
                 raise
             log.info("order_from_memory", extra={"vm": vm_id})
-            order = status.order
         access.check(principal, vm_id, None if order is None else order.vm)
         if order is None:
             raise AssertionError("check refuses what does not exist")
@@ -172,7 +174,7 @@ class Desktops:
         """Whether desktops that run can be reached through this node."""
         return self._readiness.serving
 
-    async def _entries_here(self, principal: Principal) -> list[DesktopEntry]:
+    async def _entries_running(self, principal: Principal) -> list[DesktopEntry]:
         return [
             DesktopEntry(
                 id=status.order.vm.id,
@@ -182,9 +184,8 @@ class Desktops:
                 is_application=status.order.vm.is_application,
                 files=status.order.flavour.files,
             )
-            for status in await self._hosts.local.statuses()
-            if status.order.vm.user_id == principal.user_id
-            and _within(principal, status.order.vm.id)
+            for status in await self._running.of(principal)
+            if _within(principal, status.order.vm.id)
         ]
 
 

@@ -1,13 +1,13 @@
 """What the use cases need: hosts of desktops below them, clients above them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
-from qvdnode.model.ids import VmId
+from qvdnode.model.ids import NodeId, TenantId, UserId, VmId
 from qvdnode.model.image_commit import CommitRecord, CommitWish
 from qvdnode.model.seat import Seat, Viewer
 from qvdnode.vm.core.start_record import StartRecord
@@ -114,6 +114,21 @@ class DesktopHost(Protocol):
 
     async def past_starts(self, vm_id: VmId) -> Sequence[StartRecord]:
         """The VM's last starts on this host whose guest is gone, oldest first."""
+        ...
+
+
+class DesktopMap(Protocol):
+    """Which desktops other nodes run, as they have told: known also while the database is away.
+
+    A hint: a desktop may have ended or moved meanwhile, so its node is asked.
+    """
+
+    def node_of(self, vm_id: VmId) -> NodeId | None:
+        """The node that runs the VM; None when none but this one may."""
+        ...
+
+    def desktops_of(self, user_id: UserId, tenant_id: TenantId) -> Mapping[VmId, NodeId]:
+        """The VMs of a user that other nodes run, with their nodes."""
         ...
 
 

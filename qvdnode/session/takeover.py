@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from qvdnode.cluster.ports import NodeNames
-from qvdnode.model.errors import FarmError
+from qvdnode.model.errors import FarmError, Unavailable
 from qvdnode.model.farm import DesktopOrder, Takeover
 from qvdnode.model.ids import NodeId, VmId
 from qvdnode.model.plurals import counted
@@ -60,6 +60,8 @@ class Rescue:
     async def settled(self, order: DesktopOrder, progress: Progress | None = None) -> DesktopOrder:
         """The order as it is, or as it is after a takeover, which may have to be waited for.
 
+        While the database is away nobody may take anything: then the order stays as it is.
+
         Raises Unavailable, NotFound.
         """
         owner = order.vm.owner_node
@@ -67,7 +69,7 @@ class Rescue:
             return order
         if self._names.with_homes_of(owner) == {owner}:
             return order
-        while not await self._alive(owner):
+        while not await self._may_live(owner):
             wait_s = await self._lost_nodes.give_up(owner)
             if wait_s <= 0:
                 return await self._taken(order, owner)
@@ -78,6 +80,12 @@ class Rescue:
                 )
             await self._clock.sleep(min(wait_s, TELL_EVERY_S))
         return order
+
+    async def _may_live(self, owner: NodeId) -> bool:
+        try:
+            return await self._alive(owner)
+        except Unavailable:
+            return True
 
     async def run(self, hosts: Hosts) -> None:
         """Start what is to be started at once, until cancelled."""

@@ -12,8 +12,7 @@ from tests.harness.rest import Rest
 from tests.harness.web_desktop import base_of, web_desktop
 from tests.waiting import until
 
-# Chromium breaks its connections off whenever a network interface appears on the host.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIMIT_S = 60.0
 TEXT = "ayuda"

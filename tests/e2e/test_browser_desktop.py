@@ -21,8 +21,7 @@ from tests.harness.rest import Rest
 from tests.harness.web_desktop import base_of, web_desktop
 from tests.waiting import until
 
-# Chromium breaks its connections off whenever a network interface appears on the host.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SENTENCE = "¿Qué tal, señor Ñandú? €"
 TEXT = "日本語 😀 §½"

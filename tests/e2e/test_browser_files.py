@@ -13,8 +13,7 @@ from tests.harness.admin_page import AdminPage, pictures
 from tests.harness.chromium import Browser, Tab
 from tests.harness.web_desktop import base_of, log_in, web_desktop
 
-# Chromium breaks its connections off whenever a network interface appears on the host.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MIB = 1 << 20
 SUM_OF_LINK = """fetch(LINK).then((one) => one.arrayBuffer())

@@ -12,8 +12,7 @@ from tests.harness.chromium import Browser, chromium
 from tests.harness.node import NodeProcess
 from tests.harness.rest import Rest
 
-# Chromium breaks its connections off whenever a network interface appears on the host.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 START_LIMIT_S = 90.0
 VIEWS = {

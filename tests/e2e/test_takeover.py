@@ -1,11 +1,9 @@
 """A node is lost, and its desktop starts on another one that has the same homes."""
 
 import asyncio
-import shutil
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from tests.e2e.conftest import Screen
 from tests.fixtures_postgres import PostgresServer, fresh_database
 from tests.harness.client_program import said, shown
 from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
-from tests.harness.farm_network import FarmNetwork, copy_images, invite, join
+from tests.harness.farm_network import copy_images, running_farm
 from tests.harness.node import NodeProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -31,20 +29,7 @@ LOST_LIMIT_S = 60.0
 """TTL, grace and a start, on a loaded machine."""
 
 
-@contextmanager
-def mounted(shared: Path, node: NodeProcess) -> Iterator[None]:
-    """The shared folder in place of the node's homes, as a mount of a file server would be."""
-    homes = node.state_dir / "homes"
-    homes.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "--bind", str(shared), str(homes)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(homes)], check=True)
-        shutil.rmtree(node.state_dir, ignore_errors=True)
-
-
-class Farm:
+class SharedHomes:
     """Two nodes with the same homes, and a user whose desktop may be taken over."""
 
     def __init__(self, nodes: list[NodeProcess], desk: Desk) -> None:
@@ -59,35 +44,24 @@ class Farm:
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def farm(
     postgres_server: PostgresServer, icewm_root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Farm]:
+) -> AsyncIterator[SharedHomes]:
     """One farm for the module; every test leaves both nodes serving."""
     shared = tmp_path_factory.mktemp("homes")
     shared.chmod(0o711)
     async with AsyncExitStack() as undo:
         dsn = await undo.enter_async_context(fresh_database(postgres_server))
-        network = undo.enter_context(FarmNetwork().up())
-        nodes: list[NodeProcess] = []
-        for number in range(2):
-            database = {"dsn": dsn} if number == 0 else {}
-            node = network.add(database=database, image={"homes_shared": True})
-            undo.enter_context(mounted(shared, node))
-            undo.push_async_callback(node.remove)
-            if nodes:
-                code, said = await join(node, await invite(nodes[0]))
-                assert code == 0, said
-            await node.start()
-            nodes.append(node)
-            (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
+        farm = await undo.enter_async_context(running_farm(2, dsn=dsn, homes=shared))
+        nodes = farm.nodes
         async with nodes[0].rest() as rest:
             await import_image(rest, "icewm", icewm_root)
             flavour = await make_flavour(rest, "office", "icewm", takeover="at_connect")
             desk = await make_desk(nodes[0], rest, "ana", flavour)
         copy_images(*nodes)
-        yield Farm(nodes, desk)
+        yield SharedHomes(nodes, desk)
 
 
 async def test_a_desktop_of_a_lost_node_starts_elsewhere_with_its_home(
-    farm: Farm, screen: Screen
+    farm: SharedHomes, screen: Screen
 ) -> None:
     """Not before the lost node has ended its own: at no moment do two guests have the home."""
     vm_id = farm.desk.vm_id

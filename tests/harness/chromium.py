@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from tests.harness.browser_network import browser_network
 from tests.waiting import until
 
 START_LIMIT_S: Final = 60.0
@@ -245,27 +246,30 @@ async def chromium(
     profile: Path, *flags: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Browser]:
     """A browser, ended with all its processes at the end; `profile` is an empty folder."""
-    process = await asyncio.create_subprocess_exec(
-        "chromium",
-        *FLAGS,
-        f"--user-data-dir={profile}",
-        *flags,
-        "about:blank",
-        env={**os.environ, "HOME": str(profile), **(environment or {})},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        port = await until(lambda: _port(profile), limit_s=START_LIMIT_S, what="Chromium")
-        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
-            yield Browser(http, f"http://127.0.0.1:{port}", tasks)
-            await http.close()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    async with browser_network() as network:
+        process = await asyncio.create_subprocess_exec(
+            *network.command("chromium", *FLAGS, f"--user-data-dir={profile}"),
+            f"--proxy-server=socks5://127.0.0.1:{network.proxy_port}",
+            "--proxy-bypass-list=<-loopback>",  # the loopback goes through it as well
+            *flags,
+            "about:blank",
+            env={**os.environ, "HOME": str(profile), **(environment or {})},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=network.descriptors,
+        )
+        try:
+            await until(lambda: _port(profile), limit_s=START_LIMIT_S, what="Chromium")
+            port = await network.way_in(_port(profile) or 0)
+            async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
+                yield Browser(http, f"http://127.0.0.1:{port}", tasks)
+                await http.close()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 def _port(profile: Path) -> int | None:

@@ -7,9 +7,12 @@ A node has the default ports on its address, and shares files and control groups
 
 import asyncio
 import secrets
+import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.fixtures_netns import ip_batch
@@ -104,15 +107,22 @@ async def join(node: NodeProcess, arguments: list[str]) -> tuple[int, str]:
 class Farm:
     """Nodes of one farm that serve; the first one made it."""
 
-    def __init__(self, network: FarmNetwork, undo: AsyncExitStack) -> None:
+    def __init__(
+        self, network: FarmNetwork, undo: AsyncExitStack, *, homes: Path | None = None
+    ) -> None:
+        """With `homes`, all nodes have that folder as their homes."""
         self.nodes: list[NodeProcess] = []
         self._network = network
         self._undo = undo
+        self._homes = homes
 
     async def add(self, **settings: dict[str, Any]) -> NodeProcess:
         """One more node, removed with the farm."""
         node = self._network.add(**{name: dict(table) for name, table in settings.items()})
-        self._undo.push_async_callback(node.remove)  # each, even when another cannot be removed
+        if self._homes is not None:
+            node.settings.setdefault("image", {})["homes_shared"] = True
+            self._undo.enter_context(_mounted(self._homes, node))
+        self._undo.push_async_callback(_removed, node)  # each, even when another cannot be removed
         if self.nodes:
             code, said = await join(node, await invite(self.nodes[0]))
             assert code == 0, said
@@ -123,16 +133,41 @@ class Farm:
         return node
 
 
+async def _removed(node: NodeProcess) -> None:
+    """Remove a node, also one that is stopped by SIGSTOP."""
+    if node.process is not None and node.process.returncode is None:
+        node.process.send_signal(signal.SIGCONT)
+    await node.remove()
+
+
+@contextmanager
+def _mounted(homes: Path, node: NodeProcess) -> Iterator[None]:
+    """The shared folder in place of the node's homes, as a mount of a file server would be."""
+    own = node.state_dir / "homes"
+    own.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--bind", str(homes), str(own)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(own)], check=True)
+        shutil.rmtree(node.state_dir, ignore_errors=True)
+
+
 @asynccontextmanager
 async def running_farm(
-    count: int, *, dsn: str = "", **settings: dict[str, Any]
+    count: int,
+    *,
+    dsn: str = "",
+    network: FarmNetwork | None = None,
+    homes: Path | None = None,
+    **settings: dict[str, Any],
 ) -> AsyncIterator[Farm]:
     """A farm of so many nodes, removed at the end.
 
-    Without a DSN the database is embedded in the first node.
+    Without a DSN the database is embedded in the first node. A network that is given is up already.
     """
     async with AsyncExitStack() as undo:
-        farm = Farm(undo.enter_context(FarmNetwork().up()), undo)
+        farm = Farm(network or undo.enter_context(FarmNetwork().up()), undo, homes=homes)
         await farm.add(**settings, database={"dsn": dsn})
         for _ in range(count - 1):
             await farm.add(**settings)

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import secrets
 import shutil
-import signal
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +20,7 @@ from qvdnode.db.settings import DatabaseSettings
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.core.lxc_config import guests_group
 from tests.harness.farm import Desk, lend_image, make_desk, make_flavour
-from tests.harness.farm_network import FarmNetwork, copy_images, invite, join
+from tests.harness.farm_network import FarmNetwork, copy_images, running_farm
 from tests.harness.node import NodeProcess, test_root
 
 DATABASE_PORT = 5432
@@ -158,19 +157,10 @@ async def fault_farm(count: int, desks: int, image_root: Path) -> AsyncIterator[
         network = undo.enter_context(FarmNetwork().up())
         database = FaultDatabase(folder / "database")
         dsn = await undo.enter_async_context(database.serving(network.host))
-        nodes: list[NodeProcess] = []
-        for _ in range(count):
-            node = network.add(image={"homes_shared": True}, node={"stop_guests": True})
-            if not nodes:
-                node.settings["database"] = {"dsn": dsn}
-            undo.enter_context(_mounted(homes, node))
-            undo.push_async_callback(_removed, node)
-            if nodes:
-                code, said = await join(node, await invite(nodes[0]))
-                assert code == 0, said
-            await node.start()
-            nodes.append(node)
-            (node.state_dir / "admin.token").write_text(nodes[0].admin_token)
+        farm = await undo.enter_async_context(
+            running_farm(count, dsn=dsn, network=network, homes=homes, node={"stop_guests": True})
+        )
+        nodes = farm.nodes
         async with nodes[0].rest() as rest:
             await lend_image(nodes[0], rest, "icewm", image_root)
             flavour = await make_flavour(rest, "office", "icewm", takeover="at_once")
@@ -178,23 +168,3 @@ async def fault_farm(count: int, desks: int, image_root: Path) -> AsyncIterator[
         for node in nodes[1:]:
             copy_images(nodes[0], node)
         yield FaultFarm(nodes, made, database, network.host)
-
-
-async def _removed(node: NodeProcess) -> None:
-    """Remove a node, also one that is stopped by SIGSTOP."""
-    if node.process is not None and node.process.returncode is None:
-        node.process.send_signal(signal.SIGCONT)
-    await node.remove()
-
-
-@contextmanager
-def _mounted(homes: Path, node: NodeProcess) -> Iterator[None]:
-    """The shared folder in place of the node's homes, as a mount of a file server would be."""
-    own = node.state_dir / "homes"
-    own.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "--bind", str(homes), str(own)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(own)], check=True)
-        shutil.rmtree(node.state_dir, ignore_errors=True)

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint, Permission
 from qvdnode.admin.reading import NoBody, NoQuery
+from qvdnode.admin.routes.own_desktop import own_desktop
 from qvdnode.desk.desks import LIFE_S
 from qvdnode.model.errors import (
     Conflict,
@@ -15,9 +16,7 @@ from qvdnode.model.errors import (
     TimedOut,
     Unavailable,
 )
-from qvdnode.model.ids import VmId
 from qvdnode.model.transfer import Transfer
-from qvdnode.session.access import Permission as DesktopPermission
 
 
 class MyDesktop(AnswerModel):
@@ -75,30 +74,26 @@ async def list_desktops(call: ApiCall[NoBody, NoQuery]) -> MyDesktops:
 
 async def make_ticket(call: ApiCall[NoBody, NoQuery]) -> Ticket:
     """Return a ticket that opens the desktop in this browser, once and soon."""
-    permission = await _permission(call)
+    permission = await own_desktop(call)
     ticket = await call.parts.desks.ticket(call.user(), permission)
     return Ticket(ticket=ticket, life_s=LIFE_S)
 
 
 async def start_desktop(call: ApiCall[NoBody, NoQuery]) -> None:
     """Start the desktop without showing it; answers when it runs."""
-    await call.parts.desktops.start(await _permission(call))
+    await call.parts.desktops.start(await own_desktop(call))
 
 
 async def stop_desktop(call: ApiCall[NoBody, NoQuery]) -> None:
     """Stop the desktop; answers when it is stopped. Unsaved work is lost."""
-    await call.parts.desktops.stop(await _permission(call), _silent)
+    await call.parts.desktops.stop(await own_desktop(call), _silent)
 
 
 async def restart_desktop(call: ApiCall[NoBody, NoQuery]) -> None:
     """Stop the desktop if it runs, also one that hangs, and start it afresh."""
-    permission = await _permission(call)
+    permission = await own_desktop(call)
     await call.parts.desktops.stop(permission, _silent)
-    await call.parts.desktops.start(await _permission(call))
-
-
-async def _permission(call: ApiCall[NoBody, NoQuery]) -> DesktopPermission:
-    return await call.parts.desktops.authorise(call.user(), VmId(call.id()))
+    await call.parts.desktops.start(await own_desktop(call))
 
 
 def _silent(_sentence: str) -> None:

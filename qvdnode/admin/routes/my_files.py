@@ -18,6 +18,7 @@ from qvdnode.admin.endpoint import (
 from qvdnode.admin.fields import UPLOAD_KEY
 from qvdnode.admin.problem import BodyTooLarge
 from qvdnode.admin.reading import NoBody, Query
+from qvdnode.admin.routes.own_desktop import own_desktop
 from qvdnode.model.errors import (
     Conflict,
     FarmError,
@@ -33,7 +34,6 @@ from qvdnode.model.errors import (
 )
 from qvdnode.model.home_files import PART_BYTES_MAX, FileKind, FilePart, Upload
 from qvdnode.model.home_path import parts_of
-from qvdnode.model.ids import VmId
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.session.access import Permission as DesktopPermission
 from qvdnode.web.core.byte_range import attachment, wanted_range
@@ -112,7 +112,7 @@ class UploadView(AnswerModel):
 
 async def list_my_files(call: ApiCall[NoBody, FolderQuery]) -> FileList:
     """Return what is in a folder of the user's home."""
-    permission, path = await _permission(call), call.query.path
+    permission, path = await own_desktop(call), call.query.path
     found = await call.parts.desktops.files.list(permission, path)
     policy = permission.order.flavour.files
     return FileList(
@@ -136,7 +136,7 @@ async def list_my_files(call: ApiCall[NoBody, FolderQuery]) -> FileList:
 
 async def download_my_file(call: ApiCall[NoBody, FileQuery]) -> web.StreamResponse:
     """Send a file of the user's home, or the part of it that `Range` asks for."""
-    permission, path, headers = await _permission(call), call.query.path, call.request.headers
+    permission, path, headers = await own_desktop(call), call.query.path, call.request.headers
     first = await call.parts.desktops.files.read(permission, path, 0, PART_BYTES_MAX)
     tag = f'"{first.version}"'
     # A file that was changed since the first part is sent anew.
@@ -190,7 +190,7 @@ async def upload_my_file(call: ApiCall[NoBody, UploadQuery]) -> UploadView:
     The file is in place once all of it has arrived. A part that does not continue what is there
     changes nothing, and the answer says where to go on.
     """
-    permission = await _permission(call)
+    permission = await own_desktop(call)
     content = await _content(call.request)
     query = call.query
     state = await call.parts.desktops.files.upload(
@@ -201,13 +201,7 @@ async def upload_my_file(call: ApiCall[NoBody, UploadQuery]) -> UploadView:
 
 async def cancel_my_upload(call: ApiCall[NoBody, UploadQuery]) -> None:
     """Remove what has arrived of a file."""
-    await call.parts.desktops.files.cancel(await _permission(call), call.query.upload())
-
-
-async def _permission(
-    call: ApiCall[NoBody, FolderQuery] | ApiCall[NoBody, FileQuery] | ApiCall[NoBody, UploadQuery],
-) -> DesktopPermission:
-    return await call.parts.desktops.authorise(call.user(), VmId(call.id()))
+    await call.parts.desktops.files.cancel(await own_desktop(call), call.query.upload())
 
 
 async def _content(request: web.Request) -> bytes:

@@ -68,6 +68,7 @@ from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.place import LocalPlacement
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.running import RunningDesktops
 from qvdnode.session.viewers import Viewers
 from qvdnode.telemetry.repeated_events import RepeatedEvents
 from qvdnode.web.assets import Pages
@@ -75,6 +76,7 @@ from qvdnode.web.core.figure_ring import FigurePoint, Figures
 from qvdnode.web.event_hub import EventHub
 from qvdnode.web.settings import WebSettings
 from tests.fakes.clock import ManualClock
+from tests.fakes.desktop_map import MapOfDesktops
 from tests.fakes.fleet import SINCE, FakeFleet
 from tests.fakes.image_supply import FakeImageSupply
 from tests.fakes.importer import FakeImporter
@@ -255,7 +257,9 @@ def make_desktops(database: Database, vms: Vms, hosts: Hosts, clock: Clock) -> D
     """What users do with their desktops."""
     journal = SessionJournal(Sessions(database), lambda: HERE, clock)
     connections = Connections(hosts, Viewers(lambda: HERE), journal, vms.order, as_it_is)
-    return Desktops(vms, UserTokens(database), hosts, connections, Readiness(checks=[]), 10.0)
+    running = RunningDesktops(hosts, MapOfDesktops())
+    ready = Readiness(checks=[])
+    return Desktops(vms, UserTokens(database), hosts, running, connections, ready, 10.0)
 
 
 def make_desks(desktops: Desktops, clock: Clock) -> Desks:

@@ -30,8 +30,10 @@ from qvdnode.session.desktops import Desktops
 from qvdnode.session.hosts import Hosts
 from qvdnode.session.journal import SessionJournal
 from qvdnode.session.readiness import Readiness
+from qvdnode.session.running import RunningDesktops
 from qvdnode.session.viewers import Viewers
 from tests.fakes.clock import ManualClock
+from tests.fakes.desktop_map import MapOfDesktops
 from tests.fakes.orders import desktop_order
 from tests.unit.vm.fleet_world import World as FleetWorld
 from tests.unit.vm.fleet_world import settle
@@ -176,6 +178,7 @@ class World:
 
     def __init__(self, *orders: DesktopOrder) -> None:
         self.linked = Guests()
+        self.map = MapOfDesktops()
         self.taken_over: dict[VmId, DesktopOrder] = {}
         self.rows, self.guests, self.places = Rows(*orders), Guests(), Places()
         self.journal = SessionJournal(SessionTable(), lambda: NodeId(1), ManualClock())
@@ -192,6 +195,7 @@ class World:
             cast("Vms", self.rows),
             cast("UserTokens", None),
             hosts,
+            RunningDesktops(hosts, self.map),
             Connections(hosts, self.viewers, self.journal, self.rows.order, self.settled),
             self.readiness,
             stop_limit_s=0.05,

@@ -149,3 +149,15 @@ async def test_what_is_to_start_at_once_is_started_without_its_user(
     assert (farm.taken, hosts.asked) == ([7], [7])
     assert "desktop_not_taken_over" in caplog.text
     task.cancel()
+
+
+async def test_nothing_is_taken_while_the_database_is_away() -> None:
+    """The desktop may run, and its node is asked."""
+    farm = Farm()
+
+    async def away(node_id: NodeId) -> bool:
+        raise Unavailable("The database is away.")
+
+    farm.rescue = Rescue(farm, NAMES, away, farm.order_of, farm.clock)
+    assert await farm.rescue.settled(farm.order) == farm.order
+    assert farm.taken == []
