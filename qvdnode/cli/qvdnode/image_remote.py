@@ -31,6 +31,7 @@ remote_app = typer.Typer(
 )
 COLUMNS: Final = (Column("NAME", "name"), Column("URL", "url"), Column("USER", "user"))
 PASSWORD_MAX: Final = 65_536
+FOLDER: Final = "oci:"
 T = TypeVar("T")
 
 RemoteName = Annotated[str, typer.Argument(metavar="REMOTE", help="Name of the remote.")]
@@ -51,7 +52,7 @@ AsImage = Annotated[
 def add(  # noqa: PLR0913 - one parameter is one option
     name: Annotated[str, typer.Argument(help="A name of your choice, such as origin.")],
     url: Annotated[
-        str, typer.Argument(help="docker://HOST[:PORT]/PATH of a registry, or oci:/PATH.")
+        str, typer.Argument(help="docker://HOST[:PORT]/PATH of a registry, or oci:PATH, a folder.")
     ],
     *,
     user: Annotated[str, typer.Option(help="Login name at the registry.")] = "",
@@ -73,6 +74,8 @@ def add(  # noqa: PLR0913 - one parameter is one option
     """Add a remote. Each image is a repository below its path, or a folder in it."""
     if bool(user) != (password_file is not None):
         raise Invalid("A login has both: --user and --password-file.")
+    if url.startswith(FOLDER):  # from where the command is run; the node has another such place
+        url = f"{FOLDER}{Path(url.removeprefix(FOLDER)).absolute()}"
     remote = Remote(
         name, url, user, _password(password_file), str(ca.absolute()) if ca else "", plain_http
     )
@@ -155,7 +158,7 @@ def fetch_command(
         _tell_arrived(one)
 
 
-def pull_command(
+def pull_command(  # noqa: PLR0913 - one parameter is one option
     remote: RemoteName,
     branch: Annotated[
         str, typer.Argument(metavar="IMAGE[/BRANCH]", help="The branch to bring up to date.")
@@ -248,8 +251,8 @@ def _tell_arrived(one: Arrived) -> None:
         return
     by = f", {pulled.deltas} by a delta" if pulled.deltas else ""
     tell(
-        f"{one.ref} is at {pulled.commit[:SHORT]} now: {counted(pulled.commits, 'commit')} came{by},"
-        f" {size(pulled.received_bytes)} in all."
+        f"{one.ref} is at {pulled.commit[:SHORT]} now: {counted(pulled.commits, 'commit')}"
+        f" came{by}, {size(pulled.received_bytes)} in all."
     )
 
 

@@ -1,5 +1,6 @@
 """Requests to one registry: login by name and password or by token, redirects, limits of time."""
 
+import io
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -181,8 +182,8 @@ class RegistrySession:
         )
         try:
             return await self._http.request(
-                method, url, headers=headers, data=body, allow_redirects=False, ssl=self._ssl,
-                timeout=limit,
+                method, url, headers=headers, data=None if body is None else io.BytesIO(body),
+                allow_redirects=False, ssl=self._ssl, timeout=limit,
             )  # fmt: skip
         except aiohttp.ClientConnectorCertificateError as error:
             raise Unavailable(
@@ -194,7 +195,7 @@ class RegistrySession:
 
     async def _login(self, asked: Challenge) -> str:
         access = self._access
-        basic = aiohttp.BasicAuth(access.user, access.password).encode() if access.user else None
+        basic = aiohttp.encode_basic_auth(access.user, access.password) if access.user else None
         if not asked.bearer:
             if basic is None:
                 raise Forbidden(
