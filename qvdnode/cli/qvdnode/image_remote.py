@@ -268,7 +268,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         "fetch",
         epilog=examples(
-            "qvdnode image fetch origin office", "qvdnode image diff office office/origin.main"
+            "qvdnode image fetch origin office", "qvdnode image fetch origin office:good"
         ),
     )(fetch_command)
     app.command(
