@@ -101,7 +101,6 @@ TESTED_BY: Final = {
     ),
     "integration/cli/qvd/test_image_rollout.py": ("cli/qvd/vm_tags.py",),
     "integration/cli/qvd/test_program.py": (
-        "cli/api_client.py",
         "cli/qvd/asking.py",
         "cli/qvd/events.py",
         "cli/qvd/flavour.py",
