@@ -144,7 +144,7 @@ def module_of(path: Path) -> str:
 
 @functools.cache
 def file_of(module: str) -> Path | None:
-    """Where a module of ours stands; None for others, and for what is no module."""
+    """Where a module of ours stands; None for others, and for what is not a module."""
     path = ROOT.joinpath(*module.split("."))
     files = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in files if file.exists()), None)

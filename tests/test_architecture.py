@@ -95,7 +95,7 @@ def test_the_table_of_tests_elsewhere_has_what_it_needs_and_no_more() -> None:
         for module in modules:
             path = CODE / module
             if not path.exists():
-                broken.append(f"{module} is no file")
+                broken.append(f"{module} is not a file")
             elif not needs_test(path):
                 broken.append(f"{module} has a test of its name, or decides nothing")
             elif not is_run_by(TESTS / test, module_of(path)):

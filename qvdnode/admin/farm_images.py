@@ -151,7 +151,7 @@ class FarmImages:
                 await self._supply.bring(image.id, item.version, lambda _sentence: None)
                 return
         raise NotFound(
-            f"The commit {commit[: commits.SHORT]} is not on this node, and it is no version:"
+            f"The commit {commit[: commits.SHORT]} is not on this node, and it is not a version:"
             " ask the node where it was made."
         )
 

@@ -53,7 +53,7 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it repeats what came, which may be a secret
     ) -> web.StreamResponse:
-        """Answer bytes that are no request, or a failure outside of the boundary."""
+        """Answer bytes that are not a request, or a failure outside of the boundary."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         with correlated() as correlation:

@@ -166,11 +166,13 @@ class LoginThrottle:
         classified = self._spraying.classify(login_source, now_s)
         if classified.familiar or self._spraying.verdict(classified, now_s) is Verdict.GO:
             return classified
+        # Time has passed: others failed or logged in meanwhile, so it is classified again below.
         await self._familiar.learn(login_source)
         return self._spraying.classify(login_source, self._clock.monotonic_s())
 
     async def _begin(self, classified: ClassifiedSource, hold_until_s: float) -> None:
         woken = False
+        # Even if a check is free now: it was freed for one who waits.
         if _queue_of(classified) in self._waiting:  # queue behind earlier logins
             await self._wait(classified, first=False)
             woken = True
@@ -195,8 +197,12 @@ class LoginThrottle:
 
         Raises Throttled where that is too late, Unavailable when too many wait already.
         """
+        # Refused now, with the time to wait, rather than held until the client gives up.
         if self._clock.monotonic_s() + slowed.wait_s > hold_until_s:
             require_no_wait(slowed.wait_s)
+        # Each login draws a moment, and the earliest takes the check that is due. Serving the
+        # longest queue in order would favour who sends most; those who failed draw from later
+        # moments.
         lot_s = self._rng.uniform(0, DRAW_S) + (DRAW_S if slowed.has_failed else 0)
         with self._holding(classified.login_source.networks[-1].name):
             await self._clock.sleep(slowed.wait_s + lot_s)
@@ -228,6 +234,7 @@ class LoginThrottle:
         try:
             await woken
         except asyncio.CancelledError:
+            # It was woken and cancelled in the same iteration, so it must pass its turn on.
             if woken.done() and not woken.cancelled():
                 self._wake_next(classified)
             raise

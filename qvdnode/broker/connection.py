@@ -146,7 +146,7 @@ class Connection:
                 self._begin(request)
 
     def time_up(self) -> None:
-        """The deadline has passed: of a head, of idleness, or of a goodbye."""
+        """The deadline has passed: of a head, of idleness, or of close_notify."""
         # To close in order waits for the client once more, and it has had its time.
         if self._conversation.state is State.CLOSING or self._full:
             self._tls.abort()

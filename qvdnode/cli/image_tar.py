@@ -69,7 +69,7 @@ async def require_session(path: Path, *, add: bool) -> None:
 
 
 def _in_folder(path: Path) -> session_needs.Has | None:
-    """Tells whether a folder has a path; None for what is no folder."""
+    """Tells whether a folder has a path; None for what is not a folder."""
     if not path.is_dir():
         return None
     asked = (*SCRIPTS, *(place for need in session_needs.NEEDS for place in need.paths))

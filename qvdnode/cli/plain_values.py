@@ -1,6 +1,6 @@
 """Values of the API as people read them: local times, sizes with units, short numbers; pure.
 
-What a value means is told by its field's name: `_at`, `_bytes`, `_mib`, `_pct`. JSON stays exact.
+The name of a field says what its value means: `_at`, `_bytes`, `_mib`, `_pct`. JSON stays exact.
 """
 
 import re

@@ -61,7 +61,7 @@ class PinStore:
             raise HostFailed(f"{self.path} cannot be read: {error.strerror}.") from error
         except UnicodeDecodeError as error:
             raise HostFailed(
-                f"{self.path} is no text: move it away, and the hosts will be new again."
+                f"{self.path} is not text: move it away, and the hosts will be new again."
             ) from error
         fields = (line.split() for line in lines)
         return {words[0]: words[1] for words in fields if len(words) == 2}

@@ -26,12 +26,12 @@ def parse_target(text: str) -> Target:
     if text.startswith("["):
         host, bracket, tail = text[1:].partition("]")
         if not bracket or (tail and not tail.startswith(":")):
-            raise Invalid(f"{text!r} is no host and port.", field="host")
+            raise Invalid(f"{text!r} is not a host and port.", field="host")
         port = tail[1:] if tail else port
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     if not host or any(c.isspace() for c in host):
-        raise Invalid(f"{text!r} is no host.", field="host")
+        raise Invalid(f"{text!r} is not a host.", field="host")
     if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65_536:
-        raise Invalid(f"{port!r} is no port.", field="host")
+        raise Invalid(f"{port!r} is not a port.", field="host")
     return Target(host.lower(), int(port))

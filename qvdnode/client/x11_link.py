@@ -67,7 +67,7 @@ class X11Link:
         """The reply of a request that has one; None when the server answers with an error.
 
         Events that come meanwhile are kept for `next_event`. Raises Unavailable when the server
-        is gone or stands still.
+        is gone or does not answer.
         """
         self.tell(request)
         try:
@@ -101,7 +101,7 @@ class X11Link:
     async def _open(self) -> None:
         found = DISPLAY.fullmatch(self.display)
         if found is None:
-            raise BadX11("it is no display name")
+            raise BadX11("it is not a display name")
         host, number = found["host"], int(found["number"])
         if host:
             streams = await asyncio.open_connection(host, TCP_BASE + number)

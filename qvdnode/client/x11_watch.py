@@ -22,9 +22,9 @@ REST_S: Final = 0.5
 class WindowWatcher:
     """Counts the desktops' windows on a display, exactly, from when it is entered.
 
-    All are named alike, so they are told apart by order: each `wait_new` returns for one window
-    more, once for each however often it is mapped. Several watchers and any number of clients may
-    share a display.
+    All have the same name, so their order distinguishes them: each `wait_new` returns for one
+    window more, once for each however often it is mapped. Several watchers and any number of
+    clients may share a display.
     """
 
     def __init__(self, display: str, clock: Clock) -> None:
@@ -82,7 +82,8 @@ class WindowWatcher:
     async def drawn(self, window: int, limit_s: float) -> bytes:
         """A PNG of the window once it shows a desktop that has come to rest.
 
-        Raises TimedOut when nothing is drawn; one that never rests is taken as it is at the end.
+        Raises TimedOut when nothing is drawn. A window that never stops changing is taken as it is
+        at the end.
         """
         last: Picture | None = None
         deadline_s = self._clock.monotonic_s() + limit_s

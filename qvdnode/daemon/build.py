@@ -59,6 +59,7 @@ from qvdnode.memopt.host_memory import HostMemoryReader
 from qvdnode.memopt.host_tuning import MemoryTuning
 from qvdnode.memopt.ksm import Ksm
 from qvdnode.memopt.optimiser import MemoryOptimiser
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.memopt.report import MemoryReporter
 from qvdnode.memopt.zram import Zram
@@ -146,13 +147,14 @@ def build(  # noqa: PLR0915 - as above
     nft = Nft()
     confinement = NftConfinement(config.network, nft)
     rootfs = OverlayRootfs(config.image, Rollouts(database))
-    memory = HostMemoryReader(limit_mib=config.memory.limit_mib)
+    own_reclaim = OwnReclaim(clock)
+    memory = HostMemoryReader(limit_mib=config.memory.limit_mib, own=own_reclaim)
     memory.show()
     inotify = Inotify()
     viewers = Viewers(membership.node_id)
     events = ViewerEvents(membership.node_id, viewers.deliver)
     prefetch = Prefetch(cgroups.probe()) if config.memory.prefetch else None
-    freezer = HostFreezer(cgroups.probe(), clock, prefetch=prefetch)
+    freezer = HostFreezer(cgroups.probe(), clock, own=own_reclaim, prefetch=prefetch)
     admission = HostAdmission(memory.memory, config.memory)
     directory = inputs.peers.directory
     self_fence = SelfFence(

@@ -1,4 +1,4 @@
-"""Puts together what looks after homes and images in the background, beside starts of desktops."""
+"""Builds the background services for homes and images that run while desktops start."""
 
 from dataclasses import dataclass
 

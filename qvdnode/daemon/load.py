@@ -84,7 +84,7 @@ def merge_environment(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
             _table(raw, path)[key] = _from_environment(name, value)
         elif key.partition("_")[0] in {section.name for section in fields(Config)}:
             raise BadConfig(
-                f"{name} is no setting: between section and key stand two underscores,"
+                f"{name} is not a setting: between section and key stand two underscores,"
                 f" as in {ENV_PREFIX}NODE__STATE_DIR",
                 key=name,
             )
@@ -107,7 +107,7 @@ def _from_environment(name: str, text: str) -> object:
     try:
         return tomllib.loads(f"list = {text}")["list"]
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f'{name} is no list: {error}; write ["one", "two"]', key=name) from error
+        raise BadConfig(f'{name} is not a list: {error}; write ["one", "two"]', key=name) from error
 
 
 def parse(raw: Mapping[str, Any]) -> Config:
@@ -211,7 +211,7 @@ def _checked(section: Section[Any], path: str, table: Mapping[str, object]) -> d
 
 def _dataclass(kind: type[Any]) -> type[Any]:
     if not is_dataclass(kind):
-        raise TypeError(f"{kind} is no settings class")
+        raise TypeError(f"{kind} is not a settings class")
     return kind
 
 

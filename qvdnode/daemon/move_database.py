@@ -30,7 +30,8 @@ TRIES: Final = 5
 FOLLOW_LIMIT_S: Final = 30.0
 FOLLOW_POLL_S: Final = 0.5
 NOT_JOINED: Final = (
-    "This host is no node of a farm yet: run `qvdnode init` or `qvdnode join`, and start it once."
+    "This host is not a node of a farm yet: run `qvdnode init` or `qvdnode join`,"
+    " and start it once."
 )
 
 Told = Callable[[str, str, int], None]

@@ -100,6 +100,7 @@ class SelfFence:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
+            # In a thread, since a full or broken disk makes a write hang, and the loop must go on.
             if await asyncio.to_thread(self.update):
                 await self._begin_watchdog()
             await self._clock.sleep(WRITE_EVERY_S)
@@ -112,6 +113,8 @@ class SelfFence:
             if self._left:  # what was written last holds, whatever the lease says
                 return False
             self._write(Order(self._until_s(), self._guests.above, tuple(self._guests.kept())))
+        # A watchdog that was begun takes its lock a little later. Without a pause each write until
+        # then would begin another one.
         now_s = self._clock.monotonic_s()
         if now_s - self._begun_s < BEGIN_AGAIN_S or _is_watched(self._file):
             return False
@@ -133,6 +136,9 @@ class SelfFence:
                     self._file.unlink(missing_ok=True)
 
     def _until_s(self) -> float:
+        # Two clocks: the lease ends on the monotonic one, which stands while the host is suspended.
+        # The watchdog reads one that goes on, so that after a suspend the guests are overdue at
+        # once.
         boot_s, lease = watchdog.boot_s(), self._lease()
         if lease is not None and lease.deadline_s is not None:
             until_s = boot_s + lease.deadline_s - self._clock.monotonic_s()
@@ -160,6 +166,8 @@ class SelfFence:
 
 
 def _is_watched(file: Path) -> bool:
+    # A watchdog holds this lock for as long as it lives, and the kernel releases it however it
+    # dies. A shared lock that is refused therefore means that one runs.
     try:
         with watchdog.lock_file(file).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

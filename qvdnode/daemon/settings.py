@@ -57,7 +57,7 @@ class TlsSettings:
         for name in sort_out(self.names)[0]:
             if not is_host_name(name):
                 raise ValueError(
-                    f"names: {name!r} is no host name; other letters than a-z are written as xn--"
+                    f"names: {name!r} is not a host name; letters beyond a-z are written as xn--"
                 )
 
 

@@ -103,6 +103,7 @@ def watch(
             return
         except (OSError, ValueError) as error:
             sys.stderr.write(f"watchdog: {file}: {error}\n")
+        # At each pass, not once: a node that hung may go on, and start guests after its time.
         if order is not None and overdue(order, now_s()):
             for group in doomed(order, groups.children(order.above)):
                 groups.kill(group)
@@ -119,6 +120,8 @@ def main(file: Path) -> int:
 
 def _taken(lock: TextIO) -> bool:
     """Take the lock; False while another watchdog has it. The node looks at it for an instant."""
+    # The node tries a shared lock twice a second, to see whether a watchdog runs. One refusal may
+    # be that.
     for _ in range(LOCK_TRIES):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

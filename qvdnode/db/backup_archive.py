@@ -107,7 +107,7 @@ class Archive:
 def open_archive(path: Path) -> Iterator[Archive]:
     """Read a backup.
 
-    Raises NotFound, Invalid when it is no complete backup, HostFailed when another user of this
+    Raises NotFound, Invalid when it is not a complete backup, HostFailed when another user of this
     host could have put it there: it brings the passwords and tokens that will be accepted.
     """
     try:
@@ -122,7 +122,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}.") from error
     except (tarfile.TarError, EOFError) as error:
-        raise Invalid(f"{path} is no complete backup: {error}") from error
+        raise Invalid(f"{path} is not a complete backup: {error}") from error
 
 
 @contextmanager
@@ -135,9 +135,9 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
             file = open_files.enter_context(tarfile.open(fileobj=stream, mode="r:"))
             for number, _ in enumerate(file):
                 if number >= MEMBERS_MAX:
-                    raise Invalid(f"{path} is no backup: it holds over {MEMBERS_MAX} files.")
+                    raise Invalid(f"{path} is not a backup: it holds over {MEMBERS_MAX} files.")
         except (ValueError, RecursionError) as error:
-            raise Invalid(f"{path} is no complete backup: {error}") from error
+            raise Invalid(f"{path} is not a complete backup: {error}") from error
         yield file
 
 
@@ -177,7 +177,7 @@ def _member(tar: tarfile.TarFile, name: str, *, size_max: int | None = None) -> 
     except KeyError as error:
         raise Invalid(f"The backup is not whole: {name} is missing.") from error
     if not member.isreg() or member.issparse():
-        raise Invalid(f"The backup is damaged: {name} is no plain file.")
+        raise Invalid(f"The backup is damaged: {name} is not a plain file.")
     if size_max is not None and member.size > size_max:
         raise Invalid(f"The backup is damaged: {name} has more than {size_max} bytes.")
     return cast(BinaryIO, tar.extractfile(member))

@@ -22,7 +22,7 @@ LOST: Final = "The connection that hears of changes was lost."
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """Who gets the changes."""
 
     def begun(self) -> None:
         """From now on no change is missed."""

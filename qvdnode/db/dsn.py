@@ -15,7 +15,7 @@ def single_host_dsns(dsn: str) -> tuple[str, ...]:
     try:
         parts = urlsplit(dsn)
     except ValueError as error:
-        raise BadConfig(f"{KEY} is no address: {error}", key=KEY) from error
+        raise BadConfig(f"{KEY} is not an address: {error}", key=KEY) from error
     if parts.scheme not in SCHEMES:
         raise BadConfig(f"{KEY} must start with postgresql://", key=KEY)
     if not parts.path.strip("/"):

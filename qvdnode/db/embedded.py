@@ -2,7 +2,7 @@
 
 The server runs under an account of its own and accepts only root, on a unix socket. It survives a
 killed node, and the next one adopts it. The account owns the data folder only, so that it cannot
-write where root works. The node's role is no superuser; tasks that need one run as the account.
+write where root works. The node's role is not a superuser; tasks that need one run as the account.
 """
 
 import asyncio

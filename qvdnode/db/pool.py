@@ -78,7 +78,7 @@ class Database:
     async def open(
         cls, dsn: str, settings: DatabaseSettings, clock: Clock, rng: random.Random
     ) -> Self:
-        """A pool that has tried to connect; an absent database is no error, see `available`.
+        """A pool that has tried to connect; an absent database is not an error, see `available`.
 
         Raises BadConfig for a DSN that makes no sense.
         """

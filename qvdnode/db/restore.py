@@ -62,7 +62,7 @@ MAY_CHANGE: Final = "DROP TRIGGER IF EXISTS farm_has_moved ON schema_version"
 SAVE_FIRST: Final = "Save it with `qvdnode backup` if you may want it back, then give --force."
 
 SILENT: Final = "SET LOCAL qvdnode.silent = 'on'"
-"""Nobody is told of the rows that are loaded."""
+"""The rows that are loaded cause no notices."""
 
 
 async def restore(db: Database, path: Path, *, force: bool) -> Manifest:

@@ -100,6 +100,7 @@ class Viewing:
     async def run(self) -> Ending:
         """Show the desktop until it ends; nothing is left of it then. Raises no FarmError."""
         async with Supervisor("browser") as tasks:
+            # Any of them may end the session first. Leaving the scope then cancels the others.
             _ = tasks.isolated("up", self._step(self._up()))
             _ = tasks.isolated("login", self._step(self._browser.logged_out()))
             _ = tasks.isolated("tell", self._step(self._tell()))
@@ -187,6 +188,8 @@ class Viewing:
             _ = tasks.isolated("down", self._step(self._down(desk)))
             _ = tasks.isolated("fit", self._step(self._fit(desk)))
             _ = tasks.isolated("watch", self._step(self._watch(desk)))
+            # The display and the seat both take time, so they are made side by side and meet
+            # here.
             ticket = await self._seated
             self._end(endings.of_stream(await self._relayed(desk, ticket)))
 
@@ -214,6 +217,7 @@ class Viewing:
         )
         try:
             self._seated.set_result(ticket)
+            # The seat is this task's until the scope is left, however the session ends.
             await asyncio.Event().wait()
         finally:
             self._give_back(ticket)
@@ -257,6 +261,8 @@ class Viewing:
             cpu_pct=parts.settings.cpu_pct,
         )
         async with contextlib.AsyncExitStack() as stack:
+            # Only the start has to wait for a turn, since it takes a processor for a while; the
+            # session has its display for hours.
             async with parts.starts:
                 desk = await stack.enter_async_context(sandbox.opened(spec, parts.cgroups))
             yield desk
@@ -280,6 +286,7 @@ class Viewing:
         return relay.reason
 
     async def _fit(self, desk: Desk) -> None:
+        # Programs in the sandbox write to this folder, so no link in it is followed.
         folder = os.open(desk.folder / sandbox.X11, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             await keep_fit(

@@ -13,6 +13,8 @@ from qvdnode.host.own_thread import in_own_thread
 from qvdnode.model.errors import HostFailed
 
 OWN: Final = Path("/proc/thread-self/ns/net")
+PING_GROUPS: Final = Path("/proc/sys/net/ipv4/ping_group_range")
+"""Of the namespace in which the thread that opens it is."""
 
 
 class NetworkNamespace:
@@ -54,6 +56,23 @@ async def new_namespace() -> NetworkNamespace:
         return await in_own_thread(make, name="new-network")
     except OSError as error:
         raise HostFailed(f"no network namespace can be made: {error.strerror}") from error
+
+
+async def allow_ping(namespace: NetworkNamespace, first_gid: int, last_gid: int) -> None:
+    """Let these groups of the host send echo requests there; raises HostFailed.
+
+    The kernel makes the packets' heads itself, so nobody needs raw sockets. A new namespace allows
+    no group.
+    """
+
+    def write() -> None:
+        namespace.enter()
+        PING_GROUPS.write_text(f"{first_gid} {last_gid}", encoding="ascii")
+
+    try:
+        await in_own_thread(write, name="allow-ping")
+    except OSError as error:
+        raise HostFailed(f"{PING_GROUPS} cannot be set: {error.strerror}") from error
 
 
 def of_process(pid: int) -> Path:

@@ -33,7 +33,7 @@ APT: Final = Path("/etc/apt")
 BUILD_LIMIT_S: Final = 1_800.0
 COMMAND_LIMIT_S: Final = 300.0
 COMPLAINTS: Final = 3
-"""The first of them are told: the last only say that something failed."""
+"""The first of them are reported: the last only say that something failed."""
 COMPLAINT_LENGTH: Final = 200
 STAGING_SUFFIX: Final = ".building"
 _PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy")

@@ -78,7 +78,7 @@ def of_docker_archive(file: Path, tag: str | None) -> Iterator[list[Layer]]:
             config = _member(archive, members, image.config).read(oci.DOCUMENT_MAX + 1)
             digests = oci.diff_ids(config)
             if len(digests) != len(image.layers):
-                raise BadImage("the configuration tells of other layers than manifest.json")
+                raise BadImage("the configuration names other layers than manifest.json")
             yield [
                 Layer(_member_opener(archive, members, name), digest, packed=False)
                 for name, digest in zip(image.layers, digests, strict=True)

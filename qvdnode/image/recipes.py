@@ -50,7 +50,7 @@ def icewm() -> Recipe:
 def from_file(file: Path, choice: Choice = AS_IS) -> Recipe:
     """An administrator's own recipe, called like its file.
 
-    Raises NotFound when there is no such file, Invalid when it is no recipe, or does not fit.
+    Raises NotFound when there is no such file, Invalid when it is not a recipe, or does not fit.
     """
     own = parse(_read(file), str(file))
     beside = {
@@ -79,7 +79,7 @@ def _read(file: Path) -> str:
 
 def _must_be_there(recipe: Path, path: str, source: str) -> bool:
     if not (recipe.parent / source).is_file():
-        raise Invalid(f"{recipe}: {path} is to be made of {source}, which is no file beside it.")
+        raise Invalid(f"{recipe}: {path} is to be made of {source}, which is not a file beside it.")
     return True
 
 

@@ -82,7 +82,7 @@ def layer_entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]
     if not any(head):
         return
     if not file_signatures.is_tar(head):
-        raise BadImage("a layer is no tar archive")
+        raise BadImage("a layer is not a tar archive")
     for entry, content in _entries(whole):
         yield entry, content
         # The library would skip the rest of an entry behind the end of a cut file, block by block.
@@ -93,7 +93,7 @@ def layer_entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]
 def entries(stream: IO[bytes]) -> Iterator[tuple[Entry, IO[bytes] | None]]:
     """Yield each entry with its content, if it has any.
 
-    Raises BadImage on what is no tar, and one of BROKEN, also while content is read.
+    Raises BadImage on what is not tar, and one of BROKEN, also while content is read.
     """
     return _entries(_checked(_decompressed(stream)))
 
@@ -150,7 +150,7 @@ def _checked(stream: IO[bytes]) -> IO[bytes]:
     if not head:
         raise BadImage("nothing was sent")
     if not file_signatures.is_tar(head):
-        raise BadImage("this is no tar archive")
+        raise BadImage("this is not a tar archive")
     return whole
 
 

@@ -38,7 +38,7 @@ def check(root: Path, *, complete: bool = True) -> None:
         _check_programs(handle)
         _check_folders(root, make=complete)
         for name in _NEEDED_FILES:
-            _read(handle, name, 1, f"/{name} is missing: this is no complete root file system")
+            _read(handle, name, 1, f"/{name} is missing: this is not a complete root file system")
     finally:
         os.close(handle)
 
@@ -57,7 +57,7 @@ def _check_programs(root: int) -> None:
     for name in _PROGRAMS:
         script = _read(
             root, name, _SCRIPT_MAX,
-            f"/{name} is no plain file: docs/protocol/session-script.md says what an image needs",
+            f"/{name} is not a plain file: docs/protocol/session-script.md says what images need",
             executable=True,
         )  # fmt: skip
         if name.endswith("session"):

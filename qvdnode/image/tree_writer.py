@@ -89,7 +89,7 @@ class TreeWriter:
         return handle
 
     def _remove(self, folder: int, path: tuple[str, ...], entry: Entry) -> None:
-        """Remove an earlier entry of that name, if it is no folder with something in it."""
+        """Remove an earlier entry of that name, if it is not a folder with something in it."""
         try:
             os.unlink(path[-1], dir_fd=folder)
         except IsADirectoryError:

@@ -271,9 +271,9 @@ def _read(path: Path) -> dict[str, object] | None:
     except OSError as error:
         raise HostFailed(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise HostFailed(f"{path} is damaged: it is no JSON") from error
+        raise HostFailed(f"{path} is damaged: it is not JSON") from error
     if not isinstance(facts, dict):
-        raise HostFailed(f"{path} is damaged: it is no JSON object")
+        raise HostFailed(f"{path} is damaged: it is not a JSON object")
     return facts
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.memopt.live_reclaim import LiveReclaimer
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.memopt.prefetch import Prefetch
 from qvdnode.model.errors import HostFailed, TimedOut
 from qvdnode.runtime.clock import Clock
@@ -30,25 +31,38 @@ RECLAIM_SECONDS = Histogram("qvdnode_guest_reclaim_seconds", "Pushing one frozen
 class HostFreezer:
     """Freezes by control group; reclaims one guest after the other, so on one core at most."""
 
-    def __init__(self, cgroups: Cgroups, clock: Clock, *, prefetch: Prefetch | None = None) -> None:
-        """`prefetch` reads back what thawed guests need; without one their programs do."""
+    def __init__(
+        self,
+        cgroups: Cgroups,
+        clock: Clock,
+        *,
+        own: OwnReclaim | None = None,
+        prefetch: Prefetch | None = None,
+    ) -> None:
+        """`prefetch` reads back what thawed guests need; without one their programs do.
+
+        `own` counts for how long memory is pushed.
+        """
+        self._own = own or OwnReclaim(clock)
         self._prefetch = prefetch
         self._cgroups = cgroups
         self._clock = clock
         self._turn = asyncio.Semaphore(1)
-        self._live = LiveReclaimer(cgroups)
+        self._live = LiveReclaimer(cgroups, self._own)
         self.pending = 0
         """How many guests' memory is still to be pushed to swap."""
 
     def freeze(self, group: str) -> None:
         """Keep the group's processes from running; raises HostFailed. Does not wait."""
         if self._prefetch is not None:
+            # It would read back what is about to be pushed out.
             self._prefetch.end(group)
         self._cgroups.freeze(group)
 
     def thaw(self, group: str) -> None:
         """Undo `freeze`; does not wait. A group that is gone is fine; raises HostFailed."""
         if self._prefetch is not None:
+            # Before the thaw, so that pages are on their way when programs ask for them.
             self._prefetch.begin(group)
         self._cgroups.thaw(group)
 
@@ -74,6 +88,8 @@ class HostFreezer:
             self.pending -= 1
 
     async def _wait_frozen(self, group: str) -> None:
+        # The kernel freezes each thread when it next leaves the kernel, so a group freezes later
+        # than it is told to. Memory that a thread still touches would come back at once.
         until_s = self._clock.monotonic_s() + FREEZE_LIMIT_S
         while not self._cgroups.has_frozen(group):
             if self._clock.monotonic_s() > until_s:
@@ -88,9 +104,10 @@ class HostFreezer:
         before, began_s = self._cgroups.memory(group), self._clock.monotonic_s()
         try:
             # The kernel fails the write when some of it cannot be reclaimed, as is usual.
-            await process.run(
-                (*WRITER, file), stdin=content.encode(), limit_s=RECLAIM_LIMIT_S, check=False
-            )
+            with self._own.running():
+                await process.run(
+                    (*WRITER, file), stdin=content.encode(), limit_s=RECLAIM_LIMIT_S, check=False
+                )
         except TimedOut as error:
             log.warning("reclaim_cut_short", extra={"group": group, "because": str(error)})
         after, seconds = self._cgroups.memory(group), self._clock.monotonic_s() - began_s

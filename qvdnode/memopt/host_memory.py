@@ -5,7 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from qvdnode.memopt.core.meminfo import HostMemory, Pressure, parse_meminfo, parse_pressure
+from qvdnode.memopt.core.meminfo import (
+    HostMemory,
+    Pressure,
+    parse_meminfo,
+    parse_pressure,
+    parse_stalled_us,
+)
+from qvdnode.memopt.core.stall_window import Sample, StallWindow
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.telemetry.metrics import Gauge
 
 PROC: Final = Path("/proc")
@@ -21,8 +29,20 @@ KSM_PAGES = Gauge("qvdnode_host_ksm_pages_sharing", "Pages that KSM saved; 0 whi
 class HostMemoryReader:
     """The host's memory, read anew at each call; the calls take microseconds and do not block."""
 
-    def __init__(self, proc: Path = PROC, ksm: Path = KSM, *, limit_mib: int = 0) -> None:
-        """`limit_mib`: of how much of the host's memory this node may tell; 0: of all of it."""
+    def __init__(
+        self,
+        proc: Path = PROC,
+        ksm: Path = KSM,
+        *,
+        limit_mib: int = 0,
+        own: OwnReclaim | None = None,
+    ) -> None:
+        """`limit_mib`: of how much of the host's memory this node may tell; 0: of all of it.
+
+        `own`: what the node itself pushes to swap, which does not count as pressure on memory.
+        """
+        self._own = own
+        self._stalls = StallWindow()
         self._proc = proc
         self._ksm = ksm
         self._limit_mib = limit_mib
@@ -41,8 +61,16 @@ class HostMemoryReader:
         """The pressure on `cpu`, `memory` or `io`; none where the kernel does not measure it."""
         with suppress(OSError):
             text = (self._proc / "pressure" / resource).read_text(encoding="ascii")
-            return parse_pressure(text)
+            return self._of_others(text) if resource == "memory" else parse_pressure(text)
         return Pressure()
+
+    def _of_others(self, text: str) -> Pressure:
+        """The pressure on memory without the node's own part, where that is known."""
+        totals = parse_stalled_us(text)
+        if self._own is None or totals is None:
+            return parse_pressure(text)
+        now_s, own_s = self._own.read()
+        return self._stalls.hear(Sample(now_s, *totals, own_s)) or parse_pressure(text)
 
     def ksm_pages_sharing(self) -> int:
         """How many pages are saved by sharing equal ones; 0 where there is no KSM."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from qvdnode.host import process
 from qvdnode.host.cgroups import Cgroups
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.model.errors import HostFailed
 from qvdnode.runtime.shield import run_shielded
 
@@ -18,14 +19,17 @@ done 2>/dev/null
 """
 """Each line has a file, what to write, and what to write after that. The kernel works for as long
 as a write takes, so a child does it."""
-WRITER: Final = ("/usr/bin/nice", "-n", "10", "/bin/sh", "-c", SCRIPT)
+WRITER: Final = ("/bin/sh", "-c", SCRIPT)
+"""Not at a lower priority: guests that start would leave it next to nothing, and the host would run
+out of memory that could be had."""
 
 
 class LiveReclaimer:
     """Takes one round of steps at a time."""
 
-    def __init__(self, cgroups: Cgroups) -> None:
+    def __init__(self, cgroups: Cgroups, own: OwnReclaim) -> None:
         self._cgroups = cgroups
+        self._own = own
         self._turn = asyncio.Semaphore(1)
 
     async def push(self, steps: Sequence[tuple[str, int]]) -> None:
@@ -42,4 +46,5 @@ class LiveReclaimer:
             await run_shielded(self._write(text))
 
     async def _write(self, text: str) -> None:
-        await process.run(WRITER, stdin=text.encode(), limit_s=LIMIT_S, check=False)
+        with self._own.running():
+            await process.run(WRITER, stdin=text.encode(), limit_s=LIMIT_S, check=False)

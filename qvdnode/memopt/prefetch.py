@@ -72,6 +72,7 @@ class Prefetch:
         del self._timers[group]
         for known in [name for name in self._needed if not self._cgroups.exists(name)]:
             del self._needed[known]
+        # /proc/PID/pagemap takes milliseconds for a large program: too long for the loop.
         done = in_own_thread(lambda: self.needed(group), name="note-pages")
         done.add_done_callback(lambda answer: self.keep(group, answer.result()))
 
@@ -95,6 +96,7 @@ class Prefetch:
             if ticks is not None:
                 found.append((pid, ticks, self._runs(pid)))
         total = sum(len(runs) for _, _, runs in found)
+        # Every program gives up the same share, so that no large one takes all of the room.
         share = min(1.0, RUNS_MAX / total) if total else 0.0
         return [
             _Needed(pid, ticks, packed(runs, max(1, int(len(runs) * share))))
@@ -119,6 +121,7 @@ class Prefetch:
     def _read_back(self, needed: Sequence[_Needed]) -> None:
         with SECONDS.time():
             for one in needed:
+                # By pid and start time: the number may be that of another process by now.
                 descriptor = pidfd.open_process(one.pid, one.started_ticks)
                 if descriptor is None:
                     continue

@@ -35,7 +35,7 @@ class ZramUse:
 
 
 class Zram:
-    """The device of one node; `record` is the file that tells of it."""
+    """The device of one node; `record` is the file that names it."""
 
     def __init__(
         self, record: Path, clock: Clock, *, sys: Path = Path("/sys"), dev: Path = Path("/dev")

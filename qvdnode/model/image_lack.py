@@ -1,4 +1,4 @@
-"""What of a flavour's wishes an image does not have. Pure."""
+"""What a flavour asks for and an image does not have. Pure."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -12,7 +12,7 @@ TEXT: Final = "text"
 
 
 class BadCursor(ValueError):
-    """The text is no cursor."""
+    """The text is not a cursor."""
 
 
 @dataclass(frozen=True, slots=True)

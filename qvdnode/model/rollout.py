@@ -247,7 +247,7 @@ def check(stages: Sequence[Stage]) -> None:
     for stage in stages:
         found = _parsed(stage.selector)
         if found["percent"] is not None and not 0 < float(found["percent"]) <= 100:
-            raise Invalid(f"{stage.selector} is no share: write 0.01% to 100%.", field="stages")
+            raise Invalid(f"{stage.selector} is not a share: write 0.01% to 100%.", field="stages")
         if not 0 <= stage.soak_s <= SOAK_S_MAX:
             raise Invalid(f"A stage soaks for 0 to {SOAK_S_MAX} s.", field="stages")
     last = _parsed(stages[-1].selector)["percent"]

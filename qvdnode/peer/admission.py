@@ -151,7 +151,7 @@ class Admission:
         try:
             FarmAuthority.check_key(request.public_key)
         except BadCertificate as error:
-            raise Invalid("The new host's key is no P-256 key.") from error
+            raise Invalid("The new host's key is not a P-256 key.") from error
 
     def _own_address(self, member: FarmMember) -> NodeAddress:
         identity = self._own.files.identity()

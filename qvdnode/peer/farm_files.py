@@ -212,11 +212,11 @@ def parse_address(plain: Any) -> NodeAddress:  # noqa: ANN401 - JSON
     try:
         key = binascii.unhexlify(plain["key"])
     except binascii.Error as error:
-        raise ValueError("key is no hex") from error
+        raise ValueError("key is not hex") from error
     return NodeAddress(NodeId(int(plain["node_id"])), _text(plain["host"]), int(plain["port"]), key)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value

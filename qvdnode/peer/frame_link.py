@@ -69,6 +69,8 @@ class FrameLink:
         if self.problem:
             return
         self._stream.write(data)
+        # Those who send are callbacks of the loop and cannot wait. A node that goes on but does not
+        # read would make this queue grow without end, so it is dropped.
         if self._stream.waiting_bytes() > self._limits.waiting_max_bytes:
             self._drop("it does not take what it is sent")
 
@@ -85,6 +87,7 @@ class FrameLink:
         self.problem = problem
         if self._timer is not None:
             self._timer.cancel()
+        # Not closed in order: that would wait for a node which may be gone.
         self._stream.abort()
         self._room.set()
         self._over.set()
@@ -102,15 +105,18 @@ class FrameLink:
         """Bytes of frames."""
         if self.problem:
             return
+        # Every byte shows that the node lives, also one in the middle of a large frame. How long a
+        # single frame may take has a limit of its own.
         now_s = self._heard_s = self._clock.monotonic_s()
         try:
             for frame in self._reader.feed(data):
                 self._frame_began_s = None
                 self._take(frame)
+                # What took the frame may have ended the link: the frames behind it are for nobody.
                 if self._over.is_set():
                     return
         except FrameError as error:
-            self._drop(f"it sent what is no frame: {error}")
+            self._drop(f"it sent what is not a frame: {error}")
         if not self._reader.mid_frame:
             self._frame_began_s = None
         elif self._frame_began_s is None:
@@ -149,6 +155,8 @@ class FrameLink:
 
     def _check(self) -> None:
         now_s = self._clock.monotonic_s()
+        # The loop of this node was blocked, or its host was suspended. What the other node sent in
+        # the meantime is not read yet, so its silence proves nothing: both times begin anew.
         if now_s - self._checked_s > self._limits.ping_every_s + LATE_S:
             self._heard_s = now_s
             if self._frame_began_s is not None:

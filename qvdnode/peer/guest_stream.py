@@ -66,12 +66,15 @@ class SeatDialer:
             pipe.abort()
             raise
         if pipe.stream.transport is not None:
+            # This connection has no pings of its own. The kernel has to find out that the other
+            # host is gone.
             keep_alive(pipe.stream.transport, self._limits.stream_silence_s)
         pipe.release(PeerGuestEnd(owner, pipe.stream))
         return pipe.stream
 
     async def _open(self, pipe: StreamPipe, opening: OpenStream, node_id: NodeId) -> None:
         pipe.write(encode(Call(CALL_ID, OPEN_STREAM.name, to_plain(opening))))
+        # The other node dials the display before it answers.
         limit_s = self._limits.opening_limit_s + self._relay.dial_limit_s
         try:
             async with TimeLimit(limit_s):
@@ -156,6 +159,7 @@ class StreamService:
         if not isinstance(call, Call):
             log.warning("peer_stream_not_opened", extra={"node": node_id, "because": "not a call"})
             return
+        # Made first: from `begin_stream` on, whoever takes the seat back cuts this relay.
         relay = Relay(pipe.stream, self._tick_batch, self._relay, self._displays, greeted=True)
         try:
             opening = _opening(call)

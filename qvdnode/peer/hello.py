@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Message)
 
 PROGRAM: Final = version("qvdnode")
 CLOCK_LIMIT_S: Final = 60.0
-"""Clocks of two nodes that differ by more are told of."""
+"""A greater difference between the clocks of two nodes is reported."""
 
 
 async def receive(pipe: StreamPipe, kind: type[M]) -> M:

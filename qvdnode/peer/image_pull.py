@@ -56,7 +56,7 @@ class PeerCommits:
     async def _parts(self, pipe: StreamPipe, store: Repository, commit: str) -> PartialCommit:
         parts = await _ask(pipe, 1, PULL_COMMIT, PullCommit(commit))
         if not 0 < parts.packed_bytes <= manifests.MANIFEST_MAX:
-            raise BadImage("the other node tells of a manifest of an impossible size")
+            raise BadImage("the other node announces a manifest of an impossible size")
         packed = bytearray()
         while (left := parts.packed_bytes - len(packed)) > 0:
             async with TimeLimit(self._limits.silence_limit_s):
@@ -90,7 +90,7 @@ async def _ask(pipe: StreamPipe, number: int, kind: CallKind[Any, Any], asked: o
     if isinstance(answer, Failure):
         raise error_of(answer)
     if not isinstance(answer, Answer):
-        raise FrameError("it sent something that is no answer")
+        raise FrameError("it sent something that is not an answer")
     return from_plain(kind.value, answer.value)
 
 

@@ -117,7 +117,7 @@ class ImageService:
 async def _call(pipe: StreamPipe) -> Call:
     frame = await read_frame(pipe)
     if not isinstance(frame, Call):
-        raise FrameError("it sent something that is no call")
+        raise FrameError("it sent something that is not a call")
     return frame
 
 

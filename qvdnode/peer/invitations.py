@@ -66,7 +66,7 @@ def parse_url(text: str) -> tuple[str, int]:
         parts = urlsplit("")
     if parts.scheme != SCHEME or not host or parts.path.strip("/") or parts.query or "@" in text:
         raise Invalid(
-            f"{text} is no address to join at: give it as `qvd node invite` printed it, such as"
+            f"{text} is not an address to join at: give it as `qvd node invite` printed it, such as"
             f" {join_url('192.0.2.1', DEFAULT_PORT)}.",
             field="url",
         )

@@ -176,6 +176,7 @@ class Listener:
             try:
                 await acceptor.run()
             finally:
+                # Their tasks belong to the supervisor, which waits for them.
                 for connection in self._connections.all():
                     connection.drop()
 
@@ -223,6 +224,7 @@ class Listener:
                 raise
         hello.send(pipe, hello.answer(self._clock, version=version))
         connection.node_id = identity.node_id
+        # From here on the connection may be silent for as long as its service allows.
         connection.deadline_s = float("inf")
         self._connections.authenticated(connection)
         await service.serve(PeerConnection(identity.node_id, version, pipe))

@@ -128,7 +128,7 @@ class Relay:
         self._happened(RelayEvent.EVICTED, because=reason)
 
     def cut(self, reason: str) -> None:
-        """The same without a goodbye to the client, which then takes its link for lost."""
+        """The same without close_notify to the client, which then takes its link for lost."""
         # Aborted first: a client that sees TLS end in order takes its session for ended, and does
         # not come back for it.
         self._stream.abort()
@@ -233,7 +233,7 @@ class Relay:
         if self._state is not RelayState.COPYING:
             self._happened(RelayEvent.GUEST_LOST)
             return
-        # Without a goodbye, as in `cut`: the client is to come back for its desktop.
+        # Without close_notify, as in `cut`: the client is to come back for its desktop.
         self._stream.abort()
         self._happened(RelayEvent.GUEST_LOST, because="the desktop's node was lost")
 

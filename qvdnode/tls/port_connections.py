@@ -111,6 +111,8 @@ class PortConnections(Generic[C]):
 
     def unauthenticated(self, connection: C) -> None:
         """Count a connection as without a login; closes the oldest of too many."""
+        # The oldest is closed, not the new one: whoever fills the table with silent connections
+        # would otherwise keep everybody out.
         stalled = self._unauthenticated.add(connection, connection.source)
         self._metrics.unauthenticated.set(len(self._unauthenticated))
         if stalled is not None:
@@ -142,6 +144,8 @@ class PortConnections(Generic[C]):
         while True:
             await self._clock.sleep(WATCH_EVERY_S)
             now_s = self._clock.monotonic_s()
+            # One pass over all in place of a timer for each: there are thousands, and their
+            # deadlines move with every request.
             for connection in tuple(self._connections):
                 if connection.deadline_s <= now_s:
                     connection.time_up()
@@ -155,6 +159,7 @@ class PortConnections(Generic[C]):
         except TimeoutError:
             for connection in tuple(self._connections):
                 connection.drop()
+            # A dropped connection is lost in a later iteration of the loop.
             await self._empty.wait()
 
     def _drop(self, connection: C) -> None:

@@ -174,6 +174,7 @@ class Fleet:
 
     def promised(self) -> Sequence[DesktopOrder]:
         """The orders of all guests that start or run, each as it was admitted."""
+        # Also of guests that are only starting: their memory is promised before it is used.
         orders = [actor.promised for actor in self._actors.values()]
         return [order for order in orders if order is not None]
 
@@ -208,6 +209,8 @@ class Fleet:
     async def memory(self, vm_id: VmId) -> GuestMemory | None:
         """What the VM's guest uses now, or None when it does not run here."""
         actor = self._known(vm_id)
+        # Asked from the driver, not from the actor: measuring must not wait for a turn behind a
+        # start.
         running = None if actor is None else self._dependencies.running(actor.guest)
         return None if running is None else await running[0].memory(running[1])
 
@@ -284,6 +287,8 @@ class Fleet:
         while True:
             await self._dependencies.clock.sleep(self._dependencies.settings.limits_every_s)
             actors = [actor for actor in self._actors.values() if not actor.closed]
+            # The files of control groups are read in a thread; each actor counts in the loop,
+            # unless its guest ended meanwhile.
             for actor, measured in await asyncio.to_thread(_measured, actors):
                 if measured is not None and not actor.closed:
                     actor.count_limits(measured)

@@ -2,7 +2,7 @@
 
 Load changes all the time, so it does not travel with the membership's messages, whose room it would
 fill. A datagram is a header and records behind one another; msgpack would need twice the bytes.
-Figures above the room of their field are told as the most that fits.
+A figure too large for its field is sent as the largest that fits.
 """
 
 import struct
@@ -24,7 +24,7 @@ AGE_TENTHS_MAX: Final = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class LoadRecord:
-    """What one node told of its load; every field is a whole number of the unit in its name."""
+    """What one node reported of its load; every field is a whole number of the unit in its name."""
 
     node: int
     epoch: int

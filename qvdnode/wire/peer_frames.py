@@ -195,7 +195,7 @@ def _id(value: Received) -> int:
 
 def _name(value: Received) -> str:
     if type(value) is not str or not 0 < len(value) <= NAME_MAX_CHARACTERS:
-        raise FrameError("a name that is no text, is empty or too long")
+        raise FrameError("a name that is not text, is empty or too long")
     return value
 
 

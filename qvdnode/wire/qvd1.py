@@ -29,7 +29,7 @@ _PERCENT_RUN: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 class BadHead(Exception):
-    """The bytes are no request of this protocol; `status` is the answer, the text is its body."""
+    """The bytes are not a request of this protocol; `status` is the answer, the text its body."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

@@ -85,7 +85,7 @@ def request_head(
 class AnswerReader:
     """Turns received bytes into events; one reader serves one connection, request after request.
 
-    Raises BadAnswer on anything that is no answer; the reader is of no use afterwards.
+    Raises BadAnswer on anything that is not an answer; the reader is of no use afterwards.
     """
 
     def __init__(self) -> None:

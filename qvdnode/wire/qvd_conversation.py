@@ -117,7 +117,7 @@ class Conversation:
         return self._parser.take_rest()
 
     def refuse(self, error: BadHead) -> bytes:
-        """The answer to what is no request; nothing is read after it."""
+        """The answer to what is not a request; nothing is read after it."""
         self._move(Event.REFUSED)
         return sentence(error.status, str(error)).encode(last=True)
 

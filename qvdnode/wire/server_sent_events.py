@@ -20,7 +20,7 @@ class SentEvent:
 
 
 class BadStream(ValueError):
-    """The bytes are no stream of events that a node sends."""
+    """The bytes are not a stream of events that a node sends."""
 
 
 def encode(event: SentEvent) -> bytes:

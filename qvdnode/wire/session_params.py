@@ -49,7 +49,7 @@ def decode(content: bytes) -> dict[str, str]:
 
 def _line(key: str, value: str) -> bytes:
     if KEY.match(key) is None:
-        raise Invalid(f"{key!r} is no name of a session parameter", field=key)
+        raise Invalid(f"{key!r} is not a name of a session parameter", field=key)
     raw = value.encode("utf-8", errors="surrogatepass")
     if len(raw) > VALUE_MAX:
         raise Invalid(f"the session parameter {key} is over {VALUE_MAX} bytes", field=key)
@@ -63,7 +63,7 @@ def _split(line: bytes) -> tuple[str, str]:
     name, found, digits = line.partition(b"=")
     key = name.decode("ascii", errors="replace")
     if not found or KEY.match(key) is None:
-        raise Invalid("a line of the parameters is no KEY=hex")
+        raise Invalid("a line of the parameters is not KEY=hex")
     if len(digits) > 2 * VALUE_MAX or re.fullmatch(rb"(?:[0-9a-f]{2})*", digits) is None:
         raise Invalid(f"the value of {key} is not hexadecimal", field=key)
     try:

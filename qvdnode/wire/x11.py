@@ -30,7 +30,7 @@ SERVER_INTERPRETED: Final = 5
 
 
 class BadX11(Invalid):
-    """The X server sent what is no X11."""
+    """The X server sent what is not X11."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ async def test_closing_the_window_leaves_the_desktop_running(
         await until(lambda: gone(screen.display), limit_s=30, what="the window to go")
         assert await asyncio.wait_for(client.wait(), 30) == 0
     told = said.read_text()
-    assert told.count("Connecting to") == 1, told  # it was no dropped link, so it dialled once
+    assert told.count("Connecting to") == 1, told  # it was not a dropped link, so it dialled once
     assert "The window was closed" in told or "The session ended" in told
     await until_vm(rest, desk.vm_id, state="running", display="suspended", viewer=False)
     async with desk.dial() as connection:

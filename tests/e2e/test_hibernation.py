@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from qvdnode.host.cgroups import probe
 from qvdnode.host.merging import merges
-from tests.e2e.conftest import Screen
+from tests.e2e.conftest import NUMBERS, Screen
 from tests.e2e.guest_processes import guest_pids, pids_by_name
 from tests.e2e.test_desktop import viewing
 from tests.harness.farm import Desk, lend_image, make_desk, make_flavour, until_vm
@@ -32,16 +32,27 @@ class Farm:
     desk: Desk
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def farm(icewm_root: Path) -> AsyncIterator[Farm]:
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def own_node(icewm_root: Path) -> AsyncIterator[NodeProcess]:
+    """One for the module; every test leaves it serving."""
     async with running_node(state_root(), node={"stop_guests": True}, memory=dict(MEMORY)) as node:
         async with node.rest() as rest:
             await lend_image(node, rest, "icewm", icewm_root)
-            flavour = await make_flavour(rest, "office", "icewm", hibernate_after_s=1)
-            desk = await make_desk(node, rest, "hiber", flavour)
-        yield Farm(node, desk)
+            await make_flavour(rest, "office", "icewm", hibernate_after_s=1)
+        yield node
     swaps = Path("/proc/swaps").read_text(encoding="ascii")
     assert "zram" not in swaps, "the node has left its swap device"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def farm(own_node: NodeProcess) -> AsyncIterator[Farm]:
+    """A desk for each test, stopped at its end."""
+    async with own_node.rest() as rest:
+        flavour = (await rest.get("/flavours?name=office"))["items"][0]["id"]
+        desk = await make_desk(own_node, rest, f"hiber{next(NUMBERS)}", flavour)
+    yield Farm(own_node, desk)
+    async with own_node.rest() as rest:
+        await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
 
 
 def group(farm: Farm) -> str:
@@ -117,38 +128,3 @@ async def test_a_hibernated_desktop_stops_in_order(
         stopped = await rest.post(f"/vms/{farm.desk.vm_id}/stop?wait=true")
         assert stopped["state"] == "stopped"
         assert guest_pids(farm.desk) == []
-
-
-SQUEEZED = {
-    "ksm": "off", "zram_pct": 100, "limit_mib": 600, "warm_pct": 95, "squeeze_pct": 95,
-    "overcommit": 16.0, "host_reserve_mib": 0, "available_floor_mib": 0,
-}  # fmt: skip
-"""A node that is short of memory with three desktops."""
-
-
-async def test_a_squeeze_hibernates_who_left_first_and_hurts_nobody_connected(
-    icewm_root: Path, screen: Screen, tmp_path: Path
-) -> None:
-    async with (
-        running_node(state_root(), node={"stop_guests": True}, memory=SQUEEZED) as node,
-        node.rest() as rest,
-    ):
-        await lend_image(node, rest, "icewm", icewm_root)
-        # An hour would have to pass, were there memory.
-        flavour = await make_flavour(
-            rest, "office", "icewm", hibernate_after_s=3600, memory_mib=256
-        )
-        names = ("first", "second", "stays")
-        first, second, stays = [await make_desk(node, rest, name, flavour) for name in names]
-        async with viewing(stays, screen, tmp_path / "stays") as (_, viewer):
-            for desk in (first, second):
-                async with viewing(desk, screen, tmp_path / desk.login):
-                    pass
-            await until_vm(rest, first.vm_id, LIMIT_S, state="hibernated")
-            order = [event["vm"] for event in node.events("desktop_hibernated")]
-            assert order[0] == first.vm_id
-            view = await until_vm(rest, stays.vm_id, state="running", display="connected")
-            assert view["generation"] == 1
-            assert not viewer.over.is_set()
-            told = await rest.get("/node/memory")
-            assert "short of memory" in told["actions"][0]["reason"]

@@ -11,7 +11,7 @@ from qvdnode.model.errors import BadImage, Conflict
 from qvdnode.model.ids import ImageId
 from tests.fakes.image_contents import FakeImageContents
 
-BROKEN = b"this is no tar"
+BROKEN = b"this is not tar"
 
 
 class FakeImporter:
@@ -41,7 +41,7 @@ class FakeImporter:
         size = 0
         async for chunk in chunks:
             if chunk.startswith(BROKEN):
-                raise BadImage("This is no tar file.")
+                raise BadImage("This is not a tar file.")
             size += len(chunk)
         imported = Imported(Path(f"/staging/{name}-{len(self.staged)}"), size)
         self.staged.add(imported.version_folder)

@@ -46,7 +46,7 @@ class Census:
     doubles: list[DoubleStart] = field(default_factory=list)
 
     def look(self, now_s: float) -> None:
-        """Look once. A desktop that moves between two reads is no double start."""
+        """Look once. A desktop that moves between two reads is not a double start."""
         self.looks += 1
         found: dict[int, list[str]] = defaultdict(list)
         for node, above in self.above.items():

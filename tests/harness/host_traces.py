@@ -41,7 +41,7 @@ def traces(node: Named) -> set[str]:
 
 
 def family(pid: int) -> set[tuple[int, str]]:
-    """A process and all below it, each with its start, so that a number used again is no match."""
+    """A process and all below it, each with its start: a number used again does not match."""
     born = {entry: _parent_and_start(entry) for entry in Path("/proc").glob("[0-9]*")}
     found, before = {pid}, set[int]()
     while found != before:

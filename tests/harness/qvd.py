@@ -135,6 +135,8 @@ class Viewer:
         port = self._server.sockets[0].getsockname()[1]
         self._folder.mkdir(parents=True, exist_ok=True)
         self._process = await asyncio.create_subprocess_exec(
+            "prlimit",
+            "--core=0",
             "nxproxy",
             "-S",
             f"nx/nx,connect=127.0.0.1,port={port},link=lan:{port}",

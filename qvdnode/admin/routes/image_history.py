@@ -47,7 +47,7 @@ class PathView(AnswerModel):
     """A path that differs."""
 
     path: str
-    """Bytes that are no plain ASCII as %XX."""
+    """Bytes that are not plain ASCII as %XX."""
     change: str
     """A: added, D: deleted, M: modified, T: of another type."""
     aspects: list[str]

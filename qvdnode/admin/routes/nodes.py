@@ -134,7 +134,7 @@ class NodeView(AnswerModel):
     load: NodeFigures | None
     """Null while the node that answers knows nothing of it."""
     runs_database: bool
-    """Whether the farm's database is embedded in it: the farm stands still without this node."""
+    """Whether it runs the farm's embedded database; while it is away the farm starts nothing."""
 
 
 class NodeList(AnswerModel):

@@ -35,7 +35,7 @@ EXAMPLES: Final = examples(
     "qvdnode demo --once --json",
 )
 ENDED_EARLY: Final = 130
-"""The exit code of shells for Ctrl-C. After the window was shown, Ctrl-C is no failure."""
+"""The exit code of shells for Ctrl-C. After the window was shown, Ctrl-C is not a failure."""
 Port = Annotated[int, typer.Option(parser=whole(0, 65_535), metavar="PORT", help="0: any free.")]
 
 
@@ -128,7 +128,9 @@ def _require_farm_options(plan: DemoPlan) -> None:
 
 def _existing(root: Path) -> Path:
     if not root.is_dir():
-        raise BadConfig(f"{root} is no folder: give --root the folder that an image was built in.")
+        raise BadConfig(
+            f"{root} is not a folder: give --root the folder that an image was built in."
+        )
     return root.absolute()
 
 

@@ -32,7 +32,7 @@ async def must_be_usable(display: str) -> None:
         await prepare_display(display)
     except Unavailable as error:
         raise Unavailable(
-            f"{error}. Mend DISPLAY, or take it away (env -u DISPLAY make demo): the demo then"
+            f"{error}. Correct DISPLAY, or unset it (env -u DISPLAY make demo): the demo then"
             " takes a picture of the desktop."
         ) from error
 

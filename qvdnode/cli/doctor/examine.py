@@ -118,11 +118,11 @@ def certificate_facts(config: Config) -> CertificateFacts:
 
 async def _disk(config: Config) -> DiskFacts:
     folder = await asyncio.to_thread(nearest, config.node.state_dir)
-    stranger = await asyncio.to_thread(_stranger, folder, config.node.state_dir)
+    folder_problem = await asyncio.to_thread(_folder_problem, folder, config.node.state_dir)
     # mounting in a folder that somebody else can exchange could hit any folder of the host
     mounts = (
         await mapped_mounts.probe(folder, config.vm.id_base, IDS_PER_GUEST)
-        if stranger is None
+        if folder_problem is None
         else MountFacts(NOT_TRIED, NOT_TRIED)
     )
     return DiskFacts(
@@ -133,7 +133,7 @@ async def _disk(config: Config) -> DiskFacts:
         project_quota=await asyncio.to_thread(project_quota.available, folder),
         closed_folder=await asyncio.to_thread(closed_folder, folder),
         mounts=mounts,
-        stranger=stranger,
+        folder_problem=folder_problem,
     )
 
 
@@ -151,7 +151,7 @@ def stores(config: Config) -> list[StoreFigures]:
     )
 
 
-def _stranger(folder: Path, state_dir: Path) -> str | None:
+def _folder_problem(folder: Path, state_dir: Path) -> str | None:
     """Why the folder that exists is not safe to work in, or None."""
     try:
         require(folder, PathUse.OWN_FOLDER if folder == state_dir else PathUse.SHARED_FOLDER)
@@ -258,7 +258,7 @@ def nearest(folder: Path) -> Path:
 def _is_folder(place: Path) -> bool:
     try:
         return place.is_dir()
-    except PermissionError:  # below a folder that is closed to us, which is told
+    except PermissionError:  # below a folder that is closed to us, which is a finding of its own
         return False
 
 

@@ -58,7 +58,7 @@ class FarmFacts:
 
 
 def judge(facts: FarmFacts, now: datetime) -> list[Finding]:
-    """All about the farm; nothing for a host that is no node of one yet."""
+    """All about the farm; nothing for a host that is not a node of one yet."""
     found = []
     if facts.certificate_ends is not None:
         found.append(certificate("node certificate", facts.certificate_ends, now))

@@ -59,7 +59,7 @@ class DiskFacts:
     mounts: MountFacts
     stores: Sequence[StoreFigures] = ()
     """What is promised of the file systems of roots and homes."""
-    stranger: str | None = None
+    folder_problem: str | None = None
     """How another user of the host controls the folder; None when nobody does."""
 
 
@@ -120,8 +120,10 @@ def disk(facts: DiskFacts) -> list[Finding]:
             f"Run chmod o+x {facts.closed_folder}, or choose another node.state_dir.",
         ),
         ok("folder owner", "Nobody but root controls it")
-        if facts.stranger is None
-        else error("folder owner", f"Not safe: {facts.stranger}", "Or set another node.state_dir."),
+        if facts.folder_problem is None
+        else error(
+            "folder owner", f"Not safe: {facts.folder_problem}", "Or set another node.state_dir."
+        ),
         ok("overlay", "An overlay was mounted and removed")
         if facts.mounts.overlay is None
         else error(
@@ -197,7 +199,7 @@ def programs(facts: ProgramFacts) -> list[Finding]:
     missing = facts.missing_packages
     if missing is None:
         found.append(
-            warning("packages", "This is no Debian: packages unknown", "See the programs above.")
+            warning("packages", "This is not Debian: packages unknown", "See the programs above.")
         )
     elif missing:
         names = " ".join(missing)

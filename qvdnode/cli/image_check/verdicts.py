@@ -42,7 +42,7 @@ class Seen:
     shown_s: float
     """From the client's start until the desktop's window appeared."""
     drawn_s: float | None
-    """Until something was drawn that rests; None: nothing was."""
+    """Until something was drawn and did not change any more; None: nothing was drawn."""
     idle: Idle | None
     left_by: Mapping[str, bool]
     """Whether each of these programs, asked to lock, disconnected the client."""

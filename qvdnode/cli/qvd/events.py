@@ -78,7 +78,7 @@ def _show(event: SentEvent, *, as_json: bool) -> None:
 
 
 def _fields(event: SentEvent) -> dict[str, Any]:
-    """The data of an event; a text that is no JSON object is a field of its own."""
+    """The data of an event; a text that is not a JSON object is a field of its own."""
     try:
         fields = json.loads(event.data)
     except ValueError:

@@ -129,7 +129,7 @@ def head(
 ) -> None:
     """Choose what desktops start with from now on; those that run keep what they have.
 
-    A commit that is no version yet becomes one.
+    A commit that is not a version yet becomes one.
     """
     body: Json = {"revision": revision}
     if revision.isdecimal() and len(revision) < SHORTEST:

@@ -36,7 +36,7 @@ def first_line() -> str:
     try:
         line = sys.stdin.readline(SECRET_MAX + 1).rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise Invalid("What came on stdin is no text in UTF-8.") from error
+        raise Invalid("What came on stdin is not text in UTF-8.") from error
     if not line:
         raise Invalid("There is nothing on stdin.")
     if len(line) > SECRET_MAX:

@@ -85,8 +85,8 @@ def verify_command(
 ) -> None:
     """Check everything in the store, and name what is damaged, down to the paths in images.
 
-    Exits with 1 when anything is. A damaged object is mended by an import of an image that has it,
-    once the damaged file is removed.
+    Exits with 1 when anything is. A damaged object is replaced by an import of an image that
+    has it, once the damaged file is removed.
     """
     local = opened(config)
     with progress_bar("checking") as advance:

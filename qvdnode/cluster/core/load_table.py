@@ -22,9 +22,9 @@ INTERVAL_S: Final = 0.2
 PASS_ON_MULTIPLIER: Final = 3
 """How often each node passes a record on: this many times the base-2 logarithm of the members."""
 CHANGE_SHARE: Final = 0.05
-"""A figure that changed by this much of its whole is told at once."""
+"""A figure that changed by this much of its whole is sent at once."""
 REPEAT_S: Final = 10.0
-"""An unchanged record is told again after this time, so that its age says who is silent."""
+"""An unchanged record is sent again after this time, so that its age says who is silent."""
 SILENT_S: Final = 2.0
 """A main loop that has told nothing for this long is late: it tells its load every second."""
 HUNDREDTHS_MAX: Final = 0xFF

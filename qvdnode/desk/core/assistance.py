@@ -97,12 +97,12 @@ def input_message(given: Pointer | Key) -> str:
 
 
 def asked(key: str, helper: str, *, helps: bool) -> str:
-    """What the user's page is told of a helper who asks."""
+    """What the user's page gets to know of a helper who asks."""
     return _frame(type="assistance", key=key, helper=helper, helps=helps)
 
 
 def state_message(state: State, reason: str = "") -> str:
-    """What both pages are told of how far it is."""
+    """What both pages get to know of its progress."""
     return _frame(type=state.value, reason=reason)
 
 

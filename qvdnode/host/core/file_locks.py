@@ -36,7 +36,7 @@ class LockCounts:
 
 
 def counted(text: bytes) -> LockCounts:
-    """Count the whole lines; others, and what is no lock, are skipped."""
+    """Count the whole lines; others, and what is not a lock, are skipped."""
     counts = LockCounts()
     for line in text.split(b"\n")[:-1]:
         words = [word for word in line.split() if word != WAITS]

@@ -48,7 +48,7 @@ def probe() -> AccountFacts:
 
 
 def parse_ranges(lines: Iterable[str]) -> list[OwnedIds]:
-    """The ranges of a subuid file; lines that are no ranges are passed over, as by the kernel's
+    """The ranges of a subuid file; lines that are not ranges are passed over, as by the kernel's
     tools."""
     found = []
     for line in lines:

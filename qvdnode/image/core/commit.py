@@ -86,7 +86,7 @@ def is_name(text: str) -> bool:
 def _check(commit: Commit) -> None:
     names: tuple[object, ...] = (commit.manifest, *commit.parents)
     if not all(isinstance(name, str) and is_name(name) for name in names):
-        raise BadImage("the commit names something that is no digest")
+        raise BadImage("the commit names something that is not a digest")
     if len(commit.parents) > PARENTS_MAX:
         raise BadImage("the commit has too many parents")
     labels = (*commit.labels, *commit.labels.values())

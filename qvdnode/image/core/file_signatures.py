@@ -26,7 +26,7 @@ _BLOCK: Final = 512
 
 
 def describe(head: bytes) -> str | None:
-    """Name the format of a stream that is no tar, for people; None for tar and unknown ones."""
+    """Name the format of a stream that is not tar, for people; None for tar and unknown ones."""
     if is_tar(head):
         return None
     for offset, mark, name in _MARKS:

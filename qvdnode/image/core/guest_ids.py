@@ -30,7 +30,7 @@ def unshifted(node: Node, start: int, count: int) -> Node:
 
 def _id(number: int, start: int, count: int) -> int:
     if not start <= number < start + count:
-        raise BadImage(f"a file belongs to {number}, which is no id of the desktop")
+        raise BadImage(f"a file belongs to {number}, which is not an id of the desktop")
     return number - start
 
 

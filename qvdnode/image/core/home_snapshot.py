@@ -140,7 +140,7 @@ def decode(content: bytes) -> Snapshot:
         head = _head(next(lines, None))
         entries = tuple(_entry(line) for line in lines)
     except (ValueError, TypeError, RecursionError) as error:
-        raise Invalid(f"it is no snapshot of a home: {error}") from error
+        raise Invalid(f"it is not a snapshot of a home: {error}") from error
     if not entries:
         raise Invalid("it holds no home")
     return Snapshot(head, entries)

@@ -36,7 +36,7 @@ class Folder:
     """A folder with what is in it."""
 
     entry: Entry | None
-    """None for one that no layer has told of."""
+    """None for one that no layer has named."""
     layer: int
     """The last one that made it."""
     children: dict[str, "Folder | Leaf"] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class LayerTree:
     def _parent(self, path: tuple[str, ...]) -> Folder:
         found = self._look(path, make=True)
         if not isinstance(found, Folder):
-            _refuse(f"{'/'.join(path)!r} is no folder, and something is in it")
+            _refuse(f"{'/'.join(path)!r} is not a folder, and something is in it")
         return found
 
     def _target(self, entry: Entry) -> File:
@@ -124,7 +124,7 @@ class LayerTree:
         folder = self._look(path[:-1], make=False) if path else None
         found = folder.children.get(path[-1]) if isinstance(folder, Folder) else None
         if not isinstance(found, Leaf):
-            _refuse(f"the hard link {entry.name!r} leads to {entry.target!r}, which is no file")
+            _refuse(f"the hard link {entry.name!r} leads to {entry.target!r}, which is not a file")
         return found.file
 
     # as one loop it reads as the walk that it is
@@ -198,7 +198,7 @@ def _deleted(name: str) -> str:
 
 def _folder(entry: Entry) -> Entry:
     if entry.kind is not EntryKind.FOLDER:
-        _refuse("the root of a layer is no folder")
+        _refuse("the root of a layer is not a folder")
     return entry
 
 

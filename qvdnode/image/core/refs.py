@@ -30,7 +30,7 @@ class Ref:
         for part in (self.image, self.name):
             if _PART.fullmatch(part) is None:
                 raise Invalid(
-                    f"{part!r} is no name for an image, a branch or a tag: use up to 64 letters,"
+                    f"{part!r} is not a name for an image, a branch or a tag: use up to 64 letters,"
                     " digits, dots, dashes or underscores, with a letter or digit first",
                     field="ref",
                 )

@@ -41,7 +41,7 @@ def parse(text: str) -> Revision:
     found = _REVISION.fullmatch(text)
     if found is None:
         raise Invalid(
-            f"{text!r} is no revision: write IMAGE, IMAGE/BRANCH, IMAGE:TAG or a commit, and ~N"
+            f"{text!r} is not a revision: write IMAGE, IMAGE/BRANCH, IMAGE:TAG or a commit, and ~N"
             " behind it for N commits before",
             field="revision",
         )
@@ -59,7 +59,7 @@ def parse_branch(text: str) -> Ref:
     """The branch IMAGE or IMAGE/BRANCH; raises Invalid."""
     found = parse(text)
     if found.ref.tag or found.moves or found.back or "~" in text or "@" in text:
-        raise Invalid(f"{text!r} is no branch: write IMAGE or IMAGE/BRANCH", field="branch")
+        raise Invalid(f"{text!r} is not a branch: write IMAGE or IMAGE/BRANCH", field="branch")
     return found.ref
 
 
@@ -72,5 +72,5 @@ def parse_tag(text: str) -> Ref:
     """The tag IMAGE:TAG; raises Invalid."""
     found = parse(text)
     if not found.ref.tag or "~" in text or "@" in text:
-        raise Invalid(f"{text!r} is no tag: write IMAGE:TAG", field="tag")
+        raise Invalid(f"{text!r} is not a tag: write IMAGE:TAG", field="tag")
     return found.ref

@@ -89,7 +89,7 @@ def moment_of(text: str, now: datetime) -> str:
         time = found["time"]
         return found["day"] + ("" if time is None else "T" + time.replace(":", "-"))
     raise Invalid(
-        f"{wanted!r} is no time: write 2026-11-30, '2026-11-30 14:00', 14:00, yesterday, or an age"
-        " such as 30m, 2h or 3d. Times are in UTC.",
+        f"{wanted!r} is not a time: write 2026-11-30, '2026-11-30 14:00', 14:00, yesterday, or an"
+        " age such as 30m, 2h or 3d. Times are in UTC.",
         field="at",
     )

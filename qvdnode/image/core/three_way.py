@@ -56,7 +56,7 @@ def _common(
 
 
 def merge_text(old: bytes, new: bytes, user: bytes) -> bytes | None:
-    """Both changes of a text by lines; None where they overlap, or where one is no text."""
+    """Both changes of a text by lines; None where they overlap, or where one is not text."""
     try:
         texts = [side.decode("utf-8").splitlines(keepends=True) for side in (old, new, user)]
     except UnicodeDecodeError:

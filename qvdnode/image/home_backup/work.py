@@ -183,7 +183,7 @@ def thin_out_to(store: HomeStore, kept: Callable[[list[str]], Sequence[str]]) ->
 def find(store: HomeStore, login: str, tenant: str, at: str) -> Snapshot:
     """Return a user's newest snapshot not after `at`; raises NotFound, Invalid. Blocking.
 
-    A snapshot that cannot be read may be another user's, so it is told only if nothing else is.
+    A snapshot that cannot be read may be another user's, so it is reported only if nothing else is.
     """
     unreadable: Invalid | None = None
     for user_id in store.users():

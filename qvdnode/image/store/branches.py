@@ -146,7 +146,7 @@ class Branches:
         except FileNotFoundError:
             return
         for line in data.split(b"\n"):
-            # A line that a crash cut off tells of a move that did not take place.
+            # A line that a crash left incomplete names a move that did not take place.
             with suppress(BadImage):
                 if line:
                     yield refs.decode_move(line)

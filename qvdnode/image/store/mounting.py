@@ -2,7 +2,7 @@
 
 image-mounts/MANIFEST/meta   the EROFS image: what guests' roots are made of
 image-mounts/MANIFEST/root   the whole tree, read-only: what the node looks into
-image-mounts/leases/NAME     a use that is no guest, with the commit's name in it
+image-mounts/leases/NAME     a use that is not a guest, with the commit's name in it
 
 A use is noted as a lease before the mount, so that neither a collection nor the end of another use
 can take it away; the leases of guests are in their own folders (image/versions.py). A guest's
@@ -93,6 +93,8 @@ class CommitMounts:
             self._store.files.make_folder(lease.parent)
             if lease.exists():
                 raise Conflict(f"{name} is mounted already; choose another name or end that first.")
+            # A collection takes this lock for itself alone. Under it, the commit is there and the
+            # lease is written before any collection looks for leases: it cannot go in between.
             with self._store.shared():
                 self._store.commit(commit)
                 replace_file(lease, f"{commit}\n".encode("ascii"))
@@ -109,7 +111,7 @@ class CommitMounts:
         self.tidy()
 
     def kept(self) -> dict[str, str]:
-        """Uses that are no guests: their names and commits."""
+        """Uses that are not guests: their names and commits."""
         found = {}
         for lease in sorted((self._root / LEASES).glob("[!.]*")):
             with suppress(FileNotFoundError):
@@ -131,6 +133,7 @@ class CommitMounts:
 
     def mounted(self) -> list[str]:
         """The manifests that are mounted."""
+        # From the kernel's table: what an earlier process mounted counts, too.
         points = [p for p in mounts.under(self._root) if p.name == "meta"]
         return sorted(point.parent.name for point in points)
 
@@ -149,6 +152,8 @@ class CommitMounts:
                     self._unmount(folder)
 
     def _drop_views_of_the_dead(self) -> None:
+        # A view ends with its scope, but not when its process was killed. A process that got the
+        # same number keeps the mount until it ends as well, which does no harm.
         for name in self.kept():
             pid = name.removeprefix(VIEW).partition("-")[0]
             if name.startswith(VIEW) and not Path("/proc", pid).exists():
@@ -160,6 +165,7 @@ class CommitMounts:
             return lower.folder
         with told(f"the commit {commit} cannot be mounted"), self._lock():
             root = lower.folder.parent / "root"
+            # The lock makes two starts of one tree mount it once.
             if not mounts.is_mounted(root):
                 root.mkdir(mode=0o700, exist_ok=True)
                 mounts.read_only_overlay(lower, root)
@@ -193,7 +199,7 @@ class CommitMounts:
     def _lease(self, name: str) -> Path:
         if _LEASE.fullmatch(name) is None:
             raise Invalid(
-                f"{name!r} is no name for a checkout: use letters, digits, dots and dashes",
+                f"{name!r} is not a name for a checkout: use letters, digits, dots and dashes",
                 field="name",
             )
         return self._root / LEASES / name

@@ -23,14 +23,17 @@ from qvdnode.model.guest import HostNeed
 from qvdnode.model.ids import VmId
 from qvdnode.model.vm_state import VmState
 
-STEP_SHARE: Final = 0.06
+STEP_SHARE: Final = 0.1
 STEP_MIN_MIB: Final = 1
-STEP_MAX_MIB: Final = 8
-ROUND_MAX_MIB: Final = 256
+STEP_MAX_MIB: Final = 16
+ROUND_MIB: Final = 256
 """In one round, which takes the kernel a quarter of a second."""
-FLOOR_MIB: Final = 12
+SQUEEZE_ROUND_MIB: Final = 1024
+"""In one round when memory is about to run out; between the two marks it is in proportion, so that
+desktops that start one after the other do not take memory faster than others give it."""
+FLOOR_MIB: Final = 8
 """Of memory that only swap can take, no guest has less after a step."""
-FLOOR_SHARE: Final = 0.2
+FLOOR_SHARE: Final = 0.1
 """Nor less than this part of what it has with what is in swap."""
 PAUSE_S: Final = 10.0
 PAUSE_MAX_S: Final = 640.0
@@ -94,7 +97,8 @@ def plan_steps(
         return LivePlan((), known, f"{WAITING} {pressure.some_pct:.0f} % of the time")
     missing_mib = marks.warm_mib - memory.available_mib
     # Of what is pushed to compressed swap, a part stays.
-    budget_mib = min(ROUND_MAX_MIB, swap_mib, missing_mib * COMPRESSED // (COMPRESSED - 1))
+    of_missing_mib = missing_mib * COMPRESSED // (COMPRESSED - 1)
+    budget_mib = min(_round_mib(memory, marks), swap_mib, of_missing_mib)
     steps: list[Step] = []
     for guest in sorted(guests, key=lambda one: (one.cpu_pct, -one.memory.anon_bytes)):
         mib = _step_mib(guest, known[guest.vm_id], marks, now_s)
@@ -112,6 +116,13 @@ def need(memory: HostMemory, marks: Marks) -> HostNeed:
     if memory.available_mib >= marks.warm_mib:
         return HostNeed.NONE
     return HostNeed.SQUEEZED if memory.available_mib < marks.squeeze_mib else HostNeed.SHORT
+
+
+def _round_mib(memory: HostMemory, marks: Marks) -> int:
+    """How much may be pushed in one round, by how near the squeeze is."""
+    span_mib = marks.warm_mib - marks.squeeze_mib
+    short_mib = min(marks.warm_mib - memory.available_mib, span_mib)
+    return ROUND_MIB + (SQUEEZE_ROUND_MIB - ROUND_MIB) * short_mib // max(span_mib, 1)
 
 
 def _observed(guest: GuestFigures, last: Feedback | None, now_s: float) -> Feedback:

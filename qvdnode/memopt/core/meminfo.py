@@ -63,6 +63,20 @@ def parse_pressure(text: str) -> Pressure:
     return Pressure(some_pct=found.get("some", 0.0), full_pct=found.get("full", 0.0))
 
 
+def parse_stalled_us(text: str) -> tuple[int, int] | None:
+    """The totals of `some` and `full` in /proc/pressure/memory, in microseconds, or None."""
+    found = {}
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        for word in rest.split():
+            name, _, value = word.partition("=")
+            if name == "total" and value.isascii() and value.isdigit():
+                found[kind] = int(value)
+    if "some" not in found or "full" not in found:
+        return None
+    return found["some"], found["full"]
+
+
 def _percent(word: str) -> float:
     try:
         value = float(word)

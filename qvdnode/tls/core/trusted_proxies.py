@@ -8,7 +8,7 @@ class TrustedProxies:
     """The load balancers in front of a port, as networks."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
-        """Raises ValueError with the text that is no address or network."""
+        """Raises ValueError with the text that is not an address or network."""
         self._networks = tuple(_network(text) for text in networks)
 
     def __contains__(self, address: str) -> bool:
@@ -27,5 +27,5 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise ValueError(
-            f"proxy_protocol_from: {text!r} is no address or network such as 10.0.0.0/8"
+            f"proxy_protocol_from: {text!r} is not an address or network such as 10.0.0.0/8"
         ) from error

@@ -1,7 +1,7 @@
 """Lines between the node and the agent in a machine: questions, and answers, maybe lies. Pure.
 
 NUMBER VERB [ARGUMENT...] is asked, NUMBER CODE is answered, in any order. A guest can write what it
-likes to its end: what is no answer is passed over, up to a limit, after which it is hung up on.
+likes to its end: what is not an answer is passed over, up to a limit, after which it is hung up on.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 LINE_MAX: Final = 64
 """Bytes of a line, with its end."""
 NONSENSE_MAX: Final = 64 * 1024
-"""Bytes that are no answer to anything, on one connection, before a guest is taken for a flood."""
+"""Bytes of one connection that answer no request, before a guest is taken for a flood."""
 _ANSWER: Final = re.compile(rb"([0-9a-f]{1,32}) ([0-9]{1,3})\r?\Z")
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 

@@ -15,7 +15,7 @@ SIGNALLED: Final = 128
 
 
 def program_failure(code: int | None, lasted_s: float | None) -> str | None:
-    """Why the end of the desktop's program was no logout; None where it was one.
+    """Why the end of the desktop's program was not a logout; None where it was one.
 
     `lasted_s` is the time since its first client came, or None where that is not known. A shell's
     session ends with the code of its last command, so a code means something only while the

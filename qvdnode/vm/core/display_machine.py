@@ -251,7 +251,7 @@ class Display:
         listens = {P.LISTENING, P.DISMISSING}
         if was in listens and self.phase not in listens:
             if now_s - self.listening_since_s > PATIENCE_S:
-                # It ended because no client came: that is no failed try.
+                # It ended because no client came: that is not a failed try.
                 self.tries = 0
         elif was not in listens and self.phase is P.LISTENING:
             self.listening_since_s = now_s

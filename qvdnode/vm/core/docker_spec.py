@@ -165,7 +165,7 @@ def _program(runtime: object) -> str:
 def _id(text: str) -> str:
     # It becomes a part of a file's name.
     if ID.match(text) is None:
-        raise OddAnswer(f"{text[:80]!r} is no id of a container")
+        raise OddAnswer(f"{text[:80]!r} is not an id of a container")
     return text
 
 
@@ -178,11 +178,11 @@ def _text(table: Mapping[str, object], key: str) -> str:
 
 def _table(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise OddAnswer("it is no table")
+        raise OddAnswer("it is not a table")
     return value
 
 
 def _items(value: object) -> Iterator[object]:
     if not isinstance(value, list):
-        raise OddAnswer("it is no list")
+        raise OddAnswer("it is not a list")
     return iter(value)

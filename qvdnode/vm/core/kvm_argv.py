@@ -1,6 +1,6 @@
 """A guest's spec as the command lines of QEMU and of virtiofsd, and of its kernel. Pure.
 
-Why each part is as it is stands beside it, since these lines are the guest's cage.
+Why each part is as it is stands beside it, since these lines confine the guest.
 """
 
 from collections.abc import Iterator

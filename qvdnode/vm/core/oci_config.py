@@ -1,6 +1,6 @@
 """A guest's spec as the configuration of an OCI runtime (runc). Pure, so that it has a golden test.
 
-The cage is that of guests on LXC (lxc_config.py says why each part is as it is), in the words of
+The guest is confined as on LXC (lxc_config.py says why each part is as it is), in the words of
 another program: the same ids, rights, system calls, devices, mounts and limits.
 """
 
@@ -190,7 +190,7 @@ def seccomp(text: str, machine: str) -> Json:
             continue
         found = FILTER_LINE.match(line)
         if found is None:
-            raise ValueError(f"{line!r} is no line of a system call filter that is understood")
+            raise ValueError(f"{line!r} is not a line of a system call filter that is understood")
         if found["call"] == MUXED:
             continue
         rules.append(_refusal(found["call"], int(found["errno"]), _arguments(found)))

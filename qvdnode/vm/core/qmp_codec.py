@@ -15,7 +15,7 @@ DEPTH_MAX: Final = 32
 
 
 class BadMessage(Exception):
-    """What arrived is no QMP."""
+    """What arrived is not QMP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _message(line: bytes) -> Message:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise BadMessage("a message of QEMU is no JSON") from error
+        raise BadMessage("a message of QEMU is not JSON") from error
     match found:
         case {"QMP": {"version": {"qemu": {"major": int(a), "minor": int(b), "micro": int(c)}}}}:
             return Greeting((a, b, c))

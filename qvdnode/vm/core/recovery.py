@@ -55,7 +55,7 @@ class EndGuest:
     reason: str
     died: bool = False
     """Whether it crashed while no node ran, which its user must learn. An interrupted start or stop
-    is no crash, nor is a reboot of the host."""
+    is not a crash, nor is a reboot of the host."""
 
 
 @dataclass(frozen=True, slots=True)

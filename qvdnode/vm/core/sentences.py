@@ -22,7 +22,7 @@ CRASHED: Final = (
 )
 PROGRAM_MISSING: Final = (
     "The desktop's program could not be run (exit code {code}): it is missing in the image, or it"
-    " is no program."
+    " is not a program."
 )
 PROGRAM_FAILED: Final = (
     "The desktop's program ended with exit code {code} after {lasted_s:.0f} s, before anybody can"

@@ -102,7 +102,7 @@ async def prepare_resume(
 
 
 async def _look_what_lacks(dependencies: FleetDependencies, guest: GuestResources) -> None:
-    """Find what the image lacks of the flavour's wishes, and log it; the desktop starts without."""
+    """Log what the flavour asks for and the image does not have; the desktop starts without."""
     vm_id, flavour = guest.order.vm.id, guest.order.flavour
     try:
         guest.lacking = await dependencies.contents.lacking_of(guest.order)

@@ -166,7 +166,7 @@ async def _connection(socket: Path, api: str, limit_s: float) -> AsyncIterator[D
         raise HostFailed(f"the Docker engine at {socket} broke off its answer") from error
     except ODD as error:
         words = f": {error}" if isinstance(error, OddAnswer) else ""
-        raise HostFailed(f"what answers at {socket} is no Docker engine{words}") from error
+        raise HostFailed(f"what answers at {socket} is not a Docker engine{words}") from error
 
 
 async def _load_image(docker: Docker) -> None:

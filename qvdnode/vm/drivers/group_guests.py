@@ -11,7 +11,7 @@ from typing import Final
 from qvdnode.host import links, pidfd
 from qvdnode.host.cgroups import Cgroups
 from qvdnode.host.links import GuestEnd
-from qvdnode.host.network_namespaces import NetworkNamespace, of_process
+from qvdnode.host.network_namespaces import NetworkNamespace, allow_ping, of_process
 from qvdnode.model.errors import GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import GuestMemory, GuestProcess, GuestSpec, LimitEvents
 from qvdnode.runtime.shield import run_shielded
@@ -100,7 +100,7 @@ class GroupGuests:
 
 
 async def plug(spec: GuestSpec, guest: GuestProcess, bridge: str) -> None:
-    """Make the guest's link in its network namespace; raises GuestFailed."""
+    """Make the guest's link in its network namespace, allow ping there; raises GuestFailed."""
     port = spec.port
     end = GuestEnd(lxc_config.LINK, port.mac, port.address.ip, port.gateway)
     namespace: NetworkNamespace | None = None
@@ -109,6 +109,7 @@ async def plug(spec: GuestSpec, guest: GuestProcess, bridge: str) -> None:
         # becomes of its pid.
         namespace = _network_of(guest)
         await run_shielded(links.create_veth(port.link, bridge, namespace, end))
+        await allow_ping(namespace, spec.ids.start, spec.ids.start + spec.ids.count - 1)
     except HostFailed as error:
         raise GuestFailed(f"The container did not start: {error}", step="launch") from error
     finally:

@@ -36,6 +36,8 @@ class MachineAgent:
         """
         number = secrets.token_hex(8)
         line = question(number, verb, *arguments)
+        # Neither the dialling nor the send is awaited: the driver promises that an order is written
+        # before this returns, so the order of calls is the order in which the guest gets them.
         connected = self._connected()
         try:
             written = connected.send(line)
@@ -106,11 +108,14 @@ class MachineAgent:
         except Flood:
             self.close()
             return
+        # A full piece: more is waiting. A guest that writes all the time would keep the loop busy,
+        # so reading pauses, and the port fills up on the guest's side.
         if len(piece) == PIECE:
             self._pause()
 
     def _take(self, answer: Answer) -> None:
         waiting = self._waiting.get(answer.number)
+        # The guest can answer what nobody asked, or twice. Such lines are counted, up to a limit.
         if waiting is None or waiting.done():
             self._reader.unasked(answer)
         else:

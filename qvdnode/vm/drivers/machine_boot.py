@@ -125,7 +125,7 @@ class _Root:
         with os.fdopen(handle, "rb") as file:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode) or facts.st_size > FILE_MAX:
-                raise ValueError(f"/{path} is no file, or too big")
+                raise ValueError(f"/{path} is not a file, or too big")
             return file.read(FILE_MAX)
 
     def _has(self, path: str) -> bool:

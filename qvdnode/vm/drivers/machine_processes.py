@@ -86,6 +86,8 @@ async def start(
 
     Returns once it is on its way. Raises HostFailed, TimedOut.
     """
+    # The shell puts itself into the groups and then starts the program, which is born in them: at
+    # no moment does it run without limits.
     words = ["sh", "-c", _START, "sh", str(log), *map(str, groups), "--", *argv]
     code = await process.exit_code(
         words, env={"PATH": SEARCH_PATH}, limit_s=START_LIMIT_S, pass_fds=pass_fds

@@ -42,6 +42,7 @@ async def _talk(path: Path, orders: Sequence[Order]) -> list[object]:
     reader, writer = await asyncio.open_unix_connection(str(path))
     try:
         messages = _Messages(reader)
+        # QEMU says its version first, and takes no command before `qmp_capabilities`.
         while not isinstance(await messages.next(), Greeting):
             pass
         answers: list[object] = []
@@ -52,6 +53,7 @@ async def _talk(path: Path, orders: Sequence[Order]) -> list[object]:
             answers.append(await _answer(messages, number, name))
         return answers[1:]
     finally:
+        # QEMU serves one connection at a time: this one must not linger.
         writer.transport.abort()
 
 

@@ -81,7 +81,7 @@ class FigureRing:
         return coarse + [point for point in self._fine if point.at > max(since, joint)]
 
     def _joint(self) -> int:
-        """The end of the last coarse point that is told; fine ones have all that follows."""
+        """The end of the last coarse point in the answer; fine ones have all that follows."""
         if len(self._fine) < FINE_KEPT:
             return 0
         begin = self._fine[0].at - FINE_S

@@ -151,7 +151,7 @@ async def test_an_image_is_uploaded_and_a_bad_one_refused(
 ) -> None:
     (tmp_path / "good.tar").write_bytes(TAR)
     (tmp_path / "bad.tar").write_bytes(BROKEN)
-    for name, said in (("good", "Version 2 is in use now."), ("bad", "This is no tar file.")):
+    for name, said in (("good", "Version 2 is in use now."), ("bad", "This is not a tar file.")):
         await page.show("/ui/new/images?name=icewm")
         await page.tab.choose_file("#image-file", tmp_path / f"{name}.tar")
         await page.tab.click("button[type=submit]", "Import image")

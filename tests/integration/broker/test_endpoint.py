@@ -353,7 +353,7 @@ async def test_who_goes_on_for_ever_is_dropped(quick_place: Place) -> None:
 
 
 def talk_on(port: int) -> bytes:
-    """Send far too much and then read: the whole answer, and an end that is no reset."""
+    """Send far too much and then read: the whole answer, and an end that is not a reset."""
     import socket  # noqa: PLC0415 - only this thread's client is blocking
 
     context = ssl.create_default_context()

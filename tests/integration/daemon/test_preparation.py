@@ -44,7 +44,7 @@ def preparation(
 
 
 async def test_a_node_says_which_homes_it_has(database: Database, tmp_path: Path) -> None:
-    """But those that another node has: a copy left behind is no home."""
+    """But those that another node has: a copy left behind is not a home."""
     accounts = SomeAccounts(database)
     tenant = await Tenants(database).by_name("default")
     users = [await accounts.users.create(tenant.id, login, "h") for login in ("ana", "ben", "eva")]

@@ -275,7 +275,7 @@ async def test_a_failover_counts_as_coming_back_even_if_nobody_missed_the_databa
     await own_server.embedded.stop()
     await own_server.embedded.start()
     assert await pool.fetchval("SELECT 1", idempotent=True) == 1
-    assert pool.back_for_s == float("inf"), "a restart is no failover"
+    assert pool.back_for_s == float("inf"), "a restart is not a failover"
     await own_server.embedded.stop()
     promote(own_server, "recovery.signal")
     dsn = await own_server.embedded.start()

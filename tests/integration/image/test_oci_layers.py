@@ -200,8 +200,8 @@ def test_layers_are_put_on_top_of_each_other(tmp_path: Path) -> None:
         ([member("../evil", b"x")], "leads out"),
         ([member("a/../../evil", b"x")], "leads out"),
         ([member("l", kind=tarfile.LNKTYPE, link="../../etc/passwd")], "leads out"),
-        ([member("l", kind=tarfile.LNKTYPE, link="none")], "is no file"),
-        ([member("a", b"x"), member("a/b", b"x")], "is no folder"),
+        ([member("l", kind=tarfile.LNKTYPE, link="none")], "is not a file"),
+        ([member("a", b"x"), member("a/b", b"x")], "is not a folder"),
         ([member("x", kind=b"Z")], "unknown kind"),
         ([member(".wh...", b"")], "without a name"),
     ],
@@ -263,7 +263,7 @@ def test_damaged_layouts_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_layer_that_is_no_tar_or_packed_otherwise_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadImage, match="no tar"):
+    with pytest.raises(BadImage, match="not a tar"):
         read(layout(tmp_path / "a", b"what is this" * 100))
     zstd = b"\x28\xb5\x2f\xfd" + bytes(100)
     with pytest.raises(BadImage, match="zstd"):

@@ -322,7 +322,7 @@ async def test_a_new_process_adopts_what_is_whole_and_sweeps_the_rest(
     assert await later.adopt(VM, USER, ONE)
     assert not await later.adopt(VM, USER, Generation(2))
     assert not await later.adopt(VmId(9), USER, ONE)
-    swept = {"vms/8/1", "homes/6"} if by_files else {"vms/8/1"}  # else a home is no mount
+    swept = {"vms/8/1", "homes/6"} if by_files else {"vms/8/1"}  # else a home is not a mount
     assert set(await later.sweep([(VM, ONE)])) == swept
     assert (kept.home / "letter").exists()
     assert mounts.is_mounted(kept.root)

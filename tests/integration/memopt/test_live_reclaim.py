@@ -6,7 +6,9 @@ import pytest
 
 from qvdnode.host.cgroups import Cgroups, CgroupVersion, probe
 from qvdnode.memopt.live_reclaim import LiveReclaimer
+from qvdnode.memopt.own_reclaim import OwnReclaim
 from qvdnode.model.errors import HostFailed
+from qvdnode.runtime.clock import SystemClock
 from tests.integration.memopt.held_memory import (
     MIB,
     PUSHED_MIB,
@@ -26,7 +28,7 @@ async def test_a_part_of_a_running_programs_memory_goes_to_swap_and_comes_back(
     async with swap(tmp_path / "zram", 256), holder(group) as child:
         before = cgroups.memory(group)
         assert before.swapped_bytes == 0
-        await LiveReclaimer(cgroups).push([(group, PUSHED_MIB * MIB)])
+        await LiveReclaimer(cgroups, OwnReclaim(SystemClock())).push([(group, PUSHED_MIB * MIB)])
         pushed = cgroups.memory(group)
         assert PUSHED_MIB / 2 * MIB <= pushed.swapped_bytes <= 2 * PUSHED_MIB * MIB
         assert pushed.limit_bytes == before.limit_bytes, "the limit was not put back"
@@ -39,7 +41,7 @@ async def test_a_full_swap_takes_no_more_and_nobody_is_hurt(group: str, tmp_path
     cgroups = probe()
     async with swap(tmp_path / "zram", 16), holder(group) as child:
         before = cgroups.memory(group)
-        await LiveReclaimer(cgroups).push([(group, SIZE_MIB // 2 * MIB)])
+        await LiveReclaimer(cgroups, OwnReclaim(SystemClock())).push([(group, SIZE_MIB // 2 * MIB)])
         after = cgroups.memory(group)
         assert after.swapped_bytes <= 16 * MIB
         assert after.limit_bytes == before.limit_bytes, "the limit was not put back"
@@ -48,6 +50,6 @@ async def test_a_full_swap_takes_no_more_and_nobody_is_hurt(group: str, tmp_path
 
 
 async def test_a_kernel_that_cannot_says_so(tmp_path: Path) -> None:
-    reclaimer = LiveReclaimer(Cgroups(CgroupVersion.V2, (tmp_path,)))
+    reclaimer = LiveReclaimer(Cgroups(CgroupVersion.V2, (tmp_path,)), OwnReclaim(SystemClock()))
     with pytest.raises(HostFailed, match="cannot be pushed"):
         await reclaimer.push([("guests", MIB)])

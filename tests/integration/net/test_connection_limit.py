@@ -83,7 +83,7 @@ async def assert_works(one: Dialling, friend: socket.socket) -> None:
 
 
 async def assert_shown(lab: Lab, guest: Guest) -> None:
-    """The node reaches the display; that is no connection of the guest's."""
+    """The node reaches the display; that is not a connection of the guest's."""
     address = guest.port.address.ip
     with tcp_listener(guest, DISPLAY), dialled_display(lab, address) as showing:
         await until(showing.connected, what="the display")

@@ -67,7 +67,7 @@ def test_a_person_decides_once(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"node:8443 \xff\n")
     store = PinStore(tmp_path / "file")
-    with pytest.raises(HostFailed, match="is no text: move it away"):
+    with pytest.raises(HostFailed, match="is not text: move it away"):
         store.get(NODE)
     below = PinStore(tmp_path / "file" / "pins")
     with pytest.raises(HostFailed, match="cannot be read: Not a directory"):

@@ -128,7 +128,10 @@ def with_member(source: Path, member: tarfile.TarInfo, content: bytes = b"") -> 
 def test_a_file_that_leads_to_itself_is_refused(archive: Path, kind: bytes, name: str) -> None:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, Path(name).name if kind == tarfile.SYMTYPE else name
-    with pytest.raises(Invalid, match="no plain file"), open_archive(with_member(archive, member)):
+    with (
+        pytest.raises(Invalid, match="not a plain file"),
+        open_archive(with_member(archive, member)),
+    ):
         pass
 
 
@@ -136,7 +139,10 @@ def test_a_file_that_leads_to_itself_is_refused(archive: Path, kind: bytes, name
 def test_a_file_that_claims_to_be_huge_is_refused(archive: Path, name: str) -> None:
     member = tarfile.TarInfo(name)
     member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 50)}
-    with pytest.raises(Invalid, match="no plain file"), open_archive(with_member(archive, member)):
+    with (
+        pytest.raises(Invalid, match="not a plain file"),
+        open_archive(with_member(archive, member)),
+    ):
         pass
 
 

@@ -96,7 +96,11 @@ def test_an_own_recipe_adds_to_one_of_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "what"),
     [
-        (OWN, Invalid, "usr/local/bin/tool is to be made of tool.sh, which is no file beside it"),
+        (
+            OWN,
+            Invalid,
+            "usr/local/bin/tool is to be made of tool.sh, which is not a file beside it",
+        ),
         ('base = "plasma"', NotFound, "no recipe plasma to base another on"),
         ("odd = 1", Invalid, "line 1: there is no key odd"),
         ('suites = ["bookworm"]', Invalid, "ours names no session"),

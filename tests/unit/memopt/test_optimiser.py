@@ -247,8 +247,8 @@ async def test_idle_desktops_in_use_give_what_they_do_not_touch(farm: Farm) -> N
         farm.add(vm_id)
     farm.clock.advance(400.0)
     await optimiser.step()
-    assert farm.pushed == [("guests/1", 6 * MIB)]
-    assert optimiser.reclaimed_mib == 6
+    assert farm.pushed == [("guests/1", 10 * MIB)]
+    assert optimiser.reclaimed_mib == 10
     assert "MiB are available" in optimiser.reclaim_reason
 
 

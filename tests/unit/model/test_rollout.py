@@ -149,8 +149,8 @@ def test_who_is_covered_gets_the_new_version_while_it_goes_on() -> None:
         ((Stage("5%", 1),), "must be 100%"),
         ((Stage("tag:x", 1),), "must be 100%"),
         ((Stage("some", 1), STAGES[2]), "names no desktops"),
-        ((Stage("0%", 1), STAGES[2]), "is no share"),
-        ((Stage("101%", 1), STAGES[2]), "is no share"),
+        ((Stage("0%", 1), STAGES[2]), "is not a share"),
+        ((Stage("101%", 1), STAGES[2]), "is not a share"),
         ((Stage("100%", -1),), "soaks for"),
     ],
 )

@@ -37,5 +37,5 @@ def test_scheme_and_port_may_be_left_out() -> None:
      "qvdnode://[::1"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="no address to join at"):
+    with pytest.raises(Invalid, match="not an address to join at"):
         parse_url(text)

@@ -30,7 +30,7 @@ async def test_a_rollout_is_begun_watched_paused_and_given_up(
     path = "/images/icewm/rollout"
     assert (await api.post(f"{path}/pause", {"reason": "exams"}, 200))["reason"] == "exams"
     assert (await api.post(f"{path}/resume", {}, 200))["reason"] == "tests asked for it"
-    # An import during a rollout is no new head.
+    # An import during a rollout is not a new head.
     await api.import_image("icewm")
     assert (await api.get("/images/icewm"))["head_version"] == 1
     assert (await api.post(f"{path}/abort", {}, 200))["state"] == "aborted"

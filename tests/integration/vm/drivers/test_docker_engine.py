@@ -83,14 +83,14 @@ async def test_an_engine_that_is_too_old_is_told(fake: FakeEngine, driver: Docke
     ("answer", "words"),
     [
         (never, "does not answer"),
-        (half, "broke off|is no Docker engine"),
-        (saying("hello", kind="text/plain"), "is no Docker engine"),
-        (saying("{"), "is no Docker engine"),
-        (saying("[]"), "is no Docker engine"),
-        (saying('{"ApiVersion": 7}'), "is no Docker engine"),
+        (half, "broke off|is not a Docker engine"),
+        (saying("hello", kind="text/plain"), "is not a Docker engine"),
+        (saying("{"), "is not a Docker engine"),
+        (saying("[]"), "is not a Docker engine"),
+        (saying('{"ApiVersion": 7}'), "is not a Docker engine"),
         (saying('{"message": "' + "x" * 9000 + '"}', status=500), "refused: x{400}$"),
         (saying("<html>", status=502, kind="text/html"), "refused: <html>"),
-        (saying('{"reason": 1}', status=500), "is no Docker engine"),
+        (saying('{"reason": 1}', status=500), "is not a Docker engine"),
     ],
 )
 async def test_a_broken_engine_is_a_problem_and_no_more(

@@ -116,7 +116,7 @@ def test_a_kernel_that_is_a_pipe_does_not_hang_the_node(root: Path, tmp_path: Pa
     kernel = root / "boot/vmlinuz-6.1.0-1-amd64"
     kernel.unlink()
     os.mkfifo(kernel)
-    with pytest.raises(GuestFailed, match="is no file"):
+    with pytest.raises(GuestFailed, match="is not a file"):
         prepare(root, tmp_path / "boot")
 
 

@@ -58,7 +58,7 @@ async def test_a_socket_that_is_gone_is_told(tmp_path: Path) -> None:
 
 async def test_nonsense_is_told(tmp_path: Path) -> None:
     async with qemu(tmp_path / "q", b"SSH-2.0-x\r\n") as path:
-        with pytest.raises(HostFailed, match="no JSON"):
+        with pytest.raises(HostFailed, match="not JSON"):
             await carry_out(path, ["query-status"], limit_s=LIMIT_S)
 
 

@@ -21,7 +21,7 @@ broken
 
 def test_locks_are_counted_by_process_and_device() -> None:
     counts = counted(LISTED)
-    assert counts.total == 4  # one has no file, two are no whole lines
+    assert counts.total == 4  # one has no file, two are not whole lines
     assert counts.by_place == {(123, HOST): 1, (124, HOST): 1, (-1, OWN): 1, (777, OWN): 1}
 
 

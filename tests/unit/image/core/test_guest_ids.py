@@ -29,7 +29,7 @@ def test_ids_count_from_the_guests_first() -> None:
 
 @pytest.mark.parametrize("uid", [0, START - 1, START + COUNT])
 def test_ids_of_others_are_refused(uid: int) -> None:
-    with pytest.raises(BadImage, match="no id of the desktop"):
+    with pytest.raises(BadImage, match="not an id of the desktop"):
         guest_ids.unshifted(replace(FILE, uid=uid), START, COUNT)
 
 

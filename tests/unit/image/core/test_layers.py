@@ -112,9 +112,9 @@ def test_a_link_is_followed_below_its_own_folder() -> None:
 
 
 def test_what_leads_through_a_file_or_a_circle_is_refused() -> None:
-    with pytest.raises(BadImage, match="is no folder"):
+    with pytest.raises(BadImage, match="is not a folder"):
         merged([made("a"), made("a/b")])
-    with pytest.raises(BadImage, match="is no folder"):
+    with pytest.raises(BadImage, match="is not a folder"):
         merged([made("a"), link("l", "a"), made("l/b")])
     with pytest.raises(BadImage, match="too many links"):
         merged([link("a", "b"), link("b", "a"), made("a/c")])

@@ -96,6 +96,6 @@ def test_new_files_of_a_package_that_the_user_removed_are_hidden() -> None:
     assert (base, b"/usr/bin/x" in user) == (set(), True)
     assert b"/usr/bin/new" in hidden
     assert b"/usr/bin/x" not in hidden
-    # One whose list is no file has no files that are known.
+    # One whose list is not a file has no files that are known.
     odd = {**new, LIST: Node(Kind.SYMLINK, 0o777, payload=b"x")}
     assert b"/usr/bin/new" not in units(old, odd, {DPKG_STATUS: status(vim="1")})[2]

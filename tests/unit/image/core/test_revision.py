@@ -42,8 +42,8 @@ def test_branches_and_tags_are_told_apart() -> None:
     assert revision.parse_ref("icewm/test") == Ref("icewm", "test")
     assert revision.parse_ref("icewm:good") == Ref("icewm", "good", tag=True)
     for text in ("icewm:3", "icewm~1", "icewm@{0}"):
-        with pytest.raises(Invalid, match="no branch"):
+        with pytest.raises(Invalid, match="not a branch"):
             revision.parse_branch(text)
     for text in ("icewm", "icewm:3~"):
-        with pytest.raises(Invalid, match="no tag"):
+        with pytest.raises(Invalid, match="not a tag"):
             revision.parse_tag(text)

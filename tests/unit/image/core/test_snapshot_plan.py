@@ -92,5 +92,5 @@ def test_a_day_means_its_last_snapshot() -> None:
 
 @pytest.mark.parametrize("text", ["soon", "2026-13", "25h30", "../..", "2026-11-29T8"])
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="is no time"):
+    with pytest.raises(Invalid, match="is not a time"):
         moment_of(text, NOW)

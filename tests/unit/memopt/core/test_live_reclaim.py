@@ -35,7 +35,7 @@ def planned(
 
 def test_a_step_is_a_small_share() -> None:
     made = planned(guest(1, mib=100), guest(2, mib=400), guest(3, mib=20))
-    assert {int(step.vm_id): step.mib for step in made.steps} == {1: 6, 2: 8, 3: 1}
+    assert {int(step.vm_id): step.mib for step in made.steps} == {1: 10, 2: 16, 3: 2}
     assert made.why == "only 2000 MiB are available"
 
 
@@ -64,8 +64,8 @@ def test_a_squeeze_counts_more_than_pressure() -> None:
         guest(state=VmState.HIBERNATED),
         guest(up_s=10.0),
         guest(cpu_pct=20.0),
-        guest(mib=12),
-        guest(memory=GuestMemory(0, 0, anon_bytes=20 * MIB, swapped_bytes=90 * MIB)),
+        guest(mib=8),
+        guest(memory=GuestMemory(0, 0, anon_bytes=8 * MIB, swapped_bytes=90 * MIB)),
     ],
 )
 def test_who_is_left_alone(spared: GuestFigures) -> None:
@@ -73,7 +73,7 @@ def test_who_is_left_alone(spared: GuestFigures) -> None:
 
 
 def test_the_idle_come_first_when_little_is_missing() -> None:
-    nearly = replace(SHORT, available_mib=3995)
+    nearly = replace(SHORT, available_mib=3990)
     made = planned(guest(1, cpu_pct=3.0), guest(2, cpu_pct=0.0), memory=nearly)
     assert [int(step.vm_id) for step in made.steps] == [2]
 
@@ -177,6 +177,13 @@ def test_a_user_who_comes_back_to_work_is_not_pushed_again_at_once() -> None:
     made = plan_steps(figures, known, (SHORT, CALM), MARKS, EVERY_S)
     assert made.steps == ()
     assert one.resident_mib >= 89
+
+
+@pytest.mark.parametrize(("available_mib", "round_mib"), [(3000, 512), (1000, 1024), (400, 1024)])
+def test_a_round_grows_with_the_want_of_memory(available_mib: int, round_mib: int) -> None:
+    many = [guest(number, mib=400) for number in range(200)]
+    made = planned(*many, memory=replace(SHORT, available_mib=available_mib))
+    assert sum(step.mib for step in made.steps) == round_mib
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.memopt.core.meminfo import HostMemory, Pressure, parse_meminfo, parse_pressure
+from qvdnode.memopt.core.meminfo import (
+    HostMemory,
+    Pressure,
+    parse_meminfo,
+    parse_pressure,
+    parse_stalled_us,
+)
 
 MEMINFO = """\
 MemTotal:       24689804 kB
@@ -39,6 +45,18 @@ def test_pressure_is_read() -> None:
 @pytest.mark.parametrize("text", ["", "\n \n", "some\n", "some avg10=what\n", "full avg60=1\n"])
 def test_untold_pressure_is_none(text: str) -> None:
     assert parse_pressure(text) == Pressure()
+
+
+def test_the_totals_of_stalls() -> None:
+    text = "some avg10=1.50 avg60=0.70 total=7654\nfull avg10=0.25 avg60=0.00 total=32\n"
+    assert parse_stalled_us(text) == (7654, 32)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "some total=5\n", "some total=²\nfull total=3\n", "some\nfull\n"]
+)
+def test_untold_totals_are_none(text: str) -> None:
+    assert parse_stalled_us(text) is None
 
 
 @given(st.text(alphabet="someful avg10=.2²\n", max_size=60))
