@@ -1,11 +1,11 @@
 """Real nodes, guests and PostgreSQL under faults: no desktop may run twice. A part of `make soak`.
 
-    python -m tests.farm_faults [--nodes 5] [--seconds 240] [--seed S] [--write]
+    python -m tests.farm_faults [--nodes 5] [--seconds 240] [--seed S] [--only FAULT] [--write]
 
 Users start their desktops again and again at nodes drawn by chance, while one fault follows the
 other: lost packets, a node cut off, one cut off from the database alone, SIGSTOP, SIGKILL, a
-restart of the database. A thread looks every 50 ms who runs what. In the end all desktops must
-start.
+restart of the database, the promotion of its standby. A thread looks every 50 ms who runs what. In
+the end all desktops must start.
 A seed repeats the faults and their times, not what the machine makes of them.
 """
 
@@ -64,6 +64,8 @@ class Run:
 
     farm: FaultFarm
     dice: random.Random
+    only: str = ""
+    """The one fault that there is; empty for all."""
     faults: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -104,12 +106,13 @@ class Run:
             "database restart": lambda _, lasts_s: self.farm.database.restart(
                 min(lasts_s, AWAY_S[1])
             ),
+            "promotion": lambda _, lasts_s: self.farm.database.promote(min(lasts_s, AWAY_S[1])),
         }
-        name = self.dice.choice(sorted(kinds))
+        name = self.only or self.dice.choice(sorted(kinds))
         node, lasts_s = self.dice.choice(self.farm.nodes), self.dice.uniform(*LASTS_S)
         pause_s = self.dice.uniform(*BETWEEN_S)
         at_s = time.monotonic() - self.began_s
-        where = "" if name == "database restart" else f" of {node.host}"
+        where = "" if name in {"database restart", "promotion"} else f" of {node.host}"
         print(f"{at_s:7.1f} s  {name}{where} for {lasts_s:.1f} s", flush=True)
         self.faults[name] += 1
         self.history.append({"at_s": at_s, "fault": name, "node": node.host, "lasts_s": lasts_s})
@@ -151,9 +154,11 @@ class Run:
         return sorted(left)
 
 
-async def play(farm: FaultFarm, seed: int, seconds: float) -> tuple[Run, Census, list[int]]:
+async def play(
+    farm: FaultFarm, seed: int, seconds: float, only: str = ""
+) -> tuple[Run, Census, list[int]]:
     """Faults for so long, then the time to settle; the desktops that do not start any more."""
-    run, over = Run(farm, random.Random(seed)), threading.Event()
+    run, over = Run(farm, random.Random(seed), only), threading.Event()
     census = Census(cgroups.probe(), farm.guests())
     watcher = threading.Thread(target=census.run, args=(over,))
     watcher.start()
@@ -178,13 +183,14 @@ async def main() -> int:
     parser.add_argument("--nodes", type=int, default=5, choices=range(2, 10), metavar="N")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32))
+    parser.add_argument("--only", default="", help="one fault alone, such as promotion")
     parser.add_argument("--write", action="store_true", help="the figures to bench/results")
     given = parser.parse_args()
     print(f"seed {given.seed}, {given.nodes} nodes", flush=True)
     root = await asyncio.to_thread(build_if_missing)
     load = os.getloadavg()
     async with fault_farm(given.nodes, given.nodes, root) as farm:
-        run, census, stuck = await play(farm, given.seed, given.seconds)
+        run, census, stuck = await play(farm, given.seed, given.seconds, given.only)
         failed = bool(census.doubles or stuck)
         for node in farm.nodes if failed else ():
             print(f"--- the end of {node.host}:\n{node.last_events()}")

@@ -32,7 +32,8 @@ from qvdnode.wire.swim import INSTANCE_BYTES, Address, MemberState, Record
 
 log = logging.getLogger(__name__)
 
-LEAVE_LIMIT_S: Final = 3.0
+LEAVE_LIMIT_S: Final = 0.5
+"""Two rounds to three members each; they tell the others. Users wait for a restart meanwhile."""
 LEAVE_PAUSE_S: Final = 0.05
 OFTEN: Final = (MemberEvent.SUSPECTED, MemberEvent.RECOVERED, MemberEvent.UPDATED)
 """Events that packet loss or load causes often; logged at level DEBUG."""

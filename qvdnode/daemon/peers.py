@@ -48,6 +48,7 @@ from qvdnode.peer.listener import Listener, Services
 from qvdnode.peer.node_links import NodeLinks
 from qvdnode.peer.own_identity import OwnIdentity
 from qvdnode.peer.ports import PeerService, Purpose
+from qvdnode.peer.remote_host import RESTART_S
 from qvdnode.peer.settings import PeerSettings
 from qvdnode.peer.signpost import Signpost
 from qvdnode.peer.viewer_events import ViewerEvents
@@ -58,6 +59,7 @@ from qvdnode.runtime.tick_batch import TickBatch
 from qvdnode.vm.fleet import Fleet
 
 READY_POLL_S: Final = 0.1
+FOLLOW_EVERY_S: Final = 1.0
 WILDCARDS: Final = ("0.0.0.0", "::")
 
 
@@ -195,11 +197,17 @@ def build_desktops(
     limits, relay = LinkLimits(), config.clients.relay
     displays = DisplayDialer(relay)
     seats = GivenSeats(fleet, limits)
-    calls = CallsService(fleet, seats, clock, limits)
-    events.to_node = calls.tell
     rng = random.Random(secrets.randbits(64))
+    links = NodeLinks(around.dialer, events.to_client, clock, limits, rng)
+
+    def linked(node_id: NodeId) -> None:
+        around.dialer.is_up(node_id)
+        links.redial(node_id)
+
+    calls = CallsService(fleet, seats, clock, limits, linked)
+    events.to_node = calls.tell
     return PeerDesktops(
-        links=NodeLinks(around.dialer, events.to_client, clock, limits, rng),
+        links=links,
         calls=calls,
         streams=StreamService(seats, displays, TickBatch(), relay, limits),
         images=ImageService(images, limits),
@@ -303,13 +311,25 @@ class FarmPeers:
         while not own.ready:
             await self._clock.sleep(READY_POLL_S)
 
+        served_s = dict[NodeId, float]()
+
         def follow() -> None:
-            ids = {peer.address.node_id for peer in directory.all() if peer.serves}
-            links.follow(ids - {own.node_id})
+            now_s = self._clock.monotonic_s()
+            served_s.update(
+                {peer.address.node_id: now_s for peer in directory.all() if peer.serves}
+            )
+            known = {peer.address.node_id for peer in directory.all()} - {own.node_id}
+            # A node that is being restarted does not serve, and clients wait here for its link.
+            links.follow(
+                one for one in known if one in served_s and served_s[one] > now_s - RESTART_S
+            )
 
         directory.on_change(follow)
-        follow()
-        await links.run()
+        async with Supervisor("keep-links") as tasks:
+            _ = tasks.essential("peer-links", links.run())
+            while True:
+                follow()
+                await self._clock.sleep(FOLLOW_EVERY_S)
 
     async def invite(self, *, name: str | None, life_s: float | None) -> JoinLine:
         """As admin.parts.FarmAccess."""

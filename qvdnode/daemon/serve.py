@@ -143,6 +143,7 @@ async def _restore_host(node: Node) -> None:
 async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> None:
     config, clock = node.inputs.config, node.inputs.clock
     await node.image_parts.importer.sweep()
+    node.peer_desktops.calls.hold()
     node.farm.start(tasks, node.peer_desktops)
     _ = tasks.essential("database-moves", _follow_moves(node))
     _ = tasks.essential("gossip", node.gossip.run())
@@ -150,6 +151,7 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
     _ = tasks.essential("image-fetches", node.image_parts.fetcher.run())
     _ = tasks.essential("guests", node.fleet.run())
     _ = await node.fleet.adopt()
+    node.peer_desktops.calls.release()
     # Not waited for: a driver is taken to work until a check says otherwise.
     check_drivers = keep_checking("drivers", node.driver_offer.check, clock, first_s=0.0)
     _ = tasks.essential("drivers", check_drivers)
@@ -178,6 +180,8 @@ async def _serve_guests(node: Node, tasks: Supervisor, stop: asyncio.Event) -> N
         await stop.wait()
         log.info("stopping", extra={"stop_guests": config.node.stop_guests})
         node.readiness.serving = False
+        # Clients at other nodes wait for the next process; this one would send them away once more.
+        node.peer_desktops.calls.stop()
 
 
 def _keep_watch(node: Node, tasks: Supervisor) -> None:

@@ -10,7 +10,7 @@ class DisplayParams:
     os: str | None = None
     link: str = "adsl"
     keyboard: str | None = None
-    """Model and layout, such as pc105/es."""
+    """Model and layout, such as pc105/es, and perhaps the layout's variant: pc105/us/intl."""
     geometry: str | None = None
     """Width x height in pixels, such as 1024x768."""
     fullscreen: bool = False

@@ -1,6 +1,7 @@
 """Calls to one other node over one connection, which is kept and made again when it breaks."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import random
@@ -51,6 +52,10 @@ class ClientOwner(Protocol):
         ...
 
 
+class LinkLostError(Unavailable):
+    """The connection ended before the answer came: what was asked may be done or not."""
+
+
 @dataclass(slots=True)
 class _Pending:
     kind: CallKind[Any, Any]
@@ -80,7 +85,11 @@ class CallsClient:
         self._link: FrameLink | None = None
         self._problem: str | None = None
         """Why there is no connection; None while there is one or it is being made anew."""
+        self._lost_s: float | None = None
+        """When the last connection ended; None before the first one."""
         self._changed = asyncio.Event()
+        self._is_up = asyncio.Event()
+        """Set by whoever knows that the node can be reached again."""
         self._pending: dict[int, _Pending] = {}
         self._ids = itertools.count(1)
 
@@ -96,23 +105,30 @@ class CallsClient:
         pause_s = 0.0
         try:
             while True:
-                await self._clock.sleep(pause_s)
+                await self._pause(pause_s)
                 with contained("peer_link_failed", node=self.node_id):
                     pause_s = 0.0 if await self._connection() else self._next_pause_s(pause_s)
         finally:
             self._settle(None, "this node has no link to it any more")
+
+    def redial(self) -> None:
+        """Try at once: the node is up again."""
+        self._is_up.set()
 
     async def call(
         self,
         kind: CallKind[Arguments, Value],
         arguments: Arguments,
         unwanted: Callable[[Value], None] = lambda _value: None,
+        *,
+        patience_s: float = 0.0,
     ) -> Value:
         """The other node's answer; raises what it raised there, or Unavailable.
 
         Cancelling the call cancels it there. `unwanted` is given an answer that comes all the same.
+        A node whose connection ended less than `patience_s` ago is waited for until then.
         """
-        link = await self._connected()
+        link = await self._connected(patience_s)
         answer: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         call_id = next(self._ids)
         try:
@@ -156,7 +172,8 @@ class CallsClient:
             problem = await link.run()
         finally:
             LINKS.dec()
-            lasted = self._clock.monotonic_s() - begun_s > self._limits.silence_limit_s
+            self._lost_s = self._clock.monotonic_s()
+            lasted = self._lost_s - begun_s > self._limits.silence_limit_s
             # Calls wait for the attempt that follows at once, and not for a later one.
             self._settle(None, None if lasted else link.problem)
             self._fail_pending(link.problem)
@@ -167,14 +184,29 @@ class CallsClient:
         pause_s = max(2 * before_s, self._limits.redial_first_s)
         return min(pause_s, self._limits.redial_most_s) * self._rng.uniform(0.75, 1.0)
 
-    async def _connected(self) -> FrameLink:
+    async def _pause(self, pause_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with TimeLimit(pause_s):
+                await self._is_up.wait()
+        self._is_up.clear()
+
+    async def _connected(self, patience_s: float) -> FrameLink:
         """The connection; waits for one that is being made, but not for a node that is away."""
         while self._link is None:
-            if self._problem is not None:
+            if self._problem is not None and not self._left_s(patience_s):
                 raise self._unavailable(self._problem)
             self._changed.clear()
-            await self._changed.wait()
+            limit_s = None if self._problem is None else self._left_s(patience_s)
+            with contextlib.suppress(TimeoutError):
+                async with TimeLimit(limit_s):
+                    await self._changed.wait()
         return self._link
+
+    def _left_s(self, patience_s: float) -> float:
+        """How much longer to wait for a node that has gone."""
+        if self._lost_s is None:
+            return 0.0
+        return max(0.0, self._lost_s + patience_s - self._clock.monotonic_s())
 
     def _settle(self, link: FrameLink | None, problem: str | None) -> None:
         self._link, self._problem = link, problem
@@ -228,7 +260,7 @@ class CallsClient:
         pending, self._pending = self._pending, {}
         for one in pending.values():
             if not one.answer.done():
-                one.answer.set_exception(self._unavailable(problem))
+                one.answer.set_exception(LinkLostError(str(self._unavailable(problem))))
 
     def _unavailable(self, problem: str) -> Unavailable:
         return Unavailable(f"Node {self.node_id} cannot be reached now: {problem}.")

@@ -27,6 +27,7 @@ from qvdnode.peer.calls import (
     Start,
     TypeText,
     UploadPart,
+    UseConsole,
     key_of,
 )
 from qvdnode.peer.frame_link import FrameLink
@@ -61,9 +62,18 @@ class CallsService:
     """Satisfies peer.ports.PeerService for calls."""
 
     def __init__(
-        self, host: DesktopHost, seats: GivenSeats, clock: Clock, limits: LinkLimits
+        self,
+        host: DesktopHost,
+        seats: GivenSeats,
+        clock: Clock,
+        limits: LinkLimits,
+        linked: Callable[[NodeId], None] = lambda _node_id: None,
     ) -> None:
-        """`host` is this node's own."""
+        """`host` is this node's own. `linked` is told of each node that has connected."""
+        self._linked = linked
+        self._stopping = False
+        self._open = asyncio.Event()
+        self._open.set()
         self._host = host
         self._seats = seats
         self._clock = clock
@@ -75,7 +85,13 @@ class CallsService:
     async def serve(self, connection: PeerConnection) -> None:
         """Answer the calls of one node; returns when the connection is over, closed."""
         node_id = connection.node_id
-        served = ServedCalls(connection, self._host, self._seats, self._clock, self._limits)
+        if self._stopping:
+            connection.pipe.abort()
+            return
+        self._linked(node_id)
+        served = ServedCalls(
+            connection, self._host, self._seats, self._clock, self._limits, self._open
+        )
         older = self._links.get(node_id)
         if older is not None:
             older.end("the node made a newer connection")
@@ -89,6 +105,20 @@ class CallsService:
                 del self._links[node_id]
                 self._seats.unlinked(node_id)
             log.info("peer_calls_ended", extra={"node": node_id, "because": problem})
+
+    def hold(self) -> None:
+        """Let calls wait: this node has not adopted its guests yet."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Carry them out from now on."""
+        self._open.set()
+
+    def stop(self) -> None:
+        """This process ends: take no more calls, so that clients wait for the next one."""
+        self._stopping = True
+        for link in list(self._links.values()):
+            link.end("this node is stopping")
 
     def tell(self, node_id: NodeId, event: ViewerEvent) -> None:
         """Send an event to the node of its viewer, at once; dropped if there is no connection."""
@@ -110,7 +140,10 @@ class ServedCalls:
         seats: GivenSeats,
         clock: Clock,
         limits: LinkLimits,
+        is_open: asyncio.Event,
     ) -> None:
+        """Calls wait for `is_open`."""
+        self._open = is_open
         self.link = FrameLink(connection, self._take, clock, limits, pings=False)
         self._node_id = connection.node_id
         self._host = host
@@ -129,6 +162,7 @@ class ServedCalls:
                 (calls.STATUSES, self._statuses),
                 (calls.MEMORY, self._memory),
                 (calls.TYPE_TEXT, self._type_text),
+                (calls.CONSOLE, self._console),
                 (calls.COMMIT, self._commit),
                 (calls.LIST_FILES, self._list_files),
                 (calls.READ_FILE, self._read_file),
@@ -213,6 +247,7 @@ class ServedCalls:
             arguments = from_plain(kind.arguments, call.arguments)
         except BadValue as error:
             raise Invalid(f"The call {call.name!r} cannot be read: {error}.") from error
+        await self._open.wait()
         value: object = await work(arguments)
         return value
 
@@ -256,6 +291,9 @@ class ServedCalls:
 
     async def _upload(self, asked: UploadPart) -> object:
         return await self._host.upload(asked.vm_id, asked.upload, asked.offset, asked.content)
+
+    async def _console(self, asked: UseConsole) -> object:
+        return await self._host.console(asked.vm_id, asked.wish)
 
     async def _cancel_upload(self, asked: CancelUpload) -> None:
         await self._host.cancel_upload(asked.vm_id, asked.upload)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from qvdnode.model.errors import Unavailable
@@ -44,10 +44,12 @@ class Contact:
     warning: str | None = None
     """What is wrong with it though it was reached."""
     failures: int = 0
-    """One after another, up to now."""
+    """One after another, up to now; 0 once the node has shown that it is up."""
 
     def pause_s(self) -> float:
         """How long after `at_s` not to try again."""
+        if not self.failures:
+            return 0.0
         return min(PAUSE_FIRST_S * 2.0 ** min(self.failures - 1, 10), PAUSE_MOST_S)
 
 
@@ -66,6 +68,12 @@ class Dialer:
     def contact(self, node_id: NodeId) -> Contact | None:
         """The last attempt to reach that node; None when there was none."""
         return self._contacts.get(node_id)
+
+    def is_up(self, node_id: NodeId) -> None:
+        """The node has connected to this one: it may be dialled at once, whatever failed before."""
+        contact = self._contacts.get(node_id)
+        if contact is not None and contact.problem is not None:
+            self._contacts[node_id] = replace(contact, failures=0)
 
     async def dial(self, node_id: NodeId, purpose: Purpose) -> PeerConnection:
         """As PeerDialer."""

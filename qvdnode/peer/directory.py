@@ -28,6 +28,7 @@ REFRESH_EVERY_S: Final = 1.0
 """So long may a removed node still be let in."""
 ASK_AGAIN_S: Final = 0.2
 """Rows are read at most this often for the sake of nodes that are not known."""
+EMPTY_FIX: Final = "restore the database from a backup: qvdnode restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Directory:
         self._drains: dict[NodeId, Drain] = {}
         self._homes: dict[NodeId, str] = {}
         self._nodes: Nodes | None = None
+        self._told_empty = False
         self._asked_s = -ASK_AGAIN_S
         self._one_at_a_time = asyncio.Lock()
         self._changed: list[Callable[[], None]] = []
@@ -145,8 +147,18 @@ class Directory:
         self.learn(rows)
 
     def learn(self, rows: Iterable[Node]) -> None:
-        """Take over the rows."""
+        """Take over the rows.
+
+        No row at all is not believed: a farm has a node at least, so the table was emptied, or is
+        another database's. Links and the copy on disk stay.
+        """
         rows = list(rows)
+        if not rows and self._peers:
+            if not self._told_empty:
+                log.error("node_table_empty", extra={"known": len(self._peers), "fix": EMPTY_FIX})
+            self._told_empty = True
+            return
+        self._told_empty = False
         self._removed = {row.id: row.name for row in rows if row.state == "removed"}
         self._drains = {row.id: row.drain for row in rows}
         self._homes = {row.id: row.homes_id for row in rows if row.homes_id}

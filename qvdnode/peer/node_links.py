@@ -59,6 +59,12 @@ class NodeLinks(Mapping[NodeId, RemoteHost]):
                 self._link(node_id, host)
             await asyncio.Event().wait()
 
+    def redial(self, node_id: NodeId) -> None:
+        """The node is up again: link to it at once."""
+        host = self._hosts.get(node_id)
+        if host is not None:
+            host.redial()
+
     def node_of(self, vm_id: VmId) -> NodeId | None:
         """As session.ports.DesktopMap."""
         found = [

@@ -3,7 +3,9 @@
 import logging
 import random
 from collections.abc import Callable, Sequence
+from typing import Final
 
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
@@ -25,9 +27,10 @@ from qvdnode.peer.calls import (
     Start,
     TypeText,
     UploadPart,
+    UseConsole,
     key_of,
 )
-from qvdnode.peer.calls_client import CallsClient
+from qvdnode.peer.calls_client import CallsClient, LinkLostError
 from qvdnode.peer.limits import LinkLimits
 from qvdnode.peer.ports import PeerDialer
 from qvdnode.peer.running_desktops import DesktopNews, Running, updated
@@ -38,6 +41,10 @@ from qvdnode.wire.peer_frames import Notice
 from qvdnode.wire.typed_values import from_plain, to_plain
 
 log = logging.getLogger(__name__)
+
+RESTART_S: Final = 15.0
+"""A client whose desktop's node is restarted waits for it here, and does not ask again and again
+with growing pauses."""
 
 
 class RemoteHost:
@@ -54,6 +61,7 @@ class RemoteHost:
     ) -> None:
         """`deliver` takes events for clients of this node."""
         self._client = CallsClient(node_id, dialer, self, clock, limits, rng)
+        self._clock = clock
         self._deliver = deliver
         self._held: set[SeatKey] = set()
         """The seats that clients of this node have there."""
@@ -64,6 +72,10 @@ class RemoteHost:
         """Keep a connection to the node, until cancelled."""
         await self._client.run()
 
+    def redial(self) -> None:
+        """Try at once: the node is up again."""
+        self._client.redial()
+
     @property
     def problem(self) -> str | None:
         """Why the node cannot be asked now; None when it can."""
@@ -72,9 +84,18 @@ class RemoteHost:
     async def attach(self, order: DesktopOrder, params: DisplayParams, viewer: Viewer) -> Seat:
         """As DesktopHost."""
         arguments = Attach(order, params, viewer)
-        seat = await self._client.call(calls.ATTACH, arguments, unwanted=self._leave)
-        self._held.add(key_of(seat))
-        return seat
+        until_s = self._clock.monotonic_s() + RESTART_S
+        while True:
+            try:
+                seat = await self._client.call(
+                    calls.ATTACH, arguments, unwanted=self._leave, patience_s=RESTART_S
+                )
+            except LinkLostError:  # a seat that was given is freed by the next connection
+                if self._clock.monotonic_s() > until_s:
+                    raise
+            else:
+                self._held.add(key_of(seat))
+                return seat
 
     def detach(self, seat: Seat) -> None:
         """As DesktopHost. What cannot be said now is said by the next connection's HeldSeats."""
@@ -109,6 +130,10 @@ class RemoteHost:
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """As DesktopHost."""
         await self._client.call(calls.TYPE_TEXT, TypeText(vm_id, text))
+
+    async def console(self, vm_id: VmId, wish: ConsoleWish) -> ConsoleOutput:
+        """As DesktopHost."""
+        return await self._client.call(calls.CONSOLE, UseConsole(vm_id, wish))
 
     async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
         """As DesktopHost."""

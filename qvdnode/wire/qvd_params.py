@@ -24,7 +24,7 @@ CUSTOM_KEYS_MAX: Final = 32
 GRAMMAR: Final[dict[str, re.Pattern[str]]] = {
     "os": re.compile(r"[a-z][a-z0-9]{0,15}"),
     "link": re.compile(r"modem|isdn|adsl|wan|lan|local|[1-9][0-9]{0,5}[kmgKMG]?"),
-    "keyboard": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,31}(?:/[A-Za-z0-9_.+-]{1,32})?"),
+    "keyboard": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,31}(?:/[A-Za-z0-9_.+-]{1,32}){0,2}"),
     "geometry": re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}(?:[+-][0-9]{1,5}[+-][0-9]{1,5})?"),
     "fullscreen": re.compile(r"[01]"),
     "timezone": re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z][A-Za-z0-9_+-]{0,31}){0,2}"),

@@ -5,8 +5,10 @@ this process, PostgreSQL at 198.18.N.254:5432 ---- bridge ---- one namespace per
 
 import asyncio
 import contextlib
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -16,12 +18,14 @@ from pathlib import Path
 
 from qvdnode.daemon.config import GUEST_NAME
 from qvdnode.db.embedded import EmbeddedPostgres
+from qvdnode.db.postmaster import server_pid
 from qvdnode.db.settings import DatabaseSettings
 from qvdnode.runtime.clock import SystemClock
 from qvdnode.vm.core.lxc_config import guests_group
 from tests.harness.farm import Desk, lend_image, make_desk, make_flavour
 from tests.harness.farm_network import FarmNetwork, copy_images, running_farm
 from tests.harness.node import NodeProcess, test_root
+from tests.waiting import until
 
 DATABASE_PORT = 5432
 TABLE = "faults"
@@ -32,6 +36,7 @@ class FaultDatabase:
     """PostgreSQL, and a port that leads to its socket: a node cut off from the port has none."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._server = EmbeddedPostgres(
             DatabaseSettings(state_dir=folder, connections_max=90), SystemClock()
         )
@@ -40,6 +45,9 @@ class FaultDatabase:
     @asynccontextmanager
     async def serving(self, host: str) -> AsyncIterator[str]:
         """Its DSN, for the time of the scope."""
+        await self._server.start()
+        await self._server.stop()
+        self._leave("postgresql.auto.conf", "wal_level = replica\nrestore_command = 'false'\n")
         await self._server.start()
         over, ready = threading.Event(), threading.Event()
         # A loop of its own: what blocks the test's must not cut off the nodes.
@@ -69,6 +77,27 @@ class FaultDatabase:
         await self._server.stop()
         await lasts(away_s)
         await self._server.start()
+
+    async def promote(self, away_s: float) -> None:
+        """End the server without a checkpoint; after that time it is on another timeline.
+
+        So it is for the nodes when the primary dies and its synchronous standby, which has all
+        that was committed, is promoted.
+        """
+        pid = server_pid(self._folder)
+        assert pid is not None
+        os.kill(pid, signal.SIGQUIT)
+        await until(lambda: server_pid(self._folder) is None, what="the server to be gone")
+        self._leave("recovery.signal")
+        await lasts(away_s)
+        await self._server.start()
+
+    def _leave(self, name: str, content: str = "") -> None:
+        """A file in the data folder, for the next start."""
+        data = self._folder / "pg" / "data"
+        (data / name).write_text(content)
+        owner = data.stat()
+        os.chown(data / name, owner.st_uid, owner.st_gid)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

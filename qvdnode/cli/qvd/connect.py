@@ -128,7 +128,9 @@ def connect(  # noqa: PLR0913 - one parameter is one option
         bool, typer.Option("--fullscreen", "-f", help="Fill the whole screen.")
     ] = False,
     geometry: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT; else by your screen.")] = None,
-    keyboard: Annotated[str | None, typer.Option(help="Such as pc105/es; else as it is.")] = None,
+    keyboard: Annotated[
+        str | None, typer.Option(help="Such as pc105/es or pc105/us/intl; else as it is.")
+    ] = None,
     link: Annotated[
         str | None, typer.Option(help="modem, isdn, adsl, wan, lan or local; else measured.")
     ] = None,

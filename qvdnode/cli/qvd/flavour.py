@@ -90,7 +90,7 @@ FIELDS: Final[dict[str, Any]] = {
         bool | None,
         typer.Option(
             "--nesting/--no-nesting",
-            help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
+            help="May bubblewrap and flatpak make sandboxes? The price is in docs/security.md.",
         ),
     ],
     "takeover": Annotated[

@@ -23,13 +23,18 @@ def geometry(width: int, height: int, *, fullscreen: bool) -> str:
 
 
 def keyboard(rules_names: bytes) -> str | None:
-    """Model and first layout of the X server's _XKB_RULES_NAMES property, such as pc105/es."""
+    """Model and first layout of the X server's _XKB_RULES_NAMES property, such as pc105/es.
+
+    With the layout's variant where it has one: pc105/us/intl.
+    """
     parts = rules_names.decode("latin-1").split("\0")
     if len(parts) < 3:
         return None
-    found = f"{parts[1]}/{parts[2].split(',')[0]}"
-    # Whoever set something odd gets the server's default.
-    return found if GRAMMAR["keyboard"].fullmatch(found) else None
+    plain = f"{parts[1]}/{parts[2].split(',')[0]}"
+    variant = parts[3].split(",")[0] if len(parts) > 3 else ""
+    exact = f"{plain}/{variant}"
+    # Whoever set something odd gets the layout as it is, or the server's default.
+    return next((found for found in (exact, plain) if GRAMMAR["keyboard"].fullmatch(found)), None)
 
 
 def link_class(round_trip_s: float) -> str:

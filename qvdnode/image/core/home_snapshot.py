@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final
 
 from qvdnode.model.errors import Invalid, NotFound
@@ -118,11 +119,17 @@ class Snapshot:
 
 def encode(snapshot: Snapshot) -> bytes:
     """Return the bytes to store; raises Invalid for a home with too many files."""
-    lines = [[FORMAT, *astuple(snapshot.head)], *map(astuple, snapshot.entries)]
-    text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    if len(text) + 64 > TEXT_BYTES_MAX:
-        raise Invalid(f"The names of {len(snapshot.entries)} files do not fit into one snapshot.")
-    return zlib.compress(text + hashlib.sha256(text).hexdigest().encode(), 6)
+    digest, packer, packed, size = hashlib.sha256(), zlib.compressobj(6), bytearray(), 64
+    # Line by line: whole, the text and its parts would take more memory than the entries.
+    for line in chain([[FORMAT, *astuple(snapshot.head)]], map(astuple, snapshot.entries)):
+        text = json.dumps(line).encode() + b"\n"
+        size += len(text)
+        if size > TEXT_BYTES_MAX:
+            count = len(snapshot.entries)
+            raise Invalid(f"The names of {count} files do not fit into one snapshot.")
+        digest.update(text)
+        packed += packer.compress(text)
+    return bytes(packed + packer.compress(digest.hexdigest().encode()) + packer.flush())
 
 
 def decode(content: bytes) -> Snapshot:

@@ -218,13 +218,13 @@ class KeptFiles:
 
     def _do(self, step: Step) -> None:
         place = self._place(step.path)
+        if not self._is_inside(place):
+            return  # a folder above it is a link by now
         match step.verb:
             case "take":
                 _take(place, self._undo / "old" / str(step.number))
-            case "put" if self._is_inside(place):
-                _rename(self._rebase / "new" / str(step.number), place)
             case "put":
-                return  # a folder above it is a link by now
+                _rename(self._rebase / "new" / str(step.number), place)
             case "mark":
                 _mark(place, step.to, step.value)
             case "move":
@@ -238,15 +238,19 @@ class KeptFiles:
 
     def _take_back(self, step: Step) -> None:
         place = self._place(step.path)
+        # The desktop ran since: its root may have put a link to anywhere in a folder's place.
+        if step.verb == "take":
+            self._make_folders(place)
+        if not self._is_inside(place):
+            return
         match step.verb:
             case "take":
                 old = self._undo / "old" / str(step.number)
                 if os.path.lexists(old):
                     _make_way(place)
-                    place.parent.mkdir(parents=True, exist_ok=True)
                     old.rename(place)
                 elif not os.path.lexists(place):  # it was a folder
-                    place.mkdir(parents=True)
+                    place.mkdir()
                     _give(place, step.before)
             case "put":
                 with suppress(FileNotFoundError):
@@ -261,6 +265,15 @@ class KeptFiles:
             case _:
                 with suppress(OSError):
                     place.rmdir()
+
+    def _make_folders(self, place: Path) -> None:
+        """The folders above it; what is no folder there makes way for one."""
+        above = self.upper
+        for part in place.relative_to(self.upper).parts[:-1]:
+            above /= part
+            if above.is_symlink() or not above.is_dir():
+                _make_way(above)
+                above.mkdir()
 
     def _is_inside(self, place: Path) -> bool:
         """Whether no folder above it is a link, which could lead to files of the host."""

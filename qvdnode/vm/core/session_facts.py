@@ -55,6 +55,7 @@ def session_params(
     Values that are empty are left out.
     """
     account = account_name(order.user.login)
+    model, *layout = (display.keyboard or "").split("/")
     stated = {
         "LOGIN": account,
         "UID": str(GUEST_UID),
@@ -67,7 +68,9 @@ def session_params(
         "TIMEZONE": display.timezone or order.flavour.timezone,
         "NAMESERVERS": " ".join(nameservers),
         "SEARCH": " ".join(search_domains),
-        "KEYBOARD": display.keyboard or "",
+        "KEYBOARD": "/".join((model, *layout[:1])),
+        # On its own, so that a script of an older image goes without it.
+        "VARIANT": "".join(layout[1:]),
         "LINK": display.link,
         "GEOMETRY": display.geometry or "",
         "FULLSCREEN": "1" if display.fullscreen else "",

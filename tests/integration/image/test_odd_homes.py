@@ -28,7 +28,29 @@ HOMES = {
     "setup-without-end": "echo 'while :; do :; done' >.xsessionrc",
     "setup-fails": "echo 'if then fi (' >.xsessionrc",
     "home-not-readable": "touch .profile; chmod 0 .",
+    "home-is-full": (
+        "mount -t tmpfs -o size=64k none .; cd /home/alice; chown 1000:1000 .;"
+        " head -c 1m /dev/zero >full; test -s full"
+    ),
+    "home-without-inodes": (
+        "mount -t tmpfs -o nr_inodes=3 none .; cd /home/alice; chown 1000:1000 .;"
+        " for n in 1 2 3 4; do touch $n; done; ! test -e 4"
+    ),
+    "dotfiles-are-huge": (
+        "for file in .profile .xprofile .Xresources .xsessionrc; do"
+        " yes '# much ado' | head -c 20m >$file; done"
+    ),
 }
+SYSTEMS = {
+    "x11-folder-is-a-file": ("rm -rf /tmp/.X11-unix; touch /tmp/.X11-unix", "in the place of"),
+    "run-user-is-a-file": ("rm -rf /run/user; touch /run/user", "in the place of"),
+    "passwd-is-a-folder": ("rm /etc/passwd; mkdir /etc/passwd", "the account could not be made"),
+    "tmp-is-closed": ("chmod 0 /tmp", None),
+    "hosts-leads-nowhere": ("ln -sf /nowhere/hosts /etc/hosts", None),
+    "hosts-is-a-folder": ("rm /etc/hosts; mkdir -p /etc/hosts/deep", None),
+    "locale-is-a-folder": ("rm -f /etc/default/locale; mkdir /etc/default/locale", None),
+}
+"""What the guest's root does, and what the session says then; None if the desktop comes up."""
 
 
 @pytest.fixture
@@ -48,6 +70,25 @@ async def test_the_desktop_comes_up(guest: BareGuest, odd: str) -> None:
     assert (await guest.run("sh", "-c", f"{make}; {own}")).returncode == 0
     guest.params(**PARAMETERS)
     assert await guest.session("start") == 0
+
+    await desktop_runs(guest)
+
+
+@pytest.mark.parametrize(("odd", "said"), SYSTEMS.values(), ids=SYSTEMS.keys())
+async def test_it_comes_up_or_says_why_whatever_root_has_done(
+    guest: BareGuest, odd: str, said: str | None
+) -> None:
+    assert (await guest.run("sh", "-c", odd)).returncode == 0
+    guest.params(**PARAMETERS)
+    assert (await guest.session("start") == 0) is (said is None)
+    if said is None:
+        await desktop_runs(guest)
+    else:
+        assert said in (guest.run_folder / "session.log").read_text()
+
+
+async def desktop_runs(guest: BareGuest) -> None:
+    """Wait until it does."""
 
     async def desktop() -> bool:
         done = await guest.run("ps", "-u", "1000", "-o", "comm=")

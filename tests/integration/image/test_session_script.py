@@ -201,7 +201,7 @@ async def test_a_client_sees_the_desktop(listening: BareGuest) -> None:
 
 
 async def test_the_display_has_the_parameters_of_the_client(guest: BareGuest) -> None:
-    guest.params(**{**USUAL, "FULLSCREEN": "1"})
+    guest.params(**{**USUAL, "FULLSCREEN": "1", "VARIANT": "cat"})
     assert await guest.session("start") == SessionExit.DONE
     await until(lambda: LISTENS in guest.log(), what="the display to listen")
     async with screen() as shown, shown.viewer(guest.address):
@@ -211,7 +211,9 @@ async def test_the_display_has_the_parameters_of_the_client(guest: BareGuest) ->
     [window] = [line for line in windows.splitlines() if "NXAgent" in line]
     assert "1280x1024" in window  # the whole screen, so nxagent itself has read the options
     keyboard = dict(line.split() for line in asked.stdout.decode().splitlines())
-    assert (keyboard["model:"], keyboard["layout:"]) == ("pc105", "es")
+    assert (keyboard["model:"], keyboard["layout:"], keyboard["variant:"]) == (
+        "pc105", "es", "cat"
+    )  # fmt: skip
 
 
 async def test_the_end_of_the_desktop_ends_the_display(listening: BareGuest) -> None:

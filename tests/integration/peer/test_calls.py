@@ -3,17 +3,19 @@
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import Invalid, Unavailable
+from qvdnode.model.ids import NodeId
 from qvdnode.model.seat import (
     Evicted,
     Progressed,
 )
 from qvdnode.model.vm_state import VmState
-from qvdnode.peer import calls
+from qvdnode.peer import calls, remote_host
 from qvdnode.wire.peer_frames import (
     Answer,
     Call,
@@ -29,6 +31,7 @@ from tests.integration.peer.two_nodes import (
     THIRD,
     VM,
     Farm,
+    a_farm,
     heard,
     passes,
     raw_connection,
@@ -68,6 +71,66 @@ async def test_a_call_after_a_break_waits_for_the_next_link(farm: Farm) -> None:
         await passes(QUICK.silence_limit_s + 0.1)  # it has lasted, so it is made anew at once
         await farm.break_link()
         assert await farm.host.status(VM) is None
+
+
+async def test_a_client_waits_at_this_node_while_the_other_one_is_restarted(farm: Farm) -> None:
+    async with farm.owner() as owner:
+        owner.service.stop()
+        attaching = asyncio.ensure_future(farm.attach())
+        await passes(0.3)
+        with pytest.raises(Unavailable, match="cannot be reached now"):
+            await farm.host.status(VM)
+        assert not attaching.done()
+    async with farm.owner() as owner:
+        async with asyncio.timeout(10):
+            assert (await attaching).vm_id == VM
+
+
+async def test_a_client_does_not_wait_for_ever(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_host, "RESTART_S", 0.5)
+    async with farm.owner():
+        assert await farm.host.status(VM) is None
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match="cannot be reached now"):
+            await farm.attach()
+
+
+async def test_a_node_that_is_up_again_is_dialled_at_once(tmp_path: Path) -> None:
+    slow = replace(QUICK, redial_first_s=3600.0, redial_most_s=3600.0)
+    async with a_farm(tmp_path, slow) as farm:
+        await until(lambda: "away" in str(farm.host.problem), what="the first attempt")
+        farm.links.redial(THIRD)
+        opened = asyncio.ensure_future(first_status(farm))
+        await passes(0.2)
+        assert not opened.done()
+        farm.links.redial(OWNER)
+        async with asyncio.timeout(10):
+            await opened
+
+
+async def first_status(farm: Farm) -> None:
+    """Serve, and ask once the node is linked to."""
+    async with farm.owner():
+        assert await farm.host.status(VM) is None
+
+
+async def test_calls_wait_until_the_guests_are_adopted(farm: Farm) -> None:
+    async with farm.owner() as owner:
+        owner.service.hold()
+        asking = asyncio.ensure_future(farm.host.status(VM))
+        await passes(0.2)
+        assert not asking.done()
+        owner.service.release()
+        assert await asking is None
+
+
+async def test_a_node_hears_who_has_connected_to_it(farm: Farm) -> None:
+    linked = list[NodeId]()
+    async with farm.owner() as owner:
+        owner.service._linked = linked.append
+        await farm.break_link()
+        assert (await farm.attach()).vm_id == VM
+        assert linked == [ENTRY]
 
 
 async def test_events_reach_the_node_of_their_viewer_alone(farm: Farm) -> None:

@@ -66,7 +66,7 @@ def test_a_change_is_told_once(directory: Directory) -> None:
     directory.on_change(lambda: changes.append(len(directory.all())))
     directory.learn([ROW])
     assert changes == []
-    directory.learn([])
+    directory.learn([replace(ROW, state="removed")])
     assert changes == [0]
 
 
@@ -131,3 +131,19 @@ def test_whether_a_node_is_emptied_is_told_also_of_one_without_a_key(directory: 
     assert directory.drain(NodeId(2)) is Drain.NO
     directory.learn([replace(ROW, drain=Drain.STAY, peer_key=None)])
     assert directory.drain(NodeId(2)) is Drain.STAY
+
+
+def test_a_table_that_was_emptied_is_not_believed_and_is_told_once(
+    directory: Directory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = list[str]()
+    directory.on_change(lambda: calls.append("changed"))
+    for _ in range(3):
+        directory.learn([])
+    assert directory.refusal(TWO) is None
+    assert parse_kept((tmp_path / "peers.json").read_bytes())
+    assert not calls
+    assert [record.msg for record in caplog.records] == ["node_table_empty"]
+    directory.learn([ROW])
+    directory.learn([])
+    assert [record.msg for record in caplog.records] == ["node_table_empty"] * 2

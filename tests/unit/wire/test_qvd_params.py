@@ -106,6 +106,12 @@ def test_links_of_clients_pass(link: str) -> None:
     assert parse_display({"qvd.client.link": link}).params.link == link
 
 
+@pytest.mark.parametrize("keyboard", ["pc105", "pc105/es", "pc105/us/intl"])
+def test_keyboards_of_clients_pass(keyboard: str) -> None:
+    params = parse_display({"qvd.client.keyboard": keyboard}).params
+    assert params.keyboard == keyboard
+
+
 @pytest.mark.parametrize("query", [{}, {"id": ""}, {"id": "x"}, {"id": "-1"}, {"id": "1 or 1=1"}])
 def test_a_missing_id_is_told(query: dict[str, str]) -> None:
     with pytest.raises(Invalid) as refused:

@@ -27,6 +27,9 @@ def test_a_window_fits_its_screen_or_is_tiny(width: int, height: int) -> None:
     [
         (b"evdev\0pc105\0es\0\0\0", "pc105/es"),
         (b"evdev\0pc105\0us,de\0,nodeadkeys\0\0", "pc105/us"),
+        (b"evdev\0pc105\0us,de\0intl,nodeadkeys\0\0", "pc105/us/intl"),
+        (b"evdev\0pc105\0de\0no dead,keys\0\0", "pc105/de"),
+        (b"evdev\0pc105\0de", "pc105/de"),
         (b"", None),
         (b"evdev\0\0es\0", None),
         (b"evdev\0pc105\0,us\0", None),
@@ -42,7 +45,7 @@ def test_the_keyboard_is_model_and_first_layout(property_value: bytes, found: st
 @given(st.binary(max_size=64))
 def test_any_property_is_survived(value: bytes) -> None:
     found = keyboard(value)
-    assert found is None or re.fullmatch(r"[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+", found)
+    assert found is None or re.fullmatch(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+){1,2}", found)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,22 @@ def test_what_nobody_said_is_left_out() -> None:
     assert all(told.values())
 
 
+@pytest.mark.parametrize(
+    ("keyboard", "told"),
+    [
+        ("pc105/es", ("pc105/es", None)),
+        ("pc105/us/intl", ("pc105/us", "intl")),
+        ("pc105", ("pc105", None)),
+        (None, (None, None)),
+    ],
+)
+def test_a_variant_of_the_keyboard_is_told_on_its_own(
+    keyboard: str | None, told: tuple[str | None, str | None]
+) -> None:
+    made = params(DisplayParams(keyboard=keyboard))
+    assert (made.get("KEYBOARD"), made.get("VARIANT")) == told
+
+
 def test_a_guest_is_told_nothing_that_logs_in_as_its_user() -> None:
     told = params(DisplayParams(os="windows", keyboard="pc105/es", geometry="8x6", fullscreen=True))
     assert set(told) == {
