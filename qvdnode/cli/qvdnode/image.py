@@ -10,7 +10,14 @@ from qvdnode.cli.answer_tables import JsonFlag, show_json, tell
 from qvdnode.cli.build_progress import each_once
 from qvdnode.cli.examples import examples
 from qvdnode.cli.exit_codes import ExitCode
-from qvdnode.cli.qvdnode import image_care, image_check, image_history, image_overlays, image_refs
+from qvdnode.cli.qvdnode import (
+    image_care,
+    image_check,
+    image_history,
+    image_overlays,
+    image_refs,
+    image_remote,
+)
 from qvdnode.client.signals import run_to_signal
 from qvdnode.image import builder, recipes
 from qvdnode.image.core.recipe import Recipe
@@ -65,6 +72,7 @@ image_history.add_to(app)
 image_refs.add_to(app)
 image_care.add_to(app)
 image_overlays.add_to(app)
+image_remote.add_to(app)
 
 
 async def _built(recipe: Recipe, folder: Path) -> Path:

@@ -141,7 +141,7 @@ def test_branches_tags_and_the_way_back(node: Node) -> None:
 
 WRONG: list[tuple[tuple[str, ...], ExitCode, str]] = [
     (("log", "other"), ExitCode.NOT_FOUND, "no image, branch, tag or commit other"),
-    (("log", "a b"), ExitCode.USAGE, "no revision"),
+    (("log", "a b"), ExitCode.USAGE, "not a revision"),
     (("tag", "office:good"), ExitCode.FAILED, "exists"),
     (("tag", "office:7"), ExitCode.USAGE, "versions of images"),
     (("branch", "office/main"), ExitCode.FAILED, "exists already"),
@@ -150,7 +150,7 @@ WRONG: list[tuple[tuple[str, ...], ExitCode, str]] = [
     (("rollback", "office/none"), ExitCode.NOT_FOUND, "no branch"),
     (("diff", "office", "--stat", "--packages"), ExitCode.USAGE, "not both"),
     (("checkout", "--end", "none"), ExitCode.NOT_FOUND, "no checkout"),
-    (("checkout", "office", "--name", "../x"), ExitCode.USAGE, "no name"),
+    (("checkout", "office", "--name", "../x"), ExitCode.USAGE, "not a name"),
 ]
 
 
