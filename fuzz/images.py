@@ -11,6 +11,7 @@ from typing import Final
 from fuzz.target import Target
 from qvdnode.image import tar_entries
 from qvdnode.image.core import (
+    artifact,
     bundle,
     commit,
     erofs,
@@ -18,7 +19,9 @@ from qvdnode.image.core import (
     layers,
     locale_archive,
     oci,
+    pack,
     refs,
+    remote_address,
     revision,
     session_version,
 )
@@ -134,6 +137,42 @@ def image_layers(data: bytes) -> None:
                 raise AssertionError(path)
 
 
+def remote_artifacts(data: bytes) -> None:
+    """Whatever a remote says of a commit, names are digests and packs are few."""
+    for read in (artifact.read_commit, artifact.read_delta):
+        with contextlib.suppress(BadImage):
+            read(data)
+    with contextlib.suppress(BadImage):
+        for names in artifact.read_list(data, 3):
+            if not all(commit.is_name(name) for name in names):
+                raise AssertionError(names)
+
+
+def packs(data: bytes) -> None:
+    """A pack in one piece and in small ones gives the same objects, or it is refused."""
+    outcomes = []
+    for size in (len(data) or 1, 7):
+        reader, found = pack.PackReader(), []
+        with contextlib.suppress(BadImage):
+            for at in range(0, len(data), size):
+                found += list(reader.feed(data[at : at + size]))
+            outcomes.append((found, reader.done))
+    if len(outcomes) == 2 and outcomes[0] != outcomes[1]:
+        raise AssertionError(data)
+
+
+def remote_addresses(data: bytes) -> None:
+    """What an administrator writes for a remote, and what a registry asks for a login."""
+    text = data.decode("latin-1")
+    with contextlib.suppress(Invalid):
+        remote_address.parse(text)
+    with contextlib.suppress(BadImage):
+        remote_address.challenge(text)
+    with contextlib.suppress(BadImage):
+        if remote_address.received(text) < 0:
+            raise AssertionError(text)
+
+
 def ref_logs(data: bytes) -> None:
     """A line of the log of branches is a move of a ref inside the store, or it is refused."""
     with contextlib.suppress(BadImage):
@@ -195,6 +234,25 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "manifest_texts": Target(manifest_texts, (MANIFEST,), weight=2),
     "commit_objects": Target(commit_objects, (COMMIT,)),
+    "remote_artifacts": Target(
+        remote_artifacts, (b"{}", b'{"schemaVersion":2,"layers":[]}', b"[[]]")
+    ),
+    "packs": Target(
+        packs,
+        (
+            pack.MAGIC + pack.head("ab" * 32) + b"".join(pack.chunks([b"xyz"])) + pack.END,
+            pack.MAGIC + pack.head("ab" * 32, "cd" * 32) + b"".join(pack.chunks([])) + pack.END,
+        ),
+    ),
+    "remote_addresses": Target(
+        remote_addresses,
+        (
+            b"docker://registry.example:5000/lab",
+            b"oci:/srv",
+            b'Bearer realm="https://a/b"',
+            b"0-99",
+        ),
+    ),
     "bundles": Target(
         bundles, (bundle.MISSING + bundle.HERE + bytes(66) + bundle.HERE + bytes(67), b"\x05")
     ),

@@ -21,7 +21,7 @@ from tests.sources import (
 
 HOMES: Final = {
     "aiodocker": ("vm",),
-    "aiohttp": ("admin", "proxy", "cli", "vm"),
+    "aiohttp": ("admin", "proxy", "cli", "vm", "image"),
     "argon2": ("auth",),
     "asyncpg": ("db",),
     "click": ("cli",),

@@ -124,6 +124,7 @@ TESTED_BY: Final = {
         "cli/qvdnode/image_history.py",
         "cli/qvdnode/image_merging.py",
         "cli/qvdnode/image_refs.py",
+        "cli/qvdnode/image_remote.py",
         "image/store/folder_commit.py",
         "image/store/history.py",
         "image/store/usage.py",
@@ -202,6 +203,15 @@ TESTED_BY: Final = {
         "db/farm.py",
         "peer/admission.py",
     ),
+    "integration/image/remote/test_exchange.py": (
+        "image/remote/blob_files.py",
+        "image/remote/folder.py",
+        "image/remote/pull.py",
+        "image/remote/push.py",
+        "image/remote/reading.py",
+        "image/store/packing.py",
+    ),
+    "integration/image/remote/test_registry.py": ("image/remote/registry_session.py",),
     "integration/peer/test_image_pull.py": (
         "image/store/bundle_source.py",
         "image/store/partial.py",
@@ -229,6 +239,6 @@ TESTED_BY: Final = {
         "vm/resources.py",
     ),
     "unit/vm/test_fleet_hibernation.py": ("vm/guest/hibernation.py",),
-    "unit/vm/test_fleet_limits.py": ("vm/guest/limit_check.py",),
+    "unit/vm/test_fleet_limits.py": ("vm/guest/end_cause.py", "vm/guest/limit_check.py"),
     "unit/vm/test_display_params.py": ("vm/display/session_script.py",),
 }

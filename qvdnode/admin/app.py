@@ -10,7 +10,7 @@ import json
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from qvdnode.admin import assistance_screen, boundary, my_screen, openapi, pages
+from qvdnode.admin import assistance_screen, boundary, console_screen, my_screen, openapi, pages
 from qvdnode.admin.access import CALLS
 from qvdnode.admin.dispatch import BODY_MAX_BYTES, handler_of
 from qvdnode.admin.endpoint import JSON, route_path
@@ -36,6 +36,7 @@ def build_app(parts: AdminParts, clock: Clock) -> web.Application:
     pages.add_routes(app.router)
     my_screen.add_routes(app.router)
     assistance_screen.add_routes(app.router)
+    console_screen.add_routes(app.router)
     return app
 
 

@@ -11,10 +11,10 @@ from typing import Final
 from aiohttp import WSCloseCode, web
 
 from qvdnode.admin import access
-from qvdnode.admin.my_screen import BrowserSocket
+from qvdnode.admin.my_screen import LOGIN_CHECK_S, BrowserSocket
 from qvdnode.admin.parts import PARTS
-from qvdnode.admin.visitor import operator_visitor, user_visitor
-from qvdnode.model.errors import FarmError, Forbidden, Invalid
+from qvdnode.admin.visitor import NO_LOGIN, operator_visitor, user_visitor
+from qvdnode.model.errors import FarmError, Forbidden, Invalid, Unauthenticated, Unavailable
 from qvdnode.web.core.same_origin import is_same_origin
 
 USER_PATH: Final = "/my/assistance"
@@ -40,7 +40,9 @@ async def share(request: web.Request) -> web.StreamResponse:
     if principal is None:
         raise AssertionError("user_visitor finds a user or raises")
     desks, key = request.app[PARTS].desks, request.query.get("key", "")
-    return await _served(request, lambda page: desks.assistance.share(key, principal, page))
+    return await _served(
+        request, BrowserSocket, lambda page: desks.assistance.share(key, principal, page)
+    )
 
 
 async def help_user(request: web.Request) -> web.StreamResponse:
@@ -51,7 +53,25 @@ async def help_user(request: web.Request) -> web.StreamResponse:
         raise AssertionError("operator_visitor finds an operator or raises")
     access.require_role(operator, ASK)
     desks, key = request.app[PARTS].desks, request.query.get("key", "")
-    return await _served(request, lambda page: desks.assistance.help(key, operator.token_id, page))
+    return await _served(
+        request,
+        HelperSocket,
+        lambda page: desks.assistance.help(key, operator.token_id, page),
+    )
+
+
+class HelperSocket(BrowserSocket):
+    """Satisfies desk.ports.Page, for an administrator."""
+
+    async def logged_out(self) -> None:
+        """As Page; while the database is away nobody can end a login."""
+        while True:
+            await self._request.app[PARTS].events.clock.sleep(LOGIN_CHECK_S)
+            with contextlib.suppress(Unavailable):
+                operator = (await operator_visitor(self._request)).operator
+                if operator is None:
+                    raise Unauthenticated(NO_LOGIN)
+                access.require_role(operator, ASK)
 
 
 def _require_own_origin(request: web.Request) -> None:
@@ -60,7 +80,9 @@ def _require_own_origin(request: web.Request) -> None:
         raise Forbidden("This can be opened from a page of this node only.")
 
 
-async def _served(request: web.Request, serve: Serve) -> web.StreamResponse:
+async def _served(
+    request: web.Request, end: type[BrowserSocket], serve: Serve
+) -> web.StreamResponse:
     answer = web.WebSocketResponse(
         max_msg_size=PICTURE_BYTES_MAX, compress=False, heartbeat=HEARTBEAT_S, timeout=2.0
     )
@@ -68,7 +90,7 @@ async def _served(request: web.Request, serve: Serve) -> web.StreamResponse:
         raise Invalid("This address is for the WebSocket of a page only.")
     await answer.prepare(request)
     with contextlib.suppress(OSError, FarmError):
-        await serve(BrowserSocket(answer, request))
+        await serve(end(answer, request))
     with contextlib.suppress(OSError):
         await answer.close(code=WSCloseCode.OK)
     return answer

@@ -1,6 +1,7 @@
 """Calls a node's REST API: pins its certificate, sends the token, turns problems into errors."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
@@ -141,6 +142,23 @@ class ApiClient:
                         yield event
         except BadStream as error:
             raise Unavailable(f"The node sent something else than events: {error}.") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(error) from error
+
+    @contextlib.asynccontextmanager
+    async def terminal(self, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """The WebSocket at the path of a node, not of its API; raises like `get`."""
+        await self.get("/session")  # finds a node that answers
+        url, trust = self._nodes[0]
+        at = url.removesuffix(PREFIX) + path
+        try:
+            async with self._session().ws_connect(at, ssl=trust, heartbeat=20.0) as socket:
+                yield socket
+            await asyncio.sleep(GIVING_UP_S)  # aiohttp closes its connection in the background
+        except aiohttp.WSServerHandshakeError as error:
+            async with self._session().get(at, ssl=trust, timeout=_patience(10.0)) as answer:
+                content(answer.status, await answer.read())  # says why
+            raise Unavailable("The node refused the console; try again.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from error
 

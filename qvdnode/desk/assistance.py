@@ -14,7 +14,7 @@ from typing import Final
 from qvdnode.desk.core import assistance
 from qvdnode.desk.core.assistance import Event, State
 from qvdnode.desk.ports import Page
-from qvdnode.model.errors import Conflict, Forbidden, NotFound
+from qvdnode.model.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from qvdnode.model.ids import UserId, VmId
 from qvdnode.model.principal import Principal
 from qvdnode.runtime.clock import Clock
@@ -24,7 +24,7 @@ from qvdnode.telemetry.metrics import Gauge
 SHARED = Gauge("qvdnode_browser_assisted", "Desktops that a helper sees now")
 CONSENT_LIMIT_S: Final = 60.0
 INPUTS_MAX: Final = 256
-"""Of a helper that the user's page did not take yet; more are dropped."""
+"""Most inputs of a helper that wait for the user's page; more are dropped."""
 
 Note = Callable[[str], Awaitable[None]]
 """Writes that it began or ended, and why, into the audit trail."""
@@ -38,11 +38,13 @@ class Assistance:
     vm_id: VmId
     user_id: UserId
     token_id: int
-    """Of the helper's API token."""
+    """Id of the helper's API token."""
     helper: str
     helps: bool
     """Whether the helper may use keyboard and pointer, too."""
     note: Note
+    asked_s: float
+    """When, by the monotonic clock."""
     state: State = State.ASKED
     reason: str = ""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,9 +73,11 @@ class AssistanceDesk:
         self, vm_id: VmId, user_id: UserId, token_id: int, helper: str, *, helps: bool, note: Note
     ) -> Assistance:
         """Begin one, whose user is to be asked; raises Conflict while there is another."""
+        self._drop_unanswered()
         if any(one.vm_id == vm_id for one in self._open.values()):
             raise Conflict("Somebody asks this user already, or sees the desktop.")
-        made = Assistance(secrets.token_urlsafe(24), vm_id, user_id, token_id, helper, helps, note)
+        key, asked_s = secrets.token_urlsafe(24), self._clock.monotonic_s()
+        made = Assistance(key, vm_id, user_id, token_id, helper, helps, note, asked_s)
         self._open[made.key] = made
         return made
 
@@ -92,6 +96,7 @@ class AssistanceDesk:
             async with Supervisor("helper") as tasks:
                 _ = tasks.isolated("said", self._helper_said(one, page))
                 _ = tasks.isolated("limit", self._expire(one))
+                _ = tasks.isolated("login", self._log_out(one, page, "the helper's login ended"))
                 while one.state is not State.ENDED:
                     await self._show(one, page)
                 await page.tell(assistance.state_message(one.state, one.reason))
@@ -115,6 +120,7 @@ class AssistanceDesk:
             async with Supervisor("shared") as tasks:
                 _ = tasks.isolated("picture", self._user_said(one, page))
                 _ = tasks.isolated("input", self._pass_on(one, page))
+                _ = tasks.isolated("login", self._log_out(one, page, "the user's login ended"))
                 while one.state is not State.ENDED:
                     one.changed.clear()
                     await one.changed.wait()
@@ -166,12 +172,27 @@ class AssistanceDesk:
         while True:
             await page.tell(await one.inputs.get())
 
+    async def _log_out(self, one: Assistance, page: Page, reason: str) -> None:
+        """End it with a login of those who take part, which a thief may have."""
+        with contextlib.suppress(Unauthenticated, Forbidden):
+            await page.logged_out()
+        one.happen(Event.LEFT, reason)
+
+    def _drop_unanswered(self) -> None:
+        """Forget those whose helper's page never came: it would have ended them in time."""
+        for one in tuple(self._open.values()):
+            waited_s = self._clock.monotonic_s() - one.asked_s
+            if one.state is State.ASKED and waited_s > CONSENT_LIMIT_S:
+                one.happen(Event.EXPIRED, "the user did not answer")
+                self._forget(one)
+
     async def _expire(self, one: Assistance) -> None:
         await self._clock.sleep(CONSENT_LIMIT_S)
         if one.state is State.ASKED:
             one.happen(Event.EXPIRED, "the user did not answer")
 
     def _known(self, key: str) -> Assistance:
+        self._drop_unanswered()
         one = self._open.get(key)
         if one is None:
             raise NotFound("Nobody asks for this any more.")

@@ -18,10 +18,10 @@ class Page(Protocol):
         """The next bytes of RFB or control message; None when the page has gone."""
         ...
 
+    async def logged_out(self) -> None:
+        """Wait for the end of the login; raises Unauthenticated or Forbidden then."""
+        ...
+
 
 class Browser(Page, Protocol):
     """The end of a page that shows a desktop."""
-
-    async def logged_out(self) -> None:
-        """Wait for the end of the user's login; raises Unauthenticated or Forbidden then."""
-        ...

@@ -97,6 +97,28 @@ class LimitEvents:
     """Programs killed for want of memory."""
     forks_refused: int
     """Processes and threads that were one too many."""
+    hangs: int = 0
+    """Times that a guest with a kernel of its own answered nothing for long."""
+
+
+class GuestFault(StrEnum):
+    """What can end a guest that nobody ended."""
+
+    PANIC = "panic"
+    """Its own kernel gave up."""
+    WATCHDOG = "watchdog"
+    """Its own kernel hung, and the watchdog of its machine ended it."""
+    HYPERVISOR_MEMORY = "hypervisor_memory"
+    """The host killed the program that ran it, for want of memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndCause:
+    """Why a guest is gone, as far as its driver can tell."""
+
+    fault: GuestFault
+    because: str
+    """A clause for users and administrators, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
@@ -45,6 +46,14 @@ class TypeText:
 
     vm_id: VmId
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseConsole:
+    """See DesktopHost.console."""
+
+    vm_id: VmId
+    wish: ConsoleWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,9 @@ MEMORY: Final[CallKind[OfVm, GuestMemory | None]] = CallKind(
     "memory", OfVm, GuestMemory | None, QUICK_S
 )
 TYPE_TEXT: Final[CallKind[TypeText, None]] = CallKind("type_text", TypeText, None, 60.0)
+CONSOLE: Final[CallKind[UseConsole, ConsoleOutput]] = CallKind(
+    "console", UseConsole, ConsoleOutput, 20.0
+)
 COMMIT: Final[CallKind[CommitChanges, CommitRecord]] = CallKind(
     "commit", CommitChanges, CommitRecord, 900.0
 )

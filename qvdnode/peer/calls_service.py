@@ -27,6 +27,7 @@ from qvdnode.peer.calls import (
     Start,
     TypeText,
     UploadPart,
+    UseConsole,
     key_of,
 )
 from qvdnode.peer.frame_link import FrameLink
@@ -161,6 +162,7 @@ class ServedCalls:
                 (calls.STATUSES, self._statuses),
                 (calls.MEMORY, self._memory),
                 (calls.TYPE_TEXT, self._type_text),
+                (calls.CONSOLE, self._console),
                 (calls.COMMIT, self._commit),
                 (calls.LIST_FILES, self._list_files),
                 (calls.READ_FILE, self._read_file),
@@ -289,6 +291,9 @@ class ServedCalls:
 
     async def _upload(self, asked: UploadPart) -> object:
         return await self._host.upload(asked.vm_id, asked.upload, asked.offset, asked.content)
+
+    async def _console(self, asked: UseConsole) -> object:
+        return await self._host.console(asked.vm_id, asked.wish)
 
     async def _cancel_upload(self, asked: CancelUpload) -> None:
         await self._host.cancel_upload(asked.vm_id, asked.upload)

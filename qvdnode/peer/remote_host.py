@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
@@ -26,6 +27,7 @@ from qvdnode.peer.calls import (
     Start,
     TypeText,
     UploadPart,
+    UseConsole,
     key_of,
 )
 from qvdnode.peer.calls_client import CallsClient, LinkLostError
@@ -128,6 +130,10 @@ class RemoteHost:
     async def type_text(self, vm_id: VmId, text: str) -> None:
         """As DesktopHost."""
         await self._client.call(calls.TYPE_TEXT, TypeText(vm_id, text))
+
+    async def console(self, vm_id: VmId, wish: ConsoleWish) -> ConsoleOutput:
+        """As DesktopHost."""
+        return await self._client.call(calls.CONSOLE, UseConsole(vm_id, wish))
 
     async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
         """As DesktopHost."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
@@ -70,6 +71,14 @@ class DesktopHost(Protocol):
         """Type a text on the VM's display, whatever keys its keyboard has.
 
         Raises NotFound when it does not run on this host, GuestFailed, Conflict, TimedOut.
+        """
+        ...
+
+    async def console(self, vm_id: VmId, wish: ConsoleWish) -> ConsoleOutput:
+        """Exchange with the console of the VM's guest, a second at most if nothing happens there.
+
+        Raises NotFound when it does not run on this host, Conflict when somebody else has it or its
+        driver knows none, HostFailed, TimedOut.
         """
         ...
 

@@ -94,7 +94,13 @@ class FleetState:
     """The orders of all guests that start or run."""
     merging: Callable[[], Collection[TenantId]]
     """The tenants of all guests whose memory the kernel may merge."""
+    overhead_mib: Callable[[str], int]
+    """What a guest of that driver costs beside the memory of its flavour."""
 
     def promised_mib(self) -> int:
-        """Memory of the flavours of all guests that start or run."""
-        return sum(order.flavour.memory_mib for order in self.promised())
+        """Memory of all guests that start or run."""
+        return sum(self.needed_mib(order) for order in self.promised())
+
+    def needed_mib(self, order: DesktopOrder) -> int:
+        """Memory of the order's flavour, and what its driver needs beside it."""
+        return order.flavour.memory_mib + self.overhead_mib(order.flavour.driver)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from qvdnode.model.errors import HostFailed
 from qvdnode.model.guest import DriverCheck
 from qvdnode.runtime.supervise import contained
-from qvdnode.vm.guest_driver import GuestDriver
+from qvdnode.vm.guest_driver import Costly, GuestDriver
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class DriverTable:
         return frozenset(name for name, found in self._checks.items() if found.problem is None)
 
     def absence(self, name: str) -> str | None:
-        """That this node has no driver of that name, for a person; None when it has one."""
+        """Say to a person that this node has no driver of that name; None when it has one."""
         if name in self._drivers:
             return None
         return f"This node has no driver {name}; it has {', '.join(sorted(self._drivers))}."
@@ -55,6 +55,17 @@ class DriverTable:
             return absence
         found = self._checks[name].problem
         return None if found is None else f"The driver {name} of this node does not work: {found}."
+
+    def warning(self, name: str) -> str:
+        """What makes its guests worse on this host than they could be; empty when nothing does."""
+        return self._checks.get(name, UNCHECKED).warning
+
+    def overhead_mib(self, name: str) -> int:
+        """What a guest of that driver costs the host beside the memory of its flavour."""
+        if name not in self._drivers:
+            return 0
+        driver = self._drivers[name]
+        return driver.overhead_mib() if isinstance(driver, Costly) else 0
 
     async def check(self) -> bool:
         """Check all drivers at once; whether what is offered has changed."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from qvdnode.host.guest_home import GuestHome
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import NodeBusy, NotFound, Unavailable
 from qvdnode.model.farm import DesktopOrder
@@ -30,6 +31,7 @@ from qvdnode.vm.core.start_record import StartRecord, text_of
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.guest import text_input
 from qvdnode.vm.guest.actor import GuestActor, Request
+from qvdnode.vm.guest.consoles import Consoles
 from qvdnode.vm.guest.home_files import HomeAccess
 from qvdnode.vm.guest_driver import Ballooning
 from qvdnode.vm.start_limiter import StartLimiter
@@ -54,6 +56,7 @@ class Fleet:
             state_files=StateFiles(dependencies.instance.state_files),
             promised=self.promised,
             merging=self.merging,
+            overhead_mib=dependencies.drivers.overhead_mib,
         )
         self._actors: dict[VmId, GuestActor] = {}
         started_us = int(dependencies.clock.now().timestamp() * 1_000_000)
@@ -61,6 +64,7 @@ class Fleet:
         """Of requests; a client's is also the ticket of its seat. They begin at the time of the
         start: another node may still have tickets of an earlier process."""
         self._homes = HomeAccess()
+        self._consoles = Consoles(dependencies)
         self._tasks: Supervisor | None = None
         self._running = asyncio.Event()
         self._closing = False
@@ -232,6 +236,11 @@ class Fleet:
         if actor is None:
             raise NotFound("This desktop does not run, so nothing can be typed in it.")
         await text_input.type_text(self._dependencies, actor.guest, text)
+
+    async def console(self, vm_id: VmId, wish: ConsoleWish) -> ConsoleOutput:
+        """Exchange with a guest's console; raises NotFound, Conflict, HostFailed, TimedOut."""
+        actor = self._known(vm_id)
+        return await self._consoles.exchange(vm_id, None if actor is None else actor.guest, wish)
 
     async def list_files(self, vm_id: VmId, path: str) -> FileListing:
         """As DesktopHost."""

@@ -74,11 +74,13 @@ TimedOut: no answer within a limit. Messages are for users and administrators. A
 undoes what it began or leaves what `kill` removes.
 """
 
+import asyncio
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from qvdnode.model.guest import (
     DriverCheck,
+    EndCause,
     GuestMemory,
     GuestProcess,
     GuestSpec,
@@ -96,6 +98,44 @@ class Ballooning(Protocol):
 
         Called every few seconds; returns how many MiB are taken. Raises HostFailed, TimedOut.
         """
+        ...
+
+
+@runtime_checkable
+class Costly(Protocol):
+    """What a driver meets besides if its guests cost the host much beside their own memory."""
+
+    def overhead_mib(self) -> int:
+        """What each guest costs, counted when it is admitted."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """What a driver meets besides if it can tell why a guest ended by itself."""
+
+    async def end_cause(self, spec: GuestSpec) -> EndCause | None:
+        """Why a guest that is gone ended, before `kill` removes what tells it; None: not known."""
+        ...
+
+
+Console: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""What a console shows, and what is typed there."""
+
+
+@runtime_checkable
+class WithConsole(Protocol):
+    """What a driver meets besides if its guests have a console of their own."""
+
+    async def open_console(self, spec: GuestSpec) -> Console:
+        """Open the guest's console, with a shell of its root where it can run one.
+
+        Its owner closes the writer, and then calls close_console. Raises HostFailed, TimedOut.
+        """
+        ...
+
+    def close_console(self, spec: GuestSpec) -> None:
+        """End that shell; does not wait. Safe to repeat."""
         ...
 
 

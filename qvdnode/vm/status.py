@@ -52,3 +52,5 @@ class GuestStatus:
     """Since when its desktop is suspended and nobody wants it; None while somebody does."""
     limits: Sequence[LimitReached] = ()
     """Which of its limits this start has reached."""
+    warning: str = ""
+    """What makes the guests of its driver worse on this host than they could be; empty: nothing."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.model.console import ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.errors import (
     Conflict,
@@ -266,6 +267,20 @@ async def test_what_can_be_read_of_a_desktop(place: Place) -> None:
     assert await place.host.commit(VM, wish) == commit_of(wish)
 
 
+async def test_a_console_is_one_persons_at_a_time(place: Place) -> None:
+    await place.connected(viewer())
+    host = place.host
+    await host.console(VM, ConsoleWish("a", begins=True))
+    await host.console(VM, ConsoleWish("a", typed=b"who\n"))
+    assert (await host.console(VM, ConsoleWish("a"))).shown == b"who\n"
+    with pytest.raises(Conflict, match="Somebody else"):
+        await host.console(VM, ConsoleWish("b", begins=True))
+    assert not (await host.console(VM, ConsoleWish("a", ends=True))).is_open
+    assert (await host.console(VM, ConsoleWish("b", begins=True))).is_open
+    await host.console(VM, ConsoleWish("b", ends=True))
+    assert not (await host.console(VM, ConsoleWish("b"))).is_open
+
+
 async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> None:
     assert await place.host.status(VM) is None
     assert not await place.host.statuses()
@@ -281,6 +296,7 @@ async def test_of_a_desktop_that_does_not_run_there_is_nothing(place: Place) -> 
         place.host.read_file(VM, "a", 0, 1),
         place.host.upload(VM, upload, 0, b"x"),
         place.host.cancel_upload(VM, upload),
+        place.host.console(VM, ConsoleWish("a", begins=True)),
     ):
         with pytest.raises(NotFound, match="does not run"):
             await refused

@@ -1,11 +1,13 @@
 """A helper sees and uses a desktop after its user agreed, both in real Chromium."""
 
+import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.e2e.conftest import MakeDesk
-from tests.e2e.test_browser_desktop import has_the_keys, open_terminal, typed
+from tests.e2e.test_browser_desktop import has_the_keys, logged_in, open_terminal, typed
 from tests.harness.admin_page import AdminPage, pictures
 from tests.harness.chromium import Browser
 from tests.harness.rest import Rest
@@ -65,3 +67,56 @@ async def test_a_helper_asks_sees_types_and_is_sent_away(  # noqa: PLR0915 - one
         "assistance.begin",
         "assistance.end",
     ]
+
+
+async def test_a_helper_whose_token_was_revoked_sees_no_more(make: MakeDesk, rest: Rest) -> None:
+    """Whoever has stolen an administrator's token keeps no desktop that it opened."""
+    desk = await make()
+    base = base_of(desk)
+    own, sockets = {"Origin": base}, base.replace("https", "wss")
+    issued = await rest.post("/tokens", {"name": f"helper{desk.vm_id}", "role": "helpdesk"})
+    bearer = {**own, "Authorization": f"Bearer {issued['token']}"}
+    async with (
+        asyncio.timeout(LIMIT_S),
+        logged_in(desk) as user,
+        aiohttp.ClientSession() as helper,
+        user.ws_connect(f"{sockets}/my/screen", headers=own, ssl=False) as screen,
+    ):
+        path = f"{base}/my/desktops/{desk.vm_id}/ticket"
+        async with user.post(path, headers=own, ssl=False) as answer:
+            ticket = (await answer.json())["ticket"]
+        await screen.send_json({"type": "open", "ticket": ticket, "width": 800, "height": 600})
+        await until_said(screen, "shown")
+        path = f"{base}/api/v1/vms/{desk.vm_id}/assistance"
+        async with helper.post(path, json={"helps": True}, headers=bearer, ssl=False) as answer:
+            key = (await answer.json())["key"]
+        seen = f"{sockets}/assistance?key={key}"
+        shared = f"{sockets}/my/assistance?key={key}"
+        async with (
+            helper.ws_connect(seen, headers=bearer, ssl=False) as eyes,
+            user.ws_connect(shared, headers=own, ssl=False) as page,
+        ):
+            await until_said(eyes, "shared")
+            await page.send_bytes(b"a picture")
+            assert (await eyes.receive()).data == b"a picture"
+            await rest.call("DELETE", f"/tokens/{issued['id']}")
+            assert await said(eyes) == "ended"
+            await until_said(page, "ended")
+
+
+async def until_said(socket: aiohttp.ClientWebSocketResponse, kind: str) -> None:
+    while (one := await said(socket)) != kind:
+        assert one is not None, f"closed before {kind}"
+
+
+async def said(socket: aiohttp.ClientWebSocketResponse) -> str | None:
+    """The kind of the next control message; None when the node has closed."""
+    while True:
+        message = await socket.receive()
+        match message.type:
+            case aiohttp.WSMsgType.TEXT:
+                return str(message.json()["type"])
+            case aiohttp.WSMsgType.BINARY:
+                continue
+            case _:
+                return None

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qvdnode.host.guest_home import GuestHome
 from qvdnode.host.own_thread import in_own_thread
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
-from qvdnode.model.errors import FarmError, GuestFailed, NotFound
+from qvdnode.model.errors import Conflict, FarmError, GuestFailed, NotFound
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
 from qvdnode.model.home_files import FileListing, FilePart, Upload, UploadState
@@ -41,6 +42,8 @@ class FakeFleet:
         self._refusals: list[FarmError] = []
         self.detached: list[Seat] = []
         self.typed: list[str] = []
+        self.console_key = ""
+        self.console_shown: asyncio.Queue[bytes] = asyncio.Queue()
         self.log = LOG
         self.home: Path | None = None
         """The home of all guests, if a test gives them one."""
@@ -140,6 +143,21 @@ class FakeFleet:
         if vm_id not in self._guests:
             raise NotFound("This VM does not run here.")
         self.typed.append(text)
+
+    async def console(self, vm_id: VmId, wish: ConsoleWish) -> ConsoleOutput:
+        """Shows what is typed, in capitals, and closes on `exit`; raises NotFound, Conflict."""
+        if vm_id not in self._guests:
+            raise NotFound("This VM does not run here.")
+        if self.console_key not in {"", wish.key}:
+            raise Conflict("Somebody else has the console.")
+        self.console_key = "" if wish.ends else wish.key
+        if wish.typed:
+            self.console_shown.put_nowait(wish.typed.upper())
+            return ConsoleOutput(b"", is_open=True)
+        if wish.begins or wish.ends:
+            return ConsoleOutput(b"login: " if wish.begins else b"", is_open=wish.begins)
+        shown = await self.console_shown.get()
+        return ConsoleOutput(shown, is_open=b"EXIT" not in shown)
 
     async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
         """A commit of the wish; raises NotFound for what does not run."""

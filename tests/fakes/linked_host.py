@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from qvdnode.model.console import ConsoleOutput, ConsoleWish
 from qvdnode.model.display_params import DisplayParams
 from qvdnode.model.farm import DesktopOrder
 from qvdnode.model.guest import GuestMemory
@@ -50,6 +51,9 @@ class LinkedHost:
 
     async def type_text(self, vm_id: VmId, text: str) -> None:
         await self._host.type_text(vm_id, crossed(text))
+
+    async def console(self, vm_id: VmId, wish: ConsoleWish) -> ConsoleOutput:
+        return crossed(await self._host.console(vm_id, crossed(wish)))
 
     async def commit(self, vm_id: VmId, wish: CommitWish) -> CommitRecord:
         return crossed(await self._host.commit(vm_id, crossed(wish)))

@@ -14,6 +14,7 @@ from typing import Final
 from qvdnode.model.errors import FarmError, GuestFailed, PartGone
 from qvdnode.model.guest import (
     DriverCheck,
+    EndCause,
     GuestMemory,
     GuestPort,
     GuestProcess,
@@ -25,8 +26,9 @@ from qvdnode.model.guest import (
 from qvdnode.model.ids import Generation, VmId
 from qvdnode.vm.core.display import DisplayEvent
 from qvdnode.vm.core.nxagent_log import LogParser
-from qvdnode.vm.core.start_record import StartRecord
+from qvdnode.vm.guest_driver import Console
 from qvdnode.wire.session_exit import SessionExit
+from tests.fakes.echo_console import echo_console
 from tests.fakes.simulated_nxagent import SimulatedNxagent
 
 WORKS: Final = DriverCheck(version="1")
@@ -86,6 +88,10 @@ class MemoryHost:
     """VMs whose display starts but never listens."""
     stubborn: set[VmId] = field(default_factory=set)
     """VMs that do not end by themselves."""
+    consoles: "dict[VmId, asyncio.Task[None]]" = field(default_factory=dict)
+    """The far ends of those that are open."""
+    end_causes: dict[VmId, EndCause] = field(default_factory=dict)
+    """Why guests end, as their driver tells it afterwards."""
     check: DriverCheck = WORKS
     """What the driver finds when it checks the host."""
     frozen: set[str] = field(default_factory=set)
@@ -231,6 +237,21 @@ class MemoryDriver:
         if spec.name in self._host.frozen:
             raise AssertionError(f"{spec.name} is frozen and cannot do anything")
 
+    async def open_console(self, spec: GuestSpec) -> Console:
+        """One that shows what is typed there."""
+        await self._begin("open_console")
+        self._host.consoles[spec.vm_id], near = await echo_console()
+        return near
+
+    def close_console(self, spec: GuestSpec) -> None:
+        """Its other end is gone."""
+        self._host.consoles.pop(spec.vm_id).cancel()
+
+    async def end_cause(self, spec: GuestSpec) -> EndCause | None:
+        """What the test says."""
+        self._fail("end_cause")
+        return self._host.end_causes.get(spec.vm_id)
+
     def limit_events(self, spec: GuestSpec) -> LimitEvents:
         """As the test set it."""
         self._fail("limit_events")
@@ -356,21 +377,6 @@ class MemoryRunFolders:
         if folder is None:
             raise PartGone(f"VM {vm_id} has no run folder")
         return folder
-
-
-class MemoryPastStarts:
-    """Satisfies vm.ports.PastStarts: all of them, for ever."""
-
-    def __init__(self) -> None:
-        self.kept: list[StartRecord] = []
-
-    async def keep(self, record: StartRecord, home: Path | None) -> None:
-        """Remember it."""
-        self.kept.append(record)
-
-    async def of(self, vm_id: VmId) -> Sequence[StartRecord]:
-        """Those of the VM."""
-        return [record for record in self.kept if record.vm_id == vm_id]
 
 
 def memory_spec(number: int) -> GuestSpec:

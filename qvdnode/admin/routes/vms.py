@@ -92,6 +92,8 @@ class VmDetail(VmView):
     """Limits that its guest, or the last one if none runs, has reached."""
     lacking: list[str]
     """What its image lacks of what its flavour names, while it runs."""
+    driver_warning: str | None
+    """What makes its desktop worse on its node than it could be; null when nothing does."""
     memory_used_mib: int | None
     memory_limit_mib: int | None
 
@@ -209,6 +211,7 @@ async def detail(parts: AdminParts, shown: VmView) -> VmDetail:
         last_lines=[] if last is None else last.last_lines,
         lacking=[] if status is None else await _lacking(parts, status.order),
         limits_reached=[LimitView(**asdict(limit)) for limit in limits],
+        driver_warning=None if status is None else status.warning or None,
         memory_used_mib=None if memory is None else memory.used_bytes >> 20,
         memory_limit_mib=None if memory is None else memory.limit_bytes >> 20,
     )

@@ -23,7 +23,7 @@ from qvdnode.cli.answer_tables import (
 from qvdnode.cli.api_answers import Json
 from qvdnode.cli.api_client import ApiClient
 from qvdnode.cli.examples import examples
-from qvdnode.cli.qvd import vm_tags
+from qvdnode.cli.qvd import vm_console, vm_tags
 from qvdnode.cli.qvd.api_session import with_api
 from qvdnode.cli.qvd.asking import YesFlag, ask_first
 from qvdnode.cli.qvd.vm_placement import show_placement
@@ -188,6 +188,7 @@ def delete(vm: Vm, *, yes: YesFlag = False, as_json: JsonFlag = False) -> None:
 
 
 vm_tags.add_to(app)
+vm_console.add_to(app)
 
 
 async def _call(api: ApiClient, method: str, vm: str, below: str = "", **body: object) -> Json:

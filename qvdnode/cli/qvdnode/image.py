@@ -17,6 +17,7 @@ from qvdnode.cli.qvdnode import (
     image_merging,
     image_overlays,
     image_refs,
+    image_remote,
 )
 from qvdnode.client.signals import run_to_signal
 from qvdnode.image import builder, recipes
@@ -73,6 +74,7 @@ image_refs.add_to(app)
 image_care.add_to(app)
 image_overlays.add_to(app)
 image_merging.add_to(app)
+image_remote.add_to(app)
 
 
 async def _built(recipe: Recipe, folder: Path) -> Path:

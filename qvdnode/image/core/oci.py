@@ -24,6 +24,8 @@ CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 TAG: Final = "org.opencontainers.image.ref.name"
 INDEXES: Final = frozenset({INDEX, "application/vnd.docker.distribution.manifest.list.v2+json"})
+TAG_MAX: Final = 128
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,65536}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -119,6 +121,32 @@ def choose_docker(images: Sequence[DockerImage], tag: str | None) -> DockerImage
     raise BadImage(f"{len(named)} images fit: name the tag of one; there are: {tags}")
 
 
+def tag_list(raw: bytes) -> list[str]:
+    """The tags that a registry lists; raises BadImage."""
+    found = _document(raw, "the list of tags").get("tags")
+    return [tag for tag in _tags(found) if isinstance(tag, str) and len(tag) <= TAG_MAX]
+
+
+def token(raw: bytes) -> str:
+    """The token that a registry gave; raises BadImage."""
+    found = _document(raw, "the token")
+    text = found.get("token") or found.get("access_token")
+    if not isinstance(text, str) or _TOKEN.fullmatch(text) is None:
+        _refuse("the registry gave no valid token")
+    return text
+
+
+def error_text(raw: bytes) -> str:
+    """What a registry says of an error, in printable characters; nothing if it says nothing."""
+    try:
+        errors = _document(raw, "the error").get("errors")
+    except BadImage:
+        return ""
+    first = errors[0] if isinstance(errors, list) and errors else None
+    said = first.get("message") if isinstance(first, dict) else None
+    return "".join(c for c in said[:200] if c.isprintable()) if isinstance(said, str) else ""
+
+
 def make_config(diff_digests: Sequence[str], architecture: str, created_at: int) -> bytes:
     """The configuration of an image with these layers."""
     moment = datetime.fromtimestamp(created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -152,11 +180,25 @@ def make_index(image: Blob, tag: str) -> bytes:
     return _text({"schemaVersion": 2, "mediaType": INDEX, "manifests": [written]})
 
 
+def make_tagged_index(images: Sequence[tuple[str, Blob]]) -> bytes:
+    """The index of a layout with these tags."""
+    written = [{**_written(blob), "annotations": {TAG: tag}} for tag, blob in images]
+    return _text({"schemaVersion": 2, "mediaType": INDEX, "manifests": written})
+
+
 def make_docker_manifest(image: DockerImage) -> bytes:
     """The manifest.json of a Docker archive with one image."""
     return _text(
         [{"Config": image.config, "RepoTags": list(image.tags), "Layers": list(image.layers)}]
     )
+
+
+def _tags(found: object) -> list[Any]:
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        _refuse("the tags are no list")
+    return found
 
 
 def _written(blob: Blob) -> dict[str, object]:

@@ -47,6 +47,16 @@ class About:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the store keeps of a tree beside its objects, made before it is written."""
+
+    manifest: bytes
+    """The text, packed."""
+    metadata: bytes
+    """The EROFS image."""
+
+
 def _nothing(_name: str) -> None:
     """Point nothing to the commit."""
 
@@ -117,17 +127,28 @@ class Repository:
         tree: Tree,
         fresh: Mapping[str, Path],
         point: Callable[[str], None] = _nothing,
+        prepared: Prepared | None = None,
     ) -> str:
         """Take in a commit that another store made, with its manifest; returns its name.
 
-        Raises as `publish`.
+        The files of `fresh` are as `open_new` makes them. Raises as `publish`.
         """
         if manifests.name_of(text) != commits.decode(raw).manifest:
             raise BadImage("the manifest is not the one of the commit")
-        return self._write(raw, text, Content(tree, fresh), point)
+        made = prepared or self.prepared(text, tree)
+        return self._write(raw, text, Content(tree, fresh), point, made)
+
+    def prepared(self, text: bytes, tree: Tree) -> Prepared:
+        """What is kept of a tree beside its objects."""
+        return Prepared(zlib.compress(text, PACK_LEVEL), erofs.image_of(tree))
 
     def _write(
-        self, raw: bytes, text: bytes, content: Content, point: Callable[[str], None]
+        self,
+        raw: bytes,
+        text: bytes,
+        content: Content,
+        point: Callable[[str], None],
+        prepared: Prepared | None = None,
     ) -> str:
         needed = manifests.digests(content.tree.values())
         name = commits.name_of(raw)
@@ -136,8 +157,8 @@ class Repository:
             # Content is on the disk before it is named, and its names before the commit.
             self.files.sync_all(self.places.root)
             with self.shared():
-                self._name_objects(needed, content.fresh)
-                self._store_manifest(manifests.name_of(text), text, content.tree)
+                self._name_objects(needed, content.fresh, clean=prepared is not None)
+                self._store_manifest(text, content.tree, prepared)
                 self.files.sync_all(self.places.root)
                 self.place(self.places.commit(name), raw)
                 point(name)
@@ -196,14 +217,21 @@ class Repository:
         except OSError as error:
             raise BadImage(f"the object {digest} cannot be read: {error.strerror}") from error
 
-    def _name_objects(self, needed: Mapping[str, int], fresh: Mapping[str, Path]) -> None:
+    def _name_objects(
+        self, needed: Mapping[str, int], fresh: Mapping[str, Path], *, clean: bool
+    ) -> None:
+        """Give objects their names; `clean` says that fresh ones have nothing to be stripped of."""
+        folders: set[Path] = set()
         for digest, size in needed.items():
             target = self.places.object(digest)
             if _size(target) == size:
                 continue
             if digest in fresh:
-                self.files.make_folder(target.parent)
-                self.files.strip(fresh[digest])
+                if target.parent not in folders:
+                    folders.add(target.parent)
+                    self.files.make_folder(target.parent)
+                if not clean:
+                    self.files.strip(fresh[digest])
                 self.files.rename(fresh[digest], target)
             elif _size(self.places.quarantined(digest)) == size:
                 self.files.make_folder(target.parent)
@@ -211,11 +239,17 @@ class Repository:
             else:
                 raise BadImage(f"the object {digest} is missing or has another size")
 
-    def _store_manifest(self, name: str, text: bytes, tree: Tree) -> None:
-        target = self.places.manifest(name)
-        if not target.exists():
-            self.place(target, zlib.compress(text, PACK_LEVEL))
-        self.write_metadata(name, tree)
+    def _store_manifest(self, text: bytes, tree: Tree, prepared: Prepared | None) -> None:
+        name = manifests.name_of(text)
+        packed, metadata = self.places.manifest(name), self.places.erofs(name)
+        if prepared is None:
+            if not packed.exists():
+                self.place(packed, zlib.compress(text, PACK_LEVEL))
+            self.write_metadata(name, tree)
+            return
+        for target, content in ((packed, prepared.manifest), (metadata, prepared.metadata)):
+            if not target.exists():
+                self.place(target, content)
 
     def place(self, target: Path, content: bytes) -> None:
         """Write a file under its name, whole and on the disk, in place of one that is there.

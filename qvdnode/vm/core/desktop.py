@@ -198,8 +198,8 @@ class Desktop:
                 self._step(GuestEvent.LAUNCHED)
             case m.BringUpFailed(error=error):
                 self._bring_up_failed(error)
-            case m.GuestExited():
-                self._exited()
+            case m.GuestExited(because=because):
+                self._exited(because)
             case m.FreezeFailed(error=error):
                 self._log(Level.WARNING, "not_hibernated", because=str(error))
                 self._step(GuestEvent.FREEZE_FAILED)
@@ -472,12 +472,14 @@ class Desktop:
             self._do(self.clients.send_deferred())
             self._do(self.clients.answer_stoppers())
 
-    def _exited(self) -> None:
+    def _exited(self, because: str | None) -> None:
         error: FarmError | None = None
-        if self.state is VmState.BOOTING:
-            error = GuestFailed(sentences.DIED_BOOTING, step="boot")
-        elif self.state in UP:
-            error = GuestFailed(sentences.DIED, step="guest")
+        if self.state is VmState.BOOTING or self.state in UP:
+            booting = self.state is VmState.BOOTING
+            sentence = sentences.DIED_BOOTING if booting else sentences.DIED
+            if because is not None:
+                sentence = sentences.DIED_BECAUSE.format(because=because)
+            error = GuestFailed(sentence, step="boot" if booting else "guest")
         self._step(GuestEvent.EXITED, error)
 
     def _bring_up_failed(self, error: FarmError) -> None:

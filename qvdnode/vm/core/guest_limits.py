@@ -33,6 +33,8 @@ class GuestLimit(StrEnum):
     """The root file system is full."""
     HOME = "home"
     """The user's home is full."""
+    HANG = "hang"
+    """Its own kernel, or all that runs in it, has answered nothing for a minute."""
 
 
 SENTENCES: Final[dict[GuestLimit, str]] = {
@@ -44,12 +46,15 @@ SENTENCES: Final[dict[GuestLimit, str]] = {
     " files there, or log out: the next start begins with an empty one.",
     GuestLimit.HOME: "Your home ({home_mib} MiB) is full: nothing more can be saved. Delete files"
     " that you do not need, and empty the waste basket.",
+    GuestLimit.HANG: "This desktop did not answer for a minute. If it stays slow, close programs;"
+    " if it hangs again, tell your administrator.",
 }
 FIXES: Final[dict[GuestLimit, str]] = {
     GuestLimit.MEMORY: "raise the flavour's memory_mib, or have the user close programs",
     GuestLimit.PIDS: "raise the flavour's pids_max, or look for a program that starts others",
     GuestLimit.DISK: "raise the flavour's disk_mib, or look at what is written outside the home",
     GuestLimit.HOME: "raise the flavour's home_mib, or have the user delete files",
+    GuestLimit.HANG: "look at its console (qvd vm log, or NAME.console); stop it if it stays so",
 }
 
 
@@ -84,6 +89,8 @@ class Measured:
     root_free_bytes: int
     """Also 0 when the file system has no inode left."""
     home_free_bytes: int
+    hangs: int = 0
+    """Times that it answered nothing for long, since this process of the node knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ class LimitCounts:
             GuestLimit.PIDS: measured.forks_refused,
             GuestLimit.DISK: self._times_full(GuestLimit.DISK, measured.root_free_bytes),
             GuestLimit.HOME: self._times_full(GuestLimit.HOME, measured.home_free_bytes),
+            GuestLimit.HANG: measured.hangs,
         }
         kernels = {GuestLimit.MEMORY, GuestLimit.PIDS} if self._adopted else frozenset()
         grown, tell = [], []

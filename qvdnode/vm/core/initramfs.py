@@ -10,8 +10,11 @@ from typing import Final
 
 WANTED: Final = ("virtio_pci", "virtiofs", "virtio_console", "virtio_net")
 """Modules, by their names in a modules.dep; a kernel may have some of them built in."""
-WELCOME: Final = ("virtio_rng", "virtio_balloon")
-"""Those without which a machine runs, but has less randomness or keeps memory that it has freed."""
+WELCOME: Final = ("virtio_rng", "virtio_balloon", "pvpanic_pci", "i6300esb")
+"""Those without which a machine runs, but has less randomness, keeps memory that it has freed, may
+end without a word when its kernel panics, or stays when it hangs. Debian's kernel for clouds has no
+i6300esb.
+"""
 MODULES_MAX: Final = 256
 """To load; Debian's kernels have about ten of them."""
 FOLDERS: Final = ("bin", "modules", "proc", "dev", "new")

@@ -66,6 +66,10 @@ class Handles:
     """Listens."""
     qmp: int
     """Listens."""
+    terminal: int
+    """Listens for who wants to see and use the console."""
+    log: int
+    """Of the console: a file, open for writing at its end."""
 
 
 def machine_uid(spec: GuestSpec) -> int:
@@ -100,7 +104,8 @@ def kernel_line(spec: GuestSpec) -> str:
         "tasks": str(spec.pids_max + TASKS_OF_KERNEL),
     }
     # A panic restarts the machine at once, and -no-reboot makes that its end.
-    first = "console=ttyS0 quiet panic=-1 reboot=t oops=panic"
+    # The watchdog of the machine is an interrupt that the kernel knows no source of.
+    first = "console=ttyS0 quiet panic=-1 reboot=t oops=panic unknown_nmi_panic"
     return " ".join((first, *(f"qvd.{name}={value}" for name, value in words.items())))
 
 
@@ -168,8 +173,16 @@ def _devices(spec: GuestSpec, handles: Handles) -> Iterator[str]:
     yield from (
         "-device", f"virtio-balloon-pci,id={BALLOON},deflate-on-oom=on,free-page-reporting=on",
     )  # fmt: skip
-    # Its stdout is the log of the console.
-    yield from ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+    # By the first the kernel says that it panics, whatever its console shows. The second, which
+    # init feeds where the kernel has a driver for it, makes a kernel that hangs panic.
+    yield from ("-device", "pvpanic-pci", "-device", "i6300esb", "-action", "watchdog=inject-nmi")
+    # QEMU writes to the log of the console why it ends its machine: machine_console.py.
+    yield from ("-trace", "qemu_system_shutdown_request")
+    # All that the console shows is logged, whether or not somebody sees it.
+    yield from ("-add-fd", f"fd={handles.log},set=1")
+    terminal = f"socket,id=console,fd={handles.terminal},server=on,wait=off"
+    yield from ("-chardev", f"{terminal},logfile=/dev/fdset/1,logappend=on")
+    yield from ("-serial", "chardev:console")
     yield from ("-chardev", f"socket,id=qmp,fd={handles.qmp},server=on,wait=off")
     yield from ("-mon", "chardev=qmp,mode=control")
 

@@ -190,6 +190,9 @@ class BringUpFailed(StartMessage):
 class GuestExited(StartMessage):
     """The guest's PID 1 is gone."""
 
+    because: str | None = None
+    """A clause, where its driver knows why."""
+
 
 @dataclass(frozen=True, slots=True)
 class FreezeFailed(StartMessage):

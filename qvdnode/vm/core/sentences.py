@@ -13,6 +13,7 @@ EVICTION_REASONS: Final = {
 }
 """Why the attached client's session ends, where the end was not requested."""
 DIED: Final = "The guest ended unexpectedly, out of memory perhaps. A connect starts it afresh."
+DIED_BECAUSE: Final = "The guest ended unexpectedly: {because}. A connect starts it afresh."
 DIED_BOOTING: Final = "The guest ended while it was coming up."
 MISTAKE: Final = "The node made a mistake and ended the desktop; see its log."
 NODE_STOPS: Final = "The node is stopping; connect again."

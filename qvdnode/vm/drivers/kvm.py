@@ -23,6 +23,8 @@ from qvdnode.host.probes import programs
 from qvdnode.model.errors import FarmError, GuestFailed, HostFailed, TimedOut
 from qvdnode.model.guest import (
     DriverCheck,
+    EndCause,
+    GuestFault,
     GuestMemory,
     GuestProcess,
     GuestSpec,
@@ -34,12 +36,15 @@ from qvdnode.runtime.shield import run_shielded
 from qvdnode.runtime.time_limit import TimeLimit
 from qvdnode.vm.core import kvm_argv, machine_console
 from qvdnode.vm.core.kvm_argv import Accelerator, Handles, Machine
+from qvdnode.vm.core.machine_silence import Silence
 from qvdnode.vm.drivers import machine_boot, machine_processes, qmp
 from qvdnode.vm.drivers.accelerator import KVM, AcceleratorProbe
 from qvdnode.vm.drivers.balloon import Balloons
+from qvdnode.vm.drivers.console_log import CONSOLE_READ, ConsoleLog
 from qvdnode.vm.drivers.machine_agent import MachineAgent
 from qvdnode.vm.drivers.machine_boot import BootFiles
-from qvdnode.vm.drivers.machine_processes import Place, dialled, listening
+from qvdnode.vm.drivers.machine_processes import Place, appending, dialled, listening
+from qvdnode.vm.guest_driver import Console
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +62,8 @@ KILL_LIMIT_S: Final = 10.0
 MIB: Final = 1024 * 1024
 LOG_MAX: Final = 4 * MIB
 """Of a console's log, beyond which its machine cannot write."""
-LOG_TRIMMED_AT: Final = 2 * MIB
-LOG_READ: Final = 64 * 1024
+OVERHEAD_KVM_MIB, OVERHEAD_TCG_MIB = 45, 120
+"""What QEMU and virtiofsd take beside the guest's memory: see docs/drivers.md."""
 TASKS: Final = 512
 """Threads of QEMU, and of virtiofsd."""
 
@@ -89,10 +94,11 @@ class KvmDriver:
         self.clock = clock
         self._cgroups = cgroups or probe()
         self._balloons = Balloons()
+        self._is_slow = True  # until it is checked
         self._namespaces = Namespaces(guest_namespace)
         self._agents: dict[str, MachineAgent] = {}
-        self._killed: dict[str, tuple[int, int]] = {}
-        """By guest: programs killed for want of memory, and how far its console was read."""
+        self._console_logs: dict[str, ConsoleLog] = {}
+        self._silences: dict[str, Silence] = {}
         self._accelerator = AcceleratorProbe(place.folder, place.accelerator)
 
     async def check(self) -> DriverCheck:
@@ -107,7 +113,12 @@ class KvmDriver:
             if not needed.exists():
                 return DriverCheck(problem=f"{needed} is missing", fix=INSTALL)
         warning, fix = self._accelerator.warning()
+        self._is_slow = bool(warning)
         return DriverCheck(version=f"QEMU {version}", warning=warning, fix=fix)
+
+    def overhead_mib(self) -> int:
+        """Satisfies Costly."""
+        return OVERHEAD_TCG_MIB if self._is_slow else OVERHEAD_KVM_MIB
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Boot the machine; returns once its agent answers. Raises GuestFailed, leaving nothing."""
@@ -185,10 +196,15 @@ class KvmDriver:
         port = spec.port
         tap = await links.create_tap(port.link, self.place.bridge, port.mac)
         try:
-            with listening(place.agent) as agent, listening(place.qmp) as ordered:
-                handles = Handles(tap, share, agent.fileno(), ordered.fileno())
-                argv = kvm_argv.qemu_argv(spec, machine, handles)
-                inherited = (tap, share, agent.fileno(), ordered.fileno())
+            with (
+                listening(place.agent) as agent,
+                listening(place.qmp) as ordered,
+                listening(place.terminal) as terminal,
+                appending(place.console) as log_file,
+            ):
+                sockets = (agent.fileno(), ordered.fileno(), terminal.fileno())
+                inherited = (tap, share, *sockets, log_file)
+                argv = kvm_argv.qemu_argv(spec, machine, Handles(*inherited))
                 await machine_processes.start(argv, place.console, groups, inherited)
         finally:
             os.close(tap)
@@ -234,12 +250,28 @@ class KvmDriver:
             await self.clock.sleep(ALIVE_PAUSE_S)
 
     async def _is_gone(self, spec: GuestSpec, pid: int) -> bool:
+        silence = self._silences.setdefault(spec.name, Silence())
         if self._cgroups.is_frozen(self._group(spec.name)):
+            silence.heard()
             return False  # questions would only pile up
+        asked_s = self.clock.monotonic_s()
         try:
-            return await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S) != 0
+            code = await self._agent(spec.name).answer("alive", str(pid), limit_s=ASK_LIMIT_S)
         except FarmError:
-            return False  # it is too busy to answer now, or about to end
+            silence.missed(asked_s, self.clock.monotonic_s())
+            return False  # it is too busy to answer now, hangs, or is about to end
+        silence.heard()
+        return code != 0
+
+    async def end_cause(self, spec: GuestSpec) -> EndCause | None:
+        """What its kernel, QEMU or the host's kernel says. Satisfies Explaining."""
+        text = await machine_processes.tail(self._place(spec.name).console, CONSOLE_READ)
+        if (found := machine_console.end_cause(text)) is not None:
+            return found
+        if self._cgroups.killed(self._group(spec.name)):
+            because = "the host ended its QEMU, which used more memory than it may"
+            return EndCause(GuestFault.HYPERVISOR_MEMORY, because)
+        return None
 
     async def wait_exit(self, process: GuestProcess) -> None:
         """Wait on a pidfd."""
@@ -285,27 +317,23 @@ class KvmDriver:
         """That of QEMU; virtiofsd goes on, and has nothing to do then."""
         return self._group(spec.name)
 
+    async def open_console(self, spec: GuestSpec) -> Console:
+        """Dial QEMU, and have the agent run a shell there. Satisfies WithConsole."""
+        found = await machine_processes.terminal(self._place(spec.name), DIAL_LIMIT_S)
+        with contextlib.suppress(FarmError):  # a kernel that hangs is looked at without a shell
+            await self._agent(spec.name).answer("console", limit_s=ASK_LIMIT_S)
+        return found
+
+    def close_console(self, spec: GuestSpec) -> None:
+        """Have the agent end that shell."""
+        with contextlib.suppress(HostFailed):
+            self._agent(spec.name).ask("hangup").cancel()
+
     def limit_events(self, spec: GuestSpec) -> LimitEvents:
         """What the machine's kernel said on its console; of refused processes it says nothing."""
-        console = self._place(spec.name).console
-        killed, offset = self._killed.get(spec.name, (0, 0))
-        try:
-            with console.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                file.seek(offset if offset <= size else 0)
-                text = file.read(LOG_READ)
-                offset = file.tell()
-            if size > LOG_TRIMMED_AT:
-                os.truncate(console, 0)
-                offset = 0
-        except FileNotFoundError:
-            return LimitEvents(0, 0)
-        # A line that was cut off is read again with its rest.
-        whole = text[: text.rfind(b"\n") + 1] or text[: len(text) if len(text) == LOG_READ else 0]
-        offset = max(0, offset - len(text) + len(whole))
-        killed += machine_console.killed(whole)
-        self._killed[spec.name] = killed, offset
-        return LimitEvents(killed, 0)
+        console, silence = self._place(spec.name).console, self._silences.get(spec.name)
+        killed = self._console_logs.setdefault(spec.name, ConsoleLog(console)).killed()
+        return LimitEvents(killed, 0, 0 if silence is None else silence.hangs)
 
     async def sweep(self, keep: Sequence[str]) -> Sequence[str]:
         """End all other machines of this instance."""
@@ -340,14 +368,15 @@ class KvmDriver:
         agent = self._agents.pop(name, None)
         if agent is not None:
             agent.close()
-        self._killed.pop(name, None)
+        self._console_logs.pop(name, None)
+        self._silences.pop(name, None)
         self._balloons.forget(name)
 
     async def _complaint(self, name: str) -> str:
         """What the machine said before it ended, as a clause; empty when it said nothing."""
         place = self._place(name)
         said = [
-            machine_console.verdict(await machine_processes.tail(path, LOG_READ))
+            machine_console.verdict(await machine_processes.tail(path, CONSOLE_READ))
             for path in (place.console, place.share_log)
         ]
         # QEMU says no more than that virtiofsd is gone.

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from qvdnode.host import process
-from qvdnode.model.errors import HostFailed
+from qvdnode.model.errors import HostFailed, TimedOut
+from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.vm.guest_driver import Console
 
 START_LIMIT_S: Final = 10.0
 SEARCH_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,6 +45,11 @@ class Place:
         return self.folder / f"{self.name}.qmp"
 
     @property
+    def terminal(self) -> Path:
+        """The socket of the console, for one who sees and uses it at a time."""
+        return self.folder / f"{self.name}.terminal"
+
+    @property
     def share(self) -> Path:
         """The socket of virtiofsd, for as long as it takes QEMU to be connected to it."""
         return self.folder / f"{self.name}.share"
@@ -64,7 +71,9 @@ class Place:
 
     def remove(self) -> None:
         """Remove all of them; safe to repeat."""
-        for path in (self.agent, self.qmp, self.share, self.console, self.share_log):
+        for path in (
+            self.agent, self.qmp, self.terminal, self.share, self.console, self.share_log,
+        ):  # fmt: skip
             path.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self.shared.rmdir()
@@ -100,6 +109,16 @@ def listening(path: Path) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
+def appending(path: Path) -> Iterator[int]:
+    """A log that is written at its end alone, for one who inherits it. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
 def dialled(path: Path) -> Iterator[socket.socket]:
     """A connection to that socket, for one who inherits it. Raises OSError."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -121,3 +140,14 @@ async def tail(path: Path, limit: int) -> bytes:
             return b""
 
     return await asyncio.to_thread(read)
+
+
+async def terminal(place: Place, limit_s: float) -> Console:
+    """A connection to a machine's console; raises HostFailed, TimedOut."""
+    try:
+        async with TimeLimit(limit_s):
+            return await asyncio.open_unix_connection(str(place.terminal))
+    except OSError as error:
+        raise HostFailed(f"the machine's console cannot be opened: {error}") from error
+    except TimeoutError as error:
+        raise TimedOut("The machine's console does not open.") from error

@@ -27,7 +27,7 @@ from qvdnode.vm.core.desktop import Desktop, Limits
 from qvdnode.vm.core.guest_limits import Measured
 from qvdnode.vm.dependencies import FleetDependencies, FleetState
 from qvdnode.vm.display.operations import DisplayOperations
-from qvdnode.vm.guest import limit_check, teardown
+from qvdnode.vm.guest import end_cause, limit_check, teardown
 from qvdnode.vm.guest.bring_up import BringUp
 from qvdnode.vm.guest.hibernation import Hibernation
 from qvdnode.vm.guest.row_writer import RowWriter
@@ -186,6 +186,7 @@ class GuestActor:
             steps={} if guest is None else dict(guest.steps),
             unused_since=core.unused_since,
             limits=() if guest is None else guest.limits.reached,
+            warning="" if guest is None else self._dependencies.drivers.warning(guest.driver),
         )
 
     @property
@@ -359,7 +360,8 @@ class GuestActor:
             what="exit",
             vm_id=self.vm_id,
         )
-        self.post(m.GuestExited(start))
+        because = await end_cause.told(self._dependencies, guest)
+        self.post(m.GuestExited(start, because))
 
     async def _kill(self, start: int) -> None:
         # A step that runs may be making what would be removed under it.

@@ -99,7 +99,7 @@ class BringUp:
     async def _image(self) -> None:
         """Have the image on this node. Not in a start slot: other desktops need not wait for it."""
         order, dependencies = self._guest.order, self._dependencies
-        memory, promised_mib = order.flavour.memory_mib, self._state.promised_mib()
+        memory, promised_mib = self._state.needed_mib(order), self._state.promised_mib()
         # A node that is full says so at once, and not after it has fetched the image.
         refusal = dependencies.admission.refusal(memory, promised_mib)
         if refusal is not None:
@@ -145,7 +145,7 @@ class BringUp:
         if (problem := self._dependencies.drivers.problem(order.flavour.driver)) is not None:
             raise NodeFull(problem)
         await self._dependencies.rootfs.require_room(order, self._state.promised)
-        memory = order.flavour.memory_mib
+        memory = self._state.needed_mib(order)
         refusal = self._dependencies.admission.refusal(memory, self._state.promised_mib())
         if refusal is not None:
             raise NodeFull(refusal)

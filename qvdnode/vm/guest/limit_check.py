@@ -34,7 +34,9 @@ def measure(dependencies: FleetDependencies, guest: GuestResources) -> Measured 
     except FarmError as error:
         log.debug("limits_not_measured", extra={"vm": spec.vm_id, "because": str(error)})
         return None
-    return Measured(counted.killed, counted.forks_refused, free.root_bytes, free.home_bytes)
+    return Measured(
+        counted.killed, counted.forks_refused, free.root_bytes, free.home_bytes, counted.hangs
+    )
 
 
 def count(dependencies: FleetDependencies, guest: GuestResources, measured: Measured) -> None:

@@ -2,7 +2,7 @@ import json
 
 from tests.integration.admin.checked_api import CheckedApi
 
-SOCKETS = {"/my/screen", "/my/assistance", "/assistance"}
+SOCKETS = {"/my/screen", "/my/assistance", "/assistance", "/console/{id}"}
 PAGES = {"/", "/ui", "/ui/{page}", "/my", "/my/", "/my/desktop", *SOCKETS}
 """For people and their browsers, and so not in the document of the API."""
 

@@ -25,7 +25,7 @@ class Screen:
     @asynccontextmanager
     async def viewer(self, address: str) -> AsyncIterator[None]:
         """A client connected to the display at that address."""
-        argv = ["nxproxy", "-S", f"nx/nx,connect={address},port=4100:100"]
+        argv = ["prlimit", "--core=0", "nxproxy", "-S", f"nx/nx,connect={address},port=4100:100"]
         with TemporaryDirectory() as home:
             env = {"DISPLAY": self.display, "NX_CLIENT": "/bin/false", "HOME": home}
             proxy = await process.launch(argv, env=env)

@@ -163,6 +163,31 @@ async def test_a_rebase_can_be_undone_and_stays_undone(desktop: Desktop) -> None
     await desktop.stop()
 
 
+async def test_an_undo_follows_no_link_that_the_desktop_has_made_since(
+    desktop: Desktop, tmp_path: Path
+) -> None:
+    host = tmp_path / "host"
+    host.mkdir()
+    for name in ("conf", "tool"):
+        (host / name).write_text("of the host")
+        (host / name).chmod(0o640)
+    await desktop.start(4)
+    await desktop.run("chmod 700 usr/tool && sed -i s/one/ONE/ etc/conf")
+    await desktop.stop()
+    await desktop.start(5)
+    await desktop.run(f"rm -r etc usr && ln -s {host} etc && ln -s {host} usr")
+    await desktop.stop()
+    await desktop.undo()
+    assert sorted(path.name for path in host.iterdir()) == ["conf", "tool"]
+    for path in host.iterdir():
+        assert path.read_text() == "of the host"
+        assert (path.stat().st_mode & 0o777, path.stat().st_uid) == (0o640, 0)
+    root = await desktop.start(5)
+    assert (root / "etc/conf").read_text() == TEXT.replace("one", "ONE")
+    assert (root / "etc.user-old").readlink() == host, "what the desktop made is kept"
+    await desktop.stop()
+
+
 async def test_a_plan_changes_nothing_and_counts(desktop: Desktop) -> None:
     versions = desktop.rootfs.versions
     await desktop.start(4)

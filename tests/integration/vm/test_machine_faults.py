@@ -2,13 +2,16 @@
 
 import os
 import signal
+from contextlib import suppress
 from typing import Final
 
 import pytest
 
 from qvdnode.host.cgroups import probe
 from qvdnode.model.errors import GuestFailed, TimedOut
-from qvdnode.model.guest import GuestProcess, GuestSpec
+from qvdnode.model.guest import GuestFault, GuestProcess, GuestSpec
+from qvdnode.runtime.time_limit import TimeLimit
+from qvdnode.vm.core import machine_silence
 from qvdnode.vm.drivers.kvm import KvmDriver
 from tests.fixtures_guest import RealGuests
 from tests.waiting import until
@@ -51,8 +54,47 @@ async def require_working(driver: KvmDriver, spec: GuestSpec) -> None:
     assert await driver.run_session(spec, "nothing", limit_s=LIMIT_S) == 3
 
 
+async def require_told_panic(
+    driver: KvmDriver, spec: GuestSpec, process: GuestProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its kernel panics, and the driver knows that, and why."""
+    with pytest.raises(GuestFailed, match="hung up"):
+        await driver.run_session(spec, "panic", limit_s=LIMIT_S)
+    await driver.wait_exit(process)
+    cause = await driver.end_cause(spec)
+    assert cause is not None
+    assert cause.fault is GuestFault.PANIC
+    assert "sysrq triggered crash" in cause.because
+    console = (driver.place.folder / f"{spec.name}.console").read_text(errors="replace")
+    assert (
+        "qemu_system_shutdown_request reason=8" in console
+    )  # its kernel has said so by pvpanic, too
+    with caplog.at_level("INFO"):
+        await driver.kill(spec)
+    (told,) = [one for one in caplog.records if one.message == "machine_had_ended"]
+    assert "sysrq triggered crash" in told.__dict__["console"]
+
+
+async def require_told_hang(
+    driver: KvmDriver, spec: GuestSpec, process: GuestProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its QEMU is stopped: the driver counts a hang, and the machine goes on afterwards."""
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(TimedOut):
+        await driver.run_session(spec, "nothing", limit_s=1)
+    assert await driver.find(spec) == process
+    assert driver.limit_events(spec).hangs == 0
+    monkeypatch.setattr(machine_silence, "HANGS_AFTER_S", 3.0)
+    with suppress(TimeoutError):
+        async with TimeLimit(6.5):
+            await driver.wait_display(spec, 77)
+    assert driver.limit_events(spec).hangs == 1
+    os.kill(process.pid, signal.SIGCONT)
+    await require_working(driver, spec)
+
+
 async def test_faults_of_a_machine_are_seen_and_do_not_block(
-    real_machines: RealGuests, caplog: pytest.LogCaptureFixture
+    real_machines: RealGuests, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver, spec, process = await launched(real_machines)
 
@@ -62,12 +104,7 @@ async def test_faults_of_a_machine_are_seen_and_do_not_block(
     assert await driver.run_session(spec, "eat", limit_s=LIMIT_S) == 3
     await until(lambda: driver.limit_events(spec).killed == 1, limit_s=LIMIT_S, what="the kill")
 
-    os.kill(process.pid, signal.SIGSTOP)
-    with pytest.raises(TimedOut):
-        await driver.run_session(spec, "nothing", limit_s=1)
-    assert await driver.find(spec) == process
-    os.kill(process.pid, signal.SIGCONT)
-    await require_working(driver, spec)
+    await require_told_hang(driver, spec, process, monkeypatch)
 
     group = driver.control_group(spec) or ""
     probe().freeze(group)
@@ -75,10 +112,4 @@ async def test_faults_of_a_machine_are_seen_and_do_not_block(
     probe().thaw(group)
     await require_working(driver, spec)
 
-    with pytest.raises(GuestFailed, match="hung up"):
-        await driver.run_session(spec, "panic", limit_s=LIMIT_S)
-    await driver.wait_exit(process)
-    with caplog.at_level("INFO"):
-        await driver.kill(spec)
-    (told,) = [one for one in caplog.records if one.message == "machine_had_ended"]
-    assert "sysrq triggered crash" in told.__dict__["console"]
+    await require_told_panic(driver, spec, process, caplog)

@@ -26,6 +26,7 @@ PROGRAMS: dict[str, Any] = {
 }
 ROOT = Path(__file__).parents[3]
 SHOWS_A_WINDOW = "qvd connect"
+IS_A_TERMINAL = "qvd vm console"
 SHELL = re.compile(r" [<>|] .*$|^(\w+=\S+ )+|\$\(.*?\)")
 """What is the shell's: where input comes from, variables, and what other commands say."""
 
@@ -93,7 +94,7 @@ def test_pages_say_something() -> None:
 @pytest.mark.parametrize("path", [path for path in LEAVES if path.startswith("qvd ")])
 def test_programs_can_read_what_a_command_says(path: str) -> None:
     options = {word for item in LEAVES[path].params for word in item.opts}
-    assert ("--json" in options) == (path != SHOWS_A_WINDOW)
+    assert ("--json" in options) == (path not in {SHOWS_A_WINDOW, IS_A_TERMINAL})
 
 
 SERVED_BY = {

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from qvdnode.desk.assistance import CONSENT_LIMIT_S, Assistance, AssistanceDesk
-from qvdnode.model.errors import Conflict, Forbidden, NotFound
+from qvdnode.model.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from qvdnode.model.ids import TenantId, UserId, VmId
 from qvdnode.model.principal import Principal
 from tests.fakes.clock import ManualClock
@@ -25,6 +25,7 @@ class Page:
         self.told: list[dict[str, object]] = []
         self.pictures: list[bytes] = []
         self._said: asyncio.Queue[bytes | str | None] = asyncio.Queue()
+        self.login_ended = asyncio.Event()
 
     def say(self, said: bytes | str | None) -> None:
         self._said.put_nowait(said)
@@ -37,6 +38,10 @@ class Page:
 
     async def receive(self) -> bytes | str | None:
         return await self._said.get()
+
+    async def logged_out(self) -> None:
+        await self.login_ended.wait()
+        raise Unauthenticated("Log in first.")
 
     def states(self) -> list[object]:
         return [message["type"] for message in self.told]
@@ -128,6 +133,28 @@ async def test_a_user_says_no_or_nothing() -> None:
         met.clock.advance(CONSENT_LIMIT_S + 1)
         await settle()
         assert met.helper.told[-1]["reason"] == "the user did not answer"
+
+
+@pytest.mark.parametrize("whose", ["helper", "user"])
+async def test_it_ends_with_the_login_of_either(whose: str) -> None:
+    async with meeting() as met:
+        page = met.helper if whose == "helper" else met.user
+        page.login_ended.set()
+        await settle()
+        reason = f"the {whose}'s login ended"
+        assert met.helper.told[-1] == {"type": "ended", "reason": reason}
+        assert met.user.told[-1] == {"type": "ended", "reason": reason}
+        met.user.say(b"secret")
+        await settle()
+        assert met.helper.pictures == []
+
+
+async def test_a_helper_whose_page_never_came_is_in_nobodys_way() -> None:
+    met = Meeting(helps=False)
+    met.clock.advance(CONSENT_LIMIT_S + 1)
+    with pytest.raises(NotFound):
+        await met.desk.share(met.one.key, USER, met.user)
+    met.desk.ask(VM, ANA, HELPER, "eve", helps=False, note=met._note)
 
 
 async def test_only_those_who_are_meant_take_part_and_one_at_a_time() -> None:

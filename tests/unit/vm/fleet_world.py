@@ -33,8 +33,9 @@ from tests.fakes.confinement import FakeConfinement
 from tests.fakes.desktop_changes import FakeDesktopChanges
 from tests.fakes.image_contents import FakeImageContents
 from tests.fakes.image_supply import FakeImageSupply
-from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryPastStarts, MemoryRunFolders
+from tests.fakes.memory_driver import MemoryDriver, MemoryHost, MemoryRunFolders
 from tests.fakes.memory_freezer import MemoryFreezer
+from tests.fakes.memory_past_starts import MemoryPastStarts
 from tests.fakes.orders import desktop_order
 from tests.fakes.rootfs import FakeRootfs
 from tests.fakes.vm_store import FakeFarm, FakeVmStore

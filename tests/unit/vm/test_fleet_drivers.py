@@ -130,3 +130,26 @@ async def test_a_guest_of_a_driver_that_this_node_lacks_stays_until_it_is_back(
         await fleet.stop(DOCKER)
         await settle()
         assert not docker(world).guests
+
+
+async def test_what_makes_a_drivers_guests_worse_is_told_with_each_of_them(world: World) -> None:
+    docker(world).check = DriverCheck(warning="its machines are slow")
+    async with world.node() as fleet:
+        await world.fleet._dependencies.drivers.check()
+        await start_both(world)
+        told = {status.order.vm.id: status.warning for status in fleet.guests()}
+        assert told == {LXC: "", DOCKER: "its machines are slow"}
+
+
+class CostlyDriver(MemoryDriver):
+    """One whose guests need memory beside their own."""
+
+    def overhead_mib(self) -> int:
+        return 120
+
+
+async def test_what_a_guest_costs_beside_its_memory_is_promised_too(world: World) -> None:
+    world.drivers["docker"] = CostlyDriver(MemoryHost(folders=world.host.folders))
+    async with world.node() as fleet:
+        await start_both(world)
+        assert fleet.load().promised_mib == 2 * FLAVOUR.memory_mib + 120

@@ -8,13 +8,14 @@ import pytest
 import pytest_asyncio
 
 from qvdnode.model.errors import GuestFailed, HostFailed
-from qvdnode.model.guest import FreeSpace, LimitEvents
+from qvdnode.model.guest import EndCause, FreeSpace, GuestFault, LimitEvents
 from qvdnode.model.ids import VmId
 from qvdnode.vm.core.guest_limits import TRIES, GuestLimit, LimitReached
 from qvdnode.wire.session_exit import SessionExit
 from tests.unit.vm.fleet_world import World, settle
 
 VM = VmId(7)
+BECAUSE = EndCause(GuestFault.PANIC, "its kernel panicked (for a test)")
 KILLED = LimitEvents(killed=1, forks_refused=0)
 
 
@@ -117,3 +118,29 @@ async def test_what_a_start_reached_is_kept_when_it_is_over(watched: World) -> N
     await settle()
     (past,) = await watched.fleet.past_starts(VM)
     assert [one.limit for one in past.limits] == [GuestLimit.MEMORY]
+
+
+async def test_a_guest_that_hangs_is_told(watched: World, caplog: pytest.LogCaptureFixture) -> None:
+    await watched.connected()
+    watched.host.guest(VM).limit_events = LimitEvents(0, 0, hangs=1)
+    with caplog.at_level(logging.WARNING):
+        await measured(watched, 2)
+    assert [one.limit for one in limits(watched)] == [GuestLimit.HANG]
+    assert "guest_limit_reached" in [record.message for record in caplog.records]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_why_a_guest_ended_is_told_where_it_is_known(
+    world: World, caplog: pytest.LogCaptureFixture, answers: bool
+) -> None:
+    await world.connected()
+    world.host.end_causes[VM] = BECAUSE
+    if not answers:
+        world.host.failing["end_cause"] = HostFailed("its console cannot be read")
+    with caplog.at_level(logging.INFO):
+        world.host.exit(VM)
+        await settle()
+    (past,) = await world.fleet.past_starts(VM)
+    assert (BECAUSE.because in past.reason) is answers
+    told = [record for record in caplog.records if record.message == "guest_fault"]
+    assert len(told) == answers

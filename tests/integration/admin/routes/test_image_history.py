@@ -61,7 +61,7 @@ async def test_what_is_not_there_is_told(api: CheckedApi, history: list[str]) ->
     await api.get("/images/icewm/log?revision=9", 404)
     await api.get("/images/other/log", 404)
     refused = await api.get("/images/icewm/diff?old=a%20b", 422)
-    assert "no revision" in refused["detail"]
+    assert "not a revision" in refused["detail"]
 
 
 async def test_the_store_of_a_node_is_shown(api: CheckedApi, history: list[str]) -> None:

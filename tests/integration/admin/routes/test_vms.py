@@ -29,6 +29,7 @@ async def test_a_vm_that_runs_here_is_shown_as_it_is_now(
     assert (vm["state"], vm["display"], vm["viewer"]) == ("running", "connected", True)
     assert (vm["address"], vm["steps"]) == ("10.1.2.3", {"launch": 0.04})
     assert (vm["memory_used_mib"], vm["memory_limit_mib"]) == (100, 512)
+    assert vm["driver_warning"] is None
     assert (await api.get("/vms"))["items"][0]["state"] == "running"
 
 

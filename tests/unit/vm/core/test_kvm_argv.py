@@ -10,7 +10,7 @@ from tests.unit.vm.core.test_lxc_config import SPEC
 
 GOLDEN = Path(__file__).parent / "golden"
 TCG = Machine("/boot/x.kernel", "/boot/x.initramfs", Accelerator.TCG, cpus=4)
-HANDLES = Handles(tap=11, share=12, agent=13, qmp=14)
+HANDLES = Handles(tap=11, share=12, agent=13, qmp=14, terminal=15, log=16)
 
 
 def test_the_whole_command_line_of_a_machine() -> None:

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qvdnode.vm.core.machine_console import TAIL_MAX, killed, verdict
+from qvdnode.model.guest import GuestFault
+from qvdnode.vm.core.machine_console import TAIL_MAX, end_cause, killed, verdict
 
 PANIC = b"""[    3.1] usb: hello\r
 [    4.2] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r
@@ -29,6 +30,35 @@ def test_our_own_first_program_is_told_too() -> None:
 def test_without_either_it_is_the_last_lines() -> None:
     assert verdict(b"one\n\ntwo\nthree\nfour\nfive\n") == "two / three / four / five"
     assert verdict(b"") == ""
+
+
+def test_what_qemu_says_of_itself_is_no_complaint() -> None:
+    said = b"qemu_system_shutdown_request reason=7\n"
+    assert verdict(said + b"qemu: no memory\n") == "qemu: no memory"
+    assert verdict(said) == ""
+
+
+def test_the_end_of_a_machine_is_told_apart() -> None:
+    panic = end_cause(PANIC)
+    assert panic is not None
+    assert panic.fault is GuestFault.PANIC
+    assert "VFS: Unable to mount root fs" in panic.because
+    hung = end_cause(b"[61.0] Kernel panic - not syncing: NMI: Not continuing\r\n")
+    assert hung is not None
+    assert hung.fault is GuestFault.WATCHDOG
+    silent = end_cause(b"qemu_system_shutdown_request reason=8\n")
+    assert silent is not None
+    assert silent.fault is GuestFault.PANIC
+    assert end_cause(b"") is None
+    assert end_cause(OOM + b"reboot: Power down\n") is None
+
+
+@given(st.binary(max_size=2000))
+def test_a_cause_is_short_and_plain_whatever_a_guest_writes(text: bytes) -> None:
+    found = end_cause(b"\nKernel panic - not syncing: x" + text)
+    assert found is not None
+    assert len(found.because) <= TAIL_MAX + 100
+    assert found.because.isprintable()
 
 
 @given(st.binary(max_size=2000))

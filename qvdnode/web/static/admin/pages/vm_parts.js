@@ -26,6 +26,7 @@ function Why({ vm }) {
     ...(vm.limits_reached ?? []).map((/** @type {any} */ limit) => html`<p class="notice warn" key=${limit.limit}><span class="grow">
       ${tn(`vm.limit.${limit.limit}`, limit.count)}</span>${limit.at && html`<${Moment} at=${limit.at} />`}</p>`),
     (vm.lacking ?? []).length > 0 && html`<p class="notice warn">${t("vm.lacking", { what: vm.lacking.join(", ") })}</p>`,
+    vm.driver_warning && html`<p class="notice warn">${vm.driver_warning}</p>`,
     vm.last_end && html`<p>${t("vm.last_end")}: ${vm.last_end} ${vm.last_end_at && html`(<${Moment} at=${vm.last_end_at} />)`}</p>`,
     lines.length > 0 && html`<details open=${Boolean(vm.error)}><summary>${t("vm.last_lines")}</summary><pre class="log">${lines.join("\n")}</pre></details>`,
     steps.length > 0 && html`<p class="muted">${t("vm.steps")}: ${steps.map(([name, value]) => `${name} ${written(value)}`).join(" · ")}</p>`,

@@ -1,0 +1,1 @@
+"""Commits in registries and in folders."""
