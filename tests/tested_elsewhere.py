@@ -114,7 +114,7 @@ TESTED_BY: Final = {
         "cli/qvd/vm.py",
         "cli/qvd/web.py",
     ),
-    "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py",),
+    "integration/cli/qvdnode/test_image.py": ("cli/build_progress.py", "image/build_commit.py"),
     "integration/cli/qvdnode/test_image_check.py": (
         "cli/image_check/boot.py",
         "cli/image_check/guest.py",

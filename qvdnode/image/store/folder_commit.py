@@ -13,10 +13,14 @@ from qvdnode.image.store.tree_reader import Progress, Source, TreeReader
 class FolderCommit:
     """Makes commits in one store, above a floor of free space that is left for desktops."""
 
-    def __init__(self, store: Repository, branches: Branches, floor_mib: int) -> None:
+    def __init__(
+        self, store: Repository, branches: Branches, floor_mib: int, *, remember: bool = True
+    ) -> None:
+        """Without `remember`, no index is kept: for folders that are committed once."""
         self._store = store
         self._branches = branches
         self._floor_mib = floor_mib
+        self._remember = remember
 
     def commit(
         self, folder: Path, branch: Ref, message: str, author: str, progress: Progress
@@ -51,7 +55,8 @@ class FolderCommit:
                         branch, old=parent, new=name, who=author, why=message or "commit"
                     ),
                 )
-                index.save(began_ns)
+                if self._remember:
+                    index.save(began_ns)
                 return name
             finally:
                 self._store.files.remove_tree(work)

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import process
+from qvdnode.image.core.refs import Ref
+from qvdnode.image.store.branches import Branches
+from qvdnode.image.store.repository import Repository
 from tests.waiting import until
 
 FOLDERS = "dev etc/apt/sources.list.d var/log var/lib/apt/lists var/cache/apt usr/bin tmp"
@@ -103,6 +106,44 @@ async def test_an_own_recipe_and_what_is_asked_for_besides(
     assert "trixie" in words
     assert (root / "etc/motd").read_text() == "Ours"
     assert (root / "etc/default/locale").read_text() == "LANG=eu_ES.UTF-8\n"
+
+
+async def test_each_build_is_a_commit_after_the_one_before(
+    tmp_path: Path, mmdebstrap: Mmdebstrap
+) -> None:
+    (tmp_path / "state").mkdir()
+    config = tmp_path / "node.toml"
+    config.write_text(f'[node]\nstate_dir = "{tmp_path}/state"\n')
+    (tmp_path / "ours.toml").write_text(OWN)
+    left = set(Path("/var/tmp").glob("qvdnode-build-*"))
+
+    async def commit(*words: str) -> dict[str, str]:
+        said = await built(tmp_path, *words, "--config", str(config), "--json")
+        assert said.returncode == 0, said
+        answer: dict[str, str] = json.loads(said.stdout)
+        return answer
+
+    mmdebstrap(BUILDS)
+    first = await commit("icewm")
+    assert (first["image"], first["branch"]) == ("icewm", "icewm")
+    mmdebstrap(SAYS_ITS_WORDS)
+    second = await commit("icewm", "-m", "again")
+    other = await commit(str(tmp_path / "ours.toml"), "--branch", "icewm/test", "--suite", "trixie")
+    store = Repository(tmp_path / "state/images/store")
+    made = store.commit(second["commit"])
+    assert (made.parents, made.message) == ((first["commit"],), "again")
+    assert store.commit(other["commit"]).message == "build ours for trixie"
+    assert b"/usr/words" not in store.tree(first["commit"])
+    assert b"/usr/words" in store.tree(second["commit"])
+    assert store.tree(other["commit"])[b"/etc/motd"].payload == b"Ours"
+    assert list(store.places.indexes.glob("*")) == []
+    mmdebstrap(FAILS)
+    said = await built(tmp_path, "icewm", "--config", str(config))
+    assert (said.returncode, b"no space left" in said.stderr) == (1, True)
+    assert Branches(store, lambda: 0).get(Ref("icewm", "main")) == second["commit"]
+    assert set(Path("/var/tmp").glob("qvdnode-build-*")) == left
+    said = await built(tmp_path, "icewm", str(tmp_path / "root"), "--branch", "icewm/test")
+    assert (said.returncode, b"leave FOLDER out" in said.stderr) == (2, True)
 
 
 async def test_what_does_not_fit_is_said(tmp_path: Path, mmdebstrap: Mmdebstrap) -> None:
