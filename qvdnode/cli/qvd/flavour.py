@@ -123,7 +123,7 @@ FIELDS: Final[dict[str, Any]] = {
         ),
     ],
 }
-"""Of a flavour, as REST names them."""
+"""Fields of a flavour, as REST names them."""
 
 
 @app.command("list", epilog=examples("qvd flavour list", "qvd flavour list --tenant acme --json"))

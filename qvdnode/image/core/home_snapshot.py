@@ -19,7 +19,7 @@ from qvdnode.model.errors import Invalid, NotFound
 FORMAT: Final = 1
 BLOCK_BYTES: Final = 1_048_576
 TEXT_BYTES_MAX: Final = 512 * 1_048_576
-"""Of a snapshot before it is compressed: some three million files. A forged one could grow to a
+"""Size of a snapshot before compression: some three million files. A forged one could grow to a
 thousand times its file."""
 KEPT_ATTRIBUTES: Final = ("user.", "system.posix_acl_")
 """Starts of the extended attributes that a home keeps. Others have a meaning for the kernel, such
@@ -81,7 +81,7 @@ class Head:
     tenant: str
     made_at: str
     size_mib: int
-    """Of the file that contained the home, 0 if a quota limited it."""
+    """Size of the file that contained the home; 0 if a quota limited it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,5 +196,5 @@ async def test_a_list_of_containers_that_makes_no_sense_is_refused(
     fake: FakeEngine, engine: Engine
 ) -> None:
     fake.answers["containers/json"] = saying('[{"Id": "../x", "Names": [], "Labels": {}}]')
-    with pytest.raises(HostFailed, match="no id"):
+    with pytest.raises(HostFailed, match="not an id"):
         await engine.guests("qvd")
