@@ -192,13 +192,12 @@ class FakeRegistry:
 @asynccontextmanager
 async def served(registry: FakeRegistry, trust: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve it on a port that the kernel gives; yields HOST:PORT."""
-    server = web.Server(registry.handle)
-    runner = web.ServerRunner(server)
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/{path:.*}", registry.handle)
+    runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=trust)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # asyncio's server has them
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=trust).start()
+    port = runner.addresses[0][1]
     registry.url = f"{'http' if trust is None else 'https'}://127.0.0.1:{port}"
     try:
         yield f"127.0.0.1:{port}"
