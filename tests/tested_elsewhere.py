@@ -122,6 +122,7 @@ TESTED_BY: Final = {
     "integration/cli/qvdnode/test_image_store.py": (
         "cli/qvdnode/image_care.py",
         "cli/qvdnode/image_history.py",
+        "cli/qvdnode/image_merging.py",
         "cli/qvdnode/image_refs.py",
         "cli/qvdnode/image_remote.py",
         "image/store/folder_commit.py",
