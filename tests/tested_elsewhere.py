@@ -122,6 +122,7 @@ TESTED_BY: Final = {
     "integration/cli/qvdnode/test_image_store.py": (
         "cli/qvdnode/image_care.py",
         "cli/qvdnode/image_history.py",
+        "cli/qvdnode/image_merging.py",
         "cli/qvdnode/image_refs.py",
         "cli/qvdnode/image_remote.py",
         "image/store/folder_commit.py",
@@ -202,6 +203,10 @@ TESTED_BY: Final = {
         "db/farm.py",
         "peer/admission.py",
     ),
+    "integration/image/remote/test_bad_registry.py": (
+        "image/remote/registry.py",
+        "image/remote/registry_session.py",
+    ),
     "integration/image/remote/test_exchange.py": (
         "image/remote/blob_files.py",
         "image/remote/folder.py",
@@ -210,7 +215,6 @@ TESTED_BY: Final = {
         "image/remote/reading.py",
         "image/store/packing.py",
     ),
-    "integration/image/remote/test_registry.py": ("image/remote/registry_session.py",),
     "integration/peer/test_image_pull.py": (
         "image/store/bundle_source.py",
         "image/store/partial.py",

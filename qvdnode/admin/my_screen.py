@@ -17,7 +17,7 @@ from qvdnode.web.core.same_origin import is_same_origin
 
 PATH: Final = "/my/screen"
 MESSAGE_BYTES_MAX: Final = 1 << 20
-"""Of what the page sends at once: a pasted text is the most."""
+"""The largest message of the page; a pasted text is the longest."""
 HEARTBEAT_S: Final = 20.0
 """A page that does not answer a ping within half of it has gone: its machine sleeps, perhaps."""
 LOGIN_CHECK_S: Final = 15.0

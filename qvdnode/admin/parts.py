@@ -56,7 +56,7 @@ class NodeFacts:
     name: str
     version: str
     fingerprint: str
-    """Of the certificate at the clients' port."""
+    """Fingerprint of the certificate at the clients' port."""
     client_port: int
     admin_port: int
     started_at: datetime

@@ -20,7 +20,7 @@ CHUNK_BYTES: Final = 256 * 1024
 BLOCK_BYTES: Final = 512
 """What tar rounds up to."""
 ENTRY_BYTES: Final = 3 * BLOCK_BYTES
-"""Of each entry beside its content: a header, and the times with their header."""
+"""Bytes of each entry beside its content: a header, and the times with their header."""
 PACK: Final = (
     "tar",
     "--create",
@@ -69,7 +69,7 @@ async def require_session(path: Path, *, add: bool) -> None:
 
 
 def _in_folder(path: Path) -> session_needs.Has | None:
-    """Tells whether a folder has a path; None for what is not a folder."""
+    """Tells whether a folder has a path; None if it is not a folder."""
     if not path.is_dir():
         return None
     asked = (*SCRIPTS, *(place for need in session_needs.NEEDS for place in need.paths))

@@ -13,7 +13,7 @@ KEYBOARD_PROPERTY: Final = "_XKB_RULES_NAMES"
 
 @dataclass(frozen=True, slots=True)
 class DisplayFacts:
-    """Of the first screen."""
+    """Facts about the first screen."""
 
     width: int
     height: int

@@ -84,7 +84,7 @@ class QvdLink:
 
     @property
     def fingerprint(self) -> str:
-        """Of the certificate that the server showed."""
+        """Fingerprint of the certificate that the server showed."""
         tls = self.writer.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True)
         return fingerprint_of(der or b"")

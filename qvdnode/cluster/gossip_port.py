@@ -38,7 +38,7 @@ class GossipPort:
 
     @property
     def number(self) -> int:
-        """Of the port."""
+        """Number of the port."""
         number: int = self.tcp.getsockname()[1]
         return number
 

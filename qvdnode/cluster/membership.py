@@ -105,6 +105,8 @@ class Membership:
         """Begin to listen, then join in the background."""
         self._done = self._executor.submit(self._run, tuple(seeds))
         self._done.add_done_callback(lambda _: self._began.set())
+        # In a thread of its own, so that a blocked loop of the node does not make others give it
+        # up. The start returns when the thread listens, or has failed.
         await asyncio.to_thread(self._began.wait)
         if self._done.done():
             self._executor.shutdown(wait=False)
@@ -192,6 +194,7 @@ class Membership:
     def _tell(self, event: Event) -> None:
         if isinstance(event, MemberChanged):
             member = event.member
+            # A new table in place of a change: other threads read it without a lock.
             self._known = {**self._known, member.name: member}
             self._loads.keep(self._nodes_in(MemberState.ALIVE, MemberState.SUSPECT))
             facts = {"change": event.event, "member": member.name, "source": event.source}

@@ -1,4 +1,4 @@
-"""What the node's duties need in descriptors, and a configuration that fits into what there is."""
+"""Counts the descriptors that a node needs, and fits a configuration into what there is."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ PER_START: Final = 24
 PER_REDRAW: Final = 8
 PER_IMPORT: Final = 12
 PER_GUEST: Final = 4
-"""That runs: its pidfd, its display and files that are read while it lives."""
+"""A running guest's pidfd, its display and files that are read while it lives."""
 PER_CLIENT: Final = 2
-"""Its own connection and the one to the display."""
+"""A client's own connection and the one to the display."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Needs:
 
     @property
     def all(self) -> int:
-        """With so many all is as configured."""
+        """The number with which everything works as configured."""
         return descriptor_budget.needed(self.fixed, self.wishes)
 
     @property
     def least(self) -> int:
-        """With fewer the node does not start."""
+        """The number below which the node does not start."""
         return descriptor_budget.least(self.fixed, self.wishes)
 
 

@@ -35,7 +35,7 @@ class Section(Generic[S]):
 
     kind: type[S]
     model: type[BaseModel]
-    """Of the plain values."""
+    """The model of the plain values."""
     inner: Mapping[str, "Section[Any]"]
 
 

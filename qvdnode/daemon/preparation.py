@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Of the node with that state folder."""
+    """What the node with that state folder prepares."""
 
     accounts: Accounts
     nodes: Nodes

@@ -92,7 +92,7 @@ class SelfFence:
         self._last = _read(self._file)
         self._left = False
         self._one_at_a_time = Lock()
-        """Of the thread that writes, and the loop's that leaves."""
+        """Held by the thread that writes and by the loop's, which leaves."""
         self._begun_s = -BEGIN_AGAIN_S
         self.begun: Child | None = None
         """The watchdog that this process began last."""

@@ -23,7 +23,7 @@ POLL_S: Final = 0.5
 LOCK_TRIES: Final = 20
 LOCK_AGAIN_S: Final = 0.05
 MONITOR: Final = "monitor-"
-"""Of a guest's program that waits for it (vm/core/lxc_config.py)."""
+"""Begins the control group of a program that waits for a guest (vm/core/lxc_config.py)."""
 
 
 @dataclass(frozen=True, slots=True)

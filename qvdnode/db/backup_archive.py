@@ -23,7 +23,7 @@ CHUNK_BYTES: Final = 1_048_576
 MEMBERS_MAX: Final = 1_000
 MANIFEST_BYTES_MAX: Final = 1_048_576
 FILE_BYTES_MAX: Final = 1_048_576
-"""Of a file of the node, such as a chain of certificates."""
+"""Most bytes of a file of the node, such as a chain of certificates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class Moved:
     sequences: dict[str, int]
     """The last number that each table has given; none for a table that never has."""
     serving: tuple[CopiedLease, ...]
-    """Of the nodes that served."""
+    """Leases of the nodes that served."""
 
 
 async def move_farm(source: Database, target: Database, move: Move, told: Told) -> Moved:

@@ -79,7 +79,7 @@ class ServerFacts:
 
 
 async def server_facts(settings: DatabaseSettings) -> ServerFacts:
-    """Of the server that takes writes.
+    """Return facts about the server that takes writes.
 
     Raises BadConfig, and Unavailable with what each host said as its cause.
     """

@@ -57,7 +57,7 @@ class ListSource:
     sorts: Mapping[str, SortKey] = field(default_factory=dict)
     """Keys by the name of a field; id is always one."""
     condition: str = "true"
-    """Of all rows of the list."""
+    """Condition of all rows of the list."""
 
 
 async def read_list(

@@ -345,7 +345,7 @@ class Database:
 
 
 async def _timeline(raw: Raw, limit_s: float) -> str | None:
-    """Of the server; None for one that knows no timelines. Raises Unavailable when it is gone."""
+    """Timeline of the server; None if it knows no timelines. Raises Unavailable when it is gone."""
     try:
         with guarded():
             found: str | None = await raw.fetchval(TIMELINE, timeout=limit_s)

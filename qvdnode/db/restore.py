@@ -58,7 +58,7 @@ FORGET_HOMES: Final = "UPDATE app_user SET home_node = NULL"
 
 
 MAY_CHANGE: Final = "DROP TRIGGER IF EXISTS farm_has_moved ON schema_version"
-"""Of a database that the farm has left."""
+"""Permits changes to a database that the farm has left."""
 SAVE_FIRST: Final = "Save it with `qvdnode backup` if you may want it back, then give --force."
 
 SILENT: Final = "SET LOCAL qvdnode.silent = 'on'"

@@ -24,7 +24,7 @@ from qvdnode.telemetry.metrics import Gauge
 SHARED = Gauge("qvdnode_browser_assisted", "Desktops that a helper sees now")
 CONSENT_LIMIT_S: Final = 60.0
 INPUTS_MAX: Final = 256
-"""Of a helper that the user's page did not take yet; more are dropped."""
+"""Most inputs of a helper that wait for the user's page; more are dropped."""
 
 Note = Callable[[str], Awaitable[None]]
 """Writes that it began or ended, and why, into the audit trail."""
@@ -38,7 +38,7 @@ class Assistance:
     vm_id: VmId
     user_id: UserId
     token_id: int
-    """Of the helper's API token."""
+    """Id of the helper's API token."""
     helper: str
     helps: bool
     """Whether the helper may use keyboard and pointer, too."""

@@ -27,11 +27,11 @@ from qvdnode.runtime.time_limit import TimeLimit
 log = logging.getLogger(__name__)
 
 FOLDERS: Final = Path("/run/qvdnode/desks")
-"""Of the displays of all instances. Short, as the path of a socket has to be."""
+"""Folders of the displays of all instances. Short, as the path of a socket has to be."""
 READY_LIMIT_S: Final = 15.0
 DIAL_LIMIT_S: Final = 10.0
 WORDS_MAX: Final = 2_000
-"""Of what its programs print, which the node keeps."""
+"""Most characters that the node keeps of what its programs print."""
 GROUP_PROCESSES: Final = 32
 X11: Final = "x11"
 """The folder with the socket of the display."""

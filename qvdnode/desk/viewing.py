@@ -63,7 +63,7 @@ class Seating:
     wishes: Open
     source: str
     slot: int
-    """Of this node's browser displays; no two have the same at a time."""
+    """Number among this node's browser displays; no two have the same at a time."""
     uid: int
 
 

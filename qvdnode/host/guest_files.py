@@ -31,7 +31,7 @@ class Piece:
     end: int
     """Offset behind `content`."""
     size: int
-    """Of the whole file when it was read."""
+    """Size of the whole file when it was read."""
 
 
 class GuestFolder:

@@ -32,7 +32,7 @@ class Load:
 
     name: str
     cpu_pct: float
-    """Of one core."""
+    """Percent of one core."""
     wakeups_per_s: float
     rss_mib: float
     pss_mib: float

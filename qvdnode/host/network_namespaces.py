@@ -14,7 +14,7 @@ from qvdnode.model.errors import HostFailed
 
 OWN: Final = Path("/proc/thread-self/ns/net")
 PING_GROUPS: Final = Path("/proc/sys/net/ipv4/ping_group_range")
-"""Of the namespace in which the thread that opens it is."""
+"""The kernel shows that of the namespace of the thread which opens it."""
 
 
 class NetworkNamespace:

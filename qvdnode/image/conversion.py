@@ -22,7 +22,7 @@ _MIB: Final = 1 << 20
 
 
 class FolderConversion:
-    """Of one node. A desktop that runs on a folder keeps it until its end."""
+    """Converts the folders of one node. A desktop that runs on a folder keeps it until its end."""
 
     def __init__(self, settings: ImageSettings, versions: ImageVersions) -> None:
         self._layout = Layout(settings.state_dir)

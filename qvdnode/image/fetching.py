@@ -137,6 +137,8 @@ class ImageFetcher:
         made = VersionCommit(name, commit)
         if await asyncio.to_thread(self._versions.take, image_id, version, made):
             return
+        # One fetch for all who wait. It is a task of its own, so it goes on when they give up: the
+        # next start finds more of the image here.
         fetch = self._fetches.get(commit) or self._begin(image_id, version, made)
         told = ""
         while not fetch.done.is_set():
@@ -172,6 +174,8 @@ class ImageFetcher:
         finally:
             RUNNING.dec()
             FETCHES.labels("done" if fetch.error is None else fetch.error.code).inc()
+            # Removed before the waiting ones are woken: one who tries again at once begins a new
+            # fetch.
             del self._fetches[fetch.made.commit]
             fetch.done.set()
             facts = {
@@ -189,6 +193,7 @@ class ImageFetcher:
     async def _fetch(self, fetch: Fetch, image_id: ImageId, version: int) -> None:
         promised = await self._reserved_mib()
         kept_mib = self._settings.free_floor_mib + promised
+        # Read anew at each node: what was received has taken room meanwhile.
         folder = self._layout.images
         fetch.room_mib = lambda: disk_space.free_mib(folder) - kept_mib
         problems: dict[NodeId, str] = {}
@@ -203,6 +208,7 @@ class ImageFetcher:
                     problems[node_id] = str(error)
                     continue
                 return
+            # Another round is worth it only while rounds bring something.
             if attempt and fetch.received_bytes == before:
                 break
         raise BadImage(self._nobody(fetch.made, version, problems))

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from qvdnode.model.ids import Generation, ImageId, UserId, VmId
 
 STAGING_PREFIX: Final = ".staging-"
-"""Of folders with imports that are under way."""
+"""Begins the names of folders with imports that are under way."""
 
 
 @dataclass(frozen=True, slots=True)

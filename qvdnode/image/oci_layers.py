@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 256 * 1024
 ENTRIES_MAX: Final = 4_000_000
 SIZE_MAX_BYTES: Final = 128 << 30
-"""Of all layers; a hole counts as what it claims to be."""
+"""Size of all layers together; a hole counts with its whole length."""
 ARCHITECTURES: Final = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -193,7 +193,7 @@ class HashedStream(io.RawIOBase):
         return len(data)
 
     def hexdigest(self) -> str:
-        """Of what was read so far."""
+        """Digest of what was read so far."""
         return self._hash.hexdigest()
 
 

@@ -146,7 +146,7 @@ class _HashedFile(io.RawIOBase):
 
     @property
     def digest(self) -> str:
-        """Of what was written."""
+        """Digest of what was written."""
         return self._hash.hexdigest()
 
     def writable(self) -> bool:

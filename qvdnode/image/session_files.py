@@ -18,7 +18,7 @@ BUILT: Final = "nx-guard.so"
 SOURCE: Final = "nx-guard.c"
 COMPILER: Final = "tcc"
 OPTION: Final = "--guard="
-"""Of the unpacking child: where the built library is."""
+"""The unpacking child's option that says where the built library is."""
 
 
 async def build_guard(folder: Path) -> Path:

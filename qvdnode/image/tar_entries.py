@@ -22,7 +22,7 @@ BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.Ba
 
 _BUFFER: Final = 1024 * 1024
 _HEADER_MAX: Final = 1024 * 1024
-"""Of one entry: names of 4 KiB, and attributes of 64 KiB each."""
+"""Most bytes of one entry's header: names of 4 KiB, and attributes of 64 KiB each."""
 _HEADERS: Final = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,

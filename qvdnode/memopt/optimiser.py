@@ -121,6 +121,7 @@ class MemoryOptimiser:
         seconds, self._measured_s = now_s - self._measured_s, now_s
         found: list[GuestFigures] = []
         for number, status in enumerate(self._desktops.guests()):
+            # A thousand guests take many milliseconds: clients get their turn in between.
             if number % SLICE == 0:
                 await asyncio.sleep(0)
             memory = await self._desktops.memory(status.order.vm.id) or NOTHING
@@ -141,6 +142,7 @@ class MemoryOptimiser:
         if made.obstacle is not None and made.obstacle != self.obstacle:
             log.warning("desktops_stay_awake", extra={"because": made.obstacle})
         self.obstacle = made.obstacle
+        # There may be more to do than one step takes.
         self._more = len(made.choices) == AT_ONCE
         for vm_id, reason in made.choices:
             if await self._desktops.hibernate(vm_id):
@@ -152,6 +154,8 @@ class MemoryOptimiser:
         memory, now_s = self._reader.memory(), self._clock.monotonic_s()
         host = memory, self._reader.pressure("memory")
         marks = self._marks(memory)
+        # The host cannot tell which pages of a machine its guest uses, so machines give memory by
+        # their balloon and are left out below.
         machines = await self._settle_balloons(need(memory, marks))
         others = [guest for guest in self.guests if guest.vm_id not in machines]
         made = plan_steps(others, self._feedback, host, marks, now_s)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 NOTED_AFTER_S: Final = 4.0
 """By then a desktop is drawn."""
 RUNS_MAX: Final = 512
-"""Of one desktop; with 16 bytes each, a thousand desktops take 8 MiB."""
+"""Most ranges of one desktop; with 16 bytes each, a thousand desktops take 8 MiB."""
 AREA_MAX: Final = 256 << 20
 """Larger areas are not looked at: it would take long."""
 

@@ -23,7 +23,7 @@ class MemoryReport:
     """On memory; zeros where the kernel does not measure it."""
     node_mib: int
     database_mib: int
-    """Of the embedded database; 0 for one elsewhere."""
+    """Memory of the embedded database; 0 when the database is elsewhere."""
     zram: ZramUse | None
     merged: MergeFigures
     merge_pages_per_s: int

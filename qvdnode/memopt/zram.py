@@ -31,7 +31,7 @@ class ZramUse:
 
     holds_mib: int
     takes_mib: int
-    """Of memory, after compression."""
+    """Memory that it takes, after compression."""
 
 
 class Zram:

@@ -22,7 +22,7 @@ GROUPS: Final = frozenset({"docker", "lxd", "shadow", "sudo", "wheel"})
 """Groups whose members have root's rights by the group's name. For other groups of an image the
 session script uses another account name, but the same home."""
 DIGEST_DIGITS: Final = 6
-"""Of the digest that distinguishes `corp@ana` from `corp_ana`."""
+"""Hexadecimal digits of the digest that distinguishes `corp@ana` from `corp_ana`."""
 
 
 def account_name(login: str) -> str:

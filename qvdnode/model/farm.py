@@ -119,7 +119,7 @@ class FlavourDraft:
     """After so many minutes without a key or the pointer the client is disconnected, as by a lock;
     0 for never."""
     nesting: bool
-    """Whether programs may mount in namespaces of their own, as bubblewrap and podman do."""
+    """Whether programs may mount in namespaces of their own, as bubblewrap does."""
     takeover: Takeover
     overlay: KeptOverlay
     clipboard: Transfer

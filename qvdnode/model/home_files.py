@@ -48,7 +48,7 @@ class FilePart:
 
     content: bytes
     size_bytes: int
-    """Of the whole file."""
+    """Size of the whole file."""
     version: str
     """Differs after the file was changed or replaced."""
 

@@ -13,7 +13,7 @@ NAME_BYTES_MAX: Final = 255
 """What file systems take."""
 PARTS_MAX: Final = 64
 UPLOAD_PREFIX: Final = ".qvd-upload-"
-"""Of files that have arrived in part; they are not shown, and nobody else may use the name."""
+"""Begins the names of files that have arrived in part: not shown, and no name for other files."""
 
 
 def parts_of(path: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ TIMEOUTS = Counter(
 CALL_LIMIT_S: Final = 5.0
 """A call takes milliseconds, and 0.1 s for the largest rule set. A person waits for it, too."""
 RETRY_LIMIT_S: Final = 1.0
-"""Of each call after one that was abandoned: many guests may have to be released at a stop."""
+"""Limit of each call after one that was abandoned: a stop may have to release many guests."""
 
 Answer = tuple[int, Any, str]
 """Exit code, output and error text of one call."""

@@ -45,7 +45,7 @@ class FarmDatabase:
     dsn: str
     """Empty when a node runs the database."""
     node: NodeAddress | None
-    """That node, if it is not this one."""
+    """The node, if it is not this one."""
     schema: int
     """The schema that this node's program knows."""
 

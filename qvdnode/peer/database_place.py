@@ -20,7 +20,7 @@ class DatabasePlace:
     dsn: str
     """Empty when a node runs the database."""
     node: NodeAddress | None = None
-    """That node."""
+    """The node that runs it."""
 
 
 def seal_place(place: DatabasePlace, member: FarmMember, nonce: bytes) -> bytes:

@@ -70,7 +70,7 @@ class FarmSecrets:
     authority_key: bytes
     """The authority's private key, in PEM."""
     gossip_keys: tuple[bytes, ...]
-    """Of the membership protocol; the first one encrypts."""
+    """Keys of the membership protocol; the first one encrypts."""
     rotation: Rotation = Rotation.NONE
     """How far a change of these keys is."""
     removed: frozenset[NodeId] = frozenset()

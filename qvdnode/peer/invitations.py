@@ -32,7 +32,7 @@ class Token:
 
     secret: str
     pin: str
-    """Of the farm's authority: tls.farm_authority.authority_pin."""
+    """Pin of the farm's authority (tls.farm_authority.authority_pin)."""
 
     def __str__(self) -> str:
         """As it is printed."""

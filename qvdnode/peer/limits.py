@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LinkLimits:
-    """Of the connections between two nodes; the same in the whole farm."""
+    """Limits of the connections between two nodes; the same in the whole farm."""
 
     ping_every_s: float = 1.5
     silence_limit_s: float = 5.0

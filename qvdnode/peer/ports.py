@@ -35,7 +35,7 @@ class PeerConnection:
     node_id: NodeId
     """The other end, proved by its certificate."""
     version: int
-    """Of the peer protocol: the lower one of both ends."""
+    """Version of the peer protocol: the lower one of both ends."""
     pipe: StreamPipe
     """Owned by whoever has the connection, who closes it."""
 

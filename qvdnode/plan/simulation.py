@@ -195,7 +195,7 @@ class Simulation:
         return self._waiting_at(redirects.wait_at(), login)
 
     def _waiting_at(self, node_id: NodeId | None, login: int) -> NodeId | None:
-        """That node, if it lets the desktop wait."""
+        """Return that node if it lets the desktop wait."""
         if node_id is None:
             return None
         try:

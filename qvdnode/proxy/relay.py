@@ -76,9 +76,9 @@ class Relay:
         self._waiting: list[bytes] = []
         """For the guest, at the end of the loop's turn."""
         self._early = bytearray()
-        """Of the client, before the guest was connected."""
+        """What the client sent before the guest was connected."""
         self._early_drawn = bytearray()
-        """Of the guest, before the dialer has returned."""
+        """What the guest sent before the dialer has returned."""
         self._full = False
         """Whether the client has yet to take much of what it was sent."""
         self._guest: GuestLink | None = None

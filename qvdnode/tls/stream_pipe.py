@@ -35,7 +35,7 @@ class StreamPipe:
             await self._change()
 
     async def read_exactly(self, count: int) -> bytes:
-        """That many bytes; raises EOFError when the other end finished before them."""
+        """Return that many bytes; raises EOFError when the other end finished before them."""
         while len(self._kept) < count:
             if self._eof:
                 raise EOFError("the other end has finished")
@@ -69,6 +69,7 @@ class StreamPipe:
         if self._full:
             owner.stream_full()
         kept, self._kept = bytes(self._kept), bytearray()
+        # What came before the release, in the order in which it came.
         if kept:
             owner.stream_data(kept)
         if self._eof:
@@ -81,6 +82,7 @@ class StreamPipe:
 
         It is closed when the other end has finished.
         """
+        # The former owner hears nothing from here on.
         self.stream.owner = self
         while not self.stream.lost:
             if self._eof:

@@ -44,7 +44,7 @@ class DriverTable:
         return frozenset(name for name, found in self._checks.items() if found.problem is None)
 
     def absence(self, name: str) -> str | None:
-        """That this node has no driver of that name, for a person; None when it has one."""
+        """Say to a person that this node has no driver of that name; None when it has one."""
         if name in self._drivers:
             return None
         return f"This node has no driver {name}; it has {', '.join(sorted(self._drivers))}."

@@ -24,7 +24,7 @@ ENDED: Final = Counter(
 )
 CHECK_EVERY_S: Final = 2.0
 LOCKS_MAX: Final = 20_000
-"""Of one guest: 4 MB of the host's memory."""
+"""Most locks of one guest: they take 4 MB of the host's memory."""
 READ_MAX: Final = 4 * 1024 * 1024
 """Bytes of the kernel's list, some 60,000 locks: enough to tell who has too many."""
 PROC: Final = Path("/proc")

@@ -21,12 +21,12 @@ SUFFIX: Final = ".json"
 PER_VM: Final = 3
 """How many starts are kept of each VM."""
 FILES_MAX: Final = 3000
-"""Of all VMs together; the oldest go first."""
+"""Most records of all VMs together; the oldest are removed first."""
 OUTPUT: Final = ".xsession-errors"
 """In the user's home: what the desktop's program printed."""
 OUTPUT_TAIL: Final = 8 * 1024
 SIZE_MAX: Final = 512 * 1024
-"""Of one file: all logs, escaped."""
+"""Most bytes of one file: all logs, escaped."""
 
 
 class StoredPastStarts:

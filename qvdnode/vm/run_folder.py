@@ -40,7 +40,7 @@ PARAMS: Final = "params"
 NOTICE: Final = "notice"
 TYPED: Final = "typed"
 READ_MAX: Final = 64 * 1024
-"""Of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
+"""Most bytes of a log in one read; what a guest writes beyond is read every inotify.REST_S."""
 EVENTS_MAX: Final = 16
 """How many events of one read are reported, the last ones. nxagent writes some five in a whole
 resume; a guest can write a thousand, and to handle them would delay all other guests."""

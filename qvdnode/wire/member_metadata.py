@@ -17,7 +17,7 @@ class MemberMetadata:
     node_id: int
     """The id of the node's row in the database."""
     version: str
-    """Of the program, for administrators."""
+    """Version of the program, for administrators."""
 
     def encode(self) -> bytes:
         """As announced; raises ValueError if the version is too long."""

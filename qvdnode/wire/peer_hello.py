@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION: Final = 1
-"""Of the peer protocol: this program's newest."""
+"""This program's newest version of the peer protocol."""
 OLDEST: Final = max(1, VERSION - 1)
 """The oldest version that this program still speaks."""
 HEADER_BYTES: Final = 4

@@ -26,7 +26,7 @@ MAP_VIEWABLE: Final = 2
 WM_CLASS: Final = 67
 Z_PIXMAP: Final = 2
 SERVER_INTERPRETED: Final = 5
-"""Family of an address that the server itself knows how to check."""
+"""Family of addresses that the server itself knows how to check."""
 
 
 class BadX11(Invalid):
@@ -71,7 +71,7 @@ def setup_reply_length(head: bytes) -> int:
 
 
 def parse_setup(reply: bytes) -> Screen:
-    """The screen told by a whole setup reply; raises BadX11 with the server's reason."""
+    """Return the screen in a whole setup reply; raises BadX11 with the server's reason."""
     try:
         if reply[0] != 1:
             reason = reply[8 : 8 + reply[1]].decode("latin-1").strip()

@@ -16,7 +16,7 @@ from qvdnode.vm.core.lxc_config import guests_group
 from tests.e2e.conftest import Screen
 from tests.fixtures_postgres import PostgresServer, fresh_database
 from tests.harness.client_program import said, shown
-from tests.harness.farm import Desk, import_image, make_desk, make_flavour, until_vm
+from tests.harness.farm import Desk, lend_image, make_desk, make_flavour, until_vm
 from tests.harness.farm_network import copy_images, running_farm
 from tests.harness.node import NodeProcess
 
@@ -53,7 +53,7 @@ async def farm(
         farm = await undo.enter_async_context(running_farm(2, dsn=dsn, homes=shared))
         nodes = farm.nodes
         async with nodes[0].rest() as rest:
-            await import_image(rest, "icewm", icewm_root)
+            await lend_image(nodes[0], rest, "icewm", icewm_root)
             flavour = await make_flavour(rest, "office", "icewm", takeover="at_connect")
             desk = await make_desk(nodes[0], rest, "ana", flavour)
         copy_images(*nodes)

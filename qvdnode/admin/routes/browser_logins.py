@@ -15,7 +15,7 @@ from qvdnode.admin.visitor import ADMIN_COOKIE, TOKEN_MAX, is_token, still_wante
 from qvdnode.auth.browser_sessions import login_url
 from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.errors import Invalid, NotFound, Unauthenticated
-from qvdnode.model.principal import Operator
+from qvdnode.model.principal import Operator, Principal
 from qvdnode.model.role import Role
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=TOKEN_MAX)]
@@ -92,6 +92,13 @@ def login_view(session: BrowserSession, current: BrowserSession | None) -> Login
     )
 
 
+async def login_list(call: ApiCall[NoBody, PageQuery], owner: Operator | Principal) -> LoginList:
+    """Return the page of the owner's logins that the call asks for."""
+    listing = await call.parts.accounts.browser_sessions.list(owner, call.query.page())
+    items = [login_view(item, call.session) for item in listing.items]
+    return LoginList(items=items, next_after=listing.next_after)
+
+
 async def log_in(call: ApiCall[AdminLogin, NoQuery]) -> AdminLoginView:
     """Log an administrator in with this browser; a login that it has already ends."""
     browsers = call.parts.accounts.browsers
@@ -119,10 +126,7 @@ async def show_login(call: ApiCall[NoBody, NoQuery]) -> AdminLoginView:
 
 async def list_logins(call: ApiCall[NoBody, PageQuery]) -> LoginList:
     """Return one page of the logins of the caller's API token."""
-    rows = call.parts.accounts.browser_sessions
-    listing = await rows.list(call.administrator(), call.query.page())
-    items = [login_view(item, call.session) for item in listing.items]
-    return LoginList(items=items, next_after=listing.next_after)
+    return await login_list(call, call.administrator())
 
 
 async def end_login(call: ApiCall[NoBody, NoQuery]) -> None:

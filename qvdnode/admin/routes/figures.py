@@ -41,7 +41,7 @@ class PointView(AnswerModel):
     queue: int
     """Starts that wait."""
     cpu_percent: float
-    """Of all cores."""
+    """Percent of all cores."""
     memory_total_mib: int
     memory_used_mib: int
     memory_free_mib: int

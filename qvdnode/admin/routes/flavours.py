@@ -74,7 +74,7 @@ class FlavourFields(BaseModel):
     idle_minutes: IdleMinutes = Field(default=0, description=IDLE)
     nesting: bool = Field(
         default=False,
-        description="Whether bubblewrap, flatpak and podman run; docs/security.md tells the price.",
+        description="Whether bubblewrap and flatpak run; docs/security.md tells the price.",
     )
     takeover: Takeover = Field(
         default=Takeover.NEVER,

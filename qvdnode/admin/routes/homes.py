@@ -47,7 +47,7 @@ class SnapshotView(AnswerModel):
     at: datetime
     files: int
     size_bytes: int
-    """Of all files; on the disk each content is stored once."""
+    """Size of all files; on the disk each content is stored once."""
 
 
 class HomeHistoryView(AnswerModel):
@@ -66,7 +66,7 @@ class TakenView(AnswerModel):
 
     files: int
     read_bytes: int
-    """Of new and changed files."""
+    """Bytes of new and changed files."""
     left_out: list[str]
     """What could not be saved, or was written meanwhile, for people."""
 

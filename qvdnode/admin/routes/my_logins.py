@@ -8,7 +8,7 @@ from pydantic import Field
 from qvdnode.admin.endpoint import AnswerModel, AnyEndpoint, ApiCall, Endpoint, Permission
 from qvdnode.admin.fields import Password, TenantName
 from qvdnode.admin.reading import NoBody, NoQuery, PageQuery, RequestBody
-from qvdnode.admin.routes.browser_logins import LoginList, login_view
+from qvdnode.admin.routes.browser_logins import LoginList, login_list
 from qvdnode.admin.visitor import USER_COOKIE
 from qvdnode.model.browser_session import BrowserSession
 from qvdnode.model.errors import NotFound, Throttled, Unauthenticated
@@ -70,10 +70,7 @@ async def show_user_login(call: ApiCall[NoBody, NoQuery]) -> UserLoginView:
 
 async def list_user_logins(call: ApiCall[NoBody, PageQuery]) -> LoginList:
     """Return one page of the user's own logins."""
-    rows = call.parts.accounts.browser_sessions
-    listing = await rows.list(call.user(), call.query.page())
-    items = [login_view(item, call.session) for item in listing.items]
-    return LoginList(items=items, next_after=listing.next_after)
+    return await login_list(call, call.user())
 
 
 async def end_user_login(call: ApiCall[NoBody, NoQuery]) -> None:

@@ -28,7 +28,7 @@ class SwapDevice(AnswerModel):
 
     holds_mib: int
     takes_mib: int
-    """Of memory, after compression."""
+    """Memory that it takes, after compression."""
 
 
 class MergedMemory(AnswerModel):
@@ -69,7 +69,7 @@ class GuestUse(AnswerModel):
     swapped_mib: int
     """Before compression."""
     cpu_pct: float
-    """Of one core, since the measurement before."""
+    """Percent of one core since the measurement before."""
 
 
 class MemoryAction(AnswerModel):
@@ -86,11 +86,11 @@ class NodeMemory(AnswerModel):
 
     host: HostUse
     node_mib: int
-    """Of the node's own process."""
+    """Memory of the node's own process."""
     database_mib: int
-    """Of the embedded database; 0 for one elsewhere."""
+    """Memory of the embedded database; 0 when the database is elsewhere."""
     guests_mib: int
-    """Of all guests together."""
+    """Memory of all guests together."""
     zram: SwapDevice | None
     merged: MergedMemory
     live_reclaim: LiveReclaim

@@ -8,7 +8,7 @@ from qvdnode.admin.reading import NoBody, Query
 from qvdnode.model.listing import Page
 
 FOUND_MAX: Final = 10
-"""Of each kind."""
+"""Most results of each kind."""
 
 
 class SearchQuery(Query):

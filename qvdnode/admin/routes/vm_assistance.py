@@ -20,7 +20,7 @@ class AssistanceDraft(RequestBody):
 
 
 class AssistanceView(AnswerModel):
-    """That the user is being asked. The helper's page opens a WebSocket with the key."""
+    """The user is being asked. The helper's page opens a WebSocket with the key."""
 
     key: str
     vm_id: int

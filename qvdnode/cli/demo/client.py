@@ -1,4 +1,4 @@
-"""Our own client as a child process that ends with this one: shows, is heard, is photographed."""
+"""Runs our own client as a child process that ends with this one, and saves its picture."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ async def photograph(
 
 
 async def repeat(client: Child, report: Report) -> None:
-    """Hand on what the client says; its end is told, the demo goes on."""
+    """Pass on what the client says. Its end is reported, and the demo goes on."""
     if client.stdout is None:
         raise AssertionError("spawned with pipes")
     last = ""
@@ -98,7 +98,7 @@ async def running_client(errand: Errand, display: str) -> AsyncIterator[Child]:
 
 
 def user_password(plan: DemoPlan) -> str:
-    """The one given, or the one made up at the first run."""
+    """Return the password given, or else the one made at the first run."""
     file: Path = plan.password_file
     if plan.password is not None:
         return plan.password

@@ -77,7 +77,7 @@ class FarmPlan:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Of one node: the farm's, and that of its guests."""
+    """The networks of one node: the farm's, and that of its guests."""
 
     farm: IPv4Network
     guests: IPv4Network

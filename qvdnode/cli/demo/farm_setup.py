@@ -30,7 +30,7 @@ class FarmSetup:
     report: Report
     clock: Clock
     fingerprint: str
-    """Of the certificate that all nodes show."""
+    """Fingerprint of the certificate that all nodes show."""
 
     async def bring_up(self, password: str) -> tuple[SavedLogin, int]:
         """All nodes serve, and a user has a desktop: the way to their REST, and the VM's id.

@@ -47,7 +47,7 @@ class DemoPlan:
     root: Path | None = None
     """A root file system to import as the image, which else is built."""
     number: int = 0
-    """Of one node of a farm, from 1 on; 0 for a demo of a single node."""
+    """Number of the node in its farm, from 1 on; 0 for a demo of a single node."""
 
     @property
     def desk(self) -> str:

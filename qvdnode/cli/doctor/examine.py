@@ -56,7 +56,7 @@ PACKAGE_LIST: Final = Path(__file__).parents[3] / "debian-packages.txt"
 NOT_TRIED: Final = "Not tried in a folder that another user controls"
 
 SMALLEST_DESKTOP_MIB: Final = 100
-"""Of memory; so many desktops may there be at most."""
+"""Memory of the smallest desktop: it limits how many desktops there may be."""
 
 
 async def examine(config: Config, clock: Clock) -> list[Finding]:

@@ -51,7 +51,7 @@ class FarmFacts:
 
     program: str
     certificate_ends: datetime | None
-    """Of this node; None before it has one."""
+    """When this node's certificate ends; None before it has one."""
     superseded_dsn: bool
     """Whether the configuration names a database that the farm has left."""
     nodes: Sequence[NodeFacts]

@@ -10,7 +10,7 @@ from qvdnode.model.plurals import verb
 from qvdnode.net.core.resolvers import Resolvers
 
 USUAL_CONNECTIONS: Final = 64
-"""Of a desktop on average: a browser in use has hundreds, but most are not in use."""
+"""Connections of a desktop on average: a browser in use has hundreds, but most are not in use."""
 GREEDY_GUESTS: Final = 8
 """How many may be at their limit at the same time."""
 

@@ -59,7 +59,7 @@ class Order:
     """What is checked, and how."""
 
     state_dir: Path
-    """Of the node; nothing is kept in it."""
+    """State folder of the node; nothing in it is kept."""
     tar: AsyncIterator[bytes]
     add_session: bool
     picture: Path | None

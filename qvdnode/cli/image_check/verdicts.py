@@ -28,7 +28,7 @@ class Idle:
     """What the desktop does while nobody touches it."""
 
     cpu_pct: float
-    """Of one core."""
+    """Percent of one core."""
     wakeups_per_s: float
     pss_mib: float
     busiest: str

@@ -90,7 +90,7 @@ FIELDS: Final[dict[str, Any]] = {
         bool | None,
         typer.Option(
             "--nesting/--no-nesting",
-            help="May bubblewrap, flatpak and podman run? The price is in docs/security.md.",
+            help="May bubblewrap and flatpak make sandboxes? The price is in docs/security.md.",
         ),
     ],
     "takeover": Annotated[
@@ -123,7 +123,7 @@ FIELDS: Final[dict[str, Any]] = {
         ),
     ],
 }
-"""Of a flavour, as REST names them."""
+"""Fields of a flavour, as REST names them."""
 
 
 @app.command("list", epilog=examples("qvd flavour list", "qvd flavour list --tenant acme --json"))

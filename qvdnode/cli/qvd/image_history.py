@@ -4,9 +4,10 @@ from typing import Annotated, Final
 
 import typer
 
-from qvdnode.cli.answer_tables import Column, JsonFlag, show_fields, show_json, show_rows, tell
+from qvdnode.cli.answer_tables import JsonFlag, show_fields, show_json, show_rows, tell
 from qvdnode.cli.api_client import image_path
 from qvdnode.cli.examples import examples
+from qvdnode.cli.image_columns import LOG_COLUMNS, PACKAGE_COLUMNS
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.plain_values import size
 from qvdnode.cli.qvd.api_session import with_api
@@ -14,19 +15,6 @@ from qvdnode.model.errors import Invalid
 from qvdnode.wire.plain_text import printable
 
 SHORT: Final = 12
-LOG_COLUMNS: Final = (
-    Column("COMMIT", "short"),
-    Column("MADE", "made_at"),
-    Column("AUTHOR", "author", spare=True),
-    Column("SIZE", "size_bytes", spare=True),
-    Column("REFS", "refs"),
-    Column("MESSAGE", "message", wraps=True),
-)
-PACKAGE_COLUMNS: Final = (
-    Column("PACKAGE", "package"),
-    Column("OLD", "old"),
-    Column("NEW", "new"),
-)
 Image = Annotated[str, typer.Argument(help="Name of the image.")]
 
 

@@ -1,4 +1,4 @@
-"""`qvd image rollout`: a new version in stages, with a gate that moves back by itself."""
+"""`qvd image rollout`: a new version in stages; a breach of the limits undoes it."""
 
 from typing import Annotated, Any, Final
 

@@ -14,6 +14,7 @@ from qvdnode.cli.qvdnode import (
     image_care,
     image_check,
     image_history,
+    image_merging,
     image_overlays,
     image_refs,
     image_remote,
@@ -72,6 +73,7 @@ image_history.add_to(app)
 image_refs.add_to(app)
 image_care.add_to(app)
 image_overlays.add_to(app)
+image_merging.add_to(app)
 image_remote.add_to(app)
 
 

@@ -15,6 +15,7 @@ from qvdnode.cli.answer_tables import (
 )
 from qvdnode.cli.config_file import ConfigFile
 from qvdnode.cli.examples import examples
+from qvdnode.cli.image_columns import LOG_COLUMNS, PACKAGE_COLUMNS
 from qvdnode.cli.number_options import whole
 from qvdnode.cli.plain_values import size
 from qvdnode.cli.qvdnode.image_store import entry_row, opened
@@ -31,25 +32,12 @@ RevisionArgument = Annotated[
         metavar="REV", help="IMAGE, IMAGE/BRANCH, IMAGE:TAG or a commit; REV~N is N before it."
     ),
 ]
-LOG_COLUMNS: Final = (
-    Column("COMMIT", "short"),
-    Column("MADE", "made_at"),
-    Column("AUTHOR", "author", spare=True),
-    Column("SIZE", "size_bytes", spare=True),
-    Column("REFS", "refs"),
-    Column("MESSAGE", "message", wraps=True),
-)
 REFLOG_COLUMNS: Final = (
     Column("REV", "rev"),
     Column("COMMIT", "short"),
     Column("MOVED", "moved_at"),
     Column("WHO", "who"),
     Column("WHY", "why", wraps=True),
-)
-PACKAGE_COLUMNS: Final = (
-    Column("PACKAGE", "package"),
-    Column("OLD", "old"),
-    Column("NEW", "new"),
 )
 
 

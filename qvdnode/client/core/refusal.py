@@ -28,7 +28,7 @@ KINDS: Final[dict[int, type[FarmError]]] = {
 }
 
 SENTENCE_BYTES: Final = 1_000
-"""Of an answer's body, for a person; a hostile server may send millions."""
+"""Most bytes of an answer's body for a person; a hostile server may send millions."""
 PERMANENT: Final = (Forbidden, Invalid, NotFound, Unauthenticated)
 """Errors that another attempt to connect cannot solve."""
 

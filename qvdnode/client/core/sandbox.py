@@ -17,7 +17,7 @@ HOME: Final = "/tmp/home"
 
 MEMORY_BYTES: Final = 2 << 30
 FOLDER_BYTES: Final = 64 << 20
-"""Of the folder in memory, where it keeps pictures for a while."""
+"""Size of the folder in memory, where it keeps pictures for a while."""
 FILE_BYTES: Final = 64 << 20
 DESCRIPTORS: Final = 512
 """It serves up to 256 channels."""

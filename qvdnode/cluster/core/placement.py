@@ -59,7 +59,7 @@ class Load:
     cores: int
     run_queue: float
     drivers: frozenset[str]
-    """Those that can start guests there."""
+    """Drivers that can start guests there."""
     cpu_some_pct: float = 0.0
     memory_full_pct: float = 0.0
     io_some_pct: float = 0.0
@@ -74,7 +74,7 @@ class Load:
     """How long ago the node read these figures."""
 
     def may_have(self, bit: int) -> bool:
-        """Whether it may have the image version of that bit; no means that it has not."""
+        """Whether it may have the version of that bit. False is certain; True may be wrong."""
         return bool(self.images >> bit & 1)
 
     @property

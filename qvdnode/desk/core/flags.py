@@ -19,7 +19,7 @@ X_SOCKETS: Final = "/tmp/.X11-unix"
 IO: Final = "/io"
 NX_SOCKET: Final = "nx"
 CUT_BYTES_MAX: Final = 256 * 1024
-"""Of a text in the clipboard, either way."""
+"""Most bytes of a text in the clipboard, in either direction."""
 SIZE_MAX: Final = (3840, 2160)
 SIZE_MIN: Final = (320, 200)
 

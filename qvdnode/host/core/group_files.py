@@ -9,7 +9,7 @@ from qvdnode.model.guest import GuestMemory
 def of_version_2(
     stat: str, cpu: str, used_bytes: int, limit_bytes: int, swapped_bytes: int
 ) -> GuestMemory:
-    """Of memory.stat and cpu.stat, and the numbers of files of their own."""
+    """Return what memory.stat, cpu.stat and the numbers of other files say."""
     found = _numbers(stat)
     shared = found.get("shmem", 0)
     return GuestMemory(
@@ -24,7 +24,7 @@ def of_version_2(
 
 
 def of_version_1(stat: str, used_bytes: int, limit_bytes: int, cpu_ns: int) -> GuestMemory:
-    """Of memory.stat, and the numbers of files of their own."""
+    """Return what memory.stat and the numbers of other files say."""
     found = _numbers(stat)
     shared = found.get("total_shmem", 0)
     return GuestMemory(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 FAMILIES: Final = (1, 2, 10)
-"""Of sockets: unix, IPv4, IPv6."""
+"""Families of sockets: unix, IPv4, IPv6."""
 REFUSED: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {
         # name: its numbers on x86_64 and on aarch64

@@ -7,7 +7,7 @@ LIMIT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 
 
 def capacity(limit: Path = LIMIT) -> int | None:
-    """Of all guests and the host together; None while connection tracking is not loaded."""
+    """Most connections of all guests and the host; None while connection tracking is not loaded."""
     try:
         return int(limit.read_text(encoding="ascii"))
     except FileNotFoundError:

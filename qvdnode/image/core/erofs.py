@@ -57,9 +57,9 @@ class _Inode:
     place: int = 0
     block: int = 0
     children: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """Of a folder: names and paths."""
+    """Names and paths of what is in a folder."""
     blocks: list[list[bytes]] = field(default_factory=list)
-    """Of a folder: the names of each block."""
+    """Names in each block of a folder."""
 
     @property
     def number(self) -> int:

@@ -1,14 +1,14 @@
-"""Takes a desktop's user out of the files with accounts; pure."""
+"""Removes a desktop's user from the files that list accounts. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
 
 USER_ID: Final = b"1000"
-"""Of the account that the session script makes, and of its group."""
+"""Id of the account that the session script makes, and of its group."""
 
 
 def without_user(files: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """The same files by path, such as /etc/passwd, without the user, their group and password."""
+    """Return the files by path, such as /etc/passwd, without the user, their group and password."""
     names = {
         line.split(b":")[0]
         for path, content in files.items()

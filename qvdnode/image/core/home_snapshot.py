@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final
 
 from qvdnode.model.errors import Invalid, NotFound
@@ -18,7 +19,7 @@ from qvdnode.model.errors import Invalid, NotFound
 FORMAT: Final = 1
 BLOCK_BYTES: Final = 1_048_576
 TEXT_BYTES_MAX: Final = 512 * 1_048_576
-"""Of a snapshot before it is compressed: some three million files. A forged one could grow to a
+"""Size of a snapshot before compression: some three million files. A forged one could grow to a
 thousand times its file."""
 KEPT_ATTRIBUTES: Final = ("user.", "system.posix_acl_")
 """Starts of the extended attributes that a home keeps. Others have a meaning for the kernel, such
@@ -80,7 +81,7 @@ class Head:
     tenant: str
     made_at: str
     size_mib: int
-    """Of the file that contained the home, 0 if a quota limited it."""
+    """Size of the file that contained the home; 0 if a quota limited it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,17 @@ class Snapshot:
 
 def encode(snapshot: Snapshot) -> bytes:
     """Return the bytes to store; raises Invalid for a home with too many files."""
-    lines = [[FORMAT, *astuple(snapshot.head)], *map(astuple, snapshot.entries)]
-    text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    if len(text) + 64 > TEXT_BYTES_MAX:
-        raise Invalid(f"The names of {len(snapshot.entries)} files do not fit into one snapshot.")
-    return zlib.compress(text + hashlib.sha256(text).hexdigest().encode(), 6)
+    digest, packer, packed, size = hashlib.sha256(), zlib.compressobj(6), bytearray(), 64
+    # Line by line: whole, the text and its parts would take more memory than the entries.
+    for line in chain([[FORMAT, *astuple(snapshot.head)]], map(astuple, snapshot.entries)):
+        text = json.dumps(line).encode() + b"\n"
+        size += len(text)
+        if size > TEXT_BYTES_MAX:
+            count = len(snapshot.entries)
+            raise Invalid(f"The names of {count} files do not fit into one snapshot.")
+        digest.update(text)
+        packed += packer.compress(text)
+    return bytes(packed + packer.compress(digest.hexdigest().encode()) + packer.flush())
 
 
 def decode(content: bytes) -> Snapshot:

@@ -29,7 +29,7 @@ class PathChange:
     path: bytes
     change: Change
     aspects: tuple[str, ...]
-    """Of a modified path: which of content, mode, owner, mtime, xattrs, target, device, link."""
+    """Differences of a modified path: content, mode, owner, mtime, xattrs, target, device, link."""
     old: Node | None
     new: Node | None
 

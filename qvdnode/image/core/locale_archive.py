@@ -1,4 +1,4 @@
-"""How glibc names and files locales. Pure; an archive comes with an image of others."""
+"""How glibc names locales and stores them. Pure: the bytes of an archive come with an image."""
 
 import re
 import struct
@@ -7,7 +7,7 @@ from typing import Final
 MAGIC: Final = 0xDE020109
 HEADER: Final = struct.Struct("<14I")
 ENTRY: Final = struct.Struct("<3I")
-"""Of the table of names: hash, offset of the name, offset of its record; zeros where unused."""
+"""An entry of the table of names: hash, offset of the name, offset of its record; or zeros."""
 ENTRIES_MAX: Final = 65_536
 NAME_MAX: Final = 64
 
@@ -17,7 +17,7 @@ _CODESET: Final = re.compile(r"\.([A-Za-z0-9_-]+)")
 
 
 def filed_as(name: str) -> str:
-    """A locale's name as the C library files it: es_ES.UTF-8 is es_ES.utf8."""
+    """Return the name under which the C library stores a locale: es_ES.utf8 for es_ES.UTF-8."""
 
     def codeset(found: re.Match[str]) -> str:
         return "." + "".join(letter for letter in found[1].lower() if letter.isalnum())

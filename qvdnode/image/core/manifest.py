@@ -78,7 +78,7 @@ class Node:
     gid: int = 0
     mtime_ns: int = 0
     size: int = 0
-    """Of a file's content, in bytes."""
+    """Size of a file's content, in bytes."""
     payload: bytes = b""
     """f: the digest in hexadecimal; i: the content; l: the target; h: the path it is a link to;
     c, b: MAJOR:MINOR."""

@@ -72,9 +72,9 @@ class Units:
     """Files of packages that are taken of one side as a whole, but for those in /etc."""
 
     base: set[bytes] = field(default_factory=set)
-    """Of packages that both upgraded, and the image's version is the higher one."""
+    """Files of packages that both upgraded, where the image's version is the higher one."""
     user: set[bytes] = field(default_factory=set)
-    """Of those where the user's is, and of those that the user removed."""
+    """Files of those where the user's is higher, and of those that the user removed."""
     hidden: set[bytes] = field(default_factory=set)
     """Files that the image's new version of a package has that the user removed."""
 

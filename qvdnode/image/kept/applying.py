@@ -39,7 +39,7 @@ class Step:
     """take, put, move, folder, set (mode and owner) or mark (an extended attribute)."""
     path: str
     number: int = 0
-    """Of the file in rebase/new or undo/old."""
+    """Number of the file in rebase/new or undo/old."""
     to: str = ""
     """Where `move` renames it to; the name of the attribute for `mark`."""
     before: tuple[int, int, int] | None = None
@@ -68,6 +68,7 @@ class KeptFiles:
         shutil.rmtree(self._rebase, ignore_errors=True)
         (self._rebase / "new").mkdir(parents=True, mode=0o700)
         steps = list(self._steps(decisions, new))
+        # First the files, then the plan that names them: whoever finds a plan finds all of it.
         self._store.files.sync_all(self._disk)
         plan = {"commit": to_commit, "steps": [asdict(step) for step in steps]}
         replace_file(self._rebase / "plan", json.dumps(plan).encode())
@@ -82,6 +83,8 @@ class KeptFiles:
         plan = _plan(self._rebase)
         if plan is None:
             return
+        # A crash may come at any step. Until `begun` is there, the undo of the rebase before may be
+        # thrown away; from then on each step is one rename, which a repetition finds done.
         if not (self._rebase / "begun").exists():
             shutil.rmtree(self._undo, ignore_errors=True)
             (self._undo / "old").mkdir(parents=True, mode=0o700)
@@ -109,6 +112,7 @@ class KeptFiles:
         """
         if (plan := _plan(self._undo)) is None:
             raise BadImage("there is no rebase to undo")
+        # Backwards, so that a folder is there again before what was in it.
         for step in reversed(_steps(plan)):
             self._take_back(step)
         self._store.files.sync_all(self._disk)
@@ -117,6 +121,7 @@ class KeptFiles:
 
     def _steps(self, decisions: Sequence[Decision], new: Version) -> Iterator[Step]:
         number = 0
+        # What is in a folder comes before the folder, which can then be removed.
         for made in sorted(decisions, key=lambda made: made.path, reverse=True):
             path = os.fsdecode(made.path)
             match made.action:
@@ -136,6 +141,7 @@ class KeptFiles:
                     yield Step("put", path, number)
                 case Action.HIDE:
                     number += 1
+                    # A whiteout: by a device 0:0 overlayfs hides a name that a lower layer has.
                     os.mknod(self._rebase / "new" / str(number), stat.S_IFCHR, os.makedev(0, 0))
                     yield from self._parents(made.path, new)
                     yield Step("put", path, number)
@@ -180,6 +186,7 @@ class KeptFiles:
         return shifted_acl(value, lambda number: number + start) if name in ACLS else value
 
     def _facts(self, path: str) -> tuple[int, int, int]:
+        # The upper folder is the guest's: no call here follows a link of it.
         facts = self._place(path).lstat()
         return stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
 

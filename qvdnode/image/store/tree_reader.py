@@ -96,7 +96,7 @@ class _Root:
         os.close(self._handle)
 
     def facts(self) -> os.stat_result:
-        """Of the root itself."""
+        """Facts about the root itself."""
         return os.fstat(self._handle)
 
     @contextmanager

@@ -25,12 +25,12 @@ class GuestFigures:
     grace_s: int
     """How long it may be unused before it is hibernated; 0 for ever."""
     promised_mib: int
-    """Of its flavour."""
+    """The memory of its flavour."""
     up_s: float
     """Seconds in its state."""
     memory: GuestMemory
     cpu_pct: float
-    """Of one core, since the measurement before."""
+    """Percent of one core since the measurement before."""
 
     @property
     def is_young(self) -> bool:

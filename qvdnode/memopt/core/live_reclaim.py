@@ -32,7 +32,7 @@ SQUEEZE_ROUND_MIB: Final = 1024
 """In one round when memory is about to run out; between the two marks it is in proportion, so that
 desktops that start one after the other do not take memory faster than others give it."""
 FLOOR_MIB: Final = 8
-"""Of memory that only swap can take, no guest has less after a step."""
+"""No step leaves a guest less than this of the memory that only swap can take."""
 FLOOR_SHARE: Final = 0.1
 """Nor less than this part of what it has with what is in swap."""
 PAUSE_S: Final = 10.0

@@ -85,7 +85,7 @@ class Perimeter:
     allowed: Sequence[IPv4Network]
     denied: Sequence[IPv4Network]
     connections_max: int
-    """Of each guest."""
+    """Most connections of each guest."""
 
 
 def packet_table(perimeter: Perimeter, egress: Sequence[IPv4Address]) -> Table:

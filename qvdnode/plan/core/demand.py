@@ -38,7 +38,7 @@ class DesktopModel:
     start_cpu_s: float
     """Processor time of a start."""
     busy_pct: float = 0.0
-    """Of one core, once it runs."""
+    """Percent of one core, once it runs."""
 
     def __post_init__(self) -> None:
         """Refuse what no desktop is like."""

@@ -28,7 +28,7 @@ class Outcome:
     redirects: int
     """How often a chosen node was full, and another one was asked."""
     desktops: tuple[int, ...]
-    """Of each node at the end."""
+    """Desktops of each node at the end."""
     longest_queue: int
     overcommitted: int
     """Nodes that promised or used more memory than they have, at any time."""

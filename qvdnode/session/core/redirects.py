@@ -24,7 +24,7 @@ class Redirects:
     """How many wait at each busy one."""
 
     def add(self, node_id: NodeId, error: NodeFull) -> None:
-        """That node refused the start."""
+        """Note that the node refused the start."""
         self.refused[node_id] = str(error)
         if isinstance(error, NodeBusy):
             self.queues[node_id] = error.waiting

@@ -20,14 +20,14 @@ from qvdnode.model.guest import HostNeed
 MIB: Final = 1024 * 1024
 FLOOR_MIB: Final = 192
 FLOOR_SHARE: Final = 0.4
-"""Of what the flavour gives; the kernel's own tables are made for all of it."""
+"""Share of the flavour's memory that a guest keeps; the kernel's own tables are made for all."""
 RESERVE_MIB: Final = 64
 RESERVE_SHARE: Final = 0.15
-"""Of what it has: available to its programs at any time."""
+"""Share of what it has that is available to its programs at any time."""
 STEP_SHARE: Final = {HostNeed.SHORT: 0.05, HostNeed.SQUEEZED: 0.15}
 RETURN_SHARE: Final = 0.25
 FAULTS_MAX: Final = 200
-"""Of its programs that waited for a disk, between two looks, beyond which it is short."""
+"""With more page faults that waited for a disk between two measurements, it is short of memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Display:
     connected_s: float | None = None
     """When this process saw its first client; None for an adopted one that had it before."""
     desktop_exit: int | None = None
-    """Of the desktop's program, as the guest noted it."""
+    """Exit code of the desktop's program, as the guest noted it."""
     crashed: bool = False
     ready_for: DisplayParams | None = None
     """The parameters it was started or resumed with; None when they are not known, or when

@@ -22,7 +22,7 @@ IMAGE: Final = "qvdnode-guest"
 """An image without a file in it: an engine makes no container of none."""
 IMAGE_TAG: Final = "1"
 OLDEST_API: Final = (1, 41)
-"""That of Docker 20.10, the oldest that is tested."""
+"""The API version of Docker 20.10, the oldest that is tested."""
 ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 API: Final = re.compile(r"(\d{1,3})\.(\d{1,3})\Z")
 

@@ -36,7 +36,7 @@ INIT: Final = "/usr/lib/qvd/init"
 FILTER_ON_FILTER: Final = "lxc.seccomp.allow_nesting = 1"
 """LXC is under a filter itself (socket_filter.py), and would leave out its own."""
 NESTING_SUFFIX: Final = ".nesting"
-"""Of the system call filter for guests with nesting, beside the other."""
+"""Ends the name of the system call filter for guests with nesting, beside the other."""
 NESTING_CALLS: Final = frozenset({"mount", "pivot_root"})
 NESTING_APPARMOR: Final = "unconfined"
 """LXC's profiles forbid the mounts that bubblewrap makes."""

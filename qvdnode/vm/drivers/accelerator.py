@@ -46,7 +46,7 @@ class AcceleratorProbe:
         self._looking = asyncio.Lock()
 
     def warning(self) -> tuple[str, str]:
-        """That machines are slow here, and what to do; two empty strings when they are not.
+        """Say that machines are slow here, and what to do; two empty strings when they are not.
 
         Before the first start of a machine only what is plain to see.
         """

@@ -80,7 +80,7 @@ class GroupGuests:
         return self._cgroups.memory(self._group(spec.name))
 
     def control_group(self, spec: GuestSpec) -> str | None:
-        """That of the guest alone: what its engine needs beside it goes on."""
+        """The control group of the guest alone: what its engine needs beside it goes on."""
         return self._group(spec.name)
 
     def limit_events(self, spec: GuestSpec) -> LimitEvents:

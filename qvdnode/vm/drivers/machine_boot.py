@@ -32,7 +32,7 @@ _RELEASE: Final = re.compile(r"vmlinuz-([0-9][A-Za-z0-9.+~_-]{0,127})\Z")
 _NUMBERS: Final = re.compile(r"\d+")
 _LOOK: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _GZIP: Final = 31
-"""Of zlib, for gzip's own header."""
+"""zlib's number for data with gzip's header."""
 NO_KERNEL: Final = (
     "The image has no kernel, which a machine of its own needs: build it with --add kernel, or"
     " install linux-image-cloud-amd64 in it and import it again. Or choose a flavour with another"
@@ -104,7 +104,7 @@ class _Root:
         os.close(self._handle)
 
     def newest_kernel(self) -> str:
-        """Of those whose modules are there, too; raises GuestFailed when there is none."""
+        """The newest kernel that has its modules; raises GuestFailed when there is none."""
         try:
             boot = linux_calls.open_in_root(self._handle, "boot", _LOOK | os.O_DIRECTORY)
         except FileNotFoundError as error:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 LIMIT_S: Final = 20.0
 """A file server that is away holds a thread for longer, but not the request."""
 AT_ONCE_MAX: Final = 4
-"""Of one desktop: a home that hangs cannot take more threads."""
+"""Most operations at once in one desktop's home: one that hangs takes no more threads."""
 
 
 class HomeAccess:

@@ -28,7 +28,7 @@ class Figures:
     queue: int
     """Starts that wait."""
     cpu_percent: float
-    """Of all cores, on average."""
+    """Percent of all cores, on average."""
     memory_total_mib: int
     memory_used_mib: int
     memory_free_mib: int

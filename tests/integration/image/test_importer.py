@@ -159,7 +159,7 @@ REFUSED = {
     "no folder": (tar(complete(Piece("./run", b"x"))), "/run must be a folder"),
     "home is a link": (tar(complete(Piece("home", kind=tarfile.SYMTYPE, link="/"))), "/home must"),
     "nothing": (b"", "nothing was sent"),
-    "text": (b"hello" * 1000, "no tar archive"),
+    "text": (b"hello" * 1000, "not a tar archive"),
     "cut in a file": (tar(complete())[:70_000], "cut off"),
     "cut between files": (tar([Piece("a", b"x" * 512)])[:1024], "cut off"),
     "cut gzip": (gzip.compress(tar(complete()))[:30_000], "cut off"),

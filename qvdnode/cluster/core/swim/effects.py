@@ -39,7 +39,7 @@ class NameConflict:
 
     name: str
     address: Address
-    """Of the other process if this member has the name, else of the process that appeared later."""
+    """Address of the other process if this member has the name, else of the later process."""
     instance: bytes
 
 

@@ -37,7 +37,7 @@ class Probe:
     sequence: int
     target: str
     incarnation: Incarnation
-    """Of the target when the probe began; a later process of that name is not accused."""
+    """Incarnation of the target when the probe began; no later process of its name is accused."""
     helpers: set[str] = field(default_factory=set)
     """The members that were asked to ping the target."""
     nacks: int = 0

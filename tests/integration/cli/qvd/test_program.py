@@ -150,7 +150,7 @@ async def test_a_bad_image_is_refused_with_the_reason(logged_in: Qvd, tmp_path: 
     bad.write_bytes(BROKEN)
     result = await logged_in("image", "import", "icewm", str(bad))
     assert result.exit_code == 1
-    assert "no tar file" in result.stderr
+    assert "not a tar file" in result.stderr
     assert (await logged_in("image", "show", "icewm")).exit_code == 3
     odd = await logged_in("image", "import", "Bad Name", str(bad))
     assert odd.exit_code == 3

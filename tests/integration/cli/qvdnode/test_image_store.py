@@ -139,6 +139,37 @@ def test_branches_tags_and_the_way_back(node: Node) -> None:
     assert [row["name"] for row in node.json("branch")] == ["office/main"]
 
 
+def test_branches_come_together_and_commits_are_undone(node: Node) -> None:
+    first = node.commit("first")
+    node.done("branch", "office/test")
+    (node.rootfs / "etc/word").write_text("two")
+    test = node.commit("second", "office/test")
+    moved = node.json("merge", "office", "office/test")
+    assert (moved["kind"], moved["commit"], moved["settled"]) == ("forward", test, [])
+    assert "has that already" in node.done("merge", "office", "office/test")
+    (node.rootfs / "etc/word").write_text("three")
+    node.commit("third", "office/test")
+    (node.rootfs / "etc/word").write_text("four")
+    head = node.commit("fourth")
+    refused = node.run("merge", "office", "office/test")
+    assert refused.exit_code == ExitCode.FAILED
+    assert "/etc/word (both sides changed it)" in refused.output
+    taken = node.done("merge", "office", "office/test", "-X", "theirs")
+    assert "/etc/word: both sides changed it" in taken
+    assert node.json("grep", "^three", "office") == [
+        {"path": "/etc/word", "line": 1, "text": "three"},
+    ]
+    assert node.json("log", "office", "-n", "1")[0]["parents"][0] == head
+    made = node.json("revert", "office", "-m", "back")
+    assert made["kind"] == "merged"
+    assert "/etc/word:1:four" in node.done("grep", "^four", "office", "/etc/word")
+    assert node.json("blame", "office", "etc/word")["message"] == "back"
+    assert node.json("blame", "office", "/etc/big")["commit"] == first
+    assert node.done("grep", "wor", "office", "--names", "/etc").strip() == "/etc/word"
+    nothing = node.run("grep", "not there", "office")
+    assert (nothing.exit_code, nothing.stdout) == (ExitCode.FAILED, "")
+
+
 WRONG: list[tuple[tuple[str, ...], ExitCode, str]] = [
     (("log", "other"), ExitCode.NOT_FOUND, "no image, branch, tag or commit other"),
     (("log", "a b"), ExitCode.USAGE, "not a revision"),
@@ -149,6 +180,11 @@ WRONG: list[tuple[tuple[str, ...], ExitCode, str]] = [
     (("rollback", "office"), ExitCode.NOT_FOUND, "no image, branch, tag or commit"),
     (("rollback", "office/none"), ExitCode.NOT_FOUND, "no branch"),
     (("diff", "office", "--stat", "--packages"), ExitCode.USAGE, "not both"),
+    (("merge", "office", "office/none"), ExitCode.NOT_FOUND, "no image, branch, tag or commit"),
+    (("revert", "office"), ExitCode.USAGE, "first commit"),
+    (("revert", "office/none"), ExitCode.NOT_FOUND, "no branch"),
+    (("grep", "(", "office"), ExitCode.USAGE, "not a regular expression"),
+    (("blame", "office", "/none"), ExitCode.NOT_FOUND, "is not in office"),
     (("checkout", "--end", "none"), ExitCode.NOT_FOUND, "no checkout"),
     (("checkout", "office", "--name", "../x"), ExitCode.USAGE, "not a name"),
 ]

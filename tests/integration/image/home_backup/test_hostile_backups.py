@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qvdnode.image.core.home_snapshot import BLOCK_BYTES, Entry, Head, Kind, Snapshot
-from qvdnode.image.home_backup import work
+from qvdnode.image.home_backup import reading, work
 from qvdnode.image.home_backup.store import opened
 from qvdnode.image.homes import HOME_UID
 from qvdnode.model.errors import Conflict, HostFailed, Invalid
@@ -150,6 +150,29 @@ async def test_what_a_user_makes_to_harm_is_left_out_and_named(lab: Lab) -> None
         "lies in more than 200 folders",
         "is a device",
     ]
+    await lab.release()
+
+
+@pytest.mark.parametrize("what", ["names", "one folder", "pieces"])
+async def test_a_home_of_endless_names_or_pieces_does_not_fill_memory(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(reading, "NOTES_BYTES_MAX", 20_000)
+    home = await lab.acquire()
+    if what == "pieces":
+        with (home / "sparse").open("wb") as file:
+            for number in range(300):
+                file.seek(number * BLOCK_BYTES)
+                file.write(b"x")
+    else:
+        (home / "one").write_text("x")
+        for number in range(300):
+            folder = home / (str(number // 20) if what == "names" else "many")
+            folder.mkdir(exist_ok=True)
+            (folder / str(number)).hardlink_to(home / "one")
+    assert (await lab.save())[ALICE].failure.startswith("The home has too many")
+    with opened(lab.folder) as store:
+        assert store.times(ALICE) == []
     await lab.release()
 
 
