@@ -25,7 +25,7 @@ help:
 	@echo "make soak         the same for five minutes, every property test with 1,000 examples, 1,500 clients that vanish, 300 hostile streams, simulated farms, real ones under faults"
 	@echo "make patroni      the farm on three database hosts with Patroni and etcd, the primary's dies (docs/patroni)"
 	@echo "make stock        tests of the host's side in a virtual machine with Debian's own kernel (ARGS=tests/...)"
-	@echo "make machines     the whole contract of drivers over machines of QEMU; without KVM that takes minutes"
+	@echo "make machines     all tests over machines of QEMU, and no others; without KVM that takes minutes"
 	@echo "make docs         write the generated pages again"
 	@echo "make vendor       fetch the web page's libraries again, as vendor.lock says (needs npm; for developers)"
 	@echo "make page-types   check the types of the web page with TypeScript (needs npm; for developers)"
@@ -132,7 +132,7 @@ stock: setup
 	$(BIN)/python -m tests.stock_debian $(ARGS)
 
 machines: setup
-	QVDTEST_MACHINES=1 $(BIN)/python -m pytest -m kvm tests/contract tests/integration tests/e2e $(ARGS)
+	$(BIN)/python -m pytest -m kvm tests/contract tests/integration tests/e2e $(ARGS)
 
 bench: $(addprefix bench-,$(BENCHES))
 

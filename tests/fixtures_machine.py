@@ -4,7 +4,6 @@ A pytest plugin. The root shares its files with the one of IceWM and is kept bet
 """
 
 import fcntl
-import os
 import shutil
 import subprocess
 import tempfile
@@ -22,18 +21,6 @@ from tests.fixtures_image import build_if_missing
 from tests.places import place_of_ones_own
 
 KERNEL: Final = "linux-image-cloud-amd64"
-WHOLE: Final = "QVDTEST_MACHINES"
-"""In the environment: run the whole contract over machines, which without KVM takes minutes."""
-ALWAYS: Final = frozenset(
-    {
-        "test_a_driver_that_can_start_guests_says_so",
-        "test_a_launched_guest_is_found_and_a_killed_one_is_not",
-        "test_it_ends_when_it_is_asked_to",
-        "test_the_display_listens_is_signalled_and_its_end_is_seen",
-        "test_what_never_ran_can_be_asked_about",
-    }
-)
-"""What of the contract is run over machines in every run."""
 
 
 def make_if_missing() -> Path:
@@ -79,21 +66,6 @@ def _run(*argv: str, folder: str | None = None) -> None:
 def is_slow(item: pytest.Item) -> bool:
     """Whether the test boots a machine."""
     return item.get_closest_marker("kvm") is not None
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out most of the contract for machines, unless all of it is asked for."""
-    if os.environ.get(WHOLE) is not None:
-        return
-    left_out = [item for item in items if is_slow(item) and not _is_always_run(item)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
-def _is_always_run(item: pytest.Item) -> bool:
-    name = item.name.partition("[")[0]
-    return name in ALWAYS or "test_guest_driver" not in item.nodeid
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -203,6 +203,10 @@ TESTED_BY: Final = {
         "db/farm.py",
         "peer/admission.py",
     ),
+    "integration/image/remote/test_bad_registry.py": (
+        "image/remote/registry.py",
+        "image/remote/registry_session.py",
+    ),
     "integration/image/remote/test_exchange.py": (
         "image/remote/blob_files.py",
         "image/remote/folder.py",
@@ -211,7 +215,6 @@ TESTED_BY: Final = {
         "image/remote/reading.py",
         "image/store/packing.py",
     ),
-    "integration/image/remote/test_registry.py": ("image/remote/registry_session.py",),
     "integration/peer/test_image_pull.py": (
         "image/store/bundle_source.py",
         "image/store/partial.py",

@@ -13,6 +13,7 @@ from tests.harness.farm import Desk, import_image, make_desk, make_flavour, unti
 from tests.harness.node import NodeProcess, new_node
 from tests.harness.node import test_root as state_root
 from tests.harness.qvd import Viewer
+from tests.harness.rest import Rest
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.kvm, pytest.mark.nx]
 
@@ -42,6 +43,17 @@ async def shown(desk: Desk, screen: Screen, folder: Path) -> bytes:
             return await screen.watcher.drawn(window, PATIENCE_S)
 
 
+async def require_told_panic(rest: Rest, desk: Desk) -> None:
+    """An administrator at its console has its kernel panic, which is told; both are recorded."""
+    await rest.post(f"/vms/{desk.vm_id}/start?wait=true")
+    console = await rest.at_console(desk.vm_id, "echo c > /proc/sysrq-trigger\n")
+    failed = await until_vm(rest, desk.vm_id, state="failed", limit_s=PATIENCE_S)
+    await console.close()
+    assert "its kernel panicked (sysrq triggered crash)" in failed["error"]
+    audit = (await rest.get("/audit"))["items"]
+    assert [one["object_id"] for one in audit if one["action"] == "vm.console"] == [str(desk.vm_id)]
+
+
 @pytest.mark.timeout(400)
 async def test_a_desktop_in_a_machine_is_shown_survives_the_node_and_ends(
     node: NodeProcess, machine_root: Path, screen: Screen, tmp_path: Path
@@ -60,6 +72,7 @@ async def test_a_desktop_in_a_machine_is_shown_survives_the_node_and_ends(
         (kvm,) = [one for one in (await rest.get("/node"))["drivers"] if one["name"] == "kvm"]
         assert kvm["problem"] is None
         assert "slower" in kvm["warning"]
+        assert "slower" in (await rest.get(f"/vms/{desk.vm_id}"))["driver_warning"]
     await node.sigkill()
     await node.start()
     async with node.rest() as rest:
@@ -68,4 +81,5 @@ async def test_a_desktop_in_a_machine_is_shown_survives_the_node_and_ends(
         await shown(desk, screen, tmp_path / "second")
         await rest.post(f"/vms/{desk.vm_id}/stop?wait=true")
         await until_vm(rest, desk.vm_id, state="stopped", limit_s=PATIENCE_S)
+        await require_told_panic(rest, desk)
     assert not list((node.state_dir / "kvm").glob("*.console"))

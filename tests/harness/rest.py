@@ -74,6 +74,16 @@ class Rest:
         async with self._http.get(f"{self._base}{path}", ssl=False) as answer:
             return answer.status
 
+    async def at_console(self, vm_id: int, typed: str) -> aiohttp.ClientWebSocketResponse:
+        """The console of a VM, where that was typed once its shell asked for something."""
+        assert self._http is not None
+        socket = await self._http.ws_connect(f"{self._base}/console/{vm_id}", ssl=False)
+        seen = b""
+        while b"# " not in seen:
+            seen += await socket.receive_bytes()
+        await socket.send_bytes(typed.encode())
+        return socket
+
     async def metric(self, name: str) -> float:
         """The value of a metric that has no labels."""
         assert self._http is not None

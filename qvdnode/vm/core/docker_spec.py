@@ -40,6 +40,10 @@ class EngineFacts:
     """The names by which containers can ask for a runtime, and the program of each."""
     keeps_containers: bool
     """Whether they run on while the engine restarts (`live-restore`)."""
+    rootless: bool = False
+    """Whether it runs as a user of its own, in namespaces that do not see the node's mounts."""
+    remaps_users: bool = False
+    """Whether it gives containers ids of its choice (`userns-remap`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,18 @@ def too_old(api: str) -> bool:
 def facts(info: object) -> EngineFacts:
     """The engine's answer about itself; raises OddAnswer."""
     table = _table(info)
+    found = table.get("SecurityOptions")
+    # Each is `name=NAME`, with more facts behind a comma; older engines say NAME alone.
+    secured = {
+        str(option).split(",")[0].removeprefix("name=")
+        for option in (found if isinstance(found, list) else ())
+    }
     return EngineFacts(
         version=_text(table, "ServerVersion"),
         runtimes={name: _program(it) for name, it in _table(table.get("Runtimes")).items()},
         keeps_containers=table.get("LiveRestoreEnabled") is True,
+        rootless="rootless" in secured,
+        remaps_users="userns" in secured,
     )
 
 

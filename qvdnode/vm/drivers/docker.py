@@ -112,6 +112,12 @@ class DockerDriver(GroupGuests):
                 version, f"its interface is {api}, and {oldest} is the oldest that is of use",
                 "Install Docker 20.10 or newer.",
             )  # fmt: skip
+        if facts.rootless:
+            return DriverCheck(
+                version, "the engine is rootless, and sees none of the node's file systems",
+                "Run an engine as root for desktops, and set drivers.docker.socket to its socket."
+                " Desktops have host ids of their own there, too.",
+            )  # fmt: skip
         name, script = self._place.runtime, str(self._files.runtime)
         entry = f'"runtimes": {{"{name}": {{"path": "{script}"}}}}'
         told = f"Put {entry} into /etc/docker/daemon.json, then run: systemctl reload docker"
@@ -121,14 +127,7 @@ class DockerDriver(GroupGuests):
         if found != script:
             other = f"Set another drivers.docker.runtime if that is another node's. Else: {told}"
             return DriverCheck(version, f"the engine's runtime {name} is {found}", other)
-        if facts.keeps_containers:
-            return DriverCheck(version)
-        return DriverCheck(
-            version,
-            fix='Put "live-restore": true into /etc/docker/daemon.json, then run: '
-            "systemctl reload docker",
-            warning="a restart of the engine ends them",
-        )
+        return _warned(version, facts)
 
     async def launch(self, spec: GuestSpec) -> GuestProcess:
         """Start the container; raises GuestFailed with the engine's own words, leaving nothing."""
@@ -252,3 +251,22 @@ class DockerDriver(GroupGuests):
             await self._engine.remove(container.container_id)
             self._files.forget(container.container_id)
         return bool(found)
+
+
+def _warned(version: str, facts: EngineFacts) -> DriverCheck:
+    """For an engine that works."""
+    if facts.remaps_users:
+        return DriverCheck(
+            version,
+            fix="Take userns-remap out of /etc/docker/daemon.json: desktops have ids of their"
+            " own without it.",
+            warning="its engine has userns-remap, with which desktops are not tested",
+        )
+    if facts.keeps_containers:
+        return DriverCheck(version)
+    return DriverCheck(
+        version,
+        fix='Put "live-restore": true into /etc/docker/daemon.json, then run: '
+        "systemctl reload docker",
+        warning="a restart of the engine ends them",
+    )

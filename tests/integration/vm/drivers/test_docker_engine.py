@@ -79,6 +79,19 @@ async def test_an_engine_that_is_too_old_is_told(fake: FakeEngine, driver: Docke
     assert "20.10" in found.fix
 
 
+async def test_a_rootless_engine_is_told_and_one_with_ids_of_its_own_too(
+    fake: FakeEngine, driver: DockerDriver
+) -> None:
+    fake.info["SecurityOptions"] = ["name=seccomp,profile=default", "name=userns"]
+    found = await driver.check()
+    assert found.problem is None
+    assert "userns-remap" in found.warning
+    fake.info["SecurityOptions"] = ["name=seccomp,profile=default", "name=rootless"]
+    found = await driver.check()
+    assert "rootless" in str(found.problem)
+    assert "drivers.docker.socket" in found.fix
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -127,3 +127,23 @@ def test_odd_tags_and_processors_are_ignored() -> None:
     assert oci.index(text({"manifests": [item]}))[0].tag is None
     item = {**entry(A), "annotations": 5, "platform": 5}
     assert oci.index(text({"manifests": [item]}))[0].architecture is None
+
+
+def test_what_a_registry_says_is_read() -> None:
+    assert oci.tag_list(b'{"name":"a","tags":["x",5]}') == ["x"]
+    assert oci.tag_list(b'{"tags":null}') == []
+    with pytest.raises(BadImage, match="no list"):
+        oci.tag_list(b'{"tags":5}')
+    assert oci.token(b'{"token":"abc"}') == oci.token(b'{"access_token":"abc"}') == "abc"
+    for wrong in (b"{}", b'{"token":"a b"}', b'{"token":5}'):
+        with pytest.raises(BadImage, match="no valid token"):
+            oci.token(wrong)
+    assert oci.error_text(b'{"errors":[{"message":"blob\\nunknown"}]}') == "blobunknown"
+    for nothing in (b"", b'{"errors":[]}', b'{"errors":[5]}', b'{"errors":[{"message":5}]}'):
+        assert oci.error_text(nothing) == ""
+
+
+def test_an_index_with_several_tags_is_read_back() -> None:
+    blob = oci.Blob("a" * 64, 5, oci.MANIFEST)
+    entries = oci.index(oci.make_tagged_index([("x", blob), ("y", blob)]))
+    assert [(one.tag, one.blob) for one in entries] == [("x", blob), ("y", blob)]

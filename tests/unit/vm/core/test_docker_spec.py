@@ -65,6 +65,11 @@ def test_what_the_engine_says_of_itself_is_read() -> None:
     assert found.runtimes == {"runc": "runc", "io.containerd.runc.v2": ""}
     assert found.keeps_containers
     assert not docker_spec.facts({**info, "LiveRestoreEnabled": None}).keeps_containers
+    options = ["name=seccomp,profile=default", "name=rootless", 7]
+    rootless = docker_spec.facts({**info, "SecurityOptions": options})
+    assert (rootless.rootless, rootless.remaps_users) == (True, False)
+    assert docker_spec.facts({**info, "SecurityOptions": ["name=userns"]}).remaps_users
+    assert not docker_spec.facts({**info, "SecurityOptions": "rootless"}).rootless
 
 
 @pytest.mark.parametrize(
