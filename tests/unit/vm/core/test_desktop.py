@@ -377,6 +377,14 @@ def test_a_guest_that_ends_by_itself_has_failed(
     assert (vm.core.state, str(vm.core.error)) == (VmState.KILLING, text)
 
 
+@pytest.mark.parametrize("come", [boot, run])
+def test_why_a_guest_ended_is_told_where_its_driver_knows(vm: Vm, come: Callable[[Vm], Vm]) -> None:
+    come(vm)
+    vm.take(m.GuestExited(1, "its kernel panicked"))
+    assert vm.core.state is VmState.KILLING
+    assert str(vm.core.error) == sentences.DIED_BECAUSE.format(because="its kernel panicked")
+
+
 def test_a_lost_lease_ends_the_guest_of_that_generation_alone(vm: Vm) -> None:
     run(vm).take(m.LeaseLost(Generation(2)))
     assert vm.state() is VmState.RUNNING
