@@ -25,7 +25,7 @@ from tests.integration.image.store.made import committed, findings, new_store, o
 from tests.waiting import until
 
 HERE, THERE = NodeId(1), NodeId(2)
-LIMITS = LinkLimits(opening_limit_s=2.0, silence_limit_s=1.0)
+LIMITS = LinkLimits(opening_limit_s=10.0, silence_limit_s=5.0)
 
 
 @dataclass

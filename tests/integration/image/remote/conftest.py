@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qvdnode.image.remote import registry, registry_session
+from qvdnode.image.remote import registry
 from qvdnode.image.remote.remotes import Remote
 from tests.fakes.registry import FakeRegistry, served
 from tests.integration.image.remote.meeting import Side, sides
@@ -19,7 +19,6 @@ def fake() -> FakeRegistry:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "PAUSE_S", 0.001)
-    monkeypatch.setattr(registry_session, "SILENCE_LIMIT_S", 0.5)
 
 
 @pytest.fixture

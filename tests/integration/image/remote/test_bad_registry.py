@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qvdnode.image.remote import registry_session
 from qvdnode.image.store.collection import Plan, collect
 from qvdnode.model.errors import BadImage, NodeFull, Unavailable
 from tests.fakes.registry import FakeRegistry
@@ -54,13 +55,19 @@ LIES = {
 
 @pytest.mark.parametrize("how", LIES)
 async def test_a_registry_that_lies_cuts_off_or_is_silent_leaves_the_store_whole(
-    two: tuple[Side, Side], fake: FakeRegistry, tmp_path: Path, how: str
+    two: tuple[Side, Side],
+    fake: FakeRegistry,
+    tmp_path: Path,
+    how: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here, there = two
     here.commit(tree(tmp_path / "root"))
     await here.push()
     kept = there.commit(odd_tree(tmp_path / "odd"))
     await lie(fake, how)
+    if how == "silent":
+        monkeypatch.setattr(registry_session, "SILENCE_LIMIT_S", 0.5)
     kind, words = LIES[how]
     with pytest.raises(kind, match=words):
         await there.pull(force=True)
