@@ -13,7 +13,8 @@ from tests.harness.admin_page import AdminPage, pictures
 from tests.harness.chromium import Browser, Tab
 from tests.harness.web_desktop import base_of, log_in, web_desktop
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# A browser beside all other tests is slower than its waits allow, now and then.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
 
 MIB = 1 << 20
 SUM_OF_LINK = """fetch(LINK).then((one) => one.arrayBuffer())

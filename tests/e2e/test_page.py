@@ -12,7 +12,8 @@ from tests.harness.chromium import Browser, chromium
 from tests.harness.node import NodeProcess
 from tests.harness.rest import Rest
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+# A browser beside all other tests is slower than its waits allow, now and then.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
 
 START_LIMIT_S = 90.0
 VIEWS = {

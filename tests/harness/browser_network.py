@@ -25,12 +25,15 @@ REQUEST_HEAD: Final = bytes([SOCKS, 1, 0])
 CONNECTED: Final = bytes([SOCKS, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 REFUSED: Final = bytes([SOCKS, 5, 0, 1, 0, 0, 0, 0, 0, 0])
 NAME: Final = 3
-# Without an interface beside the loopback, a browser takes itself to be offline.
+# Without an interface beside the loopback, a browser takes itself to be offline. No IPv6 addresses:
+# the kernel checks them for two seconds, and then the network has changed once more.
 LINKS: Final = """link set lo up
 link add net0 type veth peer name net1
+link set net0 addrgenmode none
+link set net1 addrgenmode none
 addr add 192.0.2.10/24 dev net0
-link set net0 up
 link set net1 up
+link set net0 up
 """
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

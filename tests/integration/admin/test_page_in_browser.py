@@ -21,7 +21,8 @@ from tests.integration.admin.checked_api import TAR, CheckedApi
 from tests.integration.admin.sample_farm import SampleFarm
 from tests.waiting import until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
+# A browser beside all other tests is slower than its waits allow, now and then.
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180), pytest.mark.alone]
 
 TABS = 8
 PUPILS = 120

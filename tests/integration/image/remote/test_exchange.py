@@ -182,8 +182,10 @@ async def test_an_interrupted_pull_goes_on_where_it_was(
     # Small documents come first: commit, list, manifest.
     fake.cut_after = [10**9] * 3 + [600_000, 300_000]
     await there.pull()
-    first, second = (int(one.removeprefix("bytes=").rstrip("-")) for one in fake.ranges)
-    assert 0 < first < second
+    # What had come but was not read when the connection broke may be lost.
+    starts = [int(one.removeprefix("bytes=").rstrip("-")) for one in fake.ranges]
+    assert starts == sorted(starts)
+    assert starts[-1] > 0
     assert fake.sent_bytes < size + 900_000
     same(here, there, name)
 
