@@ -57,7 +57,7 @@ class CommitMounts:
             if self._forced is MountMode.CHECKOUT:
                 self._known = Capability(MountMode.CHECKOUT, because="image.version_mounts says so")
             else:
-                with told("mounts cannot be tried"):
+                with told("mounts cannot be tried"), self._lock():
                     self._store.prepare()
                     self._known = probe(self._store, self._store.work_folder())
                 if self._forced is MountMode.EROFS and self._known.mode is not MountMode.EROFS:
@@ -143,6 +143,7 @@ class CommitMounts:
             return
         with told("mounts of images cannot be removed"), self._lock():
             self._drop_views_of_the_dead()
+            self._end_tries_of_the_dead()
             used = set()
             for commit in self.leased():
                 with suppress(NotFound):
@@ -150,6 +151,13 @@ class CommitMounts:
             for folder in self._root.iterdir():
                 if is_name(folder.name) and folder.name not in used:
                     self._unmount(folder)
+
+    def _end_tries_of_the_dead(self) -> None:
+        # Under the lock nobody tries how to mount, so these are of a process that was killed then.
+        work = self._store.places.tmp
+        for point in sorted(mounts.under(work), reverse=True):  # `root` lies on `meta`
+            if point.parent.parent == work:
+                mounts.unmount(point)
 
     def _drop_views_of_the_dead(self) -> None:
         # A view ends with its scope, but not when its process was killed. A process that got the

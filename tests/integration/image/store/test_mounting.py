@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from qvdnode.host import mounts
+from qvdnode.image.core import erofs
+from qvdnode.image.core.manifest import ROOT, Kind, Node
 from qvdnode.image.store.mount_probe import MountMode
 from qvdnode.image.store.mounting import CommitMounts
 from qvdnode.image.store.repository import Repository
@@ -150,6 +152,18 @@ def test_metadata_that_is_missing_is_made_again(store: Repository, place: Path) 
     store.places.metadata.mkdir()
     with mounts_of(store, place).view(commit) as root:
         assert (root / "etc/word").read_text() == "one"
+
+
+def test_a_try_of_a_process_that_was_killed_is_ended(store: Repository, place: Path) -> None:
+    mounted = mounts_of(store, place)
+    if mounted.capability().mode is MountMode.CHECKOUT:
+        return  # this kernel mounts nothing in a try that could stay
+    image, meta = store.work_folder() / "image", store.work_folder() / "meta"
+    image.write_bytes(erofs.image_of({ROOT: Node(Kind.FOLDER, 0o755)}))
+    meta.mkdir()
+    mounts.erofs(image, meta)
+    mounted.tidy()
+    assert mounts.under(place) == []
 
 
 def test_a_kernel_that_mounts_no_image_is_found_out(
